@@ -1,0 +1,105 @@
+"""The rows that everything else speaks about: a finished trial's result and a run as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spaces.stack import Stack
+
+# Outcomes that hold a place in the budget once a trial has ended.
+COUNTED = ("completed", "pruned", "diverged", "infeasible")
+# All the words a trial's `outcome` may be.
+OUTCOMES = (*COUNTED, "failed", "voided", "running", "waiting")
+# What a trial can be for.
+SEARCH, CONFIRMATION, MEASUREMENT = "search", "confirmation", "measurement"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: 1 for the first epoch.
+        train_loss: Mean penalty-free loss over the epoch's batches.
+        valid_loss: Penalty-free validation loss (cross-entropy in nats, or mean squared error of
+            the standardised target).
+        metric: Validation accuracy in [0, 1], or root mean squared error in the target's unit.
+        seconds: Wall time of the epoch, validation included.
+    """
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    metric: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one attempt at a trial ended, as the trainer tells it.
+
+    Attributes:
+        outcome: One of COUNTED, or `failed`.
+        value: Validation loss of the restored (best) weights; None where there is none.
+        best_epoch: The epoch whose weights were restored; 0 where there is none.
+        measurements: One per epoch, in order.
+        metrics: Named numbers (`accuracy` or `rmse` of the restored weights, `parameters`, …).
+        seconds: `total`, `build`, `compile`, `train`, `evaluate`.
+        cause: Why it diverged, was infeasible or failed; a traceback for a failure.
+        artifacts: Name → path relative to the artifact folder.
+        payload: What a measurement found (a JSON document); empty for training.
+    """
+
+    outcome: str
+    value: float | None = None
+    best_epoch: int = 0
+    measurements: tuple[Measurement, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    cause: str | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial as evidence: a row of the fleet's task table, read back.
+
+    Attributes:
+        phase: SEARCH or CONFIRMATION.
+        number: The Optuna trial's number for a search trial; a running number (from 0) within the
+            confirmation for a confirmation run; -1 while a waiting row has none.
+        label: Name of the reference stack, or None.
+        seed: Seed of weights, batch order and masks.
+        seed_index: 0, 1, … within the confirmation (equal index: equal seed and split); -1 in
+            the search.
+        outcome: One of OUTCOMES.
+        curve: Penalty-free validation loss per epoch.
+    """
+
+    phase: str
+    number: int
+    stack: Stack | None
+    stack_id: str | None
+    seed: int
+    seed_index: int = -1
+    label: str | None = None
+    outcome: str = "waiting"
+    value: float | None = None
+    epochs: int = 0
+    best_epoch: int = 0
+    curve: tuple[float, ...] = ()
+    train_curve: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    worker: str | None = None
+    attempt: int = 1
+    cause: str | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """True when the run ended with weights whose loss was measured to the end."""
+        return self.outcome == "completed" and self.value is not None

@@ -1,0 +1,136 @@
+"""What was asked of a study: pinned as JSON, compared when somebody asks again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.errors import RequestError
+from spaces.stack import Stack
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which data, and the shape that every worker must find again.
+
+    Attributes:
+        source: A data set's name, or an absolute path.
+        target: Column to predict, for tables; else None.
+        task: `classification` or `regression` (decided, never `auto`).
+        fingerprint: Hash of the data as loaded.
+        features: Inputs of the network after encoding.
+        classes: Class names in label order; empty for regression.
+    """
+
+    source: str
+    target: str | None
+    task: str
+    fingerprint: str
+    features: int
+    classes: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's head: the number of classes, or 1."""
+        return len(self.classes) if self.task == "classification" else 1
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """Everything a worker needs to know, and everything two launches must agree on.
+
+    Attributes:
+        study: Name.
+        data: Which data.
+        space: The space as data (`Space.to_json()`).
+        profile: Name of the profile.
+        trials: Budget of counted search trials.
+        epochs: Most epochs of one trial.
+        timeout_seconds: Time the search phase may take, or None.
+        replicates: Fresh seeds in the confirmation.
+        seed: Everything random derives from it.
+        sampler: Name of the sampler.
+        pruner: Name of the pruner, or `none`.
+        stacks: Exactly these stacks instead of sampling; empty: sample.
+        constraints: Such as `latency_ms<=1`.
+        version: Version of this package.
+    """
+
+    study: str
+    data: DataSpec
+    space: Mapping[str, Any]
+    profile: str = "default"
+    trials: int = 40
+    epochs: int = 30
+    timeout_seconds: float | None = None
+    replicates: int = 5
+    seed: int = 0
+    sampler: str = "tpe"
+    pruner: str = "asha"
+    stacks: tuple[Stack, ...] = ()
+    constraints: tuple[str, ...] = ()
+    version: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as a JSON document that `from_json` reads back unchanged."""
+        document = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        document["data"] = {**dataclasses.asdict(self.data), "classes": list(self.data.classes)}
+        document["stacks"] = [stack.to_json() for stack in self.stacks]
+        document["constraints"] = list(self.constraints)
+        document["space"] = dict(self.space)
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> StudySpec:
+        """Read a pinned spec.
+
+        Raises:
+            RequestError: A key is unknown or missing.
+        """
+        data = _strict(DataSpec, document.get("data", {}), "data")
+        return _strict(
+            cls,
+            {
+                **document,
+                "data": dataclasses.replace(data, classes=tuple(data.classes)),
+                "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
+                "constraints": tuple(document.get("constraints", ())),
+            },
+            "spec",
+        )
+
+    def differences(self, other: StudySpec) -> list[str]:
+        """Name what `other` asks differently, one line each; the version is not compared."""
+        mine, theirs = _flat(self.to_json()), _flat(other.to_json())
+        return [
+            f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
+            for path in sorted({*mine, *theirs})
+            if path != "version" and mine.get(path) != theirs.get(path)
+        ]
+
+
+def _strict(kind: type, document: Mapping[str, Any], path: str) -> Any:
+    """Build `kind` from a mapping with exactly its field names (defaults may be left out)."""
+    known = {f.name for f in dataclasses.fields(kind)}
+    if unknown := sorted(set(document) - known):
+        raise RequestError(f"{path}.{unknown[0]} is not known", "one of " + ", ".join(known))
+    try:
+        return kind(**document)
+    except TypeError as error:
+        raise RequestError(f"{path} is incomplete ({error})") from None
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Flatten nested mappings and lists to dotted paths, so that a difference has a name."""
+    if isinstance(value, Mapping):
+        items = [(f"{path}.{k}" if path else str(k), v) for k, v in value.items()]
+    elif isinstance(value, list) and any(isinstance(v, Mapping | list) for v in value):
+        items = [(f"{path}[{k}]", v) for k, v in enumerate(value)]
+    else:
+        return {path: value}
+    flat: dict[str, Any] = {}
+    for name, item in items:
+        flat.update(_flat(item, name))
+    return flat

@@ -1,0 +1,76 @@
+"""The table of activations, each with the initializers it may be paired with.
+
+To add one, add a row (and a line in the test that lists what Keras calls it). The pairing is on
+the row because it is a property of the activation: an initializer is never drawn without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spaces.initializers import GLOROT, HE, LECUN
+from spaces.tables import Call, Layered, Parameter, table
+
+
+@dataclass(frozen=True)
+class Activation(Layered):
+    """A hidden layer's nonlinearity.
+
+    Attributes:
+        initializers: Names of the initializers that go with it, the usual one first.
+        saturation: Bound beyond which a unit counts as saturated (|output| of tanh-like, or
+            distance from 0 and 1 of sigmoid-like units); None where it cannot saturate.
+    """
+
+    initializers: tuple[str, ...] = ()
+    saturation: tuple[float, float] | None = None
+
+
+def _named(
+    name: str,
+    about: str,
+    initializers: tuple[str, ...],
+    saturation: tuple[float, float] | None = None,
+) -> Activation:
+    """Row of an activation that Keras knows by this name and that has no number of its own."""
+    call = Call("layers.Activation", {"activation": name})
+    return Activation(name, about, call=call, initializers=initializers, saturation=saturation)
+
+
+ACTIVATIONS: dict[str, Activation] = table(
+    _named("linear", "none: the sum itself", GLOROT),
+    _named("tanh", "hyperbolic tangent", GLOROT, (-0.99, 0.99)),
+    _named("sigmoid", "logistic", GLOROT, (0.01, 0.99)),
+    _named("relu", "rectified linear unit (Nair and Hinton 2010)", HE),
+    Activation(
+        "leaky_relu",
+        "ReLU with a small slope below zero (Maas et al. 2013)",
+        (Parameter("negative_slope", 0.2, 0.001, 0.5),),
+        call=Call("layers.LeakyReLU", numbers={"negative_slope": "negative_slope"}),
+        initializers=HE,
+    ),
+    Activation(
+        "rrelu",
+        "leaky ReLU whose slope is random in training, its mean afterwards (Xu et al. 2015)",
+        (Parameter("lower", 1 / 8, 0.0, 1.0), Parameter("upper", 1 / 3, 0.0, 1.0)),
+        call=Call("RReLU", numbers={"lower": "lower", "upper": "upper"}),
+        initializers=HE,
+    ),
+    Activation(
+        "prelu",
+        "leaky ReLU whose slope is trained, one a unit (He et al. 2015)",
+        call=Call("layers.PReLU", {"alpha_initializer": "zeros"}),
+        initializers=HE,
+    ),
+    Activation(
+        "elu",
+        "exponential linear unit (Clevert et al. 2016)",
+        (Parameter("alpha", 1.0, 0.1, 3.0),),
+        call=Call("layers.ELU", numbers={"alpha": "alpha"}),
+        initializers=HE,
+    ),
+    _named("selu", "scaled ELU: keeps mean 0 and deviation 1 (Klambauer et al. 2017)", LECUN),
+    _named("gelu", "Gaussian error linear unit (Hendrycks and Gimpel 2016)", HE),
+    _named("swish", "x · sigmoid(x), also SiLU (Ramachandran et al. 2017)", HE),
+    _named("mish", "x · tanh(softplus(x)) (Misra 2019)", HE),
+)

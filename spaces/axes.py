@@ -1,0 +1,62 @@
+"""The axes of a stack in their canonical order: each a table of choices, or one number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spaces.activations import ACTIVATIONS
+from spaces.clippings import CLIPPINGS
+from spaces.initializers import INITIALIZERS
+from spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
+from spaces.optimizers import OPTIMIZERS
+from spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
+from spaces.schedules import SCHEDULES
+from spaces.shapes import CONNECTIONS, SHAPES
+from spaces.tables import Choice, Parameter
+
+# Axis → its table. The order is that of a stack's JSON and of a draw.
+CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
+    "connection": CONNECTIONS,
+    "activation": ACTIVATIONS,
+    "initializer": INITIALIZERS,
+    "normalization": NORMALIZATIONS,
+    "input_normalization": INPUT_NORMALIZATIONS,
+    "dropout": DROPOUTS,
+    "penalty": PENALTIES,
+    "max_norm": MAX_NORMS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "clipping": CLIPPINGS,
+}
+
+# Axes that are one whole number. Patience: epochs without a better validation loss before a
+# trial stops early.
+NUMBER_AXES: dict[str, Parameter] = {
+    "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
+    "patience": Parameter("patience", 10, 1, 10_000, integer=True),
+}
+
+# The hidden layers' widths: a list in a stack, a shape in a space.
+UNITS_AXIS = "units"
+SHAPE_TABLE: Mapping[str, Any] = SHAPES
+
+# A space's first question: the self-normalizing bundle, or every choice free.
+BUNDLE_AXIS = "bundle"
+BUNDLES: dict[str, str] = {
+    "self_normalizing": "SELU, LeCun normal, a plain stack, no regularizer but alpha dropout",
+    "free": "every choice on its own, within the pairing of initializer and activation",
+}
+
+# What the self-normalizing bundle decides (Klambauer et al. 2017; chapter section 1).
+SELF_NORMALIZING: dict[str, str] = {
+    "connection": "plain",
+    "activation": "selu",
+    "initializer": "lecun_normal",
+    "normalization": "none",
+    "input_normalization": "none",
+    "penalty": "none",
+    "max_norm": "none",
+}
+
+AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)

@@ -1,0 +1,63 @@
+"""What can go wrong, sorted by what the caller does next.
+
+    TrainstackError
+    ├── RequestError        the request is wrong: say it in one line, exit 2
+    ├── StorageAwayError    the database does not answer: retry with back-off, then exit 3
+    ├── StudyError          no such study, or another spec under its name: exit 4
+    └── NothingToRecommend  the study ended without a finished trial: exit 5
+
+Pruned, diverged, infeasible and interrupted trials are outcomes, not errors.
+"""
+
+from __future__ import annotations
+
+
+class TrainstackError(Exception):
+    """Say in one line what was got, what was expected and how to mend it."""
+
+    exit_code = 1
+
+    def __init__(self, got: str, expected: str = "", mend: str = "") -> None:
+        self.got, self.expected, self.mend = got, expected, mend
+        parts = [got]
+        if expected:
+            parts.append(f"expected {expected}")
+        if mend:
+            parts.append(mend)
+        super().__init__("; ".join(part.strip() for part in parts))
+
+
+class RequestError(TrainstackError):
+    """The request is wrong; nothing was started and nothing is left behind."""
+
+    exit_code = 2
+
+
+class StorageAwayError(TrainstackError):
+    """The database does not answer."""
+
+    exit_code = 3
+
+
+class StudyError(TrainstackError):
+    """There is no such study, or one of that name asks for something else."""
+
+    exit_code = 4
+
+
+class NothingToRecommend(TrainstackError):  # noqa: N818 - an ending, not a fault
+    """The study ended without a trial that could be recommended."""
+
+    exit_code = 5
+
+
+def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return "did you mean …" for a misspelt name, or the list of known names.
+
+    >>> nearest("digit", ["digits", "wine"])
+    "did you mean 'digits'?"
+    """
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(sorted(known))

@@ -1,0 +1,42 @@
+"""The table of profiles: what the stack is for, and what follows for search and choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A purpose.
+
+    Attributes:
+        name: Its name.
+        about: What it is for.
+        space: The space that a launch searches unless told otherwise.
+        default: Name of the reference stack that the chapter recommends for it.
+    """
+
+    name: str
+    about: str
+    space: str
+    default: str
+
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("default", "the lowest validation loss", "chapter", "chapter-default"),
+        Profile(
+            "self-normalizing",
+            "networks that keep mean 0 and deviation 1 by themselves",
+            *("self-normalizing", "chapter-self-normalizing"),
+        ),
+        Profile("sparse", "few nonzero weights", "sparse", "chapter-sparse"),
+        Profile("low-latency", "quick answers", "low-latency", "chapter-low-latency"),
+        Profile(
+            "risk-sensitive",
+            "honest probabilities",
+            *("risk-sensitive", "chapter-risk-sensitive"),
+        ),
+    )
+}

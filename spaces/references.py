@@ -1,0 +1,89 @@
+"""The table of reference stacks: the chapter's default, its variants, and classic stacks.
+
+They are enqueued before anything is sampled, so that every search starts from known-good and every
+comparison has its baseline. To add one, add a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from spaces.errors import RequestError, nearest
+from spaces.stack import Stack
+
+_ELU_HE = {"activation": "elu", "initializer": "he_normal"}
+_RELU_HE = {"activation": "relu", "initializer": "he_normal"}
+_LEAKY_HE = {"activation": "leaky_relu", "initializer": "he_normal"}
+_TANH_GLOROT = {"activation": "tanh", "initializer": "glorot_uniform"}
+
+REFERENCES: dict[str, Stack] = {
+    # Chapter section 2: the default and its tweaks.
+    "chapter-default": Stack.of(),
+    "chapter-self-normalizing": Stack.of(dropout="last", dropout__rate=0.1),
+    "chapter-not-self-normalizing": Stack.of(
+        **_ELU_HE, normalization="before", connection="residual", units=[100, 100, 100]
+    ),
+    "chapter-sparse": Stack.of(penalty="l1", penalty__l1=1e-4, normalization="before", **_ELU_HE),
+    "chapter-low-latency": Stack.of(**_LEAKY_HE, units=[100]),
+    "chapter-risk-sensitive": Stack.of(dropout="all", dropout__rate=0.2),
+    # Classics.
+    "relu-he-bn-adam": Stack.of(
+        **_RELU_HE, normalization="before", optimizer="adam", schedule="constant"
+    ),
+    "relu-he-sgd-1cycle": Stack.of(
+        **_RELU_HE, optimizer="momentum", optimizer__learning_rate=0.05, schedule="1cycle"
+    ),
+    "elu-he-bn-nesterov": Stack.of(
+        **_ELU_HE, normalization="before", optimizer="nesterov", schedule="exponential"
+    ),
+    "relu-he-bn-dropout-adamw": Stack.of(
+        **_RELU_HE,
+        **{"units": [512, 512, 512], "batch_size": 128, "normalization": "before"},
+        **{"dropout": "all", "dropout__rate": 0.2, "optimizer": "adamw", "schedule": "linear"},
+    ),
+    "tanh-glorot-momentum": Stack.of(
+        **_TANH_GLOROT, optimizer="momentum", schedule="constant", clipping="none"
+    ),
+}
+
+CHAPTER_DEFAULT = REFERENCES["chapter-default"]
+
+# Those that every search starts with; the rest are there to be asked for by name.
+FIRST = (
+    "chapter-default",
+    "relu-he-bn-adam",
+    "elu-he-bn-nesterov",
+    "relu-he-sgd-1cycle",
+    "relu-he-bn-dropout-adamw",
+    "tanh-glorot-momentum",
+)
+
+
+def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
+    """Read what `--stacks` holds: a list of stacks, or of names of reference stacks.
+
+    Returns:
+        Each stack with the name it was asked for by, or None.
+
+    Raises:
+        RequestError: The document is no list, or one of its entries is wrong (with its place).
+    """
+    if not isinstance(document, list) or not document:
+        raise RequestError("the stacks file holds no list", "a list of stacks or reference names")
+    return list(_stacks(document))
+
+
+def _stacks(document: list[Any]) -> Iterable[tuple[Stack, str | None]]:
+    for place, entry in enumerate(document):
+        if isinstance(entry, str):
+            if entry not in REFERENCES:
+                raise RequestError(
+                    f"stacks[{place}] is {entry!r}", mend=nearest(entry, list(REFERENCES))
+                )
+            yield REFERENCES[entry], entry
+            continue
+        try:
+            yield Stack.from_json(entry), None
+        except RequestError as error:
+            raise RequestError(f"stacks[{place}]: {error}") from None

@@ -1,0 +1,134 @@
+"""The table of learning-rate schedules: pure functions of the step.
+
+A schedule's function gives the factor on the initial (1cycle, warm-up: the highest) learning rate.
+Lengths are fractions of the planned steps, so that a schedule means the same at any fidelity. To
+add one, add a row. The functions use `math` alone: an exported script shows them as they stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from spaces.tables import Choice, Parameter, table
+
+Numbers = Mapping[str, float]
+
+
+def constant(step: int, steps: int, p: Numbers) -> float:
+    """Return 1."""
+    return 1.0
+
+
+def power(step: int, steps: int, p: Numbers) -> float:
+    """Return 1 / (1 + t/s)^c with s = `length` · steps and c = `exponent`."""
+    return 1.0 / (1.0 + step / (p["length"] * steps)) ** p["exponent"]
+
+
+def exponential(step: int, steps: int, p: Numbers) -> float:
+    """Return 0.1^(t/s) with s = `length` · steps: a tenth every s steps."""
+    return 0.1 ** (step / (p["length"] * steps))
+
+
+def piecewise(step: int, steps: int, p: Numbers) -> float:
+    """Return 1, then `drop` from `first` · steps on, then drop² from `second` · steps on."""
+    drops = (step >= p["first"] * steps) + (step >= p["second"] * steps)
+    return p["drop"] ** drops
+
+
+def one_cycle(step: int, steps: int, p: Numbers) -> float:
+    """Return Smith's 1cycle: linear up for `rise` · steps from 1/`divide`, linear down to it again,
+    and in the last tenth of the steps linearly down to a hundredth of that.
+
+    Reference: Smith, "A disciplined approach to neural network hyper-parameters", 2018.
+    """
+    low, last = 1.0 / p["divide"], 0.1
+    t, rise = step / steps, p["rise"]
+    if t < rise:
+        return low + (1.0 - low) * t / rise
+    if t < 1.0 - last:
+        return 1.0 + (low - 1.0) * (t - rise) / (1.0 - last - rise)
+    return low + (0.01 * low - low) * min(1.0, (t - (1.0 - last)) / last)
+
+
+def cosine(step: int, steps: int, p: Numbers) -> float:
+    """Return linear warm-up for `warmup` · steps, then half a cosine down to 0.
+
+    Reference: Loshchilov and Hutter, "SGDR", 2017.
+    """
+    warm = p["warmup"] * steps
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def linear(step: int, steps: int, p: Numbers) -> float:
+    """Return linear warm-up for `warmup` · steps, then a straight line to 0."""
+    warm = p["warmup"] * steps
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    return (steps - step) / (steps - warm)
+
+
+def one_cycle_momentum(step: int, steps: int, p: Numbers) -> float:
+    """Return 1cycle's momentum: 0.95 → 0.85 while the rate rises, back, then 0.95."""
+    t, rise, last = step / steps, p["rise"], 0.1
+    if t < rise:
+        return 0.95 - 0.1 * t / rise
+    if t < 1.0 - last:
+        return 0.85 + 0.1 * (t - rise) / (1.0 - last - rise)
+    return 0.95
+
+
+@dataclass(frozen=True)
+class Schedule(Choice):
+    """How the learning rate moves.
+
+    Attributes:
+        factor: (step from 0, planned steps, numbers) → factor on the learning rate.
+        reacts: True where the factor also shrinks by `factor` after `patience` epochs without a
+            better validation loss (performance scheduling).
+        momentum: What 1cycle does to the momentum of optimizers that let it; else None.
+    """
+
+    factor: Callable[[int, int, Numbers], float] = constant
+    reacts: bool = False
+    momentum: Callable[[int, int, Numbers], float] | None = None
+
+
+_WARMUP = Parameter("warmup", 0.05, 0.0, 0.5)
+_LENGTH = Parameter("length", 0.5, 0.01, 10.0)
+
+SCHEDULES: dict[str, Schedule] = table(
+    Schedule("constant", "the same rate throughout"),
+    Schedule(
+        "power", "1 / (1 + t/s)^c", (_LENGTH, Parameter("exponent", 1.0, 0.1, 3.0)), factor=power
+    ),
+    Schedule("exponential", "a tenth every s steps", (_LENGTH,), factor=exponential),
+    Schedule(
+        "piecewise",
+        "constant, two drops",
+        (
+            Parameter("drop", 0.2, 0.001, 1.0),
+            Parameter("first", 0.5, 0.0, 1.0),
+            Parameter("second", 0.75, 0.0, 1.0),
+        ),
+        factor=piecewise,
+    ),
+    Schedule(
+        "performance",
+        "smaller when the validation loss has not improved for some epochs",
+        (Parameter("factor", 0.5, 0.01, 0.99), Parameter("patience", 5, 1, 1000, integer=True)),
+        reacts=True,
+    ),
+    Schedule(
+        "1cycle",
+        "up, down, and further down, momentum the other way (Smith 2018)",
+        (Parameter("divide", 10.0, 1.0, 1000.0), Parameter("rise", 0.45, 0.01, 0.89)),
+        factor=one_cycle,
+        momentum=one_cycle_momentum,
+    ),
+    Schedule("cosine", "warm-up, then half a cosine to zero", (_WARMUP,), factor=cosine),
+    Schedule("linear", "warm-up, then a straight line to zero", (_WARMUP,), factor=linear),
+)

@@ -1,0 +1,181 @@
+"""A space: which choices may be tried, as data, and the one way to draw a stack from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from spaces.activations import ACTIVATIONS
+from spaces.axes import BUNDLE_AXIS, CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
+from spaces.domains import Choices, Domain, Fixed, asked
+from spaces.errors import RequestError, nearest
+from spaces.shapes import SHAPES
+from spaces.stack import Stack
+
+_NAMED = Path(__file__).parent / "named"
+
+
+class TrialLike(Protocol):
+    """What a draw asks; Optuna's `Trial` and `FixedTrial` both are."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = ..., log: bool = ...
+    ) -> float: ...
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = ..., log: bool = ...
+    ) -> int: ...
+    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may be tried.
+
+    Attributes:
+        name: Its name.
+        about: What it asks.
+        cost: What it costs.
+        arms: Axis → choice → parameter → domain, for every axis that is a choice (`bundle` and
+            `units`, whose choices are shapes, included). An activation's parameters include its
+            `initializer`, a domain of names.
+        numbers: Axis → domain, for the axes that are one number.
+    """
+
+    name: str
+    about: str
+    cost: str
+    arms: Mapping[str, Mapping[str, Mapping[str, Domain]]]
+    numbers: Mapping[str, Domain]
+
+    def draw(self, trial: TrialLike) -> Stack:
+        """Draw a stack by asking `trial`; every draw is valid.
+
+        Parameter names are per arm: `learning_rate.nadam`, `initializer.relu`.
+        """
+        return self._walk(lambda name, domain, key: domain.ask(trial, name))
+
+    def encode(self, stack: Stack) -> dict[str, Any] | None:
+        """Return the parameters with which `draw` gives `stack`; None if the space lacks it."""
+        found: dict[str, Any] = {}
+        for targets in self._targets(stack):
+            found.clear()
+
+            def decide(name: str, domain: Domain, key: str, targets: Any = targets) -> Any:
+                value = targets.get(key)
+                if value is None or not domain.holds(value):
+                    raise LookupError(key)
+                if not isinstance(domain, Fixed):
+                    found[name] = asked(domain, value)
+                return value
+
+            try:
+                if self._walk(decide) == stack:
+                    return dict(found)
+            except LookupError:
+                continue
+        return None
+
+    def _targets(self, stack: Stack) -> Iterator[dict[str, Any]]:
+        """Yield every way to say `stack` in a space's words: by bundle and by shape."""
+        said = stack.to_json()
+        bundles = ["self_normalizing", "free"] if stack.self_normalizing else ["free"]
+        for bundle in bundles:
+            for shape in SHAPES.values():
+                if (numbers := shape.numbers(stack.units)) is not None:
+                    drawn = {f"{UNITS_AXIS}.{k}": v for k, v in numbers.items()}
+                    yield {**said, BUNDLE_AXIS: bundle, UNITS_AXIS: shape.name, **drawn}
+
+    def _walk(self, decide: Callable[[str, Domain, str], Any]) -> Stack:
+        """Go through the axes in order, deciding each by `decide(name, domain, key)`."""
+        bundle, _ = self._arm(BUNDLE_AXIS, decide)
+        shape, widths = self._arm(UNITS_AXIS, decide)
+        chosen: dict[str, Any] = {UNITS_AXIS: SHAPES[shape].widths(widths)}
+        for axis in CHOICE_AXES:
+            if bundle == "self_normalizing" and axis in SELF_NORMALIZING:
+                chosen[axis] = SELF_NORMALIZING[axis]
+            elif axis != "initializer":
+                arm, values = self._arm(axis, decide)
+                chosen[axis] = arm
+                if axis == "activation":
+                    chosen["initializer"] = values.pop("initializer")
+                chosen.update({f"{axis}.{k}": v for k, v in values.items()})
+        for axis, domain in self.numbers.items():
+            chosen[axis] = decide(axis, domain, axis)
+        return Stack.from_json(chosen)
+
+    def _arm(self, axis: str, decide: Callable[[str, Domain, str], Any]) -> tuple[str, dict]:
+        """Decide an axis and the parameters of its chosen arm."""
+        arms = self.arms[axis]
+        names = tuple(arms)
+        domain = Fixed(names[0]) if len(names) == 1 else Choices(names)
+        arm = decide(axis, domain, axis)
+        values = {}
+        for name, inner in arms[arm].items():
+            key = name if name == "initializer" else f"{axis}.{name}"
+            values[name] = decide(f"{name}.{arm}", inner, key)
+        return arm, values
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the space as the document that `from_json` (and a user's file) holds."""
+        axes: dict[str, Any] = {
+            axis: {
+                arm: {name: domain.to_json() for name, domain in parameters.items()}
+                for arm, parameters in arms.items()
+            }
+            for axis, arms in self.arms.items()
+        }
+        axes.update({axis: domain.to_json() for axis, domain in self.numbers.items()})
+        return {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
+
+    @classmethod
+    def from_json(cls, document: Any) -> Space:
+        """Read a space strictly; see `spaces.reading`.
+
+        Raises:
+            RequestError: The first problem, with its path.
+        """
+        from spaces.reading import read_space
+
+        return read_space(document)
+
+    @classmethod
+    def named(cls, name: str) -> Space:
+        """Return the space of that name.
+
+        Raises:
+            RequestError: There is none.
+        """
+        if name not in space_names():
+            raise RequestError(f"space {name!r} is not known", mend=nearest(name, space_names()))
+        return cls.from_json(json.loads((_NAMED / f"{name}.json").read_text("utf-8")))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Space:
+        """Read a user's space from a JSON file.
+
+        Raises:
+            RequestError: The file is missing, is no JSON, or holds no valid space.
+        """
+        try:
+            return cls.from_json(json.loads(Path(path).read_text("utf-8")))
+        except OSError as error:
+            raise RequestError(f"space file {path}: {error.strerror}") from None
+        except ValueError as error:
+            raise RequestError(f"space file {path} is no JSON ({error})") from None
+
+
+def space_names() -> tuple[str, ...]:
+    """Return the names of the spaces that come with the package."""
+    return tuple(sorted(path.stem for path in _NAMED.glob("*.json")))
+
+
+# An activation's initializers, as a domain's choices.
+def initializers_of(activation: str) -> tuple[str, ...]:
+    """Return the initializers that go with an activation, the usual one first."""
+    return ACTIVATIONS[activation].initializers
+
+
+NUMBERS = NUMBER_AXES

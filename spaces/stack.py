@@ -1,0 +1,202 @@
+"""A stack: one fully decided configuration, canonical and with a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.activations import ACTIVATIONS
+from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
+from spaces.errors import RequestError, nearest
+from spaces.shapes import MOST_LAYERS, MOST_UNITS
+from spaces.tables import look_up
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One configuration, flat: axis → choice, `axis.parameter` → number.
+
+    Build one with `Stack.of` (defaults filled in) or `Stack.from_json` (nothing left out). Only
+    active parameters are kept, in one order, so equal stacks are equal objects.
+
+    >>> stack = Stack.of(units=[300, 100], activation="relu", initializer="he_normal")
+    >>> stack["optimizer"], stack["optimizer.learning_rate"]
+    ('nadam', 0.001)
+    >>> Stack.from_json(stack.to_json()) == stack
+    True
+    """
+
+    items: tuple[tuple[str, Any], ...]
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the value at `axis` or `axis.parameter` (KeyError where it is not active)."""
+        return self._values[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value at `axis` or `axis.parameter`, or `default` where it is not active."""
+        return self._values.get(key, default)
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return dict(self.items)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Widths of the hidden layers, first to last."""
+        return self[UNITS_AXIS]
+
+    def numbers(self, axis: str) -> dict[str, Any]:
+        """Return the active parameters of one axis by their own names."""
+        prefix = axis + "."
+        return {k.removeprefix(prefix): v for k, v in self.items if k.startswith(prefix)}
+
+    @property
+    def self_normalizing(self) -> bool:
+        """True when every condition of self-normalization holds (standardised inputs always do)."""
+        return all(self[axis] == choice for axis, choice in SELF_NORMALIZING.items())
+
+    @property
+    def family(self) -> str:
+        """`self-normalizing`, `batch-normalized` or `plain`."""
+        if self.self_normalizing:
+            return "self-normalizing"
+        return "plain" if self["normalization"] == "none" else "batch-normalized"
+
+    @property
+    def stack_id(self) -> str:
+        """Twelve hexadecimal digits that equal stacks share."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the flat document; `from_json` reads it back exactly."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in self.items}
+
+    def but(self, **changes: Any) -> Stack:
+        """Return this stack with some axes changed (`axis__parameter` names a parameter).
+
+        Parameters of a changed choice take their defaults unless given.
+        """
+        kept = {
+            k: v
+            for k, v in self.items
+            if not any(k.startswith(axis + ".") for axis in changes if "__" not in axis)
+        }
+        return _read({**kept, **_keys(changes)}, complete=False)
+
+    @classmethod
+    def of(cls, **choices: Any) -> Stack:
+        """Build a stack by name; what is not given is the chapter's default.
+
+        Args:
+            **choices: `axis=choice`, and `axis__parameter=number`.
+
+        Raises:
+            RequestError: Something is unknown, out of range, or a forbidden pairing.
+        """
+        return _read(_keys(choices), complete=False)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Stack:
+        """Read a flat document strictly.
+
+        Parameters of choices that were not made are dropped (they mean nothing).
+
+        Raises:
+            RequestError: A key is unknown or missing, a value out of range, or the initializer
+                does not go with the activation.
+        """
+        if not isinstance(document, Mapping):
+            raise RequestError(f"a stack is {type(document).__name__}", "an object of its choices")
+        return _read(document, complete=True)
+
+
+def _keys(choices: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("__", "."): value for key, value in choices.items()}
+
+
+_DEFAULT: dict[str, Any] = {
+    UNITS_AXIS: [300, 100],
+    **SELF_NORMALIZING,
+    "dropout": "none",
+    "optimizer": "nadam",
+    "schedule": "performance",
+    "clipping": "none",
+    **{name: parameter.default for name, parameter in NUMBER_AXES.items()},
+}
+
+
+def stack_keys() -> tuple[str, ...]:
+    """Return every key that a stack may hold, active or not, in canonical order."""
+    keys = [UNITS_AXIS]
+    for axis, rows in CHOICE_AXES.items():
+        keys.append(axis)
+        for row in rows.values():
+            keys += [k for p in row.parameters if (k := f"{axis}.{p.name}") not in keys]
+    return (*keys, *NUMBER_AXES)
+
+
+def _read(document: Mapping[str, Any], complete: bool) -> Stack:
+    """Check a document and bring it into canonical form."""
+    known = stack_keys()
+    for key in document:
+        if key not in known:
+            raise RequestError(f"stack key {key!r} is not known", mend=nearest(str(key), known))
+
+    def value(key: str, default: Any) -> Any:
+        if complete and key not in document:
+            raise RequestError(f"a stack lacks {key!r}", "every active choice to be written out")
+        return document.get(key, default)
+
+    items: list[tuple[str, Any]] = [(UNITS_AXIS, _units(value(UNITS_AXIS, _DEFAULT[UNITS_AXIS])))]
+    for axis, rows in CHOICE_AXES.items():
+        row = look_up(rows, value(axis, _default(axis, document)), axis)
+        items.append((axis, row.name))
+        for parameter in row.parameters:
+            key = f"{axis}.{parameter.name}"
+            items.append((key, parameter.check(value(key, parameter.default), key)))
+    for name, parameter in NUMBER_AXES.items():
+        items.append((name, parameter.check(value(name, parameter.default), name)))
+    _check_rules(dict(items))
+    return Stack(tuple(items))
+
+
+def _default(axis: str, document: Mapping[str, Any]) -> str:
+    """The chapter's default; an activation brings its own usual initializer."""
+    activation = document.get("activation")
+    if axis == "initializer" and activation in ACTIVATIONS:
+        return ACTIVATIONS[str(activation)].initializers[0]
+    return _DEFAULT[axis]
+
+
+def _units(value: Any) -> tuple[int, ...]:
+    good = (
+        isinstance(value, list | tuple)
+        and 1 <= len(value) <= MOST_LAYERS
+        and all(type(u) is int and 1 <= u <= MOST_UNITS for u in value)
+    )
+    if not good:
+        shown = repr(value) if len(repr(value)) < 80 else f"{repr(value)[:77]}…"
+        raise RequestError(
+            f"units is {shown}",
+            f"a list of 1 to {MOST_LAYERS} whole numbers from 1 to {MOST_UNITS}",
+        )
+    return tuple(value)
+
+
+def _check_rules(values: Mapping[str, Any]) -> None:
+    """Refuse what the chapter forbids."""
+    activation, initializer = values["activation"], values["initializer"]
+    allowed = ACTIVATIONS[activation].initializers
+    if initializer not in allowed:
+        raise RequestError(
+            f"initializer {initializer!r} with activation {activation!r}",
+            "one that goes with it: " + ", ".join(allowed),
+        )
+    if activation == "rrelu" and values["activation.lower"] > values["activation.upper"]:
+        raise RequestError("activation.lower is above activation.upper", "lower ≤ upper")
+    if values["schedule"] == "piecewise" and values["schedule.first"] > values["schedule.second"]:
+        raise RequestError("schedule.first is above schedule.second", "first ≤ second")

@@ -1,0 +1,121 @@
+"""Layers for training: dropout whose rate and random key are run-time values.
+
+Keras's own dropout holds its rate as a constant, so each rate would compile a program of its own;
+and under XLA on the CPU its random numbers cost more than the training (docs/engine.md). Here a
+mask is a pure function of (key, position): a 32-bit integer hash that the compiler vectorises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@dataclass
+class Context:
+    """The run-time values that layers read while a step is traced.
+
+    Attributes:
+        rate: Dropout rate, a scalar float32 tensor in [0, 1).
+        key: Random key of this step, a scalar uint32 tensor.
+    """
+
+    rate: Any = None
+    key: Any = None
+
+
+def _mix(bits: tf.Tensor) -> tf.Tensor:
+    """Scramble 32-bit words so that neighbouring inputs give unrelated outputs.
+
+    Two multiply-xorshift rounds, constants of Ettinger's low-bias search (Wellons, "Prospecting
+    for hash functions", 2018).
+    """
+    shift, xor = tf.bitwise.right_shift, tf.bitwise.bitwise_xor
+    word = lambda value: tf.constant(value, tf.uint32)  # noqa: E731 - a unit, not a function
+    bits = xor(bits, shift(bits, word(16))) * word(0x7FEB352D)
+    bits = xor(bits, shift(bits, word(15))) * word(0x846CA68B)
+    return xor(bits, shift(bits, word(16)))
+
+
+def random_words(key: tf.Tensor, place: int, shape: tf.TensorShape | tf.Tensor) -> tf.Tensor:
+    """Return uniform 32-bit words, a pure function of the arguments.
+
+    Args:
+        key: Scalar uint32, another one each step.
+        place: Number of the layer, so that layers of one step draw differently.
+        shape: Shape of the result.
+
+    Returns:
+        uint32 tensor of that shape.
+    """
+    count = tf.reduce_prod(shape)
+    stream = _mix(key + tf.constant((place * 0x9E3779B9) & 0xFFFFFFFF, tf.uint32))
+    words = tf.cast(tf.range(count), tf.uint32)
+    words = _mix(_mix(tf.bitwise.bitwise_xor(words, stream)) + stream)
+    return tf.reshape(words, shape)
+
+
+class _Random(keras.layers.Layer):
+    """A layer that is random in training and reads its key from the context."""
+
+    def __init__(self, context: Context, place: int) -> None:
+        super().__init__()
+        self.context, self.place = context, place
+
+    def words(self, inputs: tf.Tensor) -> tf.Tensor:
+        return random_words(self.context.key, self.place, tf.shape(inputs))
+
+    def kept(self, inputs: tf.Tensor) -> tf.Tensor:
+        """True with probability 1 - rate."""
+        threshold = tf.cast(self.context.rate * 4294967296.0, tf.uint32)
+        return self.words(inputs) >= threshold
+
+
+class Dropout(_Random):
+    """Inverted dropout: keep with probability 1 - rate, scale by 1 / (1 - rate)."""
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return inputs
+        return tf.where(self.kept(inputs), inputs / (1.0 - self.context.rate), 0.0)
+
+
+class AlphaDropout(_Random):
+    """Alpha dropout: dropped units go to SELU's negative limit, then mean and deviation are mended.
+
+    Reference: Klambauer et al., "Self-Normalizing Neural Networks", 2017, section "alpha dropout".
+    """
+
+    limit = -1.7580993408473766  # -scale · alpha of SELU
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return inputs
+        rate = self.context.rate
+        a = 1.0 / tf.sqrt((1.0 - rate) * (1.0 + rate * self.limit**2))
+        b = -a * self.limit * rate
+        return a * tf.where(self.kept(inputs), inputs, self.limit) + b
+
+
+class RReLU(_Random):
+    """Leaky ReLU whose slope is uniform in [lower, upper] in training and its mean afterwards.
+
+    Reference: Xu et al., "Empirical Evaluation of Rectified Activations", 2015.
+    """
+
+    def __init__(self, context: Context, place: int, lower: float, upper: float) -> None:
+        super().__init__(context, place)
+        self.lower, self.upper = lower, upper
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        slope: Any = (self.lower + self.upper) / 2
+        if training:
+            unit = tf.cast(self.words(inputs), tf.float32) / 4294967296.0
+            slope = self.lower + (self.upper - self.lower) * unit
+        return tf.where(inputs >= 0, inputs, slope * inputs)
+
+
+RUNTIME = {"layers.Dropout": Dropout, "layers.AlphaDropout": AlphaDropout, "RReLU": RReLU}

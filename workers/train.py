@@ -1,0 +1,132 @@
+"""Training one trial: epochs, early stopping with the best weights restored, divergence."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.records import Measurement, Result
+from spaces.stack import Stack
+from workers.engine import DeviceData, Program
+from workers.schedule import RateMaker
+
+# A loss this many times the trivial predictor's is not training any more.
+DIVERGED_TIMES = 10.0
+
+# Told each measurement; answers None to go on, or the outcome that ends the trial.
+Judge = Callable[[Measurement], str | None]
+
+
+@dataclass
+class Training:
+    """A trial under way; everything that a resumed trial needs to go on as if never stopped.
+
+    Attributes:
+        program: The structure's program, reset for this trial.
+        stack: What is trained.
+        seed: Of weights, batch order and masks.
+        epochs: Most epochs.
+        trivial_loss: Validation loss of the trivial predictor.
+    """
+
+    program: Program
+    stack: Stack
+    seed: int
+    epochs: int
+    trivial_loss: float
+    metric_scale: float = 1.0
+    measurements: list[Measurement] = field(default_factory=list)
+    best: Measurement | None = None
+    best_weights: list[np.ndarray] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, data: DeviceData, judge: Judge) -> Result:
+        """Train to the end, to an early stop, or until the judge ends it.
+
+        Returns:
+            `completed` (the model then holds the best weights), `diverged`, or what the judge
+            said.
+        """
+        rows, batch = int(data.x_train.shape[0]), self.stack["batch_size"]
+        batch = min(batch, rows)
+        steps = rows // batch
+        maker = RateMaker(self.stack, steps, self.epochs)
+        began = time.perf_counter()
+        outcome, cause = "completed", None
+        for epoch in range(1, self.epochs + 1):
+            measurement = self._epoch(data, maker, epoch, steps, batch)
+            if cause := self._divergence(measurement):
+                outcome = "diverged"
+                break
+            self.measurements.append(measurement)
+            maker.saw(measurement.valid_loss)
+            if self.best is None or measurement.valid_loss < self.best.valid_loss:
+                self.best, self.best_weights = measurement, self.program.weights()
+            if (verdict := judge(measurement)) is not None:
+                outcome = verdict
+                break
+            if epoch - self.best.epoch >= self.stack["patience"]:
+                break
+        if self.best_weights:
+            self.program.set_weights(self.best_weights)
+        self.seconds["train"] = time.perf_counter() - began - self.seconds.get("compile", 0.0)
+        return self._result(outcome, cause)
+
+    def _epoch(
+        self, data: DeviceData, maker: RateMaker, epoch: int, steps: int, batch: int
+    ) -> Measurement:
+        """One epoch; the first one of a new program is where it is traced and compiled."""
+        began, fresh = time.perf_counter(), not self.program.used
+        result = self.program.epoch(
+            self.stack,
+            data,
+            batch_order(self.seed, epoch, int(data.x_train.shape[0]), steps, batch),
+            maker.rates(epoch),
+            maker.momenta(epoch),
+            epoch_key(self.seed, epoch),
+        )
+        seconds = time.perf_counter() - began
+        if fresh:  # the first call's surplus over the second is not worth a second clock
+            self.seconds["compile"] = seconds
+        metric = result.metric * self.metric_scale
+        return Measurement(epoch, result.train_loss, result.valid_loss, metric, seconds)
+
+    def _divergence(self, m: Measurement) -> str | None:
+        """Say why the trial has diverged, or None."""
+        if not (math.isfinite(m.train_loss) and math.isfinite(m.valid_loss)):
+            return f"loss not finite in epoch {m.epoch}"
+        if min(m.train_loss, m.valid_loss) > DIVERGED_TIMES * self.trivial_loss:
+            return (
+                f"training and validation loss above {DIVERGED_TIMES:g} times the trivial "
+                f"predictor's in epoch {m.epoch}"
+            )
+        return None
+
+    def _result(self, outcome: str, cause: str | None) -> Result:
+        best = self.best
+        return Result(
+            outcome=outcome,
+            value=best.valid_loss if best and outcome != "diverged" else None,
+            best_epoch=best.epoch if best else 0,
+            measurements=tuple(self.measurements),
+            seconds=dict(self.seconds),
+            cause=cause,
+        )
+
+
+def batch_order(seed: int, epoch: int, rows: int, steps: int, batch: int) -> np.ndarray:
+    """Return the rows of each batch of an epoch, int32 [steps, batch].
+
+    A fresh permutation each epoch; the rows beyond the last full batch sit this epoch out.
+    """
+    order = np.random.default_rng([seed, 1, epoch]).permutation(rows)
+    return order[: steps * batch].reshape(steps, batch).astype(np.int32)
+
+
+def epoch_key(seed: int, epoch: int) -> int:
+    """Return the random key of an epoch's masks, 0 ≤ key < 2³²."""
+    return int(np.random.default_rng([seed, 2, epoch]).integers(2**32))
