@@ -83,9 +83,7 @@ def make_optimizer(stack: Stack, knobs: Mapping[str, Any] | None = None) -> kera
     return optimizer
 
 
-def fresh_kernel(
-    row: Initializer, shape: tuple[int, int], rng: np.random.Generator
-) -> np.ndarray:
+def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Draw a kernel of the initializer's distribution.
 
     Args:

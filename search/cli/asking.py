@@ -1,0 +1,94 @@
+"""From flags to a study's spec: everything is checked before anything is touched."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from search.cli.common import err
+from search.spec import StudySpec
+from spaces.errors import RequestError
+from spaces.profiles import PROFILES
+from spaces.references import read_stacks
+from spaces.space import Space, space_names
+from spaces.stack import Stack
+
+
+def make_spec(
+    *,
+    data: str,
+    target: str | None,
+    task: str,
+    study: str | None,
+    space: str | None,
+    profile: str,
+    stacks: Path | None,
+    sampler: str,
+    pruner: str,
+    trials: int,
+    **rest: Any,
+) -> StudySpec:
+    """Check a launch and load its data.
+
+    Raises:
+        RequestError: Anything is unknown, unreadable or impossible.
+    """
+    from search.cli.launching import known
+    from search.data.load import load
+    from search.fleet.samplers import PRUNERS, SAMPLERS
+
+    known("--profile", profile, tuple(PROFILES))
+    known("--sampler", sampler, tuple(SAMPLERS))
+    known("--pruner", pruner, tuple(PRUNERS))
+    known("--task", task, ("auto", "classification", "regression"))
+    searched = read_space_flag(space or PROFILES[profile].space)
+    given = _read_stacks(stacks)
+    name = _study_name(study, data)
+    dataset = load(data, target, task)
+    for note in dataset.notes:
+        err().print(note, markup=False)
+    return StudySpec(
+        study=name,
+        data=dataset.describe(),
+        space=searched.to_json(),
+        profile=profile,
+        trials=len(given) or trials,
+        stacks=given,
+        sampler=sampler,
+        pruner=pruner,
+        version=version("trainstack"),
+        **rest,
+    )
+
+
+def read_space_flag(text: str) -> Space:
+    """Return a named space, or the one in a file."""
+    if text in space_names():
+        return Space.named(text)
+    if text.endswith(".json") or "/" in text or Path(text).exists():
+        return Space.read(text)
+    return Space.named(text)  # refuses, with the nearest name
+
+
+def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
+    if path is None:
+        return ()
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RequestError(f"stacks file {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise RequestError(f"stacks file {path} is no JSON ({error})") from None
+    return tuple(stack for stack, _ in read_stacks(document))
+
+
+def _study_name(study: str | None, data: str) -> str:
+    name = study if study is not None else Path(data).name.split(".")[0] or data
+    if not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
+        raise RequestError(
+            f"study name {name!r}", "1 to 100 letters, digits, spaces and . _ + -, no space first"
+        )
+    return name

@@ -1,0 +1,96 @@
+"""What several verbs share: flags, the storage behind them, and printing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from sqlalchemy import URL, Engine
+
+Study = Annotated[str, typer.Argument(help="Name of the study.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded one."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@contextlib.contextmanager
+def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
+    """Reach the storage: its URL and an engine on it, the tables made if need be.
+
+    Raises:
+        StorageAwayError: The database does not answer, now or in the middle.
+    """
+    from search.fleet.connect import engine, guarded, storage_url
+    from search.fleet.tables import ensure
+
+    url = storage_url(flag)
+    with guarded(url):
+        here = engine(url)
+        try:
+            ensure(here)
+            yield url, here
+        finally:
+            here.dispose()
+
+
+def print_json(document: Any) -> None:
+    """Print a document on standard output; numbers that are not finite become null."""
+    sys.stdout.write(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
+
+
+def out() -> Console:
+    """Return a console for what was asked for (standard output)."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def err() -> Console:
+    """Return a console for progress and remarks (standard error)."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Show a number, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def seconds(value: float | None) -> str:
+    """Show a length of time as people say it.
+
+    >>> seconds(75)
+    '1 min 15 s'
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

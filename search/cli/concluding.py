@@ -1,0 +1,186 @@
+"""`recommend`, `report`, `export`: the conclusion of a study, said, drawn and taken away."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.common import AsJson, Storage, Study, err, out, print_json
+from search.cli.common import storage as reach
+from spaces.errors import NothingToRecommend, RequestError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+    from search.evidence.recommendation import Recommendation
+
+FORMATS = ("keras", "python", "json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (recommend, report, export):
+        app.command()(verb)
+
+
+def recommend(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
+    """The recommendation; candidates are confirmed first if that has not been done."""
+    with reach(storage) as (url, engine):
+        _settle(url, engine, study)
+    conclude(url, study, as_json)
+
+
+def report(
+    study: Study,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")] = Path(
+        "trainstack-report"
+    ),
+    as_json: AsJson = False,
+    storage: Storage = None,
+) -> None:
+    """Write report.html, report.md, recommendation.json and the pictures."""
+    with reach(storage) as (url, engine):
+        _settle(url, engine, study)
+        paths = write(engine, study, output)
+    if as_json:
+        print_json({"study": study, "files": [str(path) for path in paths]})
+    else:
+        out().print(str(output / "report.html"), markup=False)
+
+
+def export(
+    study: Study,
+    form: Annotated[str, typer.Option("--format", help="keras, python or json.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write it.")],
+    storage: Storage = None,
+) -> None:
+    """The recommended stack: a saved model, plain Keras code, or data."""
+    from search.cli.launching import known
+    from search.fleet import inspect
+    from search.fleet.connect import artifacts
+
+    known("--format", form, FORMATS)
+    with reach(storage) as (url, engine):
+        _settle(url, engine, study)
+        measured = inspect.measurement(engine, study) or {}
+    kept = measured.get("artifacts", {})
+    if form not in kept:
+        raise NothingToRecommend(
+            f"study '{study}' has nothing to export", "a study that ended with a recommendation"
+        )
+    names = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
+    target = output / names[form] if output.is_dir() else output
+    _copy(Path(artifacts()) / kept[form], target)
+    if form == "keras" and "preprocessing" in kept:
+        beside = target.with_suffix(".preprocessing.joblib")
+        _copy(Path(artifacts()) / kept["preprocessing"], beside)
+        err().print(f"its table encoder: {beside}", markup=False)
+    out().print(str(target), markup=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        raise RequestError(
+            f"{source} is not here",
+            "the folder that the workers wrote to",
+            "set TRAINSTACK_ARTIFACTS as it was for them",
+        ) from None
+    except OSError as error:
+        raise RequestError(f"cannot write {target} ({error.strerror})") from None
+
+
+def _settle(url: URL, engine: Engine, study: str) -> None:
+    """See to it that the study is concluded, with workers of this machine if need be.
+
+    Raises:
+        RequestError: Others are still searching.
+        StudyError: There is no such study.
+    """
+    from search.cli.launching import _workers
+    from search.cli.watching import work
+    from search.fleet import inspect
+    from search.fleet.studies import wish
+
+    status = inspect.status(engine, study)
+    if status["concluded"]:
+        return
+    busy = [w for w in status["workers"] if w["last_seen_seconds"] < 60 and w["state"] != "lost"]
+    if status["phase"] == "searching":
+        if busy and status["state"] == "searching":
+            raise RequestError(
+                f"study '{study}' is still searching",
+                "a study whose search has ended",
+                f"wait, or end it: trainstack stop {study}",
+            )
+        if not sum(status["counts"][k] for k in ("completed", "pruned", "diverged", "running")):
+            raise NothingToRecommend(f"study '{study}' has no finished trial yet")
+        wish(url, study, "stop")
+    elif status["state"] != "confirming":
+        wish(url, study, "go")
+    work(url, inspect.spec_of(engine, study), 0 if busy else _workers(None))
+
+
+def gather(engine: Engine, study: str) -> Recommendation:
+    """Read a study's evidence and conclude.
+
+    Raises:
+        NothingToRecommend: No trial finished.
+    """
+    from search.evidence.recommendation import recommend as judge
+    from search.fleet import inspect
+
+    measured = inspect.measurement(engine, study) or {}
+    return judge(inspect.spec_of(engine, study), inspect.runs(engine, study), measured)
+
+
+def write(engine: Engine, study: str, folder: Path) -> list[Path]:
+    """Write the report into a folder; return the files."""
+    from search.fleet import inspect
+    from search.report.write import write_report
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_report(
+            folder,
+            inspect.spec_of(engine, study),
+            gather(engine, study),
+            inspect.runs(engine, study),
+        )
+    except OSError as error:
+        raise RequestError(f"cannot write the report to {folder} ({error.strerror})") from None
+
+
+def conclude(url: URL, study: str, as_json: bool) -> None:
+    """Print the recommendation, and write its report beside the study's artifacts.
+
+    Raises:
+        NothingToRecommend: No trial finished.
+    """
+    from search.fleet.connect import artifacts, engine, guarded
+
+    with guarded(url):
+        here = engine(url)
+        try:
+            found = gather(here, study)
+            folder = Path(artifacts()) / study / "report"
+            write(here, study, folder)
+        finally:
+            here.dispose()
+    if as_json:
+        print_json(found.to_json())
+        return
+    _print(found, folder / "report.html")
+
+
+def _print(found: Any, report_path: Path) -> None:
+    """The conclusion as text, for 80 columns."""
+    from search.evidence.words import text_of
+
+    out().print(text_of(found), markup=False)
+    out().print(f"\nReport: {report_path}", markup=False, soft_wrap=True)

@@ -1,0 +1,159 @@
+"""`launch` and `worker`: start a study here, or join one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.common import AsJson, Storage, Study, err, out, print_json
+from spaces.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from search.spec import StudySpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    app.command()(launch)
+    app.command()(worker)
+
+
+def launch(
+    data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
+    study: Annotated[str | None, typer.Option(help="Name; default: the data's.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Named space or JSON file; default: the profile's.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="What the stack is for.")] = "default",
+    trials: Annotated[int, typer.Option(help="Budget of search trials.")] = 40,
+    epochs: Annotated[int, typer.Option(help="Most epochs of a trial.")] = 30,
+    timeout: Annotated[str | None, typer.Option(help="Time to search, e.g. 30m.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Everything random derives from it.")] = 0,
+    sampler: Annotated[str, typer.Option(help="Who proposes stacks.")] = "tpe",
+    pruner: Annotated[str, typer.Option(help="Who ends trials early, or none.")] = "asha",
+    stacks: Annotated[
+        Path | None, typer.Option(help="JSON list: train exactly these stacks.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Create it, say how workers join, and return.")
+    ] = False,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search a data set for the stack to use, confirm it with fresh seeds, and recommend it.
+
+    The same command again resumes the study of that name.
+    """
+    from search.cli.asking import make_spec
+
+    _check_count("--trials", trials, 1)
+    _check_count("--epochs", epochs, 1)
+    _check_count("--replicates", replicates, 1, 100)
+    _check_count("--seed", seed, 0, 2**31 - 1)
+    count = _workers(workers)
+    spec = make_spec(
+        **{"data": data, "target": target, "task": task, "study": study, "space": space},
+        **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+        **{"timeout_seconds": _duration(timeout), "seed": seed},
+        **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+    )
+    url = _create(spec, storage)
+    if detach:
+        _say_detached(spec.study, as_json)
+        return
+    from search.cli.concluding import conclude
+    from search.cli.watching import work
+
+    work(url, spec, count)
+    conclude(url, spec.study, as_json)
+
+
+def _create(spec: StudySpec, storage: str | None) -> Any:
+    from search.fleet.connect import storage_url
+    from search.fleet.studies import create_study
+    from spaces.references import FIRST, REFERENCES
+
+    url = storage_url(storage)
+    created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
+    word = "new study" if created else "going on with study"
+    err().print(f"{word} '{spec.study}'", markup=False)
+    return url
+
+
+def _say_detached(study: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"study": study, "worker": f"trainstack worker {study}"})
+        return
+    out().print(f"start workers with: trainstack worker {study}", markup=False)
+
+
+def _check_count(flag: str, value: int, least: int, most: int | None = None) -> None:
+    if value < least or (most is not None and value > most):
+        bounds = f"{least} or more" if most is None else f"a whole number from {least} to {most}"
+        raise RequestError(f"{flag} {value}", bounds)
+
+
+def _workers(asked: int | None) -> int:
+    from search.cli.local import cores
+
+    if asked is None:
+        return min(8, cores())
+    _check_count("--workers", asked, 0, 1024)
+    if asked > cores():
+        err().print(
+            f"warning: {asked} workers share {cores()} cores; more than one a core seldom pays"
+        )
+    return asked
+
+
+def _duration(text: str | None) -> float | None:
+    """Read `90`, `90s`, `30m`, `2h`, `1h30m` as seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    parts = [float(p or 0) for p in match.groups()] if match else [0.0]
+    total = sum(p * unit for p, unit in zip(parts, (3600, 60, 1), strict=False))
+    if total <= 0:
+        raise RequestError(f"--timeout {text!r}", "a length of time such as 30m, 2h or 90s")
+    return total
+
+
+def worker(
+    study: Study,
+    gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
+    count: Annotated[int, typer.Option(help="Workers, where there is no GPU.")] = 1,
+    max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
+    drain_timeout: Annotated[
+        float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
+    ] = 20.0,
+    storage: Storage = None,
+) -> None:
+    """Join this machine to a study: needs only the storage and the name."""
+    from search.cli.joining import join
+
+    _check_count("--count", count, 1, 1024)
+    if max_trials is not None:
+        _check_count("--max-trials", max_trials, 1)
+    if drain_timeout < 0:
+        raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
+    raise typer.Exit(join(storage, study, gpus, count, max_trials, drain_timeout))
+
+
+def known(flag: str, value: str, names: tuple[str, ...]) -> str:
+    """Return a value that must be one of some names.
+
+    Raises:
+        RequestError: It is not, with the nearest name.
+    """
+    if value not in names:
+        raise RequestError(f"{flag} {value!r} is not known", mend=nearest(value, names))
+    return value

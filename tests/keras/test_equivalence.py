@@ -1,0 +1,184 @@
+"""The engine trains as Keras `fit` does: same batches, same order, same weights afterwards."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spaces.activations import ACTIVATIONS
+from spaces.clippings import CLIPPINGS
+from spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
+from spaces.optimizers import OPTIMIZERS
+from spaces.regularizers import MAX_NORMS, PENALTIES
+from spaces.schedules import SCHEDULES
+from spaces.shapes import CONNECTIONS
+from spaces.stack import Stack
+from workers.build import make_optimizer, plain_model
+from workers.engine import DeviceData, Program
+from workers.schedule import RateMaker
+from workers.structure import Structure, shaping_items
+from workers.train import batch_order
+
+pytestmark = pytest.mark.keras
+
+ROWS, FEATURES, CLASSES, BATCH, EPOCHS, SEED = 320, 12, 4, 32, 2, 7
+BASE = Stack.of(units=[16, 16], batch_size=BATCH, activation="elu", initializer="he_normal")
+
+STACKS = {
+    **{
+        f"activation {row.name}": BASE.but(activation=row.name, initializer=row.initializers[0])
+        for row in ACTIVATIONS.values()
+        if row.name != "rrelu"  # random in training: see its own statistics
+    },
+    **{f"optimizer {name}": BASE.but(optimizer=name) for name in OPTIMIZERS},
+    **{f"schedule {name}": BASE.but(schedule=name) for name in SCHEDULES},
+    **{f"normalization {name}": BASE.but(normalization=name) for name in NORMALIZATIONS},
+    **{f"input {name}": BASE.but(input_normalization=name) for name in INPUT_NORMALIZATIONS},
+    **{f"penalty {name}": BASE.but(penalty=name) for name in PENALTIES},
+    **{f"max-norm {name}": BASE.but(max_norm=name) for name in MAX_NORMS},
+    **{f"clipping {name}": BASE.but(clipping=name) for name in CLIPPINGS},
+    **{f"connection {name}": BASE.but(connection=name) for name in CONNECTIONS},
+    "1cycle with momentum": BASE.but(schedule="1cycle", optimizer="momentum"),
+    "tight clipping": BASE.but(clipping="norm", clipping__limit=0.05),
+    "tight max-norm": BASE.but(max_norm="clip", max_norm__radius=0.3),
+}
+
+
+def made_up_data(task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs [ROWS, FEATURES] and labels or targets [ROWS] that can be learnt."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
+    hidden = x @ rng.standard_normal((FEATURES, CLASSES))
+    if task == "classification":
+        return x, hidden.argmax(1).astype(np.int32)
+    return x, (hidden[:, 0] / hidden[:, 0].std()).astype(np.float32)
+
+
+def structure_of(stack: Stack, task: str, compiled: bool = False) -> Structure:
+    """Return the key of a program over the made-up data."""
+    outputs = CLASSES if task == "classification" else 1
+    return Structure(shaping_items(stack), FEATURES, outputs, task, (ROWS, ROWS), compiled)
+
+
+class Rates(keras.callbacks.Callback):
+    """Sets rate and momentum before each step, as the engine does."""
+
+    def __init__(self, rates: list[np.ndarray], momenta: list[np.ndarray] | None) -> None:
+        super().__init__()
+        self.rates = np.concatenate(rates)
+        self.momenta = np.concatenate(momenta) if momenta else None
+        self.step = 0
+
+    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+        self.model.optimizer.learning_rate = float(self.rates[self.step])
+        if self.momenta is not None:
+            self.model.optimizer.momentum.assign(self.momenta[self.step])
+        self.step += 1
+
+
+def by_fit(stack: Stack, task: str, start: list[np.ndarray], orders: list[np.ndarray]) -> list:
+    """Train a plain Keras model by `fit` on the given batches; return its weights."""
+    x, y = made_up_data(task)
+    model = plain_model(stack, FEATURES, CLASSES if task == "classification" else 1)
+    for variable, value in zip(model.weights, start, strict=True):
+        variable.assign(value)
+    maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
+    momenta = [maker.momenta(e) for e in range(1, EPOCHS + 1)]
+    cycled = OPTIMIZERS[stack["optimizer"]].cycles and momenta[0] is not None
+    knobs = {}
+    if cycled:
+        from workers.engine import Knob
+
+        knobs["momentum"] = Knob(0.9, trainable=False)
+    optimizer = make_optimizer(stack, knobs)
+    if stack["clipping"] == "value":
+        optimizer.clipvalue = stack["clipping.limit"]
+    elif stack["clipping"] == "norm":
+        optimizer.global_clipnorm = stack["clipping.limit"]
+    loss = (
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if task == "classification"
+        else "mean_squared_error"
+    )
+    model.compile(optimizer, loss, jit_compile=False)
+    callback = Rates([maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None)
+    for order in orders:
+        rows = order.ravel()
+        model.fit(
+            x[rows], y[rows], batch_size=BATCH, shuffle=False, verbose=0, callbacks=[callback]
+        )
+    return [np.asarray(w) for w in model.get_weights()]
+
+
+def by_engine(
+    stack: Stack, task: str, orders: list[np.ndarray], compiled: bool = False
+) -> tuple[list[np.ndarray], list[np.ndarray], float]:
+    """Train by the engine; return the weights before and after, and the last validation loss."""
+    x, y = (tf.constant(part) for part in made_up_data(task))
+    program = Program(structure_of(stack, task, compiled), stack)
+    program.reset(stack, SEED)
+    start = program.weights()
+    maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
+    loss = float("nan")
+    for epoch, order in enumerate(orders, start=1):
+        rates, momenta = maker.rates(epoch), maker.momenta(epoch)
+        data = DeviceData(x, y, x, y)
+        loss = program.epoch(stack, data, order, rates, momenta, key=epoch).valid_loss
+    return start, program.weights(), loss
+
+
+def the_orders() -> list[np.ndarray]:
+    """Return the batches of each epoch."""
+    return [batch_order(SEED, e, ROWS, ROWS // BATCH, BATCH) for e in range(1, EPOCHS + 1)]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_weights_equal_those_of_keras_fit(name: str) -> None:
+    """Without XLA the weights after two epochs are those of `fit`, to 1e-6 relative."""
+    stack, orders = STACKS[name], the_orders()
+    start, ours, _ = by_engine(stack, "classification", orders)
+    theirs = by_fit(stack, "classification", start, orders)
+    moved = max(float(np.abs(a - b).max()) for a, b in zip(start, ours, strict=True))
+    assert moved > 1e-4, "nothing was trained"
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+@pytest.mark.parametrize("optimizer", ["nadam", "momentum"])
+def test_regression_weights_equal_those_of_keras_fit(optimizer: str) -> None:
+    """Regression is the same arithmetic too."""
+    stack, orders = BASE.but(optimizer=optimizer), the_orders()
+    start, ours, _ = by_engine(stack, "regression", orders)
+    theirs = by_fit(stack, "regression", start, orders)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+# Rounding that XLA's other order of operations may cause in the loss after two epochs, relative.
+XLA_BOUND = {"adagrad": 1e-4, "rmsprop": 1e-3, "nadam": 1e-3, "adam": 1e-3, "adamw": 1e-3}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_xla_changes_the_loss_by_rounding_only(optimizer: str) -> None:
+    """With XLA the loss after two epochs is the same within the bound of its optimizer."""
+    stack, orders = BASE.but(optimizer=optimizer), the_orders()
+    _, _, plain = by_engine(stack, "classification", orders)
+    _, _, compiled = by_engine(stack, "classification", orders, compiled=True)
+    assert compiled == pytest.approx(plain, rel=XLA_BOUND.get(optimizer, 1e-4))
+
+
+def test_the_validation_loss_has_no_penalty_in_it() -> None:
+    """The reported loss equals cross-entropy by hand in NumPy, whatever the penalty."""
+    stack = BASE.but(penalty="l1_l2", penalty__l1=0.01, penalty__l2=0.01)
+    x, y = made_up_data("classification")
+    program = Program(structure_of(stack, "classification"), stack)
+    program.reset(stack, SEED)
+    data = DeviceData(*(tf.constant(part) for part in (x, y, x, y)))
+    order, maker = the_orders()[0], RateMaker(stack, ROWS // BATCH, EPOCHS)
+    reported = program.epoch(stack, data, order, maker.rates(1), None, key=1)
+    logits = program.outputs(x).astype(np.float64)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    assert reported.valid_loss == pytest.approx(-log_p[np.arange(ROWS), y].mean(), rel=1e-5)
+    assert reported.metric == pytest.approx((logits.argmax(1) == y).mean())

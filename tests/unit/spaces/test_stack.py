@@ -1,0 +1,143 @@
+"""Stacks: canonical, strict, and equal whatever means nothing in them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spaces.axes import AXES, CHOICE_AXES
+from spaces.errors import RequestError
+from spaces.references import CHAPTER_DEFAULT, REFERENCES, read_stacks
+from spaces.stack import Stack, stack_keys
+
+
+def test_the_default_is_the_chapters() -> None:
+    """The chapter's default stack is what its summary table says."""
+    stack = CHAPTER_DEFAULT
+    assert stack["initializer"] == "lecun_normal"
+    assert stack["activation"] == "selu"
+    assert stack["normalization"] == "none"
+    assert stack["optimizer"] == "nadam"
+    assert stack["schedule"] == "performance"
+    assert (stack["dropout"], stack["penalty"], stack["max_norm"]) == ("none",) * 3
+    assert stack.self_normalizing
+
+
+@given(st.floats(0, 0.5), st.floats(1e-6, 1), st.floats(0.1, 10))
+def test_inactive_numbers_change_nothing(rate: float, l2: float, limit: float) -> None:
+    """Equal stacks have equal fingerprints whatever the inactive parameters."""
+    noisy = {
+        **CHAPTER_DEFAULT.to_json(),
+        "dropout.rate": rate,
+        "penalty.l2": l2,
+        "clipping.limit": limit,
+    }
+    assert Stack.from_json(noisy) == CHAPTER_DEFAULT
+    assert Stack.from_json(noisy).stack_id == CHAPTER_DEFAULT.stack_id
+
+
+def test_key_order_changes_nothing() -> None:
+    """The order of a document's keys does not matter."""
+    document = CHAPTER_DEFAULT.to_json()
+    backwards = dict(reversed(list(document.items())))
+    assert Stack.from_json(backwards) == CHAPTER_DEFAULT
+
+
+def test_reference_stacks_are_distinct() -> None:
+    """No two reference stacks are the same."""
+    ids = [stack.stack_id for stack in REFERENCES.values()]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"activation": "rellu"}, "did you mean 'relu'"),
+        ({"activatoin": "relu"}, "'activatoin' is not known"),
+        ({"activation": "relu"}, "goes with it: he_normal, he_uniform"),
+        ({"units": []}, "units is []"),
+        ({"units": [0]}, "units is [0]"),
+        ({"units": [10.5]}, "whole numbers"),
+        ({"units": [1] * 101}, "1 to 100"),
+        ({"optimizer.learning_rate": 0.0}, "optimizer.learning_rate is 0.0"),
+        ({"optimizer.learning_rate": float("nan")}, "optimizer.learning_rate is nan"),
+        ({"optimizer.learning_rate": "0.1"}, "optimizer.learning_rate is '0.1'"),
+        ({"batch_size": 31.5}, "a whole number"),
+        ({"batch_size": True}, "a whole number"),
+        ({"dropout": "all"}, "lacks 'dropout.rate'"),
+        ({"dropout": "all", "dropout.rate": 0.6}, "dropout.rate is 0.6"),
+    ],
+)
+def test_a_wrong_stack_is_refused_with_its_path(change: dict, said: str) -> None:
+    """An unknown key, a value out of range or a forbidden pairing is named."""
+    with pytest.raises(RequestError) as refused:
+        Stack.from_json({**CHAPTER_DEFAULT.to_json(), **change})
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("key", CHAPTER_DEFAULT.to_json())
+def test_nothing_may_be_left_out(key: str) -> None:
+    """A stack in JSON is explicit: each active key is required."""
+    document = CHAPTER_DEFAULT.to_json()
+    del document[key]
+    with pytest.raises(RequestError):
+        Stack.from_json(document)
+
+
+def test_a_stack_is_frozen() -> None:
+    """Nobody changes a stack in place."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CHAPTER_DEFAULT.items = ()  # type: ignore[misc]
+
+
+def test_but_changes_one_axis_and_brings_its_defaults() -> None:
+    """Changing a choice drops the old choice's numbers and takes the new one's defaults."""
+    stack = CHAPTER_DEFAULT.but(optimizer="adamw")
+    assert stack["optimizer.weight_decay"] == 0.004
+    assert {k for k in AXES if stack[k] != CHAPTER_DEFAULT[k]} == {"optimizer"}
+
+
+def test_keys_are_documented_once() -> None:
+    """Every key a stack may hold appears once, and every axis is among them."""
+    keys = stack_keys()
+    assert len(set(keys)) == len(keys)
+    assert set(AXES) <= set(keys)
+
+
+def test_parameter_names_of_a_space_are_unique() -> None:
+    """`parameter.choice` names one parameter of one axis, so that Optuna never mixes two."""
+    names = [
+        f"{parameter.name}.{row.name}"
+        for rows in CHOICE_AXES.values()
+        for row in rows.values()
+        for parameter in row.parameters
+        if rows is not CHOICE_AXES["normalization"] or row.name != "none"
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
+    """`--stacks` takes names of reference stacks and full documents, mixed."""
+    found = read_stacks(["chapter-default", REFERENCES["relu-he-bn-adam"].to_json()])
+    assert [stack for stack, _ in found] == [CHAPTER_DEFAULT, REFERENCES["relu-he-bn-adam"]]
+    assert [label for _, label in found] == ["chapter-default", None]
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, "no list"),
+        ([], "no list"),
+        (["chapter-defualt"], "did you mean 'chapter-default'"),
+        ([{"units": [1]}], "stacks[0]"),
+        ([3], "stacks[0]"),
+    ],
+)
+def test_a_wrong_stacks_file_is_refused(document: object, said: str) -> None:
+    """The place of the wrong entry is named."""
+    with pytest.raises(RequestError) as refused:
+        read_stacks(document)
+    assert said in str(refused.value)

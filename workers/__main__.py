@@ -1,0 +1,76 @@
+"""`python -m workers STUDY`: join a study from this machine."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+from importlib.metadata import version
+
+from search.fleet.connect import STORAGE, artifacts, storage_url
+from search.fleet.desk import Desk, WorkerCard
+from spaces.errors import TrainstackError
+from workers.child import Child
+from workers.supervisor import Limits, Supervisor
+
+INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Work at a study until it is over; returns the exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=options.log_level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr
+    )
+    try:
+        return _work(options)
+    except TrainstackError as error:
+        print(f"trainstack: {error}", file=sys.stderr)  # noqa: T201 - the one line on an error
+        return error.exit_code
+
+
+def _work(options: argparse.Namespace) -> int:
+    card = WorkerCard(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        device=f"gpu:{options.gpu}" if options.gpu is not None else "cpu",
+        threads=options.threads,
+        version=version("trainstack"),
+    )
+    desk = Desk.open(storage_url(), options.study, card)
+    environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
+    start = functools.partial(Child, desk.spec, options.threads, artifacts(), environment)
+    limits = Limits(options.max_trials, options.drain_timeout)
+    supervisor = Supervisor(desk, start, limits)
+    interrupted = []
+
+    def on_interrupt(number: int, frame: object) -> None:
+        interrupted.append(number)
+        supervisor.leave_soon(at_once=True)
+
+    signal.signal(signal.SIGTERM, lambda number, frame: supervisor.leave_soon())
+    signal.signal(signal.SIGINT, on_interrupt)
+    supervisor.run()
+    return INTERRUPTED if interrupted else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers",
+        description=f"Join a study. The storage URL comes from {STORAGE}, never from an argument.",
+    )
+    parser.add_argument("study")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--gpu", help="number of the one GPU to use; none: the CPU")
+    parser.add_argument("--max-trials", type=int)
+    parser.add_argument("--drain-timeout", type=float, default=20.0)
+    parser.add_argument("--log-level", default="WARNING")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,171 @@
+"""The trainer's bench: device, data and compiled programs, and the two kinds of work on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from search.data.load import load
+from search.records import CONFIRMATION, Measurement, Result
+from search.spec import StudySpec
+from spaces.errors import RequestError
+from spaces.stack import Stack
+from workers.engine import DeviceData, Program, Programs
+from workers.messages import Job, Kept
+from workers.structure import Structure, shaping_items, worth_compiling
+from workers.train import Training
+
+# Splits kept on the device: a confirmation trains every candidate on the same few.
+MOST_SPLITS = 8
+
+
+class Bench:
+    """Everything that outlives a job in the trainer.
+
+    Raises:
+        RequestError: The data here is not the study's.
+    """
+
+    def __init__(self, spec: StudySpec, threads: int, artifacts: str) -> None:
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        self.device = "gpu" if gpus else "cpu"
+        self.spec, self.artifacts = spec, Path(artifacts)
+        self.dataset = load(spec.data.source, spec.data.target, spec.data.task)
+        if self.dataset.fingerprint != spec.data.fingerprint:
+            raise RequestError(
+                f"data {spec.data.source!r} has fingerprint {self.dataset.fingerprint} here",
+                f"the study's {spec.data.fingerprint}",
+                "give this machine the same file",
+            )
+        self.programs = Programs()
+        self._splits: dict[int, tuple[Any, DeviceData]] = {}
+
+    def split(self, seed: int) -> tuple[Any, DeviceData]:
+        """Return a split and its standardised parts on the device."""
+        if "valid" in self.dataset.parts:
+            seed = 0  # the data brings its own: every seed gives the same split
+        if seed not in self._splits:
+            split = self.dataset.split(seed)
+            standard = split.standardised()
+            data = DeviceData(
+                *(tf.constant(standard.x_train), tf.constant(standard.y_train)),
+                *(tf.constant(standard.x_valid), tf.constant(standard.y_valid)),
+            )
+            while len(self._splits) >= MOST_SPLITS:
+                del self._splits[next(iter(self._splits))]
+            self._splits[seed] = split, data
+        return self._splits[seed]
+
+    def program(
+        self, stack: Stack, data: DeviceData, epochs: int, runs: int = 1
+    ) -> tuple[Program, float]:
+        """Return the stack's program, ready for `reset`, and the seconds that building took."""
+        began = time.perf_counter()
+        rows = int(data.x_train.shape[0]), int(data.x_valid.shape[0])
+        steps = epochs * max(1, rows[0] // stack["batch_size"])
+        structure = Structure(
+            stack=shaping_items(stack),
+            features=int(data.x_train.shape[1]),
+            outputs=self.spec.data.outputs,
+            task=self.spec.data.task,
+            rows=rows,
+            compiled=worth_compiling(stack, steps, runs),
+        )
+        program, _ = self.programs.get(structure, lambda: Program(structure, stack))
+        return program, time.perf_counter() - began
+
+    def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
+        """Train one trial; a confirmation keeps its weights."""
+        assert job.stack is not None
+        began = time.perf_counter()
+        split, data = self.split(job.split_seed)
+        program, build_seconds = self.program(job.stack, data, job.epochs, job.again)
+        program.reset(job.stack, job.seed)
+        training = Training(
+            program,
+            job.stack,
+            job.seed,
+            job.epochs,
+            trivial_loss(split, self.spec.data.task),
+            metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
+        )
+        result = training.run(data, judge)
+        artifacts = {}
+        if job.kind == CONFIRMATION and result.value is not None:
+            artifacts = {"weights": self._keep(job, program)}
+        name = "accuracy" if self.spec.data.task == "classification" else "rmse"
+        metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
+        if training.best:
+            metrics[name] = training.best.metric
+        seconds = {
+            "build": build_seconds,
+            "compile": result.seconds.get("compile", 0.0),
+            "train": result.seconds.get("train", 0.0),
+            "evaluate": 0.0,
+            "total": time.perf_counter() - began,
+        }
+        return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts)
+
+    def _keep(self, job: Job, program: Program) -> str:
+        """Write the weights beside the others of this study; return the relative path."""
+        assert job.stack is not None
+        relative = f"{job.folder}/{job.stack.stack_id}-{job.seed}.npz"
+        path = self.artifacts / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{job.token}.part")
+        with unfinished.open("wb") as file:
+            np.savez(file, *program.weights())
+        unfinished.replace(path)  # readers see all of it or nothing
+        return relative
+
+    def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
+        """Return a program holding a confirmation run's best weights, and its split.
+
+        Where the file cannot be seen from here the run is trained again: same seed, same data.
+        """
+        split, data = self.split(run.seed)
+        program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
+        program.reset(stack, run.seed)
+        path = self.artifacts / run.weights
+        if path.is_file():
+            with np.load(path) as stored:
+                program.set_weights([stored[name] for name in stored.files])
+        else:
+            trivial = trivial_loss(split, self.spec.data.task)
+            training = Training(program, stack, run.seed, self.spec.epochs, trivial)
+            training.run(data, lambda measurement: None)
+        return program, split
+
+    def measure(self, job: Job) -> Result:
+        """Look at the test set: once, for the chosen stack and the baseline."""
+        from workers.measure import measure
+
+        return measure(self, job)
+
+    @staticmethod
+    def out_of_memory(error: Exception) -> bool:
+        """True when the device or the machine had no room for the trial."""
+        return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+
+
+def trivial_loss(split: Any, task: str) -> float:
+    """Return the validation loss of always predicting the training part's class frequencies.
+
+    Cross-entropy of the frequencies (nats), or 1 (variance of a standardised target).
+    """
+    if task == "regression":
+        return 1.0
+    counts = np.bincount(split.y_train)
+    frequencies = np.clip(counts / counts.sum(), 1e-12, None)
+    return float(-(frequencies * np.log(frequencies)).sum()) or 1.0

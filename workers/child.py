@@ -1,0 +1,89 @@
+"""A trainer as its supervisor sees it: a process, a pipe, and news that arrive in a queue."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from search.spec import StudySpec
+from workers import trainer
+
+# How long a trainer may take to leave by itself.
+LEAVE_SECONDS = 5.0
+
+
+class Died:
+    """The trainer is gone (in the queue, once, after everything that it said)."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        self.exit_code = exit_code
+
+
+class Child:
+    """One trainer process.
+
+    Attributes:
+        news: What the trainer said, in order; `Died` last.
+    """
+
+    def __init__(
+        self, spec: StudySpec, threads: int, artifacts: str, environment: dict[str, str]
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.news: queue.Queue[Any] = queue.Queue()
+        self.process = context.Process(
+            target=trainer.main,
+            args=(theirs, spec.to_json(), threads, artifacts),
+            daemon=True,
+            name="trainer",
+        )
+        with _environment(environment):
+            self.process.start()
+        theirs.close()
+        # Draining the pipe here keeps the trainer from ever waiting on its supervisor.
+        threading.Thread(target=self._listen, args=(self.pipe,), daemon=True).start()
+
+    def _listen(self, pipe: Connection) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self.news.put(pipe.recv())
+        self.process.join()
+        self.news.put(Died(self.process.exitcode))
+
+    def send(self, message: Any) -> None:
+        """Tell the trainer something; a trainer that is gone is heard of through `Died`."""
+        with contextlib.suppress(OSError, ValueError):
+            self.pipe.send(message)
+
+    def leave(self) -> None:
+        """Let the trainer go; end it if it does not."""
+        self.send(None)
+        self.process.join(LEAVE_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the trainer now."""
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+@contextlib.contextmanager
+def _environment(extra: dict[str, str]) -> Any:
+    """Set variables while a child starts: it inherits them before its first line runs."""
+    before = {name: os.environ.get(name) for name in extra}
+    os.environ.update(extra)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,69 @@
+"""What a user takes away: the model with its preprocessing, plain Keras code, the stack as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from spaces.stack import Stack
+from workers.build import plain_model
+from workers.engine import Program
+from workers.messages import Kept
+from workers.pythoncode import script
+
+if TYPE_CHECKING:
+    from workers.bench import Bench
+
+
+def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> keras.Model:
+    """Build the whole model of Keras's own layers: standardise, network, softmax (or the unit).
+
+    It takes the raw features (images in their own shape; tables as the encoder gives them) and
+    gives class probabilities [B, K], or the prediction in the target's unit [B, 1].
+    """
+    network = plain_model(stack, len(split.mean), bench.spec.data.outputs)
+    for variable, value in zip(network.weights, program.weights(), strict=True):
+        variable.assign(value)
+    shape = bench.dataset.image_shape or (len(split.mean),)
+    inputs = outputs = keras.Input(shape, name="features")
+    if len(shape) > 1:
+        outputs = keras.layers.Flatten()(outputs)
+    scale = np.asarray(split.scale, np.float64)
+    standardise = keras.layers.Normalization(mean=split.mean, variance=scale**2)
+    outputs = network(standardise(outputs))
+    if bench.spec.data.task == "classification":
+        outputs = keras.layers.Softmax()(outputs)
+    else:
+        outputs = keras.layers.Rescaling(float(split.y_scale), float(split.y_mean))(outputs)
+    return keras.Model(inputs, outputs)
+
+
+def save_all(
+    bench: Bench,
+    stack: Stack,
+    runs: list[Kept],
+    measured: Mapping[str, Any],
+    folder: str,
+) -> dict[str, str]:
+    """Write model, preprocessing, script and stack; return name → relative path."""
+    program, split = bench.weights(stack, runs[0])
+    target = bench.artifacts / folder
+    target.mkdir(parents=True, exist_ok=True)
+    written: dict[str, Path] = {"keras": target / "model.keras"}
+    export_model(bench, stack, program, split).save(written["keras"])
+    if split.encoder is not None:
+        import joblib
+
+        written["preprocessing"] = target / "preprocessing.joblib"
+        joblib.dump(split.encoder, written["preprocessing"])
+    written["python"] = target / "train.py"
+    text = script(bench.dataset, bench.spec, stack, runs, measured)
+    written["python"].write_text(text, "utf-8")
+    written["json"] = target / "stack.json"
+    written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")
+    return {name: str(path.relative_to(bench.artifacts)) for name, path in written.items()}

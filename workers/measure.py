@@ -1,0 +1,157 @@
+"""The one look at the test set, and what the chosen stack costs to run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from search.evidence.plan import confirmation_seed
+
+from search.records import Result
+from spaces.stack import Stack
+from workers.export import export_model, save_all
+from workers.messages import Job, Kept
+
+if TYPE_CHECKING:
+    from workers.bench import Bench
+
+ECE_BINS = 15
+LATENCY_CALLS = 200
+
+
+def measure(bench: Bench, job: Job) -> Result:
+    """Measure the chosen stack and the baseline on the test set, one figure a seed.
+
+    The job's payload holds `chosen` and `baseline` (stacks as JSON) and `runs`: stack id → seed
+    index → where the weights are. The chosen stack's model of the first seed (named before
+    anybody saw its test figure) becomes the exported one.
+    """
+    began = time.perf_counter()
+    payload = job.payload or {}
+    measured: dict[str, Any] = {}
+    artifacts: dict[str, str] = {}
+    for role in ("chosen", "baseline"):
+        stack = Stack.from_json(payload[role])
+        if role == "baseline" and payload["baseline"] == payload["chosen"]:
+            measured["baseline"] = measured["chosen"]
+            continue
+        runs = confirmation_runs(bench, payload["runs"].get(stack.stack_id, {}))
+        if not runs:
+            continue
+        measured[role] = _measure_stack(bench, stack, runs)
+        if role == "chosen":
+            measured["seeds"] = [run.seed for run in runs]
+            artifacts = save_all(bench, stack, runs, measured[role], job.folder)
+    return Result(
+        "completed",
+        seconds={"total": time.perf_counter() - began},
+        artifacts=artifacts,
+        payload={**measured, "artifacts": artifacts},
+    )
+
+
+def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> list[Kept]:
+    """Return a stack's confirmation runs in the order of their seeds' indices."""
+    return [
+        Kept(confirmation_seed(bench.spec.seed, int(index)), artifacts.get("weights", ""))
+        for index, artifacts in sorted(kept.items(), key=lambda item: int(item[0]))
+    ]
+
+
+def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, Any]:
+    classification = bench.spec.data.task == "classification"
+    per_seed: list[dict[str, float]] = []
+    latency, nonzero, parameters = 0.0, 0.0, 0
+    for place, run in enumerate(runs):
+        program, split = bench.weights(stack, run)
+        standard = split.standardised()
+        outputs = program.outputs(standard.x_test)
+        if classification:
+            per_seed.append(classification_figures(outputs, standard.y_test))
+        else:
+            per_seed.append(regression_figures(outputs, standard.y_test, split.y_scale))
+        if place == 0:
+            model = export_model(bench, stack, program, split)
+            latency = latency_ms(model)
+            kernels = [np.asarray(k.numpy()) for k in program.kernels]
+            nonzero = float(np.mean(np.concatenate([k.ravel() for k in kernels]) != 0))
+            parameters = int(program.model.count_params())
+    names = ("loss", "accuracy") if classification else ("loss", "rmse")
+    return {
+        "test": {name: [figures[name] for figures in per_seed] for name in names},
+        **{
+            name: float(np.mean([figures[name] for figures in per_seed]))
+            for name in ("log_loss", "ece", "brier")
+            if classification
+        },
+        "latency_ms": latency,
+        "parameters": parameters,
+        "nonzero_fraction": nonzero,
+    }
+
+
+def classification_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return test figures of a classifier.
+
+    Args:
+        logits: [N, K].
+        labels: int [N], 0 to K-1.
+
+    Returns:
+        `loss` and `log_loss` (cross-entropy, nats), `accuracy`, `brier` (sum over classes of
+        squared differences; Brier 1950), `ece` (expected calibration error with 15 equal bins of
+        the top probability; Guo et al., "On Calibration of Modern Neural Networks", 2017).
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    p = np.exp(log_p)
+    rows = np.arange(len(labels))
+    loss = float(-log_p[rows, labels].mean())
+    right = p.argmax(axis=1) == labels
+    one_hot = np.zeros_like(p)
+    one_hot[rows, labels] = 1.0
+    top = p.max(axis=1)
+    bins = np.minimum((top * ECE_BINS).astype(int), ECE_BINS - 1)
+    gaps = [
+        abs(right[bins == b].sum() - top[bins == b].sum()) / len(labels) for b in range(ECE_BINS)
+    ]
+    return {
+        "loss": loss,
+        "log_loss": loss,
+        "accuracy": float(right.mean()),
+        "brier": float(((p - one_hot) ** 2).sum(axis=1).mean()),
+        "ece": float(np.sum(gaps)),
+    }
+
+
+def regression_figures(
+    outputs: np.ndarray, targets: np.ndarray, y_scale: float
+) -> dict[str, float]:
+    """Return test figures of a regression: `loss` (standardised target) and `rmse` in its unit.
+
+    Args:
+        outputs: [N, 1], standardised.
+        targets: float [N], standardised.
+        y_scale: Standard deviation of the training targets.
+    """
+    loss = float(np.mean((outputs[:, 0].astype(np.float64) - targets) ** 2))
+    return {"loss": loss, "rmse": loss**0.5 * float(y_scale)}
+
+
+def latency_ms(model: keras.Model, batch: int = 1) -> float:
+    """Return the median time in milliseconds of predicting `batch` rows with the exported model."""
+    shape = (batch, *model.input_shape[1:])
+    predict = tf.function(lambda x: model(x, training=False), autograph=False)
+    x = tf.constant(np.zeros(shape, np.float32))
+    for _ in range(10):
+        predict(x)
+    seconds = []
+    for _ in range(LATENCY_CALLS):
+        began = time.perf_counter()
+        predict(x).numpy()
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds) * 1e3)

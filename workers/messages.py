@@ -1,0 +1,91 @@
+"""What supervisor and trainer say to each other, through one pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search.records import Measurement, Result
+from spaces.stack import Stack
+
+
+@dataclass(frozen=True)
+class Job:
+    """Train this (to the trainer).
+
+    Attributes:
+        token: Fencing token of the lease; every answer carries it.
+        kind: `search`, `confirmation` or `measurement`.
+        stack: What to train; None for a measurement.
+        seed: Of weights, batch order and masks.
+        split_seed: Of the validation part, where the data does not bring one.
+        epochs: Most epochs.
+        rungs: Epochs after which the trainer waits for a verdict.
+        folder: Where artifacts go, relative to the artifact folder; empty: none are kept.
+        payload: What a measurement is about.
+        again: How many runs of the same structure are expected, this one included.
+    """
+
+    token: str
+    kind: str
+    stack: Stack | None
+    seed: int
+    split_seed: int
+    epochs: int
+    rungs: tuple[int, ...] = ()
+    folder: str = ""
+    payload: Mapping[str, Any] | None = None
+    again: int = 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Answer at a rung, or an order in between (to the trainer): None goes on."""
+
+    token: str
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The trainer has its device and its data (to the supervisor)."""
+
+    device: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The trainer cannot serve this study (to the supervisor): `error` says why in one line."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An epoch has ended; at a rung the trainer now waits (to the supervisor)."""
+
+    token: str
+    measurement: Measurement
+    waits: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """The job has ended (to the supervisor)."""
+
+    token: str
+    result: Result
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A confirmation run whose weights were kept.
+
+    Attributes:
+        seed: Of weights, batch order and masks, and of the split where the data brings none.
+        weights: Path relative to the artifact folder; empty where there is none.
+    """
+
+    seed: int
+    weights: str

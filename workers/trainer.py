@@ -1,0 +1,82 @@
+"""The trainer: a long-lived child process that owns TensorFlow, the data and the programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from search.records import MEASUREMENT, Measurement, Result
+from search.spec import StudySpec
+from spaces.errors import TrainstackError
+from workers.messages import Done, Job, Measured, Ready, Refused, Verdict
+
+if TYPE_CHECKING:
+    from workers.bench import Bench
+
+# How long a rung waits for its verdict: training never waits on a database that is away.
+VERDICT_SECONDS = 5.0
+
+
+def main(connection: Connection, spec_document: dict, threads: int, artifacts: str) -> None:
+    """Serve jobs until the pipe closes (entry point of the child process)."""
+    # Ctrl-C reaches the whole terminal; the supervisor decides what becomes of the trial.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        serve(connection, StudySpec.from_json(spec_document), threads, artifacts)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the supervisor is gone: so are we
+
+
+def serve(connection: Connection, spec: StudySpec, threads: int, artifacts: str) -> None:
+    """Load the data, say so, and work on what comes."""
+    from workers.bench import Bench  # imports TensorFlow, seconds
+
+    try:
+        bench = Bench(spec, threads, artifacts)
+    except TrainstackError as error:
+        connection.send(Refused(str(error)))
+        return
+    connection.send(Ready(bench.device))
+    while True:
+        message = connection.recv()
+        if message is None:
+            return
+        if isinstance(message, Job):
+            connection.send(Done(message.token, _work(connection, bench, message)))
+
+
+def _work(connection: Connection, bench: Bench, job: Job) -> Result:
+    """Do one job; our bugs become a failed result with the traceback, not a dead trainer."""
+    began = time.perf_counter()
+    try:
+        if job.kind == MEASUREMENT:
+            return bench.measure(job)
+        return bench.train(job, lambda m: _tell(connection, job, m))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:
+        seconds = {"total": time.perf_counter() - began}
+        if bench.out_of_memory(error):
+            return Result("infeasible", cause=f"out of memory: {error}"[:500], seconds=seconds)
+        return Result("failed", cause=traceback.format_exc(), seconds=seconds)
+
+
+def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | None:
+    """Send a measurement; return what ends the trial, or None to go on."""
+    waits = measurement.epoch in job.rungs
+    connection.send(Measured(job.token, measurement, waits))
+    patience = VERDICT_SECONDS if waits else 0.0
+    while connection.poll(patience):
+        message = connection.recv()
+        if message is None:
+            raise EOFError
+        if isinstance(message, Verdict) and message.token == job.token:
+            return message.outcome
+    return None
