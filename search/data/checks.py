@@ -1,0 +1,204 @@
+"""What data must be before a study may rest on it; each fault has its one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from search.data.dataset import Dataset, Part
+from search.data.raw import Raw
+from spaces.errors import RequestError
+
+# A fifth of five rows is one: every class can stand in the test part and in validation.
+MIN_ROWS_PER_CLASS = 5
+# Mean rows per class with which both held-out parts have room for one row of each class.
+MIN_MEAN_ROWS_PER_CLASS = 7
+MIN_ROWS = 20
+_TASKS = ("auto", "classification", "regression")
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
+    """Check what a reader found and decide its task.
+
+    Args:
+        raw: The reader's arrays or frame.
+        source: A data set's name, or an absolute path.
+        target: Column to predict, for tables.
+        task: `auto`, `classification` or `regression`.
+
+    Raises:
+        RequestError: The data or the wish cannot be used; says why and how to mend it.
+    """
+    check_task(task)
+    if raw.task != "auto" and task not in ("auto", raw.task):
+        raise RequestError(f"--task {task} for {source}", f"{raw.task}, which is its task")
+    decided = next((t for t in (raw.task, task) if t != "auto"), None) or _task_of(raw.parts)
+    notes = list(raw.notes)
+    shape = None
+    parts = dict(raw.parts)
+    if not (raw.numeric or raw.text):
+        shape = parts["train"].x.shape[1:]
+        parts = {name: _array_part(part, name) for name, part in parts.items()}
+        _check_widths(raw.parts)
+        if len(shape) > 1:
+            sizes = " × ".join(map(str, shape))
+            notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
+    classes = raw.classes
+    if decided == "classification":
+        parts = {name: Part(x, _labels(y, name)) for name, (x, y) in parts.items()}
+        count = _check_classes(parts, source)
+        classes = classes or tuple(str(k) for k in range(count))
+    else:
+        parts = {name: Part(x, _numbers(y, name)) for name, (x, y) in parts.items()}
+        classes = ()
+        if np.ptp(parts["train"].y) == 0:
+            raise RequestError(f"every target of {source} is {parts['train'].y[0]:g}", "variation")
+    _check_rows(parts, classes, source)
+    width = parts["train"].x.shape[1]
+    return Dataset(
+        source=source,
+        target=target,
+        task=decided,
+        parts=parts,
+        classes=classes,
+        columns=raw.columns or tuple(f"x{column}" for column in range(width)),
+        numeric=raw.numeric,
+        text=raw.text,
+        image_shape=shape if shape is not None and len(shape) > 1 else None,
+        notes=tuple(notes),
+        python=raw.python,
+    )
+
+
+def check_task(task: str) -> None:
+    """Refuse a task that is none.
+
+    Raises:
+        RequestError: It is not one of the three words.
+    """
+    if task not in _TASKS:
+        raise RequestError(f"--task {task}", "one of " + ", ".join(_TASKS))
+
+
+def _task_of(parts: Mapping[str, Part]) -> str:
+    """Whole-number (or boolean) labels are classes, other numbers are a quantity."""
+    return "classification" if parts["train"].y.dtype.kind in "biu" else "regression"
+
+
+def _array_part(part: Part, name: str) -> Part:
+    """Return rows × features in uint8 or float32 and one target a row."""
+    x, y = part
+    for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
+        if array.dtype.kind not in "biuf":
+            raise RequestError(f"{label} holds {array.dtype} values", "numbers")
+        if array.ndim == 0 or array.size == 0:
+            raise RequestError(f"{label} has shape {array.shape}", "at least one row")
+    if y.ndim > 1 and y.size == len(y):
+        y = y.reshape(-1)
+    if y.ndim > 1:
+        raise RequestError(
+            f"y_{name} has shape {y.shape}", "one label a row", "undo one-hot with y.argmax(axis=1)"
+        )
+    if len(x) != len(y):
+        raise RequestError(f"x_{name} has {len(x)} rows and y_{name} {len(y)}", "as many of both")
+    x = x.reshape(len(x), -1)
+    check_finite(x, f"x_{name}")
+    return Part(x if x.dtype == np.uint8 else x.astype(np.float32, copy=False), y)
+
+
+def check_finite(x: np.ndarray, label: str) -> None:
+    """Refuse NaN, infinity and what float32 cannot hold.
+
+    Args:
+        x: Numbers, [N, D] or [N].
+        label: Names the array in the message.
+
+    Raises:
+        RequestError: Names how many and the first.
+    """
+    if x.dtype.kind != "f":
+        return
+    with np.errstate(invalid="ignore"):
+        good = np.abs(x) <= _FLOAT32_MAX
+    if not good.all():
+        where = tuple(int(i) for i in np.argwhere(~good)[0])
+        at = f"row {where[0]}" + (f", feature {where[1]}" if len(where) > 1 else "")
+        raise RequestError(
+            f"{label} holds {int((~good).sum())} value(s) that are NaN, infinite or beyond float32 "
+            f"(the first, {x[where]}, at {at})",
+            "finite numbers",
+            "fill or drop them; a table (.csv, .parquet) may have missing values",
+        )
+
+
+def _check_widths(parts: Mapping[str, Part]) -> None:
+    shapes = {name: part.x.shape[1:] for name, part in parts.items()}
+    for name, shape in shapes.items():
+        if shape != shapes["train"]:
+            raise RequestError(
+                f"one row of x_{name} has shape {shape} and of x_train {shapes['train']}",
+                "the same features in every part",
+            )
+
+
+def _labels(y: np.ndarray, name: str) -> np.ndarray:
+    check_finite(y, f"y_{name}")
+    if y.dtype.kind == "f" and not (y == np.round(y)).all():
+        raise RequestError(
+            f"y_{name} holds {y[y != np.round(y)][0]:g}",
+            "whole labels from 0",
+            "or give --task regression",
+        )
+    if y.dtype.kind != "b" and (y.min() < 0 or y.max() > np.iinfo(np.int32).max):
+        raise RequestError(f"y_{name} holds the label {y.min():g}", "labels 0 to K-1")
+    return y.astype(np.int32)
+
+
+def _numbers(y: np.ndarray, name: str) -> np.ndarray:
+    check_finite(y, f"y_{name}")
+    return y.astype(np.float32)
+
+
+def _check_classes(parts: dict[str, Part], source: str) -> int:
+    """Return K after checking that training labels are all of 0 to K-1 and no part has others."""
+    present = np.unique(parts["train"].y)
+    highest = int(max(part.y.max() for part in parts.values()))
+    if len(present) == 1:
+        raise RequestError(f"{source} has a single class", "two or more classes to tell apart")
+    if not np.array_equal(present, np.arange(highest + 1)):
+        lacking = int(np.setdiff1d(np.arange(min(highest, len(present)) + 1), present)[0])
+        mend = "subtract 1 from each" if present[0] == 1 else "renumber them"
+        if source and not source.endswith(".npz"):
+            mend = "give rows of every class"
+        raise RequestError(
+            f"the training labels of {source} run from {present[0]} to {highest} without {lacking}",
+            f"every label from 0 to {max(highest, 1)}" if present[0] == 0 else "labels 0 to K-1",
+            f"{mend}, or --task regression if they are a quantity",
+        )
+    return len(present)
+
+
+def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -> None:
+    """Refuse what is too small to be cut, unless it came cut."""
+    rows = len(parts["train"].y)
+    if "valid" in parts and "test" in parts:
+        needed, why = 2, "to train on"
+    else:
+        needed = max(MIN_ROWS, MIN_MEAN_ROWS_PER_CLASS * len(classes))
+        why = "to cut into training, validation and test"
+    if rows < needed:
+        mend = "add rows" + (", or give --task regression" if len(classes) > 50 else "")
+        of = f" of {len(classes)} classes" if classes else ""
+        raise RequestError(f"{source} has {rows} rows{of}", f"at least {needed} {why}", mend)
+    if not classes or ("valid" in parts and "test" in parts):
+        return
+    counts = np.bincount(parts["train"].y, minlength=len(classes))
+    rarest = int(counts.argmin())
+    if counts[rarest] < MIN_ROWS_PER_CLASS:
+        raise RequestError(
+            f"class '{classes[rarest]}' of {source} has {counts[rarest]} row(s)",
+            f"at least {MIN_ROWS_PER_CLASS} of each class, for training, validation and test",
+            "drop it, join it with another class, or use --task regression for a quantity",
+        )

@@ -1,0 +1,178 @@
+"""Data as loaded, and its one rule of splitting."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from search.data.split import Split, make_split
+from spaces.errors import RequestError
+
+if TYPE_CHECKING:  # spec.py stands above: only describe() needs it
+    from search.spec import DataSpec
+
+# Of all rows the test part takes a fifth, then validation a fifth of the rest.
+HELD_OUT_FRACTION = 0.2
+# The test part is the same whatever a trial's seed: it is looked at once, by one stack.
+TEST_SEED = 0
+MAX_SEED = 2**32 - 1
+
+
+class Part(NamedTuple):
+    """Rows and their targets: `x` is an array [N, D] or a pandas frame, `y` an array [N]."""
+
+    x: Any
+    y: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Checked data in memory, not yet encoded, split or standardised.
+
+    Attributes:
+        source: A data set's name, or an absolute path.
+        target: Column to predict, for tables; else None.
+        task: `classification` or `regression`.
+        parts: `train` (all rows that are not given as another part), and `valid` and `test`
+            where they are given. Arrays are [N, D] in uint8 (images: a quarter of the memory)
+            or float32, frames hold float64 and text columns; labels are int32 from 0 to K-1,
+            regression targets float32 in their own unit.
+        classes: Class names in label order; empty for regression.
+        columns: Names of the D features, or of a table's columns (`numeric`, then `text`).
+        numeric: A table's numeric columns; empty for arrays.
+        text: A table's columns of categories; empty for arrays.
+        image_shape: Shape of one example before it was flattened, or None.
+        notes: What was done to the data that a user should know, one sentence each.
+        python: Lines of plain Python that load the same `parts` (see `pythoncode`).
+    """
+
+    source: str
+    target: str | None
+    task: str
+    parts: Mapping[str, Part]
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    image_shape: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+
+    @property
+    def x(self) -> Any:
+        """The rows to learn from: all that are not given as validation or test, [N, D]."""
+        return self.parts["train"].x
+
+    @property
+    def y(self) -> np.ndarray:
+        """The targets of `x`, [N]."""
+        return self.parts["train"].y
+
+    @property
+    def is_table(self) -> bool:
+        """True when `x` is a frame that an encoder turns into numbers."""
+        return bool(self.numeric or self.text)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all parts together."""
+        return sum(len(part.y) for part in self.parts.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the content: values, types, shapes, part names and class names; 32 hex digits.
+
+        Where the data lies plays no part: a copy on another machine has the same fingerprint.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr((self.task, self.classes, self.columns)).encode())
+        for name in sorted(self.parts):
+            part = self.parts[name]
+            for array in (*_arrays(part.x, self.numeric, self.text), part.y):
+                digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def split(self, seed: int) -> Split:
+        """Cut the data into training, validation and test, and encode it.
+
+        Given parts are respected as they are. What is not given is drawn: the test part with a
+        constant seed, so that it is the same for every trial; the validation part with `seed`.
+        Classification is stratified.
+
+        Args:
+            seed: 0 to 2³² - 1; equal seeds give equal splits.
+
+        Returns:
+            The six arrays with the training part's statistics.
+
+        Raises:
+            RequestError: The seed is out of range.
+        """
+        if not 0 <= seed <= MAX_SEED:
+            raise RequestError(f"seed {seed}", f"a whole number from 0 to {MAX_SEED}")
+        train, valid, test = (self.parts.get(name) for name in ("train", "valid", "test"))
+        assert train is not None
+        if test is None:
+            train, test = self._cut(train, TEST_SEED)
+        rest = train  # all but the test part: which categories exist is read from it
+        if valid is None:
+            train, valid = self._cut(train, seed)
+        return make_split(
+            train,
+            valid,
+            test,
+            task=self.task,
+            columns=self.columns,
+            numeric=self.numeric,
+            text=self.text,
+            vocabulary={name: sorted(set(rest.x[name])) for name in self.text},
+        )
+
+    def describe(self) -> DataSpec:
+        """Return what a study pins about its data."""
+        from search.spec import DataSpec
+
+        return DataSpec(
+            source=self.source,
+            target=self.target,
+            task=self.task,
+            fingerprint=self.fingerprint,
+            features=self.features,
+            classes=self.classes,
+        )
+
+    @cached_property
+    def features(self) -> int:
+        """Inputs of the network after encoding, the same for every split."""
+        return self.split(0).x_train.shape[1] if self.is_table else self.x.shape[1]
+
+    def _cut(self, part: Part, seed: int) -> tuple[Part, Part]:
+        """Return (rest, held out), in the one call that a generated script makes too."""
+        from sklearn.model_selection import train_test_split
+
+        cut: Any = train_test_split(
+            part.x,
+            part.y,
+            test_size=HELD_OUT_FRACTION,
+            random_state=seed,
+            stratify=part.y if self.task == "classification" else None,
+        )
+        rest_x, held_x, rest_y, held_y = cut
+        return Part(rest_x, rest_y), Part(held_x, held_y)
+
+
+def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:
+    """Return the arrays whose bytes are the content of `x`; text as hashes of its values."""
+    if not (numeric or text):
+        return [x]
+    from pandas import util
+
+    numbers = x[list(numeric)].to_numpy(np.float64)
+    hashed: Any = util.hash_array  # its stub is empty
+    return [numbers, *(hashed(x[name].to_numpy(object)) for name in text)]

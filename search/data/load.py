@@ -1,0 +1,86 @@
+"""From what a user types to checked data in memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from search.data.catalogue import DATASETS
+from search.data.checks import check_task, finish
+from search.data.dataset import Dataset
+from search.data.idx import read_folder
+from search.data.npz import read_npz
+from search.data.tablefiles import FORMATS
+from search.data.tables import read_table
+from spaces.errors import RequestError, nearest
+
+_ENDINGS = (".npz", *FORMATS)
+
+
+def load(
+    source: str,
+    target: str | None = None,
+    task: str = "auto",
+    *,
+    limit_bytes: int | None = None,
+) -> Dataset:
+    """Load a named data set or a file.
+
+    Args:
+        source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
+            a folder of IDX files. A name wins over a file of that name.
+        target: Column to predict; for tables, and only for them.
+        task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
+            numbers as classes (in tables: whole numbers of at most 20 distinct values), every
+            other target as a quantity.
+        limit_bytes: Memory that the data may take; None: what is free.
+
+    Returns:
+        The data, checked.
+
+    Raises:
+        RequestError: The request or the data is wrong; says what, in one line.
+    """
+    check_task(task)
+    path = None if source in DATASETS else _existing(source)
+    suffix = path.suffix.lower() if path and path.is_file() else ""
+    if target is not None and suffix not in FORMATS:
+        raise RequestError(
+            f"--target {target} for {source}", "no --target", "only .csv and .parquet have columns"
+        )
+    if path is None:
+        return finish(DATASETS[source].load(limit_bytes), source, None, task)
+    if suffix in FORMATS:
+        raw = read_table(path, target, task, limit_bytes)
+    elif suffix == ".npz":
+        raw = read_npz(path, limit_bytes)
+    else:
+        raw = read_folder(path, limit_bytes)
+    return finish(raw, str(path), target, task)
+
+
+def _existing(source: str) -> Path:
+    """Return the absolute path of a file that can be opened and has a known ending."""
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    if not source or not path.exists():
+        if os.sep in source or Path(source).suffix.lower() in _ENDINGS:
+            raise RequestError(f"there is no file {path}", "an existing file or folder")
+        raise RequestError(
+            f"unknown data set '{source}'",
+            "a name or the path of a file",
+            nearest(source, [*DATASETS]),
+        )
+    if path.is_dir():
+        return path
+    if path.suffix.lower() not in _ENDINGS:
+        raise RequestError(
+            f"{path} ends in '{path.suffix}'", "a folder of IDX files, " + ", ".join(_ENDINGS)
+        )
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read ({error.strerror})") from None
+    if empty:
+        raise RequestError(f"{path} is empty", "data", "was it written to the end?")
+    return path

@@ -1,0 +1,84 @@
+"""NumPy archives with `x_train`, `y_train` and, where given, `x_valid`, `x_test` and theirs."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from search.data.dataset import Part
+from search.data.raw import COPIES_BYTES, Raw, check_memory
+from spaces.errors import RequestError, nearest
+
+_NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xy")
+_EXPECTED = "x_train and y_train, and optionally x_valid, y_valid, x_test, y_test"
+
+
+def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
+    """Read the arrays of an archive.
+
+    Args:
+        path: The `.npz` file.
+        limit_bytes: Memory that may be taken; None asks the machine.
+
+    Raises:
+        RequestError: It is not an archive of plain arrays, an array is missing or misspelt, it
+            holds pickled objects, or it is too large.
+    """
+    try:
+        headers = read_headers(path)
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError):
+        raise RequestError(f"{path} is not an .npz archive", "what numpy.savez writes") from None
+    for name in headers:
+        if name[:2] in ("x_", "y_", "X_", "Y_") and name not in _NAMES:
+            raise RequestError(f"{path} holds '{name}'", _EXPECTED, nearest(name, _NAMES))
+    names = [name for name in _NAMES if name in headers]
+    for part in ("train", "valid", "test"):
+        lacking = [n for n in (f"x_{part}", f"y_{part}") if n not in names]
+        if len(lacking) == 1 or (lacking and part == "train"):
+            held = ", ".join(sorted(headers)) or "nothing"
+            raise RequestError(f"{path} lacks {' and '.join(lacking)} (holds {held})", _EXPECTED)
+    for name in names:
+        if headers[name][0].hasobject:
+            raise RequestError(
+                f"{name} in {path} holds pickled Python objects, which could run code",
+                "plain numbers",
+                "save it with x.astype('float32')",
+            )
+    sizes = [math.prod(shape) * (kind.itemsize + COPIES_BYTES) for kind, shape in headers.values()]
+    check_memory(sum(sizes), str(path), limit_bytes)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in names}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        raise RequestError(f"{path} is damaged ({error})", mend="save it again") from None
+    ignored = sorted(set(headers) - set(_NAMES))
+    return Raw(
+        {name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"]) for name in names if name[0] == "x"},
+        python=(
+            "import numpy as np",
+            "",
+            f"archive = np.load({str(path)!r})",
+            *(f'{name} = archive["{name}"]' for name in names),
+        ),
+        notes=(f"The archive's {', '.join(ignored)} is not used.",) if ignored else (),
+    )
+
+
+def read_headers(path: Path) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+    """Return each array's type and shape from its first bytes, without loading any."""
+    headers = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, kind = read(file)
+            headers[member.removesuffix(".npy")] = (kind, shape)
+    return headers

@@ -1,0 +1,68 @@
+"""What a reader of one format hands over, and what every reader needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.data.dataset import Part
+from spaces.errors import RequestError
+
+# Bytes one number takes beside the loaded array: float32 once encoded, once standardised.
+COPIES_BYTES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Unchecked data. Fields as in `Dataset`; `task` may still be `auto`."""
+
+    parts: Mapping[str, Part]
+    python: tuple[str, ...]
+    task: str = "auto"
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def free_memory_bytes() -> int:
+    """Return the memory this process may still take: the machine's, or its control group's."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no control group, or not this version of them
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - used))
+
+
+def check_memory(needed_bytes: float, path: str, limit_bytes: int | None) -> None:
+    """Refuse data that would not fit, before any of it is read.
+
+    Args:
+        needed_bytes: Estimate of what loading, encoding and standardising takes.
+        path: Names the data in the message.
+        limit_bytes: What may be taken; None asks the machine.
+
+    Raises:
+        RequestError: The data needs more.
+    """
+    limit = free_memory_bytes() if limit_bytes is None else limit_bytes
+    if needed_bytes > limit:
+        raise RequestError(
+            f"{path} needs about {_size(needed_bytes)} of memory",
+            f"at most {_size(limit)}, which is what is free",
+            "take a sample of its rows, or a machine with more memory",
+        )
+
+
+def _size(count_bytes: float) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count_bytes >= factor:
+            return f"{count_bytes / factor:.1f} {unit}"
+    return f"{count_bytes:.0f} bytes"

@@ -1,0 +1,150 @@
+"""The three parts as the network sees them, and statistics of the training part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Rows standardised at once, so that float64 never holds a whole data set.
+_BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Inputs float32 [N, D]; targets int32 labels or float32 numbers, [N]."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_valid: np.ndarray
+    y_valid: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Arrays):
+    """Encoded parts, not yet standardised, with the training part's statistics.
+
+    Attributes:
+        mean: Mean of each feature over the training part, float32 [D].
+        scale: Standard deviation of each feature over the training part, float32 [D]; 1 where
+            the feature is constant there.
+        y_mean: Mean of the training targets in regression; else 0.
+        y_scale: Standard deviation of the training targets in regression; else 1.
+        feature_names: One per feature.
+        encoder: The fitted scikit-learn transformer of a table, or None for arrays.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    y_mean: float = 0.0
+    y_scale: float = 1.0
+    feature_names: tuple[str, ...] = ()
+    encoder: Any = None
+
+    def standardise(self, x: np.ndarray) -> np.ndarray:
+        """Return (x - mean) / scale.
+
+        Args:
+            x: Encoded inputs, [B, D].
+
+        Returns:
+            A new float32 array, [B, D].
+        """
+        result = np.subtract(x, self.mean, dtype=np.float32)
+        np.divide(result, self.scale, out=result)
+        return result
+
+    def standardised(self) -> Arrays:
+        """Return new arrays with every feature standardised, and a regression's targets too."""
+        return Arrays(
+            self.standardise(self.x_train),
+            self._target(self.y_train),
+            self.standardise(self.x_valid),
+            self._target(self.y_valid),
+            self.standardise(self.x_test),
+            self._target(self.y_test),
+        )
+
+    def _target(self, y: np.ndarray) -> np.ndarray:
+        if y.dtype != np.float32:  # labels
+            return y
+        return ((y.astype(np.float64) - self.y_mean) / self.y_scale).astype(np.float32)
+
+
+def make_split(
+    train: Any,
+    valid: Any,
+    test: Any,
+    *,
+    task: str,
+    columns: Sequence[str],
+    numeric: Sequence[str] = (),
+    text: Sequence[str] = (),
+    vocabulary: Mapping[str, Sequence[str]],
+) -> Split:
+    """Encode three parts with an encoder fitted on the first, and measure the first.
+
+    Args:
+        train: The training `Part`.
+        valid: The validation `Part`.
+        test: The test `Part`.
+        task: `classification` or `regression`.
+        columns: Names of the features, for arrays.
+        numeric: Numeric columns, for tables.
+        text: Columns of categories, for tables.
+        vocabulary: The categories of each text column that get a feature.
+    """
+    encoder = None
+    names = tuple(columns)
+    inputs = [train.x, valid.x, test.x]
+    if numeric or text:
+        from search.data.tables import make_encoder
+
+        has_missing = [name for name in numeric if any(x[name].isna().any() for x in inputs)]
+        encoder = make_encoder(numeric, has_missing, text, [vocabulary[name] for name in text])
+        encoder.fit(train.x)
+        inputs = [encoder.transform(x) for x in inputs]
+        names = tuple(str(name) for name in encoder.get_feature_names_out())
+    x_train, x_valid, x_test = (np.asarray(x, dtype=np.float32) for x in inputs)
+    mean, scale = mean_and_scale(x_train)
+    y_mean, y_scale = 0.0, 1.0
+    if task == "regression":
+        target_mean, target_scale = mean_and_scale(train.y[:, None])
+        y_mean, y_scale = float(target_mean[0]), float(target_scale[0])
+    return Split(
+        x_train,
+        train.y,
+        x_valid,
+        valid.y,
+        x_test,
+        test.y,
+        mean=mean,
+        scale=scale,
+        y_mean=y_mean,
+        y_scale=y_scale,
+        feature_names=names,
+        encoder=encoder,
+    )
+
+
+def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each column's mean and standard deviation (divisor N), 1 where it is constant.
+
+    Args:
+        x: Finite numbers, [N, D], N at least 1.
+
+    Returns:
+        Two float32 arrays, [D]; sums are taken in float64, a block of rows at a time.
+    """
+    mean = x.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(x), _BLOCK_ROWS):
+        squares += np.square(x[start : start + _BLOCK_ROWS] - mean).sum(axis=0)
+    # Asked exactly: rounding of the sums would give a constant column a tiny, wild scale.
+    constant = x.min(axis=0) == x.max(axis=0)
+    scale = np.where(constant, 1.0, np.sqrt(squares / len(x)))
+    return mean.astype(np.float32), scale.astype(np.float32)

@@ -1,0 +1,195 @@
+"""Whatever is wrong with the data, the user gets one line that says it and how to mend it."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search.data.load import load
+from spaces.errors import RequestError
+
+from .data_files import arrays, cifar, images, table, write_idx
+
+
+def _npz(path, **changed):
+    data = {**arrays(), **changed}
+    np.savez(path / "a.npz", **{name: v for name, v in data.items() if v is not None})
+    return load(str(path / "a.npz"))
+
+
+def _csv(path, target="price", task="auto", **changed):
+    table().assign(**changed).to_csv(path / "t.csv", index=False)
+    return load(str(path / "t.csv"), target=target, task=task)
+
+
+def _file(path, name, content, target=None):
+    (path / name).write_bytes(content)
+    return load(str(path / name), target=target)
+
+
+def _parquet(path, **changed):
+    table().assign(**changed).to_parquet(path / "t.parquet")
+    return load(str(path / "t.parquet"), target="price")
+
+
+def _holed(value):
+    x = arrays()["x_train"].copy()
+    x[7, 2] = value
+    return x
+
+
+def _idx(path, spoil):
+    spoil(images(path / "i"))
+    return load(str(path / "i"))
+
+
+def _cifar_with_code(path):
+    folder = cifar(path / "cifar10")
+    (folder / "data_batch_3").write_bytes(pickle.dumps({b"data": print, b"labels": []}))
+    return load("cifar10")
+
+
+def _small(path):
+    np.savez(path / "a.npz", **arrays())
+    return load(str(path / "a.npz"), limit_bytes=1000)
+
+
+def _large_table(path, ending):
+    getattr(table(), f"to_{ending}")(path / f"t.{ending}")
+    return load(str(path / f"t.{ending}"), target="price", limit_bytes=1000)
+
+
+RARE = np.where(np.arange(60) < 3, 2, np.arange(60) % 2)
+DATES = pd.date_range("2020-01-01", periods=200)
+
+# (what is done, words that the line must hold)
+CASES = {
+    "unknown name": (lambda p: load("digit"), "unknown data set|did you mean 'digits'"),
+    "no name": (lambda p: load(""), "unknown data set"),
+    "huge field": (lambda p: _file(p, "t.csv", b'a,"' + b"x" * 200_000, "a"), "not CSV"),
+    "missing file": (lambda p: load(str(p / "no.csv")), "there is no file"),
+    "missing file, bare name": (lambda p: load("nowhere.npz"), "there is no file"),
+    "empty csv": (lambda p: _file(p, "t.csv", b"", "a"), "is empty"),
+    "empty npz": (lambda p: _file(p, "a.npz", b""), "is empty"),
+    "header alone": (lambda p: _file(p, "t.csv", b"a,b\n", "a"), "no rows"),
+    "unknown ending": (lambda p: _file(p, "t.xlsx", b"x"), "'.xlsx'|.parquet"),
+    "no such task": (lambda p: load("digits", task="cluster"), "--task cluster|regression"),
+    "another task": (lambda p: load("digits", task="regression"), "classification"),
+    "target for arrays": (lambda p: load("digits", target="a"), "--target a|no --target"),
+    "no target": (lambda p: _csv(p, target=None), "--target COLUMN|columns: age, rooms"),
+    "misspelt target": (lambda p: _csv(p, "prise"), "no column 'prise'|'price'"),
+    "text target": (lambda p: _csv(p, "kind", "regression"), "'flat'|numbers"),
+    "infinite target": (lambda p: _csv(p, price=np.inf), "the target 'price'|infinite"),
+    "one class": (lambda p: _csv(p, "kind", kind="flat"), "single class"),
+    "one value": (lambda p: _csv(p, task="regression", price=2.0), "every target"),
+    "rare class": (lambda p: _csv(p, "kind", kind=["a"] * 3 + ["b"] * 197), "class 'a'|at least 5"),
+    "identifier": (lambda p: _csv(p, street=[f"i{n}" for n in range(200)]), "'street'|drop|encode"),
+    "nearly numbers": (
+        lambda p: _csv(p, street=["?", *map(str, range(199))]),
+        "'street'|mostly numbers|'\\?'",
+    ),
+    "infinite cell": (lambda p: _csv(p, rooms=np.inf), "column 'rooms'|infinite"),
+    "dates": (lambda p: _parquet(p, street=DATES), "'street'|dates"),
+    "nested": (lambda p: _parquet(p, street=[[1, 2]] * 200), "'street'|ndarray|drop"),
+    "no feature": (lambda p: _file(p, "t.csv", b"a,b\n" + b"1,2\n" * 40, "a"), "column"),
+    "few rows": (lambda p: _file(p, "t.csv", b"a,b\n1.5,2\n2,3\n", "a"), "2 rows|at least 20"),
+    "semicolons": (lambda p: _file(p, "t.csv", b"a;b\n1;2\n", "a"), "';'|commas"),
+    "ragged csv": (lambda p: _file(p, "t.csv", b"a,b\n1,2\n1,2,3,4\n", "a"), "cannot be read"),
+    "latin-1 csv": (lambda p: _file(p, "t.csv", b"a,b\n1,caf\xe9\n", "a"), "UTF-8"),
+    "csv is parquet": (lambda p: _file(p, "t.csv", b"PAR1....", "a"), "not a CSV"),
+    "parquet is csv": (lambda p: _file(p, "t.parquet", b"a,b\n1,2\n", "a"), "not a Parquet"),
+    "npz is text": (lambda p: _file(p, "a.npz", b"hello"), "not an .npz"),
+    "npz is a zip": (lambda p: _file(p, "a.npz", b"PK\5\6" + bytes(18)), "lacks x_train"),
+    "NaN": (lambda p: _npz(p, x_train=_holed(np.nan)), "x_train|row 7, feature 2"),
+    "infinity": (lambda p: _npz(p, x_train=_holed(-np.inf)), "x_train|row 7, feature 2"),
+    "beyond float32": (
+        lambda p: _npz(p, x_train=_holed(1).astype(float) * 1e300),
+        "beyond float32",
+    ),
+    "lengths": (lambda p: _npz(p, y_train=np.arange(59) % 3), "60 rows and y_train 59"),
+    "npz one class": (lambda p: _npz(p, y_train=np.zeros(60, int)), "single class"),
+    "labels from 1": (lambda p: _npz(p, y_train=arrays()["y_train"] + 1), "0 to K-1|subtract 1"),
+    "labels with a gap": (lambda p: _npz(p, y_train=arrays()["y_train"] * 2), "without 1"),
+    "negative labels": (lambda p: _npz(p, y_train=arrays()["y_train"] - 1), "label -1"),
+    "one-hot labels": (lambda p: _npz(p, y_train=np.eye(3, dtype=int)[RARE]), "argmax"),
+    "npz few rows": (
+        lambda p: _npz(p, x_train=np.eye(9), y_train=np.arange(9) % 3),
+        "9 rows of 3 classes|at least 21",
+    ),
+    "npz rare class": (lambda p: _npz(p, y_train=RARE), "class '2'|3 row"),
+    "text array": (lambda p: _npz(p, x_train=np.array([["a"]] * 60)), "x_train|numbers"),
+    "no labels": (lambda p: _npz(p, y_train=None), "lacks y_train"),
+    "half a part": (lambda p: _npz(p, x_test=np.ones((9, 4))), "lacks y_test"),
+    "misspelt part": (lambda p: _npz(p, x_val=np.ones((9, 4))), "'x_val'|'x_valid'"),
+    "other features": (
+        lambda p: _npz(p, x_test=np.ones((3, 5)), y_test=np.arange(3)),
+        "x_test|same features",
+    ),
+    "class only in test": (
+        lambda p: _npz(p, x_test=np.ones((4, 4)), y_test=np.arange(4)),
+        "without 3",
+    ),
+    "pickled": (lambda p: _npz(p, y_train=np.array([None] * 60)), "y_train|pickled"),
+    "npz beyond memory": (_small, "of memory|at most 1.0 kB"),
+    "csv beyond memory": (lambda p: _large_table(p, "csv"), "of memory"),
+    "parquet beyond memory": (lambda p: _large_table(p, "parquet"), "of memory"),
+    "folder without data": (lambda p: load(str(p)), "no IDX files|train-images"),
+    "idx labels missing": (
+        lambda p: _idx(p, lambda f: (f / "train-labels-idx1-ubyte.gz").unlink()),
+        "lacks train-labels",
+    ),
+    "idx cut short": (
+        lambda p: _idx(
+            p,
+            lambda f: (f / "train-images-idx3-ubyte.gz").write_bytes(
+                gzip.compress(gzip.decompress((f / "train-images-idx3-ubyte.gz").read_bytes())[:99])
+            ),
+        ),
+        "83 bytes|360",
+    ),
+    "gzip cut short": (
+        lambda p: _idx(p, lambda f: _shorten(f / "train-images-idx3-ubyte.gz")),
+        "cannot be unpacked",
+    ),
+    "not idx": (
+        lambda p: _idx(p, lambda f: (f / "train-images-idx3-ubyte.gz").write_bytes(b"hello")),
+        "not an IDX",
+    ),
+    "idx lengths": (
+        lambda p: _idx(p, lambda f: write_idx(f / "t10k-labels-idx1-ubyte.gz", np.arange(9) % 2)),
+        "10 rows and y_test 9",
+    ),
+    "cifar that runs code": (_cifar_with_code, "data_batch_3|not a CIFAR-10"),
+    "mnist nowhere": (
+        lambda p: load("mnist"),
+        "share/datasets/mnist|mnist.npz|keras.datasets",
+    ),
+}
+
+
+def _shorten(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_clear_line(case, tmp_path, monkeypatch):
+    """Each fault raises the error of a wrong request, in one line with the words that mend it."""
+    monkeypatch.setenv("TRAINSTACK_DATA", str(tmp_path))
+    monkeypatch.setenv("TRAINSTACK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    act, words = CASES[case]
+    with pytest.raises(RequestError) as caught:
+        act(tmp_path)
+    assert "\n" not in str(caught.value)
+    for word in words.split("|"):
+        assert word.replace("\\", "") in str(caught.value)
+
+
+def test_data_within_the_limit_loads(tmp_path):
+    """A limit above the estimate refuses nothing."""
+    np.savez(tmp_path / "a.npz", **arrays())
+    assert load(str(tmp_path / "a.npz"), limit_bytes=10_000).rows == 60
