@@ -17,6 +17,7 @@ from search.spec import StudySpec
 from spaces.errors import RequestError
 from spaces.stack import Stack
 from workers.engine import DeviceData, Program, Programs
+from workers.inside import look_inside
 from workers.messages import Job, Kept
 from workers.structure import Structure, shaping_items, worth_compiling
 from workers.train import Training
@@ -72,11 +73,11 @@ class Bench:
     ) -> tuple[Program, float]:
         """Return the stack's program, ready for `reset`, and the seconds that building took."""
         began = time.perf_counter()
-        rows = int(data.x_train.shape[0]), int(data.x_valid.shape[0])
+        rows = data.rows
         steps = epochs * max(1, rows[0] // stack["batch_size"])
         structure = Structure(
             stack=shaping_items(stack),
-            features=int(data.x_train.shape[1]),
+            features=data.features,
             outputs=self.spec.data.outputs,
             task=self.spec.data.task,
             rows=rows,
@@ -92,6 +93,7 @@ class Bench:
         split, data = self.split(job.split_seed)
         program, build_seconds = self.program(job.stack, data, job.epochs, job.again)
         program.reset(job.stack, job.seed)
+        layers = {"start": look_inside(program, job.stack, data)}
         training = Training(
             program,
             job.stack,
@@ -108,6 +110,8 @@ class Bench:
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
         if training.best:
             metrics[name] = training.best.metric
+        if result.outcome == "completed":
+            layers["end"] = look_inside(program, job.stack, data)
         seconds = {
             "build": build_seconds,
             "compile": result.seconds.get("compile", 0.0),
@@ -115,7 +119,10 @@ class Bench:
             "evaluate": 0.0,
             "total": time.perf_counter() - began,
         }
-        return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts)
+        found = {"layers": layers}
+        return replace(
+            result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found
+        )
 
     def _keep(self, job: Job, program: Program) -> str:
         """Write the weights beside the others of this study; return the relative path."""

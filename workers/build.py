@@ -19,10 +19,15 @@ from workers.plan import Node, Plan, plan
 _ENGINES = ("kernel_regularizer", "kernel_constraint", "kernel_initializer")
 
 
-def training_model(stack: Stack, features: int, outputs: int, context: Context) -> keras.Model:
+def training_model(
+    stack: Stack, features: int, outputs: int, context: Context
+) -> tuple[keras.Model, list[keras.KerasTensor]]:
     """Build the network as the engine trains it.
 
     Dropout reads its rate from `context`; penalties, max-norm and fresh weights are the engine's.
+
+    Returns:
+        The model, and the output of each hidden block.
     """
     places = iter(range(10_000))
 
@@ -40,7 +45,7 @@ def training_model(stack: Stack, features: int, outputs: int, context: Context) 
 
 def plain_model(stack: Stack, features: int, outputs: int) -> keras.Model:
     """Build the network of Keras's own layers, regularizers and constraints alone."""
-    return _assemble(plan(stack, features, outputs), features, plain_layer)
+    return _assemble(plan(stack, features, outputs), features, plain_layer)[0]
 
 
 def plain_layer(node: Node) -> keras.layers.Layer:
@@ -60,17 +65,21 @@ def keras_object(call: Call) -> Any:
     return kind(**made)
 
 
-def _assemble(network: Plan, features: int, make: Any) -> keras.Model:
+def _assemble(
+    network: Plan, features: int, make: Any
+) -> tuple[keras.Model, list[keras.KerasTensor]]:
     inputs = outputs = keras.Input((features,))
     for node in network.entry:
         outputs = make(node)(outputs)
+    hidden = []
     for block in network.blocks:
         before = outputs
         for node in block.nodes:
             outputs = make(node)(outputs)
         if block.residual:
             outputs = keras.layers.Add()([before, outputs])
-    return keras.Model(inputs, make(network.head)(outputs))
+        hidden.append(outputs)
+    return keras.Model(inputs, make(network.head)(outputs)), hidden
 
 
 def make_optimizer(stack: Stack, knobs: Mapping[str, Any] | None = None) -> keras.Optimizer:

@@ -43,6 +43,16 @@ class DeviceData:
     x_valid: tf.Tensor
     y_valid: tf.Tensor
 
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Training and validation rows."""
+        return cast(int, self.x_train.shape[0]), cast(int, self.x_valid.shape[0])
+
+    @property
+    def features(self) -> int:
+        """Width of the input."""
+        return cast(int, self.x_train.shape[1])
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -84,12 +94,14 @@ class Program:
     def __init__(self, structure: Structure, stack: Stack) -> None:
         self.structure = structure
         self.context = Context()
-        self.model = training_model(stack, structure.features, structure.outputs, self.context)
+        self.model, self.hidden = training_model(
+            stack, structure.features, structure.outputs, self.context
+        )
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
         self.optimizer = make_optimizer(stack, self.knobs)
         self.optimizer.build(self.model.trainable_variables)
         dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
-        self.kernels = [layer.kernel for layer in dense]
+        self.kernels: list[Any] = [layer.kernel for layer in dense]
         self.hidden_kernels = self.kernels[:-1]
         self._penalized = stack["penalty"] != "none"
         self._bounded = stack["max_norm"] == "clip"
@@ -243,7 +255,7 @@ class Program:
 
     def _evaluate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Mean loss and metric of the validation part, in slices that bound the memory."""
-        task, rows = self.structure.task, int(cast(int, x.shape[0]))
+        task, rows = self.structure.task, cast(int, x.shape[0])
         loss = score = tf.constant(0.0)
         for start in range(0, rows, EVALUATION_ROWS):
             part = slice(start, start + EVALUATION_ROWS)

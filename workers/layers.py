@@ -40,7 +40,7 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
     return xor(bits, shift(bits, word(16)))
 
 
-def random_words(key: tf.Tensor, place: int, shape: tf.TensorShape | tf.Tensor) -> tf.Tensor:
+def random_words(key: tf.Tensor, place: int, shape: tf.Tensor) -> tf.Tensor:
     """Return uniform 32-bit words, a pure function of the arguments.
 
     Args:

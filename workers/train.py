@@ -51,7 +51,7 @@ class Training:
             `completed` (the model then holds the best weights), `diverged`, or what the judge
             said.
         """
-        rows, batch = int(data.x_train.shape[0]), self.stack["batch_size"]
+        rows, batch = data.rows[0], self.stack["batch_size"]
         batch = min(batch, rows)
         steps = rows // batch
         maker = RateMaker(self.stack, steps, self.epochs)
@@ -84,7 +84,7 @@ class Training:
         result = self.program.epoch(
             self.stack,
             data,
-            batch_order(self.seed, epoch, int(data.x_train.shape[0]), steps, batch),
+            batch_order(self.seed, epoch, data.rows[0], steps, batch),
             maker.rates(epoch),
             maker.momenta(epoch),
             epoch_key(self.seed, epoch),

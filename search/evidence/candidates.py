@@ -1,0 +1,128 @@
+"""Who is confirmed: the search's best distinct stacks, each family's best, and the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from search.records import CONFIRMATION, SEARCH, Run
+from search.spec import StudySpec
+from spaces.axes import AXES
+from spaces.references import CHAPTER_DEFAULT
+from spaces.stack import Stack
+
+# Most stacks that are confirmed beside the baseline. Each one more makes every interval wider.
+MOST_CANDIDATES = 4
+
+BASELINE = CHAPTER_DEFAULT
+BASELINE_LABEL = "chapter-default"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A stack that is worth confirming.
+
+    Attributes:
+        stack: The stack.
+        label: Name of the reference stack that it is, or None.
+        search_value: Its lowest validation loss in the search; None where it was not finished.
+        number: The search trial that gave it, or None.
+    """
+
+    stack: Stack
+    label: str | None = None
+    search_value: float | None = None
+    number: int | None = None
+
+    @property
+    def stack_id(self) -> str:
+        """The stack's fingerprint."""
+        return self.stack.stack_id
+
+    @property
+    def is_baseline(self) -> bool:
+        """True for the chapter's default."""
+        return self.stack == BASELINE
+
+
+def searched(runs: Sequence[Run]) -> list[Candidate]:
+    """Return the distinct stacks that finished a search trial, best first."""
+    finished = [r for r in runs if r.phase == SEARCH and usable(r)]
+    best: dict[str, Candidate] = {}
+    for run in sorted(finished, key=lambda r: (r.value, r.number)):
+        assert run.stack is not None
+        found = Candidate(run.stack, run.label, run.value, run.number)
+        best.setdefault(found.stack_id, found)
+    return list(best.values())
+
+
+def candidates(
+    spec: StudySpec, runs: Sequence[Run], most: int = MOST_CANDIDATES
+) -> tuple[Candidate, ...]:
+    """Return the stacks to confirm, best search value first, the baseline last.
+
+    The best of each family (self-normalizing, batch-normalized, plain) that finished a trial is
+    among them, then the best of all until there are `most`. The baseline, the chapter's default,
+    is always there, even when it was never searched. Empty when no search trial finished.
+    """
+    ranked = searched(runs)
+    if not ranked:
+        return ()
+    baseline = Candidate(BASELINE, BASELINE_LABEL)
+    baseline = next((c for c in ranked if c.is_baseline), baseline)
+    others = [c for c in ranked if not c.is_baseline]
+    firsts: dict[str, Candidate] = {}
+    for candidate in others:
+        firsts.setdefault(candidate.stack.family, candidate)
+    taken = {c.stack_id for c in [*firsts.values(), *others][:most]}
+    # Firsts come first above; a family's best that is also among the overall best counts once.
+    for candidate in others:
+        if len(taken) >= most:
+            break
+        taken.add(candidate.stack_id)
+    return (*(c for c in others if c.stack_id in taken), baseline)
+
+
+def usable(run: Run) -> bool:
+    """Tell whether a run's loss can be compared: it ended, with a stack and a finite value."""
+    return run.finished and run.stack is not None and math.isfinite(run.value or 0.0)
+
+
+def confirmed(
+    entrants: Sequence[Candidate], runs: Sequence[Run], before: int | None = None
+) -> dict[str, dict[int, Run]]:
+    """Return the confirmation's finished runs: stack's id → seed index → run.
+
+    Args:
+        entrants: The stacks asked about; each has an entry, if an empty one.
+        runs: All runs.
+        before: Only runs whose seed index is less than this.
+    """
+    table: dict[str, dict[int, Run]] = {c.stack_id: {} for c in entrants}
+    for run in runs:
+        row = table.get(run.stack_id or "")
+        if row is None or run.phase != CONFIRMATION or not usable(run):
+            continue
+        if before is None or run.seed_index < before:
+            row[run.seed_index] = run
+    return table
+
+
+def losses(table: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[int, float]]:
+    """Return the table's validation losses, without the stacks that have none."""
+    return {
+        name: {j: float(run.value or 0.0) for j, run in row.items()}
+        for name, row in table.items()
+        if row
+    }
+
+
+def departures(stack: Stack, origin: Stack = BASELINE) -> tuple[str, ...]:
+    """Return the axes whose choice differs, an initializer that came with its activation not.
+
+    An axis differs in its choice (`nadam`, `sgd`); other numbers of the same choice are no
+    departure, but other widths and another batch size are.
+    """
+    axes = [axis for axis in AXES if stack[axis] != origin[axis]]
+    return tuple(a for a in axes if a != "initializer" or "activation" not in axes)

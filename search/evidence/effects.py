@@ -1,0 +1,218 @@
+"""What each choice is worth: the chosen stack's, axis by axis, against an alternative.
+
+A *pair* is two confirmation runs with the same seed whose stacks differ in one axis only. An
+initializer goes with its activation, and the learning rate may differ (it is tuned to the rest);
+everything else is equal. Where there are no pairs, search trials that made the one or the other
+choice are set side by side, marked `observational`: they differ in more than the axis, and the
+sampler did not choose them at random. So they never earn a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from search.evidence.candidates import usable
+from search.evidence.statistics import Estimate, estimate, verdict
+from search.records import CONFIRMATION, SEARCH, Run
+from spaces.axes import AXES
+from spaces.stack import Stack
+
+PAIRED, OBSERVATIONAL, NONE = "paired", "observational", "none"
+NO_EVIDENCE = "no evidence"
+
+# These follow from another choice or are tuned to it; they make no difference of their own.
+_FOLLOWS = {"activation": ("initializer",)}
+_TUNED = ("optimizer.learning_rate",)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One axis of the recommendation.
+
+    Attributes:
+        axis: The axis.
+        choice: What is recommended.
+        alternative: What it is compared with, or None.
+        effect: Loss with the choice minus loss with the alternative: below 0 speaks for the
+            choice. None where nothing can be compared.
+        ci95: Interval of the effect, corrected for the number of axes compared; None without.
+        n_pairs: Number of pairs; 0 for an observational contrast.
+        word: `better`, `worse`, `equivalent`, `undecided` or `no evidence`, of the choice.
+        kind: `paired`, `observational` or `none`.
+    """
+
+    axis: str
+    choice: Any
+    alternative: Any = None
+    effect: float | None = None
+    ci95: list[float] | None = None
+    n_pairs: int = 0
+    word: str = NO_EVIDENCE
+    kind: str = NONE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row of `recommend --json`."""
+        return asdict(self)
+
+
+def axis_value(stack: Stack, axis: str) -> Any:
+    """Return a stack's choice on an axis as JSON has it (widths as a list)."""
+    value = stack[axis]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def differ_only(first: Stack, second: Stack, axis: str) -> bool:
+    """Tell whether two stacks make different choices on one axis and agree on all else.
+
+    What follows from the axis (an activation's initializer), the axis's own numbers, and the
+    learning rate may differ.
+    """
+    if first[axis] == second[axis]:
+        return False
+    follows = _FOLLOWS.get(axis, ())
+    return rest(first, (axis, *follows)) == rest(second, (axis, *follows))
+
+
+def rest(stack: Stack, without: Sequence[str]) -> dict[str, Any]:
+    """Return a stack's items without some axes, their numbers, and what is tuned."""
+    return {
+        key: value
+        for key, value in stack.items
+        if key.partition(".")[0] not in without and key not in _TUNED
+    }
+
+
+def pairs(
+    runs: Iterable[Run], axis: str, choice: Any, alternative: Any
+) -> list[tuple[str, str, int, float]]:
+    """Return every pair for a choice against an alternative.
+
+    Returns:
+        (id of the stack with the choice, id of the other, seed index, loss difference), sorted.
+    """
+    rows: dict[str, tuple[Stack, dict[int, float]]] = {}
+    for run in runs:
+        if run.phase == CONFIRMATION and usable(run) and run.stack is not None:
+            entry = rows.setdefault(run.stack.stack_id, (run.stack, {}))
+            entry[1][run.seed_index] = float(run.value or 0.0)
+    mine = [r for r in rows.items() if axis_value(r[1][0], axis) == choice]
+    theirs = [r for r in rows.items() if axis_value(r[1][0], axis) == alternative]
+    return sorted(
+        (a, b, j, first[j] - second[j])
+        for a, (one, first) in mine
+        for b, (other, second) in theirs
+        if differ_only(one, other, axis)
+        for j in first.keys() & second.keys()
+    )
+
+
+def contrast(found: Sequence[tuple[str, str, int, float]], comparisons: int = 1) -> Estimate:
+    """Return the mean of a list of pairs with its interval.
+
+    Pairs of the same seed share that seed's luck, so the seed is the unit: its pairs are averaged
+    first, and the interval is Student's over the seeds' means. With one pair of stacks this is
+    the paired t interval.
+    """
+    by_seed: dict[int, list[float]] = {}
+    for _, _, seed, difference in found:
+        by_seed.setdefault(seed, []).append(difference)
+    means = [sum(row) / len(row) for _, row in sorted(by_seed.items())]
+    return estimate(means, comparisons=comparisons)
+
+
+def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
+    """Return one row an axis.
+
+    Args:
+        stack: The recommended stack.
+        runs: All runs.
+        scale: The baseline's loss, of which the equivalence margin is a fraction.
+    """
+    found = {axis: _best_paired(stack, runs, axis) for axis in AXES}
+    compared = sum(1 for alternative, rows in found.values() if rows)
+    return [
+        _paired(stack, axis, *found[axis], scale, compared)
+        if found[axis][1]
+        else _observed(stack, runs, axis)
+        for axis in AXES
+    ]
+
+
+def _best_paired(
+    stack: Stack, runs: Sequence[Run], axis: str
+) -> tuple[Any, list[tuple[str, str, int, float]]]:
+    """Return the alternative with the most pairs, and its pairs."""
+    choice = axis_value(stack, axis)
+    best: tuple[Any, list[tuple[str, str, int, float]]] = (None, [])
+    for alternative in _alternatives(runs, axis, choice, CONFIRMATION):
+        rows = pairs(runs, axis, choice, alternative)
+        if len(rows) > len(best[1]):
+            best = (alternative, rows)
+    return best
+
+
+def _alternatives(runs: Sequence[Run], axis: str, choice: Any, phase: str) -> list[Any]:
+    """Return the other choices that finished runs made, the most frequent first."""
+    made = Counter(
+        repr(axis_value(r.stack, axis))
+        for r in runs
+        if r.phase == phase and usable(r) and r.stack is not None
+    )
+    values = {
+        repr(axis_value(r.stack, axis)): axis_value(r.stack, axis)
+        for r in runs
+        if r.stack is not None
+    }
+    ranked = sorted(made, key=lambda key: (-made[key], key))
+    return [values[key] for key in ranked if values[key] != choice]
+
+
+def _paired(
+    stack: Stack,
+    axis: str,
+    alternative: Any,
+    found: list[tuple[str, str, int, float]],
+    scale: float,
+    comparisons: int,
+) -> Effect:
+    value = contrast(found, comparisons)
+    word = verdict(value, scale)
+    choice = axis_value(stack, axis)
+    return Effect(axis, choice, alternative, value.mean, value.ci95, len(found), word, PAIRED)
+
+
+def _observed(stack: Stack, runs: Sequence[Run], axis: str) -> Effect:
+    """Set search trials side by side, for want of pairs: median difference, no interval, no word.
+
+    The median: a few trials with a hopeless learning rate would decide a mean.
+    """
+    choice = axis_value(stack, axis)
+    if axis == "initializer":  # it goes with the activation: only that one's trials compare
+        runs = [r for r in runs if r.stack and r.stack["activation"] == stack["activation"]]
+    values: Mapping[str, list[float]] = _by_choice(runs, axis)
+    mine = values.get(repr(choice), [])
+    for alternative in _alternatives(runs, axis, choice, SEARCH):
+        theirs = values.get(repr(alternative), [])
+        if mine and theirs:
+            gap = _median(mine) - _median(theirs)
+            if math.isfinite(gap):
+                return Effect(axis, choice, alternative, gap, kind=OBSERVATIONAL)
+    return Effect(axis, choice)
+
+
+def _by_choice(runs: Sequence[Run], axis: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        if run.phase == SEARCH and usable(run) and run.stack is not None:
+            found.setdefault(repr(axis_value(run.stack, axis)), []).append(float(run.value or 0.0))
+    return found
+
+
+def _median(values: Sequence[float]) -> float:
+    import statistics
+
+    return statistics.median(values)

@@ -1,0 +1,272 @@
+"""The confirmation as a paired race, and what is chosen after it.
+
+All candidates and the baseline are trained with the same fresh seeds. After the first block of
+seeds, and after each further seed, stacks that are clearly worse than the leader are dropped; the
+leader and the baseline never are. What remains runs on to `replicates` seeds. Every function here
+looks at the runs alone, so whoever asks again, at any moment, gets the same answer.
+
+Reference: Maron and Moore, "Hoeffding races", 1994; Birattari et al., "A racing algorithm for
+configuring metaheuristics", 2002 (blocks of paired runs).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from search.evidence.candidates import (
+    BASELINE,
+    Candidate,
+    candidates,
+    confirmed,
+    departures,
+    losses,
+    usable,
+)
+from search.evidence.statistics import Estimate, compare, paired
+from search.records import CONFIRMATION, Run
+from search.spec import StudySpec
+from spaces.stack import Stack
+
+__all__ = ["Candidate", "Choice", "Planned", "candidates", "choice", "confirmation_seed"]
+__all__ += ["Race", "next_runs", "race"]
+
+# Seeds before anything is dropped: three show a spread, two hardly do.
+FIRST_BLOCK = 3
+# Chance of dropping any stack that is as good as the leader, over all looks together.
+DROP_RISK = 0.05
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A confirmation run that is still wanted."""
+
+    stack: Stack
+    label: str | None
+    seed_index: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Race:
+    """How the confirmation stands.
+
+    Attributes:
+        entrants: Candidates and, last, the baseline.
+        out: Stack's id → why it left the race, in words.
+        wanted: Runs to plan now.
+        done: True when nothing is wanted and nothing is awaited.
+    """
+
+    entrants: tuple[Candidate, ...]
+    out: Mapping[str, str] = field(default_factory=dict)
+    wanted: tuple[Planned, ...] = ()
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to recommend.
+
+    Attributes:
+        stack: The chosen stack.
+        baseline: The chapter's default.
+        candidates: All that were compared, the baseline last.
+        leader: The stack with the lowest confirmed loss.
+        reasons: Why, in sentences.
+        out: Stack's id → why it left the race.
+    """
+
+    stack: Stack
+    baseline: Stack
+    candidates: tuple[Candidate, ...]
+    leader: Stack
+    reasons: tuple[str, ...] = ()
+    out: Mapping[str, str] = field(default_factory=dict)
+
+
+def confirmation_seed(spec_seed: int, index: int) -> int:
+    """Return the seed of the confirmation's `index`-th replicate, in [2^30, 2^31).
+
+    The same for every stack (that is what makes the runs pairs), different for every index, and
+    unrelated to the seeds that the search used.
+    """
+    digest = hashlib.blake2b(f"confirmation {spec_seed}".encode(), digest_size=8).digest()
+    return 2**30 + (int.from_bytes(digest, "big") + index) % 2**30
+
+
+def blocks(replicates: int) -> list[int]:
+    """Return how many seeds each stack has after each block.
+
+    >>> blocks(5)
+    [3, 4, 5]
+    """
+    return list(range(min(FIRST_BLOCK, replicates), replicates + 1)) if replicates > 0 else []
+
+
+def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
+    """Run the race as far as the runs take it."""
+    entrants = candidates(spec, runs)
+    known = {
+        (r.stack_id, r.seed_index): r
+        for r in runs
+        if r.phase == CONFIRMATION and r.outcome != "voided"
+    }
+    ends = blocks(spec.replicates)
+    out: dict[str, str] = {}
+    for end in ends:
+        for candidate in entrants:
+            if candidate.stack_id not in out and not candidate.is_baseline:
+                for j in range(end):
+                    if why := _spoilt(known.get((candidate.stack_id, j))):
+                        out.setdefault(candidate.stack_id, why)
+        cells = [(c, j) for j in range(end) for c in entrants if c.stack_id not in out]
+        wanted = tuple(
+            Planned(c.stack, c.label, j, confirmation_seed(spec.seed, j))
+            for c, j in cells
+            if (c.stack_id, j) not in known
+        )
+        awaited = [1 for c, j in cells if (run := known.get((c.stack_id, j))) and _open(run)]
+        if wanted or awaited:
+            return Race(entrants, out, wanted)
+        if end != ends[-1]:
+            alive = [c for c in entrants if c.stack_id not in out]
+            out |= _clearly_worse(alive, runs, end, looks=len(ends) - 1)
+    return Race(entrants, out, done=True)
+
+
+def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
+    """Return the confirmation runs that are still missing, in the order to train them.
+
+    Empty while the last ones planned are under way, when the confirmation is done, and when no
+    search trial finished. A run that failed, diverged or was infeasible is not asked for again.
+    """
+    return list(race(spec, runs).wanted)
+
+
+def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
+    """Choose the simplest stack that cannot be told from the best.
+
+    The best, the leader, has the lowest confirmed loss. Who cannot be told from it: all whose
+    paired interval against it includes 0 (`statistics.compare`, corrected for all comparisons).
+    If the chapter's default is among them, it is chosen; if not, somebody beats the default, and
+    those who are shown to do so go before those who are not. Among them the one with the fewest
+    departures from the default wins, then the one with fewer weights, then the quicker one.
+
+    With fewer than two replicates nothing can be told apart: the lowest loss is chosen.
+
+    Returns:
+        The choice, also when the confirmation was cut short; None when no trial finished.
+    """
+    standing = race(spec, runs)
+    entrants = standing.entrants
+    if not entrants:
+        return None
+    table = confirmed(entrants, runs)
+    rows = losses(table)
+    finalists = [c for c in entrants if c.stack_id in rows and c.stack_id not in standing.out]
+    if not finalists:
+        best = min(
+            (c for c in entrants if c.search_value is not None and c.stack_id not in standing.out),
+            key=lambda c: (c.search_value, not c.is_baseline),
+            default=entrants[-1],
+        )
+        why = "No confirmation run finished; this is the search's best trial."
+        return Choice(best.stack, BASELINE, entrants, best.stack, (why,), standing.out)
+    leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
+    apart = compare(rows, leader.stack_id)
+    if any(e.ci95 is None for e in apart.values()):
+        why = "One replicate cannot tell stacks apart; this one had the lowest loss."
+        return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), standing.out)
+    level = [c for c in finalists if c is leader or not _above(apart[c.stack_id])]
+    against = compare(rows, BASELINE.stack_id) if BASELINE.stack_id in rows else {}
+    ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
+    default = [c for c in level if c.is_baseline]
+    pool = default or ahead or level
+    chosen = min(pool, key=lambda c: _simplicity(c, table[c.stack_id]))
+    reasons = _reasons(chosen, leader, level, len(entrants), apart)
+    return Choice(chosen.stack, BASELINE, entrants, leader.stack, reasons, standing.out)
+
+
+def _spoilt(run: Run | None) -> str | None:
+    """Say why a confirmation run rules its stack out; None where it does not."""
+    if run is None or _open(run) or usable(run):
+        return None
+    return f"{run.outcome} with seed {run.seed_index + 1}" + (f": {run.cause}" if run.cause else "")
+
+
+def _open(run: Run) -> bool:
+    return run.outcome in ("waiting", "running")
+
+
+def _clearly_worse(
+    alive: Sequence[Candidate], runs: Sequence[Run], end: int, looks: int
+) -> dict[str, str]:
+    """Return who is clearly worse than the leader after `end` seeds, and how we know."""
+    rows = losses(confirmed(alive, runs, before=end))
+    here = [c for c in alive if c.stack_id in rows]
+    if not here:
+        return {}
+    leader = min(here, key=lambda c: (_score(c, rows), not c.is_baseline))
+    behind = compare(rows, leader.stack_id, 1.0 - DROP_RISK / looks)
+    return {
+        c.stack_id: f"clearly worse than the leader after {end} seeds"
+        for c in here
+        if c is not leader and not c.is_baseline and _above(behind[c.stack_id])
+    }
+
+
+def _above(difference: Estimate) -> bool:
+    return difference.low is not None and difference.low > 0.0
+
+
+def _score(candidate: Candidate, rows: Mapping[str, Mapping[int, float]]) -> float:
+    """Return the mean loss over the baseline's, seed by seed; the plain mean without baseline."""
+    row, base = rows[candidate.stack_id], rows.get(BASELINE.stack_id, {})
+    shared = paired(row, base)
+    if shared.n:
+        return shared.mean
+    mean = sum(row.values()) / len(row)
+    return mean - sum(base.values()) / len(base) if base else mean
+
+
+def _simplicity(candidate: Candidate, row: Mapping[int, Run]) -> tuple[float, ...]:
+    weights = [r.metrics["parameters"] for r in row.values() if "parameters" in r.metrics]
+    paces = [
+        r.seconds["train"] / r.epochs for r in row.values() if r.epochs and "train" in r.seconds
+    ]
+    return (
+        len(departures(candidate.stack)),
+        min(weights, default=math.inf),
+        sum(paces) / len(paces) if paces else math.inf,
+        candidate.search_value if candidate.search_value is not None else math.inf,
+    )
+
+
+def _reasons(
+    chosen: Candidate,
+    leader: Candidate,
+    level: Sequence[Candidate],
+    compared: int,
+    apart: Mapping[str, Estimate],
+) -> tuple[str, ...]:
+    """Say why, in sentences that hold by themselves."""
+    if len(level) == 1:
+        return (
+            f"Its confirmed loss is the lowest of the {compared} stacks compared, and every other "
+            "one can be told from it.",
+        )
+    same = f"{len(level)} of the {compared} stacks compared cannot be told from the best"
+    if chosen.is_baseline:
+        return (f"{same}; the chapter's default is one of them, and it is the simplest.",)
+    gap = 0.0 if chosen is leader else apart[chosen.stack_id].mean
+    count = len(departures(chosen.stack))
+    simple = (
+        f"{same}; of those that beat the chapter's default this one departs least from it "
+        f"({count} {'axis' if count == 1 else 'axes'})."
+    )
+    if chosen is leader:
+        return (simple, "It is also the one with the lowest confirmed loss.")
+    return (simple, f"The lowest confirmed loss was {gap:.3g} lower, within its interval.")

@@ -1,0 +1,182 @@
+"""A stand-in for training whose truth is known: made-up runs from a planted response.
+
+It takes the place of the workers in tests and benchmarks of the statistics: what a recommendation
+says can be held against what was planted.
+
+    loss = base + sum over axes of the planted effects + rate term + shared noise + own noise
+
+The shared part of the noise is the same for all stacks with the same seed (the split's luck), the
+own part differs from stack to stack. Search trials have a seed each, so there nothing is shared.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search.evidence.plan import next_runs
+from search.records import CONFIRMATION, SEARCH, Run
+from search.spec import DataSpec, StudySpec
+from spaces.references import CHAPTER_DEFAULT
+from spaces.space import Space
+from spaces.stack import Stack
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A response with known effects.
+
+    Attributes:
+        effects: Axis → choice → what the choice adds to the loss (widths as a tuple).
+        base: Loss of a stack without planted choices.
+        deviation: Standard deviation of one run's loss over seeds.
+        shared: Part of that variance that all stacks with one seed share, in [0, 1].
+        noisier: Stack's id → factor on its own noise.
+        rates: Optimizer → its best learning rate; others do not mind theirs.
+        curvature: Loss added at a tenth, or ten times, of the best rate.
+        diverge: Ids of stacks whose every run diverges.
+    """
+
+    effects: Mapping[str, Mapping[Any, float]] = field(default_factory=dict)
+    base: float = 0.5
+    deviation: float = 0.02
+    shared: float = 0.8
+    noisier: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    curvature: float = 0.1
+    diverge: frozenset[str] = frozenset()
+
+    def truth(self, stack: Stack) -> float:
+        """Return the loss of a stack without noise."""
+        loss = self.base + sum(of.get(stack[axis], 0.0) for axis, of in self.effects.items())
+        best = self.rates.get(stack["optimizer"])
+        if best is not None:
+            rate = float(stack["optimizer.learning_rate"])
+            loss += self.curvature * math.log10(rate / best) ** 2
+        return loss
+
+    def value(self, stack: Stack, seed: int) -> float:
+        """Return the loss of one run; equal arguments give equal losses."""
+        together = np.random.default_rng([seed]).normal()
+        alone = np.random.default_rng([seed, int(stack.stack_id, 16)]).normal()
+        alone *= self.noisier.get(stack.stack_id, 1.0)
+        mixed = math.sqrt(self.shared) * together + math.sqrt(1.0 - self.shared) * alone
+        return self.truth(stack) + self.deviation * float(mixed)
+
+    def run(
+        self,
+        stack: Stack,
+        seed: int,
+        number: int,
+        seed_index: int = -1,
+        label: str | None = None,
+        epochs: int = 10,
+    ) -> Run:
+        """Return a finished run (a diverged one where planted), with a learning curve."""
+        loss = self.value(stack, seed)
+        over = np.arange(1, epochs + 1)
+        curve = tuple(float(v) for v in loss * (1.0 + 1.5 * np.exp(-6.0 * over / epochs)))
+        curve = (*curve[:-1], loss)
+        widths = (64, *stack.units, 10)
+        weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))
+        common: dict[str, Any] = {
+            "phase": SEARCH if seed_index < 0 else CONFIRMATION,
+            "number": number,
+            "stack": stack,
+            "stack_id": stack.stack_id,
+            "seed": seed,
+            "seed_index": seed_index,
+            "label": label,
+        }
+        if stack.stack_id in self.diverge:
+            return Run(**common, outcome="diverged", cause="the loss was not finite", epochs=2)
+        return Run(
+            **common,
+            outcome="completed",
+            value=loss,
+            epochs=epochs,
+            best_epoch=epochs,
+            curve=curve,
+            train_curve=tuple(0.8 * v for v in curve),
+            metrics={"accuracy": 1.0 - loss / 5.0, "parameters": float(weights)},
+            seconds={"total": 1.0 + weights / 1e5, "train": weights / 1e5},
+        )
+
+    def search(self, spec: StudySpec, stacks: Sequence[Stack] = ()) -> list[Run]:
+        """Return a finished search: the given stacks, then random draws from the space."""
+        rng = np.random.default_rng([spec.seed, 1])
+        drawn = list(stacks)
+        if len(drawn) < spec.trials:
+            space = Space.from_json(dict(spec.space))
+            drawn += [space.draw(RandomTrial(rng)) for _ in range(spec.trials - len(drawn))]
+        seeds = rng.integers(2**30, size=len(drawn))
+        return [
+            self.run(stack, int(seed), number, epochs=spec.epochs)
+            for number, (stack, seed) in enumerate(zip(drawn, seeds, strict=True))
+        ]
+
+    def confirm(self, spec: StudySpec, runs: Sequence[Run]) -> list[Run]:
+        """Return the runs together with the whole confirmation that they ask for."""
+        found = list(runs)
+        while wanted := next_runs(spec, found):
+            first = sum(r.phase == CONFIRMATION for r in found)
+            found += [
+                self.run(p.stack, p.seed, first + k, p.seed_index, p.label, spec.epochs)
+                for k, p in enumerate(wanted)
+            ]
+        return found
+
+
+class RandomTrial:
+    """Answers a space's questions at random; it stands where an Optuna trial would."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Return a number of the range, evenly spread (on the log scale if asked)."""
+        if log:
+            return float(np.exp(self._rng.uniform(math.log(low), math.log(high))))
+        if step is not None:
+            return low + step * int(self._rng.integers(int((high - low) / step + 1e-9) + 1))
+        return float(self._rng.uniform(low, high))
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Return a whole number of the range, ends included."""
+        return int(low + step * self._rng.integers((high - low) // step + 1))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Return one of the choices."""
+        return choices[int(self._rng.integers(len(choices)))]
+
+
+def made_up_spec(**changes: Any) -> StudySpec:
+    """Return a spec for made-up runs: a small classification, the chapter's space."""
+    data = DataSpec("digits", None, "classification", "0" * 12, 64, tuple("0123456789"))
+    given: dict[str, Any] = {"study": "made-up", "data": data, "epochs": 10, "trials": 40}
+    given["space"] = changes.pop("space", None) or Space.named("chapter").to_json()
+    return StudySpec(**{**given, **changes})
+
+
+def neighbours(count: int, origin: Stack = CHAPTER_DEFAULT) -> list[Stack]:
+    """Return stacks that differ from `origin` in one axis each, and not in their family."""
+    changes: tuple[dict[str, Any], ...] = (
+        {"optimizer": "adam"},
+        {"schedule": "exponential"},
+        {"dropout": "last"},
+        {"batch_size": 64},
+        {"clipping": "norm"},
+        {"optimizer": "nesterov"},
+        {"schedule": "cosine"},
+        {"units": [100, 100]},
+    )
+    return [origin.but(**change) for change in changes[:count]]

@@ -1,0 +1,302 @@
+"""The recommendation: everything a study concludes, as one frozen record and as JSON."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from search.evidence import claims as table_of_claims
+from search.evidence.candidates import Candidate, confirmed, departures, losses
+from search.evidence.effects import effects
+from search.evidence.plan import Choice, choice
+from search.evidence.statistics import (
+    EQUIVALENCE_MARGIN,
+    LEVEL,
+    Estimate,
+    compare,
+    estimate,
+    optimism,
+    seed_deviation,
+    verdict,
+)
+from search.evidence.warnings import warnings
+from search.evidence.words import describe, interval, number, seeds
+from search.records import OUTCOMES, SEARCH, Run
+from search.spec import StudySpec
+from spaces.errors import NothingToRecommend
+from spaces.stack import Stack
+
+MEASURED = ("latency_ms", "parameters", "nonzero_fraction", "log_loss", "ece", "brier")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What a study concludes.
+
+    Attributes:
+        study: The study's name.
+        profile: The profile it was asked for.
+        metric: `accuracy` or `rmse`.
+        stack: The recommended stack.
+        baseline_stack: The chapter's default.
+        verdict: `better`, `equivalent`, `worse` or `undecided`, against the baseline.
+        sentence: The conclusion in one sentence.
+        reasons: Why this stack, in sentences.
+        validation: `loss` and the metric, each {mean, ci95, n}, over the confirmation's seeds.
+        test: The same on the test set; nulls before it was opened.
+        baseline: `validation`, `test` and `measured` of the chapter's default.
+        difference: Validation loss of the stack minus the baseline's, paired.
+        optimism: Search score minus confirmed score, in seed standard deviations, or None.
+        search_value: The search's score of the stack, or None.
+        runners_up: The other stacks that were confirmed, best first.
+        effects: One row an axis.
+        claims: One row a claim of the chapter.
+        warnings: Sentences.
+        measured: What the stack costs and how honest its probabilities are.
+        replay: The command line that trains it again.
+        counts: Search trials by outcome.
+    """
+
+    study: str
+    profile: str
+    metric: str
+    stack: Stack
+    baseline_stack: Stack
+    verdict: str
+    sentence: str
+    reasons: tuple[str, ...]
+    validation: dict[str, Any]
+    test: dict[str, Any]
+    baseline: dict[str, Any]
+    difference: dict[str, Any]
+    optimism: float | None
+    search_value: float | None
+    runners_up: list[dict[str, Any]]
+    effects: list[dict[str, Any]]
+    claims: list[dict[str, Any]]
+    warnings: list[str]
+    measured: dict[str, Any]
+    replay: str
+    counts: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of `recommend --json`; numbers that are not finite are null."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain["stack"], plain["stack_id"] = self.stack.to_json(), self.stack.stack_id
+        plain["description"] = describe(self.stack)
+        plain["equivalence_margin"], plain["level"] = EQUIVALENCE_MARGIN, LEVEL
+        del plain["baseline_stack"]
+        return _finite(plain)
+
+
+def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any]) -> Recommendation:
+    """Conclude a study from its runs.
+
+    Args:
+        spec: What was asked.
+        runs: All runs, search and confirmation, whatever their outcome.
+        measured: What the look at the test set gave; empty when it has not been taken.
+
+    Raises:
+        NothingToRecommend: No search trial finished.
+    """
+    chosen = choice(spec, runs)
+    counts = {o: sum(r.phase == SEARCH and r.outcome == o for r in runs) for o in OUTCOMES}
+    if chosen is None:
+        raise NothingToRecommend(
+            f"study '{spec.study}' has no finished trial ({_tally(counts)})",
+            "one that ran to its end",
+            "look at the causes with `trainstack trials`, and give it more trials or epochs",
+        )
+    metric = "accuracy" if spec.data.task == "classification" else "rmse"
+    table = confirmed(chosen.candidates, runs)
+    rows = losses(table)
+    mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
+    difference = _difference(rows, mine, base)
+    validation = _validation(table.get(mine, {}), metric)
+    reference = _validation(table.get(base, {}), metric)
+    scale = reference["loss"]["mean"] or validation["loss"]["mean"] or 0.0
+    said = "equivalent" if mine == base else verdict(difference, scale)
+    candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
+    search_value = candidate.search_value if candidate else None
+    found = effects(chosen.stack, runs, scale)
+    default = (said, difference) if base in rows and mine in rows else None
+    context = table_of_claims.Context(runs, scale, default, table_of_claims.decidable())
+    return Recommendation(
+        study=spec.study,
+        profile=spec.profile,
+        metric=metric,
+        stack=chosen.stack,
+        baseline_stack=chosen.baseline,
+        verdict=said,
+        sentence=sentence(chosen, said, validation["loss"], difference),
+        reasons=chosen.reasons,
+        validation=validation,
+        test=_test(measured.get("chosen", {}), metric),
+        baseline={
+            "stack": chosen.baseline.to_json(),
+            "stack_id": base,
+            "validation": reference,
+            "test": _test(measured.get("baseline", {}), metric),
+            "measured": _measured(measured.get("baseline", {})),
+        },
+        difference=_contrast(difference),
+        optimism=optimism(search_value, _number(validation["loss"]["mean"]), seed_deviation(rows)),
+        search_value=search_value,
+        runners_up=_runners_up(chosen, rows, table, metric),
+        effects=[effect.to_json() for effect in found],
+        claims=table_of_claims.claims(context),
+        warnings=_warnings(spec, runs, chosen, measured),
+        measured=_measured(measured.get("chosen", {})),
+        replay=_replay(spec, candidate),
+        counts=counts,
+    )
+
+
+def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Estimate) -> str:
+    """Return the conclusion in plain words, the margin and its interval included."""
+    head = f"Use {describe(chosen.stack)}"
+    if chosen.stack == chosen.baseline:
+        head = f"Use the chapter's default: {describe(chosen.stack)}"
+    if not loss["n"]:
+        return f"{head}; no seed has confirmed it."
+    half = f" ± {number((loss['ci95'][1] - loss['ci95'][0]) / 2, 2)}" if loss["ci95"] else ""
+    head += f": validation loss {number(loss['mean'])}{half} over {seeds(loss['n'])}"
+    if chosen.stack == chosen.baseline:
+        others = len(chosen.candidates) - 1
+        if not others:
+            return f"{head}. Nothing else finished."
+        tried = "the other stack" if others == 1 else f"any of the {others} other stacks"
+        return f"{head}. Nothing shows {tried} confirmed to be better."
+    if not difference.n:
+        return f"{head}; the chapter's default has no run to compare it with."
+    side = "lower" if difference.mean < 0 else "higher"
+    gap = f"{number(abs(difference.mean))} {side} than the chapter's default"
+    if difference.ci95 is None:
+        return f"{head}, {gap}; one pair of runs cannot tell whether that is luck."
+    if said in ("better", "worse"):
+        ends = sorted(abs(e) for e in difference.ci95)
+        return f"{head}, {number(abs(difference.mean))} {side} (95 % interval " + (
+            f"{interval(ends)}) than the chapter's default."
+        )
+    ends = f"95 % interval of the difference {interval(difference.ci95)}"
+    told = "equivalent to it within the margin" if said == "equivalent" else "which may be luck"
+    return f"{head}, {gap}, {told} ({ends})."
+
+
+def _difference(rows: Mapping[str, Mapping[int, float]], mine: str, base: str) -> Estimate:
+    """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
+    if mine not in rows or base not in rows:
+        return Estimate(math.nan)
+    if mine == base:
+        return Estimate(0.0, 0.0, 0.0, len(rows[mine]))
+    return compare(rows, base)[mine]
+
+
+def _score(value: Estimate) -> dict[str, Any]:
+    return {"mean": _number(value.mean, None), "ci95": value.ci95, "n": value.n}
+
+
+def _contrast(value: Estimate) -> dict[str, Any]:
+    return {
+        "metric": "loss",
+        "mean": _number(value.mean, None),
+        "ci95": value.ci95,
+        "n_pairs": value.n,
+    }
+
+
+def _validation(row: Mapping[int, Run], metric: str) -> dict[str, Any]:
+    ordered = [row[j] for j in sorted(row)]
+    return {
+        "loss": _score(estimate([float(r.value or 0.0) for r in ordered])),
+        metric: _score(estimate([r.metrics[metric] for r in ordered if metric in r.metrics])),
+    }
+
+
+def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """Return the test scores; the same shape with nulls where nothing was measured."""
+    test = part.get("test") or {}
+    return {
+        what: _score(estimate([float(v) for v in test.get(what) or ()]))
+        for what in ("loss", metric)
+    }
+
+
+def _measured(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {what: part.get(what) for what in MEASURED}
+
+
+def _runners_up(
+    chosen: Choice,
+    rows: Mapping[str, Mapping[int, float]],
+    table: Mapping[str, Mapping[int, Run]],
+    metric: str,
+) -> list[dict[str, Any]]:
+    """Return the other stacks that were compared, the lowest confirmed loss first."""
+    mine = chosen.stack.stack_id
+    against = compare(rows, mine) if mine in rows else {}
+    found = []
+    for candidate in chosen.candidates:
+        if candidate.stack_id == mine:
+            continue
+        gap = against.get(candidate.stack_id, Estimate(math.nan))
+        found.append(
+            {
+                "stack": candidate.stack.to_json(),
+                "stack_id": candidate.stack_id,
+                "description": describe(candidate.stack),
+                "label": candidate.label,
+                "trial": candidate.number,
+                "search_value": candidate.search_value,
+                "validation": _validation(table[candidate.stack_id], metric),
+                "difference": _contrast(gap),
+                "departures": list(departures(candidate.stack)),
+                "left_race": chosen.out.get(candidate.stack_id),
+            }
+        )
+    return sorted(found, key=lambda r: _number(r["validation"]["loss"]["mean"], math.inf))
+
+
+def _warnings(
+    spec: StudySpec, runs: Sequence[Run], chosen: Choice, measured: Mapping[str, Any]
+) -> list[str]:
+    found = warnings(spec, runs, chosen)
+    if not measured.get("chosen", {}).get("test"):
+        found.insert(0, "The test set has not been opened: all scores are validation scores.")
+    return found
+
+
+def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
+    """Return the command that trains the stack again; a stack never searched is launched anew."""
+    study = shlex.quote(spec.study)
+    if candidate is not None and candidate.number is not None:
+        return f"trainstack replay {study} {candidate.number}"
+    return (
+        f"trainstack export {study} --format json -o stack.json && trainstack launch "
+        f"{shlex.quote(spec.data.source)} --stacks stack.json --study {study}-again"
+    )
+
+
+def _tally(counts: Mapping[str, int]) -> str:
+    told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+    return told or "no trial at all"
+
+
+def _number(value: Any, otherwise: Any = math.nan) -> Any:
+    """Return a finite number, or something else in its place."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else otherwise
+
+
+def _finite(value: Any) -> Any:
+    """Return plain JSON types, with null for numbers that JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,206 @@
+"""Where the evidence is thin: one sentence for each thing a reader should mind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from search.evidence.candidates import candidates, confirmed
+from search.evidence.plan import Choice
+from search.evidence.words import describe, name, number
+from search.records import COUNTED, SEARCH, Run
+from search.spec import StudySpec
+
+# Fewer replicates than this say little about the spread.
+FEW_REPLICATES = 3
+# Fewer finished trials than this say little about an arm.
+FEW_TRIALS = 3
+# The part of a range, on its log scale, that counts as its edge.
+EDGE = 0.1
+# A curve still falls when its last epoch beats the best of the epochs before it by this fraction.
+STILL_FALLING = 0.002
+# Below this many counted trials per searched axis the search is little more than a look.
+FEW_PER_AXIS = 2
+
+Warner = Callable[[StudySpec, Sequence[Run], Choice], list[str]]
+
+
+def warnings(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Return all warnings, the ones about the conclusion first."""
+    return [text for warner in WARNERS for text in warner(spec, runs, chosen)]
+
+
+def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """The intervals stand on too few seeds, or there are none."""
+    row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {})
+    n = len(row)
+    if n >= FEW_REPLICATES:
+        return []
+    if n == 0:
+        return [
+            "The recommended stack was not confirmed: its score is the search's own, which "
+            "flatters itself. Ask for --replicates 5."
+        ]
+    return [
+        f"Only {n} {'seed' if n == 1 else 'seeds'} confirmed the recommended stack; "
+        "intervals are wide or missing. Ask for --replicates 5 or more."
+    ]
+
+
+def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """A candidate was ruled out by a run that did not end well, or the baseline has such runs."""
+    by_id = {c.stack_id: c for c in chosen.candidates}
+    found = [
+        f"A candidate left the race ({why}): {describe(by_id[i].stack)}."
+        for i, why in chosen.out.items()
+        if not why.startswith("clearly worse")
+    ]
+    spoilt = [
+        run
+        for run in runs
+        if run.phase != SEARCH
+        and run.stack_id == chosen.baseline.stack_id
+        and run.outcome in ("diverged", "infeasible", "failed")
+    ]
+    if spoilt:
+        found.append(
+            f"The chapter's default did not finish {len(spoilt)} of its confirmation runs "
+            f"({', '.join(sorted({r.outcome for r in spoilt}))}); it is compared on the others."
+        )
+    return found
+
+
+def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """The chosen learning rate lies within a tenth of its range from one of the range's ends."""
+    optimizer = chosen.stack["optimizer"]
+    arm = _axes(spec).get("optimizer", {}).get(optimizer, {})
+    domain = arm.get("learning_rate") if isinstance(arm, Mapping) else None
+    rate = chosen.stack.get("optimizer.learning_rate")
+    if not isinstance(domain, Mapping) or "low" not in domain or rate is None:
+        return []
+    place = _place(rate, domain)
+    if place is None or EDGE <= place <= 1.0 - EDGE:
+        return []
+    side = "low" if place < EDGE else "high"
+    return [
+        f"The learning rate {number(rate)} lies at the {side} edge of the range searched for "
+        f"{name(optimizer)} ({number(domain['low'])} to {number(domain['high'])}): the best may "
+        "lie outside."
+    ]
+
+
+def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """The chosen stack's validation loss still fell when its epochs were up."""
+    row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {}).values()
+    own = list(row) or [r for r in runs if r.finished and r.stack_id == chosen.stack.stack_id]
+    falling = [r for r in own if r.epochs >= spec.epochs and falls_at_end(r.curve)]
+    if not falling or 2 * len(falling) < len(own):
+        return []
+    return [
+        f"The validation loss still fell at epoch {spec.epochs} in {len(falling)} of {len(own)} "
+        "runs of the recommended stack: more epochs may change the order."
+    ]
+
+
+def falls_at_end(curve: Sequence[float]) -> bool:
+    """Tell whether the last epoch clearly beats the best of all before it."""
+    return len(curve) >= 3 and curve[-1] < (1.0 - STILL_FALLING) * min(curve[:-1])
+
+
+def thin_arms(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Arms of the space that fewer than three trials finished."""
+    if spec.stacks:
+        return []
+    finished = [r.stack for r in runs if r.phase == SEARCH and r.finished and r.stack]
+    found = []
+    for axis, choices in _axes(spec).items():
+        if axis in ("bundle", "units") or not _is_choice(choices) or len(choices) < 2:
+            continue
+        counts = {arm: sum(stack.get(axis) == arm for stack in finished) for arm in choices}
+        thin = [f"{name(a)} {n}" for a, n in sorted(counts.items()) if n < FEW_TRIALS]
+        if thin:
+            found.append(f"{axis.replace('_', ' ')} ({', '.join(thin)})")
+    if not found:
+        return []
+    return [f"Arms with fewer than {FEW_TRIALS} finished trials: {'; '.join(found)}."]
+
+
+def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Pruned trials whose loss, where they were stopped, was below the search's best at that epoch.
+
+    A slow starter under a long schedule can look like that and still win.
+    """
+    finished = [r for r in runs if r.phase == SEARCH and r.finished and r.curve]
+    if not finished:
+        return []
+    best = min(finished, key=lambda r: r.value or math.inf).curve
+    early = [
+        r.number
+        for r in runs
+        if r.phase == SEARCH
+        and r.outcome == "pruned"
+        and 0 < len(r.curve) <= len(best)
+        and min(r.curve) <= min(best[: len(r.curve)])
+    ]
+    if not early:
+        return []
+    which = ", ".join(str(n) for n in early[:5]) + (" …" if len(early) > 5 else "")
+    plural = "trial was" if len(early) == 1 else "trials were"
+    return [
+        f"{len(early)} pruned {plural} level with the best trial when stopped (number {which})."
+    ]
+
+
+def small_budget(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """The search spent few trials for the number of axes it searched."""
+    spent = sum(1 for r in runs if r.phase == SEARCH and r.outcome in COUNTED)
+    open_axes = sum(1 for choices in _axes(spec).values() if len(choices) > 1)
+    if spec.stacks or spent >= FEW_PER_AXIS * open_axes:
+        return []
+    plural = "trial" if spent == 1 else "trials"
+    return [f"{spent} {plural} for a space of {open_axes} axes is a first look, not a search."]
+
+
+def bad_trials(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """A good part of the trials diverged or failed."""
+    ended = [r for r in runs if r.phase == SEARCH and r.outcome in (*COUNTED, "failed")]
+    found = []
+    for outcome in ("diverged", "infeasible", "failed"):
+        n = sum(1 for r in ended if r.outcome == outcome)
+        if n and 4 * n >= len(ended):
+            found.append(f"{n} of {len(ended)} search trials ended {outcome}.")
+    return found
+
+
+WARNERS: tuple[Warner, ...] = (
+    few_replicates,
+    left_race,
+    rate_at_edge,
+    still_falling,
+    small_budget,
+    thin_arms,
+    pruned_on_course,
+    bad_trials,
+)
+
+
+def _axes(spec: StudySpec) -> Mapping[str, Any]:
+    """Return the space's axes that are choices: axis → arm → its numbers."""
+    axes = spec.space.get("axes", {})
+    return {k: v for k, v in axes.items() if _is_choice(v)} if isinstance(axes, Mapping) else {}
+
+
+def _is_choice(value: Any) -> bool:
+    """Tell a table of arms from the domain of one number."""
+    return isinstance(value, Mapping) and "choices" not in value and "low" not in value
+
+
+def _place(value: float, domain: Mapping[str, Any]) -> float | None:
+    """Return where a value lies in its range, 0 at the low end and 1 at the high end."""
+    low, high = float(domain["low"]), float(domain["high"])
+    if domain.get("log"):
+        if min(low, high, value) <= 0.0:
+            return None
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low) if high > low else None

@@ -1,0 +1,169 @@
+"""Where the database is, how to reach it, and what to say when it does not answer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spaces.errors import RequestError, StorageAwayError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+STORAGE, HOME, ARTIFACTS = "TRAINSTACK_STORAGE", "TRAINSTACK_HOME", "TRAINSTACK_ARTIFACTS"
+_DRIVER = "postgresql+psycopg2"
+_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
+_EXAMPLE = "postgresql://user@host:5432/database"
+# One connection for the work and one for the heartbeat, with one of each to spare: 64 workers stay
+# under 256 connections.
+POOL = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 1800}
+_CONNECT_SECONDS = 10
+
+
+def home() -> Path:
+    """Return the folder of the embedded database, artifacts and logs; it may not exist yet."""
+    if chosen := os.environ.get(HOME):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("trainstack", appauthor=False))
+
+
+def artifacts() -> str:
+    """Return where models, checkpoints and reports go: a folder's path or an object store's URL."""
+    chosen = os.environ.get(ARTIFACTS)
+    if chosen and "://" in chosen:
+        return chosen
+    return str(Path(chosen).expanduser().absolute() if chosen else home() / "artifacts")
+
+
+def storage_url(flag: str | None = None) -> URL:
+    """Return the database's URL: the flag's, else the environment's, else the embedded one.
+
+    The embedded server is started if it is not running, and kept until this process ends.
+
+    Args:
+        flag: What `--storage` said.
+
+    Returns:
+        A URL that names its driver.
+
+    Raises:
+        RequestError: It is not a PostgreSQL URL, or the embedded server cannot start here.
+    """
+    from search.fleet.embedded import hold, url_of
+
+    data = home() / "postgres"
+    given = flag or os.environ.get(STORAGE)
+    # A launcher may hand its workers the embedded server's URL: they too keep it running.
+    if given and not (data.is_dir() and parse_url(given) == parse_url(url_of(data))):
+        return parse_url(given)
+    return parse_url(hold(data))
+
+
+def parse_url(text: str) -> URL:
+    """Read a PostgreSQL URL as users type it and name the driver.
+
+    Raises:
+        RequestError: It is not a PostgreSQL URL.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    scheme = text.split("://", 1)[0]
+    if "://" not in text or scheme not in _SCHEMES:
+        # The text may hold a password: only its scheme is safe to repeat.
+        got = f"storage of kind '{scheme}'" if "://" in text else "storage that is not a URL"
+        raise RequestError(got, f"a PostgreSQL URL such as {_EXAMPLE}", _mend())
+    try:
+        return make_url(_DRIVER + "://" + text.split("://", 1)[1])
+    except (ArgumentError, ValueError):
+        raise RequestError(
+            "a PostgreSQL URL that cannot be read", _EXAMPLE, "write %40 for @ in a password"
+        ) from None
+
+
+def _mend() -> str:
+    return f"give --storage or {STORAGE}, or neither for the embedded PostgreSQL"
+
+
+def redacted(url: URL | str) -> str:
+    """Return the URL for people to read, its password (also one in the query) left out."""
+    parsed = parse_url(url) if isinstance(url, str) else url
+    safe = {k: v for k, v in parsed.query.items() if k not in ("password", "sslpassword")}
+    bare = parsed.set(drivername="postgresql", query=safe)
+    if bare.password is not None:
+        bare = bare._replace(password=None)
+    return bare.render_as_string(hide_password=True)
+
+
+def exported(url: URL) -> str:
+    """Return the URL with its password, for a child process's environment and nothing else."""
+    return url.render_as_string(hide_password=False)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """Return the keyword arguments of `create_engine` that every engine here uses.
+
+    Args:
+        url: Its own `connect_timeout` wins over ours.
+    """
+    connect: dict[str, Any] = {
+        "application_name": "trainstack",
+        "connect_timeout": _CONNECT_SECONDS,
+        # A peer that vanished without a word is noticed within about a minute.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    return {**POOL, "connect_args": {k: v for k, v in connect.items() if k not in url.query}}
+
+
+def engine(url: URL) -> Engine:
+    """Return an engine with a small pool whose connections are tested before use."""
+    from sqlalchemy import create_engine
+
+    return create_engine(url, **engine_options(url))
+
+
+@contextlib.contextmanager
+def guarded(url: URL) -> Iterator[None]:
+    """Turn the database's absence into a StorageAwayError; use as `with` or as a decorator.
+
+    Raises:
+        StorageAwayError: The server does not answer, refuses, or dropped the connection.
+    """
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise _away(url, error) from None
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _away(url, error) from None
+        raise
+    except Exception as error:
+        # Optuna wraps what SQLAlchemy raised; told by name, so that reading needs no Optuna.
+        cause = error.__cause__
+        if type(error).__name__ == "StorageInternalError" and isinstance(
+            cause, (OperationalError, InterfaceError, PoolTimeoutError)
+        ):
+            raise _away(url, cause) from None
+        raise
+
+
+def _away(url: URL, error: Exception) -> StorageAwayError:
+    reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+    secrets = (url.password, url.query.get("password"), url.query.get("sslpassword"))
+    for secret in secrets:
+        if secret:
+            reason = reason.replace(str(secret), "***")
+    return StorageAwayError(
+        f"no answer from {redacted(url)} ({reason})",
+        mend=f"check that PostgreSQL runs there and that --storage or {STORAGE} is right",
+    )

@@ -1,0 +1,310 @@
+"""The desk: everything that a worker's supervisor says to the database, and nothing else.
+
+    desk = Desk.open(url, "digits", WorkerCard("host", 1234))
+    while (state := desk.advance()) not in ("concluded", "stopped"):
+        if (lease := desk.claim()) is None: wait
+        else: train, `beat` meanwhile, `report` epochs, `verdict` at rungs, then `finish`
+
+Every method may raise StorageAwayError (try again later: repeating is safe) and those that write to
+a lease may raise LeaseLost (drop the trial, take the next).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import URL, Row, select
+
+from search.fleet import leases, ledger, life, roster
+from search.fleet.connect import guarded, parse_url
+from search.fleet.lease import Lease, Orders, lease_of
+from search.fleet.leases import INTERRUPTED, LEASE_SECONDS, LeaseLost
+from search.fleet.mirror import Mirror, TrialEnded, ensure_study, open_storage
+from search.fleet.roster import WorkerCard
+from search.fleet.samplers import pruner_row, reported
+from search.fleet.tables import durable, ensure, studies, tasks
+from search.records import SEARCH, Measurement, Result
+from search.spec import StudySpec
+
+__all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
+
+BEAT_SECONDS = 10.0
+REAP_SECONDS = 10.0
+# After this many leases' time of silence a worker is struck off.
+_GONE_AFTER_LEASES = 10
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _reaching(
+    method: Callable[Concatenate[Desk, P], T],
+) -> Callable[Concatenate[Desk, P], T]:
+    """Say StorageAwayError where the database does not answer."""
+
+    @functools.wraps(method)
+    def wrapped(self: Desk, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with guarded(self.url):
+            return method(self, *args, **kwargs)
+
+    return wrapped
+
+
+class Desk:
+    """A worker's place at a study. Its methods may be called from several threads."""
+
+    def __init__(
+        self,
+        url: URL,
+        study: Row[Any],
+        mirror: Mirror,
+        worker: tuple[int, WorkerCard],
+        *,
+        lease_seconds: float,
+        reap_seconds: float,
+        judge: life.Judge | None,
+    ) -> None:
+        self.url, self.study_id = url, study.study_id
+        self.spec = mirror.spec
+        self.worker_id, self.card = worker
+        self._mirror, self._engine = mirror, mirror.storage.engine
+        self._lease_seconds, self._reap_seconds, self._judge = lease_seconds, reap_seconds, judge
+        self._voided = study.voided
+        self._reaped = -math.inf
+        self._reaping = threading.Lock()
+        self._rungs = pruner_row(self.spec.pruner).rungs(self.spec.epochs)
+        self._reported = reported(self.spec.epochs, self._rungs)
+
+    @classmethod
+    def open(
+        cls,
+        url: URL | str,
+        study_name: str,
+        card: WorkerCard,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        reap_seconds: float = REAP_SECONDS,
+        judge: life.Judge | None = None,
+    ) -> Desk:
+        """Join a study.
+
+        Args:
+            url: The database.
+            study_name: Which study.
+            card: Who joins.
+            lease_seconds: How long a lease holds without a beat.
+            reap_seconds: How often, at most, silent workers' leases are looked for.
+            judge: Who decides about the confirmation; the product's own unless given.
+
+        Raises:
+            StorageAwayError: The database does not answer.
+            StudyError: There is no such study.
+        """
+        url = parse_url(url) if isinstance(url, str) else url
+        with guarded(url):
+            storage = open_storage(url)
+            ensure(storage.engine)
+            with storage.engine.connect() as connection:
+                study = ledger.find(connection, study_name)
+            spec = StudySpec.from_json(study.spec)
+            ensure_study(storage, spec)
+            worker_id, before = roster.join(storage.engine, study.study_id, card)
+            seed = ledger.derived_seed(spec.seed, "sampler", before)
+            mirror = Mirror(storage, spec, seed)
+            who = (worker_id, card)
+            return cls(
+                url,
+                study,
+                mirror,
+                who,
+                lease_seconds=lease_seconds,
+                reap_seconds=reap_seconds,
+                judge=judge,
+            )
+
+    @_reaching
+    def claim(self) -> Lease | None:
+        """Take the next task; None when there is nothing to do now (ask `advance` whether ever)."""
+        self._tend()
+        self._heed_voids()
+        while row := leases.claim(self._engine, self.study_id, self.worker_id, self._lease_seconds):
+            try:
+                lease = self._begin(row) if row.kind == SEARCH else lease_of(row)
+            except LeaseLost:
+                continue
+            if lease is not None:
+                return lease
+        return None
+
+    def _begin(self, row: Row[Any]) -> Lease | None:
+        """Give a claimed place its Optuna trial and its stack; None if the cache answered it."""
+        try:
+            trial_id, number = self._mirror.trial_for(row)
+        except TrialEnded:
+            raise LeaseLost(f"task {row.task_id}") from None
+        try:
+            # Written before the draw, so that whoever comes after a crash goes on with this trial.
+            self._write(row, trial_id=trial_id, number=number)
+            stack = self._mirror.draw(row, trial_id)
+            row = self._write(row, stack=stack.to_json(), stack_id=stack.stack_id)
+        except (LeaseLost, TrialEnded):
+            # Somebody else has the task by now, and, unless this one was its own, another trial.
+            if row.trial_id is None and not self._owned(row.task_id, trial_id):
+                self._mirror.fail(trial_id)
+            raise LeaseLost(f"task {row.task_id}") from None
+        except (ValueError, TypeError, ArithmeticError, LookupError):
+            # A fault of ours or the sampler's: the trial keeps the traceback, the worker goes on.
+            self._finish(row, Result("failed", cause=traceback.format_exc()))
+            return None
+        if not row.payload.get("given") and (known := self._known(row)) is not None:
+            self._finish(row, known[1], cached_of=known[0])
+            return None
+        return dataclasses.replace(lease_of(row), rungs=self._rungs)
+
+    def _write(self, row: Row[Any], **values: Any) -> Row[Any]:
+        with self._engine.begin() as connection:
+            durable(connection)
+            return leases.write(connection, row.task_id, row.token, **values)
+
+    def _owned(self, task_id: int, trial_id: int) -> bool:
+        with self._engine.connect() as connection:
+            query = select(tasks.c.trial_id).where(tasks.c.task_id == task_id)
+            return connection.execute(query).scalar() == trial_id
+
+    def _known(self, row: Row[Any]) -> tuple[int, Result] | None:
+        """Find the finished trial of an equal stack, and its result as this one's."""
+        with self._engine.connect() as connection:
+            twin = connection.execute(
+                select(tasks)
+                .where(tasks.c.study_id == self.study_id, tasks.c.stack_id == row.stack_id)
+                .where(tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
+                .where(tasks.c.cached_of.is_(None), tasks.c.task_id != row.task_id)
+                .order_by(tasks.c.task_id)
+                .limit(1)
+            ).first()
+        if twin is None:
+            return None
+        curves = enumerate(zip(twin.train_curve, twin.curve, strict=True), start=1)
+        measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
+        cause = f"cached: the same stack as trial {twin.number}"
+        return twin.task_id, Result(
+            "completed", twin.value, twin.best_epoch, measurements, twin.metrics, {}, cause
+        )
+
+    @_reaching
+    def beat(self, lease: Lease | None, state: str = "idle") -> Orders:
+        """Say that this worker lives, renew its lease, and hear what people wish."""
+        held = None if lease is None else (lease.task_id, lease.token)
+        wish = leases.beat(self._engine, self.worker_id, state, held, self._lease_seconds)
+        self._tend()
+        return Orders.LOST if wish is None else Orders(wish)
+
+    @_reaching
+    def report(self, lease: Lease, measurements: Sequence[Measurement]) -> None:
+        """Write epochs' measurements, any number at once; writing them again changes nothing.
+
+        Raises:
+            LeaseLost: The task is no longer ours.
+        """
+        leases.record(self._engine, lease.task_id, lease.token, measurements)
+        if lease.trial_id is not None:
+            self._mirror.report(lease.trial_id, measurements, self._reported)
+
+    @_reaching
+    def verdict(self, lease: Lease, epoch: int) -> bool:
+        """Tell whether to prune, at a rung whose epoch has been reported.
+
+        Given stacks compete, so that others are measured by them, but are trained to their end:
+        somebody wants to know what they give.
+        """
+        if lease.trial_id is None or epoch not in lease.rungs:
+            return False
+        pruned = self._mirror.prune(lease.trial_id)
+        return pruned and not lease.payload.get("given")
+
+    @_reaching
+    def finish(self, lease: Lease, result: Result) -> None:
+        """End the task; a value that is not finite is a divergence.
+
+        Raises:
+            LeaseLost: The task is no longer ours.
+        """
+        if result.value is not None and not math.isfinite(result.value):
+            why = result.cause or f"validation loss {result.value}"
+            outcome = "diverged" if result.outcome in ("completed", "pruned") else result.outcome
+            result = dataclasses.replace(result, outcome=outcome, value=None, cause=why)
+        self._finish(lease, result)
+
+    def _finish(self, task: Lease | Row[Any], result: Result, cached_of: int | None = None) -> None:
+        row = leases.finish(self._engine, task.task_id, task.token, result, cached_of)
+        if row.kind == SEARCH:
+            self._mirror.end(row)
+
+    @_reaching
+    def give_back(self, lease: Lease, cause: str = INTERRUPTED) -> None:
+        """Let another attempt have the task; a cause other than INTERRUPTED counts against it.
+
+        Raises:
+            LeaseLost: The task is no longer ours.
+        """
+        self._show(leases.give_back(self._engine, lease.task_id, lease.token, cause))
+
+    def _show(self, row: Row[Any]) -> None:
+        """Bring Optuna's trial to a task that was given back, or failed for good."""
+        if row.kind != SEARCH:
+            return
+        if row.status == "done":
+            self._mirror.end(row)
+        elif row.trial_id is not None:
+            self._mirror.wait(row.trial_id)
+
+    @_reaching
+    def advance(self) -> str:
+        """Take the study as far as it can go, and return its state; safe at any time."""
+        self._tend()
+        state = life.advance(self._engine, self.study_id, self._judge)
+        if state in (ledger.CONFIRMING, ledger.CONCLUDED):
+            self._mirror.repair(grace_seconds=0.0 if state == ledger.CONCLUDED else 5.0)
+        return state
+
+    @_reaching
+    def reap(self) -> int:
+        """Give back what silent workers hold, now; return how many tasks that were."""
+        rows = leases.reap(self._engine, self.study_id)
+        for row in rows:
+            self._show(row)
+        return len(rows)
+
+    def _tend(self) -> None:
+        """Now and then, whoever comes by: free silent workers' tasks, and mend the mirror."""
+        with self._reaping:
+            if time.monotonic() - self._reaped < self._reap_seconds:
+                return
+            self._reaped = time.monotonic()
+        for row in leases.reap(self._engine, self.study_id, self._reap_seconds):
+            self._show(row)
+        silent = self._lease_seconds * _GONE_AFTER_LEASES
+        roster.strike_off(self._engine, self.study_id, silent)
+        self._mirror.repair()
+
+    def _heed_voids(self) -> None:
+        with self._engine.connect() as connection:
+            query = select(studies.c.voided).where(studies.c.study_id == self.study_id)
+            voided = connection.execute(query).scalar_one()
+        if voided != self._voided:
+            self._voided = voided
+            self._mirror.reload()
+
+    @_reaching
+    def leave(self) -> None:
+        """Sign off; what is still leased should have been finished or given back."""
+        roster.leave(self._engine, self.worker_id)
+        self._mirror.repair(grace_seconds=0.0)
+        self._engine.dispose()

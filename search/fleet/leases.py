@@ -1,0 +1,314 @@
+"""Leases: claim a task, keep it, write to it, end it, and take it from whoever fell silent.
+
+A claim hands out a token. Every later write names it, and a write whose token is no longer the
+task's changes nothing and raises `LeaseLost`: whoever was cut off cannot overwrite.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy.sql import ColumnElement
+
+from search.fleet.ledger import (
+    CONFIRMING,
+    GO,
+    MOST_FAILURES,
+    SEARCHING,
+    STOP,
+    change,
+    locked,
+    note,
+    plain,
+    search_task,
+)
+from search.fleet.tables import attempts, durable, studies, tasks, workers
+from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Measurement, Result
+from search.spec import StudySpec
+
+LEASE_SECONDS = 60.0
+MOST_STRIKES = 3
+# The one cause of giving back that says nothing against the trial, so that it never adds up.
+INTERRUPTED = "interrupted"
+
+
+class LeaseLost(Exception):  # noqa: N818 - not a fault: the news that somebody else has the task
+    """The task is no longer ours: drop it, write nothing, take the next."""
+
+
+def open_to_search(connection: Connection, study: Row[Any]) -> bool:
+    """Tell whether a search trial may be started now, by the database's clock."""
+    told = study.phase == SEARCHING and study.wish == GO
+    if not told or study.failed >= max(MOST_FAILURES, study.trials):
+        return False
+    now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return study.deadline_at is None or now < study.deadline_at
+
+
+def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> Row[Any] | None:
+    """Take the next task, or open a new place in the budget and take that.
+
+    Order: the measurement, a confirmation, a search trial that was given back, one that was
+    enqueued, a new one.
+
+    Args:
+        engine: Where.
+        study_id: Of which study.
+        worker_id: For whom.
+        seconds: How long the lease holds without a beat.
+
+    Returns:
+        The task's row with its token, or None when there is nothing to do (now).
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        study = locked(connection, study_id)
+        search = open_to_search(connection, study)
+        task_id = _next_waiting(connection, study, search)
+        if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
+            new = search_task(study_id, StudySpec.from_json(study.spec), study.opened)
+            task_id = connection.execute(
+                insert(tasks).values(new).returning(tasks.c.task_id)
+            ).scalar_one()
+            change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
+        if task_id is None:
+            return None
+        row = connection.execute(
+            update(tasks)
+            .where(tasks.c.task_id == task_id)
+            .values(
+                status="running",
+                token=secrets.token_hex(8),
+                lease_until=_in(seconds),
+                worker_id=worker_id,
+                attempts=tasks.c.attempts + 1,
+                claimed_at=func.now(),
+                curve=[],
+                train_curve=[],
+            )
+            .returning(tasks)
+        ).one()
+        connection.execute(
+            insert(attempts).values(task_id=task_id, attempt=row.attempts, worker_id=worker_id)
+        )
+        timeout = study.spec["timeout_seconds"]
+        if row.kind == SEARCH and timeout is not None and study.deadline_at is None:
+            # The search takes time from its first trial on, not from when it was asked for.
+            change(connection, study_id, deadline_at=_in(timeout))
+        return row
+
+
+def _next_waiting(connection: Connection, study: Row[Any], search: bool) -> int | None:
+    kinds = [SEARCH] if search else []
+    if study.phase == CONFIRMING and study.wish in (GO, STOP):
+        # After `stop`, what has been confirmed is still measured.
+        kinds += [MEASUREMENT] if study.wish == STOP else [MEASUREMENT, CONFIRMATION]
+    order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
+    return connection.execute(
+        select(tasks.c.task_id)
+        .where(tasks.c.study_id == study.study_id, tasks.c.status == "waiting")
+        .where(tasks.c.kind.in_(kinds))
+        .order_by(order, (tasks.c.attempts > 0).desc(), tasks.c.task_id)
+        .limit(1)
+    ).scalar()
+
+
+def _in(seconds: float) -> ColumnElement[Any]:
+    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
+
+
+def _mine(task_id: int, token: str) -> ColumnElement[bool]:
+    """The fence: this attempt, and it still runs."""
+    return and_(tasks.c.task_id == task_id, tasks.c.token == token, tasks.c.status == "running")
+
+
+def write(connection: Connection, task_id: int, token: str, /, **values: Any) -> Row[Any]:
+    """Write columns of a leased task and return its row.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    row = connection.execute(
+        update(tasks).where(_mine(task_id, token)).values(**values).returning(tasks)
+    ).first()
+    if row is None:
+        raise LeaseLost(f"task {task_id}")
+    return row
+
+
+def beat(
+    engine: Engine, worker_id: int, state: str, held: tuple[int, str] | None, seconds: float
+) -> str | None:
+    """Say that the worker lives, and renew its lease.
+
+    Args:
+        engine: Where.
+        worker_id: Who.
+        state: What `status` shows for it.
+        held: The task and its token, if it has one.
+        seconds: How long the lease holds from now.
+
+    Returns:
+        What people wish of the study (go, pause, stop, cancel), or None if the lease is lost.
+    """
+    with engine.begin() as connection:
+        study_id = connection.execute(
+            update(workers)
+            .where(workers.c.worker_id == worker_id)
+            .values(seen_at=func.now(), state=state, left_at=None)
+            .returning(workers.c.study_id)
+        ).scalar()
+        renewed = (
+            held is None
+            or connection.execute(
+                update(tasks).where(_mine(*held)).values(lease_until=_in(seconds))
+            ).rowcount
+        )
+        if not renewed or study_id is None:
+            return None
+        return connection.execute(
+            select(studies.c.wish).where(studies.c.study_id == study_id)
+        ).scalar_one()
+
+
+def record(engine: Engine, task_id: int, token: str, news: Sequence[Measurement]) -> None:
+    """Write epochs' measurements; writing them again changes nothing.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    with engine.begin() as connection:
+        query = select(tasks.c.curve, tasks.c.train_curve).where(_mine(task_id, token))
+        row = connection.execute(query.with_for_update()).first()
+        if row is None:
+            raise LeaseLost(f"task {task_id}")
+        curve, train = list(row.curve), list(row.train_curve)
+        for measured in news:
+            for losses, loss in ((curve, measured.valid_loss), (train, measured.train_loss)):
+                losses.extend([math.nan] * (measured.epoch - len(losses)))
+                losses[measured.epoch - 1] = loss
+        write(connection, task_id, token, curve=curve, train_curve=train)
+
+
+def finish(
+    engine: Engine, task_id: int, token: str, result: Result, cached_of: int | None = None
+) -> Row[Any]:
+    """End a task with its result.
+
+    Args:
+        engine: Where.
+        task_id: Which task.
+        token: The proof that it is ours.
+        result: How it ended.
+        cached_of: The task whose result this is, if it was not trained again.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    values: dict[str, Any] = {
+        "outcome": result.outcome,
+        "value": result.value,
+        "best_epoch": result.best_epoch,
+        "metrics": plain(result.metrics),
+        "seconds": plain(result.seconds),
+        "artifacts": dict(result.artifacts),
+        "found": plain(result.payload),
+        "cause": result.cause,
+        "cached_of": cached_of,
+    }
+    if result.measurements:
+        values["curve"] = [m.valid_loss for m in result.measurements]
+        values["train_curve"] = [m.train_loss for m in result.measurements]
+    with engine.begin() as connection:
+        durable(connection)
+        row = connection.execute(select(tasks.c.study_id).where(_mine(task_id, token))).first()
+        if row is None:
+            raise LeaseLost(f"task {task_id}")
+        locked(connection, row.study_id)
+        return _end(connection, task_id, token, values)
+
+
+def _end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
+    """End a running task under the lock on its study, and settle its place and its attempt."""
+    values = {**values, "status": "done", "lease_until": None, "finished_at": func.now()}
+    row = write(connection, task_id, token, **values)
+    if row.kind == SEARCH and row.outcome not in COUNTED:
+        held, failed = studies.c.held - 1, studies.c.failed + 1
+        change(connection, row.study_id, held=held, failed=failed)
+    _end_attempt(connection, row, row.outcome, row.cause)
+    note(connection, row, row.outcome, row.cause)
+    return row
+
+
+def _end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str | None) -> None:
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.task_id == row.task_id, attempts.c.attempt == row.attempts)
+        .values(ended_at=func.now(), ending=ending, cause=cause)
+    )
+
+
+def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
+    """Let others have the task; a cause other than INTERRUPTED counts against it.
+
+    Returns:
+        The task's row: waiting, or done and failed when that was one time too many.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        row = connection.execute(select(tasks).where(_mine(task_id, token))).first()
+        if row is None:
+            raise LeaseLost(f"task {task_id}")
+        locked(connection, row.study_id)
+        return _requeue(connection, row, cause)
+
+
+def _requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
+    strikes = row.strikes + (cause != INTERRUPTED)
+    if strikes >= MOST_STRIKES:
+        why = f"{cause} (attempt {row.attempts}, the last)"
+        values = {"outcome": "failed", "cause": why, "strikes": strikes}
+        return _end(connection, row.task_id, row.token, values)
+    free = {"status": "waiting", "token": None, "lease_until": None}
+    back = write(connection, row.task_id, row.token, strikes=strikes, cause=cause, **free)
+    _end_attempt(connection, row, "given back", cause)
+    note(connection, row, "given back", cause)
+    return back
+
+
+def reap(engine: Engine, study_id: int, every_seconds: float = 0.0) -> list[Row[Any]]:
+    """Give back what is leased to workers that fell silent.
+
+    Args:
+        engine: Where.
+        study_id: Of which study.
+        every_seconds: Do nothing if somebody did it less than this long ago.
+
+    Returns:
+        The rows of the tasks concerned, as they are now.
+    """
+    stale = studies.c.reaped_at < _in(-every_seconds)
+    with engine.begin() as connection:
+        durable(connection)
+        due = connection.execute(
+            update(studies)
+            .where(studies.c.study_id == study_id, or_(studies.c.reaped_at.is_(None), stale))
+            .values(reaped_at=func.clock_timestamp())
+        ).rowcount
+        if not due:
+            return []
+        # The update holds the study's row, so this is safe against claims and endings.
+        expired = connection.execute(
+            select(tasks)
+            .where(tasks.c.study_id == study_id, tasks.c.status == "running")
+            .where(tasks.c.lease_until < func.clock_timestamp())
+            .with_for_update()
+        ).all()
+        return [_requeue(connection, row, "its worker fell silent") for row in expired]

@@ -1,0 +1,301 @@
+"""Optuna's side: trials that mirror our tasks, so that samplers learn and Optuna's tools read.
+
+Our tables are the truth. Each function here writes after our own row was committed, and may be
+called again: what a crash left apart, `repair` brings together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import optuna
+from optuna.trial import Trial, TrialState
+from sqlalchemy import (
+    URL,
+    Enum,
+    Row,
+    and_,
+    column,
+    delete,
+    func,
+    select,
+    table,
+    update,
+)
+
+from search.fleet.connect import engine_options
+from search.fleet.samplers import pruner_row, sampler
+from search.fleet.tables import creating, studies, tasks
+from search.records import SEARCH, Measurement
+from search.spec import StudySpec
+from spaces.errors import StudyError
+from spaces.space import Space
+from spaces.stack import Stack
+
+SPEC_KEY = "trainstack:spec"
+TASK_KEY = "trainstack:task"
+METRIC = "validation loss"
+# Worse than any loss a trial can have: samplers that look at values rank such trials last. TPE
+# looks at how far a pruned trial came, so the constraint says it once more.
+BAD_VALUE = 1e9
+_CONSTRAINT = "trains"
+_GRACE_SECONDS = 120.0
+# Optuna's word for: that trial has ended, nothing was written.
+TrialEnded = optuna.exceptions.UpdateFinishedTrialError
+
+# The few columns of Optuna's own tables that no function of Optuna's lets us change.
+_state = Enum("RUNNING", "WAITING", "COMPLETE", "PRUNED", "FAIL", name="trialstate")
+_trials = table(
+    "trials",
+    column("trial_id"),
+    column("study_id"),
+    column("state", _state),
+    column("datetime_start"),
+)
+_values = table("trial_intermediate_values", column("trial_id"))
+_attributes = table(
+    "trial_system_attributes", column("trial_id"), column("key"), column("value_json")
+)
+
+
+def open_storage(url: URL) -> optuna.storages.RDBStorage:
+    """Open Optuna's storage, made if need be; safe when several processes start at once."""
+    from search.fleet.connect import engine
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lock = engine(url)
+    try:
+        with lock.begin() as connection:
+            creating(connection)
+            text = url.render_as_string(hide_password=False)
+            return optuna.storages.RDBStorage(text, engine_kwargs=engine_options(url))
+    finally:
+        lock.dispose()
+
+
+def ensure_study(storage: optuna.storages.RDBStorage, spec: StudySpec) -> None:
+    """Make the Optuna study unless it is there, with the spec pinned."""
+    study = optuna.create_study(
+        study_name=spec.study, storage=storage, direction="minimize", load_if_exists=True
+    )
+    if study.user_attrs.get(SPEC_KEY) != spec.to_json():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna calls metric names experimental
+            study.set_metric_names([METRIC])
+        study.set_user_attr(SPEC_KEY, spec.to_json())
+
+
+def refuse_foreign(storage: optuna.storages.RDBStorage, name: str) -> None:
+    """Refuse the name of an Optuna study that somebody else made in this storage.
+
+    Raises:
+        StudyError: There is one.
+    """
+    if name not in optuna.get_all_study_names(storage):
+        return
+    # Asked after Optuna: another process that is creating this very study wrote our row first.
+    with storage.engine.connect() as connection:
+        ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
+    if ours is None:
+        raise StudyError(
+            f"'{name}' is a study of Optuna's that was not made here", mend="give another --study"
+        )
+
+
+class Mirror:
+    """One worker's view of the Optuna study."""
+
+    def __init__(self, storage: optuna.storages.RDBStorage, spec: StudySpec, seed: int) -> None:
+        self.storage, self.spec, self._seed = storage, spec, seed
+        self.space = Space.from_json(dict(spec.space))
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget cached trials, for a finished one was voided."""
+        self.study = optuna.load_study(
+            study_name=self.spec.study,
+            storage=self.storage,
+            sampler=sampler(self.spec, self._seed),
+            pruner=pruner_row(self.spec.pruner).build(self.spec.epochs),
+        )
+        # TPE reads all trials again for each of a space's forty-odd groups of parameters, which is
+        # four fifths of a draw. One look for each draw says the same.
+        look = self.study._get_trials
+        self.study._get_trials = lambda deepcopy=True, states=None, use_cache=True: look(
+            deepcopy, states, use_cache=True
+        )
+
+    def _look_again(self) -> None:
+        """Let what others finished meanwhile count, as `Study.ask` does."""
+        self.study._thread_local.cached_all_trials = None
+
+    def trial_for(self, row: Row[Any]) -> tuple[int, int]:
+        """Return Optuna's id and number of a task's running trial; made where there is none.
+
+        A trial that an earlier attempt made stays the task's, and keeps its number.
+        """
+        given = Stack.from_json(row.stack) if row.payload.get("given") else None
+        trial_id = row.trial_id
+        if trial_id is None and row.attempts > 1:
+            trial_id = self._made_by_earlier_attempt(row.task_id)
+        if trial_id is None:
+            attributes: dict[str, Any] = {TASK_KEY: row.task_id}
+            if given and (parameters := self.space.encode(given)) is not None:
+                attributes["fixed_params"] = parameters
+            template = optuna.trial.create_trial(
+                state=TrialState.RUNNING, system_attrs=attributes, user_attrs=_told(row)
+            )
+            trial_id = self.study._storage.create_new_trial(self.study._study_id, template)
+        elif row.attempts > 1:
+            self._forget_curve(trial_id)
+            self.study._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        return trial_id, self.study._storage.get_trial(trial_id).number
+
+    def draw(self, row: Row[Any], trial_id: int) -> Stack:
+        """Draw the task's stack, or tell Optuna the parameters of the one it has."""
+        self._look_again()
+        given = Stack.from_json(row.stack) if row.stack else None
+        storage = self.study._storage
+        if given is None or "fixed_params" in storage.get_trial(trial_id).system_attrs:
+            drawn = self.space.draw(Trial(self.study, trial_id))
+        else:
+            drawn = None
+        stack = given or drawn
+        assert stack is not None
+        for key, value in (
+            ("stack_id", stack.stack_id),
+            ("family", stack.family),
+            ("stack", stack.to_json()),
+        ):
+            storage.set_trial_user_attr(trial_id, key, value)
+        return stack
+
+    def report(self, trial_id: int, news: Iterable[Measurement], epochs: frozenset[int]) -> None:
+        """Tell Optuna the validation loss at those of the epochs that it is told of."""
+        with _ended():
+            for measured in news:
+                if measured.epoch in epochs:
+                    self.study._storage.set_trial_intermediate_value(
+                        trial_id, measured.epoch, measured.valid_loss
+                    )
+
+    def prune(self, trial_id: int) -> bool:
+        """Ask the pruner whether to end a trial."""
+        self._look_again()
+        with _ended():
+            trial = self.study._storage.get_trial(trial_id)
+            return self.study.pruner.prune(self.study, trial)
+        return False
+
+    def wait(self, trial_id: int) -> None:
+        """Show a trial that was given back as waiting."""
+        with _ended():
+            self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def end(self, row: Row[Any]) -> None:
+        """Bring a task's trial to the state that its outcome means, and note that it is done."""
+        trial_id = row.trial_id or self._made_by_earlier_attempt(row.task_id)
+        if trial_id is not None:
+            with _ended():
+                self._end(trial_id, row)
+        with self.storage.engine.begin() as connection:
+            connection.execute(
+                update(tasks).where(tasks.c.task_id == row.task_id).values(mirrored=True)
+            )
+
+    def _end(self, trial_id: int, row: Row[Any]) -> None:
+        storage = self.study._storage
+        state, value = TrialState.FAIL, None
+        if row.outcome in ("completed", "pruned"):
+            done = row.outcome == "completed"
+            state, value = (TrialState.COMPLETE if done else TrialState.PRUNED), row.value
+        elif row.outcome in ("diverged", "infeasible"):
+            state, value = TrialState.PRUNED, BAD_VALUE
+            Trial(self.study, trial_id).set_constraint(_CONSTRAINT, 1.0)
+        values = None if value is None else [value]
+        told = {"outcome": row.outcome, "cause": row.cause, "attempts": row.attempts}
+        for key, text in told.items():
+            if text is not None:
+                storage.set_trial_user_attr(trial_id, key, text)
+        self.study.sampler.after_trial(self.study, storage.get_trial(trial_id), state, values)
+        storage.set_trial_state_values(trial_id, state, values)
+
+    def repair(self, grace_seconds: float = 5.0) -> int:
+        """Bring Optuna's trials to where our tasks are; return how many were apart.
+
+        Args:
+            grace_seconds: Leave alone what ended less than this long ago: its worker is at it.
+        """
+        ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
+        mine = select(studies.c.study_id).where(studies.c.name == self.spec.study).scalar_subquery()
+        linked = select(tasks.c.trial_id).where(tasks.c.trial_id.is_not(None))
+        begun = func.timezone("UTC", func.now()) - func.make_interval(
+            0, 0, 0, 0, 0, 0, _GRACE_SECONDS
+        )
+        with self.storage.engine.connect() as connection:
+            apart = connection.execute(
+                select(tasks)
+                .where(tasks.c.study_id == mine, tasks.c.status == "done")
+                .where(tasks.c.kind == SEARCH, ~tasks.c.mirrored, tasks.c.finished_at <= ago)
+            ).all()
+            # Trials of nobody: made by a worker that then lost its lease and died.
+            orphans = connection.execute(
+                select(_trials.c.trial_id)
+                .where(_trials.c.study_id == self.study._study_id)
+                .where(_trials.c.state.in_(["RUNNING", "WAITING"]))
+                .where(_trials.c.datetime_start < begun, _trials.c.trial_id.not_in(linked))
+            ).scalars()
+            orphans = list(orphans)
+        for row in apart:
+            self.end(row)
+        for trial_id in orphans:
+            self.fail(trial_id)
+        return len(apart) + len(orphans)
+
+    def fail(self, trial_id: int) -> None:
+        """End a trial that no task owns."""
+        with _ended():
+            self.study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+
+    def _made_by_earlier_attempt(self, task_id: int) -> int | None:
+        """Find a trial that was made for a task but never written down there."""
+        made = and_(_attributes.c.key == TASK_KEY, _attributes.c.value_json == str(task_id))
+        with self.storage.engine.connect() as connection:
+            return connection.execute(
+                select(_trials.c.trial_id)
+                .join_from(_trials, _attributes, _trials.c.trial_id == _attributes.c.trial_id)
+                .where(_trials.c.study_id == self.study._study_id, made)
+                .where(_trials.c.state.in_(["RUNNING", "WAITING"]))
+                .order_by(_trials.c.trial_id)
+                .limit(1)
+            ).scalar()
+
+    def _forget_curve(self, trial_id: int) -> None:
+        """Take away what an earlier attempt reported: a verdict is on the present one alone."""
+        rung = _attributes.c.key.like("completed\\_rung\\_%")
+        with self.storage.engine.begin() as connection:
+            connection.execute(delete(_values).where(_values.c.trial_id == trial_id))
+            connection.execute(delete(_attributes).where(_attributes.c.trial_id == trial_id, rung))
+
+
+def forget(storage: optuna.storages.RDBStorage, trial_ids: Iterable[int]) -> None:
+    """Make finished trials failed ones, of which samplers take no notice."""
+    with storage.engine.begin() as connection:
+        connection.execute(
+            update(_trials).where(_trials.c.trial_id.in_(list(trial_ids))).values(state="FAIL")
+        )
+
+
+def _told(row: Row[Any]) -> dict[str, Any]:
+    """What Optuna's tools show of a trial from its beginning."""
+    return {"seed": row.seed, **({"label": row.label} if row.label else {})}
+
+
+@contextlib.contextmanager
+def _ended() -> Iterator[None]:
+    """Pass over a trial that ended meanwhile: our tables decide, not the order of two writers."""
+    with contextlib.suppress(TrialEnded):
+        yield

@@ -1,0 +1,127 @@
+"""Which database, how it is reached, and what is said when it does not answer."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, Engine, text
+
+from search.fleet import connect
+from search.fleet.desk import Desk
+from search.fleet.studies import create_study
+from spaces.errors import RequestError, StorageAwayError
+from tests.postgres.studying import CARD, desk, spec_of
+
+pytestmark = pytest.mark.postgres
+SECRET = "s3cr3t-word"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_driver_is_named(scheme: str) -> None:
+    """Whatever people type, the URL names the driver that is installed."""
+    url = connect.storage_url(f"{scheme}://me:{SECRET}@db:5433/base?sslmode=require")
+    assert url.drivername == "postgresql+psycopg2"
+    assert (url.host, url.port, url.database, url.password) == ("db", 5433, "base", SECRET)
+    assert dict(url.query) == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sqlite:///{SECRET}.db",
+        f"mysql://me:{SECRET}@db/base",
+        f"postgresql+psycopg://me:{SECRET}@db/base",
+        f"journal-{SECRET}.log",
+        f"postgresql://me:{SECRET}@db:port/base",
+    ],
+)
+def test_other_storages_are_refused(text: str) -> None:
+    """Anything but PostgreSQL is refused, in one line that repeats no password."""
+    with pytest.raises(RequestError) as refused:
+        connect.storage_url(text)
+    assert refused.value.exit_code == 2
+    assert SECRET not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_flag_wins_over_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--storage wins over TRAINSTACK_STORAGE."""
+    monkeypatch.setenv(connect.STORAGE, "postgresql://db/environment")
+    assert connect.storage_url("postgresql://db/flag").database == "flag"
+    assert connect.storage_url(None).database == "environment"
+
+
+def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Artifacts stand inside the home unless a folder or an object store is named."""
+    monkeypatch.setenv(connect.HOME, str(tmp_path))
+    monkeypatch.delenv(connect.ARTIFACTS, raising=False)
+    assert connect.artifacts() == str(tmp_path / "artifacts")
+    monkeypatch.setenv(connect.ARTIFACTS, "s3://bucket/prefix")
+    assert connect.artifacts() == "s3://bucket/prefix"
+
+
+def test_passwords_are_not_shown() -> None:
+    """A password is left out wherever it stands in the URL."""
+    shown = connect.redacted(f"postgresql://me:{SECRET}@db/base?password={SECRET}&sslmode=require")
+    assert shown == "postgresql://me@db/base?sslmode=require"
+    url = connect.storage_url(f"postgresql://me:{SECRET}@db/base")
+    assert SECRET not in repr(url) + str(url) + repr(connect.engine(url))
+    assert connect.exported(url) == f"postgresql+psycopg2://me:{SECRET}@db/base"
+
+
+def test_nobody_answers() -> None:
+    """A port where nothing listens is a StorageAwayError that names it without the password."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"postgresql://me:{SECRET}@127.0.0.1:{port}/base"
+    for reach in (
+        lambda: Desk.open(url, "s", CARD),
+        lambda: create_study(url, spec_of()),
+    ):
+        with pytest.raises(StorageAwayError, match=f"me@127.0.0.1:{port}/base") as away:
+            reach()
+        assert away.value.exit_code == 3
+        assert SECRET not in str(away.value)
+        assert "\n" not in str(away.value)
+
+
+def test_dropped_connections_are_replaced(url: URL, database: Engine) -> None:
+    """A desk whose connections the server cut goes on with new ones."""
+    create_study(url, spec_of())
+    here = desk(url)
+    assert here.claim() is not None
+    with database.connect() as connection:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        connection.execute(
+            text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        )
+    assert here.claim() is not None
+
+
+def test_no_password_in_any_row(url: URL, database: Engine) -> None:
+    """A study's life leaves no password in any table."""
+    with database.begin() as connection:
+        connection.execute(text(f"CREATE ROLE worker_a LOGIN SUPERUSER PASSWORD '{SECRET}'"))
+    secret = url.set(username="worker_a", password=SECRET)
+    try:
+        create_study(secret, spec_of())
+        here = desk(secret)
+        lease = here.claim()
+        assert lease is not None
+        here.give_back(lease, "trainer died")
+        here.leave()
+        assert SECRET not in repr(here) + repr(lease) + repr(vars(here))
+        with database.connect() as connection:
+            names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            tables = connection.execute(text(names)).scalars().all()
+            assert "trainstack_tasks" in tables
+            for table in tables:
+                assert SECRET not in repr(connection.execute(text(f"SELECT * FROM {table}")).all())
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("REASSIGN OWNED BY worker_a TO postgres"))
+            connection.execute(text("DROP OWNED BY worker_a"))
+            connection.execute(text("DROP ROLE worker_a"))

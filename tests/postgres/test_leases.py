@@ -1,0 +1,271 @@
+"""Claims, fences, reaping: nobody's work is lost, doubled, or overwritten."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+
+import pytest
+from sqlalchemy import URL, Engine, func, select, update
+
+from search.fleet import leases
+from search.fleet.desk import INTERRUPTED, Desk, LeaseLost, Orders
+from search.fleet.inspect import attempts_json, history, runs, status, trials_json
+from search.fleet.studies import create_study
+from search.fleet.tables import tasks
+from search.records import SEARCH, Measurement, Result
+from spaces.references import REFERENCES
+from tests.postgres.studying import agrees, begun, completed, desk, epochs, spec_of, work_off
+
+pytestmark = pytest.mark.postgres
+
+
+def expire(database: Engine) -> None:
+    """Let every lease have run out a second ago."""
+    with database.begin() as connection:
+        past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
+        connection.execute(update(tasks).values(lease_until=past))
+
+
+def test_references_first(url: URL) -> None:
+    """Reference stacks are claimed in their order, as many as the budget has places."""
+    create_study(url, spec_of(trials=3))
+    here = desk(url)
+    claimed = [here.claim() for _ in range(3)]
+    names = list(REFERENCES)[:3]
+    assert [lease.label for lease in claimed if lease] == names
+    assert [lease.stack for lease in claimed if lease] == [REFERENCES[n] for n in names]
+    assert [lease.number for lease in claimed if lease] == [0, 1, 2]
+    assert here.claim() is None
+
+
+def test_seeds_differ_and_repeat(url: URL) -> None:
+    """Trials of a study have seeds of their own, and the same ones in an equal study."""
+    seen = []
+    for name in ("a", "b"):
+        here = begun(url, study=name, trials=4)
+        seen.append([lease.seed for _ in range(4) if (lease := here.claim())])
+    assert seen[0] == seen[1]
+    assert len(set(seen[0])) == 4
+
+
+def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
+    """Eight workers that keep dying, giving back and failing finish with exactly the budget."""
+    trials = 24
+    create_study(url, spec_of(trials=trials))
+    broken: list[str] = []
+
+    def joined() -> Desk:
+        return desk(url, lease_seconds=0.3, reap_seconds=0.05)
+
+    def work(seed: int) -> None:
+        dice = random.Random(seed)
+        here = joined()
+        try:
+            while here.advance() == "searching":
+                lease = here.claim()
+                if lease is None or dice.random() < 0.15:
+                    # Nothing to do; or the process is killed, and a new one joins.
+                    here = here if lease is None else joined()
+                    continue
+                try:
+                    here.report(lease, epochs(2))
+                    if dice.random() < 0.2:
+                        here.give_back(lease, INTERRUPTED)
+                    elif dice.random() < 0.05:
+                        here.finish(lease, Result("failed", cause="a bug"))
+                    else:
+                        here.finish(lease, completed(dice.random()))
+                except LeaseLost:
+                    pass  # it was slow, and somebody else has the trial
+        except Exception as error:
+            broken.append(repr(error))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        agrees(database)
+        for thread in threads:
+            thread.join(0.01)
+    assert broken == []
+    counts = agrees(database)["counts"]
+    done = counts["completed"] + counts["pruned"] + counts["diverged"] + counts["infeasible"]
+    assert done == trials
+    assert counts["running"] == counts["waiting"] == 0
+    assert len(history(database, "s")) > trials
+
+
+def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
+    """A worker whose lease expired cannot report, finish, give back or renew."""
+    first, second = begun(url, trials=1), desk(url)
+    old = first.claim()
+    assert old is not None
+    expire(database)
+    assert second.reap() == 1
+    new = second.claim()
+    assert new is not None
+    assert (new.task_id, new.number, new.attempt) == (old.task_id, old.number, 2)
+    for act in (
+        lambda: first.report(old, epochs(1)),
+        lambda: first.finish(old, completed(0.0)),
+        lambda: first.give_back(old),
+    ):
+        with pytest.raises(LeaseLost):
+            act()
+    assert first.beat(old, "training") is Orders.LOST
+    second.finish(new, completed(0.25))
+    assert [(r.value, r.attempt) for r in runs(database, "s", SEARCH)] == [(0.25, 2)]
+    endings = [(a["ending"], a["cause"]) for a in attempts_json(database, "s", new.number)]
+    assert endings == [("given back", "its worker fell silent"), ("completed", None)]
+
+
+def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None:
+    """A worker that dies right after its claim, its trial not yet made, loses nothing."""
+    here = begun(url, trials=1)
+    assert leases.claim(database, here.study_id, here.worker_id, 60.0) is not None
+    assert agrees(database)["counts"]["running"] == 1
+    expire(database)
+    here.reap()
+    assert agrees(database)["counts"]["waiting"] == 1
+    assert work_off(here) == "concluded"
+    counts = agrees(database)["counts"]
+    assert (counts["completed"], counts["retried"]) == (1, 1)
+
+
+def test_beat_renews(url: URL, database: Engine) -> None:
+    """A beat keeps the lease of a trial that takes long."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    expire(database)
+    assert here.beat(lease, "training") is Orders.GO_ON
+    assert here.reap() == 0
+    shown = status(database, "s")["workers"][0]
+    assert (shown["state"], shown["trial"]) == ("training", lease.number)
+
+
+def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None:
+    """Three crashes end a trial as failed with its cause and free its place; signals never do."""
+    here = begun(url, trials=1)
+    for _ in range(5):
+        lease = here.claim()
+        assert lease is not None
+        here.give_back(lease, INTERRUPTED)
+    for _ in range(3):
+        lease = here.claim()
+        assert lease is not None
+        here.give_back(lease, "trainer died")
+    found = agrees(database)
+    assert (found["counts"]["failed"], found["counts"]["waiting"]) == (1, 0)
+    (failed,) = trials_json(database, "s")
+    assert failed["cause"] == "trainer died (attempt 8, the last)"
+    fresh = here.claim()
+    assert fresh is not None
+    assert fresh.task_id != lease.task_id
+
+
+def test_given_back_comes_first(url: URL) -> None:
+    """A trial that was given back is claimed before one that never ran, with a clean curve."""
+    create_study(url, spec_of(trials=3))
+    here = desk(url)
+    first, second = here.claim(), here.claim()
+    assert first
+    assert second
+    here.report(second, epochs(4))
+    here.give_back(second)
+    again = here.claim()
+    assert again
+    assert (again.task_id, again.stack, again.seed) == (second.task_id, second.stack, second.seed)
+    with here._engine.connect() as connection:
+        curve = select(tasks.c.curve).where(tasks.c.task_id == again.task_id)
+        assert connection.execute(curve).scalar() == []
+
+
+def test_reports_may_repeat(url: URL, database: Engine) -> None:
+    """Buffered reports that arrive twice, or overlapping, leave one curve."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    here.report(lease, epochs(3))
+    here.report(lease, epochs(3, start=2))
+    assert runs(database, "s")[0].curve == tuple(2 / e for e in range(1, 5))
+
+
+def test_numbers_that_are_not_finite(url: URL, database: Engine) -> None:
+    """NaN in curves, metrics and values is kept as such, and printed as null."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    news = (Measurement(1, math.nan, math.inf, math.nan),)
+    here.report(lease, news)
+    here.finish(lease, Result("completed", math.nan, 1, news, {"accuracy": math.nan}))
+    (run,) = runs(database, "s")
+    assert run.outcome == "diverged"
+    assert run.curve == (math.inf,)
+    assert math.isnan(run.metrics["accuracy"])
+    (shown,) = trials_json(database, "s")
+    assert (shown["curve"], shown["metrics"]["accuracy"], shown["value"]) == ([None], None, None)
+
+
+def test_all_failing_ends(url: URL, database: Engine) -> None:
+    """A search in which everything fails ends with nothing instead of going on for ever."""
+    here = begun(url, trials=2)
+    for _ in range(40):
+        if here.advance() == "concluded":
+            break
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, Result("failed", cause="a bug"))
+    found = agrees(database)
+    assert found["state"] == "concluded"
+    assert found["counts"]["failed"] == leases.MOST_FAILURES
+    assert found["budget"] == {"trials": 0, "asked": 2}
+
+
+def test_equal_stacks_are_trained_once(url: URL, database: Engine) -> None:
+    """A stack that is drawn again takes the finished trial's result, and says so."""
+    here = begun(url, trials=3)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed(0.125))
+    draw = here._mirror.draw
+    here._mirror.draw = lambda row, trial_id: (draw(row, trial_id), lease.stack)[1]  # type: ignore[method-assign,return-value]
+    assert here.claim() is None
+    found = runs(database, "s", SEARCH)
+    assert [r.value for r in found] == [0.125] * 3
+    assert [r.cause for r in found[1:]] == ["cached: the same stack as trial 0"] * 2
+    assert [r.curve for r in found] == [found[0].curve] * 3
+    agrees(database)
+
+
+def test_given_stacks_are_never_cached(url: URL) -> None:
+    """Stacks that somebody names are trained each time they are named."""
+    stack = REFERENCES["chapter-default"]
+    create_study(url, spec_of(stacks=(stack, stack, stack)))
+    here = desk(url)
+    assert work_off(here) == "concluded"
+    assert [r.cause for r in runs(here._engine, "s", SEARCH)] == [None] * 3
+
+
+def test_many_join_an_empty_database(url: URL) -> None:
+    """A desk can be opened by many threads at once in an empty database."""
+    spec = spec_of(trials=2)
+    opened: list[Desk] = []
+    errors: list[Exception] = []
+
+    def join() -> None:
+        try:
+            create_study(url, spec)
+            opened.append(desk(url))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=join) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len({d.worker_id for d in opened}) == 6

@@ -1,0 +1,303 @@
+"""From searching to confirming to concluded, and what people may wish on the way."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import URL, Engine, update
+
+from search.fleet import ledger
+from search.fleet.desk import Orders
+from search.fleet.inspect import history, measurement, runs, status, statuses, trials_json
+from search.fleet.studies import create_study, void_trial, wish
+from search.fleet.tables import studies, tasks
+from search.records import CONFIRMATION, SEARCH, Result
+from spaces.errors import RequestError, StudyError
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+
+pytestmark = pytest.mark.postgres
+
+
+def test_whole_life(url: URL, database: Engine) -> None:
+    """A study searches its budget, confirms with paired seeds, measures once, concludes."""
+    create_study(url, spec_of(trials=4))
+    here = desk(url)
+    for place in range(4):
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, completed(1.0 - place / 10))
+        assert agrees(database)["state"] == "searching"
+    assert here.advance() == "confirming"
+    confirmed = runs(database, "s", CONFIRMATION)
+    last = list(REFERENCES.values())[3]
+    assert {(r.stack, r.seed_index, r.seed) for r in confirmed} == {
+        (stack, index, 1000 + index) for stack in (last, CHAPTER_DEFAULT) for index in (0, 1)
+    }
+    for _ in range(4):
+        lease = here.claim()
+        assert lease is not None
+        assert lease.kind == "confirmation"
+        assert here.advance() == "confirming"
+        here.finish(lease, Result("completed", 0.5, artifacts={"model": f"{lease.number}.keras"}))
+    assert here.advance() == "confirming"
+    lease = here.claim()
+    assert lease is not None
+    assert lease.kind == "measurement"
+    assert here.claim() is None
+    assert lease.payload["chosen"] == last.to_json()
+    assert lease.payload["baseline"] == CHAPTER_DEFAULT.to_json()
+    assert lease.payload["seeds"] == [1000, 1001]
+    kept = lease.payload["runs"]
+    assert set(kept) == {last.stack_id, CHAPTER_DEFAULT.stack_id}
+    assert [set(per_seed) for per_seed in kept.values()] == [{"0", "1"}] * 2
+    assert measurement(database, "s") is None
+    here.finish(lease, Result("completed", payload={"test": {"loss": 0.25}}))
+    assert here.advance() == "concluded"
+    assert measurement(database, "s") == {"test": {"loss": 0.25}}
+    found = agrees(database)
+    assert found["counts"]["completed"] == 4
+    assert len(trials_json(database, "s", CONFIRMATION)) == 4
+    words = [event["kind"] for event in history(database, "s")]
+    assert words[0] == "created"
+    assert words[-1] == "concluded"
+
+
+def test_advance_by_many_at_once(url: URL, database: Engine) -> None:
+    """Eight workers that advance at the same moment plan the confirmation once."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    desks = [desk(url) for _ in range(8)]
+    gate = threading.Barrier(8)
+    states: list[str] = []
+
+    def advance(index: int) -> None:
+        gate.wait()
+        states.append(desks[index].advance())
+
+    threads = [threading.Thread(target=advance, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(states) == {"confirming"}
+    pairs = [(r.stack_id, r.seed_index) for r in runs(database, "s", CONFIRMATION)]
+    assert len(pairs) == len(set(pairs)) == 4
+    assert sorted(r.number for r in runs(database, "s", CONFIRMATION)) == [0, 1, 2, 3]
+
+
+def test_dropped_candidates_are_not_run(url: URL, database: Engine) -> None:
+    """A waiting confirmation that the evidence no longer asks for is withdrawn."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    here.advance()
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    judge = here._judge
+    assert judge is not None
+    judge.next_runs = lambda spec, runs: []  # type: ignore[method-assign,assignment]
+    here.advance()
+    assert [r.outcome for r in runs(database, "s", CONFIRMATION)] == ["completed"]
+    last = here.claim()
+    assert last is not None
+    assert last.kind == "measurement"
+
+
+def test_same_spec_resumes_other_spec_is_refused(url: URL) -> None:
+    """Asking the same again finds the study; asking otherwise is refused with the difference."""
+    assert create_study(url, spec_of(trials=5)) is True
+    assert create_study(url, spec_of(trials=5)) is False
+    with pytest.raises(StudyError, match=r"trials: 5 here, 7 asked") as refused:
+        create_study(url, spec_of(trials=7))
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_names(url: URL, database: Engine) -> None:
+    """Misspelt studies, samplers and pruners are refused with the nearest name."""
+    assert statuses(database) == []
+    with pytest.raises(StudyError, match="no study"):
+        status(database, "digits")
+    for change in ({"sampler": "tpee"}, {"pruner": "ashaa"}):
+        with pytest.raises(RequestError, match="did you mean"):
+            create_study(url, spec_of(**change))
+    create_study(url, spec_of(study="digits"))
+    for ask in (lambda: status(database, "digit"), lambda: wish(url, "digit", ledger.PAUSE)):
+        with pytest.raises(StudyError, match="did you mean 'digits'"):
+            ask()
+    assert [s["study"] for s in statuses(database)] == ["digits"]
+
+
+def test_pause_and_resume(url: URL, database: Engine) -> None:
+    """While paused nothing new starts, what runs may finish, and resuming goes on."""
+    here = begun(url, trials=3)
+    lease = here.claim()
+    assert lease is not None
+    assert wish(url, "s", ledger.PAUSE) == "paused"
+    assert here.beat(lease) is Orders.PAUSE
+    assert here.claim() is None
+    here.finish(lease, completed())
+    assert here.advance() == "paused"
+    assert status(database, "s")["phase"] == "searching"
+    assert wish(url, "s", ledger.GO) == "searching"
+    assert work_off(here) == "concluded"
+    assert agrees(database)["counts"]["completed"] == 3
+
+
+def test_stop_concludes_with_what_there_is(url: URL, database: Engine) -> None:
+    """After a stop running trials finish, waiting ones go, and the study concludes."""
+    create_study(url, spec_of(trials=8))
+    here = desk(url)
+    done, running, given_back = here.claim(), here.claim(), here.claim()
+    assert done
+    assert running
+    assert given_back
+    here.finish(done, completed(0.25))
+    here.give_back(given_back)
+    assert wish(url, "s", ledger.STOP) == "stopped"
+    assert here.beat(running) is Orders.STOP
+    assert here.claim() is None
+    assert here.advance() == "stopped"
+    here.finish(running, completed(0.5))
+    assert here.advance() == "confirming"
+    found = agrees(database)
+    assert found["budget"] == {"trials": 2, "asked": 8}
+    assert (found["counts"]["completed"], found["counts"]["failed"]) == (2, 1)
+    assert work_off(here) == "concluded"
+    agrees(database)
+
+
+def test_stop_during_confirmation(url: URL, database: Engine) -> None:
+    """A stop while confirming skips what waits, and still measures what was chosen."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    here.advance()
+    lease = here.claim()
+    assert lease is not None
+    wish(url, "s", ledger.STOP)
+    assert here.claim() is None
+    assert here.advance() == "stopped"
+    here.finish(lease, completed())
+    here.advance()
+    last = here.claim()
+    assert last is not None
+    assert last.kind == "measurement"
+    here.finish(last, Result("completed"))
+    assert here.advance() == "concluded"
+    assert len(runs(database, "s", CONFIRMATION)) == 1
+
+
+def test_cancel_and_resume(url: URL, database: Engine) -> None:
+    """A cancel reaches running trials, concludes nothing, and can be resumed without loss."""
+    create_study(url, spec_of(trials=3))
+    here = desk(url)
+    lease = here.claim()
+    assert lease is not None
+    assert wish(url, "s", ledger.CANCEL) == "stopped"
+    assert here.beat(lease) is Orders.CANCEL
+    here.give_back(lease)
+    assert (here.claim(), here.advance()) == (None, "stopped")
+    assert agrees(database)["counts"]["waiting"] == 3
+    assert wish(url, "s", ledger.GO) == "searching"
+    assert work_off(here) == "concluded"
+    assert agrees(database)["counts"]["completed"] == 3
+
+
+def test_timeout_ends_the_search(url: URL, database: Engine) -> None:
+    """Past the deadline nothing new starts; what runs finishes, and the study concludes."""
+    create_study(url, spec_of(trials=5, timeout_seconds=3600.0))
+    assert status(database, "s")["remaining_seconds"] is None  # no trial has begun
+    here = desk(url)
+    lease = here.claim()
+    assert lease is not None
+    assert 3500 < status(database, "s")["remaining_seconds"] <= 3600
+    with database.begin() as connection:
+        connection.execute(update(studies).values(deadline_at=studies.c.created_at))
+    assert here.claim() is None
+    assert here.advance() == "searching"
+    here.finish(lease, completed())
+    assert here.advance() == "confirming"
+    assert agrees(database)["budget"] == {"trials": 1, "asked": 5}
+
+
+def test_pause_stops_the_clock(url: URL, database: Engine) -> None:
+    """Time at rest does not count against the timeout."""
+    create_study(url, spec_of(trials=5, timeout_seconds=600.0))
+    here = desk(url)
+    assert here.claim() is not None
+    wish(url, "s", ledger.PAUSE)
+    with database.begin() as connection:
+        hour = studies.c.paused_at - ledger.func.make_interval(0, 0, 0, 0, 1)
+        earlier = studies.c.deadline_at - ledger.func.make_interval(0, 0, 0, 0, 1)
+        connection.execute(update(studies).values(paused_at=hour, deadline_at=earlier))
+    assert 590 < status(database, "s")["remaining_seconds"] <= 600
+    wish(url, "s", ledger.GO)
+    assert 590 < status(database, "s")["remaining_seconds"] <= 600
+
+
+def test_void_while_searching(url: URL, database: Engine) -> None:
+    """A voided trial leaves the counts, and a new one takes its place."""
+    here = begun(url, trials=2)
+    for value in (0.1, 0.2):
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, completed(value))
+    void_trial(url, "s", 0, "the label file was wrong")
+    found = agrees(database)
+    assert (found["counts"]["voided"], found["best"]) == (1, {"trial": 1, "value": 0.2})
+    assert work_off(here, 0.3) == "concluded"
+    assert agrees(database)["counts"]["completed"] == 2
+    assert runs(database, "s", SEARCH)[0].cause == "the label file was wrong"
+
+
+def test_void_after_conclusion(url: URL, database: Engine) -> None:
+    """Voiding a trial of a concluded study shrinks the budget by its place."""
+    here = begun(url, trials=2)
+    assert work_off(here) == "concluded"
+    void_trial(url, "s", 1, "spoilt")
+    assert agrees(database)["budget"] == {"trials": 1, "asked": 2}
+
+
+def test_void_refuses(url: URL) -> None:
+    """What has not ended, or is not there, cannot be voided."""
+    here = begun(url, trials=2)
+    assert here.claim() is not None
+    with pytest.raises(RequestError, match="running"):
+        void_trial(url, "s", 0, "no")
+    with pytest.raises(RequestError, match="no trial 7"):
+        void_trial(url, "s", 7, "no")
+
+
+def test_nothing_finished(url: URL, database: Engine) -> None:
+    """A study of which every trial diverged concludes without a measurement."""
+    here = begun(url, trials=2)
+    for _ in range(2):
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, Result("diverged", cause="loss not finite"))
+    assert here.advance() == "concluded"
+    assert agrees(database)["best"] is None
+    with database.connect() as connection:
+        assert connection.execute(tasks.select().where(tasks.c.kind != SEARCH)).all() == []
+
+
+def test_failed_confirmations_do_not_hold_up(url: URL, database: Engine) -> None:
+    """A confirmation that keeps failing is not planned for ever."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    for _ in range(20):
+        if here.advance() == "concluded":
+            break
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, Result("failed", cause="a bug"))
+    assert status(database, "s")["state"] == "concluded"

@@ -1,0 +1,260 @@
+"""Optuna's trials follow our tasks, whatever crashes in between, and Optuna's tools read them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import optuna
+import pytest
+from optuna.samplers._tpe.sampler import _split_trials
+from optuna.trial import TrialState
+from sqlalchemy import URL, Engine, text, update
+
+from search.fleet import leases
+from search.fleet.desk import Desk, LeaseLost
+from search.fleet.mirror import SPEC_KEY
+from search.fleet.studies import create_study, void_trial
+from search.fleet.tables import tasks
+from search.records import Result
+from search.spec import StudySpec
+from spaces.errors import StudyError
+from spaces.references import REFERENCES
+from spaces.space import Space
+from tests.postgres.studying import begun, completed, desk, epochs, spec_of, work_off
+
+pytestmark = pytest.mark.postgres
+
+
+def loaded(url: URL, study: str = "s") -> optuna.Study:
+    """Load the study as any user of Optuna would."""
+    return optuna.load_study(study_name=study, storage=url.render_as_string(hide_password=False))
+
+
+def states(url: URL) -> list[TrialState]:
+    return [t.state for t in loaded(url).trials]
+
+
+def ended(here: Desk, result: Result) -> None:
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, result)
+
+
+def test_study_is_pinned(url: URL) -> None:
+    """The Optuna study carries the spec, its direction and its metric's name."""
+    spec = spec_of()
+    create_study(url, spec)
+    study = loaded(url)
+    assert StudySpec.from_json(study.user_attrs[SPEC_KEY]) == spec
+    assert study.direction is optuna.study.StudyDirection.MINIMIZE
+    assert study.metric_names == ["validation loss"]
+
+
+def test_outcomes_become_states(url: URL) -> None:
+    """Completed, pruned, diverged, infeasible and failed trials show as Optuna's states."""
+    here = begun(url, trials=5)
+    for result in (
+        completed(0.5),
+        Result("pruned", 0.75),
+        Result("diverged", cause="loss not finite"),
+        Result("infeasible", cause="out of memory"),
+        Result("failed", cause="Traceback"),
+    ):
+        ended(here, result)
+    done, pruned, diverged, infeasible, failed = loaded(url).trials
+    assert (done.state, done.value) == (TrialState.COMPLETE, 0.5)
+    assert (pruned.state, pruned.value) == (TrialState.PRUNED, 0.75)
+    assert diverged.state is infeasible.state is TrialState.PRUNED
+    assert diverged.value == infeasible.value == 1e9
+    assert failed.state is TrialState.FAIL
+    assert infeasible.user_attrs["cause"] == "out of memory"
+    assert (
+        Space.named("chapter").draw(optuna.trial.FixedTrial(done.params)).stack_id
+        == (done.user_attrs["stack_id"])
+    )
+
+
+def test_tpe_ranks_diverged_last(url: URL) -> None:
+    """TPE prefers a trial pruned at the first rung to one that diverged after many epochs."""
+    here = begun(url, trials=3, pruner="asha")
+    far = here.claim()
+    assert far is not None
+    here.report(far, epochs(8))
+    here.finish(far, Result("diverged", cause="loss not finite"))
+    near = here.claim()
+    assert near is not None
+    here.report(near, epochs(1))
+    here.finish(near, Result("pruned", 9.0))
+    study = loaded(url)
+    below, above = _split_trials(study, study.trials, 1)
+    assert ([t.number for t in below], [t.number for t in above]) == ([1], [0])
+
+
+def test_references_teach_the_sampler(url: URL) -> None:
+    """A reference inside the space becomes a trial with the parameters that give it."""
+    create_study(url, spec_of(trials=len(REFERENCES)))
+    here = desk(url)
+    work_off(here)
+    space = Space.named("chapter")
+    for trial in loaded(url).trials:
+        stack = REFERENCES[trial.user_attrs["label"]]
+        assert trial.params == (space.encode(stack) or {})
+        assert trial.user_attrs["stack"] == stack.to_json()
+
+
+def test_given_back_keeps_its_number(url: URL) -> None:
+    """A trial given back waits in Optuna, and runs again as the same trial, unreported."""
+    here = begun(url, trials=1, pruner="asha")
+    lease = here.claim()
+    assert lease is not None
+    here.report(lease, epochs(3))
+    here.verdict(lease, 1)
+    here.give_back(lease)
+    assert states(url) == [TrialState.WAITING]
+    again = here.claim()
+    assert again is not None
+    (trial,) = loaded(url).trials
+    assert (again.number, again.stack) == (0, lease.stack)
+    assert (trial.state, trial.intermediate_values) == (TrialState.RUNNING, {})
+    assert [k for k in trial.system_attrs if k.startswith("completed_rung")] == []
+
+
+def test_pruning(url: URL) -> None:
+    """Among trials that reach a rung, those far from the best are pruned there."""
+    here = begun(url, trials=6, pruner="asha")
+    verdicts = []
+    for value in (1.0, 2.0, 3.0, 0.5):
+        lease = here.claim()
+        assert lease is not None
+        assert lease.rungs == (1, 3)
+        (first,) = epochs(1)
+        here.report(lease, [type(first)(1, value, value, 0.5)])
+        verdicts.append(here.verdict(lease, 1))
+        assert here.verdict(lease, 2) is False  # not a rung
+        here.finish(lease, Result("pruned" if verdicts[-1] else "completed", value))
+    assert verdicts == [False, True, True, False]
+
+
+def test_crash_before_the_link(url: URL, database: Engine) -> None:
+    """A trial made by a worker that died before writing it down is found by the next attempt."""
+    here = begun(url, trials=1)
+    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    assert row is not None
+    here._mirror.trial_for(row)
+    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    lease = here.claim()
+    assert lease is not None
+    assert lease.number == 0
+    here.finish(lease, completed())
+    assert states(url) == [TrialState.COMPLETE]
+
+
+def test_crash_within_the_draw(url: URL, database: Engine) -> None:
+    """A draw that was cut short goes on from the parameters it had."""
+    here = begun(url, trials=1)
+    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    assert row is not None
+    trial_id, _ = here._mirror.trial_for(row)
+    space = Space.named("chapter")
+    trial = optuna.trial.Trial(here._mirror.study, trial_id)
+    whole = space.draw(trial)
+    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    lease = here.claim()
+    assert lease is not None
+    assert lease.stack == whole
+
+
+def test_crash_after_our_write(url: URL, database: Engine) -> None:
+    """A trial that ended here while Optuna was not told is told by whoever comes next."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    leases.finish(database, lease.task_id, lease.token, completed(0.5))
+    assert states(url) == [TrialState.RUNNING]
+    desk(url).leave()
+    (trial,) = loaded(url).trials
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
+
+
+def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
+    """A worker that lost its lease before making the trial ends the superfluous one."""
+    here = begun(url, trials=1)
+    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    assert row is not None
+    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    lease = here.claim()
+    assert lease is not None
+    with pytest.raises(LeaseLost):
+        here._begin(row)
+    here.finish(lease, completed())
+    assert sorted(s.name for s in states(url)) == ["COMPLETE", "FAIL"]
+
+
+def test_orphan_of_the_dead_is_ended(url: URL, database: Engine) -> None:
+    """A running Optuna trial that no task owns is failed after a grace period."""
+    here = begun(url, trials=2)
+    assert here.claim() is not None
+    optuna_study = here._mirror.study
+    optuna_study._storage.create_new_trial(optuna_study._study_id)
+    assert here._mirror.repair() == 0
+    with database.begin() as connection:
+        old = "UPDATE trials SET datetime_start = datetime_start - interval '1 hour'"
+        connection.execute(text(old))
+    assert here._mirror.repair() == 1
+    assert states(url) == [TrialState.RUNNING, TrialState.FAIL]
+
+
+def test_void_is_forgotten_by_samplers(url: URL) -> None:
+    """A voided trial fails in Optuna, also for a worker that had it in its cache."""
+    here = begun(url, trials=3)
+    ended(here, completed(0.1))
+    assert here._mirror.study.best_value == 0.1
+    void_trial(url, "s", 0, "spoilt")
+    ended(here, completed(0.2))
+    assert here._mirror.study.best_value == 0.2
+    assert states(url) == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_foreign_study_is_refused(url: URL) -> None:
+    """The name of somebody's own Optuna study is not taken over."""
+    optuna.create_study(study_name="s", storage=url.render_as_string(hide_password=False))
+    with pytest.raises(StudyError, match="not made here"):
+        create_study(url, spec_of())
+
+
+def test_optuna_command_reads_the_study(url: URL) -> None:
+    """Optuna's own command line lists the trials."""
+    here = begun(url, trials=1)
+    ended(here, completed(0.5))
+    address = url.render_as_string(hide_password=False)
+    optuna_cli = [sys.executable, "-c", "from optuna.cli import main; main()"]
+    command = [*optuna_cli, "trials", "--study-name", "s", "--storage", address, "-f", "json"]
+    said = subprocess.run(command, capture_output=True, check=True, text=True)
+    (trial,) = json.loads(said.stdout)
+    assert (trial["state"], trial["value"]) == ("COMPLETE", {"validation loss": 0.5})
+
+
+def test_workers_draw_differently(url: URL) -> None:
+    """Two workers' samplers do not propose the same stacks."""
+    create_study(url, spec_of(trials=4), first=())
+    one, two = desk(url), desk(url)
+    drawn = [lease.stack_id for d in (one, two) if (a := d.claim()) and (lease := a.stack)]
+    assert len(set(drawn)) == 2
+
+
+def test_draw_that_breaks_is_a_failed_trial(url: URL, database: Engine) -> None:
+    """A fault in drawing keeps its traceback with the trial, and the worker goes on."""
+    here = begun(url, trials=1)
+    draw = here._mirror.draw
+    here._mirror.draw = lambda row, trial_id: {}[1]  # type: ignore[method-assign]
+    for _ in range(leases.MOST_FAILURES):
+        here.claim()
+    here._mirror.draw = draw  # type: ignore[method-assign]
+    with database.begin() as connection:
+        causes = connection.execute(tasks.select()).all()
+        connection.execute(update(tasks).values(cause=None))
+    assert {row.outcome for row in causes} == {"failed"}
+    assert all("KeyError" in row.cause for row in causes)
+    assert set(states(url)) == {TrialState.FAIL}

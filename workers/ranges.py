@@ -1,0 +1,92 @@
+"""`python -m workers.ranges`: learning-rate range tests; request on stdin, findings on stdout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from search.ranges import RangeTest, read_range
+from search.spec import StudySpec
+from spaces.errors import TrainstackError
+from spaces.optimizers import OPTIMIZERS
+from spaces.stack import Stack
+
+# Sweep: this many rates, over the optimizer's usual range widened by this factor on both sides.
+POINTS, WIDENED = 60, 30.0
+# Steps at each rate of the sweep, and of each try of the chapter's descent.
+SWEEP_STEPS, DESCENT_STEPS = 5, 60
+# The descent starts at the sweep's top and gives up after this many thirds.
+MOST_THIRDS = 12
+
+
+def main() -> int:
+    """Answer one request: `{"spec": …, "optimizers": […], "threads": n}`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    request = json.load(sys.stdin)
+    spec = StudySpec.from_json(request["spec"])
+    try:
+        from workers.bench import Bench
+
+        bench = Bench(spec, request["threads"], ".")
+        for name in request["optimizers"]:
+            found = range_test(bench, name, spec.seed)
+            sys.stdout.write(json.dumps(dataclasses.asdict(found)) + "\n")
+            sys.stdout.flush()
+    except TrainstackError as error:
+        sys.stderr.write(f"trainstack: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
+    """Sweep an optimizer's learning rates on the study's data, with the chapter's default stack.
+
+    Smith's sweep: one run whose rate rises geometrically, a few steps at each, until it diverges.
+    The chapter's descent: fresh weights at a high rate, a third of it each time until the loss
+    stays below the trivial predictor's.
+    """
+    from workers.bench import trivial_loss
+
+    stack = Stack.of(optimizer=optimizer, schedule="constant")
+    split, data = bench.split(seed)
+    program, _ = bench.program(stack, data, epochs=1)
+    low, high = OPTIMIZERS[optimizer].usual
+    rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)
+    trivial = trivial_loss(split, bench.spec.data.task)
+    rows, batch = int(data.x_train.shape[0]), stack["batch_size"]
+    rng = np.random.default_rng([seed, 3])
+
+    def steps(count: int, rate: float, key: int) -> float:
+        order = rng.integers(0, rows, (count, min(batch, rows))).astype(np.int32)
+        constant = np.full(count, rate, np.float32)
+        result = program.epoch(stack, data, order, constant, None, key)
+        return max(result.train_loss, result.valid_loss)
+
+    program.reset(stack, seed)
+    tried: list[float] = []
+    losses: list[float] = []
+    for key, rate in enumerate(rates):
+        tried.append(float(rate))
+        losses.append(steps(SWEEP_STEPS, rate, key))
+        if not math.isfinite(losses[-1]) or losses[-1] > 10 * max(trivial, min(losses)):
+            break
+    stable = None
+    for third in range(MOST_THIRDS):
+        rate = float(rates[-1]) / 3**third
+        program.reset(stack, seed)
+        loss = steps(DESCENT_STEPS, rate, third)
+        if math.isfinite(loss) and loss < trivial:
+            stable = rate
+            break
+    finite = [loss if math.isfinite(loss) else float("inf") for loss in losses]
+    return read_range(optimizer, tried, finite, stable)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
