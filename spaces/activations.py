@@ -18,19 +18,19 @@ class Activation(Layered):
 
     Attributes:
         initializers: Names of the initializers that go with it, the usual one first.
-        saturation: Bound beyond which a unit counts as saturated (|output| of tanh-like, or
-            distance from 0 and 1 of sigmoid-like units); None where it cannot saturate.
+        saturation: Outputs below the first or above the second bound count as saturated: there
+            the slope is near zero. None where a bound does not exist.
     """
 
     initializers: tuple[str, ...] = ()
-    saturation: tuple[float, float] | None = None
+    saturation: tuple[float | None, float | None] = (None, None)
 
 
 def _named(
     name: str,
     about: str,
     initializers: tuple[str, ...],
-    saturation: tuple[float, float] | None = None,
+    saturation: tuple[float | None, float | None] = (None, None),
 ) -> Activation:
     """Row of an activation that Keras knows by this name and that has no number of its own."""
     call = Call("layers.Activation", {"activation": name})
@@ -68,8 +68,12 @@ ACTIVATIONS: dict[str, Activation] = table(
         (Parameter("alpha", 1.0, 0.1, 3.0),),
         call=Call("layers.ELU", numbers={"alpha": "alpha"}),
         initializers=HE,
+        saturation=(-0.99, None),
     ),
-    _named("selu", "scaled ELU: keeps mean 0 and deviation 1 (Klambauer et al. 2017)", LECUN),
+    _named(
+        *("selu", "scaled ELU: keeps mean 0 and deviation 1 (Klambauer et al. 2017)", LECUN),
+        (-1.74, None),
+    ),
     _named("gelu", "Gaussian error linear unit (Hendrycks and Gimpel 2016)", HE),
     _named("swish", "x · sigmoid(x), also SiLU (Ramachandran et al. 2017)", HE),
     _named("mish", "x · tanh(softplus(x)) (Misra 2019)", HE),

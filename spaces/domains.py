@@ -26,7 +26,7 @@ class Fixed:
 
     def to_json(self) -> Any:
         """Return the value."""
-        return self.value
+        return list(self.value) if isinstance(self.value, tuple) else self.value
 
 
 @dataclass(frozen=True)

@@ -120,9 +120,7 @@ class Bench:
             "total": time.perf_counter() - began,
         }
         found = {"layers": layers}
-        return replace(
-            result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found
-        )
+        return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found)
 
     def _keep(self, job: Job, program: Program) -> str:
         """Write the weights beside the others of this study; return the relative path."""

@@ -178,6 +178,11 @@ class Program:
         ]
         return np.concatenate(parts)
 
+    def loss(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Return the mean penalty-free loss of inputs [N, D] with targets [N]."""
+        outputs = tf.constant(self.outputs(x))
+        return float(tf.reduce_mean(losses(self.structure.task, tf.constant(y), outputs)))
+
     def weights(self) -> list[np.ndarray]:
         """Return copies of the model's variables."""
         return [np.array(v.numpy()) for v in self.model.variables]

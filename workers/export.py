@@ -14,6 +14,7 @@ from spaces.stack import Stack
 from workers.build import plain_model
 from workers.engine import Program
 from workers.messages import Kept
+from workers.predictcode import predict_script
 from workers.pythoncode import script
 
 if TYPE_CHECKING:
@@ -33,14 +34,27 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     inputs = outputs = keras.Input(shape, name="features")
     if len(shape) > 1:
         outputs = keras.layers.Flatten()(outputs)
-    scale = np.asarray(split.scale, np.float64)
-    standardise = keras.layers.Normalization(mean=split.mean, variance=scale**2)
-    outputs = network(standardise(outputs))
+    outputs = network(_standardised(outputs, split.mean, split.scale))
     if bench.spec.data.task == "classification":
         outputs = keras.layers.Softmax()(outputs)
     else:
         outputs = keras.layers.Rescaling(float(split.y_scale), float(split.y_mean))(outputs)
     return keras.Model(inputs, outputs)
+
+
+def _standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
+    """Return (inputs - mean) / scale by Keras's own layers.
+
+    Keras takes variances in float32 and deviations of at least 1e-7: features in unusual units are
+    first brought near 1.
+    """
+    mean, scale = np.asarray(mean, np.float64), np.asarray(scale, np.float64)
+    unusual = (scale < 1e-4) | (scale > 1e15)
+    if unusual.any():
+        unit = np.where(unusual, 1.0 / scale, 1.0)
+        inputs = keras.layers.Rescaling(unit.tolist())(inputs)
+        mean, scale = mean * unit, scale * unit
+    return keras.layers.Normalization(mean=mean, variance=scale**2)(inputs)
 
 
 def save_all(
@@ -61,6 +75,8 @@ def save_all(
 
         written["preprocessing"] = target / "preprocessing.joblib"
         joblib.dump(split.encoder, written["preprocessing"])
+        written["predict"] = target / "model.predict.py"
+        written["predict"].write_text(predict_script(bench.dataset), "utf-8")
     written["python"] = target / "train.py"
     text = script(bench.dataset, bench.spec, stack, runs, measured)
     written["python"].write_text(text, "utf-8")

@@ -21,10 +21,12 @@ class Context:
     Attributes:
         rate: Dropout rate, a scalar float32 tensor in [0, 1).
         key: Random key of this step, a scalar uint32 tensor.
+        monte_carlo: True while dropout is on at prediction too, and nothing else of training.
     """
 
     rate: Any = None
     key: Any = None
+    monte_carlo: bool = False
 
 
 def _mix(bits: tf.Tensor) -> tf.Tensor:
@@ -68,6 +70,10 @@ class _Random(keras.layers.Layer):
     def words(self, inputs: tf.Tensor) -> tf.Tensor:
         return random_words(self.context.key, self.place, tf.shape(inputs))
 
+    def idle(self, training: bool) -> bool:
+        """True at prediction, unless dropout is asked for there too."""
+        return not (training or self.context.monte_carlo)
+
     def kept(self, inputs: tf.Tensor) -> tf.Tensor:
         """True with probability 1 - rate."""
         threshold = tf.cast(self.context.rate * 4294967296.0, tf.uint32)
@@ -78,7 +84,7 @@ class Dropout(_Random):
     """Inverted dropout: keep with probability 1 - rate, scale by 1 / (1 - rate)."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not training:
+        if self.idle(training):
             return inputs
         return tf.where(self.kept(inputs), inputs / (1.0 - self.context.rate), 0.0)
 
@@ -92,7 +98,7 @@ class AlphaDropout(_Random):
     limit = -1.7580993408473766  # -scale · alpha of SELU
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not training:
+        if self.idle(training):
             return inputs
         rate = self.context.rate
         a = 1.0 / tf.sqrt((1.0 - rate) * (1.0 + rate * self.limit**2))

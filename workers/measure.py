@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
-from search.evidence.plan import confirmation_seed
 
+from search.evidence.plan import confirmation_seed
 from search.records import Result
 from spaces.stack import Stack
+from workers.engine import Program
 from workers.export import export_model, save_all
 from workers.messages import Job, Kept
+from workers.prediction import PASSES, monte_carlo, sparsified
 
 if TYPE_CHECKING:
     from workers.bench import Bench
@@ -65,7 +67,7 @@ def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> li
 def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, Any]:
     classification = bench.spec.data.task == "classification"
     per_seed: list[dict[str, float]] = []
-    latency, nonzero, parameters = 0.0, 0.0, 0
+    extra: dict[str, Any] = {}
     for place, run in enumerate(runs):
         program, split = bench.weights(stack, run)
         standard = split.standardised()
@@ -75,11 +77,7 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
         else:
             per_seed.append(regression_figures(outputs, standard.y_test, split.y_scale))
         if place == 0:
-            model = export_model(bench, stack, program, split)
-            latency = latency_ms(model)
-            kernels = [np.asarray(k.numpy()) for k in program.kernels]
-            nonzero = float(np.mean(np.concatenate([k.ravel() for k in kernels]) != 0))
-            parameters = int(program.model.count_params())
+            extra = _first_seed(bench, stack, program, split, run.seed)
     names = ("loss", "accuracy") if classification else ("loss", "rmse")
     return {
         "test": {name: [figures[name] for figures in per_seed] for name in names},
@@ -88,10 +86,35 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
             for name in ("log_loss", "ece", "brier")
             if classification
         },
-        "latency_ms": latency,
-        "parameters": parameters,
-        "nonzero_fraction": nonzero,
+        **extra,
     }
+
+
+def _first_seed(
+    bench: Bench, stack: Stack, program: Program, split: Any, seed: int
+) -> dict[str, Any]:
+    """Measure on one model what needs no repetition: cost, and choices made at prediction."""
+    standard = split.standardised()
+    kernels = np.concatenate([np.asarray(k.numpy()).ravel() for k in program.kernels])
+    found: dict[str, Any] = {
+        "latency_ms": latency_ms(export_model(bench, stack, program, split)),
+        "parameters": int(program.model.count_params()),
+        "nonzero_fraction": float(np.mean(kernels != 0)),
+    }
+    if stack["dropout"] != "none" and bench.spec.data.task == "classification":
+        averages = monte_carlo(program, stack, standard.x_test, PASSES, seed)
+        found["monte_carlo"] = [
+            {
+                "passes": passes,
+                **probability_figures(np.log(np.maximum(p, 1e-300)), standard.y_test),
+            }
+            for passes, p in averages.items()
+        ]
+    sparse = stack["penalty"] in ("l1", "l1_l2") or stack["optimizer"] == "ftrl"
+    if sparse or bench.spec.profile == "sparse":
+        found["sparsity"] = sparsified(program, standard.x_valid, standard.y_valid)
+        found["sparsity_test_loss"] = program.loss(standard.x_test, standard.y_test)
+    return found
 
 
 def classification_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -107,7 +130,11 @@ def classification_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, 
         the top probability; Guo et al., "On Calibration of Modern Neural Networks", 2017).
     """
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return probability_figures(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), labels)
+
+
+def probability_figures(log_p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return the figures of `classification_figures` for log probabilities [N, K]."""
     p = np.exp(log_p)
     rows = np.arange(len(labels))
     loss = float(-log_p[rows, labels].mean())

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from search.data.pythoncode import python_lines
-
 from search.spec import StudySpec
+from spaces.initializers import INITIALIZERS
 from spaces.optimizers import OPTIMIZERS
 from spaces.schedules import SCHEDULES
 from spaces.stack import Stack
 from spaces.tables import Call
+from workers.codeparts import CLASSIFY, MAIN, MOMENTUM, MOVED, REGRESS, RRELU, SCHEDULE
+from workers.codestyle import call, fit, import_block, quoted, split_imports
 from workers.messages import Kept
-from workers.plan import Node, plan
-
-_RRELU = '''
-class RReLU(keras.layers.Layer):
-    """Leaky ReLU with a random slope in training and the mean slope afterwards."""
-
-    def __init__(self, lower, upper):
-        super().__init__()
-        self.lower, self.upper = lower, upper
-
-    def call(self, x, training=False):
-        slope = (self.lower + self.upper) / 2
-        if training:
-            slope = keras.random.uniform(keras.ops.shape(x), self.lower, self.upper)
-        return keras.ops.where(x >= 0, x, slope * x)
-'''
-
-_SCHEDULED = '''
-class Schedule(keras.callbacks.Callback):
-    """Sets the learning rate before each step."""
-
-    def on_train_begin(self, logs=None):
-        self.step = 0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        total = EPOCHS * self.params["steps"]
-        self.model.optimizer.learning_rate = LEARNING_RATE * {name}(self.step, total, {numbers})
-{momentum}        self.step += 1
-'''
-
-_MOMENTUM = """        momentum.assign({name}(self.step, total, {numbers}))
-"""
-
-_KNOB = '''
-class Knob(keras.Variable):
-    """A momentum that may change while training; Keras asks only whether it is zero."""
-
-    def __ne__(self, other):
-        return True
-
-    __hash__ = keras.Variable.__hash__
-
-
-momentum = Knob(0.9, trainable=False)
-'''
+from workers.plan import Block, Node, plan
 
 
 def script(
@@ -81,186 +41,210 @@ def script(
         A program that needs Keras, TensorFlow, scikit-learn and NumPy (pandas for tables) alone.
     """
     classification = spec.data.task == "classification"
-    schedule = SCHEDULES[stack["schedule"]]
-    stepped = stack["schedule"] != "constant" and not schedule.reacts
-    cycled = stepped and schedule.momentum is not None and bool(_cycles(stack))
+    data_imports, data = split_imports(python_lines(dataset))
+    schedule = _schedule(stack)
+    imports = [
+        *("import sys", "from functools import partial", "import keras"),
+        *("from sklearn.preprocessing import StandardScaler", *data_imports),
+    ]
+    if any("math." in part for part in schedule):
+        imports.append("import math")
+    main = MAIN.format(rest=CLASSIFY if classification else REGRESS)
     parts = [
-        _header(spec, measured),
-        "import sys\n\nimport keras\nimport numpy as np\n",
-        f"EPOCHS = {spec.epochs}\nLEARNING_RATE = {stack['optimizer.learning_rate']!r}\n"
-        f"SEEDS = {[run.seed for run in runs]}  # of weights, batches and the split\n",
-        _load_data(dataset),
-    ]
-    if stack["activation"] == "rrelu":
-        parts.append(_RRELU)
-    if cycled:
-        parts.append(_KNOB)
-    if stepped:
-        parts.append(_schedule(stack, cycled))
-    parts += [
+        "\n\n".join(
+            [_header(spec, measured), "\n".join(import_block(imports)), _numbers(spec, stack, runs)]
+        ),
+        _load_data(data),
+        *([RRELU] if stack["activation"] == "rrelu" else []),
+        *schedule,
         _build(stack, spec),
-        _train(stack, classification, stepped, cycled),
-        _main(classification),
+        _train(stack, classification),
+        main,
     ]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    lines = "\n\n\n".join(part.strip("\n") for part in parts).splitlines()
+    return "\n".join(broken for line in lines for broken in fit(quoted(line))) + "\n"
 
 
-def _cycles(stack: Stack) -> str | None:
-    return OPTIMIZERS[stack["optimizer"]].cycles
+def _stepped(stack: Stack) -> bool:
+    """True where the rate follows a function of the step."""
+    return stack["schedule"] != "constant" and not SCHEDULES[stack["schedule"]].reacts
+
+
+def _cycled(stack: Stack) -> bool:
+    """True where the schedule moves the optimizer's momentum too."""
+    moves = SCHEDULES[stack["schedule"]].momentum is not None
+    return moves and OPTIMIZERS[stack["optimizer"]].cycles is not None
 
 
 def _header(spec: StudySpec, measured: Mapping[str, Any]) -> str:
+    name = spec.data.source.rsplit("/", 1)[-1]
+    name = (
+        name if name.isprintable() and len(name) <= 50 and not {*name} & {*'"\\'} else "your data"
+    )
     lines = [
-        f'"""Trains the stack recommended for {spec.data.source.rsplit("/", 1)[-1]!r}.',
+        f'"""Trains the stack recommended for {name}.',
         "",
         "Run it with a number to repeat that many seeds: `python train.py 5`.",
     ]
-    for name, values in measured.get("test", {}).items():
-        figures = ", ".join(f"{v:.4f}" for v in values)
-        lines.append(f"Test {name} on record, a figure a seed: {figures}.")
+    for what, values in measured.get("test", {}).items():
+        figures = ", ".join(f"{v:.4f}" for v in values[:5])
+        lines.append(f"Test {what} on record, one a seed: {figures}{', …' if values[5:] else ''}")
     return "\n".join([*lines, '"""'])
 
 
-def _load_data(dataset: Any) -> str:
-    body = "\n".join(f"    {line}".rstrip() for line in python_lines(dataset))
+def _numbers(spec: StudySpec, stack: Stack, runs: list[Kept]) -> str:
+    lines = [
+        f"EPOCHS = {spec.epochs}",
+        f"LEARNING_RATE = {stack['optimizer.learning_rate']!r}",
+    ]
+    if _stepped(stack):
+        lines.append(f"SCHEDULE = {stack.numbers('schedule')!r}")
+    lines += ["# Of weights, batches and the split.", f"SEEDS = {[run.seed for run in runs]}"]
+    return "\n".join(lines)
+
+
+def _load_data(lines: list[str]) -> str:
+    body = "\n".join(f"    {line}".rstrip() for line in lines)
     names = "x_train, y_train, x_valid, y_valid, x_test, y_test"
     return f"def load_data(seed):\n{body}\n    return {names}"
 
 
-def _schedule(stack: Stack, cycled: bool) -> str:
-    row = SCHEDULES[stack["schedule"]]
-    functions = [row.factor] + ([row.momentum] if cycled and row.momentum else [])
-    sources = [_source(function) for function in functions]
-    numbers = repr(stack.numbers("schedule"))
-    moved = ""
-    if cycled and row.momentum:
-        moved = _MOMENTUM.format(name=row.momentum.__name__, numbers=numbers)
-    text = _SCHEDULED.format(name=row.factor.__name__, numbers=numbers, momentum=moved)
-    uses_math = any("math." in source for source in sources)
-    return ("import math\n\n\n" if uses_math else "") + "\n\n".join([*sources, text.strip("\n")])
+def _schedule(stack: Stack) -> list[str]:
+    """Return the schedule's function and the callback that asks it, where there is one."""
+    if not _stepped(stack):
+        return []
+    row, cycled = SCHEDULES[stack["schedule"]], _cycled(stack)
+    callback = SCHEDULE.format(factor=row.factor.__name__)
+    parts = [_source(row.factor)]
+    if cycled and row.momentum is not None:
+        moved = MOVED.format(momentum=row.momentum.__name__)
+        callback = callback.replace("        self.step += 1", moved)
+        parts += [_source(row.momentum), MOMENTUM]
+    return [*parts, callback]
 
 
 def _source(function: Any) -> str:
     """The function's own source, without the annotations that need this package."""
     source = inspect.getsource(function).strip()
-    head = f"def {function.__name__}(step, steps, p):"
-    return head + source.split("-> float:", 1)[1]
+    return f"def {function.__name__}(step, steps, p):" + source.split("-> float:", 1)[1]
 
 
 def _expression(value: Any) -> str:
-    if isinstance(value, Call):
-        inner = ", ".join(f"{k}={_expression(v)}" for k, v in value.arguments.items())
-        return f"keras.{value.path}({inner})"
-    return repr(value)
+    if not isinstance(value, Call):
+        return repr(value)
+    named = next((name for name, row in INITIALIZERS.items() if row.call == value), None)
+    if named is not None:
+        return repr(named)
+    return call(
+        f"keras.{value.path}", [f"{k}={_expression(v)}" for k, v in value.arguments.items()]
+    )
 
 
 def _layer(node: Node) -> str:
-    inner = ", ".join(f"{k}={_expression(v)}" for k, v in node.arguments.items())
+    """Return a layer's text; hidden dense layers are the script's `hidden`."""
+    if node.role == "dense":
+        return f"hidden({node.arguments['units']})"
     prefix = "" if node.path == "RReLU" else "keras."
-    return f"{prefix}{node.path}({inner})"
+    return call(prefix + node.path, [f"{k}={_expression(v)}" for k, v in node.arguments.items()])
+
+
+def _merged(block: Block) -> tuple[Block, str | None]:
+    """Let a dense layer apply the plain activation behind it, as people write it."""
+    dense, *others = block.nodes
+    if not others or others[0].path != "layers.Activation":
+        return block, None
+    activation = others[0].arguments["activation"]
+    return dataclasses.replace(block, nodes=(dense, *others[1:])), activation
 
 
 def _build(stack: Stack, spec: StudySpec) -> str:
     network = plan(stack, spec.data.features, spec.data.outputs)
-    lines = ["def build(features):", "    inputs = x = keras.Input((features,))"]
-    lines += [f"    x = {_layer(node)}(x)" for node in network.entry]
-    blocks = list(network.blocks)
-    place = 0
-    while place < len(blocks):
-        same = 1
-        while place + same < len(blocks) and blocks[place + same] == blocks[place]:
-            same += 1
-        indent = "    "
-        if same > 1:
-            lines.append(f"    for _ in range({same}):")
-            indent = "        "
-        block = blocks[place]
-        if block.residual:
-            lines.append(f"{indent}before = x")
-        lines += [f"{indent}x = {_layer(node)}(x)" for node in block.nodes]
-        if block.residual:
-            lines.append(f"{indent}x = keras.layers.Add()([before, x])")
-        place += same
-    head = network.head
-    arguments = dict(head.arguments)
-    if spec.data.task == "classification":
-        arguments["activation"] = "softmax"
-    lines.append(f"    outputs = {_layer(Node('head', head.path, arguments))}(x)")
-    lines.append("    return keras.Model(inputs, outputs)")
-    return "\n".join(lines)
+    merged = [_merged(block) for block in network.blocks]
+    dense, activation = merged[0][0].nodes[0], merged[0][1]
+    arguments = {k: _expression(v) for k, v in dense.arguments.items() if k != "units"}
+    if activation is not None:
+        arguments = {"activation": repr(activation), **arguments}
+    shared = [f"{k}={v}" for k, v in arguments.items()]
+    lines = [
+        "def build(features):",
+        f"    {call('hidden = partial', ['keras.layers.Dense', *shared])}",
+        "    inputs = x = keras.Input((features,))",
+        *(f"    x = {_layer(node)}(x)" for node in network.entry),
+    ]
+    for _, run in groupby([block for block, _ in merged], key=_shape):
+        lines += _blocks(list(run))
+    head = ["activation='softmax'"] if spec.data.task == "classification" else []
+    head = call("keras.layers.Dense", [str(network.head.arguments["units"]), *head])
+    return "\n".join(
+        [*lines, f"    outputs = {head}(x)", "    return keras.Model(inputs, outputs)"]
+    )
 
 
-def _train(stack: Stack, classification: bool, stepped: bool, cycled: bool) -> str:
+def _shape(block: Block) -> Any:
+    """What blocks written as one loop have in common: everything but the width."""
+    return block.residual, block.nodes[1:]
+
+
+def _blocks(blocks: list[Block]) -> list[str]:
+    """Write hidden layers that differ in width alone: one after the other, or as a loop."""
+    widths = [block.nodes[0].arguments["units"] for block in blocks]
+    head, width, indent = [], str(widths[0]), "    "
+    if len(blocks) > 1:
+        indent = "        "
+        if len(set(widths)) == 1:
+            head = [f"    for _ in range({len(widths)}):"]
+        else:
+            head, width = [f"    for units in {widths}:"], "units"
+    first, *others = [_layer(node) for node in blocks[0].nodes]
+    first = f"hidden({width})" if blocks[0].nodes[0].role == "dense" else first
+    body = [f"{indent}x = {layer}(x)" for layer in (first, *others)]
+    if blocks[0].residual:
+        body = [f"{indent}before = x", *body, f"{indent}x = keras.layers.Add()([before, x])"]
+    return [*head, *body]
+
+
+def _train(stack: Stack, classification: bool) -> str:
+    loss, metrics, watched = (
+        (
+            "sparse_categorical_crossentropy",
+            '["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="crossentropy")]',
+            "'val_crossentropy'",
+        )
+        if classification
+        else ("mean_squared_error", "['mean_squared_error']", "'val_mean_squared_error'")
+    )
+    stop = [watched, f"patience={stack['patience']}", "mode='min'", "restore_best_weights=True"]
+    callbacks = [call("keras.callbacks.EarlyStopping", stop)]
+    if _stepped(stack):
+        callbacks.append("Schedule()")
+    elif SCHEDULES[stack["schedule"]].reacts:
+        shrink = [f"{k}={v!r}" for k, v in stack.numbers("schedule").items()]
+        arguments = [watched, *shrink, "mode='min'", "min_delta=0.0"]
+        callbacks.append(call("keras.callbacks.ReduceLROnPlateau", arguments))
+    fit_arguments = [
+        *("x_train", "y_train", f"batch_size={stack['batch_size']}", "epochs=EPOCHS"),
+        *("validation_data=(x_valid, y_valid)", "callbacks=callbacks", "verbose=0"),
+    ]
+    lines = [
+        "model = build(x_train.shape[1])",
+        f"optimizer = {_optimizer(stack)}",
+        *(["optimizer.momentum = Momentum(0.95, trainable=False)"] if _cycled(stack) else []),
+        f"metrics = {metrics}",
+        f"model.compile(optimizer, {loss!r}, metrics=metrics)",
+        f"callbacks = [{', '.join(callbacks)}]",
+        call("model.fit", fit_arguments),
+        "return model",
+    ]
+    return "\n".join(
+        ["def train(x_train, y_train, x_valid, y_valid):", *(f"    {x}" for x in lines)]
+    )
+
+
+def _optimizer(stack: Stack) -> str:
     row = OPTIMIZERS[stack["optimizer"]]
     keywords = row.call.keywords(stack.numbers("optimizer"))
     shown = {k: repr(v) for k, v in keywords.items()} | {"learning_rate": "LEARNING_RATE"}
-    if stack["clipping"] == "value":
-        shown["clipvalue"] = repr(stack["clipping.limit"])
-    elif stack["clipping"] == "norm":
-        shown["global_clipnorm"] = repr(stack["clipping.limit"])
-    inner = ", ".join(f"{k}={v}" for k, v in shown.items())
-    if classification:
-        loss = "sparse_categorical_crossentropy"
-        metrics = '["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="crossentropy")]'
-        watched = "val_crossentropy"
-    else:
-        loss, metrics, watched = "mean_squared_error", '["mean_squared_error"]', ""
-        watched = "val_mean_squared_error"
-    callbacks = [
-        f'keras.callbacks.EarlyStopping("{watched}", patience={stack["patience"]}, mode="min", '
-        "restore_best_weights=True),"
-    ]
-    if stepped:
-        callbacks.append("Schedule(),")
-    elif stack["schedule"] == "performance":
-        callbacks.append(
-            f'keras.callbacks.ReduceLROnPlateau("{watched}", factor={stack["schedule.factor"]!r}, '
-            f'patience={stack["schedule.patience"]}, mode="min", min_delta=0.0),'
-        )
-    listed = "\n".join(f"        {callback}" for callback in callbacks)
-    # The watched metric is the loss without weight penalties: penalties are no part of the score.
-    return f"""def train(x_train, y_train, x_valid, y_valid):
-    model = build(x_train.shape[1])
-    optimizer = keras.optimizers.{row.call.path.rsplit(".", 1)[-1]}({inner})
-{"    optimizer.momentum = momentum" + chr(10) if cycled else ""}    model.compile(
-        optimizer,
-        "{loss}",
-        metrics={metrics},
-    )
-    callbacks = [
-{listed}
-    ]
-    model.fit(
-        x_train, y_train, batch_size={stack["batch_size"]}, epochs=EPOCHS, verbose=0,
-        validation_data=(x_valid, y_valid), callbacks=callbacks,
-    )
-    return model"""
-
-
-def _main(classification: bool) -> str:
-    if classification:
-        target = ""
-        figures = """    loss, accuracy, _ = model.evaluate(x_test, y_test, batch_size=1024, verbose=0)
-    print(f"seed {seed}: test loss {loss_without_penalties(model, x_test, y_test):.4f}, "
-          f"test accuracy {accuracy:.4f}")"""
-        extra = """def loss_without_penalties(model, x, y):
-    p = model.predict(x, batch_size=1024, verbose=0)
-    return -np.log(np.clip(p[np.arange(len(y)), y], 1e-12, 1.0)).mean()
-
-
-"""
-    else:
-        target = """    y_mean, y_scale = y_train.mean(), y_train.std()
-    y_train, y_valid = (y_train - y_mean) / y_scale, (y_valid - y_mean) / y_scale
-"""
-        figures = """    prediction = model.predict(x_test, verbose=0)[:, 0] * y_scale + y_mean
-    print(f"seed {seed}: test rmse {np.sqrt(np.mean((prediction - y_test) ** 2)):.4f}")"""
-        extra = ""
-    return f"""{extra}for seed in SEEDS[: int(sys.argv[1]) if len(sys.argv) > 1 else 1]:
-    x_train, y_train, x_valid, y_valid, x_test, y_test = load_data(seed)
-    mean, scale = x_train.mean(axis=0), x_train.std(axis=0)
-    scale[scale == 0] = 1.0
-    x_train, x_valid, x_test = ((x - mean) / scale for x in (x_train, x_valid, x_test))
-{target}    keras.utils.set_random_seed(seed)
-    model = train(x_train, y_train, x_valid, y_valid)
-{figures}"""
+    if stack["clipping"] != "none":
+        how = {"value": "clipvalue", "norm": "global_clipnorm"}[stack["clipping"]]
+        shown[how] = repr(stack["clipping.limit"])
+    return call(f"keras.{row.call.path}", [f"{k}={v}" for k, v in shown.items()])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import time
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -36,8 +39,8 @@ def main(connection: Connection, spec_document: dict, threads: int, artifacts: s
 
 def serve(connection: Connection, spec: StudySpec, threads: int, artifacts: str) -> None:
     """Load the data, say so, and work on what comes."""
-    from workers.bench import Bench  # imports TensorFlow, seconds
-
+    with _hushed():
+        from workers.bench import Bench  # imports TensorFlow, seconds
     try:
         bench = Bench(spec, threads, artifacts)
     except TrainstackError as error:
@@ -50,6 +53,24 @@ def serve(connection: Connection, spec: StudySpec, threads: int, artifacts: str)
             return
         if isinstance(message, Job):
             connection.send(Done(message.token, _work(connection, bench, message)))
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Drop what libraries write to standard error below Python.
+
+    While it is imported TensorFlow tells of the processor's instructions and of missing GPUs,
+    whatever TF_CPP_MIN_LOG_LEVEL says. An import that fails raises, and is not hushed.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _work(connection: Connection, bench: Bench, job: Job) -> Result:

@@ -41,6 +41,12 @@ def launch(
     stacks: Annotated[
         Path | None, typer.Option(help="JSON list: train exactly these stacks.")
     ] = None,
+    range_test: Annotated[
+        bool,
+        typer.Option(
+            "--range-test", help="Narrow the learning rates by a test first."
+        ),
+    ] = False,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     detach: Annotated[
@@ -66,6 +72,8 @@ def launch(
         **{"timeout_seconds": _duration(timeout), "seed": seed},
         **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
     )
+    if range_test:
+        spec = _narrowed(spec)
     url = _create(spec, storage)
     if detach:
         _say_detached(spec.study, as_json)
@@ -87,6 +95,17 @@ def _create(spec: StudySpec, storage: str | None) -> Any:
     word = "new study" if created else "going on with study"
     err().print(f"{word} '{spec.study}'", markup=False)
     return url
+
+
+def _narrowed(spec: StudySpec) -> StudySpec:
+    """Search each optimizer only where a range test on this data says that it learns."""
+    import dataclasses
+
+    from search.cli.ranging import run_tests
+    from search.ranges import narrowed
+
+    tests = run_tests(spec, list(spec.space["axes"]["optimizer"]))
+    return dataclasses.replace(spec, space=narrowed(spec.space, tests))
 
 
 def _say_detached(study: str, as_json: bool) -> None:

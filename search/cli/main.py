@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 
@@ -29,6 +31,7 @@ spacing.register(app)
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command and leave with the contract's exit code."""
+    _mend_streams()
     raise SystemExit(run(sys.argv[1:] if argv is None else argv))
 
 
@@ -36,7 +39,9 @@ def run(argv: list[str]) -> int:
     """Run the command; return its exit code. Users cause no traceback: ours are bugs."""
     command = typer.main.get_command(app)
     try:
+        _check_text(argv)
         code = command.main(args=argv, prog_name="trainstack", standalone_mode=False)
+        sys.stdout.flush()
     except TrainstackError as error:
         return _say(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -50,12 +55,42 @@ def run(argv: list[str]) -> int:
         return _say(" ".join(error.format_message().split()), RequestError.exit_code)
     except BrokenPipeError:
         # Whoever read our output has had enough: `trainstack trials … | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 0
+    except OSError as error:
+        # A full disk, a folder without permission: the machine's matter, and no bug of ours.
+        _forget_output()
+        where = f" ({error.filename})" if error.filename else ""
+        mend = "free some space, or allow it there"
+        return _say(f"{error.strerror or error}{where}; {mend}", RequestError.exit_code)
     return code if isinstance(code, int) else 0
+
+
+def _check_text(argv: list[str]) -> None:
+    """Refuse arguments that are no text: no name in a database can be such."""
+    for argument in argv:
+        if not argument.isascii() and argument != argument.encode("utf-8", "ignore").decode():
+            raise RequestError(f"the argument {argument!a}", "UTF-8 text", "rename it")
+
+
+def _mend_streams() -> None:
+    """Make streams that were closed or cannot spell everything safe to write to."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Let what is still buffered go nowhere, so that Python does not complain when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str, code: int) -> int:
     line = " ".join(message.split())
-    print(f"trainstack: {line}", file=sys.stderr)  # noqa: T201 - the one line on an error
+    with contextlib.suppress(OSError):
+        print(f"trainstack: {line}", file=sys.stderr)  # noqa: T201 - the one line on an error
     return code

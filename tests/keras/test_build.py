@@ -55,7 +55,8 @@ def test_fresh_weights_are_distributed_as_keras_own(name: str) -> None:
 def test_training_and_plain_model_are_one_network(name: str) -> None:
     """The engine's model and the exported one have the same weights and the same outputs."""
     stack = REFERENCES[name]
-    ours = training_model(stack, 20, 5, Context())
+    ours, hidden = training_model(stack, 20, 5, Context())
+    assert len(hidden) == len(stack.units)
     plain = plain_model(stack, 20, 5)
     assert [w.shape for w in ours.weights] == [w.shape for w in plain.weights]
     ours.set_weights(plain.get_weights())

@@ -1,0 +1,174 @@
+"""Write the report: one HTML file that opens offline, the same as Markdown, the data, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from search.evidence import words
+from search.evidence.effects import NONE, PAIRED
+from search.evidence.plan import Choice, choice
+from search.evidence.recommendation import Recommendation
+from search.evidence.statistics import EQUIVALENCE_MARGIN
+from search.records import CONFIRMATION, SEARCH, Run
+from search.report.pictures import PICTURES, letters
+from search.report.svg import finite
+from search.spec import StudySpec
+
+_HERE = Path(__file__).parent
+
+# What each picture shows, said below it.
+CAPTIONS = {
+    "confirmation": "Every confirmed stack against the chapter's default. Small circles: one seed "
+    "each. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
+    "curves": "Validation loss without penalties, a line a seed; letters as in the table.",
+    "effects": "Diamonds with bars: paired runs. Hollow circles: medians of search trials, which "
+    "differ in more than this choice; they prove nothing.",
+    "progress": "Every search trial; the line is the best so far. Marks at the upper edge lie "
+    "above it or have no loss.",
+    "arms": "Finished search trials by the choice they made, the best first. The sampler did not "
+    "choose at random, so read this as a record, not as a comparison.",
+}
+
+
+def write_report(
+    directory: Path, spec: StudySpec, recommendation: Recommendation, runs: Sequence[Run]
+) -> list[Path]:
+    """Write report.html, report.md, recommendation.json and the pictures.
+
+    Args:
+        directory: Folder to write into; made if need be.
+        spec: What was asked.
+        recommendation: The conclusion of these runs.
+        runs: All runs.
+
+    Returns:
+        The files written, report.html first.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    chosen = choice(spec, runs)
+    style = (_HERE / "picture.css").read_text("utf-8")
+    pictures = draw(recommendation, runs, chosen) if chosen else {}
+    context = _context(spec, recommendation, runs, chosen)
+    document = json.dumps(recommendation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    texts = {
+        "report.html": render("report.html", pictures=pictures, picture_style=style, **context),
+        "report.md": render("report.md", pictures=pictures, **context),
+        "recommendation.json": document + "\n",
+    }
+    for picture, drawn in pictures.items():
+        opening = drawn.index("</title>") + len("</title>")
+        texts[f"{picture}.svg"] = f"{drawn[:opening]}<style>{style}</style>{drawn[opening:]}\n"
+    for name, text in texts.items():
+        (directory / name).write_text(text, "utf-8")
+    return [directory / name for name in texts]
+
+
+def draw(found: Recommendation, runs: Sequence[Run], chosen: Choice) -> dict[str, str]:
+    """Return every picture as SVG text, by name."""
+    names = letters(found)
+    return {key: picture(runs, found, chosen, names) for key, picture in PICTURES.items()}
+
+
+def render(template: str, **context: Any) -> str:
+    """Fill a template of this folder; in HTML everything but the pictures is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=template.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "signed": words.signed,
+        "spread": lambda ends: words.interval(ends, words.signed),
+        "score": score,
+        "called": lambda choice: "–" if choice is None else words.name(choice),
+        "axis": lambda axis: axis.replace("_", " "),
+        "cell": markdown_cell,
+    }
+    if template.endswith(".html"):
+        context["pictures"] = {k: Markup(v) for k, v in context["pictures"].items()}
+        context["picture_style"] = Markup(context["picture_style"])
+        context["style"] = Markup((_HERE / "report.css").read_text("utf-8"))
+    return environment.get_template(template).render(**context)
+
+
+def score(value: dict[str, Any] | None) -> str:
+    """Return a score with its interval: `0.312 (0.304 to 0.320)`."""
+    if not value or value.get("mean") is None:
+        return "–"
+    mean = words.number(value["mean"], 4)
+    if not value.get("ci95"):
+        return mean
+    return f"{mean} ({words.interval(value['ci95'], lambda v: words.number(v, 4))})"
+
+
+def markdown_cell(value: Any) -> str:
+    """Return text that stays within a Markdown table's cell and means nothing to Markdown."""
+    text = " ".join(str(value).split())
+    for sign in ("\\", "|", "`", "*", "_", "<", "[", "]"):
+        text = text.replace(sign, {"<": "&lt;"}.get(sign, "\\" + sign))
+    return text
+
+
+def _context(
+    spec: StudySpec, found: Recommendation, runs: Sequence[Run], chosen: Choice | None
+) -> dict[str, Any]:
+    """Return what the templates speak about."""
+    names = letters(found)
+    paired = [e for e in found.effects if e["kind"] == PAIRED]
+    judged = [c for c in found.claims if c["word"] != "no evidence"]
+    return {
+        "spec": spec,
+        "found": found,
+        "description": words.describe(found.stack),
+        "baseline_description": words.describe(found.baseline_stack),
+        "is_default": found.stack == found.baseline_stack,
+        "contenders": _contenders(found, names),
+        "effects": [*paired, *(e for e in found.effects if e["kind"] not in (PAIRED, NONE))],
+        "silent": [e["axis"].replace("_", " ") for e in found.effects if e["kind"] == NONE],
+        "judged": judged,
+        "unjudged": [c for c in found.claims if c["word"] == "no evidence"],
+        "trials": sorted((r for r in runs if r.phase == SEARCH), key=lambda r: r.number),
+        "confirmations": sorted(
+            (r for r in runs if r.phase == CONFIRMATION),
+            key=lambda r: (names.get(r.stack_id or "", "~"), r.seed_index),
+        ),
+        "letters": names,
+        "describe": words.describe,
+        "shown": lambda run: words.number(run.value),
+        "margin": f"{100 * EQUIVALENCE_MARGIN:g} %",
+        "counts": {k: v for k, v in found.counts.items() if v},
+        "stack_json": json.dumps(found.stack.to_json(), indent=2),
+        "captions": CAPTIONS,
+        "seconds": sum(finite(r.seconds.get("total") for r in runs)),
+    }
+
+
+def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the recommended stack and the others that were compared, as rows."""
+    base = found.baseline_stack.stack_id
+    own = {
+        "stack_id": found.stack.stack_id,
+        "description": words.describe(found.stack),
+        "search_value": found.search_value,
+        "validation": found.validation,
+        "difference": None,
+        "left_race": None,
+    }
+    rows = [own, *found.runners_up]
+    return [
+        {**row, "letter": names[row["stack_id"]], "is_default": row["stack_id"] == base}
+        for row in rows
+    ]

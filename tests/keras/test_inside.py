@@ -1,0 +1,180 @@
+"""What happens inside a network, seen layer by layer; and choices made at prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from search.data.load import load
+from spaces.errors import RequestError
+from spaces.stack import Stack
+from workers.engine import DeviceData, Program
+from workers.inside import look_inside
+from workers.prediction import monte_carlo, sparsified
+from workers.structure import Structure, shaping_items
+from workers.train import Training
+
+pytestmark = pytest.mark.keras
+
+DEEP = [100] * 100
+
+
+def standard_data(rows: int = 400, features: int = 20, classes: int = 3) -> DeviceData:
+    """Return standardised made-up data that can be learnt."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, features)).astype(np.float32)
+    y = (x @ rng.standard_normal((features, classes))).argmax(1).astype(np.int32)
+    return DeviceData(*(tf.constant(part) for part in (x, y, x, y)))
+
+
+def fresh(stack: Stack, data: DeviceData, classes: int = 3, compiled: bool = False) -> Program:
+    """Return a program with fresh weights for the data."""
+    rows = int(data.x_train.shape[0]), int(data.x_valid.shape[0])
+    features = int(data.x_train.shape[1])
+    structure = Structure(shaping_items(stack), features, classes, "classification", rows, compiled)
+    program = Program(structure, stack)
+    program.reset(stack, seed=1)
+    return program
+
+
+@pytest.fixture(scope="module")
+def fashion() -> DeviceData:
+    """Fashion-MNIST with the chapter's split, standardised."""
+    try:
+        parts = load("fashion-mnist").split(0).standardised()
+    except RequestError as absent:
+        pytest.skip(f"needs Debian's dataset-fashion-mnist: {absent}")
+    arrays = (parts.x_train, parts.y_train, parts.x_valid, parts.y_valid)
+    return DeviceData(*(tf.constant(part) for part in arrays))
+
+
+def deviations(stack: Stack, data: DeviceData, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each hidden layer's outputs at initialization."""
+    layers = look_inside(fresh(stack, data, classes), stack, data)
+    return np.array([m["mean"] for m in layers]), np.array([m["deviation"] for m in layers])
+
+
+def test_a_hundred_layers_self_normalize_on_fashion_mnist(fashion: DeviceData) -> None:
+    """At initialization each of 100 layers has mean 0 ± 0.15 and deviation 1 ± 0.15."""
+    mean, deviation = deviations(Stack.of(units=DEEP), fashion)
+    assert np.abs(mean).max() < 0.15
+    assert np.abs(deviation - 1).max() < 0.15
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"activation": "elu"},
+        {"activation": "relu"},
+        {
+            "initializer": "lecun_normal",
+            "activation": "selu",
+            "dropout": "none",
+            "units": DEEP,
+            "connection": "residual",
+        },
+    ],
+    ids=["elu", "relu", "skip connections"],
+)
+def test_breaking_one_condition_is_seen(broken: dict, fashion: DeviceData) -> None:
+    """Without one condition of the bundle some layer leaves 0 ± 0.15 or 1 ± 0.15."""
+    mean, deviation = deviations(Stack.of(**{"units": DEEP, **broken}), fashion)
+    assert np.abs(mean).max() > 0.15 or np.abs(deviation - 1).max() > 0.15
+
+
+def test_inputs_that_are_not_standardised_are_seen(fashion: DeviceData) -> None:
+    """Inputs merely scaled to 0..1 leave the first layers away from deviation 1."""
+    x = fashion.x_train[:512]
+    low, high = tf.reduce_min(x, 0), tf.reduce_max(x, 0)
+    scaled = tf.math.divide_no_nan(x - low, high - low)
+    data = DeviceData(scaled, fashion.y_train[:512], scaled, fashion.y_train[:512])
+    mean, deviation = deviations(Stack.of(units=DEEP), data)
+    assert np.abs(mean[:3]).max() > 0.15 or np.abs(deviation[:3] - 1).max() > 0.15
+
+
+def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> None:
+    """100 hidden layers, 5 epochs: SELU/LeCun beats ReLU/He by a wide margin in accuracy."""
+    accuracy = {}
+    common = {"units": DEEP, "batch_size": 128, "optimizer": "sgd", "schedule": "constant"}
+    for activation in ("selu", "relu"):
+        stack = Stack.of(**common, activation=activation, optimizer__learning_rate=0.001)
+        program = fresh(stack, fashion, 10, compiled=True)
+        result = Training(program, stack, 1, 5, trivial_loss=2.3).run(fashion, lambda m: None)
+        accuracy[activation] = max(m.metric for m in result.measurements)
+    assert accuracy["selu"] > 0.75
+    assert accuracy["selu"] > accuracy["relu"] + 0.05
+
+
+def test_dead_units_and_saturation_are_counted() -> None:
+    """Units that do not react are dead; tanh outputs near ±1 are saturated."""
+    data = standard_data()
+    stack = Stack.of(activation="relu", units=[10])
+    program = fresh(stack, data)
+    kernel = program.kernels[0].numpy()
+    kernel[:, :4] = 0.0
+    program.kernels[0].assign(kernel)
+    assert look_inside(program, stack, data)[0]["dead"] == pytest.approx(0.4)
+    stack = Stack.of(activation="tanh", units=[10])
+    program = fresh(stack, data)
+    program.kernels[0].assign(program.kernels[0].numpy() * 100)
+    assert look_inside(program, stack, data)[0]["saturated"] > 0.9
+
+
+def test_looking_changes_nothing() -> None:
+    """Weights and moving averages are as before the look."""
+    data = standard_data()
+    stack = Stack.of(activation="relu", normalization="before", units=[8, 8])
+    program = fresh(stack, data)
+    before = program.weights()
+    look_inside(program, stack, data)
+    for a, b in zip(before, program.weights(), strict=True):
+        assert (a == b).all()
+
+
+def test_monte_carlo_dropout_leaves_batch_normalization_alone() -> None:
+    """Moving averages stay; with a rate near zero the average is the deterministic prediction."""
+    data = standard_data()
+    stack = Stack.of(
+        activation="relu", normalization="before", dropout="all", dropout__rate=1e-6, units=[8, 8]
+    )
+    program = fresh(stack, data)
+    Training(program, stack, 1, 2, trivial_loss=1.1).run(data, lambda m: None)
+    before = program.weights()
+    x = data.x_valid.numpy()
+    averaged = monte_carlo(program, stack, x, (1, 4), seed=0)
+    plain = tf.nn.softmax(program.outputs(x)).numpy()
+    np.testing.assert_allclose(averaged[4], plain, atol=1e-4)
+    for a, b in zip(before, program.weights(), strict=True):
+        assert (a == b).all()
+
+
+def test_monte_carlo_passes_differ_and_their_average_settles() -> None:
+    """Single passes scatter around the average of many."""
+    data = standard_data()
+    stack = Stack.of(activation="relu", dropout="last", dropout__rate=0.5, units=[32])
+    program = fresh(stack, data)
+    x = data.x_valid.numpy()
+    one = monte_carlo(program, stack, x, (1, 200), seed=0)
+    two = monte_carlo(program, stack, x, (1, 200), seed=1)
+    assert np.abs(one[1] - two[1]).mean() > 5 * np.abs(one[200] - two[200]).mean()
+    assert np.allclose(one[200].sum(axis=1), 1.0)
+
+
+def test_dropping_small_weights_stops_at_what_the_loss_allows() -> None:
+    """Thresholds rise, nonzero weights fall, and what is kept costs at most the stated share."""
+    data = standard_data()
+    stack = Stack.of(activation="relu", units=[32, 32], penalty="l1", penalty__l1=1e-3)
+    program = fresh(stack, data)
+    Training(program, stack, 1, 20, trivial_loss=1.1).run(data, lambda m: None)
+    x, y = data.x_valid.numpy(), data.y_valid.numpy()
+    rows = sparsified(program, x, y, cost=0.05)
+    fractions = [row["nonzero_fraction"] for row in rows]
+    assert fractions == sorted(fractions, reverse=True)
+    affordable = [row for row in rows if row["affordable"]]
+    assert program.loss(x, y) == pytest.approx(affordable[-1]["loss"])
+    assert affordable[-1]["loss"] <= rows[0]["loss"] * 1.05
+    zero = np.mean([k.numpy().ravel() == 0 for k in program.kernels[:1]])
+    assert zero == pytest.approx(
+        (np.abs(program.kernels[0].numpy()) < affordable[-1]["threshold"]).mean()
+    )
