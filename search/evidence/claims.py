@@ -3,13 +3,13 @@
 To add a claim, add a row. A row that runs can decide names two choices of one axis: the claim
 holds when the first has the lower loss in pairs of runs that differ in that axis only. What a
 search cannot decide says what would: then the word is `no evidence`, and so it is when there are
-no pairs.
+no pairs, or when their interval leaves it open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from search.evidence.effects import NO_EVIDENCE, contrast, pairs
@@ -17,7 +17,7 @@ from search.evidence.statistics import Estimate, verdict
 from search.records import Run
 
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
-EQUIVALENT, UNDECIDED = "equivalent", "no evidence either way"
+EQUIVALENT = "equivalent"
 
 # The claims' word for what `statistics.verdict` says of the first choice.
 _WORDS = {"better": SUPPORTED, "worse": CONTRADICTED, "equivalent": EQUIVALENT}
@@ -31,7 +31,7 @@ class Context:
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction.
         default: Chosen stack against the chapter's default: its verdict and estimate.
-        comparisons: Number of claims judged together.
+        comparisons: Number of claims judged together (`claims` counts them).
     """
 
     runs: Sequence[Run]
@@ -80,16 +80,14 @@ def one_axis(axis: str, *steps: tuple[Any, Any]) -> Judge:
     """
 
     def judge(context: Context) -> Judgement:
-        found = []
-        for first, second in steps:
-            rows = pairs(context.runs, axis, first, second)
-            if rows:
-                value = contrast(rows, context.comparisons * len(steps))
-                found.append((value, len(rows), first, second))
+        paired = [(pairs(context.runs, axis, *step), *step) for step in steps]
+        paired = [row for row in paired if row[0]]
+        family = context.comparisons * len(paired)
+        found = [(contrast(rows, family), len(rows), *step) for rows, *step in paired]
         if not found:
             return Judgement(reason=f"no paired runs that differ in {axis} only")
-        words = [_WORDS.get(verdict(value, context.scale), UNDECIDED) for value, *_ in found]
-        order = (CONTRADICTED, SUPPORTED, EQUIVALENT, UNDECIDED)
+        words = [_WORDS.get(verdict(value, context.scale), NO_EVIDENCE) for value, *_ in found]
+        order = (CONTRADICTED, SUPPORTED, EQUIVALENT, NO_EVIDENCE)
         word = next(w for w in order if w in words)
         value, n, first, second = found[words.index(word)]
         reason = f"{first} against {second}"
@@ -109,7 +107,7 @@ def good_default(context: Context) -> Judgement:
         "better": (CONTRADICTED, "a confirmed stack beats it"),
         "equivalent": (SUPPORTED, "no confirmed stack can be told to beat it"),
         "worse": (SUPPORTED, "it beats the recommended stack"),
-    }.get(word, (UNDECIDED, "the interval leaves it open"))
+    }.get(word, (NO_EVIDENCE, "the interval leaves it open"))
     # The recommended stack minus the default: turned round, so that below 0 favours the claim.
     turned = value.scaled(-1.0)
     return Judgement(said[0], turned.mean, turned.ci95, turned.n, said[1])
@@ -253,14 +251,21 @@ CLAIMS: dict[str, Claim] = {
 
 def claims(context: Context) -> list[dict[str, Any]]:
     """Return one row a claim: id, text, section, word, effect, ci95, n_pairs, reason."""
-    rows = []
-    for claim in CLAIMS.values():
-        found = claim.judge(context) if claim.judge else Judgement(reason=f"needs {claim.needs}")
-        head = {"id": claim.id, "claim": claim.text, "section": claim.section}
-        rows.append({**head, **asdict(found)})
-    return rows
+    # Only claims that have pairs are comparisons; all of their intervals hold together.
+    first = [_judged(claim, context) for claim in CLAIMS.values()]
+    together = replace(context, comparisons=max(1, sum(found.n_pairs > 0 for found in first)))
+    return [
+        {
+            "id": claim.id,
+            "claim": claim.text,
+            "section": claim.section,
+            **asdict(_judged(claim, together)),
+        }
+        for claim in CLAIMS.values()
+    ]
 
 
-def decidable() -> int:
-    """Return how many claims have a judge: they share one family of intervals."""
-    return sum(1 for claim in CLAIMS.values() if claim.judge)
+def _judged(claim: Claim, context: Context) -> Judgement:
+    if claim.judge is None:
+        return Judgement(reason=f"needs {claim.needs}")
+    return claim.judge(context)

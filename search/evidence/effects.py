@@ -41,7 +41,7 @@ class Effect:
             choice. None where nothing can be compared.
         ci95: Interval of the effect, corrected for the number of axes compared; None without.
         n_pairs: Number of pairs; 0 for an observational contrast.
-        word: `better`, `worse`, `equivalent`, `undecided` or `no evidence`, of the choice.
+        word: `better`, `worse`, `equivalent` or `no evidence`, of the choice.
         kind: `paired`, `observational` or `none`.
     """
 
@@ -181,6 +181,7 @@ def _paired(
 ) -> Effect:
     value = contrast(found, comparisons)
     word = verdict(value, scale)
+    word = NO_EVIDENCE if word == "undecided" else word
     choice = axis_value(stack, axis)
     return Effect(axis, choice, alternative, value.mean, value.ci95, len(found), word, PAIRED)
 

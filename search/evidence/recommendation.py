@@ -124,7 +124,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     search_value = candidate.search_value if candidate else None
     found = effects(chosen.stack, runs, scale)
     default = (said, difference) if base in rows and mine in rows else None
-    context = table_of_claims.Context(runs, scale, default, table_of_claims.decidable())
+    context = table_of_claims.Context(runs, scale, default)
     return Recommendation(
         study=spec.study,
         profile=spec.profile,

@@ -128,7 +128,7 @@ def _context(
     """Return what the templates speak about."""
     names = letters(found)
     paired = [e for e in found.effects if e["kind"] == PAIRED]
-    judged = [c for c in found.claims if c["word"] != "no evidence"]
+    judged = [c for c in found.claims if c["n_pairs"]]
     return {
         "spec": spec,
         "found": found,
@@ -139,7 +139,7 @@ def _context(
         "effects": [*paired, *(e for e in found.effects if e["kind"] not in (PAIRED, NONE))],
         "silent": [e["axis"].replace("_", " ") for e in found.effects if e["kind"] == NONE],
         "judged": judged,
-        "unjudged": [c for c in found.claims if c["word"] == "no evidence"],
+        "unjudged": [c for c in found.claims if not c["n_pairs"]],
         "trials": sorted((r for r in runs if r.phase == SEARCH), key=lambda r: r.number),
         "confirmations": sorted(
             (r for r in runs if r.phase == CONFIRMATION),

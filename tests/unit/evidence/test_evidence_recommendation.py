@@ -1,0 +1,292 @@
+"""The recommendation in every state a study can end in, its effects, claims and warnings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from search.evidence import warnings as table_of_warnings
+from search.evidence.claims import CLAIMS
+from search.evidence.effects import contrast, differ_only, effects, pairs
+from search.evidence.plan import choice
+from search.evidence.planted import Planted, made_up_spec, neighbours
+from search.evidence.recommendation import recommend
+from search.evidence.words import describe, text_of
+from search.records import Run
+from search.spec import StudySpec
+from spaces.axes import AXES
+from spaces.errors import NothingToRecommend
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from spaces.stack import Stack
+
+ADAM, EXPONENTIAL, LAST, _ = NEIGHBOURS = neighbours(4)
+BETTER = Planted(effects={"dropout": {"last": -0.2}}, deviation=0.01)
+FIELDS = (
+    *("study", "profile", "stack", "stack_id", "verdict", "validation", "test", "baseline"),
+    *("difference", "optimism", "runners_up", "effects", "claims", "warnings", "measured"),
+    "replay",
+)
+MEASURED: dict[str, Any] = {
+    "seeds": [1, 2, 3],
+    "chosen": {
+        "test": {"loss": [0.31, 0.32, 0.33], "accuracy": [0.95, 0.96, 0.97]},
+        **{"log_loss": 0.32, "ece": 0.01, "brier": 0.05, "latency_ms": 0.2},
+        **{"parameters": 1000, "nonzero_fraction": 1.0},
+    },
+    "baseline": {"test": {"loss": [0.5, 0.5, 0.5], "accuracy": [0.9, 0.9, 0.9]}},
+}
+
+
+def finished_study(
+    planted: Planted = BETTER,
+    stacks: tuple[Stack, ...] = (CHAPTER_DEFAULT, *NEIGHBOURS),
+    **asked: Any,
+) -> tuple[StudySpec, list[Run]]:
+    """A study that was searched and confirmed."""
+    spec = made_up_spec(**{"space": {"axes": {}}, "trials": len(stacks), **asked})
+    return spec, planted.confirm(spec, planted.search(spec, stacks))
+
+
+def test_json_has_every_field_of_the_contract() -> None:
+    """The document holds every promised field with its shape, and is JSON without NaN."""
+    document = recommend(*finished_study(), MEASURED).to_json()
+    assert set(FIELDS) <= set(document)
+    for part in (document, document["baseline"]):
+        for scores in (part["validation"], part["test"]):
+            for what in ("loss", "accuracy"):
+                assert set(scores[what]) == {"mean", "ci95", "n"}
+    assert set(document["difference"]) == {"metric", "mean", "ci95", "n_pairs"}
+    assert set(document["measured"]) >= {
+        *("latency_ms", "parameters", "nonzero_fraction", "log_loss", "ece")
+    }
+    assert Stack.from_json(document["stack"]).stack_id == document["stack_id"]
+    assert [row["axis"] for row in document["effects"]] == list(AXES)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_real_gain_is_better_with_its_size_in_the_interval() -> None:
+    """A stack planted 0.2 below the default is recommended as better, by about 0.2."""
+    found = recommend(*finished_study(), MEASURED)
+    low, high = found.difference["ci95"]
+    assert found.stack == LAST
+    assert found.verdict == "better"
+    assert low <= -0.2 <= high < 0.0
+    assert found.test["accuracy"] == {
+        "mean": pytest.approx(0.96),
+        "ci95": pytest.approx([0.96 - 0.02484, 0.96 + 0.02484], abs=1e-4),
+        "n": 3,
+    }
+    assert "lower" in found.sentence
+    assert "chapter's default" in found.sentence
+
+
+def test_the_default_is_equivalent_to_itself() -> None:
+    """When the default is recommended the verdict is `equivalent`, the difference exactly 0."""
+    found = recommend(*finished_study(Planted()), {})
+    assert found.stack == CHAPTER_DEFAULT
+    assert found.verdict == "equivalent"
+    assert found.difference["mean"] == 0.0
+    assert "Use the chapter's default" in found.sentence
+
+
+def test_before_the_test_set_is_opened_its_scores_are_null() -> None:
+    """Without a measurement the test scores keep their shape, with nulls, and a warning says so."""
+    found = recommend(*finished_study(), {})
+    assert found.test["loss"] == {"mean": None, "ci95": None, "n": 0}
+    assert any("test set has not been opened" in w for w in found.warnings)
+
+
+def test_regression_reports_rmse() -> None:
+    """A regression's metric is the root mean squared error."""
+    spec, runs = finished_study()
+    spec = replace(spec, data=replace(spec.data, task="regression", classes=()))
+    runs = [replace(r, metrics={"rmse": 2.0}) for r in runs]
+    found = recommend(spec, runs, {})
+    assert found.validation["rmse"]["mean"] == 2.0
+    assert "accuracy" not in found.to_json()["validation"]
+
+
+def test_without_a_finished_trial_there_is_nothing_to_recommend() -> None:
+    """All diverged, or no trial at all, ends in one line that says what there was."""
+    spec, runs = finished_study(Planted(diverge=frozenset({ADAM.stack_id})), (ADAM,))
+    with pytest.raises(NothingToRecommend, match="1 diverged"):
+        recommend(spec, runs, {})
+    with pytest.raises(NothingToRecommend, match="no trial at all"):
+        recommend(spec, [], {})
+
+
+@pytest.mark.parametrize("replicates", [0, 1, 2])
+def test_few_replicates_still_recommend_and_warn(replicates: int) -> None:
+    """With 0, 1 or 2 replicates there is a recommendation, a warning, and printable text."""
+    found = recommend(*finished_study(replicates=replicates), {})
+    assert any("--replicates" in w for w in found.warnings)
+    assert describe(found.stack) in " ".join(text_of(found).split())
+    if replicates < 2:
+        assert found.difference["ci95"] is None
+
+
+def test_every_moment_of_a_study_gives_a_document() -> None:
+    """Cut off after any run, a study with a finished trial gives strict JSON and text."""
+    spec, runs = finished_study()
+    for cut in range(1, len(runs) + 1):
+        found = recommend(spec, runs[:cut], {})
+        json.dumps(found.to_json(), allow_nan=False)
+        assert text_of(found)
+
+
+def test_a_default_that_cannot_be_trained_leaves_the_verdict_open() -> None:
+    """Without a run of the default there is nothing to compare: `undecided`, and a warning."""
+    planted = replace(BETTER, diverge=frozenset({CHAPTER_DEFAULT.stack_id}))
+    found = recommend(*finished_study(planted), {})
+    assert found.verdict == "undecided"
+    assert any("default did not finish 5" in w for w in found.warnings)
+
+
+def test_runners_up_are_the_other_confirmed_stacks_best_first() -> None:
+    """All other stacks stand beside the choice, by confirmed loss, each with its difference."""
+    found = recommend(*finished_study(), {})
+    means = [row["validation"]["loss"]["mean"] for row in found.runners_up]
+    assert len(means) == 4
+    assert means == sorted(means)
+    assert all(row["difference"]["mean"] > 0.0 for row in found.runners_up)
+
+
+def test_replay_names_the_trial() -> None:
+    """The command that trains it again names the study, quoted for a shell, and the trial."""
+    spec, runs = finished_study()
+    found = recommend(replace(spec, study="my study"), runs, {})
+    number = next(r.number for r in runs if r.stack == LAST)
+    assert found.replay == f"trainstack replay 'my study' {number}"
+
+
+def test_planted_effects_are_measured_by_pairs() -> None:
+    """A choice that is planted worth -0.2 is `better` with an interval around -0.2."""
+    _, runs = finished_study()
+    rows = {e.axis: e for e in effects(LAST, runs, 0.5)}
+    found = rows["dropout"]
+    assert (found.choice, found.alternative, found.kind) == ("last", "none", "paired")
+    assert found.word == "better"
+    assert found.ci95 is not None
+    assert found.ci95[0] <= -0.2 <= found.ci95[1]
+    assert found.n_pairs == 5
+
+
+def test_stacks_that_differ_in_more_earn_no_word() -> None:
+    """Where stacks differ in several axes there are no pairs, and no word but `no evidence`."""
+    far = LAST.but(optimizer="adam", batch_size=64)
+    _, runs = finished_study(stacks=(CHAPTER_DEFAULT, far))
+    for effect in effects(far, runs, 0.5):
+        assert effect.word == "no evidence"
+        assert effect.n_pairs == 0
+        assert effect.ci95 is None
+
+
+def test_learning_rate_and_initializer_follow_the_choice() -> None:
+    """A pair may differ in its learning rate, and in the initializer its activation brings."""
+    relu = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal")
+    relu = relu.but(optimizer__learning_rate=0.003)
+    assert differ_only(CHAPTER_DEFAULT, relu, "activation")
+    assert not differ_only(CHAPTER_DEFAULT, relu.but(batch_size=64), "activation")
+    assert not differ_only(CHAPTER_DEFAULT, CHAPTER_DEFAULT, "activation")
+
+
+def test_pairs_of_one_seed_count_once_in_the_interval() -> None:
+    """Two pairs of stacks with the same seeds give as many independent values as there are
+    seeds."""
+    found = [("a", "b", j, 1.0 + j) for j in range(3)] + [("c", "d", j, 2.0 + j) for j in range(3)]
+    value = contrast(found)
+    assert value.n == 3
+    assert value.mean == pytest.approx(2.5)
+
+
+def test_pairs_share_their_seed() -> None:
+    """A pair is made of runs with equal seeds only."""
+    _, runs = finished_study()
+    seeds = {r.seed_index: r.seed for r in runs if r.seed_index >= 0}
+    found = pairs(runs, "dropout", "last", "none")
+    assert [j for _, _, j, _ in found] == sorted(seeds)
+
+
+def test_all_claims_are_listed_and_unpaired_ones_have_no_evidence() -> None:
+    """C1 to C26 each have a row; a claim without pairs says what is missing."""
+    rows = recommend(*finished_study(), {}).claims
+    assert [row["id"] for row in rows] == [f"C{k}" for k in range(1, 27)] == list(CLAIMS)
+    for row in rows:
+        if row["n_pairs"] == 0:
+            assert row["word"] == "no evidence"
+            assert row["reason"]
+
+
+def test_claims_follow_the_planted_truth() -> None:
+    """Nadam planted worse than Adam contradicts C11; a default that is beaten contradicts C23."""
+    worse = Planted(effects={"optimizer": {"adam": -0.2}}, deviation=0.01)
+    rows = {row["id"]: row for row in recommend(*finished_study(worse), {}).claims}
+    assert rows["C11"]["word"] == "contradicted"
+    assert rows["C11"]["effect"] == pytest.approx(0.2, abs=0.02)
+    assert rows["C23"]["word"] == "contradicted"
+    better = Planted(effects={"optimizer": {"adam": 0.2}}, deviation=0.01)
+    rows = {row["id"]: row for row in recommend(*finished_study(better), {}).claims}
+    assert rows["C11"]["word"] == rows["C23"]["word"] == "supported"
+
+
+RATES = {
+    "axes": {"optimizer": {"nadam": {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}}}
+}
+
+
+@pytest.mark.parametrize(("rate", "warned"), [(1.2e-5, True), (9e-3, True), (1e-3, False)])
+def test_a_learning_rate_at_its_edge_warns(rate: float, warned: bool) -> None:
+    """Within a tenth of the range, on its log scale, of either end: the best may lie outside."""
+    stack = LAST.but(optimizer__learning_rate=rate)
+    found = recommend(*finished_study(stacks=(CHAPTER_DEFAULT, stack), space=RATES), {})
+    assert found.stack == stack
+    assert any("edge" in w for w in found.warnings) is warned
+
+
+def test_thin_arms_warn() -> None:
+    """An arm that fewer than three trials finished is named with its count."""
+    space = {"axes": {"optimizer": {"nadam": {}, "adam": {}}, "batch_size": {"choices": [32, 64]}}}
+    found = recommend(*finished_study(space=space), {})
+    (warning,) = [w for w in found.warnings if w.startswith("Arms")]
+    assert "Adam 1" in warning
+    assert "Nadam" not in warning
+
+
+def test_a_pruned_trial_that_was_on_course_warns() -> None:
+    """A trial stopped while level with the best one's curve is named; one far above is not."""
+    spec, runs = finished_study()
+    best = min((r for r in runs if r.value), key=lambda r: r.value or 0.0)
+    cut = {"outcome": "pruned", "phase": "search", "seed_index": -1, "epochs": 3}
+    early = replace(best, number=90, curve=tuple(0.9 * v for v in best.curve[:3]), **cut)
+    hopeless = replace(best, number=91, curve=tuple(2.0 * v for v in best.curve[:3]), **cut)
+    chosen = choice(spec, runs)
+    assert chosen is not None
+    (warning,) = table_of_warnings.pruned_on_course(spec, [*runs, early, hopeless], chosen)
+    assert "90" in warning
+    assert "91" not in warning
+
+
+@pytest.mark.parametrize(
+    ("curve", "falling"),
+    [
+        ((0.9, 0.5, 0.3), True),
+        ((0.9, 0.3, 0.2999), False),
+        ((0.9, 0.3, 0.4), False),
+        ((0.3,), False),
+    ],
+)
+def test_falling_curves_are_told_from_flat_ones(curve: tuple[float, ...], falling: bool) -> None:
+    """A curve still falls when its last epoch clearly beats all before it."""
+    assert table_of_warnings.falls_at_end(curve) is falling
+
+
+@pytest.mark.parametrize("stack", [*REFERENCES.values()], ids=[*REFERENCES])
+def test_every_reference_stack_has_words(stack: Stack) -> None:
+    """A description names the widths and the learning rate, and is one line."""
+    words = describe(stack)
+    assert f"at {stack['optimizer.learning_rate']:.3g}" in words
+    assert "\n" not in words
+    assert len(words) < 200

@@ -1,0 +1,157 @@
+"""The report: complete, self-contained, escaped, and never broken by an unhappy study."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from search.evidence.planted import Planted, made_up_spec, neighbours
+from search.evidence.recommendation import recommend
+from search.records import Run
+from search.report.pictures import PICTURES
+from search.report.svg import bounds, ticks
+from search.report.write import write_report
+from search.spec import StudySpec
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+
+PLANTED = Planted(effects={"dropout": {"last": -0.2}})
+STACKS = [CHAPTER_DEFAULT, *neighbours(4), REFERENCES["relu-he-bn-adam"]]
+
+
+def study(count: int = len(STACKS), replicates: int = 5) -> tuple[StudySpec, list[Run]]:
+    """A study of the first few stacks."""
+    spec = made_up_spec(space={"axes": {}}, trials=count, replicates=replicates)
+    return spec, PLANTED.confirm(spec, PLANTED.search(spec, STACKS[:count]))
+
+
+def written(folder: Path, spec: StudySpec, runs: list[Run]) -> dict[str, str]:
+    """The report's files by name."""
+    paths = write_report(folder, spec, recommend(spec, runs, {}), runs)
+    return {path.name: path.read_text("utf-8") for path in paths}
+
+
+def test_all_files_are_written(tmp_path: Path) -> None:
+    """HTML, Markdown, JSON and every picture are written into a folder that is made."""
+    files = written(tmp_path / "new" / "folder", *study())
+    expected = {"report.html", "report.md", "recommendation.json"}
+    assert set(files) == expected | {f"{name}.svg" for name in PICTURES}
+    assert json.loads(files["recommendation.json"])["verdict"] == "better"
+
+
+def test_the_answer_comes_first(tmp_path: Path) -> None:
+    """The sentence of the recommendation opens both texts, before any table."""
+    spec, runs = study()
+    sentence = recommend(spec, runs, {}).sentence
+    files = written(tmp_path, spec, runs)
+    html = files["report.html"].replace("&#39;", "'")
+    assert html.index(sentence) < html.index("<table")
+    assert files["report.md"].index("Use 300-100") < files["report.md"].index("| ---")
+
+
+def test_the_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """No script, style sheet, font or picture is fetched from anywhere."""
+    html = written(tmp_path, *study())["report.html"]
+    addresses = set(re.findall(r"https?://[^\"'\s<>]+", html))
+    assert addresses <= {"http://www.w3.org/2000/svg"}  # a name, never fetched
+    assert not re.search(r"<(script|link|img|iframe)\b|@import|url\(", html)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_well_formed_and_titled(tmp_path: Path, name: str) -> None:
+    """Each picture stands alone as an SVG with a title for those who cannot see it."""
+    root = ET.fromstring(written(tmp_path, *study())[f"{name}.svg"])
+    assert root.tag.endswith("svg")
+    assert root.attrib["aria-label"]
+    assert "nan" not in ET.tostring(root, encoding="unicode").lower().replace("nadam", "")
+
+
+class _Tags(HTMLParser):
+    """Checks that tags close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element that closes itself opens nothing."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_what_users_name_is_escaped(tmp_path: Path) -> None:
+    """A study's name, a path and a cause are shown as text, never read as HTML or Markdown."""
+    spec, runs = study()
+    evil = "<script>alert('x')</script>|`*"
+    spec = replace(spec, study=evil, data=replace(spec.data, source=evil))
+    runs = [*runs, replace(runs[0], number=99, outcome="diverged", value=None, cause=evil)]
+    files = written(tmp_path, spec, runs)
+    tags = _Tags()
+    tags.feed(files["report.html"])
+    assert tags.open == []
+    assert "<script" not in files["report.html"]
+    assert evil in tags.texts
+    assert "# &lt;script>" in files["report.md"]
+
+
+@pytest.mark.parametrize("replicates", [0, 1, 5])
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_small_studies_have_a_report(tmp_path: Path, count: int, replicates: int) -> None:
+    """One trial or a few, confirmed or not: every file is written and every picture drawn."""
+    files = written(tmp_path, *study(count, replicates))
+    for name in PICTURES:
+        ET.fromstring(files[f"{name}.svg"])
+
+
+def test_spoilt_runs_do_not_break_pictures(tmp_path: Path) -> None:
+    """Missing values, infinite losses and empty curves are drawn around."""
+    spec, runs = study()
+    spoilt = [
+        replace(runs[1], number=50, outcome="diverged", value=float("inf"), curve=()),
+        replace(runs[1], number=51, outcome="diverged", value=None, curve=(1.0, float("nan"))),
+        replace(runs[1], number=52, outcome="failed", value=None, stack=None, stack_id=None),
+        replace(runs[1], number=53, outcome="waiting", value=None, stack=None, stack_id=None),
+        replace(runs[1], number=54, value=float("inf")),
+    ]
+    files = written(tmp_path, spec, [*runs, *spoilt])
+    for name in PICTURES:
+        ET.fromstring(files[f"{name}.svg"])
+
+
+def test_markdown_tables_keep_their_width(tmp_path: Path) -> None:
+    """Every row of a Markdown table has as many cells as its header."""
+    text = written(tmp_path, *study())["report.md"]
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}
+        assert len(widths) == 1, block
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.081, 0.04), (1e-6, 3e-6), (12.0, 9e4)])
+def test_ticks_are_few_and_inside(low: float, high: float) -> None:
+    """An axis has three to eleven ticks, in order, within its ends."""
+    found = ticks(low, high)
+    assert 3 <= len(found) <= 11
+    assert found == sorted(found)
+    assert low <= found[0]
+    assert found[-1] <= high
+
+
+@pytest.mark.parametrize("values", [[], [None], [float("nan")], [0.0, 0.0], [0.3]])
+def test_an_axis_always_has_a_width(values: list[float | None]) -> None:
+    """No value, one value or equal values still give an axis."""
+    low, high = bounds(values)
+    assert low < high
