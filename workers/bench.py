@@ -16,9 +16,11 @@ from search.records import CONFIRMATION, Measurement, Result
 from search.spec import StudySpec
 from spaces.errors import RequestError
 from spaces.stack import Stack
-from workers.engine import DeviceData, Program, Programs
+from workers.engine import DeviceData, Program
 from workers.inside import look_inside
+from workers.memory import limit_memory
 from workers.messages import Job, Kept
+from workers.programs import Programs
 from workers.structure import Structure, shaping_items, worth_compiling
 from workers.train import Training
 
@@ -33,13 +35,12 @@ class Bench:
         RequestError: The data here is not the study's.
     """
 
-    def __init__(self, spec: StudySpec, threads: int, artifacts: str) -> None:
+    def __init__(self, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0) -> None:
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
+        limit_memory(gpus, memory_mb)
         self.device = "gpu" if gpus else "cpu"
         self.spec, self.artifacts = spec, Path(artifacts)
         self.dataset = load(spec.data.source, spec.data.target, spec.data.task)

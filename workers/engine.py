@@ -7,7 +7,6 @@ trial of its structure. Model, optimizer and gradient are ordinary Keras 3 and T
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +17,8 @@ import tensorflow as tf
 from spaces.stack import Stack
 from workers.build import fresh_kernel, initializer_of, make_optimizer, training_model
 from workers.layers import Context
+from workers.losses import losses, scores
+from workers.packing import Packing
 from workers.plan import plan
 from workers.structure import Structure, as_vector, cycled_knob, knobs, run_time_numbers
 
@@ -69,27 +70,12 @@ class EpochResult:
     metric: float
 
 
-def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Return each row's loss, shape [B].
-
-    Cross-entropy in nats of the softmax of `outputs` [B, K], or the squared error of
-    `outputs` [B, 1].
-    """
-    if task == "classification":
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
-    return tf.square(outputs[:, 0] - targets)
-
-
-def scores(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Return each row's score, shape [B]: 1 where the class is right, or the squared error."""
-    if task == "classification":
-        right = tf.equal(tf.argmax(outputs, axis=1, output_type=tf.int32), targets)
-        return tf.cast(right, tf.float32)
-    return losses(task, targets, outputs)
-
-
 class Program:
-    """A structure's model, optimizer and compiled epoch; reset before each trial."""
+    """A structure's model, optimizer and compiled epoch; reset before each trial.
+
+    While it trains, the weights live in a few flat variables (see `Packing`); `set_weights` brings
+    them to the model, whose own variables everybody else reads.
+    """
 
     def __init__(self, structure: Structure, stack: Stack) -> None:
         self.structure = structure
@@ -98,11 +84,14 @@ class Program:
             stack, structure.features, structure.outputs, self.context
         )
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
+        self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
         self.optimizer = make_optimizer(stack, self.knobs)
-        self.optimizer.build(self.model.trainable_variables)
+        self.optimizer.build(self.packing.flat)
         dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
-        self.kernels: list[Any] = [layer.kernel for layer in dense]
-        self.hidden_kernels = self.kernels[:-1]
+        self.kernels = [layer.kernel for layer in dense]
+        self._hidden_places = [
+            self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
+        ]
         self._penalized = stack["penalty"] != "none"
         self._bounded = stack["max_norm"] == "clip"
         self._clipping = stack["clipping"]
@@ -115,9 +104,18 @@ class Program:
         )
         self.used = False
 
+    @staticmethod
+    def _place(variables: list[Any], wanted: Any) -> int:
+        return next(k for k, variable in enumerate(variables) if variable is wanted)
+
     @property
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
+
+    @property
+    def hidden_kernels(self) -> list[Any]:
+        """The kernels that penalties and max-norm are about: all but the head's."""
+        return self.kernels[:-1]
 
     def reset(self, stack: Stack, seed: int) -> None:
         """Give the model fresh weights and the optimizer fresh slots.
@@ -133,6 +131,7 @@ class Program:
         rng = np.random.default_rng([seed, 0])
         for kernel, node in zip(self.kernels, dense, strict=True):
             kernel.assign(fresh_kernel(initializer_of(node), tuple(kernel.shape), rng))
+        self.packing.pack(self.model.trainable_variables)
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
 
@@ -171,7 +170,10 @@ class Program:
         return EpochResult(train_loss, valid_loss, metric)
 
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
-        """Return the head's outputs (logits, or the standardised prediction), shape [N, K]."""
+        """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
+
+        With the model's own weights: `settle` them, or put some back, before.
+        """
         parts = [
             self._forward(tf.convert_to_tensor(x[k : k + EVALUATION_ROWS])).numpy()
             for k in range(0, len(x), EVALUATION_ROWS)
@@ -184,13 +186,22 @@ class Program:
         return float(tf.reduce_mean(losses(self.structure.task, tf.constant(y), outputs)))
 
     def weights(self) -> list[np.ndarray]:
-        """Return copies of the model's variables."""
-        return [np.array(v.numpy()) for v in self.model.variables]
+        """Return copies of the weights as they are now, in the order of the model's variables."""
+        trained = iter(self.packing.unpack())
+        return [
+            next(trained) if variable.trainable else np.array(variable.numpy())
+            for variable in self.model.variables
+        ]
+
+    def settle(self) -> None:
+        """Bring the weights as they are now to the model's own variables."""
+        self.set_weights(self.weights())
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
         """Put back what `weights` gave."""
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
+        self.packing.pack(self.model.trainable_variables)
 
     def _trace_epoch(
         self,
@@ -237,34 +248,50 @@ class Program:
         limit: tf.Tensor,
     ) -> tf.Tensor:
         """One update; returns the batch's penalty-free loss."""
+        flat = [tf.convert_to_tensor(variable.value) for variable in self.packing.flat]
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(losses(self.structure.task, y, self.model(x, training=True)))
-            total = loss
+            tape.watch(flat)
+            weights = self.packing.split(flat)
+            outputs, moved = self._call(weights, x, training=True)
+            loss = total = tf.reduce_mean(losses(self.structure.task, y, outputs))
             if self._penalized:
-                for kernel in self.hidden_kernels:
-                    w = tf.convert_to_tensor(kernel)
+                for place in self._hidden_places:
+                    w = weights[place]
                     total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(total, [v.value for v in variables])
+        gradients = tape.gradient(total, flat)
         if self._clipping == "value":
             gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
         elif self._clipping == "norm":
             gradients, _ = tf.clip_by_global_norm(gradients, limit)
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(gradients, self.packing.flat)
+        for variable, value in zip(self.model.non_trainable_variables, moved, strict=True):
+            variable.assign(value)
         if self._bounded:
-            for kernel in self.hidden_kernels:
-                norms = tf.sqrt(tf.reduce_sum(tf.square(kernel.value), 0, keepdims=True))
-                scale = tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
-                kernel.assign(kernel.value * scale)
+            self._bound(radius)
         return loss
+
+    def _bound(self, radius: tf.Tensor) -> None:
+        """Clip each hidden neuron's incoming weight vector to the radius."""
+        weights = self.packing.split([variable.value for variable in self.packing.flat])
+        for place in self._hidden_places:
+            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), 0, keepdims=True))
+            weights[place] *= tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
+        for variable, value in zip(self.packing.flat, self.packing.join(weights), strict=True):
+            variable.assign(value)
+
+    def _call(self, weights: list[Any], x: tf.Tensor, training: bool) -> tuple[Any, list[Any]]:
+        """Run the network with these weights; also return what batch normalization has moved."""
+        fixed = [variable.value for variable in self.model.non_trainable_variables]
+        return self.model.stateless_call(weights, fixed, x, training=training)
 
     def _evaluate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Mean loss and metric of the validation part, in slices that bound the memory."""
         task, rows = self.structure.task, cast(int, x.shape[0])
+        weights = self.packing.split([variable.value for variable in self.packing.flat])
         loss = score = tf.constant(0.0)
         for start in range(0, rows, EVALUATION_ROWS):
             part = slice(start, start + EVALUATION_ROWS)
-            outputs = self.model(x[part], training=False)
+            outputs, _ = self._call(weights, x[part], training=False)
             loss += tf.reduce_sum(losses(task, y[part], outputs))
             score += tf.reduce_sum(scores(task, y[part], outputs))
         metric = score / rows
@@ -275,23 +302,3 @@ def _thrifty(value: np.ndarray) -> np.ndarray:
     """Keep one number where all are equal (zeros and ones, mostly)."""
     flat = value.reshape(-1)
     return flat[0] if flat.size and (flat == flat[0]).all() else value
-
-
-class Programs:
-    """Compiled programs by structure, the least recently used dropped beyond `most`."""
-
-    def __init__(self, most: int = 32) -> None:
-        self.most = most
-        self._programs: dict[Structure, Program] = {}
-
-    def get(self, structure: Structure, make: Callable[[], Program]) -> tuple[Program, bool]:
-        """Return the program of a structure and whether it was there already."""
-        known = structure in self._programs
-        program = self._programs.pop(structure) if known else make()
-        self._programs[structure] = program
-        while len(self._programs) > self.most:
-            del self._programs[next(iter(self._programs))]
-        return program, known
-
-    def __contains__(self, structure: Structure) -> bool:
-        return structure in self._programs

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from spaces.activations import ACTIVATIONS
 from spaces.stack import Stack
-from workers.engine import DeviceData, Program, losses
+from workers.engine import DeviceData, Program
+from workers.losses import losses
 
 # One batch, large enough for a deviation to be known to a few per cent.
 ROWS = 256

@@ -131,6 +131,7 @@ def test_max_norm_holds_after_each_step() -> None:
         program.epoch(
             stack, DeviceData(x, y, x, y), order[step : step + 1], np.array([0.1]), None, key=step
         )
+        program.settle()
         for kernel in program.hidden_kernels:
             assert np.linalg.norm(kernel.numpy(), axis=0).max() <= 0.4 * (1 + 1e-5)
 

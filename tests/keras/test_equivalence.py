@@ -178,6 +178,7 @@ def test_the_validation_loss_has_no_penalty_in_it() -> None:
     data = DeviceData(*(tf.constant(part) for part in (x, y, x, y)))
     order, maker = the_orders()[0], RateMaker(stack, ROWS // BATCH, EPOCHS)
     reported = program.epoch(stack, data, order, maker.rates(1), None, key=1)
+    program.settle()
     logits = program.outputs(x).astype(np.float64)
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     assert reported.valid_loss == pytest.approx(-log_p[np.arange(ROWS), y].mean(), rel=1e-5)

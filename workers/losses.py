@@ -1,0 +1,24 @@
+"""Losses and scores of a batch, without any penalty."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return each row's loss, shape [B].
+
+    Cross-entropy in nats of the softmax of `outputs` [B, K], or the squared error of
+    `outputs` [B, 1].
+    """
+    if task == "classification":
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
+    return tf.square(outputs[:, 0] - targets)
+
+
+def scores(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return each row's score, shape [B]: 1 where the class is right, or the squared error."""
+    if task == "classification":
+        right = tf.equal(tf.argmax(outputs, axis=1, output_type=tf.int32), targets)
+        return tf.cast(right, tf.float32)
+    return losses(task, targets, outputs)
