@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit bench docs clean
 
 demo: $(STAMP)  ## search scikit-learn's digits and print the recommendation
 	$(BIN)/trainstack launch digits --study demo --trials 40 --epochs 30 --workers 2
@@ -24,9 +24,12 @@ unit: $(STAMP)
 bench: $(STAMP)  ## speed, side by side with what a user would use instead
 	$(BIN)/python -m benchmarks
 
+docs: $(STAMP)  ## the reference pages, from the tables and the command's registry
+	$(BIN)/python -m docs.generate
+
 $(STAMP): pyproject.toml
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 10), "Python 3.10 or newer is needed"'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 

@@ -77,6 +77,9 @@ class Run:
             the search.
         outcome: One of OUTCOMES.
         curve: Penalty-free validation loss per epoch.
+        layers: `start` (at initialization) and `end` (the restored weights) → per hidden layer,
+            first to last, the `mean` and `deviation` of its outputs, the share `saturated`, the
+            share of `dead` units and the `gradient_norm`, on one batch; empty where not looked at.
     """
 
     phase: str
@@ -98,6 +101,7 @@ class Run:
     attempt: int = 1
     cause: str | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    layers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

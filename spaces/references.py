@@ -6,7 +6,7 @@ comparison has its baseline. To add one, add a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from spaces.errors import RequestError, nearest
@@ -61,7 +61,7 @@ FIRST = (
 
 
 def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
-    """Read what `--stacks` holds: a list of stacks, or of names of reference stacks.
+    """Read what `--stacks` holds: a stack, or a list of stacks or names of reference stacks.
 
     Returns:
         Each stack with the name it was asked for by, or None.
@@ -69,8 +69,12 @@ def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
     Raises:
         RequestError: The document is no list, or one of its entries is wrong (with its place).
     """
+    if isinstance(document, Mapping):  # one stack, as `export --format json` writes it
+        document = [document]
     if not isinstance(document, list) or not document:
-        raise RequestError("the stacks file holds no list", "a list of stacks or reference names")
+        raise RequestError(
+            "the stacks file holds no list", "a stack, or a list of stacks or reference names"
+        )
     return list(_stacks(document))
 
 

@@ -163,7 +163,7 @@ class Space:
             return cls.from_json(json.loads(Path(path).read_text("utf-8")))
         except OSError as error:
             raise RequestError(f"space file {path}: {error.strerror}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RequestError(f"space file {path} is no JSON ({error})") from None
 
 

@@ -37,9 +37,9 @@ class Parameter:
         expected = f"{kind} from {self.low:g} to {self.high:g}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise RequestError(f"{path} is {value!r}", expected)
-        if self.integer and value != int(value):
+        if not self.low <= value <= self.high:  # neither NaN nor infinity is
             raise RequestError(f"{path} is {value!r}", expected)
-        if not self.low <= value <= self.high:
+        if self.integer and value != int(value):
             raise RequestError(f"{path} is {value!r}", expected)
         return int(value) if self.integer else float(value)
 

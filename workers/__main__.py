@@ -11,13 +11,17 @@ import socket
 import sys
 from importlib.metadata import version
 
+from search.fleet import patient
 from search.fleet.connect import STORAGE, artifacts, storage_url
 from search.fleet.desk import Desk, WorkerCard
+from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS
 from spaces.errors import TrainstackError
 from workers.child import Child
-from workers.supervisor import Limits, Supervisor
+from workers.supervisor import STALL_SECONDS, Limits, Supervisor
 
 INTERRUPTED = 130
+# After Ctrl-C, how long the running trial may take to write its checkpoint.
+INTERRUPT_SECONDS = 4.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,16 +45,25 @@ def _work(options: argparse.Namespace) -> int:
         threads=options.threads,
         version=version("trainstack"),
     )
-    desk = Desk.open(storage_url(), options.study, card)
+    patient.install()
+    desk = Desk.open(
+        storage_url(),
+        options.study,
+        card,
+        lease_seconds=options.lease,
+        reap_seconds=min(REAP_SECONDS, options.lease / 6),
+    )
     environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
-    start = functools.partial(Child, desk.spec, options.threads, artifacts(), environment)
-    limits = Limits(options.max_trials, options.drain_timeout)
+    start = functools.partial(
+        Child, desk.spec, options.threads, artifacts(), environment, options.memory_mb
+    )
+    limits = Limits(options.max_trials, options.drain_timeout, options.stall_timeout)
     supervisor = Supervisor(desk, start, limits)
     interrupted = []
 
     def on_interrupt(number: int, frame: object) -> None:
         interrupted.append(number)
-        supervisor.leave_soon(at_once=True)
+        supervisor.leave_soon(INTERRUPT_SECONDS)
 
     signal.signal(signal.SIGTERM, lambda number, frame: supervisor.leave_soon())
     signal.signal(signal.SIGINT, on_interrupt)
@@ -68,6 +81,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpu", help="number of the one GPU to use; none: the CPU")
     parser.add_argument("--max-trials", type=int)
     parser.add_argument("--drain-timeout", type=float, default=20.0)
+    parser.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_SECONDS,
+        help="seconds without an epoch after which the trainer is replaced",
+    )
+    parser.add_argument(
+        "--lease",
+        type=float,
+        default=LEASE_SECONDS,
+        help="seconds of silence after which others may have this worker's trial",
+    )
+    parser.add_argument(
+        "--memory-mb", type=int, default=0, help="most memory of the trainer, or of its GPU's"
+    )
     parser.add_argument("--log-level", default="WARNING")
     return parser
 

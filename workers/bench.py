@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from search.records import CONFIRMATION, Measurement, Result
 from search.spec import StudySpec
 from spaces.errors import RequestError
 from spaces.stack import Stack
+from workers.checkpoint import Shelf, store
 from workers.engine import DeviceData, Program
 from workers.inside import look_inside
 from workers.memory import limit_memory
@@ -23,6 +25,8 @@ from workers.messages import Job, Kept
 from workers.programs import Programs
 from workers.structure import Structure, shaping_items, worth_compiling
 from workers.train import Training
+
+log = logging.getLogger("trainstack.trainer")
 
 # Splits kept on the device: a confirmation trains every candidate on the same few.
 MOST_SPLITS = 8
@@ -102,11 +106,12 @@ class Bench:
             job.epochs,
             trivial_loss(split, self.spec.data.task),
             metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
+            shelf=self._shelf(job, program),
         )
         result = training.run(data, judge)
         artifacts = {}
-        if job.kind == CONFIRMATION and result.value is not None:
-            artifacts = {"weights": self._keep(job, program)}
+        if job.kind == CONFIRMATION and result.outcome == "completed":
+            artifacts = self._keep(job, program)
         name = "accuracy" if self.spec.data.task == "classification" else "rmse"
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
         if training.best:
@@ -123,17 +128,34 @@ class Bench:
         found = {"layers": layers}
         return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found)
 
-    def _keep(self, job: Job, program: Program) -> str:
-        """Write the weights beside the others of this study; return the relative path."""
+    def _shelf(self, job: Job, program: Program) -> Shelf:
+        """Return the place of a trial's checkpoint; any attempt, anywhere, finds the same."""
+        assert job.stack is not None
+        name = f"{job.stack.stack_id}-{job.seed}-{job.split_seed}.checkpoint.npz"
+        identity = {
+            "data": self.spec.data.fingerprint,
+            "stack": job.stack.stack_id,
+            "seeds": [job.seed, job.split_seed],
+            "epochs": job.epochs,
+            "compiled": program.structure.compiled,
+        }
+        return Shelf(self.artifacts / job.folder / name, identity)
+
+    def _keep(self, job: Job, program: Program) -> dict[str, str]:
+        """Write the weights beside the others of this study; return what and where.
+
+        Where there is no room the study goes on: who needs the weights trains them again.
+        """
         assert job.stack is not None
         relative = f"{job.folder}/{job.stack.stack_id}-{job.seed}.npz"
-        path = self.artifacts / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{job.token}.part")
-        with unfinished.open("wb") as file:
-            np.savez(file, *program.weights())
-        unfinished.replace(path)  # readers see all of it or nothing
-        return relative
+        try:
+            store(
+                self.artifacts / relative, {f"arr_{k}": w for k, w in enumerate(program.weights())}
+            )
+        except OSError as error:
+            log.warning("weights not kept in %s (%s)", self.artifacts, error)
+            return {}
+        return {"weights": relative}
 
     def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
         """Return a program holding a confirmation run's best weights, and its split.

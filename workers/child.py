@@ -24,22 +24,39 @@ class Died:
         self.exit_code = exit_code
 
 
+class Woken:
+    """Nothing was said: somebody wants the supervisor's loop to turn."""
+
+
 class Child:
     """One trainer process.
+
+    Args:
+        spec: What the study asks.
+        threads: To train with; 0: as many as there are cores.
+        artifacts: Where artifacts go.
+        environment: Further variables.
+        memory_mb: What the trainer may take, of the GPU's memory if it has one; 0: all there is.
 
     Attributes:
         news: What the trainer said, in order; `Died` last.
     """
 
     def __init__(
-        self, spec: StudySpec, threads: int, artifacts: str, environment: dict[str, str]
+        self,
+        spec: StudySpec,
+        threads: int,
+        artifacts: str,
+        environment: dict[str, str],
+        memory_mb: int = 0,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.news: queue.Queue[Any] = queue.Queue()
+        # A SimpleQueue may be written to by a signal handler.
+        self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.process = context.Process(
             target=trainer.main,
-            args=(theirs, spec.to_json(), threads, artifacts),
+            args=(theirs, spec.to_json(), threads, artifacts, memory_mb),
             daemon=True,
             name="trainer",
         )
@@ -60,6 +77,10 @@ class Child:
         """Tell the trainer something; a trainer that is gone is heard of through `Died`."""
         with contextlib.suppress(OSError, ValueError):
             self.pipe.send(message)
+
+    def wake(self) -> None:
+        """Let whoever waits for news look up; safe in a signal handler."""
+        self.news.put(Woken())
 
     def leave(self) -> None:
         """Let the trainer go; end it if it does not."""

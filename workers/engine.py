@@ -88,7 +88,7 @@ class Program:
         self.optimizer = make_optimizer(stack, self.knobs)
         self.optimizer.build(self.packing.flat)
         dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
-        self.kernels = [layer.kernel for layer in dense]
+        self.kernels: list[Any] = [layer.kernel for layer in dense]
         self._hidden_places = [
             self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
         ]
@@ -282,7 +282,8 @@ class Program:
     def _call(self, weights: list[Any], x: tf.Tensor, training: bool) -> tuple[Any, list[Any]]:
         """Run the network with these weights; also return what batch normalization has moved."""
         fixed = [variable.value for variable in self.model.non_trainable_variables]
-        return self.model.stateless_call(weights, fixed, x, training=training)
+        found: Any = self.model.stateless_call(weights, fixed, x, training=training)
+        return found
 
     def _evaluate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Mean loss and metric of the validation part, in slices that bound the memory."""

@@ -34,7 +34,7 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     inputs = outputs = keras.Input(shape, name="features")
     if len(shape) > 1:
         outputs = keras.layers.Flatten()(outputs)
-    outputs = network(_standardised(outputs, split.mean, split.scale))
+    outputs = network(standardised(outputs, split.mean, split.scale))
     if bench.spec.data.task == "classification":
         outputs = keras.layers.Softmax()(outputs)
     else:
@@ -42,7 +42,7 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     return keras.Model(inputs, outputs)
 
 
-def _standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
+def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
     """Return (inputs - mean) / scale by Keras's own layers.
 
     Keras takes variances in float32 and deviations of at least 1e-7: features in unusual units are

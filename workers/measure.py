@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -66,7 +66,9 @@ def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> li
 
 def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, Any]:
     classification = bench.spec.data.task == "classification"
+    stochastic = classification and stack["dropout"] != "none"
     per_seed: list[dict[str, float]] = []
+    passes: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     for place, run in enumerate(runs):
         program, split = bench.weights(stack, run)
@@ -76,8 +78,11 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
             per_seed.append(classification_figures(outputs, standard.y_test))
         else:
             per_seed.append(regression_figures(outputs, standard.y_test, split.y_scale))
+        if stochastic:
+            rows = _stochastic(program, stack, standard, run.seed)
+            passes.append({"seed": run.seed, "deterministic": per_seed[-1], "passes": rows})
         if place == 0:
-            extra = _first_seed(bench, stack, program, split, run.seed)
+            extra = _first_seed(bench, stack, program, split)
     names = ("loss", "accuracy") if classification else ("loss", "rmse")
     return {
         "test": {name: [figures[name] for figures in per_seed] for name in names},
@@ -86,13 +91,29 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
             for name in ("log_loss", "ece", "brier")
             if classification
         },
+        **({"monte_carlo": averaged(passes), "monte_carlo_seeds": passes} if passes else {}),
         **extra,
     }
 
 
-def _first_seed(
-    bench: Bench, stack: Stack, program: Program, split: Any, seed: int
-) -> dict[str, Any]:
+def _stochastic(program: Program, stack: Stack, standard: Any, seed: int) -> list[dict[str, float]]:
+    """Return the test figures of Monte-Carlo dropout, a row a number of passes."""
+    averages = monte_carlo(program, stack, standard.x_test, PASSES, seed)
+    return [
+        {"passes": n, **probability_figures(np.log(np.maximum(p, 1e-300)), standard.y_test)}
+        for n, p in averages.items()
+    ]
+
+
+def averaged(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """Return Monte-Carlo dropout's figures over the seeds: means, a row a number of passes."""
+    return [
+        {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        for rows in zip(*(run["passes"] for run in runs), strict=True)
+    ]
+
+
+def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, Any]:
     """Measure on one model what needs no repetition: cost, and choices made at prediction."""
     standard = split.standardised()
     kernels = np.concatenate([np.asarray(k.numpy()).ravel() for k in program.kernels])
@@ -101,15 +122,6 @@ def _first_seed(
         "parameters": int(program.model.count_params()),
         "nonzero_fraction": float(np.mean(kernels != 0)),
     }
-    if stack["dropout"] != "none" and bench.spec.data.task == "classification":
-        averages = monte_carlo(program, stack, standard.x_test, PASSES, seed)
-        found["monte_carlo"] = [
-            {
-                "passes": passes,
-                **probability_figures(np.log(np.maximum(p, 1e-300)), standard.y_test),
-            }
-            for passes, p in averages.items()
-        ]
     sparse = stack["penalty"] in ("l1", "l1_l2") or stack["optimizer"] == "ftrl"
     if sparse or bench.spec.profile == "sparse":
         found["sparsity"] = sparsified(program, standard.x_valid, standard.y_valid)

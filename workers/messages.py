@@ -9,6 +9,12 @@ from typing import Any
 from search.records import Measurement, Result
 from spaces.stack import Stack
 
+# Verdicts: stop with a checkpoint, so that the trial can go on later or elsewhere; and stop without
+# a trace, for somebody else has the trial already.
+INTERRUPTED, ABANDONED = "interrupted", "abandoned"
+# A result's outcome that the supervisor turns into one of the study's.
+OUT_OF_MEMORY = "out of memory"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -41,10 +47,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Answer at a rung, or an order in between (to the trainer): None goes on."""
+    """Answer at a rung, or an order in between (to the trainer).
+
+    Attributes:
+        token: Of which trial.
+        outcome: What ends it; None: go on.
+        epoch: Of the rung that is answered; 0 for an order.
+    """
 
     token: str
     outcome: str | None
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,34 +6,50 @@ through an outbox in order, so an absent database stops neither the loop nor the
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import queue
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from search.fleet.desk import BEAT_SECONDS, INTERRUPTED, Desk, Lease, LeaseLost, Orders
+from search.fleet.desk import INTERRUPTED, Desk, Lease, LeaseLost, Orders
 from search.records import CONFIRMATION, SEARCH, Measurement, Result
+from search.spec import StudySpec
 from spaces.errors import RequestError, StorageAwayError
-from workers.child import Child, Died
-from workers.messages import Done, Job, Measured, Ready, Refused, Verdict
+from workers.child import Child, Died, Woken
+from workers.messages import (
+    ABANDONED,
+    OUT_OF_MEMORY,
+    Done,
+    Job,
+    Measured,
+    Ready,
+    Refused,
+    Verdict,
+)
+from workers.outbox import Outbox
 
 log = logging.getLogger("trainstack.worker")
 
-# How often people's wishes are looked for, and measurements written.
+# How often measurements are written, and the loop turns when nothing happens.
 TICK_SECONDS = 1.0
-# How long to wait before asking again for work when there is none yet.
-IDLE_SECONDS = 0.25
+# How long to wait before asking again for work when there is none: at first, and in the end.
+IDLE_SECONDS, MOST_IDLE_SECONDS = 0.25, 1.0
 # A trainer that has said nothing for so long hangs: at least this, and many of its own epochs.
 STALL_SECONDS = 600.0
 STALL_EPOCHS = 20
 # How long the database may be away before the worker gives up.
 AWAY_SECONDS = 1800.0
-# A worker whose trials fail this often in a row is itself what is broken.
+# A worker on which this many different trials failed in a row is itself what is broken.
 MOST_FAILURES_IN_A_ROW = 3
+# Of the time to leave, so much is for ending the epoch and writing a checkpoint.
+CHECKPOINT_SECONDS = 5.0
+# Two signals so close together are one: the terminal and the launcher both pass Ctrl-C on.
+ECHO_SECONDS = 1.0
 
 
 @dataclass
@@ -71,23 +87,32 @@ class Supervisor:
         self.child: Child | None = None
         self.ready = False
         self.lease: Lease | None = None
-        self.outbox: deque[Callable[[], None]] = deque()
+        self.outbox = Outbox(self.limits.away_seconds)
         self.fresh: list[Measurement] = []
         self.done = 0
-        self.failures = 0
-        self.leaving: float | None = None  # give back at this time
-        self.at_once = False
-        self.state = "searching"
-        self.away_since: float | None = None
-        self.heard = self.beaten = self.flushed = time.monotonic()
+        self.spoilt: dict[int, str] = {}  # tasks that failed here since one went well
+        self.told_to_leave = self.leaving = 0.0  # when; and when to be gone. 0: not at all
+        self.at_once = self.asked = False
+        self.state, self.orders = "", Orders.GO_ON
+        self.heard = self.flushed = time.monotonic()
+        self.beaten = 0.0
         self.longest_epoch = 0.0
-        self.idle_until = 0.0
+        self.idle_until, self.idle = 0.0, IDLE_SECONDS
 
-    def leave_soon(self, at_once: bool = False) -> None:
-        """Take no more trials; give the running one back after the drain time, or at once."""
-        self.at_once = self.at_once or at_once or self.leaving is not None
-        drain = 0.0 if self.at_once else self.limits.drain_seconds
-        self.leaving = time.monotonic() + drain
+    def leave_soon(self, drain_seconds: float | None = None) -> None:
+        """Take no more trials and leave; told again: at once, giving back (signal handlers).
+
+        Args:
+            drain_seconds: How long the running trial may take to finish; as limited unless given.
+        """
+        now = time.monotonic()
+        if not self.leaving:
+            drain = self.limits.drain_seconds if drain_seconds is None else drain_seconds
+            self.told_to_leave, self.leaving = now, now + drain
+        elif now - self.told_to_leave > ECHO_SECONDS:
+            self.at_once = True
+        if self.child is not None:
+            self.child.wake()
 
     def run(self) -> None:
         """Work until the study is over, the limits are reached, or told to leave.
@@ -100,36 +125,38 @@ class Supervisor:
         try:
             while not self._over():
                 self._serve()
-            if self.lease is not None:
-                self._give_back(INTERRUPTED)
-                self._deliver()
         finally:
-            self._close()
+            self._leave()
 
-    def _close(self) -> None:
+    def _over(self) -> bool:
+        if self.at_once:
+            return True
+        if self.leaving:
+            idle = self.lease is None and not self.outbox
+            return idle or time.monotonic() >= self.leaving
+        if self.lease is not None or self.outbox:
+            return False
+        return self.state == "concluded" or self.orders is Orders.CANCEL or self._enough()
+
+    def _leave(self) -> None:
+        """Give back what is held, as far as the database answers; else it is reaped."""
         if self.child is not None:
             if self.lease is None and not self.at_once:
                 self.child.leave()
             self.child.kill()
+        with contextlib.suppress(StorageAwayError):
+            if self.lease is not None:
+                self._give_back(INTERRUPTED)
+            self._deliver()
         try:
             self.desk.leave()
         except StorageAwayError as error:
             log.warning("left without signing off: %s", error)
 
-    def _over(self) -> bool:
-        now = time.monotonic()
-        if self.leaving is not None and (self.lease is None or now >= self.leaving):
-            return True
-        if self.lease is not None or self.outbox:
-            return False
-        most = self.limits.most_trials
-        return self.state in ("concluded", "stopped") or (most is not None and self.done >= most)
-
     def _serve(self) -> None:
         """One turn: the database's share, the next job, the trainer's news."""
-        self._deliver()
-        self._tick()
-        if self.ready and self.lease is None and not self.outbox and self.leaving is None:
+        self._keep_in_touch()
+        if self.ready and self.lease is None and not (self.outbox or self.leaving):
             self._take_next()
         assert self.child is not None
         try:
@@ -137,16 +164,17 @@ class Supervisor:
         except queue.Empty:
             self._check_progress()
             return
-        self.heard = time.monotonic()
-        self._handle(message)
+        if not isinstance(message, Woken):
+            self.heard = time.monotonic()
+            self._handle(message)
 
     def _patience(self) -> float:
-        if self.lease is None and self.ready:
-            return IDLE_SECONDS
-        wait = TICK_SECONDS
-        if self.leaving is not None:
-            wait = min(wait, max(0.0, self.leaving - time.monotonic()))
-        return wait
+        if self.ready and self.lease is None and not self.leaving:
+            until = self.idle_until
+        else:
+            until = self.leaving or math.inf
+        tick = min(TICK_SECONDS, self.desk.beat_seconds)
+        return max(0.01, min(tick, until - time.monotonic()))
 
     # What the trainer says.
 
@@ -169,76 +197,98 @@ class Supervisor:
         return self.lease is not None and self.lease.token == token
 
     def _measured(self, message: Measured) -> None:
+        epoch = message.measurement.epoch
         self.fresh.append(message.measurement)
         self.longest_epoch = max(self.longest_epoch, message.measurement.seconds)
         if message.waits:
             self._flush()
-            self._post(lambda lease, epoch=message.measurement.epoch: self._judge(lease, epoch))
+            self._post(lambda lease: self._judge(lease, epoch))
             self._deliver()
             if self.outbox and self.child is not None:  # the database is away: train on
-                self.child.send(Verdict(message.token, None))
+                self.child.send(Verdict(message.token, None, epoch))
 
     def _judge(self, lease: Lease, epoch: int) -> None:
         prune = self.desk.verdict(lease, epoch)
         if self.child is not None:
-            self.child.send(Verdict(lease.token, "pruned" if prune else None))
+            self.child.send(Verdict(lease.token, "pruned" if prune else None, epoch))
 
     def _finished(self, result: Result) -> None:
         if result.outcome == INTERRUPTED:
             self._give_back(INTERRUPTED)
             return
+        assert self.lease is not None
         self.fresh = []  # the result holds every measurement
         self._report(list(result.measurements))
+        if result.outcome == OUT_OF_MEMORY:
+            self._post(lambda lease: self.desk.no_room(lease, result.cause or OUT_OF_MEMORY))
+            self.lease = None
+            self._replace_trainer("out of memory")  # what it holds is in the next trial's way
+            return
         self._post(lambda lease: self.desk.finish(lease, result))
-        self.lease = None
+        task_id, self.lease = self.lease.task_id, None
         self.done += 1
-        self.failures = self.failures + 1 if result.outcome == "failed" else 0
-        if self.failures >= MOST_FAILURES_IN_A_ROW:
-            self._deliver()
-            raise RequestError(
-                f"{self.failures} trials in a row failed here",
-                mend="see their cause in `trainstack trials`; others go on without this worker",
-            )
+        if result.outcome == "failed":
+            self._spoil(task_id, result.cause or "")
+        else:
+            self.spoilt.clear()
+
+    def _spoil(self, task_id: int, cause: str) -> None:
+        """Remember a failure; several in a row are the worker's own, which then leaves."""
+        self.spoilt[task_id] = cause
+        if len(self.spoilt) < MOST_FAILURES_IN_A_ROW:
+            return
+        last = (cause.strip().splitlines() or ["no cause"])[-1]
+        why = f"{len(self.spoilt)} trials in a row failed here, the last: {last}"
+        self._deliver()
+        self.outbox.reach(lambda: self.desk.quarantine(list(self.spoilt), why), None)
+        raise RequestError(why, mend="others go on with them, without this worker")
 
     def _check_progress(self) -> None:
         allowed = max(self.limits.stall_seconds, STALL_EPOCHS * self.longest_epoch)
         silent = time.monotonic() - self.heard
-        if self.lease is not None and silent > allowed:
+        if silent > allowed and (self.lease is not None or not self.ready):
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
     def _replace_trainer(self, why: str) -> None:
-        log.warning("%s: starting another", why)
-        if self.lease is not None:
-            self._give_back(why)
-        elif not self.ready:
-            raise RequestError(f"the trainer did not start: {why}", mend="see its messages above")
+        log.warning("%s: starting another trainer", why)
         if self.child is not None:
             self.child.kill()
+        if not self.ready:
+            raise RequestError(f"the trainer did not start: {why}", mend="see its messages above")
         self.ready = False
-        self.child = self.start()
+        if (lease := self.lease) is not None:
+            self._give_back(why)
+            self._spoil(lease.task_id, why)
+        if not self.leaving:
+            self.child = self.start()
         self.heard = time.monotonic()
 
     # What the clock says.
 
-    def _tick(self) -> None:
+    def _keep_in_touch(self) -> None:
         now = time.monotonic()
+        if now - self.beaten >= self.desk.beat_seconds:
+            self.beaten = now
+            self._beat()
         if self.fresh and now - self.flushed >= TICK_SECONDS:
             self._flush()
-        if now - self.beaten < min(TICK_SECONDS if self.lease else BEAT_SECONDS, BEAT_SECONDS):
-            return
-        self.beaten = now
-        self._post_plain(self._beat)
         self._deliver()
+        if self.leaving and self.lease is not None and self.child is not None and not self.asked:
+            reserve = min(CHECKPOINT_SECONDS, (self.leaving - self.told_to_leave) / 2)
+            if now >= self.leaving - reserve:
+                self.asked = True
+                self.child.send(Verdict(self.lease.token, INTERRUPTED))
 
     def _beat(self) -> None:
         word = "training" if self.lease else ("idle" if self.ready else "starting")
-        orders = self.desk.beat(self.lease, "leaving" if self.leaving else word)
-        if orders is Orders.LOST and self.lease is not None:
-            self._drop()
-        elif orders is Orders.CANCEL:
-            if self.lease is not None:
-                self._give_back(INTERRUPTED)
-            self.state = "stopped"
+        word = "leaving" if self.leaving else word
+        orders = self.outbox.reach(lambda: self.desk.beat(self.lease, word), self.orders)
+        if orders is Orders.LOST:
+            self._lost()
+            return
+        self.orders = orders
+        if orders is Orders.CANCEL and self.lease is not None:
+            self._give_back(INTERRUPTED)
 
     # What goes to the database, in order.
 
@@ -254,44 +304,30 @@ class Supervisor:
     def _post(self, action: Callable[[Lease], None]) -> None:
         lease = self.lease
         assert lease is not None
-        self._post_plain(lambda: action(lease))
-
-    def _post_plain(self, action: Callable[[], None]) -> None:
-        self.outbox.append(action)
+        self.outbox.post(lambda: action(lease))
 
     def _deliver(self) -> None:
         """Do what stands in the outbox; keep what cannot be done while the database is away."""
-        while self.outbox:
-            try:
-                self.outbox[0]()
-            except StorageAwayError as error:
-                self._away(error)
-                return
-            except LeaseLost:
-                self.outbox.clear()
-                self._drop()
-                return
-            self.away_since = None
-            if self.outbox:
-                self.outbox.popleft()
+        try:
+            self.outbox.deliver()
+        except LeaseLost:
+            self._lost()
 
-    def _away(self, error: StorageAwayError) -> None:
-        now = time.monotonic()
-        if self.away_since is None:
-            self.away_since = now
-            log.warning("%s: training goes on, reports wait", error)
-        if now - self.away_since > self.limits.away_seconds:
-            raise error
+    def _lost(self) -> None:
+        """Somebody else has the trial: nothing of ours may be written any more."""
+        # A claim is made only with an empty outbox: what stands there is about that one trial.
+        self.outbox.clear()
+        self._drop(ABANDONED)
 
     def _give_back(self, cause: str) -> None:
         """Return the trial to the queue and let the trainer forget it."""
         self._post(lambda lease: self.desk.give_back(lease, cause))
-        self._drop()
+        self._drop(INTERRUPTED)
 
-    def _drop(self) -> None:
+    def _drop(self, verdict: str) -> None:
         """Forget the lease; the trainer ends what it is doing at its next epoch."""
         if self.lease is not None and self.child is not None:
-            self.child.send(Verdict(self.lease.token, INTERRUPTED))
+            self.child.send(Verdict(self.lease.token, verdict))
         self.lease, self.fresh = None, []
 
     # The next job.
@@ -299,29 +335,23 @@ class Supervisor:
     def _take_next(self) -> None:
         if time.monotonic() < self.idle_until:
             return
-        try:
-            lease = None
-            if not self._enough():
-                lease = self.desk.claim()
-            if lease is None:
-                self.state = self.desk.advance()
-                self.idle_until = time.monotonic() + IDLE_SECONDS
-        except StorageAwayError as error:
-            self._away(error)
-            self.idle_until = time.monotonic() + TICK_SECONDS
+        lease = None if self._enough() else self.outbox.reach(self.desk.claim, None)
+        if lease is None:
+            self.state = self.outbox.reach(self.desk.advance, self.state)
+            self.idle_until = time.monotonic() + self.idle
+            self.idle = min(2 * self.idle, MOST_IDLE_SECONDS)
             return
-        self.away_since = None
-        if lease is not None:
-            self.lease, self.heard, self.longest_epoch = lease, time.monotonic(), 0.0
-            assert self.child is not None
-            self.child.send(job_of(self.desk.spec, lease))
+        self.idle = IDLE_SECONDS
+        self.lease, self.heard, self.longest_epoch = lease, time.monotonic(), 0.0
+        assert self.child is not None
+        self.child.send(job_of(self.desk.spec, lease))
 
     def _enough(self) -> bool:
         most = self.limits.most_trials
         return most is not None and self.done >= most
 
 
-def job_of(spec: Any, lease: Lease) -> Job:
+def job_of(spec: StudySpec, lease: Lease) -> Job:
     """Say a lease in the trainer's words."""
     return Job(
         token=lease.token,

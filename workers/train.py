@@ -11,7 +11,9 @@ import numpy as np
 
 from search.records import Measurement, Result
 from spaces.stack import Stack
+from workers.checkpoint import Checkpoint, Shelf
 from workers.engine import DeviceData, Program
+from workers.messages import ABANDONED, INTERRUPTED
 from workers.schedule import RateMaker
 
 # A loss this many times the trivial predictor's is not training any more.
@@ -31,6 +33,7 @@ class Training:
         seed: Of weights, batch order and masks.
         epochs: Most epochs.
         trivial_loss: Validation loss of the trivial predictor.
+        shelf: Where its checkpoint is; None: none is kept.
     """
 
     program: Program
@@ -39,6 +42,7 @@ class Training:
     epochs: int
     trivial_loss: float
     metric_scale: float = 1.0
+    shelf: Shelf | None = None
     measurements: list[Measurement] = field(default_factory=list)
     best: Measurement | None = None
     best_weights: list[np.ndarray] = field(default_factory=list)
@@ -46,6 +50,9 @@ class Training:
 
     def run(self, data: DeviceData, judge: Judge) -> Result:
         """Train to the end, to an early stop, or until the judge ends it.
+
+        The epochs of an earlier attempt's checkpoint are gone through again without training: the
+        judge, the schedule and early stopping see what they would have seen.
 
         Returns:
             `completed` (the model then holds the best weights), `diverged`, or what the judge
@@ -57,24 +64,59 @@ class Training:
         maker = RateMaker(self.stack, steps, self.epochs)
         began = time.perf_counter()
         outcome, cause = "completed", None
+        known = self._resumed()
         for epoch in range(1, self.epochs + 1):
-            measurement = self._epoch(data, maker, epoch, steps, batch)
+            trained = epoch > len(known)
+            measurement = (
+                self._epoch(data, maker, epoch, steps, batch) if trained else known[epoch - 1]
+            )
             if cause := self._divergence(measurement):
                 outcome = "diverged"
                 break
             self.measurements.append(measurement)
             maker.saw(measurement.valid_loss)
             if self.best is None or measurement.valid_loss < self.best.valid_loss:
-                self.best, self.best_weights = measurement, self.program.weights()
+                self.best = measurement
+                if trained:
+                    self.best_weights = self.program.weights()
             if (verdict := judge(measurement)) is not None:
                 outcome = verdict
                 break
             if epoch - self.best.epoch >= self.stack["patience"]:
                 break
+            if trained and self.shelf and self.shelf.due():
+                self.shelf.save(self._checkpoint())
+        self._leave(outcome, len(known))
         if self.best_weights:
             self.program.set_weights(self.best_weights)
         self.seconds["train"] = time.perf_counter() - began - self.seconds.get("compile", 0.0)
+        self.seconds["train"] += sum(measured.seconds for measured in known)
         return self._result(outcome, cause)
+
+    def _resumed(self) -> tuple[Measurement, ...]:
+        """Take up an earlier attempt's checkpoint; return its epochs."""
+        checkpoint = self.shelf.load() if self.shelf else None
+        if checkpoint is None:
+            return ()
+        self.program.set_weights(checkpoint.weights)
+        for variable, value in zip(self.program.optimizer.variables, checkpoint.slots, strict=True):
+            variable.assign(value)
+        self.best_weights = checkpoint.best
+        return checkpoint.measurements
+
+    def _checkpoint(self) -> Checkpoint:
+        slots = [np.array(variable.numpy()) for variable in self.program.optimizer.variables]
+        now = self.program.weights()
+        return Checkpoint(tuple(self.measurements), now, slots, self.best_weights)
+
+    def _leave(self, outcome: str, known_epochs: int) -> None:
+        """Keep a checkpoint of an interrupted trial, none of one that ended."""
+        if self.shelf is None or outcome == ABANDONED:
+            return
+        if outcome != INTERRUPTED:
+            self.shelf.drop()
+        elif len(self.measurements) > known_epochs:
+            self.shelf.save(self._checkpoint())
 
     def _epoch(
         self, data: DeviceData, maker: RateMaker, epoch: int, steps: int, batch: int

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -15,7 +18,8 @@ from typing import TYPE_CHECKING
 from search.records import MEASUREMENT, Measurement, Result
 from search.spec import StudySpec
 from spaces.errors import TrainstackError
-from workers.messages import Done, Job, Measured, Ready, Refused, Verdict
+from workers.fake import FAKE, FakeBench
+from workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
 
 if TYPE_CHECKING:
     from workers.bench import Bench
@@ -24,25 +28,41 @@ if TYPE_CHECKING:
 VERDICT_SECONDS = 5.0
 
 
-def main(connection: Connection, spec_document: dict, threads: int, artifacts: str) -> None:
+def main(
+    connection: Connection, spec_document: dict, threads: int, artifacts: str, memory_mb: int = 0
+) -> None:
     """Serve jobs until the pipe closes (entry point of the child process)."""
     # Ctrl-C reaches the whole terminal; the supervisor decides what becomes of the trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_parent()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
-        serve(connection, StudySpec.from_json(spec_document), threads, artifacts)
+        serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the supervisor is gone: so are we
 
 
-def serve(connection: Connection, spec: StudySpec, threads: int, artifacts: str) -> None:
+def _end_with_parent() -> None:
+    """End when the supervisor does, in the middle of an epoch too: nobody would hear of it."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def serve(
+    connection: Connection, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0
+) -> None:
     """Load the data, say so, and work on what comes."""
-    with _hushed():
-        from workers.bench import Bench  # imports TensorFlow, seconds
     try:
-        bench = Bench(spec, threads, artifacts)
+        bench = _bench(spec, threads, artifacts, memory_mb)
     except TrainstackError as error:
         connection.send(Refused(str(error)))
         return
@@ -53,6 +73,16 @@ def serve(connection: Connection, spec: StudySpec, threads: int, artifacts: str)
             return
         if isinstance(message, Job):
             connection.send(Done(message.token, _work(connection, bench, message)))
+
+
+def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Bench | FakeBench:
+    if canned := os.environ.get(FAKE):
+        return FakeBench(canned)
+    with _hushed():
+        from workers.bench import Bench  # imports TensorFlow, seconds
+    # It warns of every structure that is traced anew, which is what the search is for.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return Bench(spec, threads, artifacts, memory_mb)
 
 
 @contextlib.contextmanager
@@ -73,7 +103,7 @@ def _hushed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _work(connection: Connection, bench: Bench, job: Job) -> Result:
+def _work(connection: Connection, bench: Bench | FakeBench, job: Job) -> Result:
     """Do one job; our bugs become a failed result with the traceback, not a dead trainer."""
     began = time.perf_counter()
     try:
@@ -85,7 +115,9 @@ def _work(connection: Connection, bench: Bench, job: Job) -> Result:
     except Exception as error:
         seconds = {"total": time.perf_counter() - began}
         if bench.out_of_memory(error):
-            return Result("infeasible", cause=f"out of memory: {error}"[:500], seconds=seconds)
+            what = str(error).splitlines()[:1]
+            cause = f"out of memory on the {bench.device}: {' '.join(what)}"[:300]
+            return Result(OUT_OF_MEMORY, cause=cause, seconds=seconds)
         return Result("failed", cause=traceback.format_exc(), seconds=seconds)
 
 
@@ -93,11 +125,13 @@ def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | N
     """Send a measurement; return what ends the trial, or None to go on."""
     waits = measurement.epoch in job.rungs
     connection.send(Measured(job.token, measurement, waits))
-    patience = VERDICT_SECONDS if waits else 0.0
-    while connection.poll(patience):
+    until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
+    while connection.poll(max(0.0, until - time.monotonic())):
         message = connection.recv()
         if message is None:
             raise EOFError
-        if isinstance(message, Verdict) and message.token == job.token:
+        # A late "go on" about an earlier rung is no answer; a late end of the trial is.
+        mine = isinstance(message, Verdict) and message.token == job.token
+        if mine and (message.outcome is not None or message.epoch == measurement.epoch):
             return message.outcome
     return None

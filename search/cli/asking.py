@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from search.cli.common import err
+from search.cli.common import err, read_json
 from search.spec import StudySpec
 from spaces.errors import RequestError
 from spaces.profiles import PROFILES
@@ -76,13 +75,7 @@ def read_space_flag(text: str) -> Space:
 def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
     if path is None:
         return ()
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise RequestError(f"stacks file {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise RequestError(f"stacks file {path} is no JSON ({error})") from None
-    return tuple(stack for stack, _ in read_stacks(document))
+    return tuple(stack for stack, _ in read_stacks(read_json(path, "stacks file")))
 
 
 def _study_name(study: str | None, data: str) -> str:

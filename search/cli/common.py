@@ -7,9 +7,12 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +60,20 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return value
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a user's JSON file.
+
+    Raises:
+        RequestError: It cannot be read, or is no JSON; `what` names it.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RequestError(f"{what} {path}: {error.strerror}", "a file that can be read") from None
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{what} {path} is no JSON ({error})") from None
 
 
 def out() -> Console:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from search.evidence.recommendation import Recommendation
 
-FORMATS = ("keras", "python", "json")
+STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
+# What stands beside a table's model: its encoder, and a script that applies both to raw rows.
+SIDECARS = {"preprocessing": ".preprocessing.joblib", "predict": ".predict.py"}
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +64,7 @@ def export(
     from search.fleet import inspect
     from search.fleet.connect import artifacts
 
-    known("--format", form, FORMATS)
+    known("--format", form, tuple(STANDARD_NAMES))
     with reach(storage) as (url, engine):
         _settle(url, engine, study)
         measured = inspect.measurement(engine, study) or {}
@@ -71,14 +73,20 @@ def export(
         raise NothingToRecommend(
             f"study '{study}' has nothing to export", "a study that ended with a recommendation"
         )
-    names = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-    target = output / names[form] if output.is_dir() else output
+    target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
     _copy(Path(artifacts()) / kept[form], target)
-    if form == "keras" and "preprocessing" in kept:
-        beside = target.with_suffix(".preprocessing.joblib")
-        _copy(Path(artifacts()) / kept["preprocessing"], beside)
-        err().print(f"its table encoder: {beside}", markup=False)
+    if form == "keras":
+        for name, ending in SIDECARS.items():
+            if name in kept:
+                beside = target.with_suffix(ending)
+                _copy(Path(artifacts()) / kept[name], beside)
+                err().print(f"beside it, for tables: {beside}", markup=False)
     out().print(str(target), markup=False)
+
+
+def _is_folder(output: Path, form: str) -> bool:
+    """True where `-o` names a folder; Keras reads models from files ending in .keras alone."""
+    return output.is_dir() or (form == "keras" and output.suffix != ".keras")
 
 
 def _copy(source: Path, target: Path) -> None:

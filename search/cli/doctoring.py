@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from search.cli.common import AsJson, Storage, out, print_json
-from spaces.errors import TrainstackError
+from spaces.errors import RequestError, TrainstackError
 
 LEAST_FREE_BYTES = 2 * 2**30
 
@@ -26,7 +26,7 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
-    """What this machine has: TensorFlow, devices, storage, data, disk; a fix for what is missing."""
+    """What this machine has: TensorFlow, devices, storage, data, disk, and fixes."""
     findings = [check(storage) for check in CHECKS]
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -35,8 +35,8 @@ def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
     for finding in findings:
         mark = "ok" if finding.ok else "--"
         console.print(f"{mark:<3}{finding.what:<16}{finding.found}", markup=False)
-        if finding.fix:
-            console.print(f"{'':<19}{finding.fix}", markup=False)
+        for fix in finding.fix.splitlines():
+            console.print(f"{'':<3}{fix}", markup=False)
 
 
 def _python(storage: str | None) -> Finding:
@@ -82,12 +82,28 @@ def _storage(storage: str | None) -> Finding:
 
 
 def _data(storage: str | None) -> Finding:
-    from search.data.names import availability
-
     there, missing = availability()
-    found = ", ".join(there)
-    fix = "; ".join(f"{name}: {how}" for name, how in missing.items())
-    return Finding("data", True, found, fix)
+    fix = "\n".join(f"{name}: {how}" for name, how in missing.items())
+    return Finding("data", True, ", ".join(there), fix)
+
+
+def availability() -> tuple[list[str], dict[str, str]]:
+    """Return the data sets that are here, and of the others how to get them.
+
+    Files are looked for, not read: each data set is asked for with no memory to take.
+    """
+    from search.data.catalogue import DATASETS
+
+    there, missing = [], {}
+    for name, row in DATASETS.items():
+        try:
+            row.load(0)
+        except RequestError as error:
+            if "is not on this machine" in error.got:
+                missing[name] = error.mend
+                continue
+        there.append(name)
+    return there, missing
 
 
 def _disk(storage: str | None) -> Finding:

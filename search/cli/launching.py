@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from search.spec import StudySpec
 
 
+# Beyond these a number is a slip of the keyboard.
+MOST_TRIALS, MOST_EPOCHS, MOST_SECONDS = 1_000_000, 1_000_000, 366 * 24 * 3600
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     app.command()(launch)
@@ -43,9 +47,7 @@ def launch(
     ] = None,
     range_test: Annotated[
         bool,
-        typer.Option(
-            "--range-test", help="Narrow the learning rates by a test first."
-        ),
+        typer.Option("--range-test", help="Narrow the learning rates by a test first."),
     ] = False,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
@@ -61,9 +63,9 @@ def launch(
     """
     from search.cli.asking import make_spec
 
-    _check_count("--trials", trials, 1)
-    _check_count("--epochs", epochs, 1)
-    _check_count("--replicates", replicates, 1, 100)
+    _check_count("--trials", trials, 1, MOST_TRIALS)
+    _check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    _check_count("--replicates", replicates, 0, 100)
     _check_count("--seed", seed, 0, 2**31 - 1)
     count = _workers(workers)
     spec = make_spec(
@@ -141,8 +143,10 @@ def _duration(text: str | None) -> float | None:
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
     parts = [float(p or 0) for p in match.groups()] if match else [0.0]
     total = sum(p * unit for p, unit in zip(parts, (3600, 60, 1), strict=False))
-    if total <= 0:
-        raise RequestError(f"--timeout {text!r}", "a length of time such as 30m, 2h or 90s")
+    if not 0 < total <= MOST_SECONDS:
+        raise RequestError(
+            f"--timeout {text!r}", "a length of time such as 30m, 2h or 90s, at most a year"
+        )
     return total
 
 
@@ -162,7 +166,7 @@ def worker(
     _check_count("--count", count, 1, 1024)
     if max_trials is not None:
         _check_count("--max-trials", max_trials, 1)
-    if drain_timeout < 0:
+    if not 0 <= drain_timeout <= MOST_SECONDS:
         raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
     raise typer.Exit(join(storage, study, gpus, count, max_trials, drain_timeout))
 

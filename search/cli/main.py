@@ -52,7 +52,9 @@ def run(argv: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())  # noqa: T201 - the help that was asked for
             return 0
-        return _say(" ".join(error.format_message().split()), RequestError.exit_code)
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "trainstack"
+        return _say(f"{error.format_message()} See `{where} --help`", RequestError.exit_code)
     except BrokenPipeError:
         # Whoever read our output has had enough: `trainstack trials … | head`.
         _forget_output()

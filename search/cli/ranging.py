@@ -53,7 +53,8 @@ def range_test(
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
-        **{"trials": 1, "seed": seed},
+        trials=1,
+        seed=seed,
     )
     tests = run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"]))
     if output is not None:

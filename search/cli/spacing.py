@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from search.cli.common import AsJson, out, print_json
+from search.cli.common import AsJson, out, print_json, read_json
 from spaces.errors import RequestError
 
 spaces = typer.Typer(help="The named spaces, one as data, and a check of your own.")
@@ -53,7 +52,7 @@ def check_space(
     """Check a space of your own: every problem on a line, with its path and the rule it breaks."""
     from spaces.reading import problems
 
-    found = problems(_document(file))
+    found = problems(read_json(file, "space file"))
     if as_json:
         print_json({"file": str(file), "problems": found})
     elif not found:
@@ -64,12 +63,3 @@ def check_space(
         for problem in found[:-1]:
             typer.echo(f"trainstack: {file}: {problem}", err=True)
         raise RequestError(f"{file}: {found[-1]}")
-
-
-def _document(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise RequestError(f"space file {file}: {error.strerror}") from None
-    except ValueError as error:
-        raise RequestError(f"space file {file} is no JSON ({error})") from None

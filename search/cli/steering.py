@@ -45,7 +45,7 @@ def cancel(study: Study, storage: Storage = None) -> None:
 
 def void(
     study: Study,
-    trial: Annotated[int, typer.Argument(help="Number of the trial.")],
+    trial: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="Number of the trial.")],
     reason: Annotated[str, typer.Option(help="Why it says nothing.")],
     storage: Storage = None,
 ) -> None:

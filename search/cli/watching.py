@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +32,11 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
     """
     from search.fleet.connect import exported
 
+    if _concluded(url, spec.study):
+        return
+    # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     local = LocalWorkers.start(exported(url), spec.study, count)
     try:
         watch(url, spec.study, lambda status: _check(local, status, count))
@@ -44,6 +50,18 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
         raise
     finally:
         local.interrupt()
+
+
+def _concluded(url: URL, study: str) -> bool:
+    from search.fleet import inspect
+    from search.fleet.connect import engine, guarded
+
+    here = engine(url)
+    with guarded(url):
+        try:
+            return inspect.status(here, study)["concluded"]
+        finally:
+            here.dispose()
 
 
 def _check(local: LocalWorkers, status: dict[str, Any], count: int) -> None:

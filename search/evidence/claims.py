@@ -8,12 +8,13 @@ no pairs, or when their interval leaves it open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from search.evidence.effects import NO_EVIDENCE, contrast, pairs
-from search.evidence.statistics import Estimate, verdict
+from search.evidence.effects import NO_EVIDENCE, confirmed_losses, pairs
+from search.evidence.prediction import enough_passes, monte_carlo_gain
+from search.evidence.statistics import Estimate, contrast, verdict
 from search.records import Run
 
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
@@ -32,12 +33,14 @@ class Context:
         scale: The baseline's loss, of which the equivalence margin is a fraction.
         default: Chosen stack against the chapter's default: its verdict and estimate.
         comparisons: Number of claims judged together (`claims` counts them).
+        measured: What the look at the test set found of the recommended stack.
     """
 
     runs: Sequence[Run]
     scale: float
     default: tuple[str, Estimate] | None = None
     comparisons: int = 1
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def one_axis(axis: str, *steps: tuple[Any, Any]) -> Judge:
         paired = [(pairs(context.runs, axis, *step), *step) for step in steps]
         paired = [row for row in paired if row[0]]
         family = context.comparisons * len(paired)
-        found = [(contrast(rows, family), len(rows), *step) for rows, *step in paired]
+        table = confirmed_losses(context.runs)
+        found = [(contrast(rows, table, family), len(rows), *step) for rows, *step in paired]
         if not found:
             return Judgement(reason=f"no paired runs that differ in {axis} only")
         words = [_WORDS.get(verdict(value, context.scale), NO_EVIDENCE) for value, *_ in found]
@@ -111,6 +115,20 @@ def good_default(context: Context) -> Judgement:
     # The recommended stack minus the default: turned round, so that below 0 favours the claim.
     turned = value.scaled(-1.0)
     return Judgement(said[0], turned.mean, turned.ci95, turned.n, said[1])
+
+
+def better_probabilities(context: Context) -> Judgement:
+    """Judge Monte-Carlo dropout by the log loss it wins over one pass, model by model."""
+    value = monte_carlo_gain(context.measured, "log_loss", context.comparisons)
+    if value.n < 2:
+        return Judgement(reason="the recommended stack has no dropout, or one seed only")
+    rows = context.measured["monte_carlo"]
+    word = _WORDS.get(verdict(value, context.measured["log_loss"]), NO_EVIDENCE)
+    passes, enough = f"{rows[-1]['passes']:.0f}", enough_passes(rows)
+    reason = f"log loss of {passes} passes against one without dropout"
+    if rows[-1]["log_loss"] < rows[0]["log_loss"]:
+        reason += f"; {enough} passes give nine tenths of what {passes} win over one"
+    return Judgement(word, value.mean, value.ci95, value.n, reason)
 
 
 _LAYERS = "layer statistics of networks that break one condition at a time"
@@ -204,7 +222,7 @@ CLAIMS: dict[str, Claim] = {
         Claim(
             *("C17", "Monte-Carlo dropout gives better probabilities than one pass"),
             "regularization",
-            needs="log loss and calibration over the number of passes",
+            better_probabilities,
         ),
         Claim(
             *("C18", "On a self-normalizing network alpha dropout beats other regularizers"),

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.evidence.candidates import usable
-from search.evidence.statistics import Estimate, estimate, verdict
+from search.evidence.statistics import Estimate, Pair, contrast, verdict
 from search.records import CONFIRMATION, SEARCH, Run
 from spaces.axes import AXES
 from spaces.stack import Stack
@@ -86,9 +86,7 @@ def rest(stack: Stack, without: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def pairs(
-    runs: Iterable[Run], axis: str, choice: Any, alternative: Any
-) -> list[tuple[str, str, int, float]]:
+def pairs(runs: Iterable[Run], axis: str, choice: Any, alternative: Any) -> list[Pair]:
     """Return every pair for a choice against an alternative.
 
     Returns:
@@ -110,18 +108,13 @@ def pairs(
     )
 
 
-def contrast(found: Sequence[tuple[str, str, int, float]], comparisons: int = 1) -> Estimate:
-    """Return the mean of a list of pairs with its interval.
-
-    Pairs of the same seed share that seed's luck, so the seed is the unit: its pairs are averaged
-    first, and the interval is Student's over the seeds' means. With one pair of stacks this is
-    the paired t interval.
-    """
-    by_seed: dict[int, list[float]] = {}
-    for _, _, seed, difference in found:
-        by_seed.setdefault(seed, []).append(difference)
-    means = [sum(row) / len(row) for _, row in sorted(by_seed.items())]
-    return estimate(means, comparisons=comparisons)
+def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
+    """Return the losses of all confirmation runs that ended: stack's id → seed index → loss."""
+    table: dict[str, dict[int, float]] = {}
+    for run in runs:
+        if run.phase == CONFIRMATION and usable(run) and run.stack_id is not None:
+            table.setdefault(run.stack_id, {})[run.seed_index] = float(run.value or 0.0)
+    return table
 
 
 def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
@@ -134,20 +127,23 @@ def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
     """
     found = {axis: _best_paired(stack, runs, axis) for axis in AXES}
     compared = sum(1 for alternative, rows in found.values() if rows)
+    table = confirmed_losses(runs)
+
+    def measured(rows: Sequence[Pair]) -> Estimate:
+        return contrast(rows, table, compared)
+
     return [
-        _paired(stack, axis, *found[axis], scale, compared)
+        _paired(stack, axis, *found[axis], scale, measured)
         if found[axis][1]
         else _observed(stack, runs, axis)
         for axis in AXES
     ]
 
 
-def _best_paired(
-    stack: Stack, runs: Sequence[Run], axis: str
-) -> tuple[Any, list[tuple[str, str, int, float]]]:
+def _best_paired(stack: Stack, runs: Sequence[Run], axis: str) -> tuple[Any, list[Pair]]:
     """Return the alternative with the most pairs, and its pairs."""
     choice = axis_value(stack, axis)
-    best: tuple[Any, list[tuple[str, str, int, float]]] = (None, [])
+    best: tuple[Any, list[Pair]] = (None, [])
     for alternative in _alternatives(runs, axis, choice, CONFIRMATION):
         rows = pairs(runs, axis, choice, alternative)
         if len(rows) > len(best[1]):
@@ -175,11 +171,11 @@ def _paired(
     stack: Stack,
     axis: str,
     alternative: Any,
-    found: list[tuple[str, str, int, float]],
+    found: list[Pair],
     scale: float,
-    comparisons: int,
+    measured: Callable[[Sequence[Pair]], Estimate],
 ) -> Effect:
-    value = contrast(found, comparisons)
+    value = measured(found)
     word = verdict(value, scale)
     word = NO_EVIDENCE if word == "undecided" else word
     choice = axis_value(stack, axis)

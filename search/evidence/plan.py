@@ -11,11 +11,11 @@ configuring metaheuristics", 2002 (blocks of paired runs).
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from search.evidence import ablation
 from search.evidence.candidates import (
     BASELINE,
     Candidate,
@@ -25,6 +25,7 @@ from search.evidence.candidates import (
     losses,
     usable,
 )
+from search.evidence.planned import Planned, confirmation_seed
 from search.evidence.statistics import Estimate, compare, paired
 from search.records import CONFIRMATION, Run
 from search.spec import StudySpec
@@ -37,16 +38,6 @@ __all__ += ["Race", "next_runs", "race"]
 FIRST_BLOCK = 3
 # Chance of dropping any stack that is as good as the leader, over all looks together.
 DROP_RISK = 0.05
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A confirmation run that is still wanted."""
-
-    stack: Stack
-    label: str | None
-    seed_index: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -85,16 +76,6 @@ class Choice:
     leader: Stack
     reasons: tuple[str, ...] = ()
     out: Mapping[str, str] = field(default_factory=dict)
-
-
-def confirmation_seed(spec_seed: int, index: int) -> int:
-    """Return the seed of the confirmation's `index`-th replicate, in [2^30, 2^31).
-
-    The same for every stack (that is what makes the runs pairs), different for every index, and
-    unrelated to the seeds that the search used.
-    """
-    digest = hashlib.blake2b(f"confirmation {spec_seed}".encode(), digest_size=8).digest()
-    return 2**30 + (int.from_bytes(digest, "big") + index) % 2**30
 
 
 def blocks(replicates: int) -> list[int]:
@@ -140,10 +121,17 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
 def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
     """Return the confirmation runs that are still missing, in the order to train them.
 
-    Empty while the last ones planned are under way, when the confirmation is done, and when no
-    search trial finished. A run that failed, diverged or was infeasible is not asked for again.
+    First those of the race; when it is done, and with it the choice settled, those of the
+    ablations. Empty while the last ones planned are under way, when the confirmation is done, and
+    when no search trial finished. A run that failed, diverged or was infeasible is not asked for
+    again.
     """
-    return list(race(spec, runs).wanted)
+    standing = race(spec, runs)
+    chosen = choice(spec, runs) if standing.done else None
+    if chosen is None:
+        return list(standing.wanted)
+    entrants = [c.stack for c in standing.entrants]
+    return ablation.wanted(spec, runs, chosen.stack, entrants)
 
 
 def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:

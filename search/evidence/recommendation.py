@@ -124,7 +124,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     search_value = candidate.search_value if candidate else None
     found = effects(chosen.stack, runs, scale)
     default = (said, difference) if base in rows and mine in rows else None
-    context = table_of_claims.Context(runs, scale, default)
+    seen = measured.get("chosen", {})
+    context = table_of_claims.Context(runs, scale, default, measured=seen)
     return Recommendation(
         study=spec.study,
         profile=spec.profile,
@@ -227,7 +228,9 @@ def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 
 def _measured(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {what: part.get(what) for what in MEASURED}
+    """Return what is always there, null where not measured, and whatever else was."""
+    more = {what: value for what, value in part.items() if what != "test"}
+    return {**dict.fromkeys(MEASURED), **more}
 
 
 def _runners_up(

@@ -134,6 +134,8 @@ def text_of(found: Recommendation) -> str:
     """Return the recommendation as plain text for a terminal of 80 columns."""
     import textwrap
 
+    from search.evidence.prediction import sentences
+
     def wrapped(text: str, indent: str = "") -> str:
         return textwrap.fill(text, 79, initial_indent=indent, subsequent_indent=indent)
 
@@ -152,6 +154,8 @@ def text_of(found: Recommendation) -> str:
         rows.append(("difference in loss", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
+    if said := sentences(found.measured):
+        lines += ["", *(wrapped(text) for text in said)]
     if found.warnings:
         lines += ["", "Mind:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]

@@ -11,34 +11,34 @@ a lease may raise LeaseLost (drop the trial, take the next).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
-import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Row, select
 
-from search.fleet import leases, ledger, life, roster
+from search.fleet import leases, ledger, life, roster, takeback
 from search.fleet.connect import guarded, parse_url
 from search.fleet.lease import Lease, Orders, lease_of
-from search.fleet.leases import INTERRUPTED, LEASE_SECONDS, LeaseLost
+from search.fleet.leases import INTERRUPTED, LeaseLost
 from search.fleet.mirror import Mirror, TrialEnded, ensure_study, open_storage
 from search.fleet.roster import WorkerCard
 from search.fleet.samplers import pruner_row, reported
 from search.fleet.tables import durable, ensure, studies, tasks
+from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS, Tender
 from search.records import SEARCH, Measurement, Result
 from search.spec import StudySpec
 
 __all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
 
-BEAT_SECONDS = 10.0
-REAP_SECONDS = 10.0
-# After this many leases' time of silence a worker is struck off.
-_GONE_AFTER_LEASES = 10
+# How often at least a worker says that it lives, and hears what people wish.
+BEAT_SECONDS = 2.0
+# And how many times within a lease.
+_BEATS = 6
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,10 +75,12 @@ class Desk:
         self.spec = mirror.spec
         self.worker_id, self.card = worker
         self._mirror, self._engine = mirror, mirror.storage.engine
-        self._lease_seconds, self._reap_seconds, self._judge = lease_seconds, reap_seconds, judge
+        self._lease_seconds, self._judge = lease_seconds, judge
+        self.beat_seconds = min(BEAT_SECONDS, lease_seconds / _BEATS)
+        self._tender = Tender(self._engine, self.study_id, mirror, lease_seconds, reap_seconds)
         self._voided = study.voided
-        self._reaped = -math.inf
-        self._reaping = threading.Lock()
+        self._loaded = False
+        self._unbegun: Row[Any] | None = None
         self._rungs = pruner_row(self.spec.pruner).rungs(self.spec.epochs)
         self._reported = reported(self.spec.epochs, self._rungs)
 
@@ -104,6 +106,7 @@ class Desk:
             judge: Who decides about the confirmation; the product's own unless given.
 
         Raises:
+            RequestError: This package is not the one that the study was made with.
             StorageAwayError: The database does not answer.
             StudyError: There is no such study.
         """
@@ -114,6 +117,7 @@ class Desk:
             with storage.engine.connect() as connection:
                 study = ledger.find(connection, study_name)
             spec = StudySpec.from_json(study.spec)
+            roster.check(spec, card)
             ensure_study(storage, spec)
             worker_id, before = roster.join(storage.engine, study.study_id, card)
             seed = ledger.derived_seed(spec.seed, "sampler", before)
@@ -132,16 +136,33 @@ class Desk:
     @_reaching
     def claim(self) -> Lease | None:
         """Take the next task; None when there is nothing to do now (ask `advance` whether ever)."""
-        self._tend()
+        self._tender.tend()
         self._heed_voids()
+        self._load()
+        self._undo()
         while row := leases.claim(self._engine, self.study_id, self.worker_id, self._lease_seconds):
+            self._unbegun = row
             try:
                 lease = self._begin(row) if row.kind == SEARCH else lease_of(row)
             except LeaseLost:
-                continue
+                lease = None
+            self._unbegun = None
             if lease is not None:
                 return lease
         return None
+
+    def _load(self) -> None:
+        """Read the study's trials before a lease begins: of many thousands that takes a while."""
+        if not self._loaded:
+            self._mirror.load()
+            self._loaded = True
+
+    def _undo(self) -> None:
+        """Give back a task that was claimed when the database went away in the middle."""
+        if (row := self._unbegun) is not None:
+            with contextlib.suppress(LeaseLost):
+                leases.give_back(self._engine, row.task_id, row.token, INTERRUPTED)
+            self._unbegun = None
 
     def _begin(self, row: Row[Any]) -> Lease | None:
         """Give a claimed place its Optuna trial and its stack; None if the cache answered it."""
@@ -203,7 +224,7 @@ class Desk:
         """Say that this worker lives, renew its lease, and hear what people wish."""
         held = None if lease is None else (lease.task_id, lease.token)
         wish = leases.beat(self._engine, self.worker_id, state, held, self._lease_seconds)
-        self._tend()
+        self._tender.tend()
         return Orders.LOST if wish is None else Orders(wish)
 
     @_reaching
@@ -254,21 +275,28 @@ class Desk:
         Raises:
             LeaseLost: The task is no longer ours.
         """
-        self._show(leases.give_back(self._engine, lease.task_id, lease.token, cause))
+        self._tender.show(leases.give_back(self._engine, lease.task_id, lease.token, cause))
 
-    def _show(self, row: Row[Any]) -> None:
-        """Bring Optuna's trial to a task that was given back, or failed for good."""
-        if row.kind != SEARCH:
-            return
-        if row.status == "done":
-            self._mirror.end(row)
-        elif row.trial_id is not None:
-            self._mirror.wait(row.trial_id)
+    @_reaching
+    def no_room(self, lease: Lease, cause: str) -> None:
+        """End a task for which memory did not suffice, or let another worker try it, once.
+
+        Raises:
+            LeaseLost: The task is no longer ours.
+        """
+        heard = self._lease_seconds
+        row = takeback.no_room(self._engine, lease.task_id, lease.token, cause, heard)
+        self._tender.show(row)
+
+    @_reaching
+    def quarantine(self, task_ids: Sequence[int], why: str) -> None:
+        """Sign off as a worker that fails everything; others may have what it failed."""
+        takeback.quarantine(self._engine, self.worker_id, task_ids, why)
 
     @_reaching
     def advance(self) -> str:
         """Take the study as far as it can go, and return its state; safe at any time."""
-        self._tend()
+        self._tender.tend()
         state = life.advance(self._engine, self.study_id, self._judge)
         if state in (ledger.CONFIRMING, ledger.CONCLUDED):
             self._mirror.repair(grace_seconds=0.0 if state == ledger.CONCLUDED else 5.0)
@@ -277,22 +305,7 @@ class Desk:
     @_reaching
     def reap(self) -> int:
         """Give back what silent workers hold, now; return how many tasks that were."""
-        rows = leases.reap(self._engine, self.study_id)
-        for row in rows:
-            self._show(row)
-        return len(rows)
-
-    def _tend(self) -> None:
-        """Now and then, whoever comes by: free silent workers' tasks, and mend the mirror."""
-        with self._reaping:
-            if time.monotonic() - self._reaped < self._reap_seconds:
-                return
-            self._reaped = time.monotonic()
-        for row in leases.reap(self._engine, self.study_id, self._reap_seconds):
-            self._show(row)
-        silent = self._lease_seconds * _GONE_AFTER_LEASES
-        roster.strike_off(self._engine, self.study_id, silent)
-        self._mirror.repair()
+        return self._tender.reap()
 
     def _heed_voids(self) -> None:
         with self._engine.connect() as connection:
@@ -301,6 +314,7 @@ class Desk:
         if voided != self._voided:
             self._voided = voided
             self._mirror.reload()
+            self._loaded = False
 
     @_reaching
     def leave(self) -> None:

@@ -192,6 +192,7 @@ def run_of(row: Row[Any]) -> Run:
         attempt=max(row.attempts, 1),
         cause=row.cause,
         artifacts=row.artifacts,
+        layers=row.found.get("layers") or {},
     )
 
 
@@ -229,6 +230,7 @@ def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str
             "worker": run.worker,
             "attempt": run.attempt,
             "cause": run.cause,
+            "layers": run.layers,
         }
         for run in runs(engine, name, phase)
     ]

@@ -30,10 +30,11 @@ from search.fleet.tables import attempts, durable, studies, tasks, workers
 from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Measurement, Result
 from search.spec import StudySpec
 
-LEASE_SECONDS = 60.0
 MOST_STRIKES = 3
 # The one cause of giving back that says nothing against the trial, so that it never adds up.
 INTERRUPTED = "interrupted"
+# On a task's payload: the worker whose memory did not suffice.
+NO_ROOM = "no_room"
 
 
 class LeaseLost(Exception):  # noqa: N818 - not a fault: the news that somebody else has the task
@@ -53,7 +54,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
     """Take the next task, or open a new place in the budget and take that.
 
     Order: the measurement, a confirmation, a search trial that was given back, one that was
-    enqueued, a new one.
+    enqueued, a new one. What this very worker could not do comes last: another may.
 
     Args:
         engine: Where.
@@ -68,13 +69,19 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         durable(connection)
         study = locked(connection, study_id)
         search = open_to_search(connection, study)
-        task_id = _next_waiting(connection, study, search)
+        kinds = _kinds(study, search)
+        elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
+        task_id = _next_waiting(connection, study_id, kinds, elsewhere)
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, StudySpec.from_json(study.spec), study.opened)
             task_id = connection.execute(
                 insert(tasks).values(new).returning(tasks.c.task_id)
             ).scalar_one()
             change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
+        if task_id is None:
+            room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
+            anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
+            task_id = _next_waiting(connection, study_id, kinds, *anyway)
         if task_id is None:
             return None
         row = connection.execute(
@@ -83,7 +90,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
             .values(
                 status="running",
                 token=secrets.token_hex(8),
-                lease_until=_in(seconds),
+                lease_until=soon(seconds),
                 worker_id=worker_id,
                 attempts=tasks.c.attempts + 1,
                 claimed_at=func.now(),
@@ -98,30 +105,50 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         timeout = study.spec["timeout_seconds"]
         if row.kind == SEARCH and timeout is not None and study.deadline_at is None:
             # The search takes time from its first trial on, not from when it was asked for.
-            change(connection, study_id, deadline_at=_in(timeout))
+            change(connection, study_id, deadline_at=soon(timeout))
         return row
 
 
-def _next_waiting(connection: Connection, study: Row[Any], search: bool) -> int | None:
+def alone(
+    connection: Connection, study_id: int, worker_id: int | None, heard_seconds: float
+) -> bool:
+    """Tell whether no other worker of the study has been heard of lately."""
+    others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
+    return not connection.execute(
+        select(func.count())
+        .select_from(workers)
+        .where(others, workers.c.left_at.is_(None), workers.c.seen_at > soon(-heard_seconds))
+    ).scalar_one()
+
+
+def _kinds(study: Row[Any], search: bool) -> list[str]:
+    """Return the kinds of task that may start now."""
     kinds = [SEARCH] if search else []
     if study.phase == CONFIRMING and study.wish in (GO, STOP):
         # After `stop`, what has been confirmed is still measured.
         kinds += [MEASUREMENT] if study.wish == STOP else [MEASUREMENT, CONFIRMATION]
+    return kinds
+
+
+def _next_waiting(
+    connection: Connection, study_id: int, kinds: list[str], *only: ColumnElement[bool]
+) -> int | None:
     order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
     return connection.execute(
         select(tasks.c.task_id)
-        .where(tasks.c.study_id == study.study_id, tasks.c.status == "waiting")
-        .where(tasks.c.kind.in_(kinds))
+        .where(tasks.c.study_id == study_id, tasks.c.status == "waiting")
+        .where(tasks.c.kind.in_(kinds), *only)
         .order_by(order, (tasks.c.attempts > 0).desc(), tasks.c.task_id)
         .limit(1)
     ).scalar()
 
 
-def _in(seconds: float) -> ColumnElement[Any]:
+def soon(seconds: float) -> ColumnElement[Any]:
+    """So long from now, by the database's clock."""
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
 
 
-def _mine(task_id: int, token: str) -> ColumnElement[bool]:
+def mine(task_id: int, token: str) -> ColumnElement[bool]:
     """The fence: this attempt, and it still runs."""
     return and_(tasks.c.task_id == task_id, tasks.c.token == token, tasks.c.status == "running")
 
@@ -133,7 +160,7 @@ def write(connection: Connection, task_id: int, token: str, /, **values: Any) ->
         LeaseLost: The token is no longer the task's.
     """
     row = connection.execute(
-        update(tasks).where(_mine(task_id, token)).values(**values).returning(tasks)
+        update(tasks).where(mine(task_id, token)).values(**values).returning(tasks)
     ).first()
     if row is None:
         raise LeaseLost(f"task {task_id}")
@@ -165,7 +192,7 @@ def beat(
         renewed = (
             held is None
             or connection.execute(
-                update(tasks).where(_mine(*held)).values(lease_until=_in(seconds))
+                update(tasks).where(mine(*held)).values(lease_until=soon(seconds))
             ).rowcount
         )
         if not renewed or study_id is None:
@@ -182,7 +209,7 @@ def record(engine: Engine, task_id: int, token: str, news: Sequence[Measurement]
         LeaseLost: The token is no longer the task's.
     """
     with engine.begin() as connection:
-        query = select(tasks.c.curve, tasks.c.train_curve).where(_mine(task_id, token))
+        query = select(tasks.c.curve, tasks.c.train_curve).where(mine(task_id, token))
         row = connection.execute(query.with_for_update()).first()
         if row is None:
             raise LeaseLost(f"task {task_id}")
@@ -225,26 +252,26 @@ def finish(
         values["train_curve"] = [m.train_loss for m in result.measurements]
     with engine.begin() as connection:
         durable(connection)
-        row = connection.execute(select(tasks.c.study_id).where(_mine(task_id, token))).first()
+        row = connection.execute(select(tasks.c.study_id).where(mine(task_id, token))).first()
         if row is None:
             raise LeaseLost(f"task {task_id}")
         locked(connection, row.study_id)
-        return _end(connection, task_id, token, values)
+        return end(connection, task_id, token, values)
 
 
-def _end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
+def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
     """End a running task under the lock on its study, and settle its place and its attempt."""
     values = {**values, "status": "done", "lease_until": None, "finished_at": func.now()}
     row = write(connection, task_id, token, **values)
     if row.kind == SEARCH and row.outcome not in COUNTED:
         held, failed = studies.c.held - 1, studies.c.failed + 1
         change(connection, row.study_id, held=held, failed=failed)
-    _end_attempt(connection, row, row.outcome, row.cause)
+    end_attempt(connection, row, row.outcome, row.cause)
     note(connection, row, row.outcome, row.cause)
     return row
 
 
-def _end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str | None) -> None:
+def end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str | None) -> None:
     connection.execute(
         update(attempts)
         .where(attempts.c.task_id == row.task_id, attempts.c.attempt == row.attempts)
@@ -263,52 +290,25 @@ def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
     """
     with engine.begin() as connection:
         durable(connection)
-        row = connection.execute(select(tasks).where(_mine(task_id, token))).first()
+        row = connection.execute(select(tasks).where(mine(task_id, token))).first()
         if row is None:
             raise LeaseLost(f"task {task_id}")
         locked(connection, row.study_id)
-        return _requeue(connection, row, cause)
+        return requeue(connection, row, cause)
 
 
-def _requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
+def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
+    """Let a running task wait again, or fail it when that was one time too many.
+
+    The caller's transaction holds the study's row.
+    """
     strikes = row.strikes + (cause != INTERRUPTED)
     if strikes >= MOST_STRIKES:
         why = f"{cause} (attempt {row.attempts}, the last)"
         values = {"outcome": "failed", "cause": why, "strikes": strikes}
-        return _end(connection, row.task_id, row.token, values)
+        return end(connection, row.task_id, row.token, values)
     free = {"status": "waiting", "token": None, "lease_until": None}
     back = write(connection, row.task_id, row.token, strikes=strikes, cause=cause, **free)
-    _end_attempt(connection, row, "given back", cause)
+    end_attempt(connection, row, "given back", cause)
     note(connection, row, "given back", cause)
     return back
-
-
-def reap(engine: Engine, study_id: int, every_seconds: float = 0.0) -> list[Row[Any]]:
-    """Give back what is leased to workers that fell silent.
-
-    Args:
-        engine: Where.
-        study_id: Of which study.
-        every_seconds: Do nothing if somebody did it less than this long ago.
-
-    Returns:
-        The rows of the tasks concerned, as they are now.
-    """
-    stale = studies.c.reaped_at < _in(-every_seconds)
-    with engine.begin() as connection:
-        durable(connection)
-        due = connection.execute(
-            update(studies)
-            .where(studies.c.study_id == study_id, or_(studies.c.reaped_at.is_(None), stale))
-            .values(reaped_at=func.clock_timestamp())
-        ).rowcount
-        if not due:
-            return []
-        # The update holds the study's row, so this is safe against claims and endings.
-        expired = connection.execute(
-            select(tasks)
-            .where(tasks.c.study_id == study_id, tasks.c.status == "running")
-            .where(tasks.c.lease_until < func.clock_timestamp())
-            .with_for_update()
-        ).all()
-        return [_requeue(connection, row, "its worker fell silent") for row in expired]

@@ -28,6 +28,8 @@ SEARCHING, CONFIRMING, CONCLUDED, PAUSED, STOPPED = (
     "stopped",
 )
 GO, PAUSE, STOP, CANCEL = "go", "pause", "stop", "cancel"
+# On a task's payload: its first trial, which has ended although the task is to be tried again.
+RETRY_OF = "retry_of"
 # A search in which this many trials failed opens no more places (or as many as its budget, if that
 # is more): something is wrong that more trials will not mend.
 MOST_FAILURES = 10

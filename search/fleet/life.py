@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from search.fleet.inspect import rows_of, run_of
@@ -174,10 +174,9 @@ def _measurement(connection: Connection, study_id: int) -> Row[Any] | None:
 def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> None:
     """Let the planned runs wait, each once, and drop waiting ones that are no longer wanted."""
     confirmations = (tasks.c.study_id == study_id) & (tasks.c.kind == CONFIRMATION)
-    there = {
-        (row.stack_id, row.seed_index): row.task_id
-        for row in connection.execute(select(tasks).where(confirmations))
-    }
+    rows = connection.execute(select(tasks).where(confirmations)).all()
+    there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
+    spoilt = [row.task_id for row in rows if row.outcome == "voided"]
     wanted = {(p.stack.stack_id, p.seed_index): p for p in planned}
     withdraw(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
     number = connection.execute(
@@ -185,6 +184,9 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
     ).scalar_one()
     for key, plan in wanted.items():
         if key in there:
+            # Taken out of the evidence and wanted again: the same place, trained anew.
+            if there[key] in spoilt:
+                _reopen(connection, there[key])
             continue
         row = {
             "study_id": study_id,
@@ -198,6 +200,15 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
         }
         connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(row))
         number += 1
+
+
+def _reopen(connection: Connection, task_id: int) -> None:
+    """Let a task that has ended wait again, as if nothing had come of it."""
+    nothing = {"outcome": None, "cause": None, "value": None, "best_epoch": 0, "token": None}
+    empty = {"curve": [], "train_curve": [], "metrics": {}, "seconds": {}, "artifacts": {}}
+    values = {**nothing, **empty, "found": {}, "strikes": 0, "finished_at": None}
+    again = update(tasks).where(tasks.c.task_id == task_id)
+    connection.execute(again.values(status="waiting", **values))
 
 
 def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from search.fleet.connect import engine_options
+from search.fleet.ledger import RETRY_OF
 from search.fleet.samplers import pruner_row, sampler
 from search.fleet.tables import creating, studies, tasks
 from search.records import SEARCH, Measurement
@@ -128,6 +129,11 @@ class Mirror:
             deepcopy, states, use_cache=True
         )
 
+    def load(self) -> None:
+        """Read every trial, unless the sampler looks at none."""
+        if self.spec.sampler != "random" or self.spec.pruner != "none":
+            self.study._get_trials(deepcopy=False)
+
     def _look_again(self) -> None:
         """Let what others finished meanwhile count, as `Study.ask` does."""
         self.study._thread_local.cached_all_trials = None
@@ -137,7 +143,7 @@ class Mirror:
 
         A trial that an earlier attempt made stays the task's, and keeps its number.
         """
-        given = Stack.from_json(row.stack) if row.payload.get("given") else None
+        given = Stack.from_json(row.stack) if row.stack else None
         trial_id = row.trial_id
         if trial_id is None and row.attempts > 1:
             trial_id = self._made_by_earlier_attempt(row.task_id)
@@ -291,7 +297,8 @@ def forget(storage: optuna.storages.RDBStorage, trial_ids: Iterable[int]) -> Non
 
 def _told(row: Row[Any]) -> dict[str, Any]:
     """What Optuna's tools show of a trial from its beginning."""
-    return {"seed": row.seed, **({"label": row.label} if row.label else {})}
+    told = {"seed": row.seed, "label": row.label, RETRY_OF: row.payload.get(RETRY_OF)}
+    return {key: value for key, value in told.items() if value is not None}
 
 
 @contextlib.contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, insert, select, update
 
 from search.fleet.ledger import note
 from search.fleet.tables import workers
+from search.spec import StudySpec
+from spaces.errors import RequestError
+from spaces.space import Space
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,27 @@ class WorkerCard:
     device: str = "cpu"
     threads: int = 1
     version: str = ""
+
+
+def check(spec: StudySpec, card: WorkerCard) -> None:
+    """Refuse a worker whose package would not do what the study's others do.
+
+    Raises:
+        RequestError: Its version differs, or its space's tables do; the difference is said.
+    """
+    if spec.version and card.version != spec.version:
+        raise RequestError(
+            f"trainstack {card.version or 'of no version'} here",
+            f"{spec.version}, with which study '{spec.study}' was made",
+            f"install that version, or start a new study with {card.version}",
+        )
+    here = dataclasses.replace(spec, space=Space.from_json(dict(spec.space)).to_json())
+    if differences := spec.differences(here):
+        raise RequestError(
+            f"the space is read otherwise here ({'; '.join(differences[:3])})",
+            f"the code with which study '{spec.study}' was made",
+            "install the same code on every machine",
+        )
 
 
 def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:

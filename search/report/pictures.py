@@ -12,6 +12,8 @@ from search.evidence.statistics import compare
 from search.evidence.words import name, number, signed
 from search.records import SEARCH, Run
 from search.report import svg
+from search.report.inside import layers
+from search.report.predicting import prediction
 from spaces.axes import AXES
 
 WIDTH, LEFT, RIGHT, TOP = 720.0, 64.0, 700.0, 30.0
@@ -201,6 +203,8 @@ PICTURES: dict[str, Picture] = {
     "confirmation": confirmation,
     "curves": curves,
     "effects": effects,
+    "prediction": prediction,
+    "layers": layers,
     "progress": progress,
     "arms": arms,
 }

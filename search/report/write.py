@@ -10,6 +10,7 @@ from typing import Any
 from search.evidence import words
 from search.evidence.effects import NONE, PAIRED
 from search.evidence.plan import Choice, choice
+from search.evidence.prediction import FIGURES, sentences
 from search.evidence.recommendation import Recommendation
 from search.evidence.statistics import EQUIVALENCE_MARGIN
 from search.records import CONFIRMATION, SEARCH, Run
@@ -26,6 +27,12 @@ CAPTIONS = {
     "curves": "Validation loss without penalties, a line a seed; letters as in the table.",
     "effects": "Diamonds with bars: paired runs. Hollow circles: medians of search trials, which "
     "differ in more than this choice; they prove nothing.",
+    "prediction": "On the test set, means over the seeds: probabilities averaged over passes with "
+    "dropout on. On the validation part, first seed: small weights dropped; filled marks cost at "
+    "most 1 % of loss.",
+    "layers": "Mean and deviation of every hidden layer's outputs, and the norm of the gradient of "
+    "its weights, on one batch; first seed of each confirmed stack, then trials that diverged. "
+    "Falling or rising by powers of ten: gradients vanish or explode.",
     "progress": "Every search trial; the line is the best so far. Marks at the upper edge lie "
     "above it or have no loss.",
     "arms": "Finished search trials by the choice they made, the best first. The sampler did not "
@@ -146,12 +153,15 @@ def _context(
             key=lambda r: (names.get(r.stack_id or "", "~"), r.seed_index),
         ),
         "letters": names,
+        "at_prediction": sentences(found.measured),
+        "inside": any(r.layers for r in runs),
         "describe": words.describe,
         "shown": lambda run: words.number(run.value),
         "margin": f"{100 * EQUIVALENCE_MARGIN:g} %",
         "counts": {k: v for k, v in found.counts.items() if v},
         "stack_json": json.dumps(found.stack.to_json(), indent=2),
         "captions": CAPTIONS,
+        "probabilities": FIGURES,
         "seconds": sum(finite(r.seconds.get("total") for r in runs)),
     }
 

@@ -24,9 +24,15 @@ DATA = DataSpec("digits", None, "classification", "f00d", 64, ("0", "1"))
 
 def spec_of(study: str = "s", **changes: Any) -> StudySpec:
     """Return a small spec."""
-    asked = {"trials": 6, "epochs": 9, "replicates": 2, "sampler": "random", "pruner": "none"}
-    space = Space.named("chapter").to_json()
-    return StudySpec(study=study, data=DATA, space=space, **{**asked, **changes})
+    asked: dict[str, Any] = {
+        "trials": 6,
+        "epochs": 9,
+        "replicates": 2,
+        "sampler": "random",
+        "pruner": "none",
+    }
+    asked |= {"data": DATA, "space": Space.named("chapter").to_json()}
+    return StudySpec(study=study, **{**asked, **changes})
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import pytest
 
 from search.evidence import warnings as table_of_warnings
 from search.evidence.claims import CLAIMS
-from search.evidence.effects import contrast, differ_only, effects, pairs
+from search.evidence.effects import differ_only, effects, pairs
 from search.evidence.plan import choice
 from search.evidence.planted import Planted, made_up_spec, neighbours
 from search.evidence.recommendation import recommend
+from search.evidence.statistics import contrast
 from search.evidence.words import describe, text_of
 from search.records import Run
 from search.spec import StudySpec
@@ -197,7 +198,7 @@ def test_pairs_of_one_seed_count_once_in_the_interval() -> None:
     """Two pairs of stacks with the same seeds give as many independent values as there are
     seeds."""
     found = [("a", "b", j, 1.0 + j) for j in range(3)] + [("c", "d", j, 2.0 + j) for j in range(3)]
-    value = contrast(found)
+    value = contrast(found, {})
     assert value.n == 3
     assert value.mean == pytest.approx(2.5)
 

@@ -1,0 +1,84 @@
+"""`make bench`: every figure of the engine's table from a fresh run.
+
+Each group runs in a process of its own, so that none inherits another's programs or memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _epochs() -> list:
+    from benchmarks.engine import Subject, dropout_cost, epochs_against_fit
+
+    fashion = Subject("fashion-mnist")
+    return [*epochs_against_fit(fashion), *dropout_cost(fashion)]
+
+
+def _trials() -> list:
+    from benchmarks.engine import Subject, trials_against_fit
+    from benchmarks.lasting import warm_start
+
+    digits = Subject("digits")
+    return [*trials_against_fit(Subject("fashion-mnist"), digits), warm_start(digits)]
+
+
+def _launches() -> list:
+    from benchmarks.launching import against_a_loop
+
+    return [against_a_loop("fashion-mnist", 5, 6.0), against_a_loop("digits", 30, 6.0)]
+
+
+def _memory() -> list:
+    from benchmarks.lasting import memory_growth
+
+    return [memory_growth()]
+
+
+GROUPS: dict[str, Callable[[], list]] = {
+    "epochs": _epochs,
+    "trials": _trials,
+    "launches": _launches,
+    "memory": _memory,
+}
+
+
+def main() -> None:
+    """Measure the groups asked for, print the table, write it to a file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default: all")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps([asdict(row) for row in GROUPS[options.one]()]))
+        return
+    from benchmarks.table import HEAD, Row, write
+
+    rows = []
+    for group in options.groups or GROUPS:
+        print(f"measuring {group} …", file=sys.stderr)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks", "--one", group],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        rows += [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+    table = [HEAD, *(row.cells() for row in rows)]
+    widths = [max(len(line[k]) for line in table) for k in range(len(HEAD))]
+    for line in table:
+        print("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip())
+    if not options.groups:
+        print(f"\nwritten to {write(rows)}")
+
+
+if __name__ == "__main__":
+    main()

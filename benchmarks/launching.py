@@ -1,0 +1,70 @@
+"""`trainstack launch --stacks` against one Keras `fit` loop over the same stacks, wall time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+
+from benchmarks.table import Row
+from search.data.load import load
+from search.spec import StudySpec
+from spaces.space import Space
+from spaces.stack import Stack
+
+STACKS, WORKERS = 24, 2
+
+
+def mixed_stacks() -> list[Stack]:
+    """Draw the stacks: at random from the chapter's space, always the same."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2))
+    space = Space.named("chapter")
+    return [space.draw(study.ask()) for _ in range(STACKS)]
+
+
+def against_a_loop(data: str, epochs: int, bar: float) -> Row:
+    """Time both from command to end, each in processes of its own."""
+    stacks = mixed_stacks()
+    with tempfile.TemporaryDirectory() as folder:
+        ours = _launch(Path(folder), data, epochs, stacks)
+    spec = StudySpec("loop", load(data).describe(), {}, epochs=epochs, stacks=tuple(stacks))
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.plainkeras"],
+        input=json.dumps(spec.to_json()),
+        text=True,
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    theirs = time.perf_counter() - began
+    return Row(
+        f"{STACKS} mixed stacks × {epochs} epochs, {data}, {WORKERS} workers",
+        f"{ours:.0f} s",
+        f"loop of `fit`: {theirs:.0f} s",
+        *(theirs / ours, bar),
+    )
+
+
+def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
+    file = folder / "stacks.json"
+    file.write_text(json.dumps([stack.to_json() for stack in stacks]))
+    command = [sys.executable, "-m", "search.cli", "launch", data, "--stacks", str(file)]
+    # No confirmation: the loop has none either.
+    command += [f"--epochs={epochs}", f"--workers={WORKERS}", "--replicates=0", "--json"]
+    environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home")}
+    began = time.perf_counter()
+    subprocess.run(
+        command,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - began

@@ -1,0 +1,93 @@
+"""What everybody would write: a stack trained by Keras `fit`."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from search.spec import StudySpec
+from spaces.schedules import SCHEDULES
+from spaces.stack import Stack
+from workers.build import make_optimizer, plain_model
+
+
+class PerStep(keras.callbacks.Callback):
+    """A step-wise schedule as a Keras user would write it."""
+
+    def __init__(self, stack: Stack, steps: int) -> None:
+        super().__init__()
+        self.stack, self.steps, self.step = stack, steps, 0
+        self.factor = SCHEDULES[stack["schedule"]].factor
+        self.numbers = stack.numbers("schedule")
+
+    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+        """Set the learning rate."""
+        factor = self.factor(self.step, self.steps, self.numbers)
+        self.model.optimizer.learning_rate = self.stack["optimizer.learning_rate"] * factor
+        self.step += 1
+
+
+def fit(
+    stack: Stack,
+    arrays: tuple[np.ndarray, ...],
+    outputs: int,
+    epochs: int,
+    early: bool = True,
+    **compiling: object,
+) -> keras.callbacks.History:
+    """Train a stack by `fit`.
+
+    Args:
+        stack: What to train.
+        arrays: x_train, y_train, x_valid, y_valid; standardised.
+        outputs: Classes.
+        epochs: Most epochs.
+        early: Stop early as the stack says.
+        **compiling: Further arguments of `compile`.
+    """
+    x_train, y_train, x_valid, y_valid = arrays
+    model = plain_model(stack, x_train.shape[1], outputs)
+    optimizer = make_optimizer(stack)
+    if stack["clipping"] == "value":
+        optimizer.clipvalue = stack["clipping.limit"]
+    elif stack["clipping"] == "norm":
+        optimizer.global_clipnorm = stack["clipping.limit"]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"], **compiling)
+    callbacks: list[keras.callbacks.Callback] = []
+    if early:
+        patience = stack["patience"]
+        stop = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
+        callbacks.append(stop)
+    if SCHEDULES[stack["schedule"]].reacts:
+        factor, wait = stack["schedule.factor"], stack["schedule.patience"]
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=factor, patience=wait))
+    elif stack["schedule"] != "constant":
+        steps = epochs * -(-len(x_train) // stack["batch_size"])
+        callbacks.append(PerStep(stack, steps))
+    return model.fit(
+        *(x_train, y_train),
+        batch_size=stack["batch_size"],
+        epochs=epochs,
+        verbose=0,
+        validation_data=(x_valid, y_valid),
+        callbacks=callbacks,
+    )
+
+
+def loop(spec: StudySpec) -> None:
+    """Train every stack of a spec, one after the other: the loop that a search would replace."""
+    from search.data.load import load
+
+    split = load(spec.data.source).split(spec.seed).standardised()
+    arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)
+    for stack in spec.stacks:
+        keras.utils.set_random_seed(0)
+        fit(stack, arrays, spec.data.outputs, spec.epochs)
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    loop(StudySpec.from_json(json.load(sys.stdin)))

@@ -1,0 +1,216 @@
+"""What a trial costs the database: as the study grows, and as workers grow.
+
+    python -m benchmarks.scale growth 100 10000 100000
+    python -m benchmarks.scale workers 1 8 64 200
+
+Nothing is trained: a worker claims, sleeps, reports and finishes. The figures of docs/scale.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, text
+
+from search.fleet import embedded, patient
+from search.fleet.connect import engine, parse_url
+from search.fleet.desk import Desk, Lease, WorkerCard
+from search.fleet.studies import create_study
+from search.records import Measurement, Result
+from search.spec import DataSpec, StudySpec
+from spaces.space import Space
+
+EPOCHS = 10
+REPEATS = 40
+# Real trials from which the finished ones of a grown study are copied.
+TEMPLATES = 20
+# Of one worker process, so that hundreds of workers fit into this machine's memory.
+MOST_THREADS = 25
+TRIAL_SECONDS, RUN_SECONDS = 1.0, 15.0
+_COPIES = {
+    "trials": ("number", "study_id", "state", "datetime_start", "datetime_complete"),
+    "trial_params": ("param_name", "param_value", "distribution_json"),
+    "trial_values": ("objective", "value", "value_type"),
+    "trial_intermediate_values": ("step", "intermediate_value", "intermediate_value_type"),
+    "trial_user_attributes": ("key", "value_json"),
+    "trial_system_attributes": ("key", "value_json"),
+}
+
+
+def spec_of(sampler: str, pruner: str) -> StudySpec:
+    """Return a study without end."""
+    data = DataSpec("digits", None, "classification", "none", 64, ("0", "1"))
+    space = Space.named("chapter").to_json()
+    asked = {"trials": 10**6, "epochs": EPOCHS, "sampler": sampler, "pruner": pruner}
+    return StudySpec(study="scale", data=data, space=space, **asked)
+
+
+@contextmanager
+def database() -> Iterator[URL]:
+    """An embedded server of this run alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "postgres"
+        yield parse_url(embedded.hold(data))
+        embedded.release(data)
+
+
+def desk(url: URL) -> Desk:
+    """Join as a worker."""
+    return Desk.open(url, "scale", WorkerCard("host", 1))
+
+
+def work(here: Desk, seconds: float = 0.0) -> tuple[float, float, float]:
+    """Take one trial and finish it; return the seconds of claim, ten reports, finish."""
+    began = time.perf_counter()
+    lease = here.claim()
+    claimed = time.perf_counter()
+    assert isinstance(lease, Lease)
+    measured = []
+    reporting = 0.0
+    for epoch in range(1, EPOCHS + 1):
+        time.sleep(seconds / EPOCHS)
+        before = time.perf_counter()
+        measured.append(Measurement(epoch, 1 / epoch, 1 / epoch, 0.5))
+        here.report(lease, measured[-1:])
+        here.verdict(lease, epoch)
+        reporting += time.perf_counter() - before
+    before = time.perf_counter()
+    here.finish(lease, Result("completed", 0.5, EPOCHS, tuple(measured)))
+    return claimed - began, reporting, time.perf_counter() - before
+
+
+def grow(connection: Connection, finished: int) -> None:
+    """Let the study have so many finished trials more, copies of those it has."""
+    base = connection.execute(text("SELECT max(trial_id) FROM trials")).scalar_one()
+    number = connection.execute(text("SELECT count(*) FROM trials")).scalar_one()
+    numbers = {"base": base, "number": number, "more": finished}
+    template = f"t.trial_id = {base} - (g % {TEMPLATES})"
+    for table, columns in _COPIES.items():
+        new = ["CAST(:number AS integer) + g - 1" if c == "number" else f"t.{c}" for c in columns]
+        connection.execute(
+            text(
+                f"INSERT INTO {table} (trial_id, {', '.join(columns)}) "
+                f"SELECT CAST(:base AS integer) + g, {', '.join(new)} "
+                f"FROM generate_series(1, CAST(:more AS integer)) g JOIN {table} t ON {template}"
+            ),
+            numbers,
+        )
+    connection.execute(text("SELECT setval('trials_trial_id_seq', max(trial_id)) FROM trials"))
+    skipped = ("task_id", "trial_id", "number", "stack_id")
+    columns = connection.execute(text("SELECT * FROM trainstack_tasks LIMIT 0")).keys()
+    kept = ", ".join(c for c in columns if c not in skipped)
+    connection.execute(
+        text(
+            f"INSERT INTO trainstack_tasks (trial_id, number, stack_id, {kept}) "
+            f"SELECT CAST(:base AS integer) + g, CAST(:number AS integer) + g - 1, "
+            f"substr(md5(g::text), 1, 12), {', '.join(f't.{c}' for c in kept.split(', '))} "
+            f"FROM generate_series(1, CAST(:more AS integer)) g "
+            f"JOIN trainstack_tasks t ON {template}"
+        ),
+        numbers,
+    )
+    places = "UPDATE trainstack_studies SET held = held + :more, opened = opened + :more"
+    connection.execute(text(places), numbers)
+
+
+def growth(sizes: list[int], sampler: str, pruner: str) -> None:
+    """Print what a trial costs in a study of each size."""
+    for size in sizes:
+        with database() as url:
+            create_study(url, spec_of(sampler, pruner), first=())
+            here = desk(url)
+            for _ in range(TEMPLATES):
+                work(here)
+            here.leave()
+            root = engine(url)
+            with root.begin() as connection:
+                grow(connection, max(0, size - TEMPLATES))
+            with root.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM ANALYZE"))
+            here = desk(url)
+            began = time.perf_counter()
+            work(here)
+            first = time.perf_counter() - began
+            rows = [work(here) for _ in range(REPEATS)]
+            parts = [1000 * statistics.median(row[k] for row in rows) for k in range(3)]
+            said = " | ".join(f"{part:.0f}" for part in parts)
+            print(f"| {sampler}, {pruner} | {size:,} | {first:.1f} | {said} |", flush=True)
+            here.leave()
+            root.dispose()
+
+
+@dataclasses.dataclass
+class Crew:
+    """The workers of one process, as threads."""
+
+    url: str
+    threads: int
+    claims: list[float] = dataclasses.field(default_factory=list)
+
+    def run(self, ready: Any, results: Any) -> None:
+        """Work until the time is over; hand over how long each claim took."""
+        patient.install()
+        desks = [desk(parse_url(self.url)) for _ in range(self.threads)]
+        ready.wait()
+        until = time.monotonic() + RUN_SECONDS
+        threads = [threading.Thread(target=self._serve, args=(here, until)) for here in desks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        results.put(self.claims)
+
+    def _serve(self, here: Desk, until: float) -> None:
+        while time.monotonic() < until:
+            claim, _, _ = work(here, TRIAL_SECONDS)
+            self.claims.append(claim)
+
+
+def workers(counts: list[int]) -> None:
+    """Print how many trials a second so many sleeping workers finish, and how claims fare."""
+    context = multiprocessing.get_context("spawn")
+    for count in counts:
+        with database() as url:
+            create_study(url, spec_of("random", "none"), first=())
+            crews = [min(MOST_THREADS, count - k) for k in range(0, count, MOST_THREADS)]
+            ready, results = context.Barrier(len(crews)), context.Queue()
+            address = url.render_as_string(hide_password=False)
+            processes = [
+                context.Process(target=Crew(address, size).run, args=(ready, results))
+                for size in crews
+            ]
+            for process in processes:
+                process.start()
+            claims = sorted(claim for _ in crews for claim in results.get())
+            for process in processes:
+                process.join()
+        half, tail = claims[len(claims) // 2], claims[int(0.99 * (len(claims) - 1))]
+        rate = len(claims) / RUN_SECONDS
+        ideal = count / TRIAL_SECONDS
+        print(f"| {count} | {ideal:.0f} | {rate:.1f} | {1000 * half:.0f} | {1000 * tail:.0f} |")
+        sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> None:
+    """Run what is asked."""
+    kind, numbers = arguments[0], [json.loads(number) for number in arguments[1:]]
+    if kind == "workers":
+        workers(numbers)
+    else:
+        growth(numbers, "random", "none")
+        growth(numbers, "tpe", "asha")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

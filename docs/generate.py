@@ -1,0 +1,269 @@
+"""Write the reference pages from the tables and the command's registry: `make docs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
+from spaces.domains import Choices, Domain, Fixed, Range
+from spaces.profiles import PROFILES
+from spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
+from spaces.shapes import MOST_LAYERS, MOST_UNITS
+from spaces.space import Space, space_names
+from spaces.stack import Stack
+from spaces.tables import Choice, Parameter
+
+FOLDER = Path(__file__).parent / "reference"
+NOTICE = "<!-- Written by `make docs` from the code: change the code, not this page. -->"
+
+
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [list(titles)]
+    lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
+    )
+
+
+def code(text: Any) -> str:
+    """Return the text in Markdown's code type."""
+    return f"`{text}`"
+
+
+def page(title: str, *parts: str) -> str:
+    """Return a page: its notice, its title and its parts."""
+    return "\n\n".join((NOTICE, f"# {title}", *parts)) + "\n"
+
+
+def stack_page() -> str:
+    """Return the reference of a stack's keys."""
+    example = json.dumps(CHAPTER_DEFAULT.to_json(), indent=2)
+    numbers = table(
+        ("key", "range", "default"), [_number(name, p) for name, p in NUMBER_AXES.items()]
+    )
+    return page(
+        "The keys of a stack",
+        "A stack is one fully decided configuration: a flat JSON object. An axis holds the name of "
+        "a choice; a number that the choice brings stands beside it as `axis.parameter`. Nothing "
+        "active may be left out, an unknown key or a value out of range is refused, and the "
+        "numbers of choices that were not made are dropped. `launch --stacks` reads a list of "
+        "these. This is the chapter's default:",
+        f"```json\n{example}\n```",
+        "Axes in order: " + ", ".join(map(code, AXES)) + ".",
+        "## `units`",
+        f"Widths of the hidden layers, first to last: a list of 1 to {MOST_LAYERS} whole numbers "
+        f"from 1 to {MOST_UNITS:,}.",
+        *(_axis(axis, rows.values()) for axis, rows in CHOICE_AXES.items()),
+        "## Whole numbers",
+        "`patience`: epochs without a better validation loss before a trial stops early; its best "
+        "weights are restored. Early stopping is always on.",
+        numbers,
+        "## Reference stacks",
+        "Names that `launch --stacks` takes in place of an object. Those marked with a star are "
+        "trained first in every search. Each differs from the chapter's default in what is listed.",
+        table(("name", "differs in"), [_reference(n, s) for n, s in REFERENCES.items()]),
+    )
+
+
+def _axis(axis: str, rows: Iterable[Choice]) -> str:
+    """Return the section of an axis: its choices with the numbers that each brings."""
+    paired = axis == "activation"
+    titles = ("choice", "what it is", *(["initializers"] if paired else []), "numbers")
+    body = []
+    for row in rows:
+        pairing = [", ".join(map(code, row.initializers))] if paired else []  # type: ignore[attr-defined]
+        numbers = "<br>".join(" · ".join(_number(f"{axis}.{p.name}", p)) for p in row.parameters)
+        body.append((code(row.name), row.about, *pairing, numbers or "–"))
+    heading = f"## `{axis}`"
+    if any(row[-1] != "–" for row in body):
+        heading += "\n\nNumbers: key · range · default."
+    return f"{heading}\n\n{table(titles, body)}"
+
+
+def _number(key: str, p: Parameter) -> tuple[str, str, str]:
+    kind = "whole, " if p.integer else ""
+    return code(key), f"{kind}{p.low:g} to {p.high:g}", f"{p.default:.6g}"
+
+
+def _reference(name: str, stack: Stack) -> tuple[str, str]:
+    default = CHAPTER_DEFAULT.to_json()
+    said = stack.to_json()
+    shown = ", ".join(code(f"{k}: {v}") for k, v in said.items() if default.get(k) != v)
+    return code(name) + (" ★" if name in FIRST else ""), shown or "nothing"
+
+
+def spaces_page() -> str:
+    """Return the reference of the named spaces."""
+    profiles = table(
+        ("profile", "what the stack is for", "searches", "compared with"),
+        [(code(p.name), p.about, code(p.space), code(p.default)) for p in PROFILES.values()],
+    )
+    return page(
+        "The named spaces",
+        "A space says what may be tried. `trainstack space show NAME` prints one as the JSON file "
+        "that `launch --space FILE` reads and `space check FILE` checks; a copy of one is where a "
+        "space of your own begins. An axis that a space leaves out stands at `none`, `plain` or "
+        "its default. Ranges marked `log` are drawn on a logarithmic scale. Where a space has both "
+        "bundles, the first question is which: "
+        + "; ".join(f"{code(name)}: {about}" for name, about in BUNDLES.items())
+        + ".",
+        "## Profiles",
+        profiles,
+        "## Shapes",
+        "How a space draws `units`.",
+        table(("shape", "what it is"), [(code(s.name), s.about) for s in SHAPE_TABLE.values()]),
+        *(_space(Space.named(name)) for name in space_names()),
+    )
+
+
+def _space(space: Space) -> str:
+    rows = [
+        (code(axis), "<br>".join(_arm(arm, parameters) for arm, parameters in arms.items()))
+        for axis, arms in space.arms.items()
+    ]
+    rows += [(code(axis), _domain(domain)) for axis, domain in space.numbers.items()]
+    return (
+        f"## `{space.name}`\n\n{space.about} {space.cost}\n\n"
+        f"{table(('axis', 'what may be drawn'), rows)}"
+    )
+
+
+def _arm(arm: str, parameters: dict[str, Domain] | Any) -> str:
+    numbers = "; ".join(f"{name} {_domain(domain)}" for name, domain in parameters.items())
+    return code(arm) + (f" ({numbers})" if numbers else "")
+
+
+def _domain(domain: Domain) -> str:
+    match domain:
+        case Range(low, high, log):
+            return f"{low:g} to {high:g}" + (", log" if log else "")
+        case Choices(values):
+            return " or ".join(_value(v) for v in values)
+        case Fixed(value):
+            return _value(value)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def cli_page() -> str:
+    """Return the reference of the command line."""
+    import typer
+
+    from search.cli.main import app
+    from search.fleet.connect import ARTIFACTS, HOME, STORAGE
+
+    root = typer.main.get_command(app)
+    environment = [
+        (STORAGE, "PostgreSQL URL; `--storage` wins over it; the embedded PostgreSQL if unset"),
+        (HOME, "embedded database, artifacts, logs; the platform's user data folder if unset"),
+        (ARTIFACTS, "models and reports, a folder all workers see; inside the home if unset"),
+    ]
+    return page(
+        "The command line",
+        "Results go to standard output, progress and remarks to standard error. An error is one "
+        "line on standard error that says what was got, what was expected and how to mend it.",
+        table(("exit code", "meaning"), _exit_codes()),
+        table(("variable", "meaning"), [(code(name), about) for name, about in environment]),
+        *(_verb(name, verb) for name, verb in verbs(root)),
+        *_names(),
+    )
+
+
+def _names() -> list[str]:
+    """Return the sections about names that flags take."""
+    from search.data.catalogue import DATASETS
+    from search.fleet.samplers import PRUNERS, SAMPLERS
+
+    tables: dict[str, Any] = {
+        "Data sets by name": DATASETS,
+        "Samplers (`--sampler`)": SAMPLERS,
+        "Pruners (`--pruner`)": PRUNERS,
+    }
+    return [
+        f"## {title}\n\n"
+        + table(("name", "what it is"), [(code(name), row.about) for name, row in rows.items()])
+        for title, rows in tables.items()
+    ]
+
+
+def _exit_codes() -> list[tuple[str, str]]:
+    from search.cli.main import INTERRUPTED
+    from spaces.errors import NothingToRecommend, RequestError, StorageAwayError, StudyError
+
+    meanings = [(0, "done")]
+    for kind in (RequestError, StorageAwayError, StudyError, NothingToRecommend):
+        meanings.append((kind.exit_code, (kind.__doc__ or "").rstrip(".")))
+    meanings.append((INTERRUPTED, "interrupted; trials went back, the study can be resumed"))
+    return [(str(number), meaning) for number, meaning in meanings]
+
+
+def verbs(command: Any, prefix: str = "trainstack") -> list[tuple[str, Any]]:
+    """Return every verb of the command, those of its groups included, with its full name."""
+    found = []
+    for name, verb in command.commands.items():
+        full = f"{prefix} {name}"
+        found += verbs(verb, full) if hasattr(verb, "commands") else [(full, verb)]
+    return found
+
+
+def _verb(name: str, verb: Any) -> str:
+    flags = [p for p in verb.params if p.name != "help"]
+    usage = " ".join([name, *(_usage(p) for p in flags if not _is_option(p))])
+    rows = [(_flag(p), p.help or "", _default(p)) for p in flags]
+    about = " ".join((verb.help or "").split())
+    section = f"## `{usage} [flags]`\n\n{about}"
+    return f"{section}\n\n{table(('flag', 'what it says', 'default'), rows)}" if rows else section
+
+
+def _is_option(parameter: Any) -> bool:
+    return parameter.opts[0].startswith("-")
+
+
+def _usage(argument: Any) -> str:
+    shown = argument.name.upper()
+    return shown if argument.required else f"[{shown}]"
+
+
+def _flag(parameter: Any) -> str:
+    if not _is_option(parameter):
+        return code(parameter.name.upper())
+    kind = getattr(parameter.type_descriptor.annotation, "__name__", "")
+    takes = (
+        ""
+        if parameter.is_flag
+        else " " + {"int": "N", "float": "X", "Path": "PATH"}.get(kind, "TEXT")
+    )
+    return ", ".join(code(option + takes) for option in parameter.opts)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    none = parameter.default is None or parameter.default is False or parameter.default == []
+    return "–" if none else code(parameter.default)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "stack.md": stack_page,
+    "spaces.md": spaces_page,
+    "cli.md": cli_page,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, write in PAGES.items():
+        (FOLDER / name).write_text(write(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Ablations: the recommended stack against itself with one choice changed.
+
+After the choice is settled, the fleet trains for each axis that was searched a *variant*: the
+recommended stack with the alternative in that axis and everything else equal, with the
+confirmation's seeds. So every such axis has as many pairs as there are replicates, and `effects`
+has a word for it. Where another choice wants another learning rate, the variant's rate is tuned
+first: three rates on one seed of their own, which makes no pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.evidence.candidates import BASELINE, searched, usable
+from search.evidence.planned import Planned, confirmation_seed
+from search.evidence.words import name
+from search.records import CONFIRMATION, Run
+from search.spec import StudySpec
+from spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
+from spaces.optimizers import OPTIMIZERS
+from spaces.stack import Stack
+
+# Axes in the order in which they are worth a look, departures from the default before others; at
+# most so many are ablated.
+AXES = (
+    *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
+    *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
+)
+MOST_AXES = 8
+# Choices on which the best learning rate hangs (Wilson et al. 2017; Ioffe and Szegedy 2015).
+TUNED = ("activation", "normalization", "optimizer", "batch_size")
+# A variant's rate is the best of these times its own, tried on the seed of this index.
+FACTORS = (1.0, 1 / 3, 3.0)
+TUNING_INDEX = 1000
+# Fewer seeds give no interval, so nothing is ablated.
+FEWEST_SEEDS = 2
+
+_RATE = "optimizer__learning_rate"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The recommended stack with one axis changed.
+
+    Attributes:
+        axis: The axis.
+        variants: The changed stack at each learning rate worth trying, its own rate first.
+    """
+
+    axis: str
+    variants: tuple[Stack, ...]
+
+    @property
+    def label(self) -> str:
+        """What its runs are called."""
+        return f"ablation: {self.axis}={name(self.variants[0][self.axis])}"
+
+
+def searched_axes(spec: StudySpec) -> tuple[str, ...]:
+    """Return the axes of AXES on which the space leaves a choice; none for given stacks."""
+    axes: Mapping[str, Any] = spec.space.get("axes", {})
+    if spec.stacks:
+        return ()
+    fixed = SELF_NORMALIZING if list(axes.get(BUNDLE_AXIS, ())) == ["self_normalizing"] else {}
+    return tuple(a for a in AXES if a not in fixed and _open(axes.get(a), a == "units"))
+
+
+def _open(domain: Any, inside: bool = False) -> bool:
+    """Tell whether a domain, or a table of arms, leaves a choice."""
+    if not isinstance(domain, Mapping):
+        return False
+    if "choices" in domain:
+        return len(domain["choices"]) > 1
+    if "low" in domain:
+        return domain["low"] < domain["high"]
+    return len(domain) > 1 or (
+        inside and any(_open(d) for arm in domain.values() for d in arm.values())
+    )
+
+
+def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablation]:
+    """Return what to change in a stack, an axis each, at most MOST_AXES.
+
+    The alternative is the chapter default's choice where that is another one, else the choice of
+    the best search trial that made another one; an axis without either is left out.
+    """
+    finished = [c.stack for c in searched(runs)]
+    found = []
+    # What departs from the default is what a reader asks about first; the sort is stable.
+    for axis in sorted(searched_axes(spec), key=lambda a: stack[a] == BASELINE[a]):
+        others = (s for s in (BASELINE, *finished) if s[axis] != stack[axis])
+        other = next(others, None)
+        if other is not None:
+            variant = changed(stack, axis, other, finished)
+            found.append(Ablation(axis, _rates(variant) if axis in TUNED else (variant,)))
+    return found[:MOST_AXES]
+
+
+def changed(stack: Stack, axis: str, other: Stack, finished: Sequence[Stack] = ()) -> Stack:
+    """Return a stack with another one's choice on an axis, its numbers and initializer included.
+
+    Another optimizer starts from the rate of the best finished trial that had it, else from its
+    table's default.
+    """
+    value = other[axis]
+    changes: dict[str, Any] = {axis: list(value) if isinstance(value, tuple) else value}
+    changes |= {f"{axis}__{key}": number for key, number in other.numbers(axis).items()}
+    if axis == "activation":
+        changes["initializer"] = other["initializer"]
+    if axis == "optimizer":
+        rates = (s["optimizer.learning_rate"] for s in finished if s[axis] == value)
+        changes[_RATE] = next(rates, OPTIMIZERS[value].parameters[0].default)
+    return stack.but(**changes)
+
+
+def _rates(variant: Stack) -> tuple[Stack, ...]:
+    rate = variant["optimizer.learning_rate"]
+    return tuple(variant.but(**{_RATE: rate * factor}) for factor in FACTORS)
+
+
+def wanted(
+    spec: StudySpec, runs: Sequence[Run], stack: Stack, entrants: Sequence[Stack]
+) -> list[Planned]:
+    """Return the ablation's runs that are still missing.
+
+    Args:
+        spec: What was asked.
+        runs: All runs.
+        stack: The recommended stack, which the choice has settled.
+        entrants: Stacks of the race. They are never trained again here: their runs decide the
+            choice, which must not change any more. What pairs they have is used all the same.
+    """
+    known = {
+        (r.stack_id, r.seed_index): r
+        for r in runs
+        if r.phase == CONFIRMATION and r.outcome != "voided"
+    }
+    seeds = [
+        j
+        for j in range(spec.replicates)
+        if (run := known.get((stack.stack_id, j))) is not None and usable(run)
+    ]
+    if len(seeds) < FEWEST_SEEDS:
+        return []
+    found: list[Planned] = []
+    for ablation in ablations(spec, runs, stack):
+        if any(variant in entrants for variant in ablation.variants):
+            continue
+        places = [(v, TUNING_INDEX) for v in ablation.variants]
+        if len(ablation.variants) == 1 or all((v.stack_id, j) in known for v, j in places):
+            variant = _best(ablation, known)
+            places = [(variant, j) for j in seeds] if variant else []
+        found += [
+            Planned(v, ablation.label, j, confirmation_seed(spec.seed, j))
+            for v, j in places
+            if (v.stack_id, j) not in known
+        ]
+    return found
+
+
+def _best(ablation: Ablation, known: Mapping[tuple[str | None, int], Run]) -> Stack | None:
+    """Return the variant with the best tuning run; None while they run, or if none finished."""
+    if len(ablation.variants) == 1:
+        return ablation.variants[0]
+    tuned = [known[v.stack_id, TUNING_INDEX] for v in ablation.variants]
+    if any(run.outcome in ("waiting", "running") for run in tuned):
+        return None
+    good = [run for run in tuned if usable(run)]
+    return min(good, key=lambda run: run.value or 0.0).stack if good else None

@@ -1,0 +1,270 @@
+"""Data of every format through the whole job, and what is taken away at its end."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spaces.stack import Stack
+
+from .commands import SMALL, Shell, adds_up
+from .conftest import Launched
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+
+# Run a script where importing this package fails, as if it were not installed.
+ALONE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("search", "spaces", "workers"):
+            raise ModuleNotFoundError(f"{name} is not installed")
+
+sys.meta_path.insert(0, Absent())
+sys.argv = sys.argv[1:]
+import runpy
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def alone(folder: Path, script: Path, *arguments: object) -> str:
+    """Run a Python file in a process that knows nothing of this package; return its output."""
+    command = [sys.executable, "-I", "-c", ALONE, str(script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def houses(rows: int = 400) -> pd.DataFrame:
+    """Return houses with text categories, gaps, and a price in the hundred thousands."""
+    rng = np.random.default_rng(3)
+    rooms = rng.integers(1, 9, rows).astype(float)
+    town = rng.choice(["Amstelveen", "Béziers", "Coimbra"], rows)
+    extra = pd.Series(town).map({"Amstelveen": 200_000.0, "Béziers": 50_000.0, "Coimbra": 0.0})
+    price = 100_000 + 40_000 * rooms + extra + rng.normal(0, 10_000, rows)
+    frame = pd.DataFrame({"rooms": rooms, "town": town, "garden": rng.random(rows) < 0.5})
+    frame.loc[::7, "rooms"] = np.nan
+    frame.loc[::11, "town"] = None
+    return frame.assign(price=price.round(2))
+
+
+@pytest.fixture(scope="module")
+def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CSV whose study `houses` is finished."""
+    path = tmp_path_factory.mktemp("table") / "houses.csv"
+    houses().to_csv(path, index=False)
+    stack = Stack.of(units=[64, 32], activation="relu", batch_size=16)
+    path.with_suffix(".json").write_text(json.dumps([stack.to_json()]), "utf-8")
+    done = shell.run(
+        *("launch", path, "--target", "price", "--stacks", path.with_suffix(".json")),
+        *("--epochs", "30", "--replicates", "2", "--workers", "1"),
+    )
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
+    """Export a study's recommendation; returns the path that the command prints."""
+    done = shell.run("export", study, "--format", form, "-o", target)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def test_a_table_is_recommended_for_in_its_targets_unit(shell: Shell, table: Path) -> None:
+    """Categories, gaps and a regression target: rmse is in the target's own unit."""
+    adds_up(shell.json("status", "houses"), over=True)
+    found = shell.json("recommend", "houses")
+    deviation = houses()["price"].std()
+    rmse = found["test"]["rmse"]["mean"]
+    assert 5_000 < rmse < 0.9 * deviation
+    assert found["test"]["loss"]["mean"] == pytest.approx((rmse / deviation) ** 2, rel=0.3)
+    assert "log_loss" in found["measured"]
+
+
+def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: Path) -> None:
+    """The model, its encoder and the script beside it turn a raw CSV into the recorded rmse."""
+    model = exported(shell, "houses", "keras", tmp_path / "mine.keras")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"mine.keras", "mine.preprocessing.joblib", "mine.predict.py"}
+    rows = tmp_path / "rows.csv"
+    frame = houses()
+    frame.drop(columns="price").to_csv(rows, index=False)
+    said = alone(tmp_path, tmp_path / "mine.predict.py", rows)
+    (tmp_path / "predicted.csv").write_text(said, "utf-8")
+    predicted = pd.read_csv(tmp_path / "predicted.csv")["price"]
+    assert len(predicted) == len(frame)
+    assert model.exists()
+
+    # The recorded figure is that of the first confirmation seed, on the held-out fifth.
+    from sklearn.model_selection import train_test_split
+
+    _, held = train_test_split(np.arange(len(frame)), test_size=0.2, random_state=0)
+    residuals = (predicted - frame["price"]).to_numpy()[held]
+    assert float(np.sqrt(np.mean(residuals**2))) == pytest.approx(
+        recorded(shell, "houses", "rmse")[0], rel=1e-4
+    )
+
+
+def recorded(shell: Shell, study: str, what: str) -> list[float]:
+    """Return a study's test figures, one a seed."""
+    from search.fleet import embedded, inspect
+    from search.fleet.connect import engine, parse_url
+
+    here = engine(parse_url(embedded.url_of(shell.home / "postgres")))
+    measured = inspect.measurement(here, study)
+    here.dispose()
+    assert measured is not None
+    return measured["chosen"]["test"][what]
+
+
+def test_a_tables_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:
+    """The exported Python of a table runs without this package, within the seeds' noise."""
+    script = exported(shell, "houses", "python", tmp_path / "train.py")
+    said = alone(tmp_path, script)
+    theirs = float(re.findall(r"rmse ([\d.]+)", said)[0])
+    assert theirs == pytest.approx(np.mean(recorded(shell, "houses", "rmse")), rel=0.35)
+
+
+def test_the_exported_script_reaches_its_figures(digits: Launched, tmp_path: Path) -> None:
+    """The exported Python runs for two seeds without this package, within the seeds' noise."""
+    script = exported(digits.shell, "digits", "python", tmp_path / "train.py")
+    said = alone(tmp_path, script, 2)
+    accuracies = [float(text) for text in re.findall(r"accuracy ([\d.]+)", said)]
+    assert len(accuracies) == 2
+    ours = np.mean(recorded(digits.shell, "digits", "accuracy"))
+    # 360 test images: the standard error of one accuracy is 0.01, of a seed about as much.
+    assert np.mean(accuracies) == pytest.approx(ours, abs=0.03)
+
+
+def test_the_reloaded_model_gives_the_recorded_figures(digits: Launched, tmp_path: Path) -> None:
+    """The saved model in a fresh process has exactly the test figures of its seed."""
+    model = exported(digits.shell, "digits", "keras", tmp_path / "new")
+    assert model == tmp_path / "new" / "model.keras"
+    check = tmp_path / "check.py"
+    check.write_text(
+        f"""
+import json
+import keras
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+x, y = load_digits(return_X_y=True)
+_, x, _, y = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
+p = keras.models.load_model({str(model)!r}).predict(x.astype("float32"), verbose=0)
+loss = -np.log(p[np.arange(len(y)), y].astype("float64")).mean()
+print(json.dumps([float((p.argmax(axis=1) == y).mean()), float(loss)]))
+""",
+        "utf-8",
+    )
+    accuracy, loss = json.loads(alone(tmp_path, check))
+    assert accuracy == recorded(digits.shell, "digits", "accuracy")[0]
+    assert loss == pytest.approx(recorded(digits.shell, "digits", "loss")[0], rel=1e-4)
+
+
+def test_the_exported_stack_can_be_launched(digits: Launched, tmp_path: Path) -> None:
+    """What `export --format json` writes is the recommended stack, and what `--stacks` reads."""
+    path = exported(digits.shell, "digits", "json", tmp_path)
+    document = json.loads(path.read_text("utf-8"))
+    assert document == digits.shell.json("recommend", "digits")["stack"]
+    launch = ("launch", "wine", "--study", "again", "--stacks", path)
+    done = digits.shell.run(*launch, "--detach")
+    assert done.returncode == 0, done.stderr
+    assert digits.shell.json("status", "again")["budget"]["trials"] == 1
+
+
+def pictures(folder: Path, rows: int = 120) -> Path:
+    """Write a folder of IDX files with a test part: bright left halves against bright right."""
+    from search.data.idx import is_idx_folder
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for stem, count in (("train", rows), ("t10k", 40)):
+        labels = (np.arange(count) % 2).astype(np.uint8)
+        images = rng.integers(0, 100, (count, 6, 4), dtype=np.uint8)
+        images[labels == 1, :, :2] += 100
+        for name, array in ((f"{stem}-images-idx3", images), (f"{stem}-labels-idx1", labels)):
+            header = bytes([0, 0, 8, array.ndim])
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{name}-ubyte").write_bytes(header + sizes + array.tobytes())
+    assert is_idx_folder(folder)
+    return folder
+
+
+def test_pictures_go_through_in_their_own_shape(shell: Shell, tmp_path: Path) -> None:
+    """A folder of IDX files is flattened, said so; the exported model takes whole pictures."""
+    folder = pictures(tmp_path / "halves")
+    done = shell.run("launch", folder, "--trials", "1", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "flattened" in done.stderr
+    model = exported(shell, "halves", "keras", tmp_path / "m.keras")
+    check = tmp_path / "check.py"
+    check.write_text(
+        "import keras, numpy as np\n"
+        f"model = keras.models.load_model({str(model)!r})\n"
+        "print(model.predict(np.zeros((2, 6, 4), 'float32'), verbose=0).sum(axis=1).tolist())\n",
+        "utf-8",
+    )
+    assert json.loads(alone(tmp_path, check)) == pytest.approx([1.0, 1.0], abs=1e-5)
+
+
+def archive(path: Path, parts: tuple[str, ...]) -> Path:
+    """Write an .npz with some parts, each of another size."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for size, part in enumerate(parts, start=1):
+        y = np.arange(90 * size) % 3
+        arrays[f"x_{part}"] = rng.normal(size=(len(y), 4)) + y[:, None]
+        arrays[f"y_{part}"] = y
+    np.savez(path, **arrays)
+    return path
+
+
+def test_given_parts_are_kept_to_the_end(shell: Shell, tmp_path: Path) -> None:
+    """An .npz with its own validation and test parts is searched and measured on just these."""
+    path = archive(tmp_path / "parts.npz", ("train", "valid", "test"))
+    done = shell.run("launch", path, "--trials", "1", *SMALL)
+    assert done.returncode == 0, done.stderr
+    accuracy = recorded(shell, "parts", "accuracy")[0]
+    # A fraction of the 270 rows of the given test part, to the last digit of a float32.
+    assert accuracy * 270 == pytest.approx(round(accuracy * 270), abs=1e-3)
+    assert shell.json("recommend", "parts")["test"]["accuracy"]["n"] == 1
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet"])
+def test_other_formats_make_a_study(ending: str, shell: Shell, tmp_path: Path) -> None:
+    """An .npz without given parts, and a .parquet table with a text target, can be launched."""
+    path, target = tmp_path / f"data{ending}", []
+    if ending == ".npz":
+        archive(path, ("train",))
+    else:
+        houses().to_parquet(path)
+        target = ["--target", "garden"]
+    study = f"format{ending}"
+    done = shell.run("launch", path, *target, "--study", study, "--detach")
+    assert done.returncode == 0, done.stderr
+    assert shell.json("status", study)["counts"]["waiting"] > 0
+
+
+def test_every_figure_is_finite(shell: Shell, table: Path) -> None:
+    """No number of a regression's recommendation is a NaN in disguise."""
+
+    def numbers(value: Any) -> list[float]:
+        if isinstance(value, dict):
+            return [n for v in value.values() for n in numbers(v)]
+        if isinstance(value, list):
+            return [n for v in value for n in numbers(v)]
+        return [value] if isinstance(value, float) else []
+
+    found = numbers(shell.json("recommend", "houses"))
+    assert found
+    assert all(math.isfinite(n) for n in found)

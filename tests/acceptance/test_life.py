@@ -1,0 +1,192 @@
+"""A study's life from outside: interrupted, resumed, detached, refused, concluded with nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from spaces.stack import Stack
+
+from .commands import SMALL, Shell, adds_up, interrupt, refused
+from .conftest import LAUNCH, Launched
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+
+
+def test_another_spec_under_the_name_is_refused(digits: Launched) -> None:
+    """A launch that asks something else under a known name exits 4 and shows the difference."""
+    line = refused(digits.shell.run(*LAUNCH, "--seed", "3"), 4)
+    assert "seed: 0 here, 3 asked" in line
+    line = refused(digits.shell.run("launch", "wine", "--study", "digits"), 4)
+    assert "digits" in line
+
+
+def optuna_states(shell: Shell, study: str) -> list[str]:
+    """Return the states that Optuna's own command tells."""
+    from search.fleet import embedded
+
+    url = embedded.url_of(shell.home / "postgres")
+    optuna = str(Path(sys.executable).with_name("optuna"))
+    command = [optuna, "trials", "--study-name", study, "--storage", url, "-f", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [row["state"] for row in json.loads(done.stdout)]
+
+
+def workers_of(shell: Shell, study: str) -> list[str]:
+    """Return the command lines of processes that work at a study of this home."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TRAINSTACK_HOME") == str(shell.home):
+                found.append(" ".join(process.cmdline()))
+        except (psutil.Error, OSError):
+            continue
+    return [line for line in found if "-m workers" in line and study in line]
+
+
+def once_running(shell: Shell, study: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a trial of a study is being trained."""
+    from search.fleet import embedded, inspect
+    from search.fleet.connect import engine, parse_url
+    from spaces.errors import StudyError
+
+    here = engine(parse_url(embedded.url_of(shell.home / "postgres")))
+    while process.poll() is None:
+        with contextlib.suppress(StudyError):
+            if inspect.status(here, study)["counts"]["running"]:
+                break
+        time.sleep(0.1)
+    here.dispose()
+
+
+def test_a_launch_that_is_killed_gives_its_trials_back(shell: Shell) -> None:
+    """`kill` means what Ctrl-C means: exit 130, no worker left, the trial back in the queue."""
+    patient = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, patience=9000)
+    stacks = shell.home / "patient.json"
+    stacks.write_text(json.dumps([patient.to_json()]), "utf-8")
+    words = ("launch", "digits", "--study", "killed", "--epochs", "9000", "--stacks", stacks)
+    process = shell.start(*words, "--workers", "1", "--pruner", "none")
+    once_running(shell, "killed", process)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    was_interrupted(shell, "killed", process, out, err)
+    assert shell.json("status", "killed")["counts"]["waiting"] == 1
+
+
+def was_interrupted(
+    shell: Shell, study: str, process: subprocess.Popen[str], out: str, err: str
+) -> None:
+    """Check what an interruption must leave: nothing that runs, here or in Optuna."""
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1].startswith("interrupted: running trials went back")
+    assert "Traceback" not in err
+    assert workers_of(shell, study) == []
+    status = shell.json("status", study)
+    adds_up(status, over=False)
+    assert status["state"] == "searching"
+    assert status["counts"]["running"] == 0
+    assert "RUNNING" not in optuna_states(shell, study)
+
+
+def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> None:
+    """Interrupted in mid-search, the same launch trains what is left: the budget is exact."""
+    command = (
+        *("launch", "wine", "--study", "goes-on", "--trials", "8", "--epochs", "10"),
+        *("--workers", "2", "--replicates", "1", "--space", "quick"),
+    )
+    process = shell.start(*command)
+    once_running(shell, "goes-on", process)
+    was_interrupted(shell, "goes-on", process, *interrupt(process))
+    done = shell.run(*command)
+    assert done.returncode == 0, done.stderr
+    assert "going on with study 'goes-on'" in done.stderr
+    after = shell.json("status", "goes-on")
+    adds_up(after, over=True)
+    assert after["state"] == "concluded"
+    assert after["counts"]["failed"] == after["counts"]["voided"] == 0
+    assert len(shell.json("trials", "goes-on")) == 8
+    assert {"RUNNING", "WAITING"}.isdisjoint(optuna_states(shell, "goes-on"))
+
+
+@pytest.fixture(scope="module")
+def secretive(shell: Shell) -> Shell:
+    """The same database, reached by a URL with a password."""
+    from search.fleet import embedded
+
+    sockets = embedded.url_of(shell.home / "postgres").rsplit("host=", 1)[1]
+    url = f"postgresql://postgres:hunter2@/postgres?host={sockets}"
+    return Shell(shell.home, {"TRAINSTACK_STORAGE": url})
+
+
+def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
+    """`launch --detach` prints the worker's line; until one came, there is nothing to recommend.
+
+    The password of the storage's URL reaches workers by their environment alone, and is never
+    printed or written down.
+    """
+    shell = secretive
+    launch = ("launch", "wine", "--study", "apart", "--trials", "2", *SMALL)
+    created = shell.run(*launch, "--detach")
+    assert created.returncode == 0, created.stderr
+    assert created.stdout.strip().endswith("trainstack worker apart")
+    status = shell.json("status", "apart")
+    assert status["state"] == "searching"
+    adds_up(status, over=False)
+    assert "apart" in refused(shell.run("recommend", "apart"), 5)
+    assert "apart" in refused(shell.run("export", "apart", "--format", "json", "-o", "x"), 5)
+
+    process = shell.start("worker", "apart", "--gpus", "none")
+    once_running(shell, "apart", process)
+    arguments = workers_of(shell, "apart")
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert arguments
+    adds_up(shell.json("status", "apart"), over=True)
+    found = shell.run("recommend", "apart")
+    assert found.returncode == 0
+
+    logs = [p.read_text("utf-8") for p in (shell.home / "logs").rglob("*.log")]
+    reports = [p.read_text("utf-8") for p in (shell.home / "artifacts").rglob("report.*")]
+    told = [shell.run(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])]
+    for text in (*arguments, out, err, found.stdout, created.stdout, *logs, *reports, *told):
+        assert "hunter2" not in text
+
+
+def test_the_nearest_study_is_offered(digits: Launched) -> None:
+    """A misspelt study exits 4 and names the one that was meant."""
+    assert "'digits'" in refused(digits.shell.run("status", "digit"), 4)
+
+
+def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_path: Path) -> None:
+    """Where every trial diverged, `launch` and `recommend` exit 5 and say so."""
+    wild = Stack.of(units=[8], optimizer="sgd", optimizer__learning_rate=100.0, activation="elu")
+    (tmp_path / "s.json").write_text(json.dumps([wild.to_json()]), "utf-8")
+    launch = ("launch", "diabetes", "--study", "wild", "--stacks", tmp_path / "s.json")
+    done = shell.run(*launch, "--workers", "1", "--replicates", "1", "--epochs", "3")
+    assert done.returncode == 5, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("trainstack: ")
+    assert "1 diverged" in last
+    assert "Traceback" not in done.stderr
+    refused(shell.run("recommend", "wild"), 5)
+    adds_up(shell.json("status", "wild"), over=True)
+
+
+def test_each_verb_that_steers_says_the_new_state(shell: Shell) -> None:
+    """`pause`, `resume` and `stop` answer with the state, which `status` then shows."""
+    done = shell.run("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
+    assert done.returncode == 0
+    for verb, state in (("pause", "paused"), ("resume", "searching"), ("stop", "stopped")):
+        said = shell.run(verb, "steered")
+        assert said.returncode == 0
+        assert said.stdout.strip() == f"steered: {state}"
+        assert shell.json("status", "steered")["state"] == state

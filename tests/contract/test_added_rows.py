@@ -1,0 +1,171 @@
+"""One row is all it takes: a made-up activation, optimizer and schedule work everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from docs.generate import spaces_page, stack_page
+from search.cli.main import run
+from spaces.activations import ACTIVATIONS, Activation
+from spaces.initializers import GLOROT
+from spaces.optimizers import OPTIMIZERS, Optimizer
+from spaces.schedules import SCHEDULES, Schedule
+from spaces.space import Space
+from spaces.stack import Stack
+from spaces.tables import Call, Choice, Parameter
+
+
+def inverse_root(step: int, steps: int, p: Any) -> float:
+    """Return 1 / sqrt(1 + t/s) with s = `length` · steps."""
+    return (1.0 + step / (p["length"] * steps)) ** -0.5
+
+
+@dataclass(frozen=True)
+class Added:
+    """A row, where it goes, and how a space spells it."""
+
+    axis: str
+    table: dict[str, Any]
+    row: Choice
+    arm: dict[str, Any]
+
+
+ADDED = [
+    Added(
+        "activation",
+        ACTIVATIONS,
+        Activation(
+            "made_up",
+            "x / (1 + |x|)",
+            call=Call("layers.Activation", {"activation": "softsign"}),
+            initializers=GLOROT,
+        ),
+        {"initializer": "glorot_uniform"},
+    ),
+    Added(
+        "optimizer",
+        OPTIMIZERS,
+        Optimizer(
+            "made_up",
+            "the gradient's sign, with memory",
+            (Parameter("learning_rate", 1e-3, 1e-8, 1.0), Parameter("beta_1", 0.9, 0.0, 0.99)),
+            call=Call(
+                "optimizers.Lion",
+                numbers={"learning_rate": "learning_rate", "beta_1": "beta_1"},
+            ),
+        ),
+        {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+    ),
+    Added(
+        "schedule",
+        SCHEDULES,
+        Schedule(
+            "made_up",
+            "1 / sqrt(1 + t/s)",
+            (Parameter("length", 0.5, 0.01, 10.0),),
+            factor=inverse_root,
+        ),
+        {"length": {"low": 0.1, "high": 1.0}},
+    ),
+]
+each_added = pytest.mark.parametrize("added", ADDED, ids=[a.axis for a in ADDED])
+
+
+@pytest.fixture
+def space(added: Added, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The quick space, free of its bundle, with the new row for its only arm on that axis."""
+    monkeypatch.setitem(added.table, added.row.name, added.row)
+    document = Space.named("quick").to_json()
+    axes = {**document["axes"], "bundle": {"free": {}}, added.axis: {"made_up": added.arm}}
+    return {**document, "name": "mine", "axes": axes}
+
+
+@each_added
+def test_it_is_drawn(added: Added, space: dict[str, Any]) -> None:
+    """A space that names the row draws it with its numbers, within its domains."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2))
+    trial = study.ask()
+    stack = Space.from_json(space).draw(trial)
+    assert stack[added.axis] == "made_up"
+    assert list(stack.numbers(added.axis)) == [p.name for p in added.row.parameters]
+    for name, domain in added.arm.items():
+        if isinstance(domain, dict):
+            asked = trial.params[f"{name}.made_up"]
+            assert domain["low"] <= asked <= domain["high"]
+            assert stack[f"{added.axis}.{name}"] == asked
+    assert Stack.from_json(stack.to_json()) == stack
+
+
+@each_added
+def test_space_check_knows_it(
+    added: Added, space: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`space check` accepts the row, and refuses a misspelt number of it with its path."""
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(space), "utf-8")
+    assert run(["space", "check", str(file)]) == 0
+    space["axes"][added.axis]["made_up"] = {**added.arm, "lenght": 1}
+    file.write_text(json.dumps(space), "utf-8")
+    assert run(["space", "check", str(file)]) == 2
+    assert f"axes.{added.axis}.made_up.lenght" in capsys.readouterr().err
+
+
+@each_added
+def test_the_reference_documents_it(added: Added, space: dict[str, Any]) -> None:
+    """The generated page shows the row and its numbers in the section of its axis."""
+    section = stack_page().split(f"\n## `{added.axis}`\n")[1].split("\n## ")[0]
+    about = added.row.about.replace("|", "\\|")
+    assert f"| `made_up` | {about} |" in section
+    for parameter in added.row.parameters:
+        assert f"`{added.axis}.{parameter.name}`" in section
+    assert "made_up" not in spaces_page()  # no named space draws it
+
+
+@pytest.mark.keras
+@each_added
+def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
+    """The engine trains an epoch with the row, and the exported network has the same outputs."""
+    import tensorflow as tf
+
+    from workers.build import plain_model
+    from workers.engine import DeviceData, Program
+    from workers.structure import Structure, shaping_items
+    from workers.train import Training
+
+    stack = Stack.of(**{added.axis: "made_up"}, units=[8, 8], batch_size=8)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((64, 5)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int32)
+    data = DeviceData(*(tf.constant(part) for part in (x, y, x, y)))
+    structure = Structure(shaping_items(stack), 5, 2, "classification", data.rows, False)
+    program = Program(structure, stack)
+    program.reset(stack, seed=0)
+    go_on: Callable[[Any], None] = lambda measurement: None  # noqa: E731 - a judge
+    result = Training(program, stack, 0, 3, trivial_loss=float(np.log(2))).run(data, go_on)
+    assert result.outcome == "completed"
+    losses = [m.train_loss for m in result.measurements]
+    assert losses[-1] < losses[0]
+    exported = plain_model(stack, 5, 2)
+    for weight, value in zip(exported.weights, program.weights(), strict=True):
+        weight.assign(value)
+    np.testing.assert_allclose(exported(x), program.outputs(x), atol=1e-5)
+
+
+@pytest.mark.keras
+def test_a_new_schedule_moves_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rates of an epoch are the new row's function of the step, times the initial rate."""
+    from workers.schedule import RateMaker
+
+    added = ADDED[2]
+    monkeypatch.setitem(added.table, "made_up", added.row)
+    stack = Stack.of(schedule="made_up", schedule__length=0.25, optimizer__learning_rate=0.4)
+    rates = RateMaker(stack, steps_per_epoch=2, epochs=4).rates(2)
+    assert rates == pytest.approx([0.4 * (1 + k / 2) ** -0.5 for k in (2, 3)])

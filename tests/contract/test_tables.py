@@ -1,0 +1,139 @@
+"""What must hold of every row of every table: named, explained, in range, drawn, documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.data.catalogue import DATASETS
+from search.evidence.claims import CLAIMS
+from search.fleet.samplers import PRUNERS, SAMPLERS
+from spaces.activations import ACTIVATIONS
+from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, SHAPE_TABLE
+from spaces.errors import RequestError
+from spaces.initializers import INITIALIZERS
+from spaces.profiles import PROFILES
+from spaces.references import FIRST, REFERENCES
+from spaces.space import space_names
+from spaces.stack import Stack
+from spaces.tables import Parameter
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+TABLES: dict[str, Any] = {**CHOICE_AXES, "shape": SHAPE_TABLE, "profile": PROFILES}
+ROWS = [(table, name) for table, rows in TABLES.items() for name in rows]
+CHOICES = [(axis, name) for axis, rows in CHOICE_AXES.items() for name in rows]
+NUMBERS = [
+    (f"{table}.{row.name}.{p.name}", p)
+    for table, rows in TABLES.items()
+    for row in rows.values()
+    for p in getattr(row, "parameters", ())
+]
+NUMBERS += list(NUMBER_AXES.items())
+
+
+def made(axis: str, name: str, **numbers: Any) -> Stack:
+    """Return a stack with that choice, its other axes such that the choice is allowed."""
+    if axis == "initializer":
+        partner = next(a.name for a in ACTIVATIONS.values() if name in a.initializers)
+        return Stack.of(activation=partner, initializer=name)
+    return Stack.of(**{axis: name}, **{f"{axis}__{k}": v for k, v in numbers.items()})
+
+
+@pytest.mark.parametrize(("table", "name"), ROWS)
+def test_a_row_is_named_and_explained(table: str, name: str) -> None:
+    """A row stands under its own name and says in one line what it is."""
+    row = TABLES[table][name]
+    assert row.name == name == name.strip().lower()
+    assert row.about
+    assert "\n" not in row.about
+
+
+@pytest.mark.parametrize(("path", "parameter"), NUMBERS, ids=[path for path, _ in NUMBERS])
+def test_a_number_has_a_range_around_its_default(path: str, parameter: Parameter) -> None:
+    """The default lies within the range, whose ends are taken and beyond which all is refused."""
+    assert parameter.low < parameter.high
+    assert parameter.check(parameter.default, path) == parameter.default
+    for end, beyond in ((parameter.low, -1), (parameter.high, 1)):
+        assert parameter.check(end, path) == end
+        with pytest.raises(RequestError, match="expected"):
+            parameter.check(end + beyond, path)
+    with pytest.raises(RequestError, match="expected"):
+        parameter.check("1", path)
+
+
+@pytest.mark.parametrize(("axis", "name"), CHOICES)
+def test_a_choice_makes_a_stack_that_round_trips(axis: str, name: str) -> None:
+    """A stack with the choice says so, with all of its numbers, and survives its JSON."""
+    stack = made(axis, name)
+    assert stack[axis] == name
+    assert list(stack.numbers(axis)) == [p.name for p in CHOICE_AXES[axis][name].parameters]
+    again = Stack.from_json(stack.to_json())
+    assert again == stack
+    assert again.stack_id == stack.stack_id
+
+
+@pytest.mark.parametrize(("axis", "name"), CHOICES)
+def test_a_choice_and_its_numbers_are_documented(axis: str, name: str) -> None:
+    """The reference page has the choice in the section of its axis, and each of its keys."""
+    page = (REFERENCE / "stack.md").read_text("utf-8")
+    section = page.split(f"\n## `{axis}`\n")[1].split("\n## ")[0]
+    assert f"| `{name}` |" in section
+    for parameter in CHOICE_AXES[axis][name].parameters:
+        assert f"`{axis}.{parameter.name}`" in section
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_paired(name: str) -> None:
+    """Every activation names the initializers that go with it, all of one family."""
+    initializers = ACTIVATIONS[name].initializers
+    assert initializers
+    assert set(initializers) <= set(INITIALIZERS)
+    assert len({i.split("_")[0] for i in initializers}) == 1
+
+
+def test_the_bundle_is_what_the_default_stack_has() -> None:
+    """The self-normalizing bundle names choices that exist; the default stack makes them all."""
+    for axis, name in SELF_NORMALIZING.items():
+        assert name in CHOICE_AXES[axis]
+        assert Stack.of()[axis] == name
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_leads_somewhere(name: str) -> None:
+    """A profile's space and its default stack exist."""
+    assert PROFILES[name].space in space_names()
+    assert PROFILES[name].default in REFERENCES
+
+
+def test_reference_stacks_are_different_stacks() -> None:
+    """No two reference stacks are equal, and those trained first are among them."""
+    assert len(set(REFERENCES.values())) == len(REFERENCES)
+    assert set(FIRST) <= set(REFERENCES)
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [(t, n) for t, rows in enumerate((DATASETS, SAMPLERS, PRUNERS)) for n in rows],
+)
+def test_what_flags_take_by_name_is_documented(table: int, name: str) -> None:
+    """Data sets, samplers and pruners say what they are, and the command's reference has them."""
+    row: Any = (DATASETS, SAMPLERS, PRUNERS)[table][name]  # type: ignore[index]
+    assert f"| `{name}` | {row.about} |" in (REFERENCE / "cli.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_says_what_and_what_would_decide_it(name: str) -> None:
+    """A claim stands under its id, says itself in one line, and can be judged or says by what."""
+    claim = CLAIMS[name]
+    assert claim.id == name
+    assert claim.text
+    assert "\n" not in claim.text
+    assert claim.section
+    assert claim.judge is not None or claim.needs
+
+
+def test_the_claims_are_counted_through() -> None:
+    """Claims are C1, C2, … in order, without a gap."""
+    assert list(CLAIMS) == [f"C{k}" for k in range(1, len(CLAIMS) + 1)]

@@ -1,0 +1,22 @@
+"""A fleet for each test, over a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from tests.fleet.fleet import Fleet
+from tests.postgres.conftest import database, server, url
+
+__all__ = ["database", "fleet", "server", "url"]
+
+
+@pytest.fixture
+def fleet(url: URL, tmp_path: Path) -> Iterator[Fleet]:
+    """Real workers with canned training; none is left behind."""
+    here = Fleet(url, tmp_path)
+    yield here
+    here.close()

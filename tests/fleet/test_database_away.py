@@ -1,0 +1,104 @@
+"""The database goes away and comes back: training goes on, and nothing is lost or done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from search.fleet import embedded, inspect
+from search.fleet.connect import parse_url
+from tests.fleet.fleet import LEASE_SECONDS, PATIENCE_SECONDS, Fleet
+
+pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
+
+
+class Server:
+    """An embedded server that tests may stop."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.url = parse_url(embedded.hold(data))
+
+    def _postmaster(self) -> psutil.Process:
+        return psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+
+    def crash(self) -> None:
+        """End every process of the server at once."""
+        postmaster = self._postmaster()
+        processes = [postmaster, *postmaster.children()]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=60)
+
+    def restart(self) -> None:
+        """Let it come back under its old address."""
+        assert parse_url(embedded.hold(self.data)) == self.url
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server of this test alone."""
+    here = Server(tmp_path / "home" / "postgres")
+    yield here
+    embedded.release(here.data)
+
+
+@pytest.fixture
+def fleet(server: Server, tmp_path: Path) -> Iterator[Fleet]:
+    """Workers over that server."""
+    here = Fleet(server.url, tmp_path)
+    yield here
+    here.close()
+
+
+def test_crash_longer_than_a_lease(fleet: Fleet, server: Server) -> None:
+    """After a crash that outlasts every lease no trial is restarted, and the curves are whole."""
+    fleet.create(trials=2, epochs=30, pruner="asha")
+    crew = [fleet.join(epoch_seconds=0.4) for _ in range(2)]
+    fleet.until(lambda _: sum(bool(t["curve"]) for t in fleet.trials()) == 2)
+    server.crash()
+    # Leases are measured on the clock, and no event tells that one has run out.
+    time.sleep(1.5 * LEASE_SECONDS)
+    server.restart()
+    counts = fleet.concluded()["counts"]
+    assert counts["completed"] + counts["pruned"] == 2
+    assert counts["retried"] == 0
+    trials = fleet.trials()
+    assert [len(t["curve"]) for t in trials if t["outcome"] == "completed"] in ([30], [30, 30])
+    assert all(None not in t["curve"] for t in trials)
+    events = [event["kind"] for event in inspect.history(fleet.engine, "s")]
+    assert "given back" not in events
+    assert [worker.returncode for worker in crew] == [0, 0]
+    assert all("training goes on, reports wait" in fleet.log(worker) for worker in crew)
+
+
+def test_finished_while_away(fleet: Fleet, server: Server) -> None:
+    """A trial that ends while the database is away is delivered when it is back."""
+    fleet.create(trials=1, epochs=10)
+    worker = fleet.join(epoch_seconds=0.2)
+    fleet.training()
+    server.crash()
+    time.sleep(1.5 * LEASE_SECONDS)  # the trial ends meanwhile
+    server.restart()
+    assert fleet.concluded()["counts"]["completed"] == 1
+    (trial,) = fleet.trials()
+    assert (trial["attempt"], len(trial["curve"])) == (1, 10)
+    assert worker.returncode == 0
+
+
+def test_told_to_leave_while_away(fleet: Fleet, server: Server) -> None:
+    """A worker that is told to leave while the database is away does so within its time."""
+    fleet.create(trials=1, epochs=1000)
+    worker = fleet.join("--drain-timeout=1", epoch_seconds=0.1)
+    fleet.training()
+    server.crash()
+    worker.terminate()
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert "Traceback" not in fleet.log(worker)
+    server.restart()
+    fleet.join(epoch_seconds=0.0, fault="", once="")
+    assert fleet.concluded()["counts"]["completed"] == 1

@@ -1,0 +1,137 @@
+"""Workers that are told to leave, and studies that are told to rest."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from search.fleet import inspect, ledger
+from search.fleet.studies import wish
+from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+
+pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
+
+
+def endings(fleet: Fleet, number: int = 0) -> list[tuple[str, str]]:
+    """Return how each attempt at a trial ended."""
+    return [
+        (told["ending"], told["cause"]) for told in inspect.attempts_json(fleet.engine, "s", number)
+    ]
+
+
+def test_drain_finishes(fleet: Fleet) -> None:
+    """Told to leave with time enough, a worker finishes its trial and takes no other."""
+    fleet.create(trials=5, epochs=8)
+    worker = fleet.join("--drain-timeout=600", epoch_seconds=0.2)
+    fleet.training()
+    worker.terminate()
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    counts = fleet.status()["counts"]
+    assert (counts["completed"], counts["running"], counts["waiting"]) == (1, 0, 0)
+    assert fleet.status()["workers"] == []
+
+
+def test_drain_gives_back(fleet: Fleet) -> None:
+    """Told to leave without time enough, a worker gives its trial back, which is no strike."""
+    fleet.create(trials=1, epochs=1000)
+    worker = fleet.join("--drain-timeout=1", epoch_seconds=0.1)
+    fleet.training()
+    worker.terminate()
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert fleet.status()["counts"]["waiting"] == 1
+    assert endings(fleet) == [("given back", "interrupted")]
+
+
+def test_second_signal_leaves_at_once(fleet: Fleet) -> None:
+    """Told twice, a worker leaves in the middle of an epoch, giving back."""
+    fleet.create(trials=1, epochs=2)
+    worker = fleet.join("--drain-timeout=600", epoch_seconds=600)
+    fleet.until(lambda status: status["counts"]["running"])
+
+    def told_again(_: object) -> bool:
+        worker.terminate()
+        return worker.poll() is not None
+
+    fleet.until(told_again)
+    assert fleet.status()["counts"]["waiting"] == 1
+    assert endings(fleet) == [("given back", "interrupted")]
+
+
+def test_interrupt(fleet: Fleet) -> None:
+    """Ctrl-C, also told twice in one moment, gives the trial back and exits 130."""
+    fleet.create(trials=1, epochs=1000)
+    worker = fleet.join(epoch_seconds=0.1)
+    fleet.training()
+    worker.send_signal(signal.SIGINT)
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(PATIENCE_SECONDS) == 130
+    assert fleet.status()["counts"]["waiting"] == 1
+    assert "Traceback" not in fleet.log(worker)
+
+
+def test_pause_and_resume(fleet: Fleet) -> None:
+    """A pause lets what runs finish and starts nothing; resuming goes on with the same worker."""
+    fleet.create(trials=3, epochs=8)
+    worker = fleet.join(epoch_seconds=0.1)
+    fleet.training()
+    wish(fleet.url, "s", ledger.PAUSE)
+    status = fleet.until(lambda status: not status["counts"]["running"])
+    done = status["counts"]["completed"]
+    assert status["state"] == "paused"
+    assert 1 <= done < 3
+    fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["idle"])
+    assert fleet.status()["counts"]["completed"] == done
+    wish(fleet.url, "s", ledger.GO)
+    assert fleet.concluded()["counts"]["completed"] == 3
+    assert worker.returncode == 0
+
+
+def test_stop(fleet: Fleet) -> None:
+    """A stop lets running trials finish; the workers then conclude with what there is."""
+    fleet.create(trials=50, epochs=8)
+    crew = [fleet.join(epoch_seconds=0.1) for _ in range(2)]
+    fleet.until(lambda status: status["counts"]["completed"])
+    wish(fleet.url, "s", ledger.STOP)
+    status = fleet.concluded()
+    assert 1 <= status["counts"]["completed"] == status["budget"]["trials"] < 50
+    assert status["counts"]["retried"] == 0
+    assert status["confirmation"]["completed"] > 0
+    assert [worker.returncode for worker in crew] == [0, 0]
+
+
+def test_cancel(fleet: Fleet) -> None:
+    """A cancel ends running trials, which wait for a resume, and lets the workers go."""
+    fleet.create(trials=2, epochs=1000)
+    worker = fleet.join(epoch_seconds=0.1)
+    fleet.training()
+    wish(fleet.url, "s", ledger.CANCEL)
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    counts = fleet.status()["counts"]
+    assert (counts["running"], counts["waiting"]) == (0, 1)
+    assert endings(fleet) == [("given back", "interrupted")]
+
+
+def test_most_trials(fleet: Fleet) -> None:
+    """A worker that may do two trials leaves after two."""
+    fleet.create(trials=5, epochs=2)
+    worker = fleet.join("--max-trials=2")
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert fleet.status()["counts"]["completed"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"version": "9.9"}, "expected 9.9, with which study 's' was made"), ({}, "fingerprint")],
+)
+def test_refusal(fleet: Fleet, changes: dict[str, str], words: str) -> None:
+    """A worker whose package or data are not the study's refuses in one line, and holds nothing."""
+    fleet.create(trials=2, **changes)
+    worker: subprocess.Popen[bytes] = fleet.join(fake=False)
+    assert worker.wait(PATIENCE_SECONDS) == 2
+    (said,) = [line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")]
+    assert words in said
+    assert "Traceback" not in fleet.log(worker)
+    status = fleet.status()
+    assert (status["workers"], status["counts"]["running"]) == ([], 0)

@@ -1,0 +1,124 @@
+"""Workers that are killed lose nothing, double nothing, and leave nothing running."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import psutil
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import select
+
+from search.fleet import inspect
+from search.fleet.tables import attempts, tasks
+from tests.fleet.fleet import Fleet, trainer_of
+
+pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
+
+
+def test_storm(fleet: Fleet) -> None:
+    """Four workers of which one is killed again and again finish with exactly the budget."""
+    dice = random.Random(0)
+    fleet.create(trials=40, epochs=8)
+    crew = [fleet.join(epoch_seconds=0.05) for _ in range(4)]
+    for _ in range(8):
+        before = fleet.status()["counts"]["completed"]
+        fleet.until(lambda s, n=before: s["counts"]["completed"] > n or s["phase"] != "searching")
+        victim = dice.randrange(4)
+        crew[victim].kill()
+        crew[victim] = fleet.join(epoch_seconds=0.05)
+    status = fleet.concluded()
+    counts = status["counts"]
+    assert counts["completed"] == 40
+    assert counts["running"] == counts["waiting"] == counts["failed"] == 0
+    assert counts["retried"] >= 1
+    trials = fleet.optuna().trials
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 40
+    assert [t["number"] for t in fleet.trials()] == list(range(40))
+    assert all(len(t["curve"]) == 8 for t in fleet.trials())
+    # Every retry is linked to its first attempt: one task, attempts 1, 2, …, the last the good one.
+    for trial in fleet.trials():
+        told = inspect.attempts_json(fleet.engine, "s", trial["number"])
+        assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1))
+        assert [a["ending"] for a in told[:-1]] == ["given back"] * (len(told) - 1)
+        assert told[-1]["ending"] == "completed"
+    assert trials[0].user_attrs["attempts"] == fleet.trials()[0]["attempt"]
+
+
+def test_death_before_the_first_beat(fleet: Fleet) -> None:
+    """A trial whose worker dies right after the claim is given back, and trained by another."""
+    fleet.create(trials=2, epochs=2)
+    first = fleet.join(epoch_seconds=30)
+    fleet.until(lambda status: status["counts"]["running"])
+    first.kill()
+    second = fleet.join()
+    assert fleet.concluded()["counts"]["completed"] == 2
+    assert second.returncode == 0
+    assert max(t["attempt"] for t in fleet.trials()) == 2
+
+
+def test_all_die_one_joins_later(fleet: Fleet) -> None:
+    """A study whose every worker died is finished by one that joins later."""
+    fleet.create(trials=3, epochs=3)
+    for process in [fleet.join(epoch_seconds=30), fleet.join(epoch_seconds=30)]:
+        fleet.until(lambda status: status["counts"]["running"])
+        process.kill()
+    fleet.join()
+    assert fleet.concluded()["counts"]["completed"] == 3
+    with fleet.engine.connect() as connection:
+        rows = connection.execute(select(attempts).where(attempts.c.ended_at.is_(None))).all()
+        held = connection.execute(select(tasks).where(tasks.c.status != "done")).all()
+    assert rows == held == []
+
+
+def test_trainer_ends_with_its_supervisor(fleet: Fleet) -> None:
+    """A supervisor that is killed takes its trainer along, in the middle of an epoch too."""
+    fleet.create(trials=1, epochs=2)
+    worker = fleet.join(epoch_seconds=600)
+    fleet.until(lambda status: status["counts"]["running"])
+    trainer = trainer_of(worker)
+    worker.kill()
+    worker.wait()
+    assert psutil.wait_procs([trainer], timeout=60)[1] == []
+
+
+def test_killed_trainer(fleet: Fleet) -> None:
+    """A trainer that is killed is replaced, and its trial goes on at the same worker."""
+    fleet.create(trials=3, epochs=3)
+    worker = fleet.join(fault="die", fault_epoch=2, once=str(fleet.folder / "died"))
+    counts = fleet.concluded()["counts"]
+    assert (counts["completed"], counts["retried"], counts["failed"]) == (3, 1, 0)
+    assert worker.returncode == 0
+    assert [t["cause"] for t in fleet.trials() if t["attempt"] == 2] == [None]
+    first = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
+    told = inspect.attempts_json(fleet.engine, "s", first)
+    assert "exit code -9" in told[0]["cause"]
+
+
+def test_hung_training(fleet: Fleet) -> None:
+    """Training without an epoch for too long is ended, its trial tried again, the worker kept."""
+    fleet.create(trials=3, epochs=3)
+    fleet.join("--stall-timeout=1.5", fault="hang", once=str(fleet.folder / "hung"))
+    counts = fleet.concluded()["counts"]
+    assert (counts["completed"], counts["retried"]) == (3, 1)
+    told = inspect.attempts_json(fleet.engine, "s", 0)
+    assert told[0]["cause"].startswith("no progress for")
+
+
+def test_late_worker_is_fenced_out(fleet: Fleet) -> None:
+    """A worker that was stopped for too long finds its trial gone, and writes nothing to it."""
+    fleet.create(trials=1, epochs=6)
+    late = fleet.join(epoch_seconds=0.3)
+    fleet.training()
+    late.send_signal(signal.SIGSTOP)  # its trainer trains on
+    fleet.join(epoch_seconds=0.05)
+    status = fleet.until(lambda status: status["counts"]["completed"])
+    (trial,) = fleet.trials()
+    late.send_signal(signal.SIGCONT)
+    fleet.concluded()
+    assert fleet.trials() == [trial]
+    assert trial["attempt"] == 2
+    assert str(late.pid) not in trial["worker"]
+    assert late.returncode == 0
+    assert status["counts"]["retried"] == 1

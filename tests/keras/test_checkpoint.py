@@ -1,0 +1,147 @@
+"""A trial that is interrupted and goes on is the trial that was never interrupted."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from search.records import Measurement, Result
+from spaces.references import REFERENCES
+from spaces.stack import Stack
+from workers.checkpoint import Shelf
+from workers.engine import DeviceData, Program
+from workers.messages import ABANDONED, INTERRUPTED
+from workers.structure import Structure, shaping_items
+from workers.train import Training
+
+pytestmark = pytest.mark.keras
+SEED, EPOCHS, FEATURES, CLASSES = 3, 12, 6, 3
+
+
+@pytest.fixture(scope="module")
+def data() -> DeviceData:
+    """A hundred rows that a network can learn and overfit."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((100, FEATURES)).astype(np.float32)
+    y = (x[:, 0] + 0.7 * rng.standard_normal(100) > 0).astype(np.int32) + (x[:, 1] > 1)
+    y = y.astype(np.int32)
+    parts = (x[:70], y[:70], x[70:], y[70:])
+    return DeviceData(*(tf.constant(part) for part in parts))
+
+
+def small(name: str, **changes: object) -> Stack:
+    """Return a reference with small layers and batches."""
+    document = {**REFERENCES[name].to_json(), "units": [8, 5], "batch_size": 16, **changes}
+    return Stack.from_json(document)
+
+
+STACKS = {
+    "performance schedule, Nadam": small("chapter-default"),
+    "alpha dropout": small("chapter-risk-sensitive"),
+    "batch normalization, AdamW, dropout": small("relu-he-bn-dropout-adamw"),
+    "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
+}
+
+
+def program_of(stack: Stack) -> Program:
+    structure = Structure(
+        stack=shaping_items(stack),
+        features=FEATURES,
+        outputs=CLASSES,
+        task="classification",
+        rows=(70, 30),
+        compiled=False,
+    )
+    return Program(structure, stack)
+
+
+def trained(
+    program: Program, stack: Stack, data: DeviceData, shelf: Shelf | None, stops: dict[int, str]
+) -> Result:
+    """Train from fresh weights or the checkpoint; end after an epoch of `stops` as told there."""
+    program.reset(stack, SEED)
+    training = Training(program, stack, SEED, EPOCHS, 1.0986, shelf=shelf)
+    return training.run(data, lambda measured: stops.get(measured.epoch))
+
+
+def same(one: Result, other: Result) -> bool:
+    """Tell whether two results agree in every bit but their times."""
+
+    def timeless(measured: Measurement) -> tuple[float, ...]:
+        return measured.epoch, measured.train_loss, measured.valid_loss, measured.metric
+
+    curves = [[timeless(m) for m in result.measurements] for result in (one, other)]
+    ends = [(r.outcome, r.value, r.best_epoch) for r in (one, other)]
+    return curves[0] == curves[1] and ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_interrupted_is_uninterrupted(name: str, data: DeviceData, tmp_path: Path) -> None:
+    """Interrupted at random epochs twenty times, the weights are the same bit for bit."""
+    stack, dice = STACKS[name], random.Random(7)
+    program = program_of(stack)
+    whole = trained(program, stack, data, None, {})
+    weights, slots = program.weights(), [v.numpy() for v in program.optimizer.variables]
+    other = program_of(stack)  # a new trainer knows nothing of the first
+    for turn in range(20):
+        shelf = Shelf(tmp_path / f"{turn}.npz", {"trial": turn})
+        last = len(whole.measurements)
+        for epoch in sorted(dice.sample(range(1, last), dice.choice((1, 1, 2, 3)))):
+            stopped = trained(other, stack, data, shelf, {epoch: INTERRUPTED})
+            assert (stopped.outcome, len(stopped.measurements)) == (INTERRUPTED, epoch)
+            assert shelf.path.is_file()
+        resumed = trained(other, stack, data, shelf, {})
+        assert same(resumed, whole)
+        for ours, theirs in zip(other.weights(), weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        for ours, theirs in zip(other.optimizer.variables, slots, strict=True):
+            np.testing.assert_array_equal(ours.numpy(), theirs)
+        assert not shelf.path.exists()
+
+
+def test_written_at_intervals(data: DeviceData, tmp_path: Path) -> None:
+    """A running trial is written down on the clock, so that a killed one goes on from there."""
+    stack = STACKS["performance schedule, Nadam"]
+    program = program_of(stack)
+    shelf = Shelf(tmp_path / "deep" / "trial.npz", {}, every_seconds=0.0)
+    seen = []
+
+    def judge(measured: Measurement) -> str | None:
+        seen.append(measured.epoch)
+        return ABANDONED if len(seen) == 5 else None  # like a kill: nothing is written any more
+
+    program.reset(stack, SEED)
+    Training(program, stack, SEED, EPOCHS, 1.0986, shelf=shelf).run(data, judge)
+    found = shelf.load()
+    assert found is not None
+    assert [m.epoch for m in found.measurements] == [1, 2, 3, 4]
+    whole = trained(program_of(stack), stack, data, None, {})
+    assert same(trained(program, stack, data, shelf, {}), whole)
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"no archive", b"PK\x03\x04cut"])
+def test_spoilt_checkpoint(spoilt: bytes, data: DeviceData, tmp_path: Path) -> None:
+    """A checkpoint that cannot be read, or is of another trial, is passed over."""
+    stack = STACKS["performance schedule, Nadam"]
+    program = program_of(stack)
+    whole = trained(program, stack, data, None, {})
+    shelf = Shelf(tmp_path / "trial.npz", {"seed": 1})
+    shelf.path.write_bytes(spoilt)
+    assert same(trained(program, stack, data, shelf, {}), whole)
+    trained(program, stack, data, shelf, {4: INTERRUPTED})
+    assert Shelf(shelf.path, {"seed": 2}).load() is None
+    assert Shelf(shelf.path, {"seed": 1}).load() is not None
+
+
+def test_no_room_for_a_checkpoint(data: DeviceData, tmp_path: Path) -> None:
+    """A folder that cannot be written costs the checkpoint, not the trial."""
+    stack = STACKS["performance schedule, Nadam"]
+    (tmp_path / "file").write_text("in the way")
+    program = program_of(stack)
+    shelf = Shelf(tmp_path / "file" / "trial.npz", {}, every_seconds=0.0)
+    assert trained(program, stack, data, shelf, {}).outcome == "completed"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

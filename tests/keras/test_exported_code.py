@@ -1,0 +1,204 @@
+"""The exported script and model: what a reader would have written, and the same network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from search.data.load import load
+from search.spec import StudySpec
+from spaces.activations import ACTIVATIONS
+from spaces.optimizers import OPTIMIZERS
+from spaces.references import REFERENCES
+from spaces.schedules import SCHEDULES
+from spaces.stack import Stack
+from workers.build import plain_model
+from workers.export import standardised
+from workers.messages import Kept
+from workers.predictcode import predict_script
+from workers.pythoncode import script
+from workers.schedule import RateMaker
+
+pytestmark = pytest.mark.keras
+
+SMALL = {"units": [8, 8], "batch_size": 16}
+STACKS = {
+    **{f"schedule {n}": Stack.of(optimizer="nesterov", schedule=n, **SMALL) for n in SCHEDULES},
+    **{f"activation {n}": Stack.of(activation=n, **SMALL) for n in ACTIVATIONS},
+    **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
+    "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
+    "clipped by value": Stack.of(clipping="value", **SMALL),
+    "clipped by norm": Stack.of(clipping="norm", **SMALL),
+    "everything": Stack.of(
+        **{"units": [8, 8, 8, 6, 5, 4], "connection": "residual", "activation": "rrelu"},
+        **{"initializer": "he_uniform", "normalization": "after", "input_normalization": "batch"},
+        **{"dropout": "last", "penalty": "l1_l2", "max_norm": "clip", "optimizer": "momentum"},
+        **{"schedule": "1cycle", "clipping": "norm"},
+    ),
+    "penalty, BN before": Stack.of(
+        activation="elu", penalty="l2", normalization="before", dropout="all", **SMALL
+    ),
+    "100 layers": Stack.of(units=[20] * 100),
+}
+
+
+def arrays(folder: Path, rows: int = 120) -> Any:
+    """Write and load three classes of which the first feature tells much."""
+    rng = np.random.default_rng(0)
+    y = np.arange(rows) % 3
+    x = rng.normal(size=(rows, 4)).astype(np.float32)
+    x[:, 0] += y
+    np.savez(folder / "a.npz", x_train=x, y_train=y)
+    return load(str(folder / "a.npz"))
+
+
+def houses(folder: Path, target: str = "price", rows: int = 160) -> Any:
+    """Write and load a table with categories and gaps."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "rooms": np.where(np.arange(rows) % 9 == 0, np.nan, rng.integers(1, 9, rows)),
+            "colour of the door, as the owner gave it": [
+                ("red", "green", None)[row % 3] for row in range(rows)
+            ],
+            **{f"measurement number {k}": rng.normal(size=rows) for k in range(6)},
+        }
+    )
+    frame["price"] = frame["rooms"].fillna(4) * 10_000 + rng.normal(size=rows)
+    frame["kind"] = [("flat", "house")[row % 2] for row in range(rows)]
+    frame.to_csv(folder / "houses.csv", index=False)
+    return load(str(folder / "houses.csv"), target)
+
+
+DATA = {"arrays": arrays, "regression": houses, "table": lambda f: houses(f, "kind")}
+
+
+def written(dataset: Any, stack: Stack, epochs: int = 1) -> str:
+    """Return the script for some data and a stack."""
+    spec = StudySpec("s", dataset.describe(), {}, epochs=epochs)
+    return script(dataset, spec, stack, [Kept(7, ""), Kept(8, "")], {"test": {"loss": [0.5, 1.0]}})
+
+
+def executed(text: str) -> dict[str, Any]:
+    """Run a script's definitions, not its main."""
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "train.py", "exec"), names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return arrays(tmp_path_factory.mktemp("small"))
+
+
+# An activation is a layer like any other, except RReLU, whose class the script brings along.
+TRAINED = [n for n in STACKS if n == "activation rrelu" or not n.startswith(("activation", "100"))]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_script_trains(name: str, small: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every choice's script compiles, trains an epoch and prints finite test figures."""
+    names = executed(written(small, STACKS[name]))
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    said = capsys.readouterr().out.split()
+    assert said[:2] == ["seed", "7:"]
+    assert np.isfinite(float(said[4].rstrip(",")))
+    assert 0 <= float(said[-1]) <= 1
+
+
+@pytest.mark.parametrize("kind", ["regression", "table"])
+def test_the_script_trains_on_tables(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table's script encodes it as the product does and prints the figures of both seeds."""
+    dataset = DATA[kind](tmp_path)
+    names = executed(written(dataset, Stack.of(**SMALL), epochs=2))
+    ours, theirs = dataset.split(7), names["load_data"](7)
+    for part, array in zip(("x_train", "y_train", "x_valid"), theirs, strict=False):
+        np.testing.assert_array_equal(getattr(ours, part), array)
+    names["sys"] = SimpleNamespace(argv=["train.py", "2"])
+    names["main"]()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["seed 7", "seed 8"]
+    if kind == "regression":
+        assert float(lines[0].split()[-1]) < 3 * ours.y_scale
+
+
+@pytest.mark.parametrize("name", [*STACKS, *REFERENCES])
+def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
+    """The script's network has the plain model's weights, and gives its softmax."""
+    stack = {**STACKS, **REFERENCES}[name]
+    theirs = executed(written(small, stack))["build"](4)
+    ours = plain_model(stack, 4, 3)
+    assert [w.shape for w in theirs.weights] == [w.shape for w in ours.weights]
+    theirs.set_weights(ours.get_weights())
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    chances = keras.ops.softmax(ours(x, training=False))
+    np.testing.assert_allclose(theirs(x, training=False), chances, rtol=1e-5, atol=1e-6)
+    losses = [float(sum(map(np.sum, model.losses))) for model in (ours, theirs)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n, row in SCHEDULES.items() if not row.reacts])
+def test_the_scripts_rates_are_the_engines(name: str, small: Any) -> None:
+    """Step by step the script's callback sets the rate and the momentum that the engine uses."""
+    stack = Stack.of(optimizer="nesterov", schedule=name)
+    names = executed(written(small, stack, epochs=3))
+    maker = RateMaker(stack, 5, 3)
+    if name == "constant":
+        assert "Schedule" not in names
+        assert names["LEARNING_RATE"] == pytest.approx(maker.rates(3)[0])
+        return
+    moved: list[float] = []
+    momentum = SimpleNamespace(assign=moved.append)
+    optimizer = SimpleNamespace(learning_rate=None, momentum=momentum)
+    callback = names["Schedule"]()
+    callback.set_params({"steps": 5})
+    callback.set_model(SimpleNamespace(optimizer=optimizer))
+    rates = []
+    for batch in range(15):
+        callback.on_train_batch_begin(batch)
+        rates.append(optimizer.learning_rate)
+    assert rates == pytest.approx(np.concatenate([maker.rates(e) for e in (1, 2, 3)]), rel=1e-6)
+    if maker.momenta(1) is not None:
+        expected = np.concatenate([np.asarray(maker.momenta(e)) for e in (1, 2, 3)])
+        assert moved == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
+    """A formatter has nothing to change in the scripts, and a linter finds nothing."""
+    dataset = DATA[kind](tmp_path)
+    folder = tmp_path / "code"
+    folder.mkdir()
+    for number, stack in enumerate([*STACKS.values(), *REFERENCES.values()]):
+        (folder / f"train_{number}.py").write_text(written(dataset, stack), "utf-8")
+    if dataset.is_table:
+        (folder / "predict.py").write_text(predict_script(dataset), "utf-8")
+    ruff = (sys.executable, "-m", "ruff")
+    options = ("--isolated", "--line-length=100", str(folder))
+    # E501: a file's path cannot be broken.
+    rules = ("--select=E,W,F,I,N,UP,SIM,C4,RET,PIE", "--ignore=E501")
+    for command in (("format", "--diff", *options), ("check", *rules, *options)):
+        done = subprocess.run((*ruff, *command), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_features_in_any_unit_are_standardised_in_the_exported_model() -> None:
+    """Features of 1e-12, 1 and 1e20 leave the exported model's first layers with deviation 1."""
+    rng = np.random.default_rng(0)
+    unit = np.array([1e-12, 1.0, 1e20])
+    x = (rng.normal(size=(500, 3)) * unit + 3 * unit).astype(np.float32)
+    inputs = keras.Input((3,))
+    mean, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    model = keras.Model(inputs, standardised(inputs, mean, scale))
+    np.testing.assert_allclose(model(x), (x - mean) / scale, rtol=1e-4, atol=1e-5)

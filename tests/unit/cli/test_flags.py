@@ -1,0 +1,66 @@
+"""How flags are read, and how numbers are said."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from search.cli.common import print_json, seconds
+from search.cli.joining import chosen_gpus
+from search.cli.launching import _duration
+from spaces.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("90s", 90), ("1.5s", 1.5), ("30m", 1800), ("2h", 7200), ("1h30m10s", 5410)],
+)
+def test_lengths_of_time_are_read_as_people_write_them(text: str, expected: float) -> None:
+    """Hours, minutes and seconds, together or alone."""
+    assert _duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "soon", "3d", "10m5h", "1e3"])
+def test_other_lengths_are_refused(text: str) -> None:
+    """Nothing, zero, unknown units and units out of order are no lengths of time."""
+    with pytest.raises(RequestError, match="--timeout"):
+        _duration(text)
+
+
+@pytest.mark.parametrize(
+    ("flag", "installed", "expected"),
+    [
+        ("all", (), ()),
+        ("all", ("0", "1"), ("0", "1")),
+        ("none", ("0",), ()),
+        ("1, 0", ("0", "1"), ("1", "0")),
+    ],
+)
+def test_gpus_are_chosen(flag: str, installed: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    """`all` takes what is there, `none` the CPU, and numbers those GPUs."""
+    assert chosen_gpus(flag, installed) == expected
+
+
+@pytest.mark.parametrize("flag", ["2", "0,2", "x", "", "0,", "-1"])
+def test_gpus_that_are_not_there_are_refused(flag: str) -> None:
+    """A number that is not installed, or no number, is refused with the flag's name."""
+    with pytest.raises(RequestError, match="--gpus"):
+        chosen_gpus(flag, ("0", "1"))
+
+
+def test_json_holds_no_number_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    """NaN and infinities become null at any depth; everything else is kept."""
+    print_json({"a": [math.nan, 1.5, {"b": -math.inf}], "c": (1, "x", None, True)})
+    expected = {"a": [None, 1.5, {"b": None}], "c": [1, "x", None, True]}
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (75, "1 min 15 s"), (7260, "2 h 1 min"), (None, "–")],
+)
+def test_lengths_of_time_are_said_as_people_say_them(value: float | None, said: str) -> None:
+    """Seconds, minutes and hours, the two largest units at most."""
+    assert seconds(value) == said

@@ -1,0 +1,129 @@
+"""What stands in `deploy/` and `docker-compose.yml` fits the command, its flags and its variables.
+
+Nothing is run here: no container engine, cluster or batch system is needed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search.fleet.connect import ARTIFACTS, HOME, STORAGE, parse_url
+from tests.unit.docs.commands import ROOT, understood
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+OURS = {name: s for name, s in COMPOSE["services"].items() if name != "postgres"}
+DEPLOYED = [
+    ROOT / "docker-compose.yml",
+    *sorted(p for p in (ROOT / "deploy").rglob("*") if p.is_file()),
+]
+
+
+def containers(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the containers of a manifest's pods."""
+    for document in yaml.safe_load_all(path.read_text("utf-8")):
+        if "template" in document["spec"]:
+            yield from document["spec"]["template"]["spec"]["containers"]
+
+
+def defaulted(text: str) -> str:
+    """Put the default in place of each `${NAME:-default}`."""
+    return re.sub(r"\$\{\w+:-(\w+)\}", r"\1", text)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_runs_a_known_command_against_a_readable_storage(name: str) -> None:
+    """Compose's services use verbs and flags that exist, and a storage URL without a password."""
+    service = OURS[name]
+    assert (
+        understood([re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in service["command"]])
+        is None
+    )
+    url = parse_url(service["environment"][STORAGE])
+    assert (url.host, url.password) == ("postgres", None)
+    assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
+
+
+def test_nothing_is_published_beyond_loopback() -> None:
+    """The database and the dashboard, which has no login, listen on this machine only."""
+    ports = [p for service in COMPOSE["services"].values() for p in service.get("ports", [])]
+    assert ports
+    assert all(str(port).startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_gpu_service_is_asked_for_by_name() -> None:
+    """`docker compose up` needs no GPU: the service that does stands under a profile."""
+    assert COMPOSE["services"]["worker-gpu"]["profiles"] == ["gpu"]
+    assert [n for n, s in COMPOSE["services"].items() if "deploy" in s] == ["worker-gpu"]
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.name)
+def test_a_manifest_runs_a_known_command(path: Path) -> None:
+    """Kubernetes' containers use verbs and flags that exist; passwords come from a Secret."""
+    found = list(containers(path))
+    assert found
+    for container in found:
+        if "args" in container:
+            assert understood(container["args"]) is None
+        for variable in container.get("env", []):
+            if "PASSWORD" in variable["name"]:
+                assert variable["valueFrom"]["secretKeyRef"] == {
+                    "name": "trainstack",
+                    "key": "password",
+                }
+            if variable["name"] == STORAGE:
+                assert parse_url(variable["value"]).password is None
+
+
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [("slurm/worker.sbatch", "exec "), ("systemd/trainstack-worker.service", "ExecStart=")],
+)
+def test_a_script_runs_a_known_command(path: str, start: str) -> None:
+    """The batch script's and the unit's one command use verbs and flags that exist."""
+    lines = (ROOT / "deploy" / path).read_text("utf-8").splitlines()
+    (line,) = [line.removeprefix(start) for line in lines if line.startswith(start)]
+    program, *argv = shlex.split(defaulted(line))
+    assert program.rsplit("/", 1)[-1] == "trainstack"
+    assert understood(argv) is None
+
+
+def test_the_batch_script_is_sound_shell() -> None:
+    """bash reads the script to its end."""
+    script = ROOT / "deploy" / "slurm" / "worker.sbatch"
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda p: str(p.relative_to(ROOT)))
+def test_our_variables_are_spelt_right(path: Path) -> None:
+    """Every TRAINSTACK_… that a file sets is one that the program reads."""
+    named = set(re.findall(r"\bTRAINSTACK_\w+", path.read_text("utf-8")))
+    assert named <= {STORAGE, HOME, ARTIFACTS}
+
+
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_a_worker_is_given_to_stop_outlasts_its_drain(path: Path) -> None:
+    """Whoever stops a worker waits longer than the running trial may still take."""
+    text = path.read_text("utf-8")
+    drains = [float(n) for n in re.findall(r"--drain-timeout[\s\",]+(\d+)", text)]
+    graces = re.findall(
+        r"(?:stop_grace_period: |terminationGracePeriodSeconds: |TimeoutStopSec=|TERM@)(\d+)", text
+    )
+    assert len(graces) >= bool(drains)
+    assert all(float(grace) > max(drains) for grace in graces if drains)
+
+
+def test_the_image_holds_every_package() -> None:
+    """The Dockerfile copies each import package of the distribution and leaves root."""
+    lines = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").splitlines()
+    for package in ("spaces", "search", "workers"):
+        assert f"COPY {package} {package}" in lines
+    assert lines.index("USER trainstack") > max(k for k, line in enumerate(lines) if "pip" in line)

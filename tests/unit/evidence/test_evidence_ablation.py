@@ -1,0 +1,189 @@
+"""Ablations: which runs are planned after the choice, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from search.evidence import ablation
+from search.evidence.ablation import ablations, changed, searched_axes
+from search.evidence.effects import differ_only, effects
+from search.evidence.plan import choice, next_runs, race
+from search.evidence.planted import Planted, made_up_spec, neighbours
+from search.evidence.statistics import contrast
+from search.records import CONFIRMATION, Run
+from search.spec import StudySpec
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from spaces.space import Space
+from spaces.stack import Stack
+
+QUIET = Planted(deviation=1e-4)
+STACKS = [CHAPTER_DEFAULT, *neighbours(6), REFERENCES["relu-he-bn-adam"]]
+
+
+def finished(planted: Planted = QUIET, **asked: object) -> tuple[StudySpec, list[Run]]:
+    """A study in the chapter's space, searched over STACKS, confirmed and ablated."""
+    spec = made_up_spec(**{"trials": len(STACKS), **asked})
+    return spec, planted.confirm(spec, planted.search(spec, STACKS))
+
+
+def chosen(spec: StudySpec, runs: list[Run]) -> Stack:
+    """The recommended stack."""
+    found = choice(spec, runs)
+    assert found is not None
+    return found.stack
+
+
+def ablated(runs: list[Run]) -> list[Run]:
+    """The runs of the ablations."""
+    return [r for r in runs if (r.label or "").startswith("ablation: ")]
+
+
+def test_each_ablation_changes_one_axis_only() -> None:
+    """Every variant differs from the recommended stack in its axis, and at most in the rate."""
+    spec, runs = finished()
+    stack = chosen(spec, runs)
+    found = ablations(spec, runs, stack)
+    assert 3 <= len(found) <= ablation.MOST_AXES
+    for one in found:
+        for variant in one.variants:
+            assert differ_only(variant, stack, one.axis)
+
+
+def test_ablations_wait_for_the_choice_and_never_change_it() -> None:
+    """No ablation is planned while the race runs, and its results leave the choice as it was."""
+    planted = Planted(deviation=0.02, shared=0.0)
+    spec = made_up_spec(trials=len(STACKS))
+    runs = planted.search(spec, STACKS)
+    settled = None
+    while wanted := next_runs(spec, runs):
+        labels = [p.label or "" for p in wanted]
+        if race(spec, runs).done:
+            settled = settled or chosen(spec, runs)
+            assert all(label.startswith("ablation: ") for label in labels)
+        else:
+            assert not any(label.startswith("ablation: ") for label in labels)
+        runs += [
+            planted.run(p.stack, p.seed, len(runs) + k, p.seed_index, p.label)
+            for k, p in enumerate(wanted)
+        ]
+    assert chosen(spec, runs) == settled
+    entrants = {c.stack for c in race(spec, runs).entrants}
+    assert not entrants & {r.stack for r in ablated(runs)}
+
+
+def test_variants_are_trained_with_the_confirmations_seeds() -> None:
+    """Each variant's paired runs have exactly the seeds of the recommended stack's runs."""
+    spec, runs = finished()
+    stack = chosen(spec, runs)
+    own = {(r.seed_index, r.seed) for r in runs if r.phase == CONFIRMATION and r.stack == stack}
+    by_label: dict[str | None, set[tuple[int, int]]] = {}
+    for run in ablated(runs):
+        if run.seed_index < ablation.TUNING_INDEX:
+            by_label.setdefault(run.label, set()).add((run.seed_index, run.seed))
+    assert by_label
+    assert all(seeds == own for seeds in by_label.values())
+
+
+def test_the_rate_of_another_optimizer_is_tuned() -> None:
+    """The rate that a variant runs with is the best of those tried on the tuning seed."""
+    planted = replace(QUIET, rates={"rmsprop": 0.003})
+    spec = made_up_spec(trials=2)
+    rivals = [CHAPTER_DEFAULT.but(optimizer="rmsprop", batch_size=64)]
+    runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *rivals]))
+    paired = [r for r in ablated(runs) if r.label == "ablation: optimizer=RMSProp"]
+    rates = {r.stack["optimizer.learning_rate"] for r in paired if r.stack and r.seed_index < 1000}
+    assert [*rates] == pytest.approx([0.003])
+
+
+def test_the_alternative_is_the_defaults_choice_where_that_differs() -> None:
+    """A departure is compared with the default's choice, its numbers included."""
+    spec = made_up_spec(trials=1)
+    stack = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal", dropout="last")
+    runs = QUIET.search(spec, [stack])
+    found = {a.axis: a.variants[0] for a in ablations(spec, runs, stack)}
+    assert found["activation"]["activation"] == "selu"
+    assert found["activation"]["initializer"] == "lecun_normal"
+    assert found["dropout"]["dropout"] == "none"
+
+
+def test_another_choice_brings_its_own_numbers() -> None:
+    """The best trial's numbers of the other choice come along, everything else stays."""
+    other = CHAPTER_DEFAULT.but(dropout="all", dropout__rate=0.37, batch_size=64)
+    found = changed(CHAPTER_DEFAULT, "dropout", other)
+    assert found == CHAPTER_DEFAULT.but(dropout="all", dropout__rate=0.37)
+
+
+@pytest.mark.parametrize("asked", [{"replicates": 1}, {"space": {"axes": {}}}])
+def test_nothing_is_ablated_without_seeds_or_search(asked: dict[str, object]) -> None:
+    """One replicate, or a space without a choice, plans no ablation."""
+    assert not ablated(finished(**asked)[1])
+
+
+def test_given_stacks_and_fixed_bundles_are_not_searched() -> None:
+    """Axes that the space decides, and all axes of given stacks, are not ablated."""
+    spec = made_up_spec(space=Space.named("self-normalizing").to_json())
+    assert "activation" not in searched_axes(spec)
+    assert "optimizer" in searched_axes(spec)
+    assert searched_axes(replace(made_up_spec(), stacks=(CHAPTER_DEFAULT,))) == ()
+
+
+def test_a_variant_that_diverges_is_given_up() -> None:
+    """A variant whose tuning runs all diverge asks for nothing more, and the rest goes on."""
+    spec, runs = finished()
+    bad = next(a for a in ablations(spec, runs, chosen(spec, runs)) if len(a.variants) == 3)
+    spoilt = replace(QUIET, diverge=frozenset(v.stack_id for v in bad.variants))
+    _, again = finished(spoilt)
+    assert len([r for r in ablated(again) if r.label == bad.label]) == 3
+    assert next_runs(spec, again) == []
+
+
+def test_planted_effects_get_their_word_from_ablations() -> None:
+    """A planted effect of ten deviations is found, and an axis without one is not `better`."""
+    planted = Planted(effects={"dropout": {"none": -0.2}}, deviation=0.02)
+    spec, runs = finished(planted)
+    stack = chosen(spec, runs)
+    rows = {e.axis: e for e in effects(stack, runs, planted.base)}
+    assert rows["dropout"].word == "better"
+    assert rows["dropout"].n_pairs >= 5
+    assert rows["schedule"].kind == "paired"
+    assert rows["schedule"].word in ("equivalent", "no evidence")
+
+
+def test_a_contrast_of_two_stacks_is_the_paired_interval() -> None:
+    """With two rows the pooled contrast is Student's paired interval, as SciPy has it."""
+    rng = np.random.default_rng(3)
+    first, second = (dict(enumerate(rng.normal(size=6))) for _ in range(2))
+    pairs = [("a", "b", j, first[j] - second[j]) for j in range(6)]
+    value = contrast(pairs, {"a": first, "b": second})
+    reference = stats.ttest_rel(list(first.values()), list(second.values()))
+    low, high = reference.confidence_interval(0.95)
+    assert value.ci95 == pytest.approx([low, high])
+
+
+def test_a_contrast_covers_the_truth() -> None:
+    """Over 1,000 tables of eight equal stacks the 95 % interval holds 0 in 93 to 97 %."""
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(1000):
+        losses = rng.normal(size=(8, 5)) + rng.normal(size=5)
+        table = {str(k): dict(enumerate(map(float, row))) for k, row in enumerate(losses)}
+        value = contrast([("0", "1", j, table["0"][j] - table["1"][j]) for j in range(5)], table)
+        assert value.ci95 is not None
+        held += value.ci95[0] <= 0.0 <= value.ci95[1]
+    assert 930 <= held <= 970
+
+
+def test_one_noisy_stack_does_not_blur_the_others() -> None:
+    """A row twenty times as noisy as the others leaves their interval about as it was."""
+    rng = np.random.default_rng(7)
+    losses = rng.normal(size=(8, 5))
+    table = {str(k): dict(enumerate(map(float, row))) for k, row in enumerate(losses)}
+    pairs = [("0", "1", j, table["0"][j] - table["1"][j]) for j in range(5)]
+    calm = contrast(pairs, table)
+    noisy = contrast(pairs, {**table, "9": dict(enumerate(map(float, 20 * rng.normal(size=5))))})
+    assert calm.ci95 is not None
+    assert noisy.ci95 == pytest.approx(calm.ci95)

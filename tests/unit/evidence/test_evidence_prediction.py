@@ -1,0 +1,105 @@
+"""What Monte-Carlo dropout and dropped weights gave, in numbers, words and a claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from search.evidence.claims import Context, claims
+from search.evidence.planted import Planted, made_up_spec
+from search.evidence.prediction import affordable, enough_passes, monte_carlo_gain, sentences
+from search.evidence.recommendation import MEASURED, recommend
+from search.evidence.words import text_of
+from spaces.references import CHAPTER_DEFAULT
+
+SPARSITY = [
+    {"threshold": 0.0, "nonzero_fraction": 1.0, "loss": 0.300, "affordable": 1.0},
+    {"threshold": 0.01, "nonzero_fraction": 0.4, "loss": 0.301, "affordable": 1.0},
+    {"threshold": 0.05, "nonzero_fraction": 0.1, "loss": 0.400, "affordable": 0.0},
+]
+
+
+def stochastic(gains: list[float]) -> dict[str, Any]:
+    """A measurement of as many seeds, whose log loss ten passes change by `gains`."""
+
+    def row(passes: int, loss: float) -> dict[str, float]:
+        return {"passes": passes, "log_loss": loss, "brier": 0.1, "ece": 0.02, "loss": loss}
+
+    seeds = [
+        {
+            "seed": j,
+            "deterministic": row(0, 0.3),
+            "passes": [row(1, 0.4), row(5, 0.3 + gain + 0.005), row(10, 0.3 + gain)],
+        }
+        for j, gain in enumerate(gains)
+    ]
+    mean = float(np.mean(gains))
+    averages = [row(1, 0.4), row(5, 0.3 + mean + 0.005), row(10, 0.3 + mean)]
+    return {"log_loss": 0.3, "monte_carlo": averages, "monte_carlo_seeds": seeds}
+
+
+def claim(part: dict[str, Any]) -> dict[str, Any]:
+    """The row of the claim about Monte-Carlo dropout."""
+    rows = claims(Context([], 0.3, measured=part))
+    return next(row for row in rows if row["id"] == "C17")
+
+
+def test_the_gain_is_paired_by_model() -> None:
+    """The interval of the gain is SciPy's for a paired t test of the same figures."""
+    gains = [-0.03, -0.01, -0.02, -0.04, -0.02]
+    value = monte_carlo_gain(stochastic(gains), "log_loss")
+    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
+    assert value.ci95 == pytest.approx([low, high])
+    assert value.n == 5
+
+
+@pytest.mark.parametrize(
+    ("gains", "word"),
+    [
+        ([-0.03, -0.031, -0.029], "supported"),
+        ([0.03, 0.031, 0.029], "contradicted"),
+        ([-0.3, 0.3, 0.01], "no evidence"),
+        ([-0.03], "no evidence"),
+    ],
+)
+def test_the_claim_follows_the_figures(gains: list[float], word: str) -> None:
+    """The claim is supported, contradicted or open as the seeds agree; one seed decides nothing."""
+    assert claim(stochastic(gains))["word"] == word
+
+
+def test_without_dropout_there_is_no_evidence() -> None:
+    """A stack without dropout leaves the claim open and says nothing about passes."""
+    assert claim({"log_loss": 0.3})["word"] == "no evidence"
+    assert sentences({"log_loss": 0.3}) == []
+
+
+def test_returns_diminish_in_words() -> None:
+    """The fewest passes with nine tenths of the gain are named."""
+    part = stochastic([-0.1, -0.1])
+    assert enough_passes(part["monte_carlo"]) == 5
+    assert "5 passes give nine tenths" in sentences(part)[0]
+
+
+def test_the_sparsest_affordable_row_is_told() -> None:
+    """What is said of sparsity is the last threshold whose loss was affordable."""
+    assert affordable(SPARSITY)["nonzero_fraction"] == 0.4
+    (text,) = sentences({"sparsity": SPARSITY, "sparsity_test_loss": 0.31})
+    assert "40 % remain" in text
+    assert "0.31" in text
+
+
+def test_the_recommendation_carries_what_was_measured() -> None:
+    """Figures beside the contract's stand in `measured` and, a line each, in the text."""
+    spec = made_up_spec(space={"axes": {}}, trials=1)
+    planted = Planted()
+    runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT]))
+    part = {"test": {"loss": [0.3]}, **stochastic([-0.1, -0.1]), "sparsity": SPARSITY}
+    found = recommend(spec, runs, {"chosen": part})
+    assert set(MEASURED) <= set(found.measured)
+    assert found.measured["sparsity"] == SPARSITY
+    text = " ".join(text_of(found).split())
+    assert "Monte-Carlo dropout with 10 passes" in text
+    assert "40 % remain" in text
