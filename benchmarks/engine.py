@@ -14,7 +14,8 @@ from benchmarks.plainkeras import fit
 from benchmarks.table import Row
 from search.data.load import load
 from spaces.stack import Stack
-from workers.engine import DeviceData, Program
+from workers.engine import Program
+from workers.resident import DeviceData
 from workers.schedule import RateMaker
 from workers.structure import Structure, shaping_items, worth_compiling
 from workers.train import Training, batch_order

@@ -17,7 +17,8 @@ from search.fleet.desk import Desk, WorkerCard
 from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS
 from spaces.errors import TrainstackError
 from workers.child import Child
-from workers.supervisor import STALL_SECONDS, Limits, Supervisor
+from workers.limits import STALL_SECONDS, Limits
+from workers.supervisor import Supervisor
 
 INTERRUPTED = 130
 # After Ctrl-C, how long the running trial may take to write its checkpoint.

@@ -18,11 +18,13 @@ from search.spec import StudySpec
 from spaces.errors import RequestError
 from spaces.stack import Stack
 from workers.checkpoint import Shelf, store
-from workers.engine import DeviceData, Program
+from workers.engine import Program
 from workers.inside import look_inside
 from workers.memory import limit_memory
 from workers.messages import Job, Kept
 from workers.programs import Programs
+from workers.resident import DeviceData
+from workers.streaming import StreamedData, put, resident_bytes
 from workers.structure import Structure, shaping_items, worth_compiling
 from workers.train import Training
 
@@ -55,26 +57,23 @@ class Bench:
                 "give this machine the same file",
             )
         self.programs = Programs()
-        self._splits: dict[int, tuple[Any, DeviceData]] = {}
+        self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
+        self._splits: dict[int, tuple[Any, DeviceData | StreamedData]] = {}
 
-    def split(self, seed: int) -> tuple[Any, DeviceData]:
+    def split(self, seed: int) -> tuple[Any, DeviceData | StreamedData]:
         """Return a split and its standardised parts on the device."""
         if "valid" in self.dataset.parts:
             seed = 0  # the data brings its own: every seed gives the same split
         if seed not in self._splits:
             split = self.dataset.split(seed)
-            standard = split.standardised()
-            data = DeviceData(
-                *(tf.constant(standard.x_train), tf.constant(standard.y_train)),
-                *(tf.constant(standard.x_valid), tf.constant(standard.y_valid)),
-            )
+            data = put(split, self.fits_bytes // MOST_SPLITS, DeviceData)
             while len(self._splits) >= MOST_SPLITS:
                 del self._splits[next(iter(self._splits))]
             self._splits[seed] = split, data
         return self._splits[seed]
 
     def program(
-        self, stack: Stack, data: DeviceData, epochs: int, runs: int = 1
+        self, stack: Stack, data: DeviceData | StreamedData, epochs: int, runs: int = 1
     ) -> tuple[Program, float]:
         """Return the stack's program, ready for `reset`, and the seconds that building took."""
         began = time.perf_counter()

@@ -20,10 +20,14 @@ from workers.layers import Context
 from workers.losses import losses, scores
 from workers.packing import Packing
 from workers.plan import plan
+from workers.resident import DeviceData
+from workers.streaming import StreamedData
 from workers.structure import Structure, as_vector, cycled_knob, knobs, run_time_numbers
 
 # Rows of one forward pass when a loss is measured: bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
+# Keys of an epoch's steps lie this far apart (odd, so that none repeats).
+STEP_KEY = 0x85EBCA6B
 
 
 class Knob(keras.Variable):
@@ -33,26 +37,6 @@ class Knob(keras.Variable):
         return True
 
     __hash__ = keras.Variable.__hash__
-
-
-@dataclass(frozen=True)
-class DeviceData:
-    """One split on the device: x float32 [N, D] standardised; y int32 labels or float32 target."""
-
-    x_train: tf.Tensor
-    y_train: tf.Tensor
-    x_valid: tf.Tensor
-    y_valid: tf.Tensor
-
-    @property
-    def rows(self) -> tuple[int, int]:
-        """Training and validation rows."""
-        return cast(int, self.x_train.shape[0]), cast(int, self.x_valid.shape[0])
-
-    @property
-    def features(self) -> int:
-        """Width of the input."""
-        return cast(int, self.x_train.shape[1])
 
 
 @dataclass(frozen=True)
@@ -99,6 +83,8 @@ class Program:
         self._epoch = tf.function(
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
         )
+        self._run = tf.function(self._trace_run, jit_compile=structure.compiled, autograph=False)
+        self._sums = tf.function(self._trace_sums, jit_compile=structure.compiled, autograph=False)
         self._forward = tf.function(
             lambda x: self.model(x, training=False), reduce_retracing=True, autograph=False
         )
@@ -138,7 +124,7 @@ class Program:
     def epoch(
         self,
         stack: Stack,
-        data: DeviceData,
+        data: DeviceData | StreamedData,
         order: np.ndarray,
         rates: np.ndarray,
         momenta: np.ndarray | None,
@@ -158,16 +144,42 @@ class Program:
             knob = cycled_knob(stack)
             fixed = stack[f"optimizer.{knob}"] if knob else 0.0
             momenta = np.full(len(rates), fixed, np.float32)
-        numbers = as_vector(run_time_numbers(stack))
-        result = self._epoch(
-            *(data.x_train, data.y_train, data.x_valid, data.y_valid),
-            *(tf.constant(order), tf.constant(rates, tf.float32)),
-            *(tf.constant(momenta, tf.float32), tf.constant(numbers, tf.float32)),
-            tf.constant(key, tf.uint32),
-        )
+        numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
+        rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
+        if isinstance(data, StreamedData):
+            result = self._streamed_epoch(data, order, rates, momenta, numbers, key)
+        else:
+            result = self._epoch(
+                *(data.x_train, data.y_train, data.x_valid, data.y_valid),
+                *(tf.constant(order), tf.constant(rates), tf.constant(momenta), numbers),
+                tf.constant(key, tf.uint32),
+            ).numpy()
         self.used = True
-        train_loss, valid_loss, metric = (float(v) for v in result.numpy())
+        train_loss, valid_loss, metric = (float(v) for v in result)
+        if self.structure.task == "regression":
+            metric **= 0.5
         return EpochResult(train_loss, valid_loss, metric)
+
+    def _streamed_epoch(
+        self,
+        data: StreamedData,
+        order: np.ndarray,
+        rates: np.ndarray,
+        momenta: np.ndarray,
+        numbers: tf.Tensor,
+        key: int,
+    ) -> np.ndarray:
+        """The same epoch, one run of steps after the other."""
+        trained = np.float32(0.0)
+        for part, x, y in data.runs(order):
+            rows = np.arange(order[part].size, dtype=np.int32).reshape(order[part].shape)
+            shifted = (key + part.start * STEP_KEY) % 2**32
+            trained += self._run(
+                *(x, y, tf.constant(rows), tf.constant(rates[part]), tf.constant(momenta[part])),
+                *(numbers, tf.constant(shifted, tf.uint32)),
+            ).numpy()
+        sums = np.sum([self._sums(x, y).numpy() for x, y in data.validation()], axis=0)
+        return np.array([trained / len(order), *(sums / data.rows[1])])
 
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
@@ -216,13 +228,30 @@ class Program:
         key: tf.Tensor,
     ) -> tf.Tensor:
         """Trace the loop over the epoch's steps and the validation pass behind it."""
+        steps = tf.cast(tf.shape(order)[0], tf.float32)
+        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key)
+        rows = cast(int, x_valid.shape[0])
+        measured = self._trace_sums(x_valid, y_valid) / rows
+        return tf.concat([[trained / steps], measured], 0)
+
+    def _trace_run(
+        self,
+        x_train: tf.Tensor,
+        y_train: tf.Tensor,
+        order: tf.Tensor,
+        rates: tf.Tensor,
+        momenta: tf.Tensor,
+        numbers: tf.Tensor,
+        key: tf.Tensor,
+    ) -> tf.Tensor:
+        """Trace the loop over a run of steps; gives the sum of their losses."""
         rate, l1, l2, radius, limit = tf.unstack(numbers)
         self.context.rate = rate
         knob = self.knobs.get("momentum")
 
         def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = tf.gather(order, k)
-            self.context.key = key + tf.cast(k, tf.uint32) * tf.constant(0x85EBCA6B, tf.uint32)
+            self.context.key = key + tf.cast(k, tf.uint32) * tf.constant(STEP_KEY, tf.uint32)
             self.optimizer._learning_rate.assign(rates[k])
             if knob is not None:
                 knob.assign(momenta[k])
@@ -232,11 +261,8 @@ class Program:
             return k + 1, total + loss
 
         steps = tf.shape(order)[0]
-        _, total = tf.while_loop(
-            lambda k, total: k < steps, step, (tf.constant(0), tf.constant(0.0))
-        )
-        valid = self._evaluate(x_valid, y_valid)
-        return tf.concat([[total / tf.cast(steps, tf.float32)], valid], 0)
+        start = (tf.constant(0), tf.constant(0.0))
+        return tf.while_loop(lambda k, total: k < steps, step, start)[1]
 
     def _step(
         self,
@@ -285,18 +311,17 @@ class Program:
         found: Any = self.model.stateless_call(weights, fixed, x, training=training)
         return found
 
-    def _evaluate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        """Mean loss and metric of the validation part, in slices that bound the memory."""
-        task, rows = self.structure.task, cast(int, x.shape[0])
+    def _trace_sums(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Sum loss and score over validation rows, in slices that bound the memory."""
+        task, rows = self.structure.task, x.shape[0]
         weights = self.packing.split([variable.value for variable in self.packing.flat])
         loss = score = tf.constant(0.0)
-        for start in range(0, rows, EVALUATION_ROWS):
+        for start in range(0, cast(int, rows), EVALUATION_ROWS):
             part = slice(start, start + EVALUATION_ROWS)
             outputs, _ = self._call(weights, x[part], training=False)
             loss += tf.reduce_sum(losses(task, y[part], outputs))
             score += tf.reduce_sum(scores(task, y[part], outputs))
-        metric = score / rows
-        return tf.stack([loss / rows, metric if task == "classification" else tf.sqrt(metric)])
+        return tf.stack([loss, score])
 
 
 def _thrifty(value: np.ndarray) -> np.ndarray:

@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from spaces.activations import ACTIVATIONS
 from spaces.stack import Stack
-from workers.engine import DeviceData, Program
+from workers.engine import Program
 from workers.losses import losses
+from workers.resident import DeviceData
+from workers.streaming import StreamedData
 
 # One batch, large enough for a deviation to be known to a few per cent.
 ROWS = 256
@@ -19,7 +21,9 @@ ROWS = 256
 DEAD_DEVIATION = 1e-6
 
 
-def look_inside(program: Program, stack: Stack, data: DeviceData) -> list[dict[str, float]]:
+def look_inside(
+    program: Program, stack: Stack, data: DeviceData | StreamedData
+) -> list[dict[str, float]]:
     """Measure every hidden layer on the first rows of the training part.
 
     Batch normalization uses the batch's own statistics, as in training; dropout is off.
@@ -33,7 +37,7 @@ def look_inside(program: Program, stack: Stack, data: DeviceData) -> list[dict[s
     program.context.rate = tf.constant(0.0)
     program.context.key = tf.constant(0, tf.uint32)
     inside = _probe(program)
-    x, y = data.x_train[:ROWS], data.y_train[:ROWS]
+    x, y = data.head(ROWS), data.y_train[:ROWS]
     with tf.GradientTape() as tape:
         *hidden, outputs = inside(x, training=True)
         loss = tf.reduce_mean(losses(program.structure.task, y, outputs))

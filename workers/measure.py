@@ -6,13 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from search.evidence.plan import confirmation_seed
+from search.evidence.constraints import read_all
+from search.evidence.planned import confirmation_seed
+from search.evidence.prediction import affordable
 from search.records import Result
 from spaces.stack import Stack
+from workers.deploy import latency_ms, lite
 from workers.engine import Program
 from workers.export import export_model, save_all
 from workers.messages import Job, Kept
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from workers.bench import Bench
 
 ECE_BINS = 15
-LATENCY_CALLS = 200
 
 
 def measure(bench: Bench, job: Job) -> Result:
@@ -117,15 +117,48 @@ def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dic
     """Measure on one model what needs no repetition: cost, and choices made at prediction."""
     standard = split.standardised()
     kernels = np.concatenate([np.asarray(k.numpy()).ravel() for k in program.kernels])
+    exported = export_model(bench, stack, program, split)
     found: dict[str, Any] = {
-        "latency_ms": latency_ms(export_model(bench, stack, program, split)),
+        "latency_ms": latency_ms(exported),
+        "latency_ms_64": latency_ms(exported, 64),
         "parameters": int(program.model.count_params()),
         "nonzero_fraction": float(np.mean(kernels != 0)),
     }
+    if bench.spec.profile == "low-latency":
+        raw = split.x_test.reshape(-1, *exported.input_shape[1:])
+        found["deployed"] = lite(exported, raw, lambda y: _exported_figures(bench, split, y))
     sparse = stack["penalty"] in ("l1", "l1_l2") or stack["optimizer"] == "ftrl"
     if sparse or bench.spec.profile == "sparse":
         found["sparsity"] = sparsified(program, standard.x_valid, standard.y_valid)
         found["sparsity_test_loss"] = program.loss(standard.x_test, standard.y_test)
+    return found
+
+
+def _exported_figures(bench: Bench, split: Any, outputs: np.ndarray) -> dict[str, float]:
+    """Return the test loss and metric of an exported model's outputs: probabilities, or units."""
+    standard = split.standardised()
+    if bench.spec.data.task == "classification":
+        log_p = np.log(np.maximum(outputs.astype(np.float64), 1e-300))
+        found = probability_figures(log_p, standard.y_test)
+        return {name: found[name] for name in ("loss", "accuracy")}
+    scaled = (outputs - float(split.y_mean)) / float(split.y_scale)
+    return regression_figures(scaled, standard.y_test, split.y_scale)
+
+
+def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, float]:
+    """Return, of one confirmation run, the figures that the study's constraints bound.
+
+    Empty where they bound none that has to be measured; the program's weights stay.
+    """
+    asked = {constraint.figure for constraint in read_all(bench.spec.constraints)}
+    found: dict[str, float] = {}
+    if "latency_ms" in asked:
+        found["latency_ms"] = latency_ms(export_model(bench, stack, program, split))
+    if "nonzero_fraction" in asked:
+        kept, standard = program.weights(), split.standardised()
+        rows = sparsified(program, standard.x_valid, standard.y_valid)
+        found["nonzero_fraction"] = affordable(rows)["nonzero_fraction"]
+        program.set_weights(kept)
     return found
 
 
@@ -179,18 +212,3 @@ def regression_figures(
     """
     loss = float(np.mean((outputs[:, 0].astype(np.float64) - targets) ** 2))
     return {"loss": loss, "rmse": loss**0.5 * float(y_scale)}
-
-
-def latency_ms(model: keras.Model, batch: int = 1) -> float:
-    """Return the median time in milliseconds of predicting `batch` rows with the exported model."""
-    shape = (batch, *model.input_shape[1:])
-    predict = tf.function(lambda x: model(x, training=False), autograph=False)
-    x = tf.constant(np.zeros(shape, np.float32))
-    for _ in range(10):
-        predict(x)
-    seconds = []
-    for _ in range(LATENCY_CALLS):
-        began = time.perf_counter()
-        predict(x).numpy()
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds) * 1e3)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from search.records import Measurement, Result
+from search.fleet.lease import Lease
+from search.records import CONFIRMATION, SEARCH, Measurement, Result
+from search.spec import StudySpec
 from spaces.stack import Stack
 
 # Verdicts: stop with a checkpoint, so that the trial can go on later or elsewhere; and stop without
@@ -43,6 +46,22 @@ class Job:
     folder: str = ""
     payload: Mapping[str, Any] | None = None
     again: int = 1
+
+
+def job_of(spec: StudySpec, lease: Lease) -> Job:
+    """Say a lease in the trainer's words."""
+    return Job(
+        token=lease.token,
+        kind=lease.kind,
+        stack=lease.stack,
+        seed=lease.seed,
+        split_seed=lease.seed if lease.kind == CONFIRMATION else spec.seed,
+        epochs=spec.epochs,
+        rungs=lease.rungs if lease.kind == SEARCH else (),
+        folder=f"{quote(spec.study, safe='')}/{lease.kind}",
+        payload=dict(lease.payload),
+        again=spec.replicates if lease.kind == CONFIRMATION else 1,
+    )
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     low, high = OPTIMIZERS[optimizer].usual
     rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)
     trivial = trivial_loss(split, bench.spec.data.task)
-    rows, batch = int(data.x_train.shape[0]), stack["batch_size"]
+    rows, batch = data.rows[0], stack["batch_size"]
     rng = np.random.default_rng([seed, 3])
 
     def steps(count: int, rate: float, key: int) -> float:

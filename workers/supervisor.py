@@ -14,59 +14,34 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from search.fleet.desk import INTERRUPTED, Desk, Lease, LeaseLost, Orders
-from search.records import CONFIRMATION, SEARCH, Measurement, Result
-from search.spec import StudySpec
+from search.records import Measurement, Result
 from spaces.errors import RequestError, StorageAwayError
 from workers.child import Child, Died, Woken
+from workers.limits import (
+    CHECKPOINT_SECONDS,
+    ECHO_SECONDS,
+    IDLE_SECONDS,
+    MOST_FAILURES_IN_A_ROW,
+    MOST_IDLE_SECONDS,
+    STALL_EPOCHS,
+    TICK_SECONDS,
+    Limits,
+)
 from workers.messages import (
     ABANDONED,
     OUT_OF_MEMORY,
     Done,
-    Job,
     Measured,
     Ready,
     Refused,
     Verdict,
+    job_of,
 )
 from workers.outbox import Outbox
 
 log = logging.getLogger("trainstack.worker")
-
-# How often measurements are written, and the loop turns when nothing happens.
-TICK_SECONDS = 1.0
-# How long to wait before asking again for work when there is none: at first, and in the end.
-IDLE_SECONDS, MOST_IDLE_SECONDS = 0.25, 1.0
-# A trainer that has said nothing for so long hangs: at least this, and many of its own epochs.
-STALL_SECONDS = 600.0
-STALL_EPOCHS = 20
-# How long the database may be away before the worker gives up.
-AWAY_SECONDS = 1800.0
-# A worker on which this many different trials failed in a row is itself what is broken.
-MOST_FAILURES_IN_A_ROW = 3
-# Of the time to leave, so much is for ending the epoch and writing a checkpoint.
-CHECKPOINT_SECONDS = 5.0
-# Two signals so close together are one: the terminal and the launcher both pass Ctrl-C on.
-ECHO_SECONDS = 1.0
-
-
-@dataclass
-class Limits:
-    """When a worker stops by itself.
-
-    Attributes:
-        most_trials: Leave after this many trials; None: never.
-        drain_seconds: After SIGTERM, how long the running trial may take to finish.
-        stall_seconds: Silence after which a trainer is taken for hung.
-        away_seconds: How long the database may be away.
-    """
-
-    most_trials: int | None = None
-    drain_seconds: float = 20.0
-    stall_seconds: float = STALL_SECONDS
-    away_seconds: float = AWAY_SECONDS
 
 
 @dataclass
@@ -274,8 +249,7 @@ class Supervisor:
             self._flush()
         self._deliver()
         if self.leaving and self.lease is not None and self.child is not None and not self.asked:
-            reserve = min(CHECKPOINT_SECONDS, (self.leaving - self.told_to_leave) / 2)
-            if now >= self.leaving - reserve:
+            if now >= self.leaving - CHECKPOINT_SECONDS:
                 self.asked = True
                 self.child.send(Verdict(self.lease.token, INTERRUPTED))
 
@@ -349,19 +323,3 @@ class Supervisor:
     def _enough(self) -> bool:
         most = self.limits.most_trials
         return most is not None and self.done >= most
-
-
-def job_of(spec: StudySpec, lease: Lease) -> Job:
-    """Say a lease in the trainer's words."""
-    return Job(
-        token=lease.token,
-        kind=lease.kind,
-        stack=lease.stack,
-        seed=lease.seed,
-        split_seed=lease.seed if lease.kind == CONFIRMATION else spec.seed,
-        epochs=spec.epochs,
-        rungs=lease.rungs if lease.kind == SEARCH else (),
-        folder=f"{quote(spec.study, safe='')}/{lease.kind}",
-        payload=dict(lease.payload),
-        again=spec.replicates if lease.kind == CONFIRMATION else 1,
-    )

@@ -12,9 +12,11 @@ import numpy as np
 from search.records import Measurement, Result
 from spaces.stack import Stack
 from workers.checkpoint import Checkpoint, Shelf
-from workers.engine import DeviceData, Program
+from workers.engine import Program
 from workers.messages import ABANDONED, INTERRUPTED
+from workers.resident import DeviceData
 from workers.schedule import RateMaker
+from workers.streaming import StreamedData
 
 # A loss this many times the trivial predictor's is not training any more.
 DIVERGED_TIMES = 10.0
@@ -48,7 +50,7 @@ class Training:
     best_weights: list[np.ndarray] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, data: DeviceData, judge: Judge) -> Result:
+    def run(self, data: DeviceData | StreamedData, judge: Judge) -> Result:
         """Train to the end, to an early stop, or until the judge ends it.
 
         The epochs of an earlier attempt's checkpoint are gone through again without training: the
@@ -119,7 +121,7 @@ class Training:
             self.shelf.save(self._checkpoint())
 
     def _epoch(
-        self, data: DeviceData, maker: RateMaker, epoch: int, steps: int, batch: int
+        self, data: DeviceData | StreamedData, maker: RateMaker, epoch: int, steps: int, batch: int
     ) -> Measurement:
         """One epoch; the first one of a new program is where it is traced and compiled."""
         began, fresh = time.perf_counter(), not self.program.used

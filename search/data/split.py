@@ -62,14 +62,15 @@ class Split(Arrays):
         """Return new arrays with every feature standardised, and a regression's targets too."""
         return Arrays(
             self.standardise(self.x_train),
-            self._target(self.y_train),
+            self.target(self.y_train),
             self.standardise(self.x_valid),
-            self._target(self.y_valid),
+            self.target(self.y_valid),
             self.standardise(self.x_test),
-            self._target(self.y_test),
+            self.target(self.y_test),
         )
 
-    def _target(self, y: np.ndarray) -> np.ndarray:
+    def target(self, y: np.ndarray) -> np.ndarray:
+        """Return targets [N] as they are trained on: labels as they are, numbers standardised."""
         if y.dtype != np.float32:  # labels
             return y
         return ((y.astype(np.float64) - self.y_mean) / self.y_scale).astype(np.float32)

@@ -12,8 +12,9 @@ from spaces.initializers import INITIALIZERS
 from spaces.references import REFERENCES
 from spaces.stack import Stack
 from workers.build import fresh_kernel, plain_model, training_model
-from workers.engine import DeviceData, Program
+from workers.engine import Program
 from workers.layers import AlphaDropout, Context, Dropout, RReLU
+from workers.resident import DeviceData
 from workers.structure import Structure, shaping_items
 
 pytestmark = pytest.mark.keras

@@ -13,8 +13,9 @@ from search.records import Measurement, Result
 from spaces.references import REFERENCES
 from spaces.stack import Stack
 from workers.checkpoint import Shelf
-from workers.engine import DeviceData, Program
+from workers.engine import Program
 from workers.messages import ABANDONED, INTERRUPTED
+from workers.resident import DeviceData
 from workers.structure import Structure, shaping_items
 from workers.train import Training
 

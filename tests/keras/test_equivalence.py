@@ -16,7 +16,8 @@ from spaces.schedules import SCHEDULES
 from spaces.shapes import CONNECTIONS
 from spaces.stack import Stack
 from workers.build import make_optimizer, plain_model
-from workers.engine import DeviceData, Program
+from workers.engine import Program
+from workers.resident import DeviceData
 from workers.schedule import RateMaker
 from workers.structure import Structure, shaping_items
 from workers.train import batch_order

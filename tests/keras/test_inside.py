@@ -9,9 +9,10 @@ import tensorflow as tf
 from search.data.load import load
 from spaces.errors import RequestError
 from spaces.stack import Stack
-from workers.engine import DeviceData, Program
+from workers.engine import Program
 from workers.inside import look_inside
 from workers.prediction import monte_carlo, sparsified
+from workers.resident import DeviceData
 from workers.structure import Structure, shaping_items
 from workers.train import Training
 

@@ -1,0 +1,72 @@
+"""Data too large for the device trains the same: same batches, same order, same weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from search.data.load import load
+from spaces.stack import Stack
+from workers.engine import Program
+from workers.resident import DeviceData
+from workers.streaming import StreamedData, put, resident_bytes
+from workers.structure import Structure, shaping_items
+from workers.train import Training
+
+pytestmark = pytest.mark.keras
+
+
+def trained(data: DeviceData | StreamedData, stack: Stack, task: str, outputs: int) -> tuple:
+    """Train three epochs; return curve and weights."""
+    structure = Structure(
+        shaping_items(stack), data.features, outputs, task, data.rows, compiled=False
+    )
+    program = Program(structure, stack)
+    program.reset(stack, seed=4)
+    result = Training(program, stack, 4, 3, trivial_loss=2.3).run(data, lambda m: None)
+    return [m.valid_loss for m in result.measurements], program.weights()
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "outputs"), [("digits", "classification", 10), ("diabetes", "regression", 1)]
+)
+def test_streamed_training_equals_resident_training(name: str, task: str, outputs: int) -> None:
+    """Runs of a few steps, dropout included, end with the weights of one resident epoch."""
+    split = load(name).split(0)
+    stack = Stack.of(
+        units=[32, 16], activation="relu", normalization="before", dropout="all", batch_size=32
+    )
+    resident = put(split, 1 << 30, DeviceData)
+    streamed = put(split, 0, DeviceData)
+    assert isinstance(resident, DeviceData)
+    assert isinstance(streamed, StreamedData)
+    few_steps = 3 * 32 * 4 * streamed.features
+    streamed = StreamedData(**{**vars(streamed), "run_bytes": few_steps})
+    curve, weights = trained(resident, stack, task, outputs)
+    again, streamed_weights = trained(streamed, stack, task, outputs)
+    assert again == pytest.approx(curve, rel=1e-5)
+    for a, b in zip(weights, streamed_weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_runs_hold_every_batch_once_in_order() -> None:
+    """The runs of an epoch, joined, are the epoch's rows batch by batch."""
+    x = np.arange(40, dtype=np.float32).reshape(20, 2)
+    y = tf.range(20)
+    data = StreamedData(x, y, x, y, lambda part: part.astype(np.float32), run_bytes=4 * 2 * 4 * 2)
+    order = np.random.default_rng(0).permutation(20).reshape(5, 4).astype(np.int32)
+    parts = list(data.runs(order))
+    assert [part for part, _, _ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert np.concatenate([y for _, _, y in parts]).tolist() == order.ravel().tolist()
+    assert (np.concatenate([x for _, x, _ in parts]) == x[order.ravel()]).all()
+
+
+def test_the_share_of_memory_follows_the_limit_and_the_threads() -> None:
+    """A limit is halved; without one, half the cores may keep half as much as all of them."""
+    assert resident_bytes("cpu", 1, memory_mb=1000) == 500 << 20
+    import psutil
+
+    cores = psutil.cpu_count()
+    assert resident_bytes("cpu", 0) == resident_bytes("cpu", cores)
+    assert resident_bytes("cpu", 1) == pytest.approx(resident_bytes("cpu", 0) / cores, rel=1e-6)

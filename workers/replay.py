@@ -1,0 +1,70 @@
+"""`python -m workers.replay`: one trial again; its record on stdin, its curve on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from typing import Any
+
+from search.records import CONFIRMATION, SEARCH, Measurement
+from search.spec import StudySpec
+from spaces.errors import TrainstackError
+from spaces.stack import Stack
+from workers.messages import Job
+
+
+def main() -> int:
+    """Answer one request: `{"spec", "stack", "kind", "seed", "epochs", "threads"}`.
+
+    `epochs` is after how many to end it, as the pruner may have done.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    request = json.load(sys.stdin)
+    try:
+        sys.stdout.write(json.dumps(replay(request)) + "\n")
+    except TrainstackError as error:
+        sys.stderr.write(f"trainstack: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def replay(request: dict[str, Any]) -> dict[str, Any]:
+    """Train the trial as its worker did: same stack, seeds, split, batch order and compilation.
+
+    Raises:
+        RequestError: The data here is not the study's.
+    """
+    from workers.bench import Bench
+
+    spec = StudySpec.from_json(request["spec"])
+    confirming = request["kind"] == CONFIRMATION
+
+    def judge(measured: Measurement) -> str | None:
+        return "pruned" if measured.epoch >= request["epochs"] < spec.epochs else None
+
+    job = Job(
+        token="replay",
+        kind=SEARCH,  # which keeps no weights
+        stack=Stack.from_json(request["stack"]),
+        seed=request["seed"],
+        split_seed=request["seed"] if confirming else spec.seed,
+        epochs=spec.epochs,
+        again=spec.replicates if confirming else 1,
+    )
+    # A folder of its own: no checkpoint of the first time is taken up, and none is left.
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(spec, request["threads"], folder)
+        found = bench.train(job, judge)
+    return {
+        "device": bench.device,
+        "outcome": found.outcome,
+        "cause": found.cause,
+        "curve": [measured.valid_loss for measured in found.measurements],
+        "seconds": dict(found.seconds),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
