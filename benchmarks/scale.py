@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import random
 import statistics
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from search.fleet.desk import Desk, Lease, WorkerCard
 from search.fleet.studies import create_study
 from search.records import Measurement, Result
 from search.spec import DataSpec, StudySpec
+from spaces.errors import StorageAwayError
 from spaces.space import Space
 
 EPOCHS = 10
@@ -172,9 +174,13 @@ class Crew:
         results.put(self.claims)
 
     def _serve(self, here: Desk, until: float) -> None:
+        time.sleep(TRIAL_SECONDS * random.random())  # in a fleet not all begin in one moment
         while time.monotonic() < until:
-            claim, _, _ = work(here, TRIAL_SECONDS)
-            self.claims.append(claim)
+            began = time.monotonic()
+            try:
+                self.claims.append(work(here, TRIAL_SECONDS)[0])
+            except StorageAwayError:  # it waited in vain, as a supervisor would: again
+                self.claims.append(time.monotonic() - began)
 
 
 def workers(counts: list[int]) -> None:

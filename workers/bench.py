@@ -117,6 +117,8 @@ class Bench:
             metrics[name] = training.best.metric
         if result.outcome == "completed":
             layers["end"] = look_inside(program, job.stack, data)
+            if job.kind == CONFIRMATION:
+                metrics |= self._bounded(job.stack, program, split)
         seconds = {
             "build": build_seconds,
             "compile": result.seconds.get("compile", 0.0),
@@ -173,6 +175,12 @@ class Bench:
             training = Training(program, stack, run.seed, self.spec.epochs, trivial)
             training.run(data, lambda measurement: None)
         return program, split
+
+    def _bounded(self, stack: Stack, program: Program, split: Any) -> dict[str, float]:
+        """Measure what the study's constraints are about, if it has any."""
+        from workers.measure import bounded_figures
+
+        return bounded_figures(self, stack, program, split) if self.spec.constraints else {}
 
     def measure(self, job: Job) -> Result:
         """Look at the test set: once, for the chosen stack and the baseline."""

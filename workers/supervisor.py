@@ -248,10 +248,10 @@ class Supervisor:
         if self.fresh and now - self.flushed >= TICK_SECONDS:
             self._flush()
         self._deliver()
-        if self.leaving and self.lease is not None and self.child is not None and not self.asked:
-            if now >= self.leaving - CHECKPOINT_SECONDS:
-                self.asked = True
-                self.child.send(Verdict(self.lease.token, INTERRUPTED))
+        soon_gone = self.leaving and now >= self.leaving - CHECKPOINT_SECONDS
+        if soon_gone and not self.asked and self.lease is not None and self.child is not None:
+            self.asked = True
+            self.child.send(Verdict(self.lease.token, INTERRUPTED))
 
     def _beat(self) -> None:
         word = "training" if self.lease else ("idle" if self.ready else "starting")

@@ -111,7 +111,7 @@ def changed(stack: Stack, axis: str, other: Stack, finished: Sequence[Stack] = (
         changes["initializer"] = other["initializer"]
     if axis == "optimizer":
         rates = (s["optimizer.learning_rate"] for s in finished if s[axis] == value)
-        changes[_RATE] = next(rates, OPTIMIZERS[value].parameters[0].default)
+        changes[_RATE] = next(rates, OPTIMIZERS[other["optimizer"]].parameters[0].default)
     return stack.but(**changes)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from search.evidence.constraints import read_all, violation
 from search.records import CONFIRMATION, SEARCH, Run
 from search.spec import StudySpec
 from spaces.axes import AXES
@@ -64,11 +65,15 @@ def candidates(
 
     The best of each family (self-normalizing, batch-normalized, plain) that finished a trial is
     among them, then the best of all until there are `most`. The baseline, the chapter's default,
-    is always there, even when it was never searched. Empty when no search trial finished.
+    is always there, even when it was never searched. Stacks known to break a constraint are left
+    out, unless all do. Empty when no search trial finished.
     """
     ranked = searched(runs)
     if not ranked:
         return ()
+    bounds = read_all(spec.constraints)
+    kept = {r.stack_id for r in runs if r.phase == SEARCH and not violation(bounds, [r])}
+    ranked = [c for c in ranked if c.stack_id in kept] or ranked
     baseline = Candidate(BASELINE, BASELINE_LABEL)
     baseline = next((c for c in ranked if c.is_baseline), baseline)
     others = [c for c in ranked if not c.is_baseline]

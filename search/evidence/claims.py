@@ -16,6 +16,8 @@ from search.evidence.effects import NO_EVIDENCE, confirmed_losses, pairs
 from search.evidence.prediction import enough_passes, monte_carlo_gain
 from search.evidence.statistics import Estimate, contrast, verdict
 from search.records import Run
+from spaces.axes import SELF_NORMALIZING
+from spaces.stack import Stack
 
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 EQUIVALENT = "equivalent"
@@ -76,6 +78,16 @@ class Claim:
     needs: str = "an experiment designed for it"
 
 
+def among(meant: Callable[[Stack], bool], judge: Judge) -> Judge:
+    """Return a judge that looks at runs of those stacks alone which a claim is about."""
+
+    def narrowed(context: Context) -> Judgement:
+        runs = [r for r in context.runs if r.stack is not None and meant(r.stack)]
+        return judge(replace(context, runs=runs))
+
+    return narrowed
+
+
 def one_axis(axis: str, *steps: tuple[Any, Any]) -> Judge:
     """Return a judge of `first beats second` on one axis, for each of the steps given.
 
@@ -100,6 +112,12 @@ def one_axis(axis: str, *steps: tuple[Any, Any]) -> Judge:
         return Judgement(word, value.mean, value.ci95, n, reason)
 
     return judge
+
+
+def breaks_self_normalization(stack: Stack) -> bool:
+    """Tell whether a stack would not self-normalize whatever its activation."""
+    rest = SELF_NORMALIZING.keys() - {"activation", "initializer"}
+    return any(stack[axis] != SELF_NORMALIZING[axis] for axis in rest)
 
 
 def good_default(context: Context) -> Judgement:
@@ -148,7 +166,7 @@ CLAIMS: dict[str, Claim] = {
         ),
         Claim(
             *("C2", "Where the network does not self-normalize, ELU beats SELU", "activations"),
-            needs="pairs of ELU and SELU with batch normalization or skip connections",
+            among(breaks_self_normalization, one_axis("activation", ("elu", "selu"))),
         ),
         Claim(
             *("C3", "ELU takes longer a step than ReLU but needs fewer epochs", "activations"),

@@ -25,6 +25,7 @@ from search.evidence.candidates import (
     losses,
     usable,
 )
+from search.evidence.constraints import read_all, violation
 from search.evidence.planned import Planned, confirmation_seed
 from search.evidence.statistics import Estimate, compare, paired
 from search.records import CONFIRMATION, Run
@@ -68,6 +69,7 @@ class Choice:
         leader: The stack with the lowest confirmed loss.
         reasons: Why, in sentences.
         out: Stack's id → why it left the race.
+        barred: Ids of stacks that were not chosen from, for they break a constraint.
     """
 
     stack: Stack
@@ -76,6 +78,7 @@ class Choice:
     leader: Stack
     reasons: tuple[str, ...] = ()
     out: Mapping[str, str] = field(default_factory=dict)
+    barred: frozenset[str] = frozenset()
 
 
 def blocks(replicates: int) -> list[int]:
@@ -114,7 +117,14 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
             return Race(entrants, out, wanted)
         if end != ends[-1]:
             alive = [c for c in entrants if c.stack_id not in out]
-            out |= _clearly_worse(alive, runs, end, looks=len(ends) - 1)
+            barred = _barred(spec, entrants, runs, before=end)
+            free = [c for c in alive if c.stack_id not in barred]
+            out |= {
+                c.stack_id: f"breaks {' or '.join(spec.constraints)}"
+                for c in alive
+                if c.stack_id in barred and not c.is_baseline
+            }
+            out |= _clearly_worse(free, runs, end, looks=len(ends) - 1)
     return Race(entrants, out, done=True)
 
 
@@ -139,6 +149,7 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
 
     The best, the leader, has the lowest confirmed loss. Who cannot be told from it: all whose
     paired interval against it includes 0 (`statistics.compare`, corrected for all comparisons).
+    Stacks that break a constraint are compared, but not chosen, unless all break one.
     If the chapter's default is among them, it is chosen; if not, somebody beats the default, and
     those who are shown to do so go before those who are not. Among them the one with the fewest
     departures from the default wins, then the one with fewer weights, then the quicker one.
@@ -163,19 +174,40 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
         )
         why = "No confirmation run finished; this is the search's best trial."
         return Choice(best.stack, BASELINE, entrants, best.stack, (why,), standing.out)
+    barred = _barred(spec, entrants, runs)
+    finalists = [c for c in finalists if c.stack_id not in barred]
     leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
     apart = compare(rows, leader.stack_id)
     if any(e.ci95 is None for e in apart.values()):
         why = "One replicate cannot tell stacks apart; this one had the lowest loss."
-        return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), standing.out)
+        return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), standing.out, barred)
     level = [c for c in finalists if c is leader or not _above(apart[c.stack_id])]
     against = compare(rows, BASELINE.stack_id) if BASELINE.stack_id in rows else {}
     ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
     default = [c for c in level if c.is_baseline]
     pool = default or ahead or level
     chosen = min(pool, key=lambda c: _simplicity(c, table[c.stack_id]))
-    reasons = _reasons(chosen, leader, level, len(entrants), apart)
-    return Choice(chosen.stack, BASELINE, entrants, leader.stack, reasons, standing.out)
+    reasons = _reasons(chosen, leader, level, len(entrants) - len(barred), apart)
+    if barred:
+        reasons = (
+            f"{len(barred)} of the {len(entrants)} stacks confirmed break "
+            f"{' or '.join(spec.constraints)} and were not chosen from.",
+            *reasons,
+        )
+    return Choice(chosen.stack, BASELINE, entrants, leader.stack, reasons, standing.out, barred)
+
+
+def _barred(
+    spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], before: int | None = None
+) -> frozenset[str]:
+    """Return the ids of the confirmed stacks that break constraints while others do not.
+
+    Where all break some, those that break them most.
+    """
+    bounds = read_all(spec.constraints)
+    table = confirmed(entrants, runs, before)
+    broken = {i: violation(bounds, [*row.values()]) for i, row in table.items() if row}
+    return frozenset(i for i, amount in broken.items() if amount > min(broken.values()))
 
 
 def _spoilt(run: Run | None) -> str | None:
@@ -241,6 +273,8 @@ def _reasons(
     apart: Mapping[str, Estimate],
 ) -> tuple[str, ...]:
     """Say why, in sentences that hold by themselves."""
+    if compared == 1:
+        return ("There was nothing else to choose from.",)
     if len(level) == 1:
         return (
             f"Its confirmed loss is the lowest of the {compared} stacks compared, and every other "

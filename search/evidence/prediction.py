@@ -6,10 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search.evidence.statistics import Estimate, estimate
-from search.evidence.words import number
+from search.evidence.words import interval, number, signed
 
 # Probabilities are judged by these: both are proper scoring rules but the last.
 FIGURES = {"log_loss": "log loss", "brier": "Brier score", "ece": "calibration error"}
+
+# Profile → the figures that it is about, and how a sentence calls them.
+PROFILES: dict[str, dict[str, str]] = {
+    "sparse": {"kept_fraction": "of the weights kept"},
+    "low-latency": {"latency_ms": "ms a row alone", "latency_ms_64": "ms for 64 rows"},
+    "risk-sensitive": FIGURES,
+}
 
 
 def monte_carlo_gain(part: Mapping[str, Any], figure: str, comparisons: int = 1) -> Estimate:
@@ -63,4 +70,54 @@ def sentences(part: Mapping[str, Any]) -> list[str]:
         if (test := part.get("sparsity_test_loss")) is not None:
             text += f", on the test set {number(test)}"
         said.append(text + ".")
+    if rows := part.get("deployed"):
+        good = [row for row in rows if "bytes" in row]
+        each = [
+            f"{r['precision']} {number(r['latency_ms'], 2)} ms, {r['bytes'] / 1000:.0f} kB, "
+            f"test loss {number(r['loss'])}"
+            for r in good
+        ]
+        each += [f"{r['precision']} not measured ({r['cause']})" for r in rows if r not in good]
+        said.append(f"As TensorFlow Lite, normalization folded: {'; '.join(each)}.")
     return said
+
+
+def profile_note(
+    profile: str, mine: Mapping[str, Any], base: Mapping[str, Any], loss: Estimate
+) -> str | None:
+    """Say what a profile's stack wins where the profile looks, and what it costs in loss.
+
+    Args:
+        profile: Name of the profile.
+        mine: What was measured of the recommended stack.
+        base: The same of the chapter's default.
+        loss: Validation loss of the stack minus the default's.
+
+    Returns:
+        A sentence; None for a profile about the loss alone, and where nothing was measured.
+    """
+    told = []
+    for figure, title in PROFILES.get(profile, {}).items():
+        own, other = _figure(mine, figure), _figure(base, figure)
+        if own is not None:
+            told.append(f"{number(own)} {title} (chapter's default: {number(other)})")
+    if not told:
+        return None
+    cost = f"; its validation loss is {signed(loss.mean)} against the default's"
+    if loss.n == 0:
+        cost = ""
+    elif loss.ci95 is not None:
+        cost += f" ({interval(loss.ci95, signed)})"
+    return f"Profile {profile}: {', '.join(told)}{cost}."
+
+
+def _figure(part: Mapping[str, Any], figure: str) -> float | None:
+    """Return a figure of a measurement; for probabilities, with dropout on where that is better."""
+    if figure == "kept_fraction":
+        rows = part.get("sparsity")
+        return affordable(rows)["nonzero_fraction"] if rows else part.get("nonzero_fraction")
+    plain, rows = part.get(figure), part.get("monte_carlo")
+    if figure in FIGURES and rows and plain is not None:
+        better = rows[-1]["log_loss"] < part["log_loss"]
+        return rows[-1][figure] if better else plain
+    return plain

@@ -12,6 +12,7 @@ from search.evidence import claims as table_of_claims
 from search.evidence.candidates import Candidate, confirmed, departures, losses
 from search.evidence.effects import effects
 from search.evidence.plan import Choice, choice
+from search.evidence.prediction import profile_note
 from search.evidence.statistics import (
     EQUIVALENCE_MARGIN,
     LEVEL,
@@ -126,6 +127,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     default = (said, difference) if base in rows and mine in rows else None
     seen = measured.get("chosen", {})
     context = table_of_claims.Context(runs, scale, default, measured=seen)
+    other = measured.get("baseline", {})
+    note = None if mine == base else profile_note(spec.profile, seen, other, difference)
     return Recommendation(
         study=spec.study,
         profile=spec.profile,
@@ -134,7 +137,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         baseline_stack=chosen.baseline,
         verdict=said,
         sentence=sentence(chosen, said, validation["loss"], difference),
-        reasons=chosen.reasons,
+        reasons=(*chosen.reasons, *([note] if note else ())),
         validation=validation,
         test=_test(measured.get("chosen", {}), metric),
         baseline={
@@ -167,9 +170,11 @@ def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Est
     half = f" ± {number((loss['ci95'][1] - loss['ci95'][0]) / 2, 2)}" if loss["ci95"] else ""
     head += f": validation loss {number(loss['mean'])}{half} over {seeds(loss['n'])}"
     if chosen.stack == chosen.baseline:
-        others = len(chosen.candidates) - 1
+        others = len(chosen.candidates) - 1 - len(chosen.barred)
         if not others:
-            return f"{head}. Nothing else finished."
+            return f"{head}. Nothing else " + (
+                "keeps the constraints." if chosen.barred else "finished."
+            )
         tried = "the other stack" if others == 1 else f"any of the {others} other stacks"
         return f"{head}. Nothing shows {tried} confirmed to be better."
     if not difference.n:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from search.evidence.candidates import candidates, confirmed
+from search.evidence.constraints import read_all, told
 from search.evidence.plan import Choice
 from search.evidence.words import describe, name, number
 from search.records import COUNTED, SEARCH, Run
@@ -69,6 +70,13 @@ def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
             f"({', '.join(sorted({r.outcome for r in spoilt}))}); it is compared on the others."
         )
     return found
+
+
+def constraints_kept(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """The chosen stack breaks a constraint, or nobody measured what it bounds."""
+    row = confirmed(chosen.candidates, runs).get(chosen.stack.stack_id, {})
+    own = list(row.values()) or [r for r in runs if r.stack_id == chosen.stack.stack_id]
+    return told(read_all(spec.constraints), own)
 
 
 def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
@@ -175,6 +183,7 @@ def bad_trials(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str
 
 WARNERS: tuple[Warner, ...] = (
     few_replicates,
+    constraints_kept,
     left_race,
     rate_at_edge,
     still_falling,

@@ -17,9 +17,9 @@ STORAGE, HOME, ARTIFACTS = "TRAINSTACK_STORAGE", "TRAINSTACK_HOME", "TRAINSTACK_
 _DRIVER = "postgresql+psycopg2"
 _SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 _EXAMPLE = "postgresql://user@host:5432/database"
-# One connection for the work and one for the heartbeat, with one of each to spare: 64 workers stay
-# under 256 connections.
-POOL = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 1800}
+# A worker does one thing after the other: one connection, and more only for as long as threads need
+# them, so that 200 workers stay under 400 connections.
+POOL = {"pool_size": 1, "max_overflow": 3, "pool_pre_ping": True, "pool_recycle": 1800}
 _CONNECT_SECONDS = 10
 
 

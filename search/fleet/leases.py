@@ -28,7 +28,6 @@ from search.fleet.ledger import (
 )
 from search.fleet.tables import attempts, durable, studies, tasks, workers
 from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Measurement, Result
-from search.spec import StudySpec
 
 MOST_STRIKES = 3
 # The one cause of giving back that says nothing against the trial, so that it never adds up.
@@ -54,7 +53,9 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
     """Take the next task, or open a new place in the budget and take that.
 
     Order: the measurement, a confirmation, a search trial that was given back, one that was
-    enqueued, a new one. What this very worker could not do comes last: another may.
+    enqueued, a new one. What this very worker could not do comes last: another may. Of the
+    confirmation's runs those of a stack that it has trained already come first, whose compiled
+    program it has, then those of a stack that nobody has begun.
 
     Args:
         engine: Where.
@@ -71,9 +72,9 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         search = open_to_search(connection, study)
         kinds = _kinds(study, search)
         elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
-        task_id = _next_waiting(connection, study_id, kinds, elsewhere)
+        task_id = _next_waiting(connection, study_id, worker_id, kinds, elsewhere)
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
-            new = search_task(study_id, StudySpec.from_json(study.spec), study.opened)
+            new = search_task(study_id, study.spec["seed"], study.opened)
             task_id = connection.execute(
                 insert(tasks).values(new).returning(tasks.c.task_id)
             ).scalar_one()
@@ -81,7 +82,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         if task_id is None:
             room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
             anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
-            task_id = _next_waiting(connection, study_id, kinds, *anyway)
+            task_id = _next_waiting(connection, study_id, worker_id, kinds, *anyway)
         if task_id is None:
             return None
         row = connection.execute(
@@ -131,14 +132,29 @@ def _kinds(study: Row[Any], search: bool) -> list[str]:
 
 
 def _next_waiting(
-    connection: Connection, study_id: int, kinds: list[str], *only: ColumnElement[bool]
+    connection: Connection,
+    study_id: int,
+    worker_id: int | None,
+    kinds: list[str],
+    *only: ColumnElement[bool],
 ) -> int | None:
     order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
+    begun = tasks.alias("begun")
+    confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
+    own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == worker_id)
+    anybodys = select(begun.c.stack_id).where(confirmed, begun.c.worker_id.is_not(None))
+    mine, new = tasks.c.stack_id.in_(own), tasks.c.stack_id.not_in(anybodys)
+    again = case((mine, 0), (new, 1), else_=2)
     return connection.execute(
         select(tasks.c.task_id)
         .where(tasks.c.study_id == study_id, tasks.c.status == "waiting")
         .where(tasks.c.kind.in_(kinds), *only)
-        .order_by(order, (tasks.c.attempts > 0).desc(), tasks.c.task_id)
+        .order_by(
+            order,
+            (tasks.c.attempts > 0).desc(),
+            case((tasks.c.kind == CONFIRMATION, again), else_=0),
+            tasks.c.task_id,
+        )
         .limit(1)
     ).scalar()
 

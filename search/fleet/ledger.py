@@ -86,19 +86,21 @@ def create(engine: Engine, spec: StudySpec, first: Iterable[tuple[str | None, St
             _same(find(connection, spec.study), spec)
             return False
         for place, (label, stack) in enumerate(waiting):
-            connection.execute(insert(tasks).values(search_task(row[0], spec, place, stack, label)))
+            connection.execute(
+                insert(tasks).values(search_task(row[0], spec.seed, place, stack, label))
+            )
         note(connection, row, "created")
         return True
 
 
 def search_task(
-    study_id: int, spec: StudySpec, place: int, stack: Stack | None = None, label: str | None = None
+    study_id: int, study_seed: int, place: int, stack: Stack | None = None, label: str | None = None
 ) -> dict[str, Any]:
     """Return the columns of a new search trial.
 
     Args:
         study_id: Whose.
-        spec: Its spec.
+        study_seed: The study's.
         place: How many places had been opened before; the seed derives from it.
         stack: What to train; None: to be drawn.
         label: A reference's name.
@@ -106,7 +108,7 @@ def search_task(
     return {
         "study_id": study_id,
         "kind": SEARCH,
-        "seed": derived_seed(spec.seed, SEARCH, place),
+        "seed": derived_seed(study_seed, SEARCH, place),
         "stack": stack.to_json() if stack else None,
         "stack_id": stack.stack_id if stack else None,
         "label": label,
@@ -136,7 +138,7 @@ def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
         StudyError: There is none of that name.
     """
     query = select(studies).where(studies.c.name == name)
-    row = connection.execute(query.with_for_update() if lock else query).first()
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
     if row is None:
         names = connection.execute(select(studies.c.name).order_by(studies.c.name)).scalars().all()
         mend = nearest(name, list(names)) if names else "this storage holds no study yet"
@@ -145,10 +147,12 @@ def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
 
 
 def locked(connection: Connection, study_id: int) -> Row[Any]:
-    """Lock a study's row for this transaction and return it."""
-    return connection.execute(
-        select(studies).where(studies.c.study_id == study_id).with_for_update()
-    ).one()
+    """Lock a study's row for this transaction and return it.
+
+    Others may still add rows that refer to the study, such as events.
+    """
+    query = select(studies).where(studies.c.study_id == study_id)
+    return connection.execute(query.with_for_update(key_share=True)).one()
 
 
 def change(connection: Connection, study_id: int, **values: Any) -> None:

@@ -96,7 +96,8 @@ def _count(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
     """Return how many tasks of a kind wait and run."""
     counts = connection.execute(
         select(tasks.c.status, func.count())
-        .where(tasks.c.study_id == study_id, tasks.c.kind == kind, tasks.c.status != "done")
+        .where(tasks.c.study_id == study_id, tasks.c.kind == kind)
+        .where(tasks.c.status.in_(["waiting", "running"]))  # not `<> 'done'`: by the index
         .group_by(tasks.c.status)
     )
     return {"waiting": 0, "running": 0, **{row[0]: row[1] for row in counts}}
@@ -104,15 +105,14 @@ def _count(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
 
 def _end_search(engine: Engine, study_id: int) -> bool:
     """Go on to confirming when every place is used up, or no more may be."""
+    with engine.connect() as connection:
+        # Idle workers ask again and again: only who finds the end waits for the lock.
+        if not _search_over(connection, _row(connection, study_id)):
+            return False
     with engine.begin() as connection:
         durable(connection)
         study = locked(connection, study_id)
-        if study.phase != SEARCHING or study.wish not in (GO, STOP):
-            return False
-        now = _count(connection, study_id, SEARCH)
-        may_open = open_to_search(connection, study)
-        full = study.held >= study.trials or bool(study.spec["stacks"])
-        if now["running"] or (may_open and not (full and not now["waiting"])):
+        if not _search_over(connection, study):
             return False
         withdraw(connection, study_id, SEARCH)
         # Ended early, the budget is what was spent, so that counts and budget agree.
@@ -120,6 +120,21 @@ def _end_search(engine: Engine, study_id: int) -> bool:
         change(connection, study_id, **spent)
         note(connection, study, CONFIRMING)
         return True
+
+
+def _row(connection: Connection, study_id: int) -> Row[Any]:
+    return connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+
+
+def _search_over(connection: Connection, study: Row[Any]) -> bool:
+    """Tell whether nothing runs, and nothing more will."""
+    if study.phase != SEARCHING or study.wish not in (GO, STOP):
+        return False
+    now = _count(connection, study.study_id, SEARCH)
+    if now["running"]:
+        return False
+    full = study.held >= study.trials or bool(study.spec["stacks"])
+    return (full and not now["waiting"]) or not open_to_search(connection, study)
 
 
 def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:

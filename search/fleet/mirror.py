@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from search.evidence.constraints import read_all
 from search.fleet.connect import engine_options
 from search.fleet.ledger import RETRY_OF
 from search.fleet.samplers import pruner_row, sampler
@@ -218,6 +219,9 @@ class Mirror:
         if row.outcome in ("completed", "pruned"):
             done = row.outcome == "completed"
             state, value = (TrialState.COMPLETE if done else TrialState.PRUNED), row.value
+            for bound in read_all(self.spec.constraints):
+                if (gap := bound.violation(row.metrics)) is not None:
+                    Trial(self.study, trial_id).set_constraint(str(bound), gap)
         elif row.outcome in ("diverged", "infeasible"):
             state, value = TrialState.PRUNED, BAD_VALUE
             Trial(self.study, trial_id).set_constraint(_CONSTRAINT, 1.0)
@@ -237,7 +241,7 @@ class Mirror:
         """
         ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
         mine = select(studies.c.study_id).where(studies.c.name == self.spec.study).scalar_subquery()
-        linked = select(tasks.c.trial_id).where(tasks.c.trial_id.is_not(None))
+        linked = select(tasks.c.task_id).where(tasks.c.trial_id == _trials.c.trial_id)
         begun = func.timezone("UTC", func.now()) - func.make_interval(
             0, 0, 0, 0, 0, 0, _GRACE_SECONDS
         )
@@ -252,7 +256,7 @@ class Mirror:
                 select(_trials.c.trial_id)
                 .where(_trials.c.study_id == self.study._study_id)
                 .where(_trials.c.state.in_(["RUNNING", "WAITING"]))
-                .where(_trials.c.datetime_start < begun, _trials.c.trial_id.not_in(linked))
+                .where(_trials.c.datetime_start < begun, ~linked.exists())
             ).scalars()
             orphans = list(orphans)
         for row in apart:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, insert, select, update
@@ -37,7 +36,7 @@ def check(spec: StudySpec, card: WorkerCard) -> None:
     """Refuse a worker whose package would not do what the study's others do.
 
     Raises:
-        RequestError: Its version differs, or its space's tables do; the difference is said.
+        RequestError: Its version differs, or its tables do not hold what the space names.
     """
     if spec.version and card.version != spec.version:
         raise RequestError(
@@ -45,13 +44,14 @@ def check(spec: StudySpec, card: WorkerCard) -> None:
             f"{spec.version}, with which study '{spec.study}' was made",
             f"install that version, or start a new study with {card.version}",
         )
-    here = dataclasses.replace(spec, space=Space.from_json(dict(spec.space)).to_json())
-    if differences := spec.differences(here):
+    try:
+        Space.from_json(dict(spec.space))
+    except RequestError as error:
         raise RequestError(
-            f"the space is read otherwise here ({'; '.join(differences[:3])})",
-            f"the code with which study '{spec.study}' was made",
+            f"the space of study '{spec.study}' cannot be read by this code ({error})",
+            f"the code of trainstack {spec.version or 'with which it was made'}",
             "install the same code on every machine",
-        )
+        ) from None
 
 
 def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:

@@ -97,8 +97,13 @@ def _none(_: int) -> BasePruner:
 
 
 def _first(epochs: int) -> int:
-    """The first rung: two reductions below the end."""
-    return max(1, epochs // REDUCTION**2)
+    """The first rung: a sixth of the schedule, so that the second is half of it.
+
+    Replayed over 400 orders of 118 whole curves on digits (30 epochs, 40 trials each), a first
+    rung at a ninth kept a best loss 1.47 times the unpruned one for 28 % of the epochs, one at a
+    sixth 1.03 times for 38 %.
+    """
+    return max(1, epochs // 6)
 
 
 def _powers(epochs: int) -> tuple[int, ...]:

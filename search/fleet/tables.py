@@ -37,7 +37,7 @@ metadata = MetaData()
 # Any number will do as long as nobody else in the database takes it for an advisory lock.
 _CREATING = 7_219_402_615
 # Written on a table, so that another version's tables are recognised. Count up with every change.
-_LAYOUT = "trainstack tables, layout 1"
+_LAYOUT = "trainstack tables, layout 2"
 
 _empty_json = functools.partial(Column, type_=JSONB, nullable=False, server_default="{}")
 _count = functools.partial(Column, type_=Integer, nullable=False, server_default="0")
@@ -141,6 +141,7 @@ tasks = Table(
     _time("finished_at"),
     Index("trainstack_tasks_of_study", "study_id", "kind", "status"),
     Index("trainstack_tasks_of_stack", "study_id", "stack_id"),
+    Index("trainstack_tasks_of_trial", "trial_id"),
     Index("trainstack_tasks_leases", "lease_until", postgresql_where=text("status = 'running'")),
     Index(
         "trainstack_tasks_unmirrored",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from search.fleet.leases import NO_ROOM, LeaseLost, alone, end, mine, requeue, soon
 from search.fleet.ledger import RETRY_OF, SEARCHING, change, locked, note
@@ -31,27 +31,25 @@ def reap(
             database was away, or every worker gone): whoever lives first gets this long to speak.
 
     Returns:
-        The rows of the tasks concerned, as they are now; None if it was not due.
+        The rows of the tasks concerned, as they are now; None if it was not due, or is not now.
     """
-    stale = studies.c.reaped_at < soon(-every_seconds)
-    this = studies.c.study_id == study_id
+    since = func.extract("epoch", func.clock_timestamp() - studies.c.reaped_at)
+    # Whoever comes while somebody claims or ends a trial looks again later instead of queueing up.
+    query = select(since).where(studies.c.study_id == study_id)
+    query = query.with_for_update(key_share=True, skip_locked=every_seconds > 0)
     with engine.begin() as connection:
         durable(connection)
-        since = func.extract("epoch", func.clock_timestamp() - studies.c.reaped_at)
-        unwatched = connection.execute(select(since).where(this)).scalar()
-        due = connection.execute(
-            update(studies)
-            .where(this, or_(studies.c.reaped_at.is_(None), stale))
-            .values(reaped_at=func.clock_timestamp())
-        ).rowcount
-        if not due:
+        row = connection.execute(query).first()
+        if row is None or (row[0] is not None and row[0] < every_seconds):
             return None
+        change(connection, study_id, reaped_at=func.clock_timestamp())
+        unwatched = row[0] or 0.0
         running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
-        if watched_seconds is not None and unwatched and unwatched > watched_seconds:
+        if watched_seconds is not None and unwatched > watched_seconds:
             renewed = func.greatest(tasks.c.lease_until, soon(watched_seconds))
             connection.execute(update(tasks).where(running).values(lease_until=renewed))
             return []
-        # The update holds the study's row, so this is safe against claims and endings.
+        # This transaction holds the study's row, so this is safe against claims and endings.
         expired = connection.execute(
             select(tasks)
             .where(running, tasks.c.lease_until < func.clock_timestamp())

@@ -75,7 +75,7 @@ class Tender:
             watched = max(self._lease_seconds / 2, 3 * self._reap_seconds)
             rows = takeback.reap(self._engine, self._study_id, self._reap_seconds, watched)
             if rows is None:
-                return  # somebody else is at it
+                return  # somebody else has, or will
             for row in rows:
                 self.show(row)
             silent = self._lease_seconds * _GONE_AFTER_LEASES

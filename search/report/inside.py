@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from search.evidence.candidates import confirmed
 from search.evidence.plan import Choice
 from search.evidence.recommendation import Recommendation
-from search.evidence.words import number, shape
+from search.evidence.words import name, number, shape
 from search.records import SEARCH, Run
 from search.report import svg
 
@@ -64,16 +64,16 @@ def _panel(
     run: Run, figure: str, label: str, left: float, top: float, ends: tuple[float, float]
 ) -> str:
     """Draw one figure of one run."""
-    name, logarithmic = FIGURES[figure]
+    title, logarithmic = FIGURES[figure]
     low, high = ends
     last = max(len(rows) for rows in run.layers.values())
     x = svg.scale(1, max(2, last), left, left + _PANEL)
     first, bottom = top + 18.0, top + 18.0 + _HEIGHT
     y = svg.scale(low, high, bottom, first)
-    parts = [svg.text(left, top + 10, name, "axis")]
+    parts = [svg.text(left, top + 10, title, "axis")]
     if label:
-        widths = f"{label}, {shape(run.stack.units)}" if run.stack else label
-        parts = [svg.text(left - 42, top - 6, widths, "group"), *parts]
+        stack = f": {shape(run.stack.units)} {name(run.stack['activation'])}" if run.stack else ""
+        parts = [svg.text(left - 42, top - 6, label + stack, "group"), *parts]
     for tick in svg.ticks(low, high, 4):
         if logarithmic and tick != int(tick):
             continue

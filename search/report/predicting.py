@@ -72,5 +72,6 @@ def _sparsity(rows: Sequence[Mapping[str, Any]], left: float, right: float) -> s
     best = affordable(rows)
     at = x(best["nonzero_fraction"])
     parts.append(svg.line(at, _TOP, at, _BOTTOM, "zero"))
-    parts.append(svg.text(at + 6, _TOP + 12, "sparsest affordable", "tick"))
+    side, anchor = (-6, "end") if best["nonzero_fraction"] > 0.5 else (6, "start")
+    parts.append(svg.text(at + side, _TOP + 12, "sparsest affordable", "tick", anchor))
     return "".join(parts)

@@ -301,3 +301,25 @@ def test_failed_confirmations_do_not_hold_up(url: URL, database: Engine) -> None
         assert lease is not None
         here.finish(lease, Result("failed", cause="a bug"))
     assert status(database, "s")["state"] == "concluded"
+
+
+def test_a_worker_goes_on_with_the_stacks_it_has_compiled(url: URL) -> None:
+    """Of the confirmation's runs each worker takes one stack's seeds in a row."""
+    one = begun(url, trials=3, replicates=3)
+    for value in (0.5, 0.4, 0.3):
+        lease = one.claim()
+        assert lease is not None
+        one.finish(lease, completed(value))
+    one.advance()
+    two = desk(url)
+    taken: dict[str, list[str]] = {"one": [], "two": []}
+    for _ in range(3):
+        for name, here in (("one", one), ("two", two)):
+            lease = here.claim()
+            assert lease is not None
+            assert lease.kind == CONFIRMATION
+            assert lease.stack is not None
+            taken[name].append(lease.stack.stack_id)
+            here.finish(lease, completed(0.3))
+    assert {len(set(stacks)) for stacks in taken.values()} == {1}
+    assert set(taken["one"]) != set(taken["two"])

@@ -9,7 +9,7 @@ import pytest
 
 from search.cli.common import print_json, seconds
 from search.cli.joining import chosen_gpus
-from search.cli.launching import _duration
+from search.cli.launching import duration
 from spaces.errors import RequestError
 
 
@@ -19,14 +19,14 @@ from spaces.errors import RequestError
 )
 def test_lengths_of_time_are_read_as_people_write_them(text: str, expected: float) -> None:
     """Hours, minutes and seconds, together or alone."""
-    assert _duration(text) == expected
+    assert duration(text, "--timeout ") == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "soon", "3d", "10m5h", "1e3"])
 def test_other_lengths_are_refused(text: str) -> None:
     """Nothing, zero, unknown units and units out of order are no lengths of time."""
     with pytest.raises(RequestError, match="--timeout"):
-        _duration(text)
+        duration(text, "--timeout ")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ QUIET = Planted(deviation=1e-4)
 STACKS = [CHAPTER_DEFAULT, *neighbours(6), REFERENCES["relu-he-bn-adam"]]
 
 
-def finished(planted: Planted = QUIET, **asked: object) -> tuple[StudySpec, list[Run]]:
+def finished(planted: Planted = QUIET, **asked: Any) -> tuple[StudySpec, list[Run]]:
     """A study in the chapter's space, searched over STACKS, confirmed and ablated."""
     spec = made_up_spec(**{"trials": len(STACKS), **asked})
     return spec, planted.confirm(spec, planted.search(spec, STACKS))
@@ -118,7 +119,7 @@ def test_another_choice_brings_its_own_numbers() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"replicates": 1}, {"space": {"axes": {}}}])
-def test_nothing_is_ablated_without_seeds_or_search(asked: dict[str, object]) -> None:
+def test_nothing_is_ablated_without_seeds_or_search(asked: dict[str, Any]) -> None:
     """One replicate, or a space without a choice, plans no ablation."""
     assert not ablated(finished(**asked)[1])
 

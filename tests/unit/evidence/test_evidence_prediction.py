@@ -10,8 +10,15 @@ from scipy import stats
 
 from search.evidence.claims import Context, claims
 from search.evidence.planted import Planted, made_up_spec
-from search.evidence.prediction import affordable, enough_passes, monte_carlo_gain, sentences
+from search.evidence.prediction import (
+    affordable,
+    enough_passes,
+    monte_carlo_gain,
+    profile_note,
+    sentences,
+)
 from search.evidence.recommendation import MEASURED, recommend
+from search.evidence.statistics import Estimate
 from search.evidence.words import text_of
 from spaces.references import CHAPTER_DEFAULT
 
@@ -89,6 +96,33 @@ def test_the_sparsest_affordable_row_is_told() -> None:
     (text,) = sentences({"sparsity": SPARSITY, "sparsity_test_loss": 0.31})
     assert "40 % remain" in text
     assert "0.31" in text
+
+
+def test_a_profile_says_what_it_wins_and_costs() -> None:
+    """The profile's figures stand beside the default's, with the loss that they cost."""
+    mine, base = {"latency_ms": 0.1, "latency_ms_64": 0.3}, {"latency_ms": 0.2}
+    text = profile_note("low-latency", mine, base, Estimate(0.05, 0.04, 0.06, 5)) or ""
+    assert "0.1 ms a row alone (chapter's default: 0.2)" in text
+    assert "+0.05" in text
+    sparse = profile_note("sparse", {"sparsity": SPARSITY}, {}, Estimate(0.0)) or ""
+    assert "0.4 of the weights kept" in sparse
+    assert profile_note("default", mine, base, Estimate(0.05)) is None
+    assert profile_note("low-latency", {}, {}, Estimate(0.05)) is None
+
+
+def test_risk_is_judged_with_dropout_on_where_that_is_better() -> None:
+    """The risk-sensitive note gives the better of one pass and many, by log loss."""
+    better, worse = stochastic([-0.1, -0.1]), stochastic([0.1, 0.1])
+    assert "0.2 log loss" in (profile_note("risk-sensitive", better, {}, Estimate(0.0)) or "")
+    assert "0.3 log loss" in (profile_note("risk-sensitive", worse, {}, Estimate(0.0)) or "")
+
+
+def test_deployed_models_are_told() -> None:
+    """Sizes and latencies by precision are said, and so is what could not be measured."""
+    row = {"precision": "int8", "bytes": 11_000, "latency_ms": 0.0016, "loss": 0.15}
+    (text,) = sentences({"deployed": [row, {"precision": "float16", "cause": "no"}]})
+    assert "int8 0.0016 ms, 11 kB, test loss 0.15" in text
+    assert "float16 not measured (no)" in text
 
 
 def test_the_recommendation_carries_what_was_measured() -> None:

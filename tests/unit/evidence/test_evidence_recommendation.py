@@ -233,6 +233,18 @@ def test_claims_follow_the_planted_truth() -> None:
     assert rows["C11"]["word"] == rows["C23"]["word"] == "supported"
 
 
+def test_a_claim_about_some_networks_rests_on_those_alone() -> None:
+    """ELU against SELU counts for C2 under batch normalization, and not without it."""
+    planted = Planted(effects={"activation": {"elu": -0.2}}, deviation=0.01)
+    words = []
+    for placed in ("none", "before"):
+        selu = CHAPTER_DEFAULT.but(normalization=placed)
+        elu = selu.but(activation="elu", initializer="he_normal")
+        found = recommend(*finished_study(planted, (CHAPTER_DEFAULT, selu, elu)), {})
+        words.append(next(row["word"] for row in found.claims if row["id"] == "C2"))
+    assert words == ["no evidence", "supported"]
+
+
 RATES = {
     "axes": {"optimizer": {"nadam": {"learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}}}
 }

@@ -48,7 +48,7 @@ def test_vanishing_gradients_of_a_hundred_layers_are_seen(tmp_path: Path) -> Non
     steepest = max(heights(picture), key=lambda line: max(line) - min(line))
     assert len(heights(picture)) == 6
     assert steepest[0] - steepest[-1] > 80.0  # the first layer stands lowest
-    assert "10⁻⁵" in picture
+    assert "10⁻⁸" in picture
 
 
 def test_exploding_deviations_are_seen(tmp_path: Path) -> None:

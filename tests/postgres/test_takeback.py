@@ -1,0 +1,176 @@
+"""What goes back to the queue because of its worker: silence, memory, quarantine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, Engine, func, update
+
+from search.fleet import takeback
+from search.fleet.desk import Desk
+from search.fleet.inspect import attempts_json, trials_json
+from search.fleet.studies import create_study
+from search.fleet.tables import studies, tasks
+from search.fleet.tending import Tender
+from search.records import Result
+from spaces.errors import RequestError, StorageAwayError
+from spaces.references import REFERENCES
+from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+
+pytestmark = pytest.mark.postgres
+
+
+def let_pass(database: Engine, seconds: float) -> None:
+    """Move every lease and the last look for silent workers so far into the past."""
+    ago = func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    with database.begin() as connection:
+        connection.execute(update(tasks).values(lease_until=tasks.c.lease_until - ago))
+        connection.execute(update(studies).values(reaped_at=studies.c.reaped_at - ago))
+
+
+def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
+    """When nobody could look for a while, nobody could be heard: leases hold a little longer."""
+    here = begun(url, trials=1)
+    lease = here.claim()
+    assert lease is not None
+    let_pass(database, 100.0)
+    assert takeback.reap(database, here.study_id, 10.0, 30.0) == []
+    here.report(lease, completed().measurements)
+    # Heard of nobody since, though looked for all the time: now it is over.
+    with database.begin() as connection:
+        past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
+        connection.execute(update(tasks).values(lease_until=past))
+        connection.execute(update(studies).values(reaped_at=past))
+    rows = takeback.reap(database, here.study_id, 0.5, 30.0)
+    assert [row.status for row in rows or []] == ["waiting"]
+
+
+def test_only_one_looks_at_a_time(url: URL, database: Engine) -> None:
+    """Whoever comes within the interval finds that somebody has looked."""
+    here = begun(url, trials=1)
+    assert here.claim() is not None
+    assert takeback.reap(database, here.study_id, 60.0, 30.0) is None
+    assert takeback.reap(database, here.study_id) == []
+
+
+def test_tender_without_workers(url: URL, database: Engine) -> None:
+    """Whoever watches a study can free what silent workers hold."""
+    here = begun(url, trials=1)
+    assert here.claim() is not None
+    tender = Tender.open(url, "s")
+    tender.tend()
+    assert agrees(database)["counts"]["running"] == 1
+    let_pass(database, 100.0)
+    assert tender.reap() == 1
+    assert agrees(database)["counts"]["waiting"] == 1
+    tender.close()
+
+
+def test_struck_trials_go_to_others_first(url: URL) -> None:
+    """A worker gets what it could not do only when there is nothing else."""
+    here = begun(url, trials=3)
+    first = here.claim()
+    assert first is not None
+    here.give_back(first, "its trainer died")
+    others = [here.claim(), here.claim()]
+    assert first.task_id not in [lease.task_id for lease in others if lease]
+    again = here.claim()
+    assert again is not None
+    assert (again.task_id, again.attempt) == (first.task_id, 2)
+
+
+def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
+    """What a worker has no memory for it never gets again while another lives, and once only."""
+    one = begun(url, trials=1)
+    two = desk(url)
+    lease = one.claim()
+    assert lease is not None
+    one.no_room(lease, "out of memory")
+    assert one.claim() is None
+    moved = two.claim()
+    assert moved is not None
+    assert moved.task_id == lease.task_id
+    two.no_room(moved, "out of memory here too")
+    (trial,) = trials_json(database, "s")
+    assert (trial["outcome"], trial["cause"]) == ("infeasible", "out of memory here too")
+    agrees(database)
+
+
+def test_no_room_comes_back_when_alone(url: URL) -> None:
+    """When the other workers have left, the one that had no memory may try again."""
+    one = begun(url, trials=1)
+    two = desk(url)
+    lease = one.claim()
+    assert lease is not None
+    one.no_room(lease, "out of memory")
+    two.leave()
+    assert one.claim() is not None
+
+
+def failed(here: Desk) -> int:
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, Result("failed", cause="a bug"))
+    return lease.task_id
+
+
+def test_quarantine_keeps_the_budget(url: URL, database: Engine) -> None:
+    """Of what a sick worker failed, only as much waits again as there are places; named first."""
+    create_study(url, spec_of(trials=3), first=[("x", REFERENCES["chapter-default"])])
+    sick, sound = desk(url), desk(url)
+    spoilt = [failed(sick), failed(sick)]
+    assert agrees(database)["counts"]["failed"] == 2
+    running = [sound.claim(), sound.claim()]
+    sick.quarantine(spoilt, "everything fails here")
+    counts = agrees(database)["counts"]
+    assert (counts["waiting"], counts["running"], counts["failed"]) == (1, 2, 1)
+    again = sound.claim()
+    assert again is not None
+    assert (again.task_id, again.label, again.attempt) == (spoilt[0], "x", 2)
+    for lease in (*running, again):
+        assert lease is not None
+        sound.finish(lease, completed())
+    assert work_off(sound) == "concluded"
+    counts = agrees(database)["counts"]
+    assert (counts["completed"], counts["failed"]) == (3, 1)
+
+
+def test_database_away_within_a_claim(
+    url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that was claimed when the database went away is taken up again, without a strike."""
+    here = begun(url, trials=1)
+    draw = here._mirror.draw
+
+    def away(*_: object) -> None:
+        raise StorageAwayError("gone")
+
+    monkeypatch.setattr(here._mirror, "draw", away)
+    with pytest.raises(StorageAwayError):
+        here.claim()
+    monkeypatch.setattr(here._mirror, "draw", draw)
+    lease = here.claim()
+    assert lease is not None
+    assert (lease.number, lease.attempt) == (0, 2)
+    here.finish(lease, completed())
+    told = attempts_json(database, "s", 0)
+    assert [a["cause"] for a in told] == ["interrupted", None]
+
+
+@pytest.mark.parametrize("other", ["version", "space"])
+def test_other_code_may_not_join(url: URL, database: Engine, other: str) -> None:
+    """A worker of another version, or that cannot read the space, is refused in one line."""
+    spec = spec_of()
+    create_study(url, spec)
+    pinned: dict[str, Any] = spec.to_json()
+    if other == "version":
+        pinned["version"] = "9.9"
+    else:
+        pinned["space"]["axes"] = {**pinned["space"]["axes"], "mood": {"good": {}}}
+    with database.begin() as connection:
+        connection.execute(update(studies).values(spec=pinned))
+    with pytest.raises(RequestError, match="9.9" if other == "version" else "mood") as refused:
+        desk(url)
+    assert "\n" not in str(refused.value)
+    assert agrees(database)["workers"] == []

@@ -1,0 +1,44 @@
+"""A confirmation run that is taken out of the evidence is trained again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import URL, Engine, update
+
+from search.evidence import plan
+from search.fleet.inspect import runs
+from search.fleet.tables import tasks
+from search.records import CONFIRMATION
+from tests.postgres.studying import begun, completed, desk
+
+pytestmark = pytest.mark.postgres
+
+
+def test_a_voided_confirmation_run_is_asked_for_again(url: URL, database: Engine) -> None:
+    """Its place waits anew, with the same stack and seed, and holds what the new run found."""
+    begun(url, trials=1)
+    here = desk(url, judge=plan)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    here.advance()
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, replace(completed(9.0), artifacts={"weights": "spoilt.npz"}))
+    with database.begin() as connection:
+        connection.execute(
+            update(tasks).where(tasks.c.task_id == lease.task_id).values(outcome="voided")
+        )
+    planned = len(runs(database, "s", CONFIRMATION))
+    here.advance()
+    again = next(r for r in runs(database, "s", CONFIRMATION) if r.number == lease.number)
+    assert (again.outcome, again.value, again.artifacts) == ("waiting", None, {})
+    assert (again.stack, again.seed) == (lease.stack, lease.seed)
+    assert len(runs(database, "s", CONFIRMATION)) == planned
+    for _ in range(planned):
+        if (lease := here.claim()) is not None:
+            here.finish(lease, completed(0.25))
+    done = next(r for r in runs(database, "s", CONFIRMATION) if r.number == again.number)
+    assert (done.outcome, done.value, done.attempt) == ("completed", 0.25, 2)

@@ -1,0 +1,112 @@
+"""Which trials are listed, what `set` reads, and how curves are compared."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from search.cli.choosing import chosen, read_arms, read_outcomes
+from search.cli.replaying import compare
+from search.cli.steering import read_changes
+from spaces.errors import RequestError
+
+
+def row(number: int, outcome: str, value: float | None, activation: str | None) -> dict[str, Any]:
+    """A trial as `trials --json` lists it, as far as it matters here."""
+    stack = {"activation": activation, "optimizer": "adam"} if activation else None
+    return {"number": number, "outcome": outcome, "value": value, "stack": stack}
+
+
+ROWS = [
+    row(0, "completed", 0.5, "relu"),
+    row(1, "pruned", 0.1, "relu"),
+    row(2, "completed", 0.3, "selu"),
+    row(3, "completed", 0.4, "relu"),
+    row(4, "waiting", None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("filters", "numbers"),
+    [
+        ({}, [0, 1, 2, 3, 4]),
+        ({"outcomes": ["pruned", "waiting"]}, [1, 4]),
+        ({"arms": {"activation": "relu"}}, [0, 1, 3]),
+        ({"best": 2}, [2, 3]),
+        ({"best": 9, "arms": {"activation": "relu"}}, [3, 0]),
+        ({"best": 1, "outcomes": ["pruned"]}, []),
+        ({"arms": {"activation": "relu", "optimizer": "sgd"}}, []),
+    ],
+)
+def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
+    """Filters hold together; the best are completed ones, lowest loss first."""
+    assert [r["number"] for r in chosen(ROWS, **filters)] == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("activation", "activation=relu"),
+        ("activatoin=relu", "'activation'"),
+        ("activation=rellu", "'relu'"),
+    ],
+)
+def test_a_misspelt_arm_is_answered_with_the_nearest(text: str, mend: str) -> None:
+    """An axis or an arm that is not there is refused with the one that was meant."""
+    with pytest.raises(RequestError, match=mend):
+        read_arms([text])
+
+
+def test_a_misspelt_outcome_is_answered_with_the_nearest() -> None:
+    """An outcome that is none is refused with the one that was meant."""
+    assert read_outcomes(["pruned"]) == ("pruned",)
+    with pytest.raises(RequestError, match="'pruned'"):
+        read_outcomes(["prunned"])
+
+
+def test_changes_are_read() -> None:
+    """Trials and time, together or alone."""
+    assert read_changes(["trials=200"]) == {"trials": 200}
+    both = {"timeout_seconds": 5400.0, "trials": 7}
+    assert read_changes(["timeout=1h30m", "trials=7"]) == both
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trials",
+        "trials=",
+        "trials=0",
+        "trials=1e3",
+        "trials=-5",
+        "trials=²",
+        "timeout=",
+        "timeout=soon",
+        "seed=3",
+        "",
+    ],
+)
+def test_other_changes_are_refused(text: str) -> None:
+    """Other keys, and values that cannot be, are refused."""
+    with pytest.raises(RequestError):
+        read_changes([text])
+
+
+@pytest.mark.parametrize(
+    ("again", "same", "at"),
+    [
+        ([1.0, 0.5, 0.25], True, None),
+        ([1.0, 0.5004, 0.25], True, None),
+        ([1.0, 0.502, 0.25], False, 2),
+        ([1.0, 0.5], False, 3),
+        ([1.0, 0.5, 0.25, 0.2], False, 4),
+        ([1.0, math.nan, 0.25], False, 2),
+    ],
+)
+def test_curves_are_compared_epoch_by_epoch(again: list[float], same: bool, at: int | None) -> None:
+    """A relative difference above the tolerance, or another length, is another training."""
+    found = compare([1.0, 0.5, 0.25], again, 1e-3)
+    assert (found.same, found.differs_at) == (same, at)
+    assert found.exact == (again == [1.0, 0.5, 0.25])

@@ -1,0 +1,110 @@
+"""The dashboard's note and plots say what the runs hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from search.fleet.notes import note_of
+from search.fleet.plots import MOST_POINTS, PLOTS, best_over_time, confirmation, learning_curves
+from search.records import CONFIRMATION, SEARCH, Run
+from spaces.references import CHAPTER_DEFAULT
+from spaces.stack import Stack
+
+RELU = Stack.of(activation="relu", initializer="he_normal")
+COUNTS = dict.fromkeys(
+    ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "running", "waiting"), 0
+)
+
+
+def run(number: int, value: float | None, stack: Stack = RELU, **changes: Any) -> Run:
+    """A completed search trial, or what it is changed to."""
+    told: dict[str, Any] = {"phase": SEARCH, "outcome": "completed", "seed": 1}
+    told |= {"number": number, "value": value, "stack": stack, "stack_id": stack.stack_id}
+    return Run(**{**told, "curve": (2.0, math.nan, value or 9.0), **changes})
+
+
+RUNS = [
+    run(0, 0.5, CHAPTER_DEFAULT),
+    run(1, 0.7),
+    run(2, 0.1, outcome="pruned"),
+    run(3, 0.4),
+    run(4, None, outcome="diverged"),
+    run(0, 0.45, CHAPTER_DEFAULT, phase=CONFIRMATION, seed_index=0),
+    run(1, 0.35, phase=CONFIRMATION, seed_index=0),
+    run(2, 0.1, Stack.of(units=[7]), phase=CONFIRMATION, label="ablation: units=7"),
+]
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """A study that searches."""
+    return {
+        **{"study": "digits", "state": "searching", "concluded": False},
+        **{"budget": {"trials": 9}, "counts": {**COUNTS, "completed": 3, "pruned": 1}},
+        **{"best": {"trial": 3, "value": 0.4}, "confirmation": dict(COUNTS)},
+        **changes,
+    }
+
+
+def test_the_note_tells_state_counts_and_the_best_in_words() -> None:
+    """While it searches: no recommendation yet."""
+    note = note_of(status(), RUNS, None)
+    assert note.startswith("# digits: searching")
+    assert "Budget 9 trials: 3 completed, 1 pruned." in note
+    assert "trial 3, validation loss 0.4000. 300-100 ReLU (He normal)" in note
+    assert "Recommendation" not in note
+
+
+@pytest.mark.parametrize(("conclusion", "said"), [("Use SELU.", "Use SELU."), (None, "None: no")])
+def test_the_note_of_a_concluded_study_recommends(conclusion: str | None, said: str) -> None:
+    """The recommendation as text, or that there is none."""
+    note = note_of(status(state="concluded", concluded=True), RUNS, conclusion)
+    assert "## Recommendation" in note
+    assert said in note
+
+
+def test_the_note_of_nothing() -> None:
+    """A study that has just been made has a note too."""
+    assert "nothing yet" in note_of(status(counts=COUNTS, best=None), [], None)
+
+
+def test_the_best_so_far_only_falls() -> None:
+    """Completed search trials alone are drawn; the staircase is their running minimum."""
+    trials, best = best_over_time(RUNS).data
+    assert list(trials.x) == [0, 1, 3]
+    assert list(best.y) == [0.5, 0.5, 0.4]
+
+
+def test_curves_are_those_of_the_best() -> None:
+    """Best first, the default by its name, and what is not finite is a gap."""
+    traces = learning_curves(RUNS).data
+    assert [trace.name for trace in traces] == ["trial 3", "chapter's default", "trial 1"]
+    assert list(traces[0].y) == [2.0, None, 0.4]
+
+
+def test_the_confirmation_shows_candidates() -> None:
+    """Best mean first, under the number of the trial that found each; ablations are left out."""
+    assert [trace.name for trace in confirmation(RUNS).data] == ["trial 1", "chapter's default"]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_is_small_however_long_the_search(name: str) -> None:
+    """Each plot stays under 100 kB for 10,000 trials, keeps the best one, and is valid JSON."""
+    many = [run(k, 1.0 + (k * 7919 % 10_000) / 10_000, seed_index=-1) for k in range(10_000)]
+    many += RUNS
+    text = PLOTS[name](many).to_json()
+    assert len(text) < 100_000
+    json.loads(text, parse_constant=pytest.fail)
+    if name == "best-over-time":
+        trials, best = PLOTS[name](many).data
+        assert len(trials.x) <= MOST_POINTS + 1
+        assert best.y[-1] == 0.4
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_study_without_trials_has_no_plot(name: str) -> None:
+    """Nothing is drawn from nothing."""
+    assert not PLOTS[name]([]).data

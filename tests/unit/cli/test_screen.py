@@ -1,0 +1,158 @@
+"""The live view says what is true, within the terminal's width."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search.cli.screen import bar, line_of, sparkline, time_left, view
+from search.cli.watching import over
+from search.fleet.glance import Event, Glance, Running
+from spaces.references import CHAPTER_DEFAULT
+
+NONE = dict.fromkeys(
+    ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "running", "waiting"), 0
+)
+NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """A study in the middle of its search."""
+    worker = {"id": "host-7-1", "device": "cpu", "state": "training", "trial": 12}
+    return {
+        **{"study": "digits", "state": "searching", "phase": "searching", "epochs": 30},
+        **{"budget": {"trials": 40}, "elapsed_seconds": 75.0, "remaining_seconds": None},
+        "counts": {**NONE, "completed": 8, "pruned": 3, "diverged": 1, "running": 1},
+        **{"confirmation": dict(NONE), "measurement": dict(NONE), "concluded": False},
+        **{"best": {"trial": 5, "value": 0.25}, "workers": [worker]},
+        **changes,
+    }
+
+
+GLANCE = Glance(
+    losses=(0.9, 0.4, 0.6, 0.25),
+    baseline=0.4,
+    best_stack=CHAPTER_DEFAULT,
+    running=(Running("host-7-1", "search", 12, 9, 0.31, CHAPTER_DEFAULT),),
+    mean_seconds=10.0,
+    events=(Event(NOON, "failed", "trial 4", "Traceback\n  boom"),),
+)
+
+
+def drawn(width: int, now: dict[str, Any], glance: Glance = GLANCE) -> str:
+    """Draw the view as a terminal of some width shows it."""
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(view(now, glance, width))
+    return capture.get()
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_the_view_keeps_to_the_terminal(width: int) -> None:
+    """At any width each line fits, and phase, counts, best, progress and event are told."""
+    shown = drawn(width, status())
+    assert max(map(len, shown.splitlines())) <= width
+    assert len(shown.splitlines()) == 6  # nothing is wrapped
+    for said in (
+        "digits",
+        "searching",
+        "8 completed",
+        "best 0.2500",
+        "epoch 9",
+        "failed trial 4 boom",
+    ):
+        assert said in shown
+
+
+def test_a_wide_view_tells_more() -> None:
+    """From 110 columns on the running stack stands in words; the gap to the default at 80 too."""
+    assert "0.1500 below the chapter's default (0.4000)" in drawn(80, status())
+    assert "epoch 9/30  0.3100" in drawn(80, status())
+    assert "SELU" not in drawn(80, status())
+    wide = drawn(140, status())
+    assert "host-7-1 cpu  trial 12" in wide
+    assert "epoch 9/30  0.3100" in wide
+    assert "SELU" in wide
+
+
+def test_the_view_of_a_study_that_has_nothing() -> None:
+    """Before the first trial and without workers there is still a view."""
+    empty = status(counts=dict(NONE), best=None, workers=[])
+    shown = drawn(80, empty, Glance())
+    assert "0 of 40" in shown
+    assert "no trial has completed yet" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "mean", "left"),
+    [
+        ({}, 10.0, 275.0),  # 40 − 12 ended − half of the running one, one worker
+        ({"remaining_seconds": 60.0}, 10.0, 60.0),
+        ({"remaining_seconds": 60.0}, None, 60.0),
+        ({}, None, None),
+        ({"state": "paused"}, 10.0, None),
+        ({"workers": []}, 10.0, None),
+        (
+            {
+                "state": "confirming",
+                "phase": "confirming",
+                "confirmation": {**NONE, "completed": 4, "waiting": 5, "running": 2},
+            },
+            10.0,
+            60.0,
+        ),
+    ],
+)
+def test_time_left_is_that_of_the_trials_that_are_left(
+    changes: dict[str, Any], mean: float | None, left: float | None
+) -> None:
+    """Trials left times what one took lately over the workers, at most the search's deadline."""
+    assert time_left(status(**changes), mean) == left
+
+
+def test_the_sparkline_only_falls() -> None:
+    """It draws the best so far, thinned to the width, ending at its lowest."""
+    assert sparkline([], 5) == ""
+    assert sparkline([2.0], 5) == "▁"
+    long = sparkline([float(100 - k % 7 - k) for k in range(80)], 20)
+    assert len(long) == 20
+    assert list(long) == sorted(long, reverse=True)
+    assert long[-1] == "▁"
+
+
+@pytest.mark.parametrize(("done", "total"), [(0, 30), (7, 30), (30, 30), (31, 30), (0, 0)])
+def test_a_bar_has_its_width(done: int, total: int) -> None:
+    """Empty, full or beyond, a bar is as wide as asked."""
+    assert len(bar(done, total, 10)) == 10
+
+
+def test_lines_say_each_phase() -> None:
+    """The plain line tells of the search, the confirmation, the measurement and the end."""
+    assert line_of(status()) == (
+        "searching: 12 of 40 trials (3 pruned, 1 diverged), best loss 0.2500, 1 min 15 s"
+    )
+    later = {"phase": "confirming", "state": "confirming"}
+    assert "confirming: 12 trials searched" in line_of(status(**later))
+    runs = {**NONE, "completed": 4, "waiting": 5, "running": 1}
+    assert "4 of 10 runs" in line_of(status(**later, confirmation=runs))
+    measuring = {**NONE, "running": 1}
+    assert "test set" in line_of(status(**later, confirmation=runs, measurement=measuring))
+
+
+@pytest.mark.parametrize(
+    ("changes", "ended"),
+    [
+        ({}, False),
+        ({"concluded": True}, True),
+        ({"state": "paused"}, False),
+        ({"state": "stopped"}, False),  # its worker finishes, and confirms
+        ({"state": "stopped", "workers": []}, True),
+        ({"state": "stopped", "workers": [{"state": "lost"}]}, True),
+    ],
+)
+def test_a_view_ends_when_nothing_more_will_happen(changes: dict[str, Any], ended: bool) -> None:
+    """Concluded, or stopped with nobody left at work."""
+    assert over(status(**changes)) == ended

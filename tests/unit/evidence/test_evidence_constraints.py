@@ -1,0 +1,125 @@
+"""Constraints: how they are read, and how they bind candidates, race and choice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from search.evidence.candidates import candidates
+from search.evidence.constraints import FIGURES, read, violation
+from search.evidence.plan import choice, race
+from search.evidence.planted import Planted, made_up_spec
+from search.evidence.recommendation import recommend
+from search.records import CONFIRMATION, Run
+from search.spec import StudySpec
+from spaces.errors import RequestError
+from spaces.references import CHAPTER_DEFAULT
+from spaces.stack import Stack
+
+SMALL, LARGE = CHAPTER_DEFAULT.but(units=[50]), CHAPTER_DEFAULT.but(units=[500, 500])
+# The larger, the better.
+PLANTED = Planted({"units": {(50,): 0.1, (500, 500): -0.2}}, deviation=0.001)
+
+
+def finished(*constraints: str, stacks: tuple[Stack, ...] = (SMALL, LARGE, CHAPTER_DEFAULT)):
+    """A study of these stacks under constraints, searched and confirmed."""
+    spec = made_up_spec(space={"axes": {}}, trials=len(stacks), constraints=constraints)
+    return spec, PLANTED.confirm(spec, PLANTED.search(spec, list(stacks)))
+
+
+def chosen(spec: StudySpec, runs: list[Run]) -> Stack:
+    """The recommended stack."""
+    found = choice(spec, runs)
+    assert found is not None
+    return found.stack
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("sign", ["<=", ">="])
+def test_constraints_are_read_and_written_back(figure: str, sign: str) -> None:
+    """Every figure may be bounded from either side; spaces do not matter."""
+    assert str(read(f" {figure} {sign} 0.25 ")) == f"{figure}{sign}0.25"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "latency_ms", "latency_ms<1", "latency_ms<=", "latency<=1", "parameters<=-3"),
+        *("parameters<=0", "parameters<=1e999", "parameters<=1.2.3", "parameters<=10k"),
+        "1>=latency_ms",
+    ],
+)
+def test_what_is_no_constraint_is_refused(text: str) -> None:
+    """Anything but a bound above 0 on a known figure is refused in one line that names it."""
+    with pytest.raises(RequestError) as refused:
+        read(text)
+    assert repr(text) in str(refused.value)
+
+
+def test_violations_are_relative_and_positive_when_broken() -> None:
+    """Twice the bound breaks it by 1; half of it keeps it; a figure not known decides nothing."""
+    bound = read("latency_ms<=2")
+    assert bound.violation({"latency_ms": 4.0}) == pytest.approx(1.0)
+    assert (bound.violation({"latency_ms": 1.0}) or 0.0) < 0.0
+    assert bound.violation({"parameters": 4.0}) is None
+    assert read("nonzero_fraction>=0.5").violation({"nonzero_fraction": 0.25}) == 0.5
+
+
+def test_without_a_constraint_the_best_is_chosen() -> None:
+    """The large network wins where nothing bounds it (what the others are held against)."""
+    assert chosen(*finished()) == LARGE
+
+
+def test_what_breaks_a_constraint_is_not_even_confirmed() -> None:
+    """A stack that the search knows to be too large is no candidate."""
+    spec, runs = finished("parameters<=100000")
+    assert LARGE not in [c.stack for c in candidates(spec, runs)]
+    assert chosen(spec, runs) == CHAPTER_DEFAULT
+
+
+def test_a_default_that_breaks_a_constraint_is_not_chosen() -> None:
+    """The default stays the comparison, but a worse stack that keeps the bound is recommended,
+    with all its seeds, and what it costs is said."""
+    spec, runs = finished("parameters<=10000")
+    assert chosen(spec, runs) == SMALL
+    assert sum(r.phase == CONFIRMATION and r.stack == SMALL for r in runs) == spec.replicates
+    found = recommend(spec, runs, {})
+    assert found.verdict == "worse"
+    assert found.difference["mean"] == pytest.approx(0.1, abs=0.01)
+    assert "parameters<=10000" in found.reasons[0]
+
+
+def test_figures_of_the_confirmation_bind_too() -> None:
+    """A stack whose confirmation runs are too slow leaves the race and is not chosen."""
+    spec, runs = finished("latency_ms<=1")
+    slow = {LARGE: 3.0}
+    runs = [
+        replace(r, metrics={**r.metrics, "latency_ms": slow.get(r.stack, 0.5)})
+        if r.phase == CONFIRMATION and r.stack
+        else r
+        for r in runs
+    ]
+    assert chosen(spec, runs) == CHAPTER_DEFAULT
+    assert "latency_ms<=1" in race(spec, runs).out[LARGE.stack_id]
+
+
+def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen_and_it_is_said() -> None:
+    """Where all break it the one that breaks it least is recommended, with a warning."""
+    spec, runs = finished("parameters<=10")
+    assert chosen(spec, runs) == SMALL
+    assert any("No confirmed stack keeps" in w for w in recommend(spec, runs, {}).warnings)
+
+
+def test_a_figure_that_nobody_measured_is_said() -> None:
+    """A bound on what no run measured excludes nobody and warns."""
+    spec, runs = finished("latency_ms<=1")
+    assert chosen(spec, runs) == LARGE
+    assert any("was not measured" in w for w in recommend(spec, runs, {}).warnings)
+
+
+def test_several_constraints_all_bind() -> None:
+    """Violations add up over constraints."""
+    bounds = (read("parameters<=10"), read("latency_ms<=1"))
+    run = Run("search", 0, None, None, 0, metrics={"parameters": 20.0, "latency_ms": 4.0})
+    assert violation(bounds, [run]) == pytest.approx(1.0 + 3.0)
