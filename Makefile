@@ -19,7 +19,7 @@ lint: $(STAMP)  ## style, types, and who may import whom
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 bench: $(STAMP)  ## speed, side by side with what a user would use instead
 	$(BIN)/python -m benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def make_spec(
     sampler: str,
     pruner: str,
     trials: int,
+    constraints: Sequence[str] = (),
     **rest: Any,
 ) -> StudySpec:
     """Check a launch and load its data.
@@ -37,12 +39,14 @@ def make_spec(
     """
     from search.cli.launching import known
     from search.data.load import load
+    from search.evidence.constraints import read_all
     from search.fleet.samplers import PRUNERS, SAMPLERS
 
     known("--profile", profile, tuple(PROFILES))
     known("--sampler", sampler, tuple(SAMPLERS))
     known("--pruner", pruner, tuple(PRUNERS))
     known("--task", task, ("auto", "classification", "regression"))
+    bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = _study_name(study, data)
@@ -58,6 +62,7 @@ def make_spec(
         stacks=given,
         sampler=sampler,
         pruner=pruner,
+        constraints=tuple(str(bound) for bound in bounds),
         version=version("trainstack"),
         **rest,
     )

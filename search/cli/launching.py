@@ -45,6 +45,10 @@ def launch(
     stacks: Annotated[
         Path | None, typer.Option(help="JSON list: train exactly these stacks.")
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="Bound on the choice, e.g. 'latency_ms<=1'; repeatable."),
+    ] = None,
     range_test: Annotated[
         bool,
         typer.Option("--range-test", help="Narrow the learning rates by a test first."),
@@ -71,8 +75,12 @@ def launch(
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
-        **{"timeout_seconds": _duration(timeout), "seed": seed},
+        **{
+            "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
+            "seed": seed,
+        },
         **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+        constraints=constraint or (),
     )
     if range_test:
         spec = _narrowed(spec)
@@ -96,7 +104,28 @@ def _create(spec: StudySpec, storage: str | None) -> Any:
     created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
     word = "new study" if created else "going on with study"
     err().print(f"{word} '{spec.study}'", markup=False)
+    if not created:
+        _set_going(url, spec.study)
     return url
+
+
+def _set_going(url: Any, study: str) -> None:
+    """Let a study that was stopped or cancelled go on: that is what launching it again asks."""
+    from search.fleet import inspect
+    from search.fleet.connect import engine, guarded
+    from search.fleet.studies import wish
+
+    here = engine(url)
+    with guarded(url):
+        try:
+            state = inspect.status(here, study)["state"]
+        finally:
+            here.dispose()
+    if state == "stopped":
+        wish(url, study, "go")
+        err().print("it had been stopped: it goes on now", markup=False)
+    elif state == "paused":
+        err().print(f"it is paused until `trainstack resume {study}`", markup=False)
 
 
 def _narrowed(spec: StudySpec) -> StudySpec:
@@ -136,16 +165,22 @@ def _workers(asked: int | None) -> int:
     return asked
 
 
-def _duration(text: str | None) -> float | None:
-    """Read `90`, `90s`, `30m`, `2h`, `1h30m` as seconds."""
-    if text is None:
-        return None
+def _timeout(flag: str | None) -> float | None:
+    return None if flag is None else duration(flag, "--timeout ")
+
+
+def duration(text: str, flag: str) -> float:
+    """Read `90`, `90s`, `30m`, `2h`, `1h30m` as seconds.
+
+    Raises:
+        RequestError: It is no length of time; `flag` names where it stands.
+    """
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
     parts = [float(p or 0) for p in match.groups()] if match else [0.0]
     total = sum(p * unit for p, unit in zip(parts, (3600, 60, 1), strict=False))
     if not 0 < total <= MOST_SECONDS:
         raise RequestError(
-            f"--timeout {text!r}", "a length of time such as 30m, 2h or 90s, at most a year"
+            f"{flag}{text!r}", "a length of time such as 30m, 2h or 90s, at most a year"
         )
     return total
 

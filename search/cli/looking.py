@@ -70,41 +70,60 @@ def trials(
     confirmation: Annotated[
         bool, typer.Option("--confirmation", help="The confirmation's runs instead.")
     ] = False,
+    outcome: Annotated[
+        list[str] | None, typer.Option(help="Only those that ended so; repeatable.")
+    ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(help="Only stacks with this arm, e.g. activation=relu; repeatable."),
+    ] = None,
+    best: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Only so many, lowest loss first.")
+    ] = None,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """One row a trial, in the order in which they were drawn."""
+    """One row a trial, in the order in which they were drawn: `trials digits --best 5`."""
     from rich.table import Table
 
+    from search.cli.choosing import chosen, read_arms, read_outcomes
     from search.evidence.words import describe
     from search.fleet import inspect
     from search.records import CONFIRMATION, SEARCH
+    from spaces.stack import Stack
 
+    outcomes, arms = read_outcomes(outcome or ()), read_arms(axis or ())
     with reach(storage) as (_, engine):
-        if as_json:
-            phase = CONFIRMATION if confirmation else SEARCH
-            print_json(inspect.trials_json(engine, study, phase))
-            return
-        runs = inspect.runs(engine, study, CONFIRMATION if confirmation else SEARCH)
+        phase = CONFIRMATION if confirmation else SEARCH
+        rows = chosen(inspect.trials_json(engine, study, phase), outcomes, arms, best)
+    if as_json:
+        print_json(rows)
+        return
     table = Table(box=None, pad_edge=False)
     for title in ("trial", "outcome", "loss", "epochs", "time", "stack"):
         right = title in ("trial", "loss", "epochs", "time")
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "stack")
-    for run in runs:
+    for row in rows:
         table.add_row(
-            *("–" if run.number < 0 else str(run.number), run.outcome, number(run.value)),
-            *(str(run.epochs), seconds(run.seconds.get("total"))),
-            describe(run.stack) if run.stack else "",
+            *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
+            *(number(row["value"]), str(row["epochs"]), seconds(row["seconds"].get("total"))),
+            describe(Stack.from_json(row["stack"])) if row["stack"] else "",
         )
     out().print(table)
 
 
 def dashboard(
+    study: Annotated[
+        str | None, typer.Argument(help="Name of the study to open; none: the list.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8080,
     storage: Storage = None,
 ) -> None:
-    """Serve optuna-dashboard over this storage until interrupted; no login: mind the address."""
+    """Serve optuna-dashboard over this storage until interrupted; no login: mind the address.
+
+    Each study's note and plots are kept current while it is served.
+    """
     from search.cli.serving import serve
 
-    serve(storage, host, port)
+    serve(storage, host, port, study)

@@ -9,7 +9,17 @@ import sys
 
 import typer
 
-from search.cli import concluding, launching, looking, spacing, steering
+from search.cli import (
+    concluding,
+    launching,
+    looking,
+    ranging,
+    replaying,
+    spacing,
+    steering,
+    telling,
+    watching,
+)
 from spaces.errors import RequestError, TrainstackError
 
 INTERRUPTED = 130
@@ -23,10 +33,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 launching.register(app)
+watching.register(app)
 looking.register(app)
+telling.register(app)
 concluding.register(app)
+replaying.register(app)
 steering.register(app)
 spacing.register(app)
+ranging.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:

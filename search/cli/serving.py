@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import socket
 import sys
+import warnings
 from socketserver import ThreadingMixIn
 from typing import Any
 
 from spaces.errors import RequestError
 
 
-def serve(storage: str | None, host: str, port: int) -> None:
+def serve(storage: str | None, host: str, port: int, study: str | None = None) -> None:
     """Serve the dashboard until interrupted; its URL goes to standard output first.
+
+    Args:
+        storage: What `--storage` said.
+        host: Address to listen on.
+        port: Port; 0: any free one.
+        study: Whose page the URL opens; None: the list of studies.
 
     Raises:
         RequestError: The address cannot be listened on.
         StorageAwayError: The database does not answer.
+        StudyError: There is no such study.
     """
     from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -23,6 +31,10 @@ def serve(storage: str | None, host: str, port: int) -> None:
 
     from search.fleet.connect import guarded, storage_url
     from search.fleet.mirror import open_storage
+    from search.fleet.notes import Notes
+
+    # The dashboard computes importances, and Optuna remarks on each; people see the page.
+    warnings.simplefilter("ignore")
 
     class Quiet(WSGIRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
@@ -34,7 +46,9 @@ def serve(storage: str | None, host: str, port: int) -> None:
 
     url = storage_url(storage)
     with guarded(url):
-        app = wsgi(open_storage(url))
+        optuna_storage = open_storage(url)
+        page = _page(optuna_storage, study)
+        app = wsgi(optuna_storage)
     try:
         server = make_server(host, port, app, Threaded, Quiet)
     except OSError as error:
@@ -42,7 +56,23 @@ def serve(storage: str | None, host: str, port: int) -> None:
             f"cannot listen on {host}:{port} ({error.strerror})", mend="give another --port"
         ) from None
     shown = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"http://{shown}:{server.server_port}/dashboard/\n")
+    sys.stdout.write(f"http://{shown}:{server.server_port}/dashboard/{page}\n")
     sys.stdout.flush()
-    with server:
-        server.serve_forever()
+    notes = Notes(url).start()
+    try:
+        with server:
+            server.serve_forever()
+    finally:
+        notes.stop(last=False)
+
+
+def _page(storage: Any, study: str | None) -> str:
+    """Return the path of a study's page below the dashboard's."""
+    if study is None:
+        return ""
+    from search.fleet import inspect
+    from search.fleet.tables import ensure
+
+    ensure(storage.engine)
+    inspect.spec_of(storage.engine, study)
+    return f"studies/{storage.get_study_id_from_name(study)}"

@@ -1,18 +1,21 @@
-"""`pause`, `resume`, `stop`, `cancel`, `void`: what people do to a study that runs."""
+"""`pause`, `resume`, `stop`, `cancel`, `void`, `set`: what people do to a study that runs."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from search.cli.common import Storage, Study, out
+from spaces.errors import RequestError, nearest
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     for verb in (pause, resume, stop, cancel, void):
         app.command()(verb)
+    app.command("set")(change)
 
 
 def _wish(storage: str | None, study: str, wanted: str) -> None:
@@ -55,3 +58,48 @@ def void(
 
     void_trial(storage_url(storage), study, trial, reason)
     out().print(f"{study}: trial {trial} is void ({reason})", markup=False)
+
+
+def change(
+    study: Study,
+    changes: Annotated[
+        list[str], typer.Argument(help="trials=N or timeout=1h, or both.", metavar="KEY=VALUE")
+    ],
+    storage: Storage = None,
+) -> None:
+    """Change what a search may spend, in force within seconds: `set digits trials=200 timeout=1h`.
+
+    trials counts those that the study has already; timeout is from now on.
+    """
+    from search.fleet.adjust import adjust
+    from search.fleet.connect import storage_url
+
+    wanted = read_changes(changes)
+    for line in adjust(storage_url(storage), study, **wanted):
+        out().print(f"{study}: {line}", markup=False)
+
+
+def read_changes(changes: Sequence[str]) -> dict[str, Any]:
+    """Read `trials=200` and `timeout=1h` as arguments of `adjust`.
+
+    >>> read_changes(["trials=200", "timeout=1h"])
+    {'trials': 200, 'timeout_seconds': 3600.0}
+
+    Raises:
+        RequestError: A key or a value cannot be read.
+    """
+    from search.cli.launching import MOST_TRIALS, duration
+
+    found: dict[str, Any] = {}
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if key not in ("trials", "timeout") or not equals:
+            mend = nearest(key, ["trials", "timeout"])
+            raise RequestError(f"{text!r}", "trials=N or timeout=1h", mend)
+        if key == "timeout":
+            found["timeout_seconds"] = duration(value, "timeout=")
+            continue
+        if not value.isdecimal() or not 1 <= int(value) <= MOST_TRIALS:
+            raise RequestError(f"trials={value}", f"a whole number from 1 to {MOST_TRIALS}")
+        found["trials"] = int(value)
+    return found

@@ -8,19 +8,28 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from search.cli.common import err, number, seconds
+from search.cli.common import AsJson, Storage, Study, err, print_json
+from search.cli.common import storage as reach
 from search.cli.local import LocalWorkers
+from search.cli.screen import line_of
 from spaces.errors import RequestError, StorageAwayError, StudyError, TrainstackError
 
 if TYPE_CHECKING:
+    import typer
     from sqlalchemy import URL
 
+    from search.fleet.glance import Glance
     from search.spec import StudySpec
 
 POLL_SECONDS = 0.5
 # Between two plain lines when nothing was counted meanwhile.
 PLAIN_SECONDS = 30.0
 AWAY_SECONDS = 120.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(watch)
 
 
 def work(url: URL, spec: StudySpec, count: int) -> None:
@@ -31,6 +40,7 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
         TrainstackError: The workers cannot serve the study.
     """
     from search.fleet.connect import exported
+    from search.fleet.notes import Notes
 
     if _concluded(url, spec.study):
         return
@@ -38,9 +48,11 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     local = LocalWorkers.start(exported(url), spec.study, count)
+    notes, ended = Notes(url, spec.study).start(), False
     try:
-        watch(url, spec.study, lambda status: _check(local, status, count))
+        follow(url, spec.study, lambda status: _check(local, status, count))
         local.wait(10.0)
+        ended = True
     except KeyboardInterrupt:
         local.interrupt()
         err().print(
@@ -50,6 +62,7 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
         raise
     finally:
         local.interrupt()
+        notes.stop(last=ended)
 
 
 def _concluded(url: URL, study: str) -> bool:
@@ -79,25 +92,42 @@ def _check(local: LocalWorkers, status: dict[str, Any], count: int) -> None:
     raise TrainstackError(message)
 
 
-def watch(
+def over(status: dict[str, Any]) -> bool:
+    """True when nothing more will happen: concluded, or stopped and every worker has left.
+
+    After `stop` workers finish their trials and the study goes on to its confirmation; after
+    `cancel` they leave.
+    """
+    if status["concluded"]:
+        return True
+    here = any(worker["state"] != "lost" for worker in status["workers"])
+    return status["state"] == "stopped" and not here
+
+
+def follow(
     url: URL, study: str, check: Callable[[dict[str, Any]], None] = lambda status: None
-) -> None:
-    """Show progress until the study is concluded or stopped; a paused one is waited for.
+) -> dict[str, Any]:
+    """Show progress until the study is over; a paused one is waited for.
+
+    Returns:
+        Its last status.
 
     Raises:
         StorageAwayError: The database has been away for too long.
     """
     from search.fleet import inspect
     from search.fleet.connect import engine, guarded
+    from search.fleet.glance import glance
 
-    show = _live() if sys.stderr.isatty() else _plain()
     here = engine(url)
+    show = _live(lambda: glance(here, study)) if sys.stderr.isatty() else _plain()
     away_since = None
     try:
         while True:
             try:
                 with guarded(url):
                     status = inspect.status(here, study)
+                    show(status)
                 away_since = None
             except StorageAwayError:
                 away_since = away_since or time.monotonic()
@@ -105,9 +135,8 @@ def watch(
                     raise
                 time.sleep(POLL_SECONDS)
                 continue
-            show(status)
-            if status["concluded"] or status["state"] == "stopped":
-                return
+            if over(status):
+                return status
             check(status)
             time.sleep(POLL_SECONDS)
     finally:
@@ -115,26 +144,18 @@ def watch(
         here.dispose()
 
 
-def line_of(status: dict[str, Any]) -> str:
-    """Say how far a study is in one line of at most about 80 characters."""
-    counts, confirm = status["counts"], status["confirmation"]
-    spent = sum(counts[k] for k in ("completed", "pruned", "diverged", "infeasible"))
-    best = status["best"]
-    if status["phase"] == "searching":
-        asides = [
-            f"{counts[k]} {k}" for k in ("pruned", "diverged", "infeasible", "failed") if counts[k]
-        ]
-        text = f"{status['state']}: {spent} of {status['budget']['trials']} trials"
-        text += f" ({', '.join(asides)})" if asides else ""
-    elif status["measurement"]["waiting"] or status["measurement"]["running"]:
-        text = "measuring the choice on the test set, once"
-    else:
-        done = confirm["completed"] + confirm["diverged"] + confirm["infeasible"]
-        total = done + confirm["waiting"] + confirm["running"]
-        text = f"{status['state']}: {done} of {total} runs with fresh seeds"
-    if best:
-        text += f", best loss {number(best['value'])}"
-    return f"{text}, {seconds(status['elapsed_seconds'])}"
+def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
+    """Live view of a study until it is over; Ctrl-C ends the view and nothing else.
+
+    With --json the last status, once the study is over.
+    """
+    from search.fleet import inspect
+
+    with reach(storage) as (url, engine):
+        inspect.spec_of(engine, study)
+        status = follow(url, study)
+    if as_json:
+        print_json(status)
 
 
 def _plain() -> Callable[[dict[str, Any] | None], None]:
@@ -157,17 +178,31 @@ def _plain() -> Callable[[dict[str, Any] | None], None]:
     return show
 
 
-def _live() -> Callable[[dict[str, Any] | None], None]:
-    """One line that is drawn again, with a spinner: somebody is looking."""
-    from rich.status import Status
+def _live(
+    look: Callable[[], Glance],
+) -> Callable[[dict[str, Any] | None], None]:
+    """A view that is drawn again in place: somebody is looking. Rich asks for the width anew.
 
-    live = Status("starting workers", console=err())
+    Args:
+        look: Reads what stands beside the status.
+    """
+    from rich.live import Live
+
+    from search.cli.screen import view
+
+    live = Live("starting workers", console=err(), auto_refresh=False, vertical_overflow="ellipsis")
     live.start()
+
+    width = [live.console.width]
 
     def show(status: dict[str, Any] | None) -> None:
         if status is None:
             live.stop()
-        else:
-            live.update(line_of(status))
+            return
+        if (now := live.console.width) != width[0]:
+            # What the terminal has wrapped anew no longer has the height that we would go up by.
+            width[0] = now
+            live.console.clear()
+        live.update(view(status, look(), now), refresh=True)
 
     return show

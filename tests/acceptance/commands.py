@@ -15,6 +15,10 @@ TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
 # What a user's shell may hold that would change what is tested here.
 CLEARED = ("TRAINSTACK_STORAGE", "TRAINSTACK_ARTIFACTS", "TRAINSTACK_DATA", "COLUMNS", "KERAS_HOME")
 SMALL = ("--epochs", "2", "--replicates", "1", "--workers", "1", "--space", "quick")
+LAUNCH = (
+    *("launch", "digits", "--trials", "6", "--epochs", "5"),
+    *("--workers", "2", "--replicates", "2", "--space", "quick"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class Shell:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         settings = {"text": True, "env": self.environment, "start_new_session": True}
         return subprocess.Popen(command, **{**pipes, **settings, **options})
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A study that was launched to its end, and what the launch said."""
+
+    shell: Shell
+    done: Any
 
 
 def refused(done: Any, code: int) -> str:

@@ -185,6 +185,12 @@ VERBS = {
     "stop": ["stop", "nowhere"],
     "cancel": ["cancel", "nowhere"],
     "void": ["void", "nowhere", "3", "--reason", "noise"],
+    "watch": ["watch", "nowhere"],
+    "logs": ["logs", "nowhere"],
+    "workers": ["workers", "nowhere"],
+    "set": ["set", "nowhere", "trials=9"],
+    "replay": ["replay", "nowhere", "3"],
+    "dashboard": ["dashboard", "nowhere", "--port", "0"],
 }
 
 

@@ -40,9 +40,14 @@ class Fleet:
         create_study(self.url, spec_of(**{"replicates": 1, **changes}), first=())
 
     def join(
-        self, *flags: str, url: URL | None = None, fake: bool = True, **canned: Any
+        self,
+        *flags: str,
+        url: URL | None = None,
+        fake: bool = True,
+        before: tuple[str, ...] = (),
+        **canned: Any,
     ) -> subprocess.Popen[bytes]:
-        """Start a worker; `canned` is what its trainer does."""
+        """Start a worker; `canned` is what its trainer does, `before` the command it stands in."""
         environment = {
             **os.environ,
             STORAGE: exported(url or self.url),
@@ -54,7 +59,7 @@ class Fleet:
         command = [sys.executable, "-m", "workers", "s", "--threads=1", "--log-level=INFO"]
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [*command, f"--lease={LEASE_SECONDS}", *flags],
+                [*before, *command, f"--lease={LEASE_SECONDS}", *flags],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,

@@ -122,6 +122,5 @@ def test_full_disk(fleet: Fleet, full: Path) -> None:
     status = fleet.concluded()
     assert worker.returncode == 0, fleet.log(worker)
     assert status["confirmation"]["completed"] == 2
-    assert inspect.measurement(fleet.engine, "s") is not None, fleet.log(worker)
-    assert "No space left" in fleet.log(worker) or os.geteuid() != 0
+    assert "weights not kept" in fleet.log(worker)
     assert list(full.rglob("*.part")) == []

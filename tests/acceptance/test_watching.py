@@ -1,0 +1,258 @@
+"""Watching and steering from outside: views, logs, replays, changed budgets."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spaces.stack import Stack
+
+from .commands import TRAINSTACK, Launched, Shell, refused
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal:
+    """A command under a pseudo-terminal: what it draws, its size, its keys."""
+
+    def __init__(self, shell: Shell, columns: int, *arguments: object) -> None:
+        self.ours, theirs = pty.openpty()
+        self.size(columns)
+        environment = {**shell.environment, "TERM": "xterm-256color"}
+        # Ctrl-C reaches whoever has the terminal for its own.
+        own = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        own += "os.execv(sys.argv[1], sys.argv[1:])"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", own, TRAINSTACK, *map(str, arguments)],
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.text = ""
+
+    def size(self, columns: int) -> None:
+        """Resize the window."""
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+
+    def press(self, key: bytes) -> None:
+        """Press a key."""
+        os.write(self.ours, key)
+
+    def read(self, until: str | None = None, seconds: float = 120) -> str:
+        """Return what is drawn from now on, up to a pattern, or to the end."""
+        start, deadline = len(self.text), time.monotonic() + seconds
+        while until is None or not re.search(until, self.text[start:]):
+            left = deadline - time.monotonic()
+            assert left > 0, f"{until!r} was not drawn: {self.text[start:][-3000:]}"
+            if not select.select([self.ours], [], [], left)[0]:
+                continue
+            try:
+                piece = os.read(self.ours, 65536)
+            except OSError:  # the other end is closed
+                piece = b""
+            if not piece:
+                assert until is None, f"ended before {until!r}: {self.text[start:][-3000:]}"
+                break
+            self.text += _ESCAPES.sub("", piece.decode("utf-8", "ignore"))
+        return self.text[start:]
+
+    def lines(self, text: str) -> list[str]:
+        """Return the lines of some drawn text, as wide as they were drawn."""
+        return [line.rstrip() for line in re.split(r"[\r\n]+", text)]
+
+
+@pytest.fixture
+def patient(shell: Shell) -> Path:
+    """A stack that trains for a very long time."""
+    stack = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, patience=9000)
+    path = shell.home / "long.json"
+    path.write_text(json.dumps([stack.to_json()]), "utf-8")
+    return path
+
+
+def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patient: Path) -> None:
+    """A launch draws at 80 and at 140 columns, and Ctrl-C gives trials back and says how to go on.
+
+    A second terminal watches the same study meanwhile; its Ctrl-C ends nothing but the view.
+    """
+    words = ("launch", "digits", "--study", "seen", "--epochs", "9000", "--stacks", patient)
+    launch = Terminal(shell, 80, *words, "--workers", "1", "--pruner", "none")
+    narrow = launch.read(r"epoch [1-9]\d*/9000")
+    assert max(map(len, launch.lines(narrow))) <= 80
+    assert "seen  searching" in narrow
+    assert "1 running" in narrow
+    assert "SGD" not in narrow
+
+    watch = Terminal(shell, 140, "watch", "seen")
+    wide = watch.read(r"epoch \d+/9000.*SGD")
+    assert max(map(len, watch.lines(wide))) <= 140
+    watch.press(b"\x03")
+    watch.read()
+    assert watch.process.wait(30) == 130
+    assert shell.json("status", "seen")["counts"]["running"] == 1
+
+    launch.size(140)
+    launch.read(r"SGD")
+    launch.press(b"\x03")
+    end = launch.read()
+    assert launch.process.wait(60) == 130
+    assert "the same command again goes on with the study" in " ".join(end.split())
+    assert "Traceback" not in launch.text
+    assert shell.json("status", "seen")["counts"]["waiting"] == 1
+
+
+def test_watching_without_a_terminal_is_plain(digits: Launched) -> None:
+    """Piped, `watch` writes lines without colour to standard error; `--json` gives the status."""
+    done = digits.shell.run("watch", "digits", "--json")
+    assert done.returncode == 0
+    assert done.stderr.startswith("concluded: ")
+    assert "\x1b" not in done.stderr
+    assert json.loads(done.stdout)["concluded"] is True
+    assert "'digits'" in refused(digits.shell.run("watch", "digit"), 4)
+
+
+def test_what_the_recommendation_prints_replays(digits: Launched) -> None:
+    """`replay` of a pruned or completed trial, and of a run, gives the recorded curve again."""
+    command = shlex.split(digits.shell.json("recommend", "digits")["replay"])
+    if command[1] == "replay":
+        found = digits.shell.json(*command[1:])
+        assert found["same"]
+        assert found["exact"], found
+    rows = digits.shell.json("trials", "digits", "--confirmation")
+    run = next(row for row in rows if row["outcome"] == "completed")
+    found = digits.shell.json("replay", "digits", run["number"], "--confirmation")
+    assert found["same"]
+    assert found["again"]["curve"] == pytest.approx(run["curve"], rel=1e-3)
+    assert found["stack_id"] == run["stack_id"]
+    for row in digits.shell.json("trials", "digits", "--outcome", "pruned")[:1]:
+        said = digits.shell.run("replay", "digits", row["number"])
+        assert said.returncode == 0, said.stderr
+        assert f"{row['epochs']} epochs" in said.stdout
+
+
+def test_a_replay_of_nothing_is_refused(digits: Launched) -> None:
+    """No such trial and an impossible tolerance exit 2, no such study 4."""
+    assert "one from 0 to 5" in refused(digits.shell.run("replay", "digits", "77"), 2)
+    refused(digits.shell.run("replay", "digits", "0", "--tolerance", "-1"), 2)
+    refused(digits.shell.run("replay", "digitz", "0"), 4)
+
+
+def test_trials_are_filtered(digits: Launched) -> None:
+    """`--outcome`, `--best` and `--axis` show exactly the rows that they name."""
+    every = digits.shell.json("trials", "digits")
+    done = sorted((r for r in every if r["outcome"] == "completed"), key=lambda r: r["value"])
+    assert digits.shell.json("trials", "digits", "--best", "2") == done[:2]
+    assert digits.shell.json("trials", "digits", "--outcome", "completed") == [
+        r for r in every if r["outcome"] == "completed"
+    ]
+    arm = every[0]["stack"]["activation"]
+    assert digits.shell.json("trials", "digits", "--axis", f"activation={arm}") == [
+        r for r in every if r["stack"]["activation"] == arm
+    ]
+    assert "'relu'" in refused(digits.shell.run("trials", "digits", "--axis", "activation=rel"), 2)
+
+
+def test_logs_tell_what_happened(digits: Launched) -> None:
+    """`logs` lists the study's events, a trial's own with its attempts; `workers` who is there."""
+    told = digits.shell.json("logs", "digits")
+    kinds = [event["kind"] for event in told["events"]]
+    assert kinds[0] == "created"
+    assert {"joined", "confirming", "concluded"} <= set(kinds)
+    assert "concluded" in digits.shell.run("logs", "digits", "--follow").stdout
+    one = digits.shell.json("logs", "digits", "0")
+    assert [attempt["attempt"] for attempt in one["attempts"]] == [1]
+    assert {event["trial"] for event in one["events"]} == {0}
+    refused(digits.shell.run("logs", "digits", "77"), 2)
+    assert digits.shell.json("workers", "digits") == []
+    assert "trainstack worker digits" in digits.shell.run("workers", "digits").stdout
+
+
+@pytest.fixture
+def detached(shell: Shell) -> Iterator[tuple[Shell, tuple[str, ...]]]:
+    """A study that nobody works at, and the launch that made it."""
+    launch = ("launch", "wine", "--study", "changed", "--space", "quick", "--detach")
+    assert shell.run(*launch).returncode == 0
+    yield shell, launch
+    with contextlib.suppress(subprocess.SubprocessError):
+        shell.run("stop", "changed")
+
+
+def test_a_budget_is_changed_and_a_stopped_study_set_going(
+    detached: tuple[Shell, tuple[str, ...]],
+) -> None:
+    """`set` is in force at once and an event; the launch again takes up what was stopped."""
+    shell, launch = detached
+    said = shell.run("set", "changed", "trials=200", "timeout=1h")
+    assert said.returncode == 0, said.stderr
+    assert "40 before, 200 now" in said.stdout
+    status = shell.json("status", "changed")
+    assert status["budget"]["trials"] == 200
+    assert 3500 < status["remaining_seconds"] <= 3600
+    events = shell.json("logs", "changed")["events"]
+    assert [e["message"] for e in events if e["kind"] == "changed"] == [
+        line.removeprefix("changed: ") for line in said.stdout.splitlines()
+    ]
+    assert "or more" in refused(shell.run("set", "changed", "trials=1"), 2)
+    refused(shell.run("set", "changed", "trails=9"), 2)
+    refused(shell.run("set", "changed"), 2)
+
+    shell.run("cancel", "changed")
+    assert shell.json("status", "changed")["state"] == "stopped"
+    again = shell.run(*launch)
+    assert again.returncode == 0, again.stderr
+    assert "it goes on now" in again.stderr
+    status = shell.json("status", "changed")
+    assert status["state"] == "searching"
+    assert status["budget"]["trials"] == 200
+
+
+def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str, ...]]) -> None:
+    """A note is written when something changed, says the new state, and else is left alone."""
+    import optuna
+    from optuna_dashboard import get_note
+
+    from search.fleet import embedded
+    from search.fleet.connect import parse_url
+    from search.fleet.notes import Notes
+
+    shell, _ = detached
+    url = parse_url(embedded.url_of(shell.home / "postgres"))
+    notes = Notes(url, "changed")
+    assert notes.refresh() == ["changed"]
+    assert notes.refresh() == []
+    shell.run("pause", "changed")
+    assert notes.refresh() == ["changed"]
+    storage = url.render_as_string(hide_password=False)
+    assert get_note(optuna.load_study(study_name="changed", storage=storage)).startswith(
+        "# changed: paused"
+    )
+    shell.run("resume", "changed")
+    notes.stop(last=True)
+    assert "changed: searching" in get_note(
+        optuna.load_study(study_name="changed", storage=storage)
+    )
+
+
+def test_a_concluded_study_is_not_changed(digits: Launched) -> None:
+    """There is no budget to change once the search has ended."""
+    assert "concluded" in refused(digits.shell.run("set", "digits", "trials=50"), 2)

@@ -1,0 +1,84 @@
+"""The dashboard in a real browser, over a study that was really trained."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.acceptance.commands import Launched
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.keras,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM} on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(digits: Launched) -> Iterator[str]:
+    """The address that `dashboard digits` prints, while it is served."""
+    process = digits.shell.start("dashboard", "digits", "--port", "0", stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A window of the system's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield browser.new_page(viewport={"width": 1400, "height": 3000})
+        browser.close()
+
+
+def test_the_address_opens_the_study(address: str, page: Page) -> None:
+    """The printed address is of loopback and leads to the study's page with the named objective."""
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/\d+", address)
+    page.goto(address)
+    page.get_by_text("digits (id=").first.wait_for()
+    page.get_by_text("validation loss").first.wait_for()
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Best loss over time", "Learning curves of the best trials", "Confirmation with fresh seeds"],
+)
+def test_our_plots_are_drawn(address: str, page: Page, title: str) -> None:
+    """Each plot of ours stands on the study's page, with marks in it."""
+    page.goto(address)
+    plot = page.locator(".js-plotly-plot", has_text=title).first
+    plot.locator(".trace").first.wait_for(state="attached")
+    assert plot.locator(".trace").count() >= 1
+
+
+def test_the_note_recommends(digits: Launched, address: str, page: Page) -> None:
+    """The note tells the state, the counts, the best stack and the recommendation."""
+    page.goto(f"{address}/note")
+    page.get_by_text("digits: concluded").wait_for()
+    shown = page.inner_text("body")
+    found = digits.shell.json("recommend", "digits")
+    assert "Recommendation" in shown
+    assert " ".join(found["sentence"].split())[:60] in " ".join(shown.split())
+    best = digits.shell.json("status", "digits")["best"]
+    assert f"trial {best['trial']}, validation loss {best['value']:.4f}" in shown
+
+
+def test_the_trials_are_there(digits: Launched, address: str, page: Page) -> None:
+    """The list of trials shows each, with its state."""
+    page.goto(f"{address}/trials")
+    page.get_by_text("Trial 0").first.wait_for()
+    shown = page.inner_text("body")
+    for row in digits.shell.json("trials", "digits"):
+        assert f"Trial {row['number']}" in shown
