@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,11 +41,12 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server of this test alone."""
-    here = Server(tmp_path / "home" / "postgres")
-    yield here
-    embedded.release(here.data)
+def server() -> Iterator[Server]:
+    """A server of this test alone; not below pytest's folder, which only we may pass through."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = Server(Path(folder) / "home" / "postgres")
+        yield here
+        embedded.release(here.data)
 
 
 @pytest.fixture
