@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from workers.prediction import PASSES, monte_carlo, sparsified
 
 if TYPE_CHECKING:
     from workers.bench import Bench
+
+log = logging.getLogger("trainstack.trainer")
 
 ECE_BINS = 15
 
@@ -47,7 +50,10 @@ def measure(bench: Bench, job: Job) -> Result:
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
             measured["seeds"] = [run.seed for run in runs]
-            artifacts = save_all(bench, stack, runs, measured[role], job.folder)
+            try:
+                artifacts = save_all(bench, stack, runs, measured[role], job.folder)
+            except OSError as error:  # a full disk costs the export, not the figures
+                log.warning("the model could not be written: %s", error)
     return Result(
         "completed",
         seconds={"total": time.perf_counter() - began},

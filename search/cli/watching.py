@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
@@ -41,16 +42,25 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
     """
     from search.fleet.connect import exported
     from search.fleet.notes import Notes
+    from search.fleet.tending import Tender
 
     if _concluded(url, spec.study):
         return
+    tender = Tender.open(url, spec.study)
+
+    def check(status: dict[str, Any]) -> None:
+        # Also with no worker of our own: what silent workers hold is freed on the clock.
+        with contextlib.suppress(StorageAwayError):
+            tender.tend()
+        _check(local, status, count)
+
     # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     local = LocalWorkers.start(exported(url), spec.study, count)
     notes, ended = Notes(url, spec.study).start(), False
     try:
-        follow(url, spec.study, lambda status: _check(local, status, count))
+        follow(url, spec.study, check)
         local.wait(10.0)
         ended = True
     except KeyboardInterrupt:
@@ -63,6 +73,7 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
     finally:
         local.interrupt()
         notes.stop(last=ended)
+        tender.close()
 
 
 def _concluded(url: URL, study: str) -> bool:

@@ -7,6 +7,7 @@ called again: what a crash left apart, `repair` brings together.
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -40,9 +41,6 @@ from spaces.stack import Stack
 SPEC_KEY = "trainstack:spec"
 TASK_KEY = "trainstack:task"
 METRIC = "validation loss"
-# Worse than any loss a trial can have: samplers that look at values rank such trials last. TPE
-# looks at how far a pruned trial came, so the constraint says it once more.
-BAD_VALUE = 1e9
 _CONSTRAINT = "trains"
 _GRACE_SECONDS = 120.0
 # Optuna's word for: that trial has ended, nothing was written.
@@ -76,6 +74,16 @@ def open_storage(url: URL) -> optuna.storages.RDBStorage:
             return optuna.storages.RDBStorage(text, engine_kwargs=engine_options(url))
     finally:
         lock.dispose()
+
+
+def bad_value(spec: StudySpec) -> float:
+    """Return what a trial that did not train is told to have: ten times the trivial loss.
+
+    Samplers that look at values rank it last, and a picture of all values stays readable. TPE
+    looks at how far a pruned trial came, so a constraint says it once more.
+    """
+    classes = len(spec.data.classes)
+    return 10.0 * math.log(classes) if classes > 1 else 10.0
 
 
 def ensure_study(storage: optuna.storages.RDBStorage, spec: StudySpec) -> None:
@@ -223,7 +231,7 @@ class Mirror:
                 if (gap := bound.violation(row.metrics)) is not None:
                     Trial(self.study, trial_id).set_constraint(str(bound), gap)
         elif row.outcome in ("diverged", "infeasible"):
-            state, value = TrialState.PRUNED, BAD_VALUE
+            state, value = TrialState.PRUNED, bad_value(self.spec)
             Trial(self.study, trial_id).set_constraint(_CONSTRAINT, 1.0)
         values = None if value is None else [value]
         told = {"outcome": row.outcome, "cause": row.cause, "attempts": row.attempts}
