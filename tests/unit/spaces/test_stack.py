@@ -129,7 +129,7 @@ def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({}, "no list"),
+        ({}, "a stack lacks"),
         ([], "no list"),
         (["chapter-defualt"], "did you mean 'chapter-default'"),
         ([{"units": [1]}], "stacks[0]"),
