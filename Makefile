@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit bench docs clean
+.PHONY: demo test lint unit bench docs site clean
 
 demo: $(STAMP)  ## search scikit-learn's digits and print the recommendation
 	$(BIN)/trainstack launch digits --study demo --trials 40 --epochs 30 --workers 2
@@ -26,6 +26,10 @@ bench: $(STAMP)  ## speed, side by side with what a user would use instead
 
 docs: $(STAMP)  ## the reference pages, from the tables and the command's registry
 	$(BIN)/python -m docs.generate
+
+site: $(STAMP)  ## the documentation as a site; a link that leads nowhere is an error
+	$(BIN)/sphinx-build -W --keep-going -n -q -c docs -d build/doctrees . build/site
+	@echo build/site/index.html
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'

@@ -10,9 +10,10 @@ ablations, effects and verdict are the product's. Effects are in deviations of o
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 from search.evidence.ablation import changed
 from search.evidence.candidates import confirmed, losses
@@ -23,10 +24,17 @@ from search.evidence.recommendation import recommend
 from search.evidence.statistics import compare, contrast
 from search.records import Run
 from spaces.references import CHAPTER_DEFAULT
+from spaces.space import Space
 from spaces.stack import Stack
 
 STUDIES, REPLICATES = 200, 5
 SHARED = (0.0, 0.5, 0.8)
+# Kinds of noise: all stacks alike; some twice as noisy as others; heavy tails.
+KINDS = {
+    "equal": Planted(),
+    "uneven": Planted(uneven=0.5),
+    "heavy": Planted(tails=3.0),
+}
 EFFECT_AXIS, EFFECT_CHOICE = "dropout", "last"
 # What the ablations of a made-up study change, an axis each.
 ALTERNATIVES: dict[str, Stack] = {
@@ -39,18 +47,30 @@ ALTERNATIVES: dict[str, Stack] = {
     "batch_size": CHAPTER_DEFAULT.but(batch_size=64),
     "units": CHAPTER_DEFAULT.but(units=[100, 100]),
 }
+# A conditional space with planted effects, in deviations, the axes from the greatest effect to the
+# least. Normalization and activation are asked for in half of the chapter's space only, and the
+# lesser effects are on axes with more arms.
+RANKED: Mapping[str, Mapping[str, float]] = {
+    "dropout": {"last": -7.0},
+    "normalization": {"before": -5.5},
+    "optimizer": {"adam": -4.0},
+    "activation": {"elu": -2.5},
+}
+RANKED_BEST = CHAPTER_DEFAULT.but(
+    normalization="before", activation="elu", initializer="he_normal", optimizer="adam"
+).but(dropout="last")
 
 
-def without_a_difference(studies: int, shared: float) -> dict[str, float]:
+def without_a_difference(studies: int, planted: Planted) -> dict[str, float]:
     """All stacks are equally good: how often is one called better, and what do intervals hold?"""
-    planted = Planted(shared=shared)
-    better = whole = single = intervals = 0
+    better = whole = words = single = intervals = 0
     biases, naive = [], []
     for seed in range(studies):
+        world = replace(planted, world=seed)
         spec = made_up_spec(trials=100, replicates=REPLICATES, seed=seed)
-        runs = planted.search(spec, [CHAPTER_DEFAULT, *neighbours(8)])
+        runs = world.search(spec, [CHAPTER_DEFAULT, *neighbours(8)])
         naive.append((min(r.value or 9.0 for r in runs) - planted.base) / planted.deviation)
-        done = planted.confirm(spec, runs)
+        done = world.confirm(spec, runs)
         found, chosen = recommend(spec, done, {}), choice(spec, done)
         assert chosen is not None
         better += found.verdict == "better"
@@ -59,14 +79,17 @@ def without_a_difference(studies: int, shared: float) -> dict[str, float]:
         values = compare(rows, CHAPTER_DEFAULT.stack_id).values()
         whole += all(v.low is not None and v.low <= 0.0 <= (v.high or 0.0) for v in values)
         table = confirmed_losses(done)
-        for effect in effects(found.stack, done, planted.base):
+        said = effects(found.stack, done, planted.base)
+        words += any(effect.word in ("better", "worse") for effect in said)
+        for effect in said:
             if effect.kind == "paired":
                 rows_of = pairs(done, effect.axis, effect.choice, effect.alternative)
                 value = contrast(rows_of, table)
                 intervals += 1
                 single += value.low is not None and value.low <= 0.0 <= (value.high or 0.0)
     return {
-        "called better": better / studies,
+        "recommended stack called better": better / studies,
+        "some effect given a word": words / studies,
         "all verdict intervals hold": whole / studies,
         "single effect intervals hold": single / max(1, intervals),
         "bias of the confirmed score": fmean(biases),
@@ -121,24 +144,83 @@ def verdicts(studies: int, shared: float, size: float) -> float:
     return right / studies
 
 
+def rankings(studies: int, trials: int = 150) -> dict[str, float]:
+    """Plant effects on four axes of the chapter's space; how often are they ranked right?
+
+    The same trials, drawn by Optuna at random, go to its importances and to a study of ours (with
+    the best stack among them, as a search would find it) that is confirmed and ablated.
+
+    Returns:
+        Share of studies in which the four axes come in the planted order, by method.
+    """
+    right: dict[str, int] = {}
+    for seed in range(studies):
+        for method, order in ranked(seed, trials).items():
+            right[method] = right.get(method, 0) + (order == list(RANKED))
+    return {method: count / studies for method, count in right.items()}
+
+
+def ranked(seed: int, trials: int, trees: int = 64) -> dict[str, list[str]]:
+    """Return the planted axes of one study in each method's order, the greatest first."""
+    import optuna
+    from optuna.importance import (
+        FanovaImportanceEvaluator,
+        PedAnovaImportanceEvaluator,
+        get_param_importances,
+    )
+
+    planted = Planted({a: {c: 0.02 * size for c, size in of.items()} for a, of in RANKED.items()})
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
+    study.enqueue_trial(Space.named("chapter").encode(RANKED_BEST) or {})
+    spec, runs = made_up_spec(trials=trials, replicates=REPLICATES, seed=seed), []
+    for number in range(trials):
+        trial = study.ask()
+        stack = Space.named("chapter").draw(trial)
+        runs.append(planted.run(stack, 10_000 * seed + number, number))
+        study.tell(trial, runs[-1].value)
+    done = planted.confirm(spec, runs)
+    found = choice(spec, done)
+    assert found is not None
+    sizes = {e.axis: abs(e.effect or 0.0) for e in effects(found.stack, done, planted.base)}
+    evaluators: dict[str, Any] = {
+        "PED-ANOVA": PedAnovaImportanceEvaluator(),
+        "fANOVA": FanovaImportanceEvaluator(n_trees=trees, seed=seed),
+    }
+    importances = {
+        name: get_param_importances(study, evaluator=evaluator)
+        for name, evaluator in evaluators.items()
+    }
+    return {
+        name: sorted(RANKED, key=lambda axis: -of.get(axis, 0.0))
+        for name, of in {"effects": sizes, **importances}.items()
+    }
+
+
 def main(studies: int = STUDIES) -> None:
     """Print the tables."""
     print(f"{studies} studies each, {REPLICATES} replicates\n\nno difference between any stacks")
-    for shared in SHARED:
-        print(f"  shared {shared:g}")
-        for what, value in without_a_difference(studies, shared).items():
-            print(f"    {what:<32}{value:8.3f}")
+    for kind, planted in KINDS.items():
+        for shared in SHARED:
+            print(f"  {kind} noise, shared {shared:g}")
+            for what, value in without_a_difference(
+                studies, replace(planted, shared=shared)
+            ).items():
+                print(f"    {what:<34}{value:8.3f}", flush=True)
     print("\nan effect of 1 deviation on one of 8 axes, found by ablations")
     print("  shared  contexts  together  alone")
     for shared in SHARED:
         for contexts in (1, 2, 3):
             together, alone = power(studies, shared, contexts)
-            print(f"  {shared:6g}  {contexts:8d}  {together:8.2f}  {alone:5.2f}")
+            print(f"  {shared:6g}  {contexts:8d}  {together:8.2f}  {alone:5.2f}", flush=True)
     print("\na stack that is better than the default by so many deviations, called better")
     print("  shared  " + "  ".join(f"{size:4g}" for size in (1.0, 2.0)))
     for shared in SHARED:
         row = "  ".join(f"{verdicts(studies, shared, size):4.2f}" for size in (1.0, 2.0))
-        print(f"  {shared:6g}  {row}")
+        print(f"  {shared:6g}  {row}", flush=True)
+    print("\nfour planted axes of the conditional chapter space, ranked in their order by")
+    for method, share in rankings(max(1, studies // 10)).items():
+        print(f"  {method:<12}{share:6.2f}")
 
 
 if __name__ == "__main__":

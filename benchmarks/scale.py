@@ -1,29 +1,35 @@
 """What a trial costs the database: as the study grows, and as workers grow.
 
-    python -m benchmarks.scale growth 100 10000 100000
-    python -m benchmarks.scale workers 1 8 64 200
+    python -m benchmarks.scale
+    python -m benchmarks.scale growth 100 10000
+    python -m benchmarks.scale workers 1 8
 
-Nothing is trained: a worker claims, sleeps, reports and finishes. The figures of docs/scale.md.
+Nothing is trained: a worker claims, sleeps, reports and finishes. The first form measures every row
+of docs/scale.md in about a quarter of an hour and writes `benchmarks/results/scale.md`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import multiprocessing
+import os
 import random
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import URL, Connection, text
 
+from benchmarks.table import RESULTS, machine, versions
 from search.fleet import embedded, patient
 from search.fleet.connect import engine, parse_url
 from search.fleet.desk import Desk, Lease, WorkerCard
@@ -33,13 +39,14 @@ from search.spec import DataSpec, StudySpec
 from spaces.errors import StorageAwayError
 from spaces.space import Space
 
+SIZES, CREWS = (100, 10_000, 100_000), (1, 8, 64, 200)
 EPOCHS = 10
 REPEATS = 40
 # Real trials from which the finished ones of a grown study are copied.
-TEMPLATES = 20
+TEMPLATES = 60
 # Of one worker process, so that hundreds of workers fit into this machine's memory.
 MOST_THREADS = 25
-TRIAL_SECONDS, RUN_SECONDS = 1.0, 15.0
+TRIAL_SECONDS, RUN_SECONDS = 10.0, 60.0
 _COPIES = {
     "trials": ("number", "study_id", "state", "datetime_start", "datetime_complete"),
     "trial_params": ("param_name", "param_value", "distribution_json"),
@@ -88,7 +95,7 @@ def work(here: Desk, seconds: float = 0.0) -> tuple[float, float, float]:
         here.verdict(lease, epoch)
         reporting += time.perf_counter() - before
     before = time.perf_counter()
-    here.finish(lease, Result("completed", 0.5, EPOCHS, tuple(measured)))
+    here.finish(lease, Result("completed", random.random(), EPOCHS, tuple(measured)))
     return claimed - began, reporting, time.perf_counter() - before
 
 
@@ -126,8 +133,16 @@ def grow(connection: Connection, finished: int) -> None:
     connection.execute(text(places), numbers)
 
 
-def growth(sizes: list[int], sampler: str, pruner: str) -> None:
-    """Print what a trial costs in a study of each size."""
+def spent(url: URL) -> tuple[float, float]:
+    """Return the processor's seconds that this process and the server have had so far."""
+    started = Path(str(url.query["host"])) / "postmaster.pid"
+    server = psutil.Process(int(started.read_text().split()[0]))
+    times = [process.cpu_times() for process in (server, *server.children())]
+    return time.process_time(), sum(t.user + t.system for t in times)
+
+
+def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str]]:
+    """Measure what a trial costs in a study of each size; a row of the table each."""
     for size in sizes:
         with database() as url:
             create_study(url, spec_of(sampler, pruner), first=())
@@ -140,16 +155,19 @@ def growth(sizes: list[int], sampler: str, pruner: str) -> None:
                 grow(connection, max(0, size - TEMPLATES))
             with root.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE"))
-            here = desk(url)
             began = time.perf_counter()
+            here = desk(url)
             work(here)
             first = time.perf_counter() - began
+            before = spent(url)
             rows = [work(here) for _ in range(REPEATS)]
+            spans = zip(before, spent(url), strict=True)
+            computed = [1000 * (after - begun) / REPEATS for begun, after in spans]
             parts = [1000 * statistics.median(row[k] for row in rows) for k in range(3)]
-            said = " | ".join(f"{part:.0f}" for part in parts)
-            print(f"| {sampler}, {pruner} | {size:,} | {first:.1f} | {said} |", flush=True)
             here.leave()
             root.dispose()
+        said = [f"{part:.0f}" for part in (*parts, *computed)]
+        yield [f"{sampler}, {pruner}", f"{size:,}", f"{first:.1f}", *said]
 
 
 @dataclasses.dataclass
@@ -159,19 +177,21 @@ class Crew:
     url: str
     threads: int
     claims: list[float] = dataclasses.field(default_factory=list)
+    vain: list[float] = dataclasses.field(default_factory=list)
 
     def run(self, ready: Any, results: Any) -> None:
-        """Work until the time is over; hand over how long each claim took."""
+        """Work until the time is over; hand over what claims took, and how long all of it did."""
         patient.install()
         desks = [desk(parse_url(self.url)) for _ in range(self.threads)]
         ready.wait()
-        until = time.monotonic() + RUN_SECONDS
-        threads = [threading.Thread(target=self._serve, args=(here, until)) for here in desks]
+        began = time.monotonic()
+        serve = partial(self._serve, until=began + RUN_SECONDS)
+        threads = [threading.Thread(target=serve, args=(here,)) for here in desks]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        results.put(self.claims)
+        results.put((self.claims, self.vain, time.monotonic() - began))
 
     def _serve(self, here: Desk, until: float) -> None:
         time.sleep(TRIAL_SECONDS * random.random())  # in a fleet not all begin in one moment
@@ -180,11 +200,11 @@ class Crew:
             try:
                 self.claims.append(work(here, TRIAL_SECONDS)[0])
             except StorageAwayError:  # it waited in vain, as a supervisor would: again
-                self.claims.append(time.monotonic() - began)
+                self.vain.append(time.monotonic() - began)
 
 
-def workers(counts: list[int]) -> None:
-    """Print how many trials a second so many sleeping workers finish, and how claims fare."""
+def workers(counts: Sequence[int]) -> Iterator[list[str]]:
+    """Measure how many trials a second so many sleeping workers finish, and how claims fare."""
     context = multiprocessing.get_context("spawn")
     for count in counts:
         with database() as url:
@@ -198,24 +218,56 @@ def workers(counts: list[int]) -> None:
             ]
             for process in processes:
                 process.start()
-            claims = sorted(claim for _ in crews for claim in results.get())
+            told = [results.get() for _ in crews]
             for process in processes:
                 process.join()
+        claims = sorted(claim for crew in told for claim in crew[0] + crew[1])
         half, tail = claims[len(claims) // 2], claims[int(0.99 * (len(claims) - 1))]
-        rate = len(claims) / RUN_SECONDS
+        rate = sum(len(crew[0]) for crew in told) / max(crew[2] for crew in told)
         ideal = count / TRIAL_SECONDS
-        print(f"| {count} | {ideal:.0f} | {rate:.1f} | {1000 * half:.0f} | {1000 * tail:.0f} |")
-        sys.stdout.flush()
+        figures = (f"{ideal:.0f}", f"{rate:.1f}", f"{1000 * half:,.0f}", f"{1000 * tail:,.0f}")
+        yield [str(count), *figures]
+
+
+GROWTH = ["sampler, pruner", "finished trials", "first, s", "claim, ms", "ten reports", "finish"]
+GROWTH += ["CPU of the worker", "of the server"]
+FLEET = ["workers", "trials/s if nothing cost", "measured", "claim, ms: median", "99 %"]
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Print a table row by row as it is measured; return it."""
+    lines = []
+    for row in (head, ["---"] * len(head)):
+        lines.append("| " + " | ".join(row) + " |")
+    print(*lines, sep="\n", flush=True)
+    for row in rows:
+        lines.append("| " + " | ".join(row) + " |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def grown(sizes: Sequence[int]) -> str:
+    """Measure growth with the cheapest choices and with the usual ones."""
+    pairs = (("random", "none"), ("tpe", "asha"))
+    return table(GROWTH, (row for pair in pairs for row in growth(sizes, *pair)))
 
 
 def main(arguments: list[str]) -> None:
     """Run what is asked."""
-    kind, numbers = arguments[0], [json.loads(number) for number in arguments[1:]]
-    if kind == "workers":
-        workers(numbers)
-    else:
-        growth(numbers, "random", "none")
-        growth(numbers, "tpe", "asha")
+    if arguments:
+        numbers = [int(number) for number in arguments[1:]]
+        if arguments[0] == "workers":
+            table(FLEET, workers(numbers))
+        else:
+            grown(numbers)
+        return
+    before = os.getloadavg()[0]
+    parts = [grown(SIZES), table(FLEET, workers(CREWS))]
+    title = f"# What a trial costs the database, on {machine()}"
+    load = f"Load of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f}."
+    about = f"{date.today().isoformat()}, {versions()}. Repeat with `python -m benchmarks.scale`."
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "scale.md").write_text("\n\n".join([title, about, load, *parts]) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from docs.fields import Document
+from docs.markdown import code, page, table
 from spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
 from spaces.domains import Choices, Domain, Fixed, Range
 from spaces.profiles import PROFILES
@@ -17,26 +19,6 @@ from spaces.stack import Stack
 from spaces.tables import Choice, Parameter
 
 FOLDER = Path(__file__).parent / "reference"
-NOTICE = "<!-- Written by `make docs` from the code: change the code, not this page. -->"
-
-
-def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(titles)]
-    lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
-    return "\n".join(
-        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
-    )
-
-
-def code(text: Any) -> str:
-    """Return the text in Markdown's code type."""
-    return f"`{text}`"
-
-
-def page(title: str, *parts: str) -> str:
-    """Return a page: its notice, its title and its parts."""
-    return "\n\n".join((NOTICE, f"# {title}", *parts)) + "\n"
 
 
 def stack_page() -> str:
@@ -164,7 +146,11 @@ def cli_page() -> str:
     environment = [
         (STORAGE, "PostgreSQL URL; `--storage` wins over it; the embedded PostgreSQL if unset"),
         (HOME, "embedded database, artifacts, logs; the platform's user data folder if unset"),
-        (ARTIFACTS, "models and reports, a folder all workers see; inside the home if unset"),
+        (
+            ARTIFACTS,
+            "checkpoints, models, reports, shared data: a folder that all workers see, or "
+            "`s3://bucket/prefix`; inside the home if unset",
+        ),
     ]
     return page(
         "The command line",
@@ -251,10 +237,44 @@ def _default(parameter: Any) -> str:
     return "–" if none else code(parameter.default)
 
 
+def json_page() -> str:
+    """Return the reference of the JSON documents."""
+    from docs.documents import DOCUMENTS
+
+    return page(
+        "JSON documents",
+        "What verbs print with `--json`: one document on standard output, and nothing else there; "
+        "with `--follow` one a line. A dot leads into an object, `[]` into a list. Numbers that "
+        "are not finite are null. Fields may be added; those that are here stay.",
+        *(_document(document) for document in DOCUMENTS),
+    )
+
+
+def _document(document: Document) -> str:
+    """Return the section of a document: its fields, a list's items told with the list."""
+    rows = []
+    kinds = {field.path: field.kind for field in document.fields}
+    for field in (f for f in document.fields if f.about or not f.path.endswith("[]")):
+        items = kinds.get(f"{field.path}[]")
+        kind = field.kind.replace("list", f"list (each: {items})") if items else field.kind
+        rows.append((code(field.path), kind + (", if any" if field.sometimes else ""), field.about))
+    heading = ", ".join(map(code, document.verbs))
+    return f"## {heading}\n\n{document.about}\n\n{table(('field', 'kind', 'what it is'), rows)}"
+
+
+def claims_page() -> str:
+    """Return the reference of the chapter's claims."""
+    from docs.claims import ABOUT, rows
+
+    return page("The chapter's claims", ABOUT, table(("id", "claim", "what is compared"), rows()))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "stack.md": stack_page,
     "spaces.md": spaces_page,
     "cli.md": cli_page,
+    "json.md": json_page,
+    "claims.md": claims_page,
 }
 
 

@@ -5,6 +5,7 @@ Reference: Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ BEGUN = 0.1
 DIVERGING = 1.5
 # A range narrower than a decade is not worth searching: it is widened downwards.
 LEAST_DECADES = 1.0
+# What a narrowed space says of itself: a study pins it, and two launches can be told apart.
+NARROWED = "Its learning rates were narrowed by a range test on the study's data."
 _SMOOTHING = 0.6
 
 
@@ -84,21 +87,41 @@ def read_range(
     return RangeTest(optimizer, tuple(rates), tuple(losses), stable, low, high)
 
 
+def searched(space: Mapping[str, Any]) -> list[str]:
+    """Return the optimizers whose learning rate a space (as JSON) searches over a range."""
+    arms = space["axes"]["optimizer"]
+    return [name for name, arm in arms.items() if _is_range(arm.get("learning_rate"))]
+
+
 def narrowed(space: Mapping[str, Any], tests: Sequence[RangeTest]) -> dict[str, Any]:
     """Return a space (as JSON) whose optimizers search only where their range test says.
 
     An arm whose range and test do not overlap by half a decade keeps its range: the test then
-    contradicts the space, and a search should see both.
+    contradicts the space, and a search should see both. The space says that it was narrowed.
     """
-    import copy
-
     document = copy.deepcopy(dict(space))
     for test in tests:
-        arm = document["axes"]["optimizer"].get(test.optimizer)
-        domain = arm and arm.get("learning_rate")
-        if not isinstance(domain, dict) or "low" not in domain:
+        domain = document["axes"]["optimizer"].get(test.optimizer, {}).get("learning_rate")
+        if not _is_range(domain):
             continue
-        low, high = max(domain["low"], test.low), min(domain["high"], test.high)
+        low, high = (float(f"{end:.2g}") for end in (test.low, test.high))
+        low, high = max(domain["low"], low), min(domain["high"], high)
         if low * 10**0.5 <= high:
             domain["low"], domain["high"] = low, high
+    document["about"] = f"{document.get('about', '')} {NARROWED}".strip()
     return document
+
+
+def is_narrowed(found: Mapping[str, Any], space: Mapping[str, Any]) -> bool:
+    """True if `found` is `space` narrowed by some range tests, whatever these said."""
+    expected = narrowed(space, [])
+    for name in searched(space):
+        mine = expected["axes"]["optimizer"][name]["learning_rate"]
+        theirs = found["axes"]["optimizer"].get(name, {}).get("learning_rate")
+        if _is_range(theirs) and mine["low"] <= theirs["low"] < theirs["high"] <= mine["high"]:
+            mine |= {"low": theirs["low"], "high": theirs["high"]}
+    return expected == found
+
+
+def _is_range(domain: Any) -> bool:
+    return isinstance(domain, Mapping) and "low" in domain

@@ -10,6 +10,11 @@ from typing import Any
 from spaces.errors import RequestError
 from spaces.stack import Stack
 
+# What the products of a training step are computed in. Mixed: factors in bfloat16, weights, sums,
+# losses and everything that is measured in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep
+# Learning Training", 2019).
+PRECISIONS = ("float32", "mixed")
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -55,6 +60,8 @@ class StudySpec:
         pruner: Name of the pruner, or `none`.
         stacks: Exactly these stacks instead of sampling; empty: sample.
         constraints: Such as `latency_ms<=1`.
+        experiment: Ids of claims to test by runs designed for them, without any search.
+        precision: Of the training steps' products: one of PRECISIONS.
         version: Version of this package.
     """
 
@@ -71,6 +78,8 @@ class StudySpec:
     pruner: str = "asha"
     stacks: tuple[Stack, ...] = ()
     constraints: tuple[str, ...] = ()
+    experiment: tuple[str, ...] = ()
+    precision: str = "float32"
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +88,7 @@ class StudySpec:
         document["data"] = {**dataclasses.asdict(self.data), "classes": list(self.data.classes)}
         document["stacks"] = [stack.to_json() for stack in self.stacks]
         document["constraints"] = list(self.constraints)
+        document["experiment"] = list(self.experiment)
         document["space"] = dict(self.space)
         return document
 
@@ -97,6 +107,7 @@ class StudySpec:
                 "data": dataclasses.replace(data, classes=tuple(data.classes)),
                 "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
                 "constraints": tuple(document.get("constraints", ())),
+                "experiment": tuple(document.get("experiment", ())),
             },
             "spec",
         )

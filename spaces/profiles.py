@@ -14,12 +14,15 @@ class Profile:
         about: What it is for.
         space: The space that a launch searches unless told otherwise.
         default: Name of the reference stack that the chapter recommends for it.
+        spares: Figure of the confirmed runs that decides first between stacks that cannot be told
+            apart, less being better; None: the departures from the chapter's default do.
     """
 
     name: str
     about: str
     space: str
     default: str
+    spares: str | None = None
 
 
 PROFILES: dict[str, Profile] = {
@@ -31,8 +34,18 @@ PROFILES: dict[str, Profile] = {
             "networks that keep mean 0 and deviation 1 by themselves",
             *("self-normalizing", "chapter-self-normalizing"),
         ),
-        Profile("sparse", "few nonzero weights", "sparse", "chapter-sparse"),
-        Profile("low-latency", "quick answers", "low-latency", "chapter-low-latency"),
+        Profile(
+            "sparse",
+            "few nonzero weights",
+            *("sparse", "chapter-sparse"),
+            spares="nonzero_fraction",
+        ),
+        Profile(
+            "low-latency",
+            "quick answers",
+            *("low-latency", "chapter-low-latency"),
+            spares="latency_ms",
+        ),
         Profile(
             "risk-sensitive",
             "honest probabilities",

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from spaces.activations import ACTIVATIONS
-from spaces.axes import BUNDLE_AXIS, CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
+from spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
 from spaces.domains import Choices, Domain, Fixed, asked
 from spaces.errors import RequestError, nearest
 from spaces.shapes import SHAPES
@@ -170,12 +169,3 @@ class Space:
 def space_names() -> tuple[str, ...]:
     """Return the names of the spaces that come with the package."""
     return tuple(sorted(path.stem for path in _NAMED.glob("*.json")))
-
-
-# An activation's initializers, as a domain's choices.
-def initializers_of(activation: str) -> tuple[str, ...]:
-    """Return the initializers that go with an activation, the usual one first."""
-    return ACTIVATIONS[activation].initializers
-
-
-NUMBERS = NUMBER_AXES

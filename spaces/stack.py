@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from spaces.activations import ACTIVATIONS
@@ -39,7 +40,7 @@ class Stack:
         """Return the value at `axis` or `axis.parameter`, or `default` where it is not active."""
         return self._values.get(key, default)
 
-    @property
+    @cached_property
     def _values(self) -> dict[str, Any]:
         return dict(self.items)
 
@@ -65,7 +66,7 @@ class Stack:
             return "self-normalizing"
         return "plain" if self["normalization"] == "none" else "batch-normalized"
 
-    @property
+    @cached_property
     def stack_id(self) -> str:
         """Twelve hexadecimal digits that equal stacks share."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import logging
 import os
@@ -33,6 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     try:
         return _work(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # before there was a trial to give back
     except TrainstackError as error:
         print(f"trainstack: {error}", file=sys.stderr)  # noqa: T201 - the one line on an error
         return error.exit_code
@@ -47,16 +50,22 @@ def _work(options: argparse.Namespace) -> int:
         version=version("trainstack"),
     )
     patient.install()
-    desk = Desk.open(
+    join = functools.partial(
+        Desk.open,
         storage_url(),
         options.study,
         card,
         lease_seconds=options.lease,
         reap_seconds=min(REAP_SECONDS, options.lease / 6),
     )
+    desk = patient.patiently(join, options.start_timeout)
     environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
+    spec = desk.spec
+    if options.data is not None:
+        # Where the data lies is this machine's matter; what it is, its fingerprint says.
+        spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))
     start = functools.partial(
-        Child, desk.spec, options.threads, artifacts(), environment, options.memory_mb
+        Child, spec, options.threads, artifacts(), environment, options.memory_mb
     )
     limits = Limits(options.max_trials, options.drain_timeout, options.stall_timeout)
     supervisor = Supervisor(desk, start, limits)
@@ -80,7 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("study")
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--gpu", help="number of the one GPU to use; none: the CPU")
+    parser.add_argument("--data", help="where the study's data lies on this machine")
     parser.add_argument("--max-trials", type=int)
+    parser.add_argument(
+        "--start-timeout",
+        type=float,
+        default=patient.START_SECONDS,
+        help="seconds to wait at the start for a database that is away, then exit 3",
+    )
     parser.add_argument("--drain-timeout", type=float, default=20.0)
     parser.add_argument(
         "--stall-timeout",

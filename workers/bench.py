@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from search.data.load import load
+from search.artifacts import open_store
+from search.data.sharing import obtain
+from search.fleet.connect import artifacts as artifact_place
+from search.fleet.connect import home
 from search.records import CONFIRMATION, Measurement, Result
 from search.spec import StudySpec
-from spaces.errors import RequestError
 from spaces.stack import Stack
-from workers.checkpoint import Shelf, store
+from workers.checkpoint import Shelf, write_arrays
 from workers.engine import Program
 from workers.inside import look_inside
 from workers.memory import limit_memory
 from workers.messages import Job, Kept
+from workers.precision import check_precision
 from workers.programs import Programs
 from workers.resident import DeviceData
 from workers.streaming import StreamedData, put, resident_bytes
@@ -48,14 +51,9 @@ class Bench:
         gpus = tf.config.list_physical_devices("GPU")
         limit_memory(gpus, memory_mb)
         self.device = "gpu" if gpus else "cpu"
-        self.spec, self.artifacts = spec, Path(artifacts)
-        self.dataset = load(spec.data.source, spec.data.target, spec.data.task)
-        if self.dataset.fingerprint != spec.data.fingerprint:
-            raise RequestError(
-                f"data {spec.data.source!r} has fingerprint {self.dataset.fingerprint} here",
-                f"the study's {spec.data.fingerprint}",
-                "give this machine the same file",
-            )
+        check_precision(spec.precision, gpus)
+        self.spec, self.artifacts = spec, open_store(artifacts)
+        self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
         self.programs = Programs()
         self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
         self._splits: dict[int, tuple[Any, DeviceData | StreamedData]] = {}
@@ -86,6 +84,7 @@ class Bench:
             task=self.spec.data.task,
             rows=rows,
             compiled=worth_compiling(stack, steps, runs),
+            precision=self.spec.precision,
         )
         program, _ = self.programs.get(structure, lambda: Program(structure, stack))
         return program, time.perf_counter() - began
@@ -139,8 +138,9 @@ class Bench:
             "seeds": [job.seed, job.split_seed],
             "epochs": job.epochs,
             "compiled": program.structure.compiled,
+            "precision": program.structure.precision,
         }
-        return Shelf(self.artifacts / job.folder / name, identity)
+        return Shelf(self.artifacts, f"{job.folder}/{name}", identity)
 
     def _keep(self, job: Job, program: Program) -> dict[str, str]:
         """Write the weights beside the others of this study; return what and where.
@@ -150,9 +150,8 @@ class Bench:
         assert job.stack is not None
         relative = f"{job.folder}/{job.stack.stack_id}-{job.seed}.npz"
         try:
-            store(
-                self.artifacts / relative, {f"arr_{k}": w for k, w in enumerate(program.weights())}
-            )
+            weights = {f"arr_{k}": w for k, w in enumerate(program.weights())}
+            write_arrays(self.artifacts, relative, weights)
         except OSError as error:
             log.warning("weights not kept in %s (%s)", self.artifacts, error)
             return {}
@@ -166,21 +165,32 @@ class Bench:
         split, data = self.split(run.seed)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
         program.reset(stack, run.seed)
-        path = self.artifacts / run.weights
-        if path.is_file():
-            with np.load(path) as stored:
-                program.set_weights([stored[name] for name in stored.files])
+        if (kept := self._kept(run.weights)) is not None:
+            program.set_weights(kept)
         else:
             trivial = trivial_loss(split, self.spec.data.task)
             training = Training(program, stack, run.seed, self.spec.epochs, trivial)
             training.run(data, lambda measurement: None)
         return program, split
 
+    def _kept(self, name: str) -> list[np.ndarray] | None:
+        """Return kept weights; None where they cannot be read from here."""
+        if not name:
+            return None
+        try:
+            with self.artifacts.read(name) as file, np.load(file, allow_pickle=False) as stored:
+                return [stored[array] for array in stored.files]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            log.warning("the weights %s cannot be read (%s): trained again", name, error)
+            return None
+
     def _bounded(self, stack: Stack, program: Program, split: Any) -> dict[str, float]:
-        """Measure what the study's constraints are about, if it has any."""
+        """Measure what the study's constraints and its profile are about, if anything."""
         from workers.measure import bounded_figures
 
-        return bounded_figures(self, stack, program, split) if self.spec.constraints else {}
+        return bounded_figures(self, stack, program, split)
 
     def measure(self, job: Job) -> Result:
         """Look at the test set: once, for the chosen stack and the baseline."""

@@ -20,11 +20,12 @@ _ENGINES = ("kernel_regularizer", "kernel_constraint", "kernel_initializer")
 
 
 def training_model(
-    stack: Stack, features: int, outputs: int, context: Context
+    stack: Stack, features: int, outputs: int, context: Context, policy: str = "float32"
 ) -> tuple[keras.Model, list[keras.KerasTensor]]:
     """Build the network as the engine trains it.
 
     Dropout reads its rate from `context`; penalties, max-norm and fresh weights are the engine's.
+    The hidden layers have Keras's dtype policy `policy`; dropout and the head stay in float32.
 
     Returns:
         The model, and the output of each hidden block.
@@ -38,6 +39,8 @@ def training_model(
         kept = {k: v for k, v in node.arguments.items() if k not in _ENGINES}
         if "units" in kept:
             kept["kernel_initializer"] = "zeros"
+        if node.role != "head":
+            kept["dtype"] = policy
         return keras_object(Call(node.path, kept))
 
     return _assemble(plan(stack, features, outputs), features, make)

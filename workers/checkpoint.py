@@ -9,17 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import socket
 import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from search.artifacts import Store
 from search.records import Measurement
 
 log = logging.getLogger("trainstack.trainer")
@@ -46,18 +44,24 @@ class Checkpoint:
 
 
 class Shelf:
-    """The place of one trial's checkpoint in the artifact folder.
+    """The place of one trial's checkpoint in the artifact store.
 
     Args:
-        path: Of the file.
+        artifacts: The store.
+        name: Of the file.
         identity: What must be equal for a checkpoint to be of this very trial.
         every_seconds: How often at most to write it.
     """
 
     def __init__(
-        self, path: Path, identity: Mapping[str, Any], every_seconds: float = CHECKPOINT_SECONDS
+        self,
+        artifacts: Store,
+        name: str,
+        identity: Mapping[str, Any],
+        every_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
-        self.path, self.identity, self.every_seconds = path, dict(identity), every_seconds
+        self.artifacts, self.name, self.identity = artifacts, name, dict(identity)
+        self.every_seconds = every_seconds
         self._written = time.monotonic()
 
     def due(self) -> bool:
@@ -74,14 +78,17 @@ class Shelf:
             for place, array in enumerate(getattr(checkpoint, kind)):
                 arrays[f"{kind}-{place}"] = array
         try:
-            store(self.path, arrays)
+            write_arrays(self.artifacts, self.name, arrays)
         except OSError as error:
-            log.warning("no checkpoint in %s (%s): training goes on", self.path.parent, error)
+            log.warning("no checkpoint in %s (%s): training goes on", self.artifacts, error)
 
     def load(self) -> Checkpoint | None:
         """Return the trial's checkpoint; None where there is none that can be read."""
         try:
-            with np.load(self.path, allow_pickle=False) as stored:
+            with (
+                self.artifacts.read(self.name) as file,
+                np.load(file, allow_pickle=False) as stored,
+            ):
                 said = json.loads(stored["said"].tobytes())
                 if said["identity"] != self.identity:
                     return None
@@ -92,31 +99,22 @@ class Shelf:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            log.warning("the checkpoint %s cannot be read (%s): from the start", self.path, error)
+            log.warning("the checkpoint %s cannot be read (%s): from the start", self.name, error)
             return None
 
     def drop(self) -> None:
         """Throw the checkpoint away: the trial has ended."""
         with contextlib.suppress(OSError):
-            self.path.unlink()
+            self.artifacts.remove(self.name)
 
 
-def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays to a file that readers see all of, or not at all.
+def write_arrays(artifacts: Store, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays to a file of the artifact store.
 
     Raises:
-        OSError: There is no room, or no permission; nothing is left behind.
+        OSError: As `Store.write`.
     """
-    part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, **dict[str, Any](arrays))
-        part.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+    artifacts.write(name, lambda file: np.savez(file, **dict[str, Any](arrays)))
 
 
 def _arrays(stored: Any, kind: str) -> list[np.ndarray]:

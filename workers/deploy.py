@@ -99,6 +99,8 @@ def _lite_ms(content: bytes, row: np.ndarray, batch: int) -> float:
 
 def _asker(content: bytes, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function that runs the model on inputs of one shape."""
+    # TensorFlow means to leave this class to the package ai-edge-litert, whose class gives the same
+    # outputs as quickly. The converter is TensorFlow's in any case, so until that goes this stays.
     interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
     place = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(place, shape)

@@ -64,9 +64,12 @@ class Program:
     def __init__(self, structure: Structure, stack: Stack) -> None:
         self.structure = structure
         self.context = Context()
-        self.model, self.hidden = training_model(
-            stack, structure.features, structure.outputs, self.context
-        )
+        shape = (stack, structure.features, structure.outputs, self.context)
+        self.model, self.hidden = training_model(*shape)
+        # What is measured and exported computes in float32; in mixed precision only steps do not.
+        self._learner = self.model
+        if structure.precision == "mixed":
+            self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
         self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
         self.optimizer = make_optimizer(stack, self.knobs)
@@ -308,7 +311,8 @@ class Program:
     def _call(self, weights: list[Any], x: tf.Tensor, training: bool) -> tuple[Any, list[Any]]:
         """Run the network with these weights; also return what batch normalization has moved."""
         fixed = [variable.value for variable in self.model.non_trainable_variables]
-        found: Any = self.model.stateless_call(weights, fixed, x, training=training)
+        model = self._learner if training else self.model
+        found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
 
     def _trace_sums(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

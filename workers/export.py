@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from search.artifacts import put
 from spaces.stack import Stack
 from workers.build import plain_model
 from workers.engine import Program
@@ -64,22 +66,29 @@ def save_all(
     measured: Mapping[str, Any],
     folder: str,
 ) -> dict[str, str]:
-    """Write model, preprocessing, script and stack; return name → relative path."""
-    program, split = bench.weights(stack, runs[0])
-    target = bench.artifacts / folder
-    target.mkdir(parents=True, exist_ok=True)
-    written: dict[str, Path] = {"keras": target / "model.keras"}
-    export_model(bench, stack, program, split).save(written["keras"])
-    if split.encoder is not None:
-        import joblib
+    """Write model, preprocessing, script and stack; return kind → name in the store.
 
-        written["preprocessing"] = target / "preprocessing.joblib"
-        joblib.dump(split.encoder, written["preprocessing"])
-        written["predict"] = target / "model.predict.py"
-        written["predict"].write_text(predict_script(bench.dataset), "utf-8")
-    written["python"] = target / "train.py"
-    text = script(bench.dataset, bench.spec, stack, runs, measured)
-    written["python"].write_text(text, "utf-8")
-    written["json"] = target / "stack.json"
-    written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")
-    return {name: str(path.relative_to(bench.artifacts)) for name, path in written.items()}
+    Raises:
+        OSError: There is no room.
+    """
+    program, split = bench.weights(stack, runs[0])
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch)
+        written: dict[str, Path] = {"keras": target / "model.keras"}
+        export_model(bench, stack, program, split).save(written["keras"])
+        if split.encoder is not None:
+            import joblib
+
+            written["preprocessing"] = target / "preprocessing.joblib"
+            joblib.dump(split.encoder, written["preprocessing"])
+            written["predict"] = target / "model.predict.py"
+            written["predict"].write_text(predict_script(bench.dataset), "utf-8")
+        written["python"] = target / "train.py"
+        text = script(bench.dataset, bench.spec, stack, runs, measured)
+        written["python"].write_text(text, "utf-8")
+        written["json"] = target / "stack.json"
+        written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")
+        names = {kind: f"{folder}/{path.name}" for kind, path in written.items()}
+        for kind, path in written.items():
+            put(bench.artifacts, names[kind], path)
+    return names

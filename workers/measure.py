@@ -13,6 +13,7 @@ from search.evidence.constraints import read_all
 from search.evidence.planned import confirmation_seed
 from search.evidence.prediction import affordable
 from search.records import Result
+from spaces.profiles import PROFILES
 from spaces.stack import Stack
 from workers.deploy import latency_ms, lite
 from workers.engine import Program
@@ -152,11 +153,12 @@ def _exported_figures(bench: Bench, split: Any, outputs: np.ndarray) -> dict[str
 
 
 def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, float]:
-    """Return, of one confirmation run, the figures that the study's constraints bound.
+    """Return, of one confirmation run, the figures that constraints bound or the profile spares.
 
-    Empty where they bound none that has to be measured; the program's weights stay.
+    Empty where there is none that has to be measured; the program's weights stay.
     """
     asked = {constraint.figure for constraint in read_all(bench.spec.constraints)}
+    asked.add(PROFILES[bench.spec.profile].spares or "")
     found: dict[str, float] = {}
     if "latency_ms" in asked:
         found["latency_ms"] = latency_ms(export_model(bench, stack, program, split))

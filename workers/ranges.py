@@ -19,8 +19,8 @@ from spaces.stack import Stack
 
 # Sweep: this many rates, over the optimizer's usual range widened by this factor on both sides.
 POINTS, WIDENED = 60, 30.0
-# Steps at each rate of the sweep, and of each try of the chapter's descent.
-SWEEP_STEPS, DESCENT_STEPS = 5, 60
+# Steps at each rate of the sweep, and how many times as many of each try of the chapter's descent.
+SWEEP_STEPS, DESCENT_TIMES = 5, 12
 # The descent starts at the sweep's top and gives up after this many thirds.
 MOST_THIRDS = 12
 
@@ -29,10 +29,10 @@ def main() -> int:
     """Answer one request: `{"spec": …, "optimizers": […], "threads": n}`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     request = json.load(sys.stdin)
-    spec = StudySpec.from_json(request["spec"])
     try:
         from workers.bench import Bench
 
+        spec = StudySpec.from_json(request["spec"])
         bench = Bench(spec, request["threads"], ".")
         for name in request["optimizers"]:
             found = range_test(bench, name, spec.seed)
@@ -62,9 +62,9 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     rows, batch = data.rows[0], stack["batch_size"]
     rng = np.random.default_rng([seed, 3])
 
-    def steps(count: int, rate: float, key: int) -> float:
-        order = rng.integers(0, rows, (count, min(batch, rows))).astype(np.int32)
-        constant = np.full(count, rate, np.float32)
+    def steps(rate: float, key: int) -> float:
+        order = rng.integers(0, rows, (SWEEP_STEPS, min(batch, rows))).astype(np.int32)
+        constant = np.full(SWEEP_STEPS, rate, np.float32)
         result = program.epoch(stack, data, order, constant, None, key)
         return max(result.train_loss, result.valid_loss)
 
@@ -73,15 +73,15 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     losses: list[float] = []
     for key, rate in enumerate(rates):
         tried.append(float(rate))
-        losses.append(steps(SWEEP_STEPS, rate, key))
+        losses.append(steps(rate, key))
         if not math.isfinite(losses[-1]) or losses[-1] > 10 * max(trivial, min(losses)):
             break
     stable = None
     for third in range(MOST_THIRDS):
         rate = float(rates[-1]) / 3**third
         program.reset(stack, seed)
-        loss = steps(DESCENT_STEPS, rate, third)
-        if math.isfinite(loss) and loss < trivial:
+        found = [steps(rate, DESCENT_TIMES * third + k) for k in range(DESCENT_TIMES)]
+        if all(map(math.isfinite, found)) and found[-1] < trivial:
             stable = rate
             break
     finite = [loss if math.isfinite(loss) else float("inf") for loss in losses]

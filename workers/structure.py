@@ -33,6 +33,7 @@ class Structure:
         task: `classification` or `regression`.
         rows: Training and validation rows.
         compiled: True for XLA.
+        precision: `float32`, or `mixed`: products in bfloat16, weights and sums in float32.
     """
 
     stack: tuple[tuple[str, Any], ...]
@@ -41,6 +42,7 @@ class Structure:
     task: str
     rows: tuple[int, int]
     compiled: bool
+    precision: str = "float32"
 
 
 def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
@@ -74,21 +76,24 @@ def cycled_knob(stack: Stack) -> str | None:
 
 
 def worth_compiling(stack: Stack, steps: int, runs: int = 1) -> bool:
-    """Decide by estimated cost whether XLA pays.
-
-    XLA costs more before the first step and less at every step. Measured on 2 cores (see
-    docs/engine.md): compiling costs about 0.35 s plus 0.1 s a layer more than tracing alone, and
-    saves about 0.11 ms plus 0.055 ms a layer at every step.
+    """Decide by estimated cost whether XLA pays: it costs more at first and less at every step.
 
     Args:
         stack: What would be trained.
         steps: Steps of one run if nothing stops it early.
         runs: Runs that will use the program.
     """
-    layers = len(stack.units)
-    cost_seconds = 0.35 + 0.10 * layers
-    saved_seconds = (0.11e-3 + 0.055e-3 * layers) * steps * runs
-    return saved_seconds > cost_seconds
+    return saved_seconds_a_step(stack) * steps * runs > compiling_seconds(stack)
+
+
+def compiling_seconds(stack: Stack) -> float:
+    """Estimate what compiling costs more than tracing alone (`python -m benchmarks.compiling`)."""
+    return 0.35 + 0.10 * len(stack.units)
+
+
+def saved_seconds_a_step(stack: Stack) -> float:
+    """Estimate what a compiled step saves (`python -m benchmarks.compiling`)."""
+    return 0.11e-3 + 0.055e-3 * len(stack.units)
 
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:

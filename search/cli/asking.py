@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.cli.common import err, read_json
-from search.spec import StudySpec
+from search.spec import PRECISIONS, StudySpec
 from spaces.errors import RequestError
 from spaces.profiles import PROFILES
 from spaces.references import read_stacks
@@ -30,6 +30,7 @@ def make_spec(
     pruner: str,
     trials: int,
     constraints: Sequence[str] = (),
+    precision: str = "float32",
     **rest: Any,
 ) -> StudySpec:
     """Check a launch and load its data.
@@ -45,6 +46,7 @@ def make_spec(
     known("--profile", profile, tuple(PROFILES))
     known("--sampler", sampler, tuple(SAMPLERS))
     known("--pruner", pruner, tuple(PRUNERS))
+    known("--precision", precision, PRECISIONS)
     known("--task", task, ("auto", "classification", "regression"))
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
@@ -63,6 +65,7 @@ def make_spec(
         sampler=sampler,
         pruner=pruner,
         constraints=tuple(str(bound) for bound in bounds),
+        precision=precision,
         version=version("trainstack"),
         **rest,
     )
@@ -85,7 +88,7 @@ def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
 
 def _study_name(study: str | None, data: str) -> str:
     name = study if study is not None else Path(data).name.split(".")[0] or data
-    if not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
+    if name in (".", "..") or not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
         raise RequestError(
             f"study name {name!r}", "1 to 100 letters, digits, spaces and . _ + -, no space first"
         )

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy import URL, Engine
 
-Study = Annotated[str, typer.Argument(help="Name of the study.")]
+
+def study_names(incomplete: str) -> list[str]:
+    """Complete a study's name where the database answers at once; nothing is started for it."""
+    from search.fleet.glance import names
+
+    with contextlib.suppress(Exception):  # a shell that completes has no place for a complaint
+        return [name for name in names() if name.startswith(incomplete)]
+    return []
+
+
+Study = Annotated[str, typer.Argument(help="Name of the study.", autocompletion=study_names)]
 Storage = Annotated[
     str | None,
     typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded one."),
@@ -49,6 +59,12 @@ def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
 def print_json(document: Any) -> None:
     """Print a document on standard output; numbers that are not finite become null."""
     sys.stdout.write(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_line(document: Any) -> None:
+    """Print a document on one line of standard output, for whoever reads line by line."""
+    sys.stdout.write(json.dumps(_finite(document), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli.across import one_study, recommend_across
 from search.cli.common import AsJson, Storage, Study, err, out, print_json
 from search.cli.common import storage as reach
 from spaces.errors import NothingToRecommend, RequestError
@@ -15,6 +17,7 @@ from spaces.errors import NothingToRecommend, RequestError
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
+    from search.artifacts import Store
     from search.evidence.recommendation import Recommendation
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
@@ -28,11 +31,25 @@ def register(app: typer.Typer) -> None:
         app.command()(verb)
 
 
-def recommend(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
-    """The recommendation; candidates are confirmed first if that has not been done."""
+def recommend(
+    study: Annotated[list[str], typer.Argument(help="Name of the study; several with --across.")],
+    across: Annotated[
+        bool, typer.Option("--across", help="The default that serves the data of all the studies.")
+    ] = False,
+    as_json: AsJson = False,
+    storage: Storage = None,
+) -> None:
+    """The recommendation; candidates are confirmed first if that has not been done.
+
+    Example: trainstack recommend digits --json
+    """
+    if across:
+        recommend_across(study, as_json, storage)
+        return
+    name = one_study(study)
     with reach(storage) as (url, engine):
-        _settle(url, engine, study)
-    conclude(url, study, as_json)
+        _settle(url, engine, name)
+    conclude(url, name, as_json)
 
 
 def report(
@@ -43,7 +60,10 @@ def report(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Write report.html, report.md, recommendation.json and the pictures."""
+    """Write report.html, report.md, recommendation.json and the pictures.
+
+    Example: trainstack report digits -o report
+    """
     with reach(storage) as (url, engine):
         _settle(url, engine, study)
         paths = write(engine, study, output)
@@ -59,7 +79,11 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write it.")],
     storage: Storage = None,
 ) -> None:
-    """The recommended stack: a saved model, plain Keras code, or data."""
+    """The recommended stack: a saved model, plain Keras code, or data.
+
+    Example: trainstack export digits --format keras -o model.keras
+    """
+    from search.artifacts import open_store
     from search.cli.launching import known
     from search.fleet import inspect
     from search.fleet.connect import artifacts
@@ -74,12 +98,13 @@ def export(
             f"study '{study}' has nothing to export", "a study that ended with a recommendation"
         )
     target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
-    _copy(Path(artifacts()) / kept[form], target)
+    store = open_store(artifacts())
+    _copy(store, kept[form], target)
     if form == "keras":
         for name, ending in SIDECARS.items():
             if name in kept:
                 beside = target.with_suffix(ending)
-                _copy(Path(artifacts()) / kept[name], beside)
+                _copy(store, kept[name], beside)
                 err().print(f"beside it, for tables: {beside}", markup=False)
     out().print(str(target), markup=False)
 
@@ -89,16 +114,22 @@ def _is_folder(output: Path, form: str) -> bool:
     return output.is_dir() or (form == "keras" and output.suffix != ".keras")
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(store: Store, name: str, target: Path) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    except FileNotFoundError:
-        raise RequestError(
-            f"{source} is not here",
-            "the folder that the workers wrote to",
-            "set TRAINSTACK_ARTIFACTS as it was for them",
-        ) from None
+        with contextlib.ExitStack() as opened:
+            try:
+                source = opened.enter_context(store.read(name))
+            except FileNotFoundError:
+                raise RequestError(
+                    f"{name} is not in {store}",
+                    "the artifact store that the workers wrote to",
+                    "set TRAINSTACK_ARTIFACTS as it was for them",
+                ) from None
+            except OSError as error:
+                raise RequestError(f"cannot read {name} from {store} ({error})") from None
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
     except OSError as error:
         raise RequestError(f"cannot write {target} ({error.strerror})") from None
 
@@ -138,13 +169,18 @@ def gather(engine: Engine, study: str) -> Recommendation:
     """Read a study's evidence and conclude.
 
     Raises:
-        NothingToRecommend: No trial finished.
+        NothingToRecommend: No trial finished, or the study tests claims.
     """
     from search.evidence.recommendation import recommend as judge
     from search.fleet import inspect
 
+    spec = inspect.spec_of(engine, study)
+    if spec.experiment:
+        raise NothingToRecommend(
+            f"study '{study}' tests claims", "one that searched", "`trainstack claims` judges them"
+        )
     measured = inspect.measurement(engine, study) or {}
-    return judge(inspect.spec_of(engine, study), inspect.runs(engine, study), measured)
+    return judge(spec, inspect.runs(engine, study), measured)
 
 
 def write(engine: Engine, study: str, folder: Path) -> list[Path]:
@@ -170,20 +206,38 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
     Raises:
         NothingToRecommend: No trial finished.
     """
-    from search.fleet.connect import artifacts, engine, guarded
+    from search.fleet.connect import engine, guarded
 
     with guarded(url):
         here = engine(url)
         try:
             found = gather(here, study)
-            folder = Path(artifacts()) / study / "report"
-            write(here, study, folder)
+            folder = _write_beside_artifacts(here, study)
         finally:
             here.dispose()
     if as_json:
         print_json(found.to_json())
         return
     _print(found, folder / "report.html")
+
+
+def _write_beside_artifacts(engine: Engine, study: str) -> Path:
+    """Write the report into the artifact store; return a folder of this machine that holds it."""
+    from search.artifacts import FolderStore, checked, open_store, put
+    from search.fleet.connect import artifacts, home
+
+    store = open_store(artifacts())
+    local = store.folder if isinstance(store, FolderStore) else home() / "artifacts"
+    folder = local / checked(study) / "report"
+    for path in write(engine, study, folder):
+        if isinstance(store, FolderStore):
+            continue
+        try:
+            put(store, f"{study}/report/{path.name}", path)
+        except OSError as error:
+            err().print(f"the report is not in {store} ({error})", markup=False)
+            break
+    return folder
 
 
 def _print(found: Any, report_path: Path) -> None:

@@ -26,7 +26,10 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
-    """What this machine has: TensorFlow, devices, storage, data, disk, and fixes."""
+    """What this machine has: TensorFlow, devices, storage, data, disk, and fixes.
+
+    Example: trainstack doctor --json
+    """
     findings = [check(storage) for check in CHECKS]
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -106,6 +109,18 @@ def availability() -> tuple[list[str], dict[str, str]]:
     return there, missing
 
 
+def _artifacts(storage: str | None) -> Finding:
+    from search.artifacts import open_store
+    from search.fleet.connect import artifacts
+
+    try:
+        store = open_store(artifacts())
+        store.check()
+    except TrainstackError as error:
+        return Finding("artifacts", False, error.got, error.mend)
+    return Finding("artifacts", True, str(store))
+
+
 def _disk(storage: str | None) -> Finding:
     from search.fleet.connect import home
 
@@ -124,5 +139,6 @@ CHECKS: tuple[Callable[[str | None], Finding], ...] = (
     _devices,
     _storage,
     _data,
+    _artifacts,
     _disk,
 )

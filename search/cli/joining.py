@@ -2,63 +2,128 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import signal
 import subprocess
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from search.cli.local import LocalWorkers
-from spaces.errors import RequestError
+from search.cli.local import LocalWorkers, cores
+from spaces.errors import RequestError, StorageAwayError
 
-POLL_SECONDS = 1.0
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+POLL_SECONDS = 3.0
 
 
-def join(
-    storage: str | None,
-    study: str,
-    gpus: str,
-    count: int,
-    max_trials: int | None,
-    drain_timeout: float,
-) -> int:
+@dataclass(frozen=True)
+class Wanted:
+    """What `trainstack worker` was asked for.
+
+    Attributes:
+        gpus: `all`, `none`, or numbers with commas.
+        count: Workers; where there are GPUs, on each of them.
+        max_trials: After how many each leaves; None: when the study is over.
+        drain_timeout: Seconds a trial may still take after SIGTERM.
+        start_timeout: Seconds to wait for a database that is away at the start.
+        memory_mb: What each trainer may take, in MiB; 0: no limit.
+        data: Where the study's data lies here; None: where the study says.
+    """
+
+    gpus: str
+    count: int
+    max_trials: int | None
+    drain_timeout: float
+    start_timeout: float
+    memory_mb: int
+    data: str | None
+
+    def flags(self) -> tuple[str, ...]:
+        """Return the arguments of `python -m workers` that say the same."""
+        flags = [f"--drain-timeout={self.drain_timeout}", f"--start-timeout={self.start_timeout}"]
+        if self.max_trials is not None:
+            flags.append(f"--max-trials={self.max_trials}")
+        if self.memory_mb:
+            flags.append(f"--memory-mb={self.memory_mb}")
+        if self.data is not None:
+            flags.append(f"--data={self.data}")
+        return (*flags, "--log-level=INFO")
+
+
+def join(storage: str | None, study: str, wanted: Wanted) -> int:
     """Run workers until they end; return the worst of their exit codes.
 
     Raises:
-        RequestError: `--gpus` cannot be read, or a number is not there.
+        RequestError: `--gpus` cannot be read, a number is not there, or the artifact store cannot
+            be used.
+        StorageAwayError: The database, or the artifact store, was away for too long.
         StudyError: There is no such study.
     """
+    from search.fleet.connect import exported, storage_url
+    from search.fleet.patient import patiently
+
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
+    chosen = chosen_gpus(wanted.gpus, installed_gpus())
+    if chosen and wanted.count > 1 and not wanted.memory_mb:
+        raise RequestError(
+            f"--count {wanted.count} on each of {len(chosen)} GPU(s)",
+            "--memory-mb too: how much of a GPU's memory each worker may take",
+            "or leave --count out, or give --gpus none",
+        )
+    url = storage_url(storage)
+    patiently(lambda: _look(url, study), wanted.start_timeout)
+    flags = wanted.flags()
+    share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
+    crews = [
+        LocalWorkers.start(
+            exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
+        )
+        for gpu in chosen
+    ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
+    _pass_on_signals(crews)
+    if not chosen:
+        _heed(url, crews[0])
+    return max(crew.worst_exit_code() for crew in crews)
+
+
+def _heed(url: URL, crew: LocalWorkers) -> None:
+    """Keep as many workers as `set STUDY workers=N` says, until none is left."""
+    from search.cli.watching import heed
+    from search.fleet.adjust import WorkersWanted
+    from search.fleet.connect import engine, guarded
+
+    here, wanted = engine(url), None
+    while crew.alive():
+        with contextlib.suppress(StorageAwayError), guarded(url):
+            wanted = wanted or WorkersWanted(here, crew.study)
+            heed(crew, wanted.news())
+        here.dispose()  # where hundreds are started one by one, each would hold a connection
+        crew.wait(POLL_SECONDS)
+
+
+def _look(url: URL, study: str) -> None:
+    """See that the study and the artifact store are there, before any process is started."""
+    from search.artifacts import open_store
     from search.fleet import inspect
-    from search.fleet.connect import engine, exported, guarded, storage_url
+    from search.fleet.connect import artifacts, engine, guarded
     from search.fleet.tables import ensure
 
-    url = storage_url(storage)
     with guarded(url):
         here = engine(url)
-        ensure(here)
-        inspect.spec_of(here, study)
-        here.dispose()
-    flags = [f"--drain-timeout={drain_timeout}", "--log-level=INFO"]
-    if max_trials is not None:
-        flags.append(f"--max-trials={max_trials}")
-    groups = []
-    chosen = chosen_gpus(gpus, installed_gpus())
-    if chosen:
-        groups = [
-            LocalWorkers.start(exported(url), study, 1, (*flags, f"--gpu={gpu}"), show=True)
-            for gpu in chosen
-        ]
-    else:
-        groups = [LocalWorkers.start(exported(url), study, count, tuple(flags), show=True)]
-    processes = [process for group in groups for process in group.processes]
-    _pass_on_signals(processes)
-    codes = [process.wait() for process in processes]
-    return max((code if code >= 0 else 128 - code for code in codes), default=0)
+        try:
+            ensure(here)
+            inspect.spec_of(here, study)
+        finally:
+            here.dispose()
+    open_store(artifacts()).check()
 
 
-def _pass_on_signals(processes: list[subprocess.Popen[bytes]]) -> None:
+def _pass_on_signals(crews: list[LocalWorkers]) -> None:
     def pass_on(number: int, frame: Any) -> None:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(number)
+        for crew in crews:
+            crew.send(number)
 
     signal.signal(signal.SIGTERM, pass_on)
     # The terminal sends Ctrl-C to the workers too; being told twice, they leave at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Beyond these a number is a slip of the keyboard.
 MOST_TRIALS, MOST_EPOCHS, MOST_SECONDS = 1_000_000, 1_000_000, 366 * 24 * 3600
+MOST_WORKERS = 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -53,8 +55,19 @@ def launch(
         bool,
         typer.Option("--range-test", help="Narrow the learning rates by a test first."),
     ] = False,
+    precision: Annotated[
+        str, typer.Option(help="Of training steps: float32, or mixed (with bfloat16).")
+    ] = "float32",
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    share_data: Annotated[
+        bool,
+        typer.Option("--share-data", help="Put the data where workers without it can fetch it."),
+    ] = False,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="Try one batch of every arm, estimate the time; no more."),
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Create it, say how workers join, and return.")
     ] = False,
@@ -64,6 +77,8 @@ def launch(
     """Search a data set for the stack to use, confirm it with fresh seeds, and recommend it.
 
     The same command again resumes the study of that name.
+
+    Example: trainstack launch digits --trials 40 --workers 2
     """
     from search.cli.asking import make_spec
 
@@ -81,9 +96,18 @@ def launch(
         },
         **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
         constraints=constraint or (),
+        precision=precision,
     )
+    if preview:
+        from search.cli.previewing import preview as try_out
+
+        try_out(spec, count, as_json)
+        return
     if range_test:
-        spec = _narrowed(spec)
+        from search.cli.ranging import narrow
+
+        spec = narrow(spec, storage)
+    _prepare_artifacts(spec, share_data)
     url = _create(spec, storage)
     if detach:
         _say_detached(spec.study, as_json)
@@ -93,6 +117,24 @@ def launch(
 
     work(url, spec, count)
     conclude(url, spec.study, as_json)
+
+
+def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
+    """See that the artifact store can be used, and put the data there if workers need it."""
+    from search.artifacts import open_store
+    from search.fleet.connect import ARTIFACTS, artifacts
+
+    store = open_store(artifacts())
+    store.check()
+    if not share_data:
+        return
+    from search.data.load import load
+    from search.data.sharing import share
+
+    name = share(load(spec.data.source, spec.data.target, spec.data.task), store)
+    err().print(f"the data is shared: {name} in {store}", markup=False)
+    if ARTIFACTS not in os.environ:
+        err().print(f"set {ARTIFACTS} to a place that other machines see, too", markup=False)
 
 
 def _create(spec: StudySpec, storage: str | None) -> Any:
@@ -128,17 +170,6 @@ def _set_going(url: Any, study: str) -> None:
         err().print(f"it is paused until `trainstack resume {study}`", markup=False)
 
 
-def _narrowed(spec: StudySpec) -> StudySpec:
-    """Search each optimizer only where a range test on this data says that it learns."""
-    import dataclasses
-
-    from search.cli.ranging import run_tests
-    from search.ranges import narrowed
-
-    tests = run_tests(spec, list(spec.space["axes"]["optimizer"]))
-    return dataclasses.replace(spec, space=narrowed(spec.space, tests))
-
-
 def _say_detached(study: str, as_json: bool) -> None:
     if as_json:
         print_json({"study": study, "worker": f"trainstack worker {study}"})
@@ -157,7 +188,7 @@ def _workers(asked: int | None) -> int:
 
     if asked is None:
         return min(8, cores())
-    _check_count("--workers", asked, 0, 1024)
+    _check_count("--workers", asked, 0, MOST_WORKERS)
     if asked > cores():
         err().print(
             f"warning: {asked} workers share {cores()} cores; more than one a core seldom pays"
@@ -188,22 +219,39 @@ def duration(text: str, flag: str) -> float:
 def worker(
     study: Study,
     gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
-    count: Annotated[int, typer.Option(help="Workers, where there is no GPU.")] = 1,
+    count: Annotated[int, typer.Option(help="Workers; where there are GPUs, on each.")] = 1,
     max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
     drain_timeout: Annotated[
         float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
     ] = 20.0,
+    start_timeout: Annotated[
+        float,
+        typer.Option(help="Seconds to wait at the start for a database that is away; then exit 3."),
+    ] = 30.0,
+    memory_mb: Annotated[
+        int, typer.Option(help="Most memory of each trainer, or of its GPU's, in MiB; 0: all.")
+    ] = 0,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data lies here; default: where the study says.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
-    """Join this machine to a study: needs only the storage and the name."""
-    from search.cli.joining import join
+    """Join this machine to a study: needs only the storage and the name.
 
-    _check_count("--count", count, 1, 1024)
+    Example: trainstack worker digits --count 4
+    """
+    from search.cli.joining import Wanted, join
+
+    _check_count("--count", count, 1, MOST_WORKERS)
     if max_trials is not None:
         _check_count("--max-trials", max_trials, 1)
     if not 0 <= drain_timeout <= MOST_SECONDS:
         raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
-    raise typer.Exit(join(storage, study, gpus, count, max_trials, drain_timeout))
+    if not 0 <= start_timeout <= MOST_SECONDS:
+        raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
+    _check_count("--memory-mb", memory_mb, 0)
+    wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
+    raise typer.Exit(join(storage, study, wanted))
 
 
 def known(flag: str, value: str, names: tuple[str, ...]) -> str:

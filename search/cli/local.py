@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,51 +18,77 @@ LEAVE_SECONDS = 20.0
 
 @dataclass
 class LocalWorkers:
-    """Some worker processes and the files that they log to."""
+    """Some worker processes and the files that they log to.
 
-    processes: list[subprocess.Popen[bytes]]
-    logs: list[Path]
+    Attributes:
+        url: Storage URL with its password; it goes into their environment, never into their
+            arguments, which every user of the machine could read.
+        study: Which study.
+        extra: Further arguments of `python -m workers`.
+        show: Let them write to our standard error instead of log files.
+        processes: Those that are meant to work.
+        logs: Where each of them logs to.
+        leaving: Those that were told to finish their trial and go.
+        wanted: How many are meant to work.
+    """
+
+    url: str
+    study: str
+    extra: tuple[str, ...] = ()
+    show: bool = False
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
+    leaving: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    wanted: int = 0
 
     @classmethod
     def start(
         cls, url: str, study: str, count: int, extra: tuple[str, ...] = (), show: bool = False
     ) -> LocalWorkers:
-        """Start workers that share the machine's cores.
+        """Start `count` workers that share the machine's cores; the rest as the attributes."""
+        made = cls(url, study, extra, show)
+        made.keep(count)
+        return made
 
-        Args:
-            url: Storage URL with its password; it goes into their environment, never into their
-                arguments, which every user of the machine could read.
-            study: Which study.
-            count: How many.
-            extra: Further arguments of `python -m workers`.
-            show: Let them write to our standard error instead of log files.
-        """
+    def keep(self, count: int) -> None:
+        """Have so many from now on: start some, or let the latest finish their trial and leave."""
+        self.wanted = count
+        while len(self.processes) > count:
+            process = self.processes.pop()
+            self.logs.pop()
+            self.leaving.append(process)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        while len(self.processes) < count:
+            self._start_one(max(1, cores() // count))
+
+    def _start_one(self, threads: int) -> None:
         from search.fleet.connect import STORAGE, home
 
-        threads = max(1, cores() // max(1, count))
-        folder = home() / "logs" / quote(study, safe="")
+        folder = home() / "logs" / quote(self.study, safe="")
         folder.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, STORAGE: url}
-        processes, logs = [], []
-        for place in range(count):
-            log = folder / f"worker-{os.getpid()}-{place}.log"
-            command = [sys.executable, "-m", "workers", study, f"--threads={threads}", *extra]
-            with log.open("ab") as file:
-                processes.append(
-                    subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.DEVNULL,
-                        stderr=None if show else file,
-                        env=environment,
-                    )
-                )
-            logs.append(log)
-        return cls(processes, logs)
+        place = len(self.processes) + len(self.leaving)
+        log = folder / f"worker-{os.getpid()}-{place}.log"
+        command = [sys.executable, "-m", "workers", self.study, f"--threads={threads}", *self.extra]
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if self.show else file,
+                env={**os.environ, STORAGE: self.url},
+            )
+        self.processes.append(process)
+        self.logs.append(log)
+
+    @property
+    def everyone(self) -> list[subprocess.Popen[bytes]]:
+        """Those that work and those that are leaving."""
+        return [*self.processes, *self.leaving]
 
     def alive(self) -> int:
         """Return how many still run."""
-        return sum(process.poll() is None for process in self.processes)
+        return sum(process.poll() is None for process in self.everyone)
 
     def failure(self) -> tuple[int, str] | None:
         """Return exit code and last words of a worker that ended badly, or None."""
@@ -73,23 +100,29 @@ class LocalWorkers:
                 return code, last.removeprefix("trainstack: ")
         return None
 
+    def worst_exit_code(self) -> int:
+        """Return the worst exit code of those that were not told to leave, as a shell says it."""
+        codes = [process.wait() for process in self.processes]
+        return max((code if code >= 0 else 128 - code for code in codes), default=0)
+
     def interrupt(self) -> None:
         """Let every worker give back what it holds and leave; end those that do not."""
-        self._signal(signal.SIGINT)
+        self.send(signal.SIGINT)
         self.wait(LEAVE_SECONDS)
-        for process in self.processes:
+        for process in self.everyone:
             if process.poll() is None:
                 process.kill()
 
-    def _signal(self, number: int) -> None:
-        for process in self.processes:
+    def send(self, number: int) -> None:
+        """Send a signal to all that still run."""
+        for process in self.everyone:
             if process.poll() is None:
                 process.send_signal(number)
 
     def wait(self, at_most_seconds: float) -> None:
         """Wait until all have left, or for so long."""
         until = time.monotonic() + at_most_seconds
-        for process in self.processes:
+        for process in self.everyone:
             try:
                 process.wait(max(0.01, until - time.monotonic()))
             except subprocess.TimeoutExpired:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import AsJson, Storage, Study, number, out, print_json, seconds
+from search.cli.common import (
+    AsJson,
+    Storage,
+    Study,
+    number,
+    out,
+    print_json,
+    seconds,
+    study_names,
+)
 from search.cli.common import storage as reach
+from search.cli.following import Follow, changed
+from spaces.errors import RequestError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def register(app: typer.Typer) -> None:
@@ -19,13 +34,22 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    study: Annotated[str | None, typer.Argument(help="Name of the study; none: all.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="Name of the study; none: all.", autocompletion=study_names)
+    ] = None,
+    follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Counts, best so far, workers, budget and remaining time."""
+    """Counts, best so far, workers, budget and remaining time.
+
+    Example: trainstack status digits --follow
+    """
     from search.fleet import inspect
 
+    if follow:
+        _follow_status(study, as_json, storage)
+        return
     with reach(storage) as (_, engine):
         found: Any = inspect.statuses(engine) if study is None else inspect.status(engine, study)
     if as_json:
@@ -35,6 +59,22 @@ def status(
         out().print("no study yet: `trainstack launch digits` makes one")
     for document in [found] if study is not None else found:
         out().print("\n".join(status_lines(document)), markup=False)
+
+
+def _follow_status(study: str | None, as_json: bool, storage: str | None) -> None:
+    from search.cli.following import follow
+    from search.cli.screen import line_of
+
+    if study is None:
+        raise RequestError("--follow without a study", "the name of one")
+
+    def draw(found: Any) -> Any:
+        from rich.text import Text
+
+        return Text("\n".join(status_lines(found)))
+
+    with reach(storage) as (_, engine):
+        follow(engine, study, dict, lambda last, now: [now], draw, line_of, as_json)
 
 
 def status_lines(s: dict[str, Any]) -> list[str]:
@@ -75,46 +115,92 @@ def trials(
     ] = None,
     axis: Annotated[
         list[str] | None,
-        typer.Option(help="Only stacks with this arm, e.g. activation=relu; repeatable."),
+        typer.Option(
+            "--axis", "--arm", help="Only stacks with this arm, e.g. activation=relu; repeatable."
+        ),
     ] = None,
     best: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="Only so many, lowest loss first.")
     ] = None,
+    follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """One row a trial, in the order in which they were drawn: `trials digits --best 5`."""
-    from rich.table import Table
+    """One row a trial, in the order in which they were drawn.
 
+    With --follow those whose outcome is new; on a terminal the latest that fit.
+
+    Example: trainstack trials digits --best 5 --arm activation=relu
+    """
     from search.cli.choosing import chosen, read_arms, read_outcomes
-    from search.evidence.words import describe
+    from search.cli.following import follow as follow_study
     from search.fleet import inspect
     from search.records import CONFIRMATION, SEARCH
-    from spaces.stack import Stack
 
     outcomes, arms = read_outcomes(outcome or ()), read_arms(axis or ())
+    phase = CONFIRMATION if confirmation else SEARCH
     with reach(storage) as (_, engine):
-        phase = CONFIRMATION if confirmation else SEARCH
-        rows = chosen(inspect.trials_json(engine, study, phase), outcomes, arms, best)
+
+        def look(status: Mapping[str, Any]) -> list[dict[str, Any]]:
+            return chosen(inspect.trials_json(engine, study, phase), outcomes, arms, best)
+
+        def news(last: Any, now: Any) -> Any:
+            return changed(last, (r for r in now if r["number"] is not None), "number", "outcome")
+
+        if follow:
+            follow_study(engine, study, look, news, _latest, _trial_line, as_json)
+            return
+        rows = look({})
     if as_json:
         print_json(rows)
         return
+    out().print(_trials_table(rows))
+
+
+TITLES = ("trial", "outcome", "loss", "epochs", "time", "stack")
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    from search.evidence.words import describe
+    from spaces.stack import Stack
+
+    return (
+        *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
+        *(number(row["value"]), str(row["epochs"]), seconds(row["seconds"].get("total"))),
+        describe(Stack.from_json(row["stack"])) if row["stack"] else "",
+    )
+
+
+def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
-    for title in ("trial", "outcome", "loss", "epochs", "time", "stack"):
+    for title in TITLES:
         right = title in ("trial", "loss", "epochs", "time")
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "stack")
     for row in rows:
-        table.add_row(
-            *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
-            *(number(row["value"]), str(row["epochs"]), seconds(row["seconds"].get("total"))),
-            describe(Stack.from_json(row["stack"])) if row["stack"] else "",
-        )
-    out().print(table)
+        table.add_row(*_cells(row))
+    return table
+
+
+def _latest(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """As many rows as the terminal surely has lines for."""
+    table = _trials_table(rows[-max(1, out().height - 2) :])
+    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+    return table
+
+
+def _trial_line(row: Mapping[str, Any]) -> str:
+    told, outcome, loss, epochs, time, stack = _cells(row)
+    return f"trial {told}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
 
 
 def dashboard(
     study: Annotated[
-        str | None, typer.Argument(help="Name of the study to open; none: the list.")
+        str | None,
+        typer.Argument(
+            help="Name of the study to open; none: the list.", autocompletion=study_names
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8080,
@@ -122,7 +208,10 @@ def dashboard(
 ) -> None:
     """Serve optuna-dashboard over this storage until interrupted; no login: mind the address.
 
-    Each study's note and plots are kept current while it is served.
+    Each study's note and plots are kept current while it is served; a trial's artifacts are its
+    curves and layer statistics, and the recommended stack's saved model.
+
+    Example: trainstack dashboard digits --port 0
     """
     from search.cli.serving import serve
 

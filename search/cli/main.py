@@ -10,6 +10,7 @@ import sys
 import typer
 
 from search.cli import (
+    claiming,
     concluding,
     launching,
     looking,
@@ -41,6 +42,7 @@ replaying.register(app)
 steering.register(app)
 spacing.register(app)
 ranging.register(app)
+claiming.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.child import answers
 from search.cli.common import AsJson, err, out, print_json
-from spaces.errors import RequestError
+from search.cli.common import storage as reach
+from spaces.errors import RequestError, StudyError
 
 if TYPE_CHECKING:
     from search.ranges import RangeTest
@@ -43,6 +42,8 @@ def range_test(
 
     Smith's sweep: the rate rises while a network trains, until it diverges. And the chapter's
     descent: start high and take a third until it no longer diverges.
+
+    Example: trainstack range-test digits --optimizer nadam -o ranges.svg
     """
     from search.cli.asking import make_spec
     from search.cli.launching import known
@@ -56,24 +57,61 @@ def range_test(
         trials=1,
         seed=seed,
     )
-    tests = run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"]))
+    console, tests = err() if as_json else out(), []
+    for test in run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"])):
+        console.print(_line(test), markup=False)
+        tests.append(test)
     if output is not None:
         _draw(tests, data, output)
+        console.print(f"picture: {output}", markup=False)
     if as_json:
         print_json([dataclasses.asdict(test) for test in tests])
-        return
-    for test in tests:
-        stable = "none" if test.stable is None else f"{test.stable:.2g}"
-        out().print(
-            f"{test.optimizer:<10} {test.low:8.2g} to {test.high:<8.2g} largest stable {stable}",
-            markup=False,
+
+
+def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
+    """Let a study search each optimizer only where a range test on its data says that it learns.
+
+    A study of that name that was narrowed when it was made keeps its ranges without another test.
+
+    Raises:
+        RequestError: There is nothing to narrow, or the tests could not be run.
+    """
+    from search import ranges
+
+    if spec.stacks:
+        raise RequestError("--range-test with --stacks", "one of them: stacks name their rates")
+    optimizers = ranges.searched(spec.space)
+    if not optimizers:
+        raise RequestError(
+            f"--range-test with space '{spec.space['name']}'",
+            "an optimizer whose learning_rate has low and high",
         )
-    if output is not None:
-        out().print(f"picture: {output}", markup=False)
+    there = _pinned(spec.study, storage)
+    if there is None:
+        tests = []
+        for test in run_tests(spec, optimizers):
+            err().print(_line(test), markup=False)
+            tests.append(test)
+        return dataclasses.replace(spec, space=ranges.narrowed(spec.space, tests))
+    if ranges.is_narrowed(there.space, spec.space):
+        return dataclasses.replace(spec, space=there.space)
+    # Another study: creating it says in what they differ.
+    return dataclasses.replace(spec, space=ranges.narrowed(spec.space, []))
 
 
-def run_tests(spec: StudySpec, optimizers: Sequence[str]) -> list[RangeTest]:
-    """Run range tests in a process of its own, since this one imports no TensorFlow.
+def _pinned(study: str, storage: str | None) -> StudySpec | None:
+    """Return what a study was asked for when it was made; None where there is none."""
+    from search.fleet import inspect
+
+    with reach(storage) as (_, engine):
+        try:
+            return inspect.spec_of(engine, study)
+        except StudyError:
+            return None
+
+
+def run_tests(spec: StudySpec, optimizers: Sequence[str]) -> Iterator[RangeTest]:
+    """Run range tests in a process of its own; yield each as soon as it is done.
 
     Raises:
         RequestError: They could not be run.
@@ -83,21 +121,13 @@ def run_tests(spec: StudySpec, optimizers: Sequence[str]) -> list[RangeTest]:
 
     request = {"spec": spec.to_json(), "optimizers": list(optimizers), "threads": cores()}
     err().print(f"range test of {len(optimizers)} optimizers on {spec.data.source}", markup=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "workers.ranges"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise RequestError(lines[-1].removeprefix("trainstack: "))
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return [
-        RangeTest(**{**row, "rates": tuple(row["rates"]), "losses": tuple(row["losses"])})
-        for row in found
-    ]
+    for row in answers("workers.ranges", request):
+        yield RangeTest(**{**row, "rates": tuple(row["rates"]), "losses": tuple(row["losses"])})
+
+
+def _line(test: RangeTest) -> str:
+    stable = "none" if test.stable is None else f"{test.stable:.2g}"
+    return f"{test.optimizer:<10} {test.low:8.2g} to {test.high:<8.2g} largest stable {stable}"
 
 
 def _draw(tests: Sequence[RangeTest], data: str, output: Path) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli.child import answers
 from search.cli.common import AsJson, Storage, Study, err, number, out, print_json, seconds
 from search.cli.common import storage as reach
 from spaces.errors import RequestError, TrainstackError
@@ -85,6 +83,8 @@ def replay(
     """Train one trial again from its record (stack, seed, split) and compare the curves.
 
     With the threads of the first time the CPU gives the same numbers. Exits 1 where they differ.
+
+    Example: trainstack replay digits 3
     """
     from search.fleet import inspect
     from search.fleet.glance import record
@@ -121,7 +121,7 @@ def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
         `device`, `outcome`, `cause`, `curve` and `seconds`.
 
     Raises:
-        RequestError: It could not be trained; the process's last line says why.
+        RequestError: It could not be trained here.
     """
     # A trial that ended by itself does so again; one that was ended is ended at the same epoch.
     to_its_end = first.outcome in ("completed", "diverged")
@@ -133,17 +133,8 @@ def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
         "epochs": spec.epochs if to_its_end else len(first.curve),
         "threads": first.threads,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "workers.replay"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise RequestError(lines[-1].removeprefix("trainstack: "))
-    return json.loads(done.stdout.splitlines()[-1])
+    (again,) = answers("workers.replay", request)
+    return again
 
 
 def _document(

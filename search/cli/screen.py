@@ -25,7 +25,9 @@ def line_of(status: dict[str, Any]) -> str:
     """Say how far a study is in one line of at most about 80 characters."""
     counts, confirm = status["counts"], status["confirmation"]
     best = status["best"]
-    if status["phase"] == "searching":
+    if status["phase"] == "searching" and not status["budget"]["trials"]:
+        text = "starting"  # nothing is searched: an experiment for claims
+    elif status["phase"] == "searching":
         asides = [
             f"{counts[k]} {k}" for k in ("pruned", "diverged", "infeasible", "failed") if counts[k]
         ]

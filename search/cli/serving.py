@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import sys
 import warnings
@@ -29,9 +30,12 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
 
     from optuna_dashboard import wsgi
 
-    from search.fleet.connect import guarded, storage_url
+    from search.artifacts import open_store
+    from search.fleet.attached import Attached
+    from search.fleet.connect import artifacts, guarded, storage_url
     from search.fleet.mirror import open_storage
     from search.fleet.notes import Notes
+    from search.fleet.shown import Shown
 
     # The dashboard computes importances, and Optuna remarks on each; people see the page.
     warnings.simplefilter("ignore")
@@ -48,13 +52,19 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
     with guarded(url):
         optuna_storage = open_storage(url)
         page = _page(optuna_storage, study)
-        app = wsgi(optuna_storage)
+        attached = Attached(optuna_storage.engine, open_store(artifacts()))
+        app = wsgi(Shown(optuna_storage), artifact_store=attached)
     try:
         server = make_server(host, port, app, Threaded, Quiet)
     except OSError as error:
         raise RequestError(
             f"cannot listen on {host}:{port} ({error.strerror})", mend="give another --port"
         ) from None
+    if not _is_loopback(server.server_address[0]):
+        sys.stderr.write(
+            f"warning: whoever reaches {host}:{server.server_port} can delete studies; the "
+            "dashboard has no login: put a proxy that asks for one in front of it\n"
+        )
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"http://{shown}:{server.server_port}/dashboard/{page}\n")
     sys.stdout.flush()
@@ -64,6 +74,10 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
             server.serve_forever()
     finally:
         notes.stop(last=False)
+
+
+def _is_loopback(address: Any) -> bool:
+    return ipaddress.ip_address(str(address).split("%")[0]).is_loopback
 
 
 def _page(storage: Any, study: str | None) -> str:

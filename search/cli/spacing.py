@@ -20,9 +20,13 @@ def register(app: typer.Typer) -> None:
 
 @spaces.command("list")
 def list_spaces(as_json: AsJson = False) -> None:
-    """The named spaces: what each asks and what it costs."""
+    """The named spaces: what each asks and what it costs; and what a space of your own may name.
+
+    Example: trainstack space list
+    """
     from rich.table import Table
 
+    from spaces.axes import BUNDLE_AXIS, BUNDLES, CHOICE_AXES, SHAPE_TABLE, UNITS_AXIS
     from spaces.space import Space, space_names
 
     found = [Space.named(name) for name in space_names()]
@@ -35,11 +39,22 @@ def list_spaces(as_json: AsJson = False) -> None:
     for space in found:
         table.add_row(space.name, space.about, space.cost)
     out().print(table)
+    choices = Table(box=None, pad_edge=False)
+    choices.add_column("axis", no_wrap=True)
+    choices.add_column("choices for a space of your own", overflow="fold")
+    for axis, rows in {BUNDLE_AXIS: BUNDLES, UNITS_AXIS: SHAPE_TABLE, **CHOICE_AXES}.items():
+        where = " (on an activation)" if axis == "initializer" else ""
+        choices.add_row(axis + where, ", ".join(rows))
+    out().print()
+    out().print(choices)
 
 
 @spaces.command("show")
 def show_space(name: Annotated[str, typer.Argument(help="Name of a space.")]) -> None:
-    """One space as the JSON file that `space check` and `launch --space` read."""
+    """One space as the JSON file that `space check` and `launch --space` read.
+
+    Example: trainstack space show quick > mine.json
+    """
     from spaces.space import Space
 
     print_json(Space.named(name).to_json())
@@ -49,7 +64,10 @@ def show_space(name: Annotated[str, typer.Argument(help="Name of a space.")]) ->
 def check_space(
     file: Annotated[Path, typer.Argument(help="JSON file with a space.")], as_json: AsJson = False
 ) -> None:
-    """Check a space of your own: every problem on a line, with its path and the rule it breaks."""
+    """Check a space of your own: every problem on a line, with its path and the rule it breaks.
+
+    Example: trainstack space check mine.json
+    """
     from spaces.reading import problems
 
     found = problems(read_json(file, "space file"))

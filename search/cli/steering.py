@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -27,22 +28,34 @@ def _wish(storage: str | None, study: str, wanted: str) -> None:
 
 
 def pause(study: Study, storage: Storage = None) -> None:
-    """Start no new trials; those that run go on to their end."""
+    """Start no new trials; those that run go on to their end.
+
+    Example: trainstack pause digits
+    """
     _wish(storage, study, "pause")
 
 
 def resume(study: Study, storage: Storage = None) -> None:
-    """Go on after `pause`, `stop` or `cancel`."""
+    """Go on after `pause`, `stop` or `cancel`.
+
+    Example: trainstack resume digits
+    """
     _wish(storage, study, "go")
 
 
 def stop(study: Study, storage: Storage = None) -> None:
-    """Let running trials finish, then conclude with what there is."""
+    """Let running trials finish, then conclude with what there is.
+
+    Example: trainstack stop digits
+    """
     _wish(storage, study, "stop")
 
 
 def cancel(study: Study, storage: Storage = None) -> None:
-    """End running trials now; they go back to the queue."""
+    """End running trials now; they go back to the queue.
+
+    Example: trainstack cancel digits
+    """
     _wish(storage, study, "cancel")
 
 
@@ -52,7 +65,10 @@ def void(
     reason: Annotated[str, typer.Option(help="Why it says nothing.")],
     storage: Storage = None,
 ) -> None:
-    """Take a spoilt trial out of the evidence; sampler and counts forget it."""
+    """Take a spoilt trial out of the evidence; sampler and counts forget it.
+
+    Example: trainstack void digits 3 --reason "the machine was throttled"
+    """
     from search.fleet.connect import storage_url
     from search.fleet.studies import void_trial
 
@@ -63,13 +79,18 @@ def void(
 def change(
     study: Study,
     changes: Annotated[
-        list[str], typer.Argument(help="trials=N or timeout=1h, or both.", metavar="KEY=VALUE")
+        list[str],
+        typer.Argument(help="trials=N, timeout=1h, workers=N; one or more.", metavar="KEY=VALUE"),
     ],
     storage: Storage = None,
 ) -> None:
-    """Change what a search may spend, in force within seconds: `set digits trials=200 timeout=1h`.
+    """Change what a search may spend and who works at it, in force within seconds.
 
-    trials counts those that the study has already; timeout is from now on.
+    trials counts those that the study has already; timeout is from now on; workers is how many
+    each `launch` and each `trainstack worker` without GPUs keeps: more are started, those too many
+    finish their trial and leave.
+
+    Example: trainstack set digits trials=200 timeout=1h workers=4
     """
     from search.fleet.adjust import adjust
     from search.fleet.connect import storage_url
@@ -80,26 +101,30 @@ def change(
 
 
 def read_changes(changes: Sequence[str]) -> dict[str, Any]:
-    """Read `trials=200` and `timeout=1h` as arguments of `adjust`.
+    """Read `trials=200`, `timeout=1h` and `workers=4` as arguments of `adjust`.
 
-    >>> read_changes(["trials=200", "timeout=1h"])
-    {'trials': 200, 'timeout_seconds': 3600.0}
+    >>> read_changes(["trials=200", "timeout=1h", "workers=4"])
+    {'trials': 200, 'timeout_seconds': 3600.0, 'workers': 4}
 
     Raises:
         RequestError: A key or a value cannot be read.
     """
-    from search.cli.launching import MOST_TRIALS, duration
+    from search.cli.launching import MOST_TRIALS, MOST_WORKERS, duration
 
+    bounds = {"trials": (1, MOST_TRIALS), "workers": (0, MOST_WORKERS)}
+    known = [*bounds, "timeout"]
     found: dict[str, Any] = {}
     for text in changes:
         key, equals, value = text.partition("=")
-        if key not in ("trials", "timeout") or not equals:
-            mend = nearest(key, ["trials", "timeout"])
-            raise RequestError(f"{text!r}", "trials=N or timeout=1h", mend)
+        if key not in known or not equals:
+            raise RequestError(
+                f"{text!r}", "trials=N, timeout=1h or workers=N", nearest(key, known)
+            )
         if key == "timeout":
             found["timeout_seconds"] = duration(value, "timeout=")
             continue
-        if not value.isdecimal() or not 1 <= int(value) <= MOST_TRIALS:
-            raise RequestError(f"trials={value}", f"a whole number from 1 to {MOST_TRIALS}")
-        found["trials"] = int(value)
+        least, most = bounds[key]
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
+            raise RequestError(f"{key}={value}", f"a whole number from {least} to {most}")
+        found[key] = int(value)
     return found

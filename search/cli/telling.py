@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from search.cli.common import AsJson, Storage, Study, out, print_json, seconds
+from search.cli.common import AsJson, Storage, Study, out, print_json, print_line, seconds
 from search.cli.common import storage as reach
-from spaces.errors import RequestError
+from search.cli.following import Follow, changed
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FOLLOW_SECONDS = 1.0
 # Lines of each log file of this machine that are shown.
@@ -26,13 +29,23 @@ def register(app: typer.Typer) -> None:
         app.command()(verb)
 
 
-def workers(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
-    """Who works at a study now: machine, device, state, trial, and when last heard of."""
-    from rich.table import Table
+def workers(
+    study: Study, follow: Follow = False, as_json: AsJson = False, storage: Storage = None
+) -> None:
+    """Who works at a study now: machine, device, state, trial, and when last heard of.
 
+    With --follow whoever came, went or took another trial.
+
+    Example: trainstack workers digits --follow
+    """
+    from search.cli.following import follow as follow_study
     from search.fleet import inspect
 
     with reach(storage) as (_, engine):
+        if follow:
+            look, news = (lambda status: status["workers"]), _news_json if as_json else _news
+            follow_study(engine, study, look, news, _workers_table, _worker_line, as_json)
+            return
         found = inspect.status(engine, study)["workers"]
     if as_json:
         print_json(found)
@@ -40,6 +53,12 @@ def workers(study: Study, as_json: AsJson = False, storage: Storage = None) -> N
     if not found:
         out().print(f"no worker: start one with `trainstack worker {study}`", markup=False)
         return
+    out().print(_workers_table(found))
+
+
+def _workers_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for title in ("worker", "device", "threads", "state", "trial", "heard"):
         table.add_column(title, overflow="fold")
@@ -48,7 +67,24 @@ def workers(study: Study, as_json: AsJson = False, storage: Storage = None) -> N
         heard = f"{seconds(worker['last_seen_seconds'])} ago"
         shown = (worker["id"], worker["device"], str(worker["threads"]), worker["state"])
         table.add_row(*shown, trial, heard)
-    out().print(table)
+    return table
+
+
+def _news_json(last: Any, now: Any) -> list[Any]:
+    """As `workers --json`: the list, whenever it is another one."""
+    return [now]
+
+
+def _news(last: Any, now: Any) -> list[Any]:
+    """Who is new or does something else, and who is gone."""
+    here = {worker["id"] for worker in now}
+    gone = [{**w, "state": "gone", "trial": None} for w in last or () if w["id"] not in here]
+    return [*changed(last, now, "id", "state", "trial"), *gone]
+
+
+def _worker_line(worker: Mapping[str, Any]) -> str:
+    trial = "" if worker["trial"] is None else f", trial {worker['trial']}"
+    return f"{worker['id']} ({worker['device']}): {worker['state']}{trial}"
 
 
 def logs(
@@ -57,18 +93,17 @@ def logs(
         int | None,
         typer.Argument(min=0, max=2**31 - 1, help="Number of a search trial; none: everything."),
     ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as more happens, until the study is over.")
-    ] = False,
+    follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
     """What happened, from any machine; and what this machine's workers wrote.
 
     Events and causes come from the database. With a trial: its attempts, and why it ended so.
+    With --json --follow the events alone, one a line.
+
+    Example: trainstack logs digits --follow
     """
-    if follow and as_json:
-        raise RequestError("--follow with --json", "one of them")
     from search.fleet import inspect
     from search.fleet.glance import trial_exists
 
@@ -79,19 +114,23 @@ def logs(
             trial_exists(engine, study, trial)
             attempts = inspect.attempts_json(engine, study, trial)
         files = log_files(study) if trial is None else []
-        if as_json:
+        if as_json and not follow:
             lines = {str(path): tail(path) for path in files}
             told = list(of_trial(events, trial))
             print_json({"study": study, "events": told, "attempts": attempts, "files": lines})
             return
-        _say_files(files)
-        _say_events(of_trial(events, trial))
-        _say_attempts(attempts)
-        while follow and not _over(inspect.status(engine, study)):
-            time.sleep(FOLLOW_SECONDS)
+        if not as_json:
+            _say_files(files)
+        _say_events(of_trial(events, trial), as_json)
+        if not as_json:
+            _say_attempts(attempts)
+        while follow:
+            # Asked first: with what the study ended is told, too.
+            follow = not _over(inspect.status(engine, study))
+            time.sleep(FOLLOW_SECONDS if follow else 0.0)
             news = inspect.history(engine, study, events[-1]["id"] if events else 0)
             events += news
-            _say_events(of_trial(news, trial))
+            _say_events(of_trial(news, trial), as_json)
 
 
 def _over(status: dict[str, Any]) -> bool:
@@ -128,8 +167,11 @@ def _say_files(files: Sequence[Path]) -> None:
             out().print(f"  {line}", markup=False)
 
 
-def _say_events(events: Iterator[dict[str, Any]]) -> None:
+def _say_events(events: Iterator[dict[str, Any]], as_json: bool) -> None:
     for event in events:
+        if as_json:
+            print_line(event)
+            continue
         at = datetime.fromisoformat(event["at"]).astimezone()
         words = [f"{at:%Y-%m-%d %H:%M:%S}", event["kind"]]
         if event["trial"] is not None:

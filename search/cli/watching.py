@@ -40,19 +40,24 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
         KeyboardInterrupt: After the workers have given back what they held.
         TrainstackError: The workers cannot serve the study.
     """
-    from search.fleet.connect import exported
+    from search.fleet.adjust import WorkersWanted
+    from search.fleet.connect import engine, exported, guarded
     from search.fleet.notes import Notes
     from search.fleet.tending import Tender
 
     if _concluded(url, spec.study):
         return
-    tender = Tender.open(url, spec.study)
+    tender, here = Tender.open(url, spec.study), engine(url)
+    with guarded(url):
+        wanted = WorkersWanted(here, spec.study)
 
     def check(status: dict[str, Any]) -> None:
         # Also with no worker of our own: what silent workers hold is freed on the clock.
         with contextlib.suppress(StorageAwayError):
             tender.tend()
-        _check(local, status, count)
+            with guarded(url):
+                heed(local, wanted.news())
+        _check(local, status)
 
     # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means.
     for ending in (signal.SIGTERM, signal.SIGHUP):
@@ -74,6 +79,13 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
         local.interrupt()
         notes.stop(last=ended)
         tender.close()
+        here.dispose()
+
+
+def heed(local: LocalWorkers, count: int | None) -> None:
+    """Keep as many workers as somebody wants now; None: as before."""
+    if count is not None and count != local.wanted:
+        local.keep(count)
 
 
 def _concluded(url: URL, study: str) -> bool:
@@ -88,9 +100,9 @@ def _concluded(url: URL, study: str) -> bool:
             here.dispose()
 
 
-def _check(local: LocalWorkers, status: dict[str, Any], count: int) -> None:
+def _check(local: LocalWorkers, status: dict[str, Any]) -> None:
     """Say why when no worker of ours is left and none serves the study from elsewhere."""
-    if count == 0 or local.alive():
+    if local.wanted == 0 or local.alive():
         return
     others = [w for w in status["workers"] if w["last_seen_seconds"] < 60]
     failure = local.failure()
@@ -159,6 +171,8 @@ def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> Non
     """Live view of a study until it is over; Ctrl-C ends the view and nothing else.
 
     With --json the last status, once the study is over.
+
+    Example: trainstack watch digits
     """
     from search.fleet import inspect
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from search.data.raw import COPIES_BYTES, Raw, check_memory
 from spaces.errors import RequestError, nearest
 
 _NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xy")
+# What NumPy and the zip library raise over an archive that is cut short, spoilt or none.
+DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError)
 _EXPECTED = "x_train and y_train, and optionally x_valid, y_valid, x_test, y_test"
 
 
@@ -29,7 +32,7 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
     """
     try:
         headers = read_headers(path)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError):
+    except (*DAMAGED, OSError):
         raise RequestError(f"{path} is not an .npz archive", "what numpy.savez writes") from None
     for name in headers:
         if name[:2] in ("x_", "y_", "X_", "Y_") and name not in _NAMES:
@@ -52,7 +55,7 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in names}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         raise RequestError(f"{path} is damaged ({error})", mend="save it again") from None
     ignored = sorted(set(headers) - set(_NAMES))
     return Raw(

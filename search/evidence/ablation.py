@@ -36,6 +36,10 @@ FACTORS = (1.0, 1 / 3, 3.0)
 TUNING_INDEX = 1000
 # Fewer seeds give no interval, so nothing is ablated.
 FEWEST_SEEDS = 2
+# So many axes are ablated whatever it costs; more while all of them together cost no more time
+# than the search and the race did.
+FEWEST_AXES = 3
+LABEL = "ablation: "
 
 _RATE = "optimizer__learning_rate"
 
@@ -55,7 +59,7 @@ class Ablation:
     @property
     def label(self) -> str:
         """What its runs are called."""
-        return f"ablation: {self.axis}={name(self.variants[0][self.axis])}"
+        return f"{LABEL}{self.axis}={name(self.variants[0][self.axis])}"
 
 
 def searched_axes(spec: StudySpec) -> tuple[str, ...]:
@@ -145,7 +149,7 @@ def wanted(
     if len(seeds) < FEWEST_SEEDS:
         return []
     found: list[Planned] = []
-    for ablation in ablations(spec, runs, stack):
+    for ablation in _affordable(ablations(spec, runs, stack), spec, runs, stack):
         if any(variant in entrants for variant in ablation.variants):
             continue
         places = [(v, TUNING_INDEX) for v in ablation.variants]
@@ -158,6 +162,21 @@ def wanted(
             if (v.stack_id, j) not in known
         ]
     return found
+
+
+def _affordable(
+    found: list[Ablation], spec: StudySpec, runs: Sequence[Run], stack: Stack
+) -> list[Ablation]:
+    """Return the first axes that cost no more time than search and race, FEWEST_AXES at least."""
+    before = [r for r in runs if not (r.label or "").startswith(LABEL)]
+    own = [r for r in before if r.phase == CONFIRMATION and r.stack_id == stack.stack_id]
+    one = _mean_seconds(own) * (spec.replicates + len(FACTORS))
+    axes = int(_mean_seconds(before) * len(before) / one) if one else MOST_AXES
+    return found[: max(FEWEST_AXES, axes)]
+
+
+def _mean_seconds(runs: Sequence[Run]) -> float:
+    return sum(r.seconds.get("total", 0.0) for r in runs) / max(1, len(runs))
 
 
 def _best(ablation: Ablation, known: Mapping[tuple[str | None, int], Run]) -> Stack | None:

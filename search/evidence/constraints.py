@@ -106,5 +106,8 @@ def told(constraints: Sequence[Constraint], runs: Sequence[Run]) -> list[str]:
             said.append(f"{constraint} was asked for, but {constraint.figure} was not measured.")
         elif violation((constraint,), runs) > 0.0:
             mean = number(sum(values) / len(values), 4)
-            said.append(f"No confirmed stack keeps {constraint}: this one has {mean}.")
+            every = " and ".join(map(str, constraints))
+            said.append(
+                f"No confirmed stack keeps {every}: this one has {constraint.figure} {mean}."
+            )
     return said

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.evidence.ablation import TUNING_INDEX
 from search.evidence.candidates import usable
-from search.evidence.statistics import Estimate, Pair, contrast, verdict
+from search.evidence.statistics import Estimate, Pair, contrasts, verdict
 from search.records import CONFIRMATION, SEARCH, Run
 from spaces.axes import AXES
 from spaces.stack import Stack
@@ -109,10 +110,14 @@ def pairs(runs: Iterable[Run], axis: str, choice: Any, alternative: Any) -> list
 
 
 def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
-    """Return the losses of all confirmation runs that ended: stack's id → seed index → loss."""
+    """Return the losses of all confirmation runs that ended: stack's id → seed index → loss.
+
+    Runs that tuned a learning rate are left out: the best of three is not what one run strays.
+    """
     table: dict[str, dict[int, float]] = {}
     for run in runs:
-        if run.phase == CONFIRMATION and usable(run) and run.stack_id is not None:
+        tuning = run.seed_index == TUNING_INDEX
+        if run.phase == CONFIRMATION and usable(run) and run.stack_id is not None and not tuning:
             table.setdefault(run.stack_id, {})[run.seed_index] = float(run.value or 0.0)
     return table
 
@@ -126,17 +131,12 @@ def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
         scale: The baseline's loss, of which the equivalence margin is a fraction.
     """
     found = {axis: _best_paired(stack, runs, axis) for axis in AXES}
-    compared = sum(1 for alternative, rows in found.values() if rows)
-    table = confirmed_losses(runs)
-
-    def measured(rows: Sequence[Pair]) -> Estimate:
-        return contrast(rows, table, compared)
-
+    together = contrasts([rows for _, rows in found.values()], confirmed_losses(runs))
     return [
-        _paired(stack, axis, *found[axis], scale, measured)
+        _paired(stack, axis, *found[axis], value, scale)
         if found[axis][1]
         else _observed(stack, runs, axis)
-        for axis in AXES
+        for axis, value in zip(AXES, together, strict=True)
     ]
 
 
@@ -172,10 +172,9 @@ def _paired(
     axis: str,
     alternative: Any,
     found: list[Pair],
+    value: Estimate,
     scale: float,
-    measured: Callable[[Sequence[Pair]], Estimate],
 ) -> Effect:
-    value = measured(found)
     word = verdict(value, scale)
     word = NO_EVIDENCE if word == "undecided" else word
     choice = axis_value(stack, axis)

@@ -11,7 +11,6 @@ configuring metaheuristics", 2002 (blocks of paired runs).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,15 +20,16 @@ from search.evidence.candidates import (
     Candidate,
     candidates,
     confirmed,
-    departures,
     losses,
     usable,
 )
 from search.evidence.constraints import read_all, violation
 from search.evidence.planned import Planned, confirmation_seed
+from search.evidence.simplicity import reasons, simplicity, spared
 from search.evidence.statistics import Estimate, compare, paired
 from search.records import CONFIRMATION, Run
 from search.spec import StudySpec
+from spaces.profiles import PROFILES
 from spaces.stack import Stack
 
 __all__ = ["Candidate", "Choice", "Planned", "candidates", "choice", "confirmation_seed"]
@@ -152,7 +152,8 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     Stacks that break a constraint are compared, but not chosen, unless all break one.
     If the chapter's default is among them, it is chosen; if not, somebody beats the default, and
     those who are shown to do so go before those who are not. Among them the one with the fewest
-    departures from the default wins, then the one with fewer weights, then the quicker one.
+    departures from the default wins, then the one with fewer weights, then the quicker one. In a
+    profile that spares something (`Profile.spares`) the one with least of it wins before all that.
 
     With fewer than two replicates nothing can be told apart: the lowest loss is chosen.
 
@@ -185,16 +186,39 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     against = compare(rows, BASELINE.stack_id) if BASELINE.stack_id in rows else {}
     ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
     default = [c for c in level if c.is_baseline]
-    pool = default or ahead or level
-    chosen = min(pool, key=lambda c: _simplicity(c, table[c.stack_id]))
-    reasons = _reasons(chosen, leader, level, len(entrants) - len(barred), apart)
-    if barred:
-        reasons = (
-            f"{len(barred)} of the {len(entrants)} stacks confirmed break "
-            f"{' or '.join(spec.constraints)} and were not chosen from.",
-            *reasons,
-        )
-    return Choice(chosen.stack, BASELINE, entrants, leader.stack, reasons, standing.out, barred)
+    # A profile that spares something may take a stack for it that does not beat the default.
+    spares = PROFILES[spec.profile].spares is not None
+    pool = (level if spares else default) if default else ahead or level
+    chosen = min(pool, key=lambda c: simplicity(c, table[c.stack_id], spec.profile))
+    among = " that beat the chapter's default" if pool is ahead else ""
+    because = spared(spec.profile, table[chosen.stack_id])
+    compared = len(entrants) - len(barred)
+    why = reasons(chosen, leader, level, compared, apart, among, because)
+    why = (*_about_bounds(spec, entrants, runs, barred), *why)
+    return Choice(chosen.stack, BASELINE, entrants, leader.stack, why, standing.out, barred)
+
+
+def _broken(
+    spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], before: int | None = None
+) -> dict[str, float]:
+    """Return by how much each confirmed stack breaks the constraints; 0 where it keeps them."""
+    bounds = read_all(spec.constraints)
+    table = confirmed(entrants, runs, before)
+    return {i: violation(bounds, [*row.values()]) for i, row in table.items() if row}
+
+
+def _about_bounds(
+    spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], barred: frozenset[str]
+) -> tuple[str, ...]:
+    """Say how the constraints narrowed the choice, if they did."""
+    if not barred:
+        return ()
+    bounds = " or ".join(spec.constraints)
+    broken = _broken(spec, entrants, runs)
+    if min(broken.values()) > 0.0:
+        return (f"All {len(broken)} stacks confirmed break {bounds}; this breaks it least.",)
+    which = f"{len(barred)} of the {len(broken)} stacks confirmed"
+    return (f"{which} break {bounds} and were not chosen from.",)
 
 
 def _barred(
@@ -202,11 +226,9 @@ def _barred(
 ) -> frozenset[str]:
     """Return the ids of the confirmed stacks that break constraints while others do not.
 
-    Where all break some, those that break them most.
+    Where all break some, all but those that break them least.
     """
-    bounds = read_all(spec.constraints)
-    table = confirmed(entrants, runs, before)
-    broken = {i: violation(bounds, [*row.values()]) for i, row in table.items() if row}
+    broken = _broken(spec, entrants, runs, before)
     return frozenset(i for i, amount in broken.items() if amount > min(broken.values()))
 
 
@@ -250,45 +272,3 @@ def _score(candidate: Candidate, rows: Mapping[str, Mapping[int, float]]) -> flo
         return shared.mean
     mean = sum(row.values()) / len(row)
     return mean - sum(base.values()) / len(base) if base else mean
-
-
-def _simplicity(candidate: Candidate, row: Mapping[int, Run]) -> tuple[float, ...]:
-    weights = [r.metrics["parameters"] for r in row.values() if "parameters" in r.metrics]
-    paces = [
-        r.seconds["train"] / r.epochs for r in row.values() if r.epochs and "train" in r.seconds
-    ]
-    return (
-        len(departures(candidate.stack)),
-        min(weights, default=math.inf),
-        sum(paces) / len(paces) if paces else math.inf,
-        candidate.search_value if candidate.search_value is not None else math.inf,
-    )
-
-
-def _reasons(
-    chosen: Candidate,
-    leader: Candidate,
-    level: Sequence[Candidate],
-    compared: int,
-    apart: Mapping[str, Estimate],
-) -> tuple[str, ...]:
-    """Say why, in sentences that hold by themselves."""
-    if compared == 1:
-        return ("There was nothing else to choose from.",)
-    if len(level) == 1:
-        return (
-            f"Its confirmed loss is the lowest of the {compared} stacks compared, and every other "
-            "one can be told from it.",
-        )
-    same = f"{len(level)} of the {compared} stacks compared cannot be told from the best"
-    if chosen.is_baseline:
-        return (f"{same}; the chapter's default is one of them, and it is the simplest.",)
-    gap = 0.0 if chosen is leader else apart[chosen.stack_id].mean
-    count = len(departures(chosen.stack))
-    simple = (
-        f"{same}; of those that beat the chapter's default this one departs least from it "
-        f"({count} {'axis' if count == 1 else 'axes'})."
-    )
-    if chosen is leader:
-        return (simple, "It is also the one with the lowest confirmed loss.")
-    return (simple, f"The lowest confirmed loss was {gap:.3g} lower, within its interval.")

@@ -37,6 +37,10 @@ class Planted:
         deviation: Standard deviation of one run's loss over seeds.
         shared: Part of that variance that all stacks with one seed share, in [0, 1].
         noisier: Stack's id → factor on its own noise.
+        uneven: Standard deviation of the logarithm of the stacks' own noise: 0 when all are equally
+            noisy; at 0.5 two stacks in three differ by a factor of 1.6 and less.
+        tails: Degrees of freedom of the own noise (Student's, of variance 1); infinite: normal.
+        world: Another number draws other noises.
         rates: Optimizer → its best learning rate; others do not mind theirs.
         curvature: Loss added at a tenth, or ten times, of the best rate.
         diverge: Ids of stacks whose every run diverges.
@@ -47,6 +51,9 @@ class Planted:
     deviation: float = 0.02
     shared: float = 0.8
     noisier: Mapping[str, float] = field(default_factory=dict)
+    uneven: float = 0.0
+    tails: float = math.inf
+    world: int = 0
     rates: Mapping[str, float] = field(default_factory=dict)
     curvature: float = 0.1
     diverge: frozenset[str] = frozenset()
@@ -63,8 +70,15 @@ class Planted:
     def value(self, stack: Stack, seed: int) -> float:
         """Return the loss of one run; equal arguments give equal losses."""
         together = np.random.default_rng([seed]).normal()
-        alone = np.random.default_rng([seed, int(stack.stack_id, 16)]).normal()
+        own = np.random.default_rng([seed, int(stack.stack_id, 16)])
+        if math.isinf(self.tails):
+            alone = own.normal()
+        else:
+            alone = own.standard_t(self.tails) * math.sqrt(1.0 - 2.0 / self.tails)
         alone *= self.noisier.get(stack.stack_id, 1.0)
+        if self.uneven:
+            rng = np.random.default_rng([self.world, int(stack.stack_id, 16)])
+            alone *= math.exp(self.uneven * rng.normal() - self.uneven**2)
         mixed = math.sqrt(self.shared) * together + math.sqrt(1.0 - self.shared) * alone
         return self.truth(stack) + self.deviation * float(mixed)
 

@@ -24,7 +24,7 @@ from search.evidence.statistics import (
     verdict,
 )
 from search.evidence.warnings import warnings
-from search.evidence.words import describe, interval, number, seeds
+from search.evidence.words import describe, sentence
 from search.records import OUTCOMES, SEARCH, Run
 from search.spec import StudySpec
 from spaces.errors import NothingToRecommend
@@ -158,39 +158,6 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         replay=_replay(spec, candidate),
         counts=counts,
     )
-
-
-def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Estimate) -> str:
-    """Return the conclusion in plain words, the margin and its interval included."""
-    head = f"Use {describe(chosen.stack)}"
-    if chosen.stack == chosen.baseline:
-        head = f"Use the chapter's default: {describe(chosen.stack)}"
-    if not loss["n"]:
-        return f"{head}; no seed has confirmed it."
-    half = f" ± {number((loss['ci95'][1] - loss['ci95'][0]) / 2, 2)}" if loss["ci95"] else ""
-    head += f": validation loss {number(loss['mean'])}{half} over {seeds(loss['n'])}"
-    if chosen.stack == chosen.baseline:
-        others = len(chosen.candidates) - 1 - len(chosen.barred)
-        if not others:
-            return f"{head}. Nothing else " + (
-                "keeps the constraints." if chosen.barred else "finished."
-            )
-        tried = "the other stack" if others == 1 else f"any of the {others} other stacks"
-        return f"{head}. Nothing shows {tried} confirmed to be better."
-    if not difference.n:
-        return f"{head}; the chapter's default has no run to compare it with."
-    side = "lower" if difference.mean < 0 else "higher"
-    gap = f"{number(abs(difference.mean))} {side} than the chapter's default"
-    if difference.ci95 is None:
-        return f"{head}, {gap}; one pair of runs cannot tell whether that is luck."
-    if said in ("better", "worse"):
-        ends = sorted(abs(e) for e in difference.ci95)
-        return f"{head}, {number(abs(difference.mean))} {side} (95 % interval " + (
-            f"{interval(ends)}) than the chapter's default."
-        )
-    ends = f"95 % interval of the difference {interval(difference.ci95)}"
-    told = "equivalent to it within the margin" if said == "equivalent" else "which may be luck"
-    return f"{head}, {gap}, {told} ({ends})."
 
 
 def _difference(rows: Mapping[str, Mapping[int, float]], mine: str, base: str) -> Estimate:

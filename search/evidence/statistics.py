@@ -1,8 +1,7 @@
 """Paired differences with intervals that hold for the number of comparisons made.
 
 Losses are compared pair by pair: two stacks trained with the same seed share the split, the batch
-order and the luck of the draw, and their difference does not contain what they share. Everywhere
-a *table* is a mapping from a stack's id to its losses by seed index.
+order and the luck of the draw, and their difference does not contain what they share.
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.evidence.simultaneous import critical_t
+from search.evidence.spread import Spread, Table, spread
+
 # Probability that all intervals of one family hold together.
 LEVEL = 0.95
 
@@ -22,7 +24,6 @@ LEVEL = 0.95
 # relative, so that it means the same for a loss of 0.03 and for one of 3.
 EQUIVALENCE_MARGIN = 0.05
 
-Table = Mapping[str, Mapping[int, float]]
 # Stack with the choice, stack with the alternative, their seed's index, and the loss difference.
 Pair = tuple[str, str, int, float]
 
@@ -56,24 +57,6 @@ class Estimate:
         low, high = ends or (None, None)
         deviation = None if self.deviation is None else abs(factor) * self.deviation
         return Estimate(self.mean * factor, low, high, self.n, deviation)
-
-
-def critical_t(freedom: float, level: float = LEVEL, comparisons: int = 1) -> float:
-    """Return how many standard errors an interval reaches on either side.
-
-    t with P(|T| <= t) = 1 - (1 - level) / m, for T of Student's distribution and m comparisons
-    (Bonferroni: whatever the m intervals have in common, all hold together at `level`).
-
-    Args:
-        freedom: Degrees of freedom, above 0.
-        level: Probability that all intervals hold, in (0, 1).
-        comparisons: Number of intervals that shall hold together, 1 or more.
-
-    Reference: Dunn, "Multiple comparisons among means", 1961.
-    """
-    from scipy import stats
-
-    return float(stats.t.isf((1.0 - level) / (2.0 * max(1, comparisons)), freedom))
 
 
 def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1) -> Estimate:
@@ -114,44 +97,11 @@ def paired(
     return estimate([first[k] - second[k] for k in shared], level, comparisons)
 
 
-def residual(table: Table) -> tuple[float, int] | None:
-    """Return the spread that neither stack nor seed explains, and its degrees of freedom.
-
-    Least squares of loss[i, j] = stack[i] + seed[j] + noise; the spread is
-    sqrt(sum residual² / (N - p)) with N losses and p independent coefficients: a two-way layout
-    without interaction, which need not be complete.
-
-    Returns:
-        (deviation, degrees of freedom), or None where no degree of freedom is left.
-
-    Reference: Scheffé, "The Analysis of Variance", 1959, chapter 4.
-    """
-    cells = [(s, j, y) for s, row in table.items() for j, y in row.items()]
-    stacks = {s: k for k, s in enumerate(sorted({s for s, _, _ in cells}))}
-    seeds = {j: len(stacks) + k for k, j in enumerate(sorted({j for _, j, _ in cells}))}
-    design = np.zeros((len(cells), len(stacks) + len(seeds)))
-    for k, (s, j, _) in enumerate(cells):
-        design[k, stacks[s]] = design[k, seeds[j]] = 1.0
-    losses = np.array([y for _, _, y in cells], dtype=float)
-    if not cells:
-        return None
-    fit, _, rank, _ = np.linalg.lstsq(design, losses, rcond=None)
-    freedom = len(cells) - int(rank)
-    if freedom < 1:
-        return None
-    return math.sqrt(float(np.sum((losses - design @ fit) ** 2)) / freedom), freedom
-
-
 def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Estimate]:
     """Return every stack's difference to `reference`, with intervals that hold together.
 
-    difference ± t · s / sqrt(n) over the n seeds that the pair shares. With few seeds a pair's own
-    spread is a poor guess (of 5 differences it is off by a third, as often as not), so s² pools
-    what all stacks say: twice the squared `residual` of the table, with its degrees of freedom.
-    A stack that is much noisier than the others would profit from that, so where the pair's own
-    spread is the greater one by more than chance would easily have it (F test at 20 %), s is the
-    pair's own. t is corrected for the number of stacks compared (`critical_t`), which also pays
-    for having looked at all of them before choosing one.
+    The number of stacks compared is paid for (`contrasts`), which also pays for having looked at
+    all of them before choosing one.
 
     Args:
         table: Stack's id → loss by seed index.
@@ -161,81 +111,91 @@ def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Est
     Returns:
         Stack's id → estimate of its loss minus the reference's; the reference itself is left out.
     """
-    others = [name for name in table if name != reference]
-    pooled = residual(table)
-    found: dict[str, Estimate] = {}
-    for name in others:
-        own = paired(table[name], table[reference])
-        if pooled is None or own.n == 0:
-            found[name] = Estimate(own.mean, n=own.n)
-            continue
-        deviation, freedom = math.sqrt(2.0) * pooled[0], pooled[1]
-        if own.deviation is not None and _noisier(own.deviation, own.n - 1, deviation, freedom):
-            deviation = own.deviation
-        half = critical_t(freedom, level, len(others)) * deviation / math.sqrt(own.n)
-        found[name] = Estimate(own.mean, own.mean - half, own.mean + half, own.n, deviation)
-    return found
+    base = table[reference]
+    others = {
+        name: [(name, reference, j, row[j] - base[j]) for j in sorted(row.keys() & base.keys())]
+        for name, row in table.items()
+        if name != reference
+    }
+    return dict(zip(others, contrasts([*others.values()], table, level), strict=True))
+
+
+def contrasts(
+    families: Sequence[Sequence[Pair]], table: Table, level: float = LEVEL
+) -> list[Estimate]:
+    """Return the mean of each list of pairs, with intervals that all hold together.
+
+    Those without pairs have no interval, and are not counted. Where stacks are equally noisy, what
+    the contrasts share makes the intervals narrower than one by one (Dunnett); where they are not,
+    the number of contrasts is paid for in full (Dunn).
+
+    Args:
+        families: Pairs of each contrast; all of their losses stand in the table.
+        table: All losses that share seeds with them.
+        level: Probability that all the returned intervals hold together.
+    """
+    noise = spread(table)
+    weights = [_weights(pairs) for pairs in families if pairs]
+    common = _least_correlation(weights) if noise is not None and noise.alike else None
+    return [_measured(pairs, noise, level, len(weights), common) for pairs in families]
 
 
 def contrast(pairs: Sequence[Pair], table: Table, comparisons: int = 1) -> Estimate:
     """Return the mean of a list of pairs, whichever stacks they are of, with its interval.
 
-    mean ± t · s · sqrt(sum c²): the mean is a sum of losses, each times its coefficient c (a loss
-    that stands in several pairs counts with its whole weight), and s is the `residual` of the
-    table. Rows much noisier than the others (`calm`) have no say in s. Where the pairs' own spread
-    from seed to seed is the greater one by more than chance would easily have it, or the table has
-    nothing to say, the interval is Student's over the seeds' means.
+    One of `comparisons` contrasts whose others need not be known (Dunn's correction).
+    """
+    return _measured(pairs, spread(table), LEVEL, comparisons, None)
 
-    Args:
-        pairs: The pairs; all of their losses stand in the table.
-        table: All losses that share seeds with them.
-        comparisons: Size of the family of intervals.
+
+def _measured(
+    pairs: Sequence[Pair],
+    noise: Spread | None,
+    level: float,
+    comparisons: int,
+    correlation: float | None,
+) -> Estimate:
+    """Return a contrast with its interval, mean ± t · s.
+
+    The mean is a sum of losses, each times its weight (a loss that stands in several pairs counts
+    with its whole weight); s² is its variance, by the noise of the stacks that it is made of
+    (`Spread.of`), or by the pairs' own spread from seed to seed where the table tells none.
 
     Reference: Scheffé, "The Analysis of Variance", 1959, chapter 3 (contrasts).
     """
+    if not pairs:
+        return Estimate(math.nan)
     by_seed: dict[int, list[float]] = {}
-    weights: dict[tuple[str, int], float] = {}
-    for first, second, seed, difference in pairs:
+    for _, _, seed, difference in pairs:
         by_seed.setdefault(seed, []).append(difference)
-        for name, sign in ((first, 1.0), (second, -1.0)):
-            weights[name, seed] = weights.get((name, seed), 0.0) + sign / len(pairs)
-    own = estimate([sum(row) / len(row) for _, row in sorted(by_seed.items())], LEVEL, comparisons)
-    pooled = residual(calm(table))
-    if pooled is None or own.n == 0:
+    own = estimate([sum(row) / len(row) for _, row in sorted(by_seed.items())], level, comparisons)
+    if noise is None:
         return own
+    variance, freedom = noise.of(_weights(pairs))
     mean = sum(difference for *_, difference in pairs) / len(pairs)
-    error = pooled[0] * math.sqrt(sum(w * w for w in weights.values()))
-    if own.deviation is not None:
-        scale = math.sqrt(own.n)
-        if _noisier(own.deviation, own.n - 1, error * scale, pooled[1]):
-            return own
-    half = critical_t(pooled[1], LEVEL, comparisons) * error
-    return Estimate(mean, mean - half, mean + half, own.n, error * math.sqrt(own.n))
+    half = critical_t(freedom, level, comparisons, correlation) * math.sqrt(variance)
+    return Estimate(mean, mean - half, mean + half, own.n, math.sqrt(variance * own.n))
 
 
-def calm(table: Table, times: float = 2.0) -> dict[str, Mapping[int, float]]:
-    """Return the rows whose spread is at most `times` the median row's.
-
-    A choice that hardly trains is noisy, too; it should not blur what the others show. Of equally
-    noisy rows of five seeds this leaves out 1 in 300.
-    """
-    spreads = {
-        name: np.std(list(row.values()), ddof=1) for name, row in table.items() if len(row) > 1
-    }
-    limit = times * float(np.median(list(spreads.values()))) if spreads else 0.0
-    return {name: table[name] for name, spread in spreads.items() if spread <= limit}
+def _weights(pairs: Sequence[Pair]) -> dict[tuple[str, int], float]:
+    """Return how much each loss (stack, seed index) counts in the mean of pairs."""
+    found: dict[tuple[str, int], float] = {}
+    for first, second, seed, _ in pairs:
+        for name, sign in ((first, 1.0), (second, -1.0)):
+            found[name, seed] = found.get((name, seed), 0.0) + sign / len(pairs)
+    return found
 
 
-def _noisier(own: float, own_freedom: int, pooled: float, freedom: int) -> bool:
-    """Tell whether a pair's spread is greater than the pooled one by more than chance has it.
-
-    F test of two variances at 20 %, one-sided; the two share data, so it is approximate.
-    """
-    from scipy import stats
-
-    if pooled <= 0.0:
-        return own > 0.0
-    return (own / pooled) ** 2 > float(stats.f.isf(0.20, own_freedom, freedom))
+def _least_correlation(weights: Sequence[Mapping[tuple[str, int], float]]) -> float:
+    """Return the smallest correlation of any two contrasts, 0 at least; all runs equally noisy."""
+    norms = [math.sqrt(sum(w * w for w in row.values())) for row in weights]
+    found = [
+        sum(w * weights[k].get(cell, 0.0) for cell, w in weights[i].items()) / (norms[i] * norms[k])
+        for i in range(len(weights))
+        for k in range(i)
+    ]
+    # Rounded down, so that equal families share their critical value.
+    return math.floor(20.0 * max(0.0, min(found, default=0.0)) + 1e-9) / 20.0
 
 
 def seed_deviation(table: Table) -> float | None:

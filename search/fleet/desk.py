@@ -21,17 +21,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Row, select
 
-from search.fleet import leases, ledger, life, roster, takeback
+from search.fleet import leases, ledger, life, roster, takeback, twins
 from search.fleet.connect import guarded, parse_url
 from search.fleet.lease import Lease, Orders, lease_of
 from search.fleet.leases import INTERRUPTED, LeaseLost
-from search.fleet.mirror import Mirror, TrialEnded, ensure_study, open_storage
+from search.fleet.mirror import Mirror, TrialEnded, ensure_study
+from search.fleet.opening import open_study
 from search.fleet.roster import WorkerCard
 from search.fleet.samplers import pruner_row, reported
-from search.fleet.tables import durable, ensure, studies, tasks
+from search.fleet.tables import durable, studies, tasks
 from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS, Tender
 from search.records import SEARCH, Measurement, Result
-from search.spec import StudySpec
 
 __all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
 
@@ -112,22 +112,17 @@ class Desk:
         """
         url = parse_url(url) if isinstance(url, str) else url
         with guarded(url):
-            storage = open_storage(url)
-            ensure(storage.engine)
-            with storage.engine.connect() as connection:
-                study = ledger.find(connection, study_name)
-            spec = StudySpec.from_json(study.spec)
+            found = open_study(url, study_name)
+            spec, engine = found.spec, found.storage.engine
             roster.check(spec, card)
-            ensure_study(storage, spec)
-            worker_id, before = roster.join(storage.engine, study.study_id, card)
+            ensure_study(found.storage, spec)
+            worker_id, before = roster.join(engine, found.row.study_id, card)
             seed = ledger.derived_seed(spec.seed, "sampler", before)
-            mirror = Mirror(storage, spec, seed)
-            who = (worker_id, card)
             return cls(
                 url,
-                study,
-                mirror,
-                who,
+                found.row,
+                Mirror(found.storage, spec, seed),
+                (worker_id, card),
                 lease_seconds=lease_seconds,
                 reap_seconds=reap_seconds,
                 judge=judge,
@@ -152,7 +147,7 @@ class Desk:
         return None
 
     def _load(self) -> None:
-        """Read the study's trials before a lease begins: of many thousands that takes a while."""
+        """Read trials before a lease begins: several hundred take about a second."""
         if not self._loaded:
             self._mirror.load()
             self._loaded = True
@@ -184,8 +179,8 @@ class Desk:
             # A fault of ours or the sampler's: the trial keeps the traceback, the worker goes on.
             self._finish(row, Result("failed", cause=traceback.format_exc()))
             return None
-        if not row.payload.get("given") and (known := self._known(row)) is not None:
-            self._finish(row, known[1], cached_of=known[0])
+        if not row.payload.get("given") and (twin := twins.known(self._engine, row)) is not None:
+            self._finish(row, twin[1], cached_of=twin[0])
             return None
         return dataclasses.replace(lease_of(row), rungs=self._rungs)
 
@@ -198,26 +193,6 @@ class Desk:
         with self._engine.connect() as connection:
             query = select(tasks.c.trial_id).where(tasks.c.task_id == task_id)
             return connection.execute(query).scalar() == trial_id
-
-    def _known(self, row: Row[Any]) -> tuple[int, Result] | None:
-        """Find the finished trial of an equal stack, and its result as this one's."""
-        with self._engine.connect() as connection:
-            twin = connection.execute(
-                select(tasks)
-                .where(tasks.c.study_id == self.study_id, tasks.c.stack_id == row.stack_id)
-                .where(tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
-                .where(tasks.c.cached_of.is_(None), tasks.c.task_id != row.task_id)
-                .order_by(tasks.c.task_id)
-                .limit(1)
-            ).first()
-        if twin is None:
-            return None
-        curves = enumerate(zip(twin.train_curve, twin.curve, strict=True), start=1)
-        measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
-        cause = f"cached: the same stack as trial {twin.number}"
-        return twin.task_id, Result(
-            "completed", twin.value, twin.best_epoch, measurements, twin.metrics, {}, cause
-        )
 
     @_reaching
     def beat(self, lease: Lease | None, state: str = "idle") -> Orders:

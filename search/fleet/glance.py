@@ -21,6 +21,8 @@ from spaces.stack import Stack
 RECENT = 20
 # Events worth a person's look; workers that come and go are seen in their own table.
 LAST_EVENTS = 5
+# How long a shell may wait for names to complete (libpq waits for two seconds at least).
+COMPLETION_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -248,3 +250,31 @@ def moment(engine: Engine) -> dict[str, tuple[Any, ...]]:
             .group_by(studies.c.study_id)
         )
         return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def names() -> list[str]:
+    """Return the names of the studies in the storage that the environment names.
+
+    An embedded server that does not run is not started; what does not answer at once, not waited
+    for.
+
+    Raises:
+        DBAPIError: The database does not answer.
+        RequestError: The environment names no PostgreSQL.
+    """
+    import os
+
+    from sqlalchemy import create_engine
+
+    from search.fleet.connect import STORAGE, home, parse_url
+    from search.fleet.embedded import url_of
+
+    url = parse_url(os.environ.get(STORAGE) or url_of(home() / "postgres"))
+    here = create_engine(url, connect_args={"connect_timeout": COMPLETION_SECONDS})
+    try:
+        with here.connect() as connection:
+            return list(
+                connection.execute(select(studies.c.name).order_by(studies.c.name)).scalars()
+            )
+    finally:
+        here.dispose()

@@ -11,23 +11,13 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
-from search.fleet.ledger import (
-    CONFIRMING,
-    GO,
-    MOST_FAILURES,
-    SEARCHING,
-    STOP,
-    change,
-    locked,
-    note,
-    plain,
-    search_task,
-)
+from search.fleet.ledger import change, locked, note, plain, search_task
 from search.fleet.tables import attempts, durable, studies, tasks, workers
-from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Measurement, Result
+from search.fleet.turns import alone, kinds_open, next_waiting, open_to_search, soon
+from search.records import COUNTED, SEARCH, Measurement, Result
 
 MOST_STRIKES = 3
 # The one cause of giving back that says nothing against the trial, so that it never adds up.
@@ -38,15 +28,6 @@ NO_ROOM = "no_room"
 
 class LeaseLost(Exception):  # noqa: N818 - not a fault: the news that somebody else has the task
     """The task is no longer ours: drop it, write nothing, take the next."""
-
-
-def open_to_search(connection: Connection, study: Row[Any]) -> bool:
-    """Tell whether a search trial may be started now, by the database's clock."""
-    told = study.phase == SEARCHING and study.wish == GO
-    if not told or study.failed >= max(MOST_FAILURES, study.trials):
-        return False
-    now = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return study.deadline_at is None or now < study.deadline_at
 
 
 def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> Row[Any] | None:
@@ -70,9 +51,9 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         durable(connection)
         study = locked(connection, study_id)
         search = open_to_search(connection, study)
-        kinds = _kinds(study, search)
+        kinds = kinds_open(study, search)
         elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
-        task_id = _next_waiting(connection, study_id, worker_id, kinds, elsewhere)
+        task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
             task_id = connection.execute(
@@ -82,7 +63,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         if task_id is None:
             room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
             anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
-            task_id = _next_waiting(connection, study_id, worker_id, kinds, *anyway)
+            task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
         if task_id is None:
             return None
         row = connection.execute(
@@ -110,60 +91,6 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         return row
 
 
-def alone(
-    connection: Connection, study_id: int, worker_id: int | None, heard_seconds: float
-) -> bool:
-    """Tell whether no other worker of the study has been heard of lately."""
-    others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
-    return not connection.execute(
-        select(func.count())
-        .select_from(workers)
-        .where(others, workers.c.left_at.is_(None), workers.c.seen_at > soon(-heard_seconds))
-    ).scalar_one()
-
-
-def _kinds(study: Row[Any], search: bool) -> list[str]:
-    """Return the kinds of task that may start now."""
-    kinds = [SEARCH] if search else []
-    if study.phase == CONFIRMING and study.wish in (GO, STOP):
-        # After `stop`, what has been confirmed is still measured.
-        kinds += [MEASUREMENT] if study.wish == STOP else [MEASUREMENT, CONFIRMATION]
-    return kinds
-
-
-def _next_waiting(
-    connection: Connection,
-    study_id: int,
-    worker_id: int | None,
-    kinds: list[str],
-    *only: ColumnElement[bool],
-) -> int | None:
-    order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
-    begun = tasks.alias("begun")
-    confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
-    own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == worker_id)
-    anybodys = select(begun.c.stack_id).where(confirmed, begun.c.worker_id.is_not(None))
-    mine, new = tasks.c.stack_id.in_(own), tasks.c.stack_id.not_in(anybodys)
-    again = case((mine, 0), (new, 1), else_=2)
-    return connection.execute(
-        select(tasks.c.task_id)
-        .where(tasks.c.study_id == study_id, tasks.c.status == "waiting")
-        .where(tasks.c.kind.in_(kinds), *only)
-        .order_by(
-            order,
-            (tasks.c.attempts > 0).desc(),
-            case((tasks.c.kind == CONFIRMATION, again), else_=0),
-            tasks.c.task_id,
-        )
-        .limit(1)
-    ).scalar()
-
-
-def soon(seconds: float) -> ColumnElement[Any]:
-    """So long from now, by the database's clock."""
-    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
-
-
 def mine(task_id: int, token: str) -> ColumnElement[bool]:
     """The fence: this attempt, and it still runs."""
     return and_(tasks.c.task_id == task_id, tasks.c.token == token, tasks.c.status == "running")
@@ -180,6 +107,20 @@ def write(connection: Connection, task_id: int, token: str, /, **values: Any) ->
     ).first()
     if row is None:
         raise LeaseLost(f"task {task_id}")
+    return row
+
+
+def owned(connection: Connection, task_id: int, token: str) -> Row[Any]:
+    """Return a leased task's row under the lock on its study; the transaction will last.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    durable(connection)
+    row = connection.execute(select(tasks).where(mine(task_id, token))).first()
+    if row is None:
+        raise LeaseLost(f"task {task_id}")
+    locked(connection, row.study_id)
     return row
 
 
@@ -267,11 +208,7 @@ def finish(
         values["curve"] = [m.valid_loss for m in result.measurements]
         values["train_curve"] = [m.train_loss for m in result.measurements]
     with engine.begin() as connection:
-        durable(connection)
-        row = connection.execute(select(tasks.c.study_id).where(mine(task_id, token))).first()
-        if row is None:
-            raise LeaseLost(f"task {task_id}")
-        locked(connection, row.study_id)
+        owned(connection, task_id, token)
         return end(connection, task_id, token, values)
 
 
@@ -305,12 +242,7 @@ def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
         LeaseLost: The token is no longer the task's.
     """
     with engine.begin() as connection:
-        durable(connection)
-        row = connection.execute(select(tasks).where(mine(task_id, token))).first()
-        if row is None:
-            raise LeaseLost(f"task {task_id}")
-        locked(connection, row.study_id)
-        return requeue(connection, row, cause)
+        return requeue(connection, owned(connection, task_id, token), cause)
 
 
 def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from search.fleet.inspect import rows_of, run_of
-from search.fleet.leases import open_to_search
 from search.fleet.ledger import (
     CONCLUDED,
     CONFIRMING,
@@ -27,6 +26,7 @@ from search.fleet.ledger import (
     withdraw,
 )
 from search.fleet.tables import durable, studies, tasks
+from search.fleet.turns import open_to_search
 from search.records import CONFIRMATION, MEASUREMENT, SEARCH, Run
 from search.spec import StudySpec
 from spaces.stack import Stack
@@ -66,11 +66,11 @@ class Judge(Protocol):
         ...
 
 
-def evidence() -> Judge:
-    """Return the product's own judge."""
-    from search.evidence import plan
+def evidence(spec: StudySpec) -> Judge:
+    """Return the product's own judge of a study: of a search, or of an experiment for claims."""
+    from search.evidence import experiment, plan
 
-    return plan
+    return experiment if spec.experiment else plan
 
 
 def advance(engine: Engine, study_id: int, judge: Judge | None = None) -> str:
@@ -152,7 +152,7 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
     runs = [run_of(row) for row in rows if row.status == "done"]
     planned: Sequence[Planned] = []
     if measured is None and study.wish == GO:
-        planned = (judge or evidence()).next_runs(spec, runs)
+        planned = (judge or evidence(spec)).next_runs(spec, runs)
     with engine.begin() as connection:
         durable(connection)
         study = locked(connection, study_id)
@@ -168,7 +168,7 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
         change(connection, study_id, planned=seen)
         now = _count(connection, study_id, CONFIRMATION)
         if not now["waiting"] + now["running"]:
-            chosen = (judge or evidence()).choice(spec, runs)
+            chosen = (judge or evidence(spec)).choice(spec, runs)
             _measure(connection, study, chosen, rows)
         return False
 
@@ -237,7 +237,8 @@ def _measure(
 ) -> None:
     """Let the one look at the test set wait, or conclude when there is nothing to look at."""
     if chosen is None:
-        _conclude(connection, study, "nothing finished")
+        over = any(row.outcome == "completed" for row in rows)
+        _conclude(connection, study, "" if over else "nothing finished")
         return
     asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
     confirmed = [

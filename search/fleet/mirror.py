@@ -14,24 +14,16 @@ from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
-from sqlalchemy import (
-    URL,
-    Enum,
-    Row,
-    and_,
-    column,
-    delete,
-    func,
-    select,
-    table,
-    update,
-)
+from sqlalchemy import URL, Row, func, select, update
 
 from search.evidence.constraints import read_all
+from search.fleet import attached, optunas
 from search.fleet.connect import engine_options
 from search.fleet.ledger import RETRY_OF
+from search.fleet.optunas import TASK_KEY
 from search.fleet.samplers import pruner_row, sampler
 from search.fleet.tables import creating, studies, tasks
+from search.fleet.window import Window
 from search.records import SEARCH, Measurement
 from search.spec import StudySpec
 from spaces.errors import StudyError
@@ -39,26 +31,11 @@ from spaces.space import Space
 from spaces.stack import Stack
 
 SPEC_KEY = "trainstack:spec"
-TASK_KEY = "trainstack:task"
 METRIC = "validation loss"
 _CONSTRAINT = "trains"
 _GRACE_SECONDS = 120.0
 # Optuna's word for: that trial has ended, nothing was written.
 TrialEnded = optuna.exceptions.UpdateFinishedTrialError
-
-# The few columns of Optuna's own tables that no function of Optuna's lets us change.
-_state = Enum("RUNNING", "WAITING", "COMPLETE", "PRUNED", "FAIL", name="trialstate")
-_trials = table(
-    "trials",
-    column("trial_id"),
-    column("study_id"),
-    column("state", _state),
-    column("datetime_start"),
-)
-_values = table("trial_intermediate_values", column("trial_id"))
-_attributes = table(
-    "trial_system_attributes", column("trial_id"), column("key"), column("value_json")
-)
 
 
 def open_storage(url: URL) -> optuna.storages.RDBStorage:
@@ -127,19 +104,19 @@ class Mirror:
         """Forget cached trials, for a finished one was voided."""
         self.study = optuna.load_study(
             study_name=self.spec.study,
-            storage=self.storage,
+            storage=Window(self.storage),
             sampler=sampler(self.spec, self._seed),
             pruner=pruner_row(self.spec.pruner).build(self.spec.epochs),
         )
-        # TPE reads all trials again for each of a space's forty-odd groups of parameters, which is
-        # four fifths of a draw. One look for each draw says the same.
+        # TPE asks for the trials again for each of a space's forty-odd groups of parameters, which
+        # is four fifths of a draw. One look for each draw says the same.
         look = self.study._get_trials
         self.study._get_trials = lambda deepcopy=True, states=None, use_cache=True: look(
             deepcopy, states, use_cache=True
         )
 
     def load(self) -> None:
-        """Read every trial, unless the sampler looks at none."""
+        """Read what sampler and pruner look at, unless they look at nothing."""
         if self.spec.sampler != "random" or self.spec.pruner != "none":
             self.study._get_trials(deepcopy=False)
 
@@ -155,9 +132,9 @@ class Mirror:
         given = Stack.from_json(row.stack) if row.stack else None
         trial_id = row.trial_id
         if trial_id is None and row.attempts > 1:
-            trial_id = self._made_by_earlier_attempt(row.task_id)
+            trial_id = self._made_for(row)
         if trial_id is None:
-            attributes: dict[str, Any] = {TASK_KEY: row.task_id}
+            attributes: dict[str, Any] = {TASK_KEY: row.task_id, **attached.of_trial(row.task_id)}
             if given and (parameters := self.space.encode(given)) is not None:
                 attributes["fixed_params"] = parameters
             template = optuna.trial.create_trial(
@@ -165,7 +142,7 @@ class Mirror:
             )
             trial_id = self.study._storage.create_new_trial(self.study._study_id, template)
         elif row.attempts > 1:
-            self._forget_curve(trial_id)
+            optunas.forget_curve(self.storage.engine, trial_id)
             self.study._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         return trial_id, self.study._storage.get_trial(trial_id).number
 
@@ -212,7 +189,7 @@ class Mirror:
 
     def end(self, row: Row[Any]) -> None:
         """Bring a task's trial to the state that its outcome means, and note that it is done."""
-        trial_id = row.trial_id or self._made_by_earlier_attempt(row.task_id)
+        trial_id = row.trial_id or self._made_for(row)
         if trial_id is not None:
             with _ended():
                 self._end(trial_id, row)
@@ -249,24 +226,13 @@ class Mirror:
         """
         ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
         mine = select(studies.c.study_id).where(studies.c.name == self.spec.study).scalar_subquery()
-        linked = select(tasks.c.task_id).where(tasks.c.trial_id == _trials.c.trial_id)
-        begun = func.timezone("UTC", func.now()) - func.make_interval(
-            0, 0, 0, 0, 0, 0, _GRACE_SECONDS
-        )
         with self.storage.engine.connect() as connection:
             apart = connection.execute(
                 select(tasks)
                 .where(tasks.c.study_id == mine, tasks.c.status == "done")
                 .where(tasks.c.kind == SEARCH, ~tasks.c.mirrored, tasks.c.finished_at <= ago)
             ).all()
-            # Trials of nobody: made by a worker that then lost its lease and died.
-            orphans = connection.execute(
-                select(_trials.c.trial_id)
-                .where(_trials.c.study_id == self.study._study_id)
-                .where(_trials.c.state.in_(["RUNNING", "WAITING"]))
-                .where(_trials.c.datetime_start < begun, ~linked.exists())
-            ).scalars()
-            orphans = list(orphans)
+        orphans = optunas.orphans(self.storage.engine, self.study._study_id, _GRACE_SECONDS)
         for row in apart:
             self.end(row)
         for trial_id in orphans:
@@ -278,33 +244,9 @@ class Mirror:
         with _ended():
             self.study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
-    def _made_by_earlier_attempt(self, task_id: int) -> int | None:
-        """Find a trial that was made for a task but never written down there."""
-        made = and_(_attributes.c.key == TASK_KEY, _attributes.c.value_json == str(task_id))
-        with self.storage.engine.connect() as connection:
-            return connection.execute(
-                select(_trials.c.trial_id)
-                .join_from(_trials, _attributes, _trials.c.trial_id == _attributes.c.trial_id)
-                .where(_trials.c.study_id == self.study._study_id, made)
-                .where(_trials.c.state.in_(["RUNNING", "WAITING"]))
-                .order_by(_trials.c.trial_id)
-                .limit(1)
-            ).scalar()
-
-    def _forget_curve(self, trial_id: int) -> None:
-        """Take away what an earlier attempt reported: a verdict is on the present one alone."""
-        rung = _attributes.c.key.like("completed\\_rung\\_%")
-        with self.storage.engine.begin() as connection:
-            connection.execute(delete(_values).where(_values.c.trial_id == trial_id))
-            connection.execute(delete(_attributes).where(_attributes.c.trial_id == trial_id, rung))
-
-
-def forget(storage: optuna.storages.RDBStorage, trial_ids: Iterable[int]) -> None:
-    """Make finished trials failed ones, of which samplers take no notice."""
-    with storage.engine.begin() as connection:
-        connection.execute(
-            update(_trials).where(_trials.c.trial_id.in_(list(trial_ids))).values(state="FAIL")
-        )
+    def _made_for(self, row: Row[Any]) -> int | None:
+        """Find a trial that an earlier attempt made for a task but never wrote down there."""
+        return optunas.made_for(self.storage.engine, self.study._study_id, row.task_id)
 
 
 def _told(row: Row[Any]) -> dict[str, Any]:

@@ -100,6 +100,8 @@ class Notes:
         from optuna_dashboard import save_note, save_plotly_graph_object
 
         from search.fleet import inspect
+        from search.fleet.attached import attach_model
+        from search.fleet.ledger import find
         from search.fleet.mirror import open_storage
         from search.fleet.plots import PLOTS
 
@@ -116,6 +118,11 @@ class Notes:
         attributes = self._optuna.get_study_system_attrs(study._study_id)
         if note_in(attributes) != body:
             save_note(study, body)
+        if status["concluded"]:
+            with here.begin() as connection:
+                named = attach_model(connection, find(connection, name).study_id)
+            for key, said in named.items():
+                self._optuna.set_study_system_attr(study._study_id, key, said)
         for identifier, draw in PLOTS.items():
             figure = draw(runs)
             if figure.data:
@@ -130,7 +137,11 @@ def note_in(attributes: dict[str, Any]) -> str:
 
 
 def _conclusion(spec: Any, runs: Sequence[Run], measured: dict[str, Any]) -> str | None:
-    """Return the recommendation as text; None where there is nothing to recommend."""
+    """Return what a study concludes as text; None where there is nothing to recommend."""
+    if spec.experiment:
+        from search.evidence import experiment_findings
+
+        return experiment_findings.text_of(experiment_findings.findings(spec, runs, measured))
     from search.evidence.recommendation import recommend
     from search.evidence.words import text_of
     from spaces.errors import NothingToRecommend

@@ -97,13 +97,14 @@ def _none(_: int) -> BasePruner:
 
 
 def _first(epochs: int) -> int:
-    """The first rung: a sixth of the schedule, so that the second is half of it.
+    """The first rung: a third of the schedule; it is the only one for ASHA, whose next is the end.
 
     Replayed over 400 orders of 118 whole curves on digits (30 epochs, 40 trials each), a first
     rung at a ninth kept a best loss 1.47 times the unpruned one for 28 % of the epochs, one at a
-    sixth 1.03 times for 38 %.
+    sixth 1.03 times for 38 %, one at a third 1.01 times for 55 %. At a sixth the reference stacks,
+    which are known to be good, ended every stack drawn after them in a study of 40 trials.
     """
-    return max(1, epochs // 6)
+    return max(1, epochs // 3)
 
 
 def _powers(epochs: int) -> tuple[int, ...]:

@@ -80,13 +80,14 @@ def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
-    from search.fleet.mirror import forget, open_storage
+    from search.fleet.mirror import open_storage
+    from search.fleet.optunas import forget
 
     url = parse_url(url) if isinstance(url, str) else url
     with guarded(url):
         storage = open_storage(url)
         try:
             ensure(storage.engine)
-            forget(storage, ledger.void(storage.engine, name, number, reason))
+            forget(storage.engine, ledger.void(storage.engine, name, number, reason))
         finally:
             storage.engine.dispose()

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
-from search.fleet.leases import NO_ROOM, LeaseLost, alone, end, mine, requeue, soon
+from search.fleet.leases import NO_ROOM, end, mine, owned, requeue
 from search.fleet.ledger import RETRY_OF, SEARCHING, change, locked, note
 from search.fleet.tables import durable, studies, tasks, workers
+from search.fleet.turns import alone, soon
 from search.records import SEARCH
 
 FELL_SILENT = "its worker fell silent"
@@ -72,11 +73,7 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
         LeaseLost: The token is no longer the task's.
     """
     with engine.begin() as connection:
-        durable(connection)
-        row = connection.execute(select(tasks).where(mine(task_id, token))).first()
-        if row is None:
-            raise LeaseLost(f"task {task_id}")
-        locked(connection, row.study_id)
+        row = owned(connection, task_id, token)
         if NO_ROOM in row.payload or alone(connection, row.study_id, row.worker_id, heard_seconds):
             return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
         payload = {**row.payload, NO_ROOM: row.worker_id}

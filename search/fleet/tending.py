@@ -12,12 +12,11 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, Row
 
-from search.fleet import ledger, roster, takeback
+from search.fleet import roster, takeback
 from search.fleet.connect import guarded, parse_url
-from search.fleet.mirror import Mirror, open_storage
-from search.fleet.tables import ensure
+from search.fleet.mirror import Mirror
+from search.fleet.opening import open_study
 from search.records import SEARCH
-from search.spec import StudySpec
 
 # How long a lease holds without a beat.
 LEASE_SECONDS = 60.0
@@ -53,12 +52,9 @@ class Tender:
         """
         url = parse_url(url) if isinstance(url, str) else url
         with guarded(url):
-            storage = open_storage(url)
-            ensure(storage.engine)
-            with storage.engine.connect() as connection:
-                study = ledger.find(connection, study_name)
-            mirror = Mirror(storage, StudySpec.from_json(study.spec), 0)
-            return cls(storage.engine, study.study_id, mirror)
+            found = open_study(url, study_name)
+            mirror = Mirror(found.storage, found.spec, 0)
+            return cls(found.storage.engine, found.row.study_id, mirror)
 
     def tend(self) -> None:
         """Do what is due: at most every ten seconds, whoever and however many ask.

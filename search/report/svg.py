@@ -61,6 +61,16 @@ def label(value: float) -> str:
     return f"{value:g}".replace("-", "−")
 
 
+def power(exponent: int) -> str:
+    """Return a power of ten as a tick's text.
+
+    >>> power(-5), power(0), power(1)
+    ('10⁻⁵', '1', '10')
+    """
+    digits = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return "10" + str(exponent).translate(digits) if exponent not in (0, 1) else str(10**exponent)
+
+
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
     """Return a line of text."""
     css = f' class="{kind}"' if kind else ""
@@ -70,6 +80,12 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     """Return a straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def box(left: float, top: float, right: float, bottom: float, kind: str) -> str:
+    """Return a filled rectangle."""
+    size = f'width="{right - left:.1f}" height="{bottom - top:.1f}"'
+    return f'<rect x="{left:.1f}" y="{top:.1f}" {size} class="{kind}"/>'
 
 
 def path(points: Sequence[tuple[float, float]], kind: str) -> str:

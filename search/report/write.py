@@ -30,9 +30,10 @@ CAPTIONS = {
     "prediction": "On the test set, means over the seeds: probabilities averaged over passes with "
     "dropout on. On the validation part, first seed: small weights dropped; filled marks cost at "
     "most 1 % of loss.",
-    "layers": "Mean and deviation of every hidden layer's outputs, and the norm of the gradient of "
-    "its weights, on one batch; first seed of each confirmed stack, then trials that diverged. "
-    "Falling or rising by powers of ten: gradients vanish or explode.",
+    "layers": "Mean and deviation of every hidden layer's outputs, the share of them saturated or "
+    "of its units dead, and the norm of the gradient of its weights, on one batch; first seed of "
+    "each confirmed stack, then trials that diverged. Falling or rising by powers of ten: "
+    "gradients vanish or explode. Dashed: where a self-normalizing network stays.",
     "progress": "Every search trial; the line is the best so far. Marks at the upper edge lie "
     "above it or have no loss.",
     "arms": "Finished search trials by the choice they made, the best first. The sampler did not "

@@ -109,6 +109,7 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "unknown flag": (NOTHING, ["digits", "--trails", "3"], "--trails"),
     "no data": (NOTHING, [], "'data'"),
     # Names.
+    "name that leads upwards": (NOTHING, ["digits", "--study", ".."], "study name"),
     "empty name": (NOTHING, ["digits", "--study", ""], "study name"),
     "name with a slash": (NOTHING, ["digits", "--study", "../x"], "study name"),
     "endless name": (NOTHING, ["digits", "--study", "x" * 101], "study name"),
@@ -179,7 +180,7 @@ VERBS = {
     "recommend": ["recommend", "nowhere"],
     "report": ["report", "nowhere", "-o", "r"],
     "export": ["export", "nowhere", "--format", "json", "-o", "s.json"],
-    "worker": ["worker", "nowhere"],
+    "worker": ["worker", "nowhere", "--start-timeout", "0"],
     "pause": ["pause", "nowhere"],
     "resume": ["resume", "nowhere"],
     "stop": ["stop", "nowhere"],

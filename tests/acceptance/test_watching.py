@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import shlex
 import struct
@@ -15,14 +16,17 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from search.cli.following import moment
+from spaces.space import Space
 from spaces.stack import Stack
 
-from .commands import TRAINSTACK, Launched, Shell, refused
+from .commands import TRAINSTACK, Launched, Shell, interrupt, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -253,6 +257,106 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
     )
 
 
+def test_following_ends_with_the_study(digits: Launched) -> None:
+    """`--follow` tells each trial once it is there and ends; `--json` is a document a line."""
+    for verb in ("status", "workers"):
+        done = digits.shell.run(verb, "digits", "--follow", "--json")
+        (line,) = done.stdout.splitlines()
+        assert moment_of(json.loads(line)) == moment_of(digits.shell.json(verb, "digits"))
+    done = digits.shell.run("trials", "digits", "--follow", "--json")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == digits.shell.json(
+        "trials", "digits"
+    )
+    piped = digits.shell.run("trials", "digits", "--follow", "--outcome", "completed").stdout
+    assert all(re.match(r"trial \d+: completed, loss ", line) for line in piped.splitlines())
+    assert "\x1b" not in piped
+    said = digits.shell.run("status", "digits", "--follow")
+    assert said.stdout.startswith("concluded: ")
+    events = digits.shell.run("logs", "digits", "--follow", "--json").stdout.splitlines()
+    assert [json.loads(event)["kind"] for event in events][-1] in ("concluded", "left")
+    assert "the name of one" in refused(digits.shell.run("status", "--follow"), 2)
+
+
+def moment_of(document: Any) -> Any:
+    """A status without what the clock moves."""
+    return moment(document) if isinstance(document, dict) else document
+
+
+def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) -> None:
+    """`set workers=N` makes the launch start workers, or let some leave; each is an event."""
+    stacks = json.loads(patient.read_text("utf-8"))
+    patient.write_text(
+        json.dumps([{**stacks[0], "batch_size": size} for size in (32, 64)]), "utf-8"
+    )
+    words = ("launch", "digits", "--study", "crewed", "--epochs", "9000", "--stacks", patient)
+    launch = shell.start(*words, "--workers", "1", "--pruner", "none")
+    try:
+        assert launch.stderr is not None
+        assert "new study" in launch.stderr.readline()
+        with following(shell, "crewed") as workers:
+            until(workers, lambda now: [w["state"] for w in now] == ["training"])
+            assert "workers: 2" in shell.run("set", "crewed", "workers=2").stdout
+            until(workers, lambda now: [w["state"] for w in now] == ["training"] * 2)
+            shell.run("set", "crewed", "workers=0")
+            until(workers, lambda now: all(w["state"] == "leaving" for w in now))
+    finally:
+        interrupt(launch)
+    told = [e for e in shell.json("logs", "crewed")["events"] if e["kind"] == "workers"]
+    assert [event["message"] for event in told] == ["2", "0"]
+    assert shell.json("status", "crewed")["counts"]["waiting"] == 2
+    assert "from 0 to 1024" in refused(shell.run("set", "crewed", "workers=-1"), 2)
+
+
+@contextlib.contextmanager
+def following(shell: Shell, study: str) -> Iterator[Any]:
+    """What `workers STUDY --follow --json` says, document by document."""
+    process = shell.start("workers", study, "--follow", "--json", stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    yield map(json.loads, process.stdout)
+    process.kill()
+    process.communicate()
+
+
+def until(documents: Iterator[Any], true: Callable[[Any], bool]) -> None:
+    """Read documents until one is as it should be."""
+    seen = []
+    for document in documents:
+        seen.append(document)
+        if true(document):
+            return
+    raise AssertionError(f"never: {seen}")
+
+
+def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
+    """What works is told with its speed, an arm too large for the memory refused; no study is made.
+
+    The estimate is of what works.
+    """
+    space = Space.named("quick").to_json()
+    space["axes"]["units"] = {"list": {"units": {"choices": [[16], [65000, 65000]]}}}
+    path = shell.home / "huge.json"
+    path.write_text(json.dumps(space), "utf-8")
+    words = ("launch", "wine", "--study", "previewed", "--space", path, "--trials", "12")
+    done = shell.run(
+        *(*words, "--workers", "1", "--preview", "--json"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30,) * 2),
+    )
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("trainstack: cannot be trained here: units=65000-65000 (")
+    told = json.loads(done.stdout)
+    assert [row["what"] for row in told["refused"]] == ["units=65000-65000"]
+    assert told["budget"]["trials"] == 12
+    good = [row for row in told["tried"] if row["cause"] is None]
+    arms = {arm for row in good for arm in row["arms"]}
+    assert {"activation=relu", "normalization=before", "optimizer=nadam"} <= arms
+    assert all(row["build_seconds"] > 0 < row["epoch_seconds"] for row in good)
+    slowest = max(r["build_seconds"] + 30 * r["epoch_seconds"] for r in good)
+    assert 0 < told["estimate"]["search_seconds"] <= 12 * slowest
+    assert "'previewed'" in refused(shell.run("status", "previewed"), 4)
+
+
 def test_a_concluded_study_is_not_changed(digits: Launched) -> None:
     """There is no budget to change once the search has ended."""
     assert "concluded" in refused(digits.shell.run("set", "digits", "trials=50"), 2)
+    assert "concluded" in refused(digits.shell.run("set", "digits", "workers=2"), 2)

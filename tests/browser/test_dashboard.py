@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.acceptance.commands import Launched
+from tests.acceptance.commands import Launched, Shell
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -82,3 +84,53 @@ def test_the_trials_are_there(digits: Launched, address: str, page: Page) -> Non
     shown = page.inner_text("body")
     for row in digits.shell.json("trials", "digits"):
         assert f"Trial {row['number']}" in shown
+
+
+def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None:
+    """The recommended trial offers its curve, its layers and the saved model, whole."""
+    chosen = digits.shell.json("recommend", "digits")["stack_id"]
+    rows = digits.shell.json("trials", "digits")
+    row = next(r for r in rows if r["stack_id"] == chosen and r["outcome"] == "completed")
+    page.goto(f"{address}/trials?numbers={row['number']}")
+    page.get_by_text("curve.csv").first.wait_for()
+    page.get_by_text("layers.csv").first.wait_for()
+    page.get_by_text("model.keras").first.wait_for()
+    root, study_id = address.split("/dashboard/", maxsplit=1)[0], address.rsplit("/", 1)[1]
+    detail = page.request.get(f"{root}/api/studies/{study_id}").json()
+    trial = next(t for t in detail["trials"] if t["number"] == row["number"])
+    files = {
+        artifact["filename"]: page.request.get(
+            f"{root}/artifacts/{study_id}/{trial['trial_id']}/{artifact['artifact_id']}"
+        ).body()
+        for artifact in trial["artifacts"]
+    }
+    curve = list(csv.DictReader(io.StringIO(files["curve.csv"].decode())))
+    assert [float(line["valid_loss"]) for line in curve] == pytest.approx(row["curve"])
+    assert files["layers.csv"].decode().startswith("moment,layer,mean,")
+    exported = digits.shell.home / "exported.keras"
+    digits.shell.run("export", "digits", "--format", "keras", "-o", exported)
+    assert files["model.keras"] == exported.read_bytes()
+
+
+def test_the_page_changes_as_trials_end(shell: Shell, page: Page) -> None:
+    """While a study runs its page shows trials that end, their artifacts, and the counts."""
+    words = ("launch", "wine", "--study", "moving", "--space", "quick", "--trials", "2")
+    assert shell.run(*words, "--replicates", "0", "--epochs", "3", "--detach").returncode == 0
+    served = shell.start("dashboard", "moving", "--port", "0", stderr=subprocess.DEVNULL)
+    assert served.stdout is not None
+    try:
+        address = served.stdout.readline().strip()
+        page.goto(f"{address}/note")
+        page.get_by_text("nothing yet").or_(page.get_by_text("2 waiting")).first.wait_for()
+        page.goto(f"{address}/trials")
+        page.get_by_text("moving (id=").first.wait_for()
+        assert page.get_by_text("Trial 0").count() == 0
+        done = shell.run("worker", "moving", "--max-trials", "1")
+        assert done.returncode == 0, done.stderr
+        page.get_by_text("Trial 0").first.wait_for()
+        page.get_by_text("curve.csv").first.wait_for()
+        page.goto(f"{address}/note")
+        page.get_by_text("1 completed").first.wait_for()
+    finally:
+        served.terminate()
+        served.communicate(timeout=30)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,68 +16,22 @@ import pytest
 
 from docs.generate import spaces_page, stack_page
 from search.cli.main import run
-from spaces.activations import ACTIVATIONS, Activation
-from spaces.initializers import GLOROT
-from spaces.optimizers import OPTIMIZERS, Optimizer
-from spaces.schedules import SCHEDULES, Schedule
 from spaces.space import Space
 from spaces.stack import Stack
-from spaces.tables import Call, Choice, Parameter
 
+from .made_up_rows import ADDED, Added
 
-def inverse_root(step: int, steps: int, p: Any) -> float:
-    """Return 1 / sqrt(1 + t/s) with s = `length` · steps."""
-    return (1.0 + step / (p["length"] * steps)) ** -0.5
+ROOT = Path(__file__).parents[2]
+# The suites that a new row enters by itself → the axes whose rows they are about.
+SUITES = {
+    "tests/contract/test_tables.py": {"activation", "optimizer", "schedule"},
+    "tests/contract/test_activations.py": {"activation"},
+    "tests/contract/test_optimizers.py": {"optimizer"},
+    "tests/unit/spaces/test_schedules.py": {"schedule"},
+    "tests/keras/test_build.py": {"activation"},
+    "tests/keras/test_equivalence.py": {"activation", "optimizer", "schedule"},
+}
 
-
-@dataclass(frozen=True)
-class Added:
-    """A row, where it goes, and how a space spells it."""
-
-    axis: str
-    table: dict[str, Any]
-    row: Choice
-    arm: dict[str, Any]
-
-
-ADDED = [
-    Added(
-        "activation",
-        ACTIVATIONS,
-        Activation(
-            "made_up",
-            "x / (1 + |x|)",
-            call=Call("layers.Activation", {"activation": "softsign"}),
-            initializers=GLOROT,
-        ),
-        {"initializer": "glorot_uniform"},
-    ),
-    Added(
-        "optimizer",
-        OPTIMIZERS,
-        Optimizer(
-            "made_up",
-            "the gradient's sign, with memory",
-            (Parameter("learning_rate", 1e-3, 1e-8, 1.0), Parameter("beta_1", 0.9, 0.0, 0.99)),
-            call=Call(
-                "optimizers.Lion",
-                numbers={"learning_rate": "learning_rate", "beta_1": "beta_1"},
-            ),
-        ),
-        {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
-    ),
-    Added(
-        "schedule",
-        SCHEDULES,
-        Schedule(
-            "made_up",
-            "1 / sqrt(1 + t/s)",
-            (Parameter("length", 0.5, 0.01, 10.0),),
-            factor=inverse_root,
-        ),
-        {"length": {"low": 0.1, "high": 1.0}},
-    ),
-]
 each_added = pytest.mark.parametrize("added", ADDED, ids=[a.axis for a in ADDED])
 
 
@@ -127,6 +83,51 @@ def test_the_reference_documents_it(added: Added, space: dict[str, Any]) -> None
     for parameter in added.row.parameters:
         assert f"`{added.axis}.{parameter.name}`" in section
     assert "made_up" not in spaces_page()  # no named space draws it
+
+
+@each_added
+def test_the_space_verbs_know_it(
+    added: Added,
+    space: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`space list` names the row on its axis; a named space that has it is listed and shown."""
+    (tmp_path / "mine.json").write_text(json.dumps({**space, "about": "Asks much."}), "utf-8")
+    monkeypatch.setattr("spaces.space._NAMED", tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["space", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"^mine +Asks much\.", listed, re.M)
+    assert re.search(rf"^{added.axis} .*\bmade_up\b", listed, re.M)
+    assert run(["space", "show", "mine"]) == 0
+    shown = json.loads(capsys.readouterr().out)["axes"][added.axis]["made_up"]
+    expected = {p.name: p.default for p in added.row.parameters} | added.arm
+    assert shown == expected
+    assert "`made_up`" in spaces_page()
+
+
+@pytest.mark.keras
+def test_the_suites_of_the_tables_pick_it_up(tmp_path: Path) -> None:
+    """Every suite over a table runs its tests over the new row too, unchanged, and all hold."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "tests.contract.made_up_rows", "-v"),
+            *("-p", "no:cacheprovider", "-k", "made_up or every_activation or every_optimizer"),
+            *SUITES,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    for suite, axes in SUITES.items():
+        passed = re.findall(rf"^{suite}::\w+\[.*made_up.*\] PASSED", done.stdout, re.M)
+        about = {a for a in axes if len(axes) == 1 or any(a in test for test in passed)}
+        assert passed, suite
+        assert about == axes
 
 
 @pytest.mark.keras

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
 
 from search.evidence.claims import CLAIMS, CONTRADICTED, SUPPORTED, Context, claims
+from search.evidence.claims_figures import FIGURES, LOSS
+from search.evidence.claims_rows import Claim
 from search.evidence.effects import NO_EVIDENCE
-from search.evidence.planted import Planted
+from search.evidence.experiment import arms, next_runs, sides
+from search.evidence.experiment_findings import findings
+from search.evidence.planted import Planted, made_up_spec
+from search.records import CONFIRMATION, Run
 from spaces.stack import Stack
 
 SEEDS = 6
+EPOCHS = 60
 
 # Claim → an axis, and the choice that the claim says is better than the other.
 PAIRS = {
@@ -26,6 +36,8 @@ PAIRS = {
     "C16": ("dropout", "last", "all"),
     "C20": ("clipping", "norm", "none"),
 }
+# Claims that paired runs judge by more than the loss and one axis, or of some networks alone.
+OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C24", "C25"}
 
 
 def judged(claim: str, effect: float) -> dict:
@@ -34,17 +46,19 @@ def judged(claim: str, effect: float) -> dict:
     planted = Planted(effects={axis: {better: effect}}, deviation=0.01)
     stacks = [Stack.of(**{axis: better}), Stack.of(**{axis: worse})]
     runs = [
-        planted.run(stack, seed=100 + k, number=len(stacks) * k + place, seed_index=k)
+        # The loss alone: what it does to the curve is not what is planted here.
+        replace(planted.run(stack, 100 + k, len(stacks) * k + place, k), curve=(), train_curve=())
         for place, stack in enumerate(stacks)
         for k in range(SEEDS)
     ]
     return {row["id"]: row for row in claims(Context(runs, scale=planted.base))}[claim]
 
 
-def test_every_claim_about_one_axis_has_a_pair() -> None:
-    """The list above names every claim that `one_axis` judges, and no other."""
-    judges = {name: getattr(claim.judge, "__qualname__", "") for name, claim in CLAIMS.items()}
-    assert set(PAIRS) == {name for name, made in judges.items() if made.startswith("one_axis.")}
+def test_every_claim_with_contrasts_is_listed() -> None:
+    """The lists above name every claim that pairs of a study judge, and no other."""
+    assert PAIRS.keys() | OTHERS == {
+        name for name, claim in CLAIMS.items() if claim.contrasts and claim.judge is None
+    }
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -54,6 +68,7 @@ def test_a_claim_follows_what_was_planted(name: str, effect: float, word: str) -
     row = judged(name, effect)
     assert row["word"] == word
     assert row["n_pairs"] == SEEDS
+    assert row["figure"] == LOSS
     assert row["effect"] == pytest.approx(effect, abs=0.03)
     low, high = row["ci95"]
     assert low <= effect <= high
@@ -65,3 +80,89 @@ def test_a_claim_without_runs_has_no_evidence(name: str) -> None:
     row = {row["id"]: row for row in claims(Context([], scale=1.0))}[name]
     assert (row["word"], row["effect"], row["n_pairs"]) == (NO_EVIDENCE, None, 0)
     assert row["reason"]
+
+
+class Truth:
+    """Made-up runs in which each contrast's first arm truly has the lower figure.
+
+    Args:
+        claim: Whose contrasts.
+        holds: False: the higher one.
+    """
+
+    def __init__(self, claim: Claim, holds: bool) -> None:
+        self.levels: dict[tuple[str, str], int] = {}
+        pairs = [(c.figure, *sides(claim, c)) for c in claim.contrasts]
+        for _ in pairs:  # so often that the longest chain is settled
+            for figure, first, second in pairs:
+                low, high = (first, second) if holds else (second, first)
+                above = self._level(figure, low.stack) + 1
+                here = (figure, self._key(high.stack))
+                self.levels[here] = max(above, self._level(figure, high.stack))
+
+    @staticmethod
+    def _key(stack: Stack) -> str:
+        return repr([item for item in stack.items if item[0] != "optimizer.learning_rate"])
+
+    def _level(self, figure: str, stack: Stack) -> int:
+        return self.levels.get((figure, self._key(stack)), 0)
+
+    def run(self, stack: Stack, seed_index: int) -> Run:
+        """Return a run whose every figure is as planted, its noise a hundredth of an effect."""
+        rng = np.random.default_rng([seed_index, int(stack.stack_id, 16)])
+        level = {name: self._level(name, stack) for name in FIGURES}
+        noisy = {name: level[name] + 0.01 * rng.normal() for name in FIGURES}
+        loss = 1.0 + 0.3 * noisy[LOSS]
+        fall = 8 * (1 + level["epochs"]) + int(rng.integers(2))
+        over = np.arange(1, EPOCHS + 1)
+        curve = loss * (1.0 + np.maximum(0.0, 1.0 - over / fall))
+        if level["rises"]:
+            curve[fall::2] += 0.1 * noisy["rises"]
+        gap = 0.1 + 0.1 * noisy["gap"]
+        return Run(
+            **{"phase": CONFIRMATION, "number": 0, "stack": stack, "stack_id": stack.stack_id},
+            **{"seed": 7, "seed_index": seed_index, "outcome": "completed", "value": loss},
+            **{"epochs": EPOCHS, "best_epoch": fall, "curve": tuple(curve), "worker": "host-1-2"},
+            train_curve=tuple(curve - gap),
+            seconds={"train": EPOCHS * (1.0 + noisy["epoch_seconds"])},
+            layers={"end": [{"mean": 0.5 + noisy["drift"], "deviation": 1.0}]},
+            metrics={name: 1.0 + noisy[name] for name in ("latency_ms", "nonzero_fraction")},
+        )
+
+
+def experiment(name: str, holds: bool) -> dict[str, Any]:
+    """Return what a claim's own experiment says of it, and train it to its end before."""
+    truth, runs = Truth(CLAIMS[name], holds), []
+    spec = made_up_spec(trials=0, replicates=SEEDS, experiment=(name,))
+    while wanted := next_runs(spec, runs):
+        runs += [truth.run(planned.stack, planned.seed_index) for planned in wanted]
+    return findings(spec, runs)["claims"][0]
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.contrasts])
+@pytest.mark.parametrize(("holds", "word"), [(True, SUPPORTED), (False, CONTRADICTED)])
+def test_a_claims_experiment_finds_what_was_planted(name: str, holds: bool, word: str) -> None:
+    """Each contrast of the experiment says what is true of its figure, and so does the claim."""
+    row = experiment(name, holds)
+    assert row["word"] == word
+    assert {part["word"] for part in row["contrasts"]} == {word}
+    assert {part["n_pairs"] for part in row["contrasts"]} == {SEEDS}
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.contrasts])
+def test_the_arms_of_a_contrast_differ_in_its_axes_only(name: str) -> None:
+    """Everything but the choices compared, and what comes with them, is equal in both arms."""
+    claim = CLAIMS[name]
+    for contrast in claim.contrasts:
+        first, second = (arm.stack for arm in sides(claim, contrast))
+        follows = ("initializer",) if "activation" in contrast.axes else ()
+        differing = {
+            key.partition(".")[0]
+            for key in {*dict(first.items), *dict(second.items)}
+            if first.get(key) != second.get(key)
+        }
+        assert differing
+        assert differing <= {*contrast.axes, *follows, "optimizer"}
+        if "optimizer" in differing - {*contrast.axes}:
+            assert first["optimizer"] == second["optimizer"]
+    assert len(arms([name])) >= 2

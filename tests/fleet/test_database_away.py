@@ -7,42 +7,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from search.fleet import embedded, inspect
-from search.fleet.connect import parse_url
 from tests.fleet.fleet import LEASE_SECONDS, PATIENCE_SECONDS, Fleet
+from tests.fleet.server import Server
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 
-class Server:
-    """An embedded server that tests may stop."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.url = parse_url(embedded.hold(data))
-
-    def _postmaster(self) -> psutil.Process:
-        return psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
-
-    def crash(self) -> None:
-        """End every process of the server at once."""
-        postmaster = self._postmaster()
-        processes = [postmaster, *postmaster.children()]
-        for process in processes:
-            process.kill()
-        psutil.wait_procs(processes, timeout=60)
-
-    def restart(self) -> None:
-        """Let it come back under its old address."""
-        assert parse_url(embedded.hold(self.data)) == self.url
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server of this test alone; not below pytest's folder, which only we may pass through."""
+    """A server of this test alone."""
     with tempfile.TemporaryDirectory() as folder:
         here = Server(Path(folder) / "home" / "postgres")
         yield here

@@ -129,3 +129,9 @@ def test_full_disk(fleet: Fleet, full: Path) -> None:
     assert status["confirmation"]["completed"] == 2
     assert "weights not kept" in fleet.log(worker)
     assert list(full.rglob("*.part")) == []
+    # What could not be kept was trained again for the one look at the test set.
+    measured = inspect.measurement(fleet.engine, "s")
+    assert measured is not None
+    assert len(measured["chosen"]["test"]["loss"]) == 1
+    assert "the model could not be written" in fleet.log(worker)
+    assert measured["artifacts"] == {}

@@ -43,7 +43,8 @@ def test_storm(fleet: Fleet) -> None:
         assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1))
         assert [a["ending"] for a in told[:-1]] == ["given back"] * (len(told) - 1)
         assert told[-1]["ending"] == "completed"
-    assert trials[0].user_attrs["attempts"] == fleet.trials()[0]["attempt"]
+    attempts_told = [trial.user_attrs["attempts"] for trial in trials]
+    assert attempts_told == [trial["attempt"] for trial in fleet.trials()]
 
 
 def test_death_before_the_first_beat(fleet: Fleet) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from search.artifacts import FolderStore
 from search.records import Measurement, Result
 from spaces.references import REFERENCES
 from spaces.stack import Stack
@@ -60,6 +61,11 @@ def program_of(stack: Stack) -> Program:
     return Program(structure, stack)
 
 
+def shelf_at(path: Path, **identity: int) -> tuple[Shelf, Path]:
+    """Return a shelf whose checkpoint is at a path."""
+    return Shelf(FolderStore(path.parent), path.name, identity), path
+
+
 def trained(
     program: Program, stack: Stack, data: DeviceData, shelf: Shelf | None, stops: dict[int, str]
 ) -> Result:
@@ -89,26 +95,26 @@ def test_interrupted_is_uninterrupted(name: str, data: DeviceData, tmp_path: Pat
     weights, slots = program.weights(), [v.numpy() for v in program.optimizer.variables]
     other = program_of(stack)  # a new trainer knows nothing of the first
     for turn in range(20):
-        shelf = Shelf(tmp_path / f"{turn}.npz", {"trial": turn})
+        shelf, path = shelf_at(tmp_path / f"{turn}.npz", trial=turn)
         last = len(whole.measurements)
         for epoch in sorted(dice.sample(range(1, last), dice.choice((1, 1, 2, 3)))):
             stopped = trained(other, stack, data, shelf, {epoch: INTERRUPTED})
             assert (stopped.outcome, len(stopped.measurements)) == (INTERRUPTED, epoch)
-            assert shelf.path.is_file()
+            assert path.is_file()
         resumed = trained(other, stack, data, shelf, {})
         assert same(resumed, whole)
         for ours, theirs in zip(other.weights(), weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
         for ours, theirs in zip(other.optimizer.variables, slots, strict=True):
             np.testing.assert_array_equal(ours.numpy(), theirs)
-        assert not shelf.path.exists()
+        assert not path.exists()
 
 
 def test_written_at_intervals(data: DeviceData, tmp_path: Path) -> None:
     """A running trial is written down on the clock, so that a killed one goes on from there."""
     stack = STACKS["performance schedule, Nadam"]
     program = program_of(stack)
-    shelf = Shelf(tmp_path / "deep" / "trial.npz", {}, every_seconds=0.0)
+    shelf = Shelf(FolderStore(tmp_path), "deep/trial.npz", {}, every_seconds=0.0)
     seen = []
 
     def judge(measured: Measurement) -> str | None:
@@ -130,12 +136,12 @@ def test_spoilt_checkpoint(spoilt: bytes, data: DeviceData, tmp_path: Path) -> N
     stack = STACKS["performance schedule, Nadam"]
     program = program_of(stack)
     whole = trained(program, stack, data, None, {})
-    shelf = Shelf(tmp_path / "trial.npz", {"seed": 1})
-    shelf.path.write_bytes(spoilt)
+    shelf, path = shelf_at(tmp_path / "trial.npz", seed=1)
+    path.write_bytes(spoilt)
     assert same(trained(program, stack, data, shelf, {}), whole)
     trained(program, stack, data, shelf, {4: INTERRUPTED})
-    assert Shelf(shelf.path, {"seed": 2}).load() is None
-    assert Shelf(shelf.path, {"seed": 1}).load() is not None
+    assert shelf_at(path, seed=2)[0].load() is None
+    assert shelf_at(path, seed=1)[0].load() is not None
 
 
 def test_no_room_for_a_checkpoint(data: DeviceData, tmp_path: Path) -> None:
@@ -143,6 +149,6 @@ def test_no_room_for_a_checkpoint(data: DeviceData, tmp_path: Path) -> None:
     stack = STACKS["performance schedule, Nadam"]
     (tmp_path / "file").write_text("in the way")
     program = program_of(stack)
-    shelf = Shelf(tmp_path / "file" / "trial.npz", {}, every_seconds=0.0)
+    shelf = Shelf(FolderStore(tmp_path), "file/trial.npz", {}, every_seconds=0.0)
     assert trained(program, stack, data, shelf, {}).outcome == "completed"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

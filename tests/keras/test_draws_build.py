@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-import optuna
 import pytest
 
-from spaces.space import Space, space_names
+from benchmarks.building import DRAWS, FEATURES, OUTPUTS, build, draws, in_pairs
+from spaces.space import space_names
 from spaces.stack import Stack
-from workers.build import make_optimizer, plain_model
+from workers.build import plain_model, training_model
+from workers.layers import Context
 from workers.plan import plan
 
 pytestmark = pytest.mark.keras
 
-DRAWS = 2_000
-FEATURES, OUTPUTS = 12, 4
-# What decides which layers are made and how they are joined; widths and rates are numbers in them.
+# What decides which layers the engine makes and how they are joined.
 KIND = ("connection", "activation", "normalization", "input_normalization", "dropout")
-KIND = (*KIND, "penalty", "max_norm")
-
-
-def kind_of(stack: Stack) -> tuple:
-    """Return what decides a stack's layers, and whether it has one hidden layer or more."""
-    return (*(stack[axis] for axis in KIND), min(len(stack.units), 2))
 
 
 @pytest.mark.parametrize("name", space_names())
-def test_every_kind_of_draw_builds(name: str) -> None:
-    """Each of 2,000 draws lays out as a plan, and one of each kind becomes a Keras network."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    space, kinds, optimizers = Space.named(name), {}, {}
-    for _ in range(DRAWS):
-        stack = space.draw(study.ask())
-        widths = [
-            node.arguments["units"]
-            for node in plan(stack, FEATURES, OUTPUTS).nodes
-            if node.role == "dense"
-        ]
-        assert tuple(widths) == stack.units
-        kinds.setdefault(kind_of(stack), stack)
-        optimizers.setdefault(stack["optimizer"], stack)
-    for stack in kinds.values():
-        small = stack.but(units=[8] * min(len(stack.units), 3))
-        model = plain_model(small, FEATURES, OUTPUTS)
-        assert model.output_shape == (None, OUTPUTS)
-    for stack in optimizers.values():
-        make_optimizer(stack)
+def test_every_pair_of_choices_builds(name: str) -> None:
+    """Each of 2,000 draws lays out as a plan; those in which any two choices that were drawn
+    together stand together, and the deepest, become Keras networks of their own widths and depth.
+
+    `python -m benchmarks.building` builds all of them.
+    """
+    drawn = draws(name)
+    assert len(drawn) == DRAWS
+    for stack in drawn:
+        nodes = plan(stack, FEATURES, OUTPUTS).nodes
+        assert stack.units == tuple(n.arguments["units"] for n in nodes if n.role == "dense")
+    chosen = in_pairs(drawn)
+    assert {v for s in drawn for v in s.items if type(v[1]) is str} == {
+        v for s in chosen for v in s.items if type(v[1]) is str
+    }
+    for stack in chosen:
+        build(stack)
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_every_kind_of_draw_builds_for_training(name: str) -> None:
+    """Any two layers that were drawn together become the engine's network, with the weights of
+    the exported one."""
+    for stack in in_pairs(draws(name), KIND):
+        small = stack.but(units=[8] * min(2, len(stack.units)))
+        ours, hidden = training_model(small, FEATURES, OUTPUTS, Context())
+        assert len(hidden) == len(small.units)
+        theirs = plain_model(small, FEATURES, OUTPUTS)
+        assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
 
 
 def test_a_draw_of_a_hundred_layers_builds() -> None:

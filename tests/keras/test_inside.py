@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from search.data.load import load
+from benchmarks import deep
+from search.report.inside import picture
 from spaces.errors import RequestError
 from spaces.stack import Stack
 from workers.engine import Program
@@ -43,55 +47,54 @@ def fresh(stack: Stack, data: DeviceData, classes: int = 3, compiled: bool = Fal
 def fashion() -> DeviceData:
     """Fashion-MNIST with the chapter's split, standardised."""
     try:
-        parts = load("fashion-mnist").split(0).standardised()
+        return deep.fashion()
     except RequestError as absent:
         pytest.skip(f"needs Debian's dataset-fashion-mnist: {absent}")
-    arrays = (parts.x_train, parts.y_train, parts.x_valid, parts.y_valid)
-    return DeviceData(*(tf.constant(part) for part in arrays))
 
 
-def deviations(stack: Stack, data: DeviceData, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of each hidden layer's outputs at initialization."""
-    layers = look_inside(fresh(stack, data, classes), stack, data)
-    return np.array([m["mean"] for m in layers]), np.array([m["deviation"] for m in layers])
+@pytest.fixture(scope="module")
+def bundle(fashion: DeviceData) -> list[dict[str, float]]:
+    """The layers of a fresh self-normalizing network, a hundred of them."""
+    return deep.fresh_layers(deep.BUNDLE, fashion)
 
 
-def test_a_hundred_layers_self_normalize_on_fashion_mnist(fashion: DeviceData) -> None:
+def strays(layers: list[dict[str, float]]) -> bool:
+    """True if some layer leaves mean 0 ± 0.15 or deviation 1 ± 0.15."""
+    return any(abs(m["mean"]) > 0.15 or abs(m["deviation"] - 1) > 0.15 for m in layers)
+
+
+def drawn_strays(label: str, *networks: list[dict[str, float]]) -> float:
+    """Draw networks; return how far the last one's lines leave the dashed ones, in pixels."""
+    rows = [(label, {"start": layers}) for layers in networks]
+    parts = [part.attrib for part in ET.fromstring(picture(rows)).iter()]
+    kept, farthest = 0.0, {}
+    for part in parts:
+        if part.get("class") == "zero":
+            kept = float(part["y1"])
+        elif part.get("class") == "curve s1" and part["d"].count("L") == 99:
+            heights = [float(y) for y in re.findall(r",([\d.]+)", part["d"])]
+            farthest[len(farthest)] = max(abs(y - kept) for y in heights)
+    places = range(len(networks) - 1, 2 * len(networks), len(networks))  # mean, deviation
+    return max(farthest[place] for place in places)
+
+
+def test_a_hundred_layers_self_normalize_on_fashion_mnist(bundle: list[dict[str, float]]) -> None:
     """At initialization each of 100 layers has mean 0 ± 0.15 and deviation 1 ± 0.15."""
-    mean, deviation = deviations(Stack.of(units=DEEP), fashion)
-    assert np.abs(mean).max() < 0.15
-    assert np.abs(deviation - 1).max() < 0.15
+    assert len(bundle) == 100
+    assert not strays(bundle)
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"activation": "elu"},
-        {"activation": "relu"},
-        {
-            "initializer": "lecun_normal",
-            "activation": "selu",
-            "dropout": "none",
-            "units": DEEP,
-            "connection": "residual",
-        },
-    ],
-    ids=["elu", "relu", "skip connections"],
-)
-def test_breaking_one_condition_is_seen(broken: dict, fashion: DeviceData) -> None:
-    """Without one condition of the bundle some layer leaves 0 ± 0.15 or 1 ± 0.15."""
-    mean, deviation = deviations(Stack.of(**{"units": DEEP, **broken}), fashion)
-    assert np.abs(mean).max() > 0.15 or np.abs(deviation - 1).max() > 0.15
-
-
-def test_inputs_that_are_not_standardised_are_seen(fashion: DeviceData) -> None:
-    """Inputs merely scaled to 0..1 leave the first layers away from deviation 1."""
-    x = fashion.x_train[:512]
-    low, high = tf.reduce_min(x, 0), tf.reduce_max(x, 0)
-    scaled = tf.math.divide_no_nan(x - low, high - low)
-    data = DeviceData(scaled, fashion.y_train[:512], scaled, fashion.y_train[:512])
-    mean, deviation = deviations(Stack.of(units=DEEP), data)
-    assert np.abs(mean[:3]).max() > 0.15 or np.abs(deviation[:3] - 1).max() > 0.15
+@pytest.mark.parametrize("condition", deep.BROKEN)
+def test_breaking_one_condition_is_seen(
+    condition: str, fashion: DeviceData, bundle: list[dict[str, float]]
+) -> None:
+    """Without one condition of the bundle some layer strays, and the picture beside it shows it."""
+    network = deep.BROKEN[condition]
+    data = fashion if network.standardised else deep.fashion(standardised=False)
+    broken = deep.fresh_layers(network, data)
+    assert strays(broken)
+    assert drawn_strays(condition, bundle, broken) > 2 * drawn_strays("bundle", broken, bundle)
+    assert drawn_strays(condition, bundle, broken) > 5.0
 
 
 def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> None:

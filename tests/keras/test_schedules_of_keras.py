@@ -6,6 +6,8 @@ import keras
 import pytest
 
 from spaces.schedules import SCHEDULES
+from spaces.stack import Stack
+from workers.schedule import RateMaker
 
 pytestmark = pytest.mark.keras
 
@@ -30,3 +32,35 @@ def test_a_schedule_equals_keras_own(name: str) -> None:
     for step in (0, 1, 250, 499, 500, 749, 750, 999):
         ours = SCHEDULES[name].factor(step, STEPS, numbers)
         assert ours == pytest.approx(float(theirs(step)), abs=2e-6), step
+
+
+def test_the_cosine_behind_a_warm_up_equals_keras_own() -> None:
+    """Once warm, the factor is Keras's with the same warm-up; the climb before it is straight."""
+    theirs = KERAS.CosineDecay(0.0, 800, warmup_target=1.0, warmup_steps=200)
+    factor = SCHEDULES["cosine"].factor
+    for step in (200, 201, 400, 600, 800, 999):
+        ours = factor(step, STEPS, {"warmup": 0.2})
+        assert ours == pytest.approx(float(theirs(step)), abs=2e-6), step
+    climb = [factor(step, STEPS, {"warmup": 0.2}) for step in range(200)]
+    assert climb == pytest.approx([(step + 1) / 201 for step in range(200)])
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_performance_scheduling_equals_keras_own(patience: int) -> None:
+    """The rates of ten epochs whose losses fall, stall and rise are ReduceLROnPlateau's."""
+    losses = [1.0, 0.9, 0.9, 0.95, 0.8, 0.81, 0.82, 0.83, 0.7999, 0.9]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.4))
+    theirs = keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=patience, min_delta=0.0)
+    theirs.set_model(model)
+    theirs.on_train_begin()
+    numbers = {"schedule__factor": 0.3, "schedule__patience": patience}
+    stack = Stack.of(schedule="performance", optimizer__learning_rate=0.4, **numbers)
+    ours = RateMaker(stack, steps_per_epoch=1, epochs=len(losses))
+    seen = []
+    for epoch, loss in enumerate(losses):
+        theirs.on_epoch_end(epoch, {"val_loss": loss})
+        ours.saw(loss)
+        seen.append(float(model.optimizer.learning_rate.numpy()))
+        assert float(ours.rates(epoch + 1)[0]) == pytest.approx(seen[-1]), epoch
+    assert len(set(seen)) > 1, "the rate never moved"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,6 @@ from sqlalchemy import URL, Engine, text
 
 from search.fleet import embedded
 from search.fleet.connect import engine, parse_url
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +24,10 @@ def server() -> Iterator[URL]:
         embedded.release(data)
 
 
-@pytest.fixture
-def url(server: URL) -> Iterator[URL]:
-    """The URL of an empty database."""
-    name = f"test_{next(_numbers)}"
+@contextmanager
+def fresh(server: URL) -> Iterator[URL]:
+    """Make an empty database, and drop it."""
+    name = f"test_{secrets.token_hex(6)}"
     root = engine(server).execution_options(isolation_level="AUTOCOMMIT")
     with root.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
@@ -36,6 +35,13 @@ def url(server: URL) -> Iterator[URL]:
     with root.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     root.dispose()
+
+
+@pytest.fixture
+def url(server: URL) -> Iterator[URL]:
+    """The URL of an empty database."""
+    with fresh(server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 import pytest
 from sqlalchemy import URL, Engine, func, select, update
 
-from search.fleet import leases
+from search.fleet import leases, ledger
 from search.fleet.desk import INTERRUPTED, Desk, LeaseLost, Orders
 from search.fleet.inspect import attempts_json, history, runs, status, trials_json
 from search.fleet.studies import create_study
@@ -221,7 +221,7 @@ def test_all_failing_ends(url: URL, database: Engine) -> None:
         here.finish(lease, Result("failed", cause="a bug"))
     found = agrees(database)
     assert found["state"] == "concluded"
-    assert found["counts"]["failed"] == leases.MOST_FAILURES
+    assert found["counts"]["failed"] == ledger.MOST_FAILURES
     assert found["budget"] == {"trials": 0, "asked": 2}
 
 

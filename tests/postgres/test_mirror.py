@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -13,7 +14,7 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 from sqlalchemy import URL, Engine, text, update
 
-from search.fleet import leases
+from search.fleet import leases, ledger
 from search.fleet.desk import Desk, LeaseLost
 from search.fleet.mirror import SPEC_KEY
 from search.fleet.studies import create_study, void_trial
@@ -130,11 +131,10 @@ def test_pruning(url: URL) -> None:
     for value in (1.0, 2.0, 3.0, 0.5):
         lease = here.claim()
         assert lease is not None
-        assert lease.rungs == (1, 3)
-        (first,) = epochs(1)
-        here.report(lease, [type(first)(1, value, value, 0.5)])
-        verdicts.append(here.verdict(lease, 1))
+        assert lease.rungs == (3,)
+        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(3)])
         assert here.verdict(lease, 2) is False  # not a rung
+        verdicts.append(here.verdict(lease, 3))
         here.finish(lease, Result("pruned" if verdicts[-1] else "completed", value))
     assert verdicts == [False, True, True, False]
 
@@ -251,7 +251,7 @@ def test_draw_that_breaks_is_a_failed_trial(url: URL, database: Engine) -> None:
     here = begun(url, trials=1)
     draw = here._mirror.draw
     here._mirror.draw = lambda row, trial_id: {}[1]  # type: ignore[method-assign]
-    for _ in range(leases.MOST_FAILURES):
+    for _ in range(ledger.MOST_FAILURES):
         here.claim()
     here._mirror.draw = draw  # type: ignore[method-assign]
     with database.begin() as connection:

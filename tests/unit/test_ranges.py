@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from search.ranges import narrowed, read_range, smoothed
+from search.ranges import is_narrowed, narrowed, read_range, searched, smoothed
 from spaces.space import Space
 
 RATES = tuple(np.geomspace(1e-6, 10, 71))
@@ -55,7 +55,33 @@ def test_a_space_is_narrowed_where_test_and_range_overlap() -> None:
     sgd = read_range("sgd", RATES, valley(1e-6, 1e-4), stable=None)
     found = narrowed(space, [adam, sgd])
     learning_rate = found["axes"]["optimizer"]["adam"]["learning_rate"]
-    assert learning_rate["low"] == pytest.approx(adam.low)
-    assert learning_rate["high"] == pytest.approx(adam.high)
+    assert learning_rate["low"] == float(f"{adam.low:.2g}")
+    assert learning_rate["high"] == float(f"{adam.high:.2g}")
     assert found["axes"]["optimizer"]["sgd"] == space["axes"]["optimizer"]["sgd"]
     assert Space.from_json(found).name == "chapter"
+
+
+def test_a_narrowed_space_is_known_again_whatever_the_tests_said() -> None:
+    """It says that it was narrowed, and differs from what was asked in its ranges alone."""
+    asked = Space.named("chapter").to_json()
+    found = narrowed(asked, [read_range("adam", RATES, valley(1e-4, 0.01), stable=None)])
+    assert is_narrowed(found, asked)
+    assert is_narrowed(narrowed(asked, []), asked)
+    assert not is_narrowed(asked, asked)
+    assert not is_narrowed(found, Space.named("deep").to_json())
+    found["axes"]["optimizer"]["adam"]["learning_rate"]["high"] = 5.0  # more than was asked
+    assert not is_narrowed(found, asked)
+
+
+def test_only_ranges_of_rates_are_tested() -> None:
+    """An optimizer whose learning rate is fixed or listed has nothing to narrow."""
+    document = Space.named("quick").to_json()
+    document["axes"]["optimizer"] = {
+        "adam": {"learning_rate": 0.001},
+        "nadam": {},
+        "sgd": {"learning_rate": {"choices": [0.1, 0.01]}},
+        "nesterov": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}},
+    }
+    space = Space.from_json(document).to_json()
+    assert searched(space) == ["nesterov"]
+    assert narrowed(space, [])["axes"] == space["axes"]

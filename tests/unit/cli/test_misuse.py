@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import typer
 
 from docs.generate import verbs
+from search.cli.common import err, out
 from search.cli.main import app, run
 
+COMMAND = str(Path(sys.executable).with_name("trainstack"))
 VERBS = {
     name.removeprefix("trainstack "): verb for name, verb in verbs(typer.main.get_command(app))
 }
@@ -58,3 +65,50 @@ def test_each_verb_explains_itself(name: str, capsys: pytest.CaptureFixture[str]
     assert name.rsplit(maxsplit=1)[-1] in capsys.readouterr().out
     assert VERBS[name].help
     assert [p.name for p in VERBS[name].params if not p.help] == []
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_each_verbs_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` of each verb ends its text with a command of that verb, with flags that it has."""
+    run([*name.split(), "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"Example: trainstack {name}" in shown
+    words = (VERBS[name].help or "").rpartition("Example: ")[2].split()
+    flags = {option for parameter in VERBS[name].params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= flags
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_each_flag_misspelt_is_answered_with_the_nearest(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flag with a letter too many is refused with the flag that was meant."""
+    for parameter in VERBS[name].params:
+        option = parameter.opts[0]
+        if option.startswith("--") and len(option) > 6:
+            assert run([*name.split(), f"{option}s"]) == 2
+            assert option in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete(shell: str) -> None:
+    """The script for each shell names the command, and verbs and flags are completed by it."""
+    assert "trainstack" in completing(f"source_{shell}")
+    typed = {"COMP_WORDS": "trainstack rec", "COMP_CWORD": "1"}
+    typed |= {"_TYPER_COMPLETE_ARGS": "trainstack rec", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    assert "recommend" in completing(f"complete_{shell}", **typed)
+
+
+def completing(instruction: str, **typed: str) -> str:
+    """Return what the command answers to a shell's question."""
+    environment = {**os.environ, "_TRAINSTACK_COMPLETE": instruction, **typed}
+    done = subprocess.run([COMMAND], env=environment, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR a terminal gets no colour."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for console in (out(), err()):
+        assert console.no_color

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from search.cli.main import app
 
 ROOT = Path(__file__).parents[3]
-_FENCED = re.compile(r"```(?:sh|console|bash)\n(.*?)```", re.S)
+_SCRIPTS = re.compile(r"^```(?:sh|bash)\n(.*?)^```", re.S | re.M)
+_SESSIONS = re.compile(r"^```console\n(.*?)^```", re.S | re.M)
+_PROGRAMS = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 
 
 def understood(argv: list[str]) -> str | None:
@@ -33,11 +36,47 @@ def understood(argv: list[str]) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Example:
+    """A command of a terminal session that a page shows.
+
+    Attributes:
+        command: What was typed, as the shell reads it; may have several lines.
+        output: The lines that the page shows below it; empty where it shows none.
+    """
+
+    command: str
+    output: tuple[str, ...]
+
+
+def examples(text: str) -> list[Example]:
+    """Return the commands of a Markdown text's `console` blocks.
+
+    A command begins with `$ `; lines behind it that begin with `> ` go on with it, the rest is what
+    it said.
+    """
+    found = []
+    for block in _SESSIONS.findall(text):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            first, *lines = part.splitlines()
+            typed = [first]
+            while lines and lines[0].startswith("> "):
+                typed.append(lines.pop(0).removeprefix("> "))
+            found.append(Example("\n".join(typed), tuple(lines)))
+    return found
+
+
+def program(text: str) -> str:
+    """Return a Markdown text's Python blocks as one program."""
+    return "\n".join(_PROGRAMS.findall(text))
+
+
 def shell_lines(text: str) -> list[str]:
-    """Return the lines of a Markdown text's shell blocks, continuations joined."""
-    blocks = "\n".join(_FENCED.findall(text)).replace("\\\n", " ")
-    lines = (line.strip().removeprefix("$ ") for line in blocks.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    """Return the commands of a Markdown text's shell blocks, continuations joined."""
+    scripts = "\n".join(_SCRIPTS.findall(text)).replace("\\\n", " ")
+    lines = (line.strip() for line in scripts.splitlines())
+    typed = (example.command.replace("\\\n", " ") for example in examples(text))
+    return [line for line in (*lines, *typed) if line and not line.startswith("#")]
 
 
 def our_commands(lines: list[str]) -> list[list[str]]:

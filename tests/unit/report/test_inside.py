@@ -46,7 +46,7 @@ def test_vanishing_gradients_of_a_hundred_layers_are_seen(tmp_path: Path) -> Non
     fading = [layer(10.0 ** ((k - 100) / 10)) for k in range(1, 101)]
     picture = drawn(tmp_path, {"start": fading, "end": fading})["layers.svg"]
     steepest = max(heights(picture), key=lambda line: max(line) - min(line))
-    assert len(heights(picture)) == 6
+    assert len(heights(picture)) == 8
     assert steepest[0] - steepest[-1] > 80.0  # the first layer stands lowest
     assert "10⁻⁸" in picture
 
@@ -57,6 +57,15 @@ def test_exploding_deviations_are_seen(tmp_path: Path) -> None:
     picture = drawn(tmp_path, {"start": rising})["layers.svg"]
     steepest = max(heights(picture), key=lambda line: max(line) - min(line))
     assert steepest[-1] < steepest[0] - 80.0
+
+
+def test_dead_layers_are_seen(tmp_path: Path) -> None:
+    """A share of saturated or of dead units that grows to one rises over the whole height."""
+    for figure in ("saturated", "dead"):
+        dying = [{**layer(1.0), figure: k / 99} for k in range(100)]
+        picture = drawn(tmp_path / figure, {"start": dying})["layers.svg"]
+        (steepest,) = [line for line in heights(picture) if max(line) - min(line) > 80.0]
+        assert steepest[-1] < steepest[0]
 
 
 def test_figures_that_are_missing_are_drawn_around(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""Every draw becomes a network: 2,000 of each named space, at their own widths and depths.
+
+    python -m benchmarks.building [SPACE ...]
+
+The suite builds a few hundred draws, in which any two choices that were drawn together stand
+together once (`tests/keras/test_draws_build.py`); this builds them all, and takes its time. Keras
+makes and joins every layer and works out every shape; only the weights' memory is not filled.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from spaces.axes import CHOICE_AXES, NUMBER_AXES
+from spaces.space import Space, space_names
+from spaces.stack import Stack
+from workers.build import make_optimizer, plain_model
+from workers.schedule import RateMaker
+
+DRAWS, FEATURES, OUTPUTS = 2_000, 12, 4
+
+
+@dataclass
+class Dice:
+    """A trial whose answers are random: draws without a study."""
+
+    random: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Return a number of the range."""
+        share = self.random.random()
+        drawn = low * (high / low) ** share if log else low + (high - low) * share
+        return min(high, max(low, drawn))
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Return a whole number of the range."""
+        return self.random.randint(low, high)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices."""
+        return self.random.choice(choices)
+
+
+def draws(name: str) -> list[Stack]:
+    """Draw as many stacks from a named space as are built."""
+    space, dice = Space.named(name), Dice()
+    return [space.draw(dice) for _ in range(DRAWS)]
+
+
+def in_pairs(
+    stacks: Iterable[Stack], axes: Sequence[str] = (*CHOICE_AXES, *NUMBER_AXES)
+) -> list[Stack]:
+    """Return few stacks in which every pair of choices on these axes that occurs, occurs.
+
+    The shallowest such stacks, and the deepest of all.
+    """
+    *ordered, deepest = sorted(stacks, key=lambda stack: len(stack.units))
+    seen: set[tuple[Any, Any]] = set()
+    kept = []
+    for stack in ordered:
+        choices = [(axis, stack[axis]) for axis in axes]
+        pairs = set(combinations(choices, 2))
+        if not pairs <= seen:
+            seen |= pairs
+            kept.append(stack)
+    return [*kept, deepest]
+
+
+def expected_weights(stack: Stack) -> int:
+    """Count a stack's weights by hand: kernels, biases, four numbers a normalized unit, slopes."""
+    widths = [FEATURES, *stack.units, OUTPUTS]
+    kernels = sum(a * b for a, b in pairwise(widths))
+    hidden = sum(stack.units)
+    biases = OUTPUTS + (0 if stack["normalization"] == "before" else hidden)
+    normalized = hidden if stack["normalization"] != "none" else 0
+    normalized += FEATURES if stack["input_normalization"] == "batch" else 0
+    slopes = hidden if stack["activation"] == "prelu" else 0
+    return kernels + biases + 4 * normalized + slopes
+
+
+def build(stack: Stack) -> None:
+    """Make a stack's network, optimizer and learning rates.
+
+    Raises:
+        AssertionError: They are not what the stack says.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        model = plain_model(stack, FEATURES, OUTPUTS)
+    assert model.output_shape == (None, OUTPUTS), stack
+    assert model.count_params() == expected_weights(stack), stack
+    rate = stack["optimizer.learning_rate"]
+    assert np.isclose(float(make_optimizer(stack).learning_rate), rate), stack
+    maker = RateMaker(stack, steps_per_epoch=3, epochs=4)
+    rates = np.concatenate([maker.rates(epoch) for epoch in range(1, 5)])
+    assert (rates >= 0).all(), stack
+    assert (rates <= rate * (1 + 1e-6)).all(), stack
+
+
+def main() -> None:
+    """Build every draw of the named spaces; print how many, and how long it took."""
+    print("| space | draws built | different stacks | hidden layers | processor seconds |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in sys.argv[1:] or space_names():
+        began, stacks = time.process_time(), draws(name)
+        for stack in stacks:
+            build(stack)
+        layers = sum(len(stack.units) for stack in stacks)
+        took = time.process_time() - began
+        cells = (f"{len(stacks):,}", f"{len(set(stacks)):,}", f"{layers:,}", f"{took:.0f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`python -m benchmarks.compiling`: what XLA costs and saves, and what our rule makes of it.
+
+Each row is one structure: what its first call costs more with XLA than without, what each step
+then costs less, and from how many steps on compiling pays; measured, and by the rule. It counts
+the processor time of one thread, which other work on the machine disturbs least.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+from spaces.stack import Stack
+from workers.engine import Program
+from workers.resident import DeviceData
+from workers.structure import (
+    Structure,
+    compiling_seconds,
+    saved_seconds_a_step,
+    shaping_items,
+)
+from workers.train import batch_order
+
+FEATURES, OUTPUTS, ROWS = 64, 10, 4096
+STEPS, REPEATS = 30, 5
+CASES = [
+    Stack.of(units=[width] * layers, batch_size=batch, **extra)
+    for layers, width, batch in [
+        *((1, 64, 32), (1, 300, 32), (2, 64, 32), (2, 64, 128), (2, 300, 32), (2, 300, 128)),
+        *((3, 100, 32), (5, 100, 32), (5, 300, 128), (10, 100, 32), (20, 100, 32), (20, 100, 128)),
+        (60, 100, 128),
+    ]
+    for extra in ({}, {"activation": "relu", "normalization": "before", "optimizer": "adam"})
+]
+
+
+def measured(stack: Stack, compiled: bool) -> tuple[float, float]:
+    """Return the seconds of the first call with one step, and of a step in steady state."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
+    y = rng.integers(0, OUTPUTS, ROWS).astype(np.int32)
+    data = DeviceData(*(tf.constant(part) for part in (x, y, x[:256], y[:256])))
+    batch = stack["batch_size"]
+
+    def run(program: Program, steps: int) -> float:
+        order = batch_order(0, 1, ROWS, steps, batch)
+        rates = np.full(steps, 1e-3, np.float32)
+        began = time.process_time()
+        program.epoch(stack, data, order, rates, None, 1)
+        return time.process_time() - began
+
+    began = time.process_time()
+    structure = Structure(
+        *(shaping_items(stack), FEATURES, OUTPUTS, "classification", data.rows, compiled)
+    )
+    program = Program(structure, stack)
+    program.reset(stack, 0)
+    run(program, STEPS)
+    first = time.process_time() - began
+    steps = statistics.median(run(program, STEPS) for _ in range(REPEATS))
+    return first - steps, steps / STEPS
+
+
+def main() -> None:
+    """Measure every case and print it beside the rule's figures."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    measured(CASES[0], True)  # the first program pays for what all share
+    measured(CASES[0], False)
+    print("layers width batch norm   | cost s  rule | saves ms  rule | pays from steps  rule")
+    for stack in CASES:
+        plain_first, plain_step = measured(stack, False)
+        first, step = measured(stack, True)
+        cost, saved = first - plain_first, plain_step - step
+        by_rule = compiling_seconds(stack) / saved_seconds_a_step(stack)
+        print(
+            f"{len(stack.units):6} {stack.units[0]:5} {stack['batch_size']:5} "
+            f"{stack['normalization']:6} | {cost:6.2f} {compiling_seconds(stack):5.2f} | "
+            f"{1e3 * saved:8.3f} {1e3 * saved_seconds_a_step(stack):5.3f} | "
+            f"{cost / saved if saved > 0 else float('inf'):15.0f} {by_rule:5.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Faults at full length, where the tests of `tests/fleet` take a shorter way to the same end.
+
+    python -m benchmarks.faults
+
+Real workers with canned training over an embedded PostgreSQL of this run. Takes about seven
+minutes, nearly all of it waiting. The figures of docs/faults.md.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.scale import table
+from search.fleet import embedded, inspect
+from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS
+from tests.fleet.fleet import Fleet
+from tests.fleet.server import Server
+
+KILL_SECONDS, AWAY_SECONDS = 4.0, 60.0
+
+
+def storm(fleet: Fleet, _: Server) -> str:
+    """Kill one of four workers every few seconds until forty trials are done."""
+    fleet.create(trials=40, epochs=8)
+    dice, kills = random.Random(0), 0
+    crew = [fleet.join(epoch_seconds=0.5) for _ in range(4)]
+    while fleet.status()["phase"] == "searching":
+        time.sleep(KILL_SECONDS)
+        victim = dice.randrange(4)
+        crew[victim].kill()
+        crew[victim] = fleet.join(epoch_seconds=0.5)
+        kills += 1
+    counts = fleet.concluded()["counts"]
+    states = Counter(trial.state.name for trial in fleet.optuna().trials)
+    tries = [len(_linked(fleet, trial)) for trial in fleet.trials()]
+    return (
+        f"{kills} kills; {counts['completed']} completed, {counts['failed']} failed; Optuna: "
+        f"{dict(states)}; {sum(tries) - len(tries)} further attempts, each linked to its first"
+    )
+
+
+def _linked(fleet: Fleet, trial: dict) -> list[dict]:
+    """Return a trial's attempts, numbered from the first without a gap."""
+    told = inspect.attempts_json(fleet.engine, "s", trial["number"])
+    assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1)), told
+    return told
+
+
+def unheard(fleet: Fleet, _: Server) -> str:
+    """Kill a worker right after its claim; leases and clocks are the product's own."""
+    fleet.create(trials=2, epochs=2)
+    lease = f"--lease={LEASE_SECONDS}"
+    first = fleet.join(lease, epoch_seconds=600)
+    fleet.until(lambda status: status["counts"]["running"])
+    first.kill()
+    died = time.monotonic()
+    fleet.join(lease, epoch_seconds=LEASE_SECONDS)
+    fleet.until(lambda status: status["counts"]["waiting"])
+    return f"waits again {time.monotonic() - died:.0f} s after the death"
+
+
+def outage(fleet: Fleet, server: Server) -> str:
+    """Kill PostgreSQL in the middle of training, and let it come back a minute later."""
+    fleet.create(trials=4, epochs=90)
+    crew = [fleet.join(epoch_seconds=1.0) for _ in range(2)]
+    fleet.until(lambda _: sum(bool(trial["curve"]) for trial in fleet.trials()) == 2)
+    server.crash()
+    time.sleep(AWAY_SECONDS)
+    server.restart()
+    fleet.until(lambda status: status["counts"]["completed"] == 2)
+    for worker in crew:  # two trials have lived through it; the other two would tell no more
+        worker.kill()
+    done = [trial for trial in fleet.trials() if trial["outcome"] == "completed"]
+    whole = sum(len(t["curve"]) == 90 and None not in t["curve"] for t in done)
+    return (
+        f"{len(done)} of 2 trials under way completed, {sum(t['attempt'] > 1 for t in done)} "
+        f"restarted, {whole} curves complete"
+    )
+
+
+FAULTS: dict[str, tuple[Callable[[Fleet, Server], str], str]] = {
+    "4 workers, one SIGKILLed every 4 s": (storm, "40 counted, none RUNNING, retries linked"),
+    "death between claim and first beat": (
+        unheard,
+        f"given back within {LEASE_SECONDS:.0f} + {REAP_SECONDS:.0f} s",
+    ),
+    "PostgreSQL killed and away for 60 s, leases of 3 s": (
+        outage,
+        "none lost or restarted, curves complete",
+    ),
+}
+
+
+def measured(fault: str) -> list[str]:
+    """Bring a fault about and tell what came of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder) / "home" / "postgres")
+        fleet = Fleet(server.url, Path(folder))
+        run, asked = FAULTS[fault]
+        try:
+            return [fault, asked, run(fleet, server)]
+        finally:
+            fleet.close()
+            embedded.release(server.data)
+
+
+def main(chosen: list[str]) -> None:
+    """Measure every fault whose name holds one of the words given; all, if none is."""
+    names = [f for f in FAULTS if not chosen or any(word in f for word in chosen)]
+    table(["fault", "asked", "found"], (measured(name) for name in names))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

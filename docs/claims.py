@@ -1,0 +1,40 @@
+"""The reference of the chapter's claims: a row each, with what its experiment compares."""
+
+from __future__ import annotations
+
+from search.evidence.claims import CLAIMS
+from search.evidence.claims_figures import FIGURES, LOSS
+from search.evidence.claims_rows import Claim, Contrast
+from search.evidence.words import describe
+
+ABOUT = (
+    "What `trainstack claims DATA --claim ID` tests. A comparison names first what the claim "
+    "prefers: the choice with the lower validation loss, unless another figure stands there. "
+    "Everything else is as in the network named below it, and the learning rate is tuned for "
+    "each. A recommendation judges the same claims by whatever pairs its study happens to have."
+)
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return id, claim and what is compared, as cells of a Markdown table."""
+    return [(f"`{claim.id}`", claim.text, _compared(claim)) for claim in CLAIMS.values()]
+
+
+def _compared(claim: Claim) -> str:
+    if claim.measures is not None:
+        return "both ways of predicting the test set, model by model"
+    if not claim.contrasts:
+        return f"not testable: needs {claim.needs}"
+    said = dict.fromkeys(_contrast(contrast) for contrast in claim.contrasts)
+    return "<br>".join((*said, f"*in {describe(claim.base)}*"))
+
+
+def _contrast(contrast: Contrast) -> str:
+    text = " against ".join(contrast.sides)
+    if contrast.at_least:
+        text += ", at least as good"
+    if contrast.figure != LOSS:
+        text += f", by {FIGURES[contrast.figure].title}"
+    if contrast.factor is not None:
+        text += f", untuned at {contrast.factor:.2g} times the usual rate"
+    return text

@@ -1,0 +1,112 @@
+"""What a row of the table of JSON documents is, and rows that stand in several places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search.evidence.claims_figures import FIGURES
+
+# A kind ends in this where the value may be null.
+OR_NULL = " or null"
+TEXT, WHOLE, NUMBER, FLAG = "text", "whole number", "number", "true or false"
+# Of these the rows of the table name every field.
+OBJECT, LIST = "object", "list"
+# These hold keys or values that are described elsewhere or vary: no rows below them.
+STACK, NUMBERS, ANY = "stack", "numbers by name", "any"
+OPEN = (STACK, NUMBERS, ANY)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A value in a document.
+
+    Attributes:
+        path: Where it stands, such as `workers[].id`.
+        kind: One of the kinds above, with OR_NULL where it may be null.
+        about: What it is, with its unit.
+        sometimes: True where the key itself may be missing.
+    """
+
+    path: str
+    kind: str
+    about: str
+    sometimes: bool = False
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a verb prints.
+
+    Attributes:
+        verbs: Verbs that print it, as the command's registry names them.
+        about: One line.
+        fields: Its rows.
+    """
+
+    verbs: tuple[str, ...]
+    about: str
+    fields: tuple[Field, ...]
+
+
+def scores(path: str, about: str) -> tuple[Field, ...]:
+    """Return the rows of a loss and a metric, each a mean with its interval."""
+    rows = [Field(path, OBJECT, about)]
+    for what, said in (
+        ("loss", "cross-entropy in nats, or the squared error of the standardised target"),
+        ("accuracy", "share of right classes, in classification"),
+        ("rmse", "root mean squared error in the target's unit, in regression"),
+    ):
+        at = f"{path}.{what}"
+        rows += [
+            Field(at, OBJECT, said, sometimes=what != "loss"),
+            Field(f"{at}.mean", NUMBER + OR_NULL, "mean over the seeds"),
+            Field(f"{at}.ci95", LIST + OR_NULL, "95 % interval: low, high; null with one seed"),
+            Field(f"{at}.ci95[]", NUMBER, ""),
+            Field(f"{at}.n", WHOLE, "number of seeds"),
+        ]
+    return tuple(rows)
+
+
+def contrast(path: str, about: str) -> tuple[Field, ...]:
+    """Return the rows of a paired difference."""
+    return (
+        Field(path, OBJECT, about),
+        Field(f"{path}.metric", TEXT, "`loss`"),
+        Field(f"{path}.mean", NUMBER + OR_NULL, "mean difference; below 0: lower loss"),
+        Field(f"{path}.ci95", LIST + OR_NULL, "its 95 % interval, for all comparisons together"),
+        Field(f"{path}.ci95[]", NUMBER, ""),
+        Field(f"{path}.n_pairs", WHOLE, "pairs of runs with one seed"),
+    )
+
+
+def measured(path: str, about: str) -> tuple[Field, ...]:
+    """Return the rows of what was measured of one stack beside its scores."""
+    return (
+        Field(path, OBJECT, about),
+        Field(f"{path}.latency_ms", NUMBER + OR_NULL, "the exported model's answer for one row"),
+        Field(f"{path}.latency_ms_64", NUMBER, "the same for 64 rows", sometimes=True),
+        Field(f"{path}.parameters", WHOLE + OR_NULL, "weights of the network"),
+        Field(f"{path}.nonzero_fraction", NUMBER + OR_NULL, "share of kernel weights not zero"),
+        Field(f"{path}.log_loss", NUMBER + OR_NULL, "test log loss; null in regression"),
+        Field(f"{path}.ece", NUMBER + OR_NULL, "test calibration error; null in regression"),
+        Field(f"{path}.brier", NUMBER + OR_NULL, "test Brier score; null in regression"),
+        Field(f"{path}.monte_carlo", ANY, "test figures by passes, with dropout", sometimes=True),
+        Field(f"{path}.monte_carlo_seeds", ANY, "the same for each seed", sometimes=True),
+        Field(f"{path}.sparsity", ANY, "what dropping weights costs, with L1", sometimes=True),
+        Field(f"{path}.sparsity_test_loss", NUMBER, "test loss after that", sometimes=True),
+        Field(f"{path}.deployed", ANY, "TensorFlow Lite, profile low-latency", sometimes=True),
+    )
+
+
+def judgement(path: str) -> tuple[Field, ...]:
+    """Return the rows of what runs say about a claim, or about one comparison of it."""
+    figures = ", ".join(f"`{name}`" for name in FIGURES)
+    return (
+        Field(f"{path}.word", TEXT, "`supported`, `contradicted`, `equivalent` or `no evidence`"),
+        Field(f"{path}.effect", NUMBER + OR_NULL, "the figure's difference; below 0: in favour"),
+        Field(f"{path}.ci95", LIST + OR_NULL, "its interval, for all claims together"),
+        Field(f"{path}.ci95[]", NUMBER, ""),
+        Field(f"{path}.n_pairs", WHOLE, ""),
+        Field(f"{path}.reason", TEXT, "what was compared, or what would be needed"),
+        Field(f"{path}.figure", TEXT, f"what was compared by: {figures}"),
+    )

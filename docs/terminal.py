@@ -1,0 +1,47 @@
+"""Draw what `trainstack watch STUDY` shows now: `python -m docs.terminal STUDY FILE.svg`.
+
+The picture in docs/pictures was made so, while two workers served the study on one machine; only
+the machine's name is another one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+import socket
+import sys
+from pathlib import Path
+
+COLUMNS = 80
+NAME = "workstation"
+
+
+def draw(study: str) -> str:
+    """Return the live view of a study as it stands, drawn as a terminal of 80 columns (SVG)."""
+    from rich.console import Console
+    from rich.terminal_theme import MONOKAI
+
+    from search.cli.common import storage
+    from search.cli.screen import view
+    from search.fleet import inspect
+    from search.fleet.glance import glance
+
+    with storage(None) as (_, engine):
+        status, seen = inspect.status(engine, study), glance(engine, study)
+    for worker in status["workers"]:
+        worker["id"] = _renamed(worker["id"])
+    running = tuple(dataclasses.replace(r, worker=_renamed(r.worker)) for r in seen.running)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(view(status, dataclasses.replace(seen, running=running), COLUMNS))
+    picture = console.export_svg(title=f"trainstack watch {study}", theme=MONOKAI)
+    # No page of ours fetches anything from elsewhere: whoever looks has a monospaced font.
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+
+
+def _renamed(worker: str) -> str:
+    return worker.replace(socket.gethostname(), NAME)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(draw(sys.argv[1]), "utf-8")

@@ -1,0 +1,276 @@
+"""The artifact store: named files that every worker of a study reads and writes.
+
+A folder that all machines see, or a bucket of an object store that speaks S3. A name is a relative
+path with `/`, such as `digits/confirmation/5c0f-7.npz`, and never leads out of the store: names
+are read back from the database, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from spaces.errors import RequestError, StorageAwayError
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_EXAMPLE = "s3://bucket/prefix"
+# Training waits while a checkpoint is written: a store that is away is given up soon.
+_CONNECT_SECONDS, _ANSWER_SECONDS, _ATTEMPTS = 5, 60, 2
+
+
+class Store(Protocol):
+    """Where artifacts are kept. Whoever reads sees a whole file or none."""
+
+    def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Write a file, over one of that name.
+
+        Args:
+            name: Of the file.
+            fill: Writes the content to the file that it is given.
+
+        Raises:
+            OSError: There is no room, no permission or no answer; nothing is left behind.
+        """
+        ...
+
+    def read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file.
+
+        Raises:
+            FileNotFoundError: There is none of that name.
+            OSError: It cannot be read, or the store does not answer.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        ...
+
+    def check(self) -> None:
+        """Look whether the store can be used at all.
+
+        Raises:
+            RequestError: It is not there, or not for us.
+            StorageAwayError: It does not answer.
+        """
+        ...
+
+
+def open_store(location: str) -> Store:
+    """Return the store at a folder's path or an object store's URL; nothing is reached yet.
+
+    Args:
+        location: What TRAINSTACK_ARTIFACTS says.
+
+    Raises:
+        RequestError: It is a URL of another kind, or the library for it is not installed.
+    """
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return FolderStore(Path(location))
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not _BUCKET.fullmatch(bucket):
+        # A URL may hold a key: only its scheme is safe to repeat.
+        raise RequestError(
+            f"TRAINSTACK_ARTIFACTS is a URL that starts with {scheme}://",
+            f"a folder, or {_EXAMPLE}",
+            "keys belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    prefix = prefix.strip("/")
+    return S3Store(bucket, f"{checked(prefix)}/" if prefix else "")
+
+
+def checked(name: str) -> str:
+    """Return a name that stays inside the store.
+
+    Raises:
+        RequestError: It is absolute, leads upwards, or is no plain path.
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\0]|^[A-Za-z]:", name):
+        raise RequestError(f"the artifact {name!r}", "a relative path inside the artifact store")
+    return name
+
+
+def put(store: Store, name: str, path: Path) -> None:
+    """Write a copy of a local file.
+
+    Raises:
+        OSError: As `Store.write`.
+    """
+    with path.open("rb") as source:
+        store.write(name, lambda file: shutil.copyfileobj(source, file))
+
+
+class FolderStore:
+    """A folder; for several machines one that all of them see."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def path(self, name: str) -> Path:
+        """Return where a file of that name is, or would be.
+
+        Raises:
+            RequestError: That would be outside the folder, perhaps by a link.
+        """
+        path = self.folder / checked(name)
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise RequestError(f"the artifact {name!r} is a link", f"a file in {self.folder}")
+        return path
+
+    def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Write beside the place and move there, so that readers see all of it or nothing."""
+        path = self.path(name)
+        part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                fill(file)
+            part.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+
+    def read(self, name: str) -> BinaryIO:
+        """Open a file."""
+        return self.path(name).open("rb")
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        self.path(name).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """A folder is made when something is written; what is in the way is told then."""
+
+
+class S3Store:
+    """A bucket, or the objects in it whose keys begin alike.
+
+    Server, region and keys are what boto3 finds where it always looks: AWS_ENDPOINT_URL and its
+    kin, ~/.aws, the machine's own role.
+
+    Args:
+        bucket: Its name.
+        prefix: What every key begins with: empty, or ending in `/`.
+    """
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.bucket, self.prefix = bucket, prefix
+        try:
+            import boto3
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError
+        except ImportError:
+            raise RequestError(
+                "TRAINSTACK_ARTIFACTS is an object store, whose library is not installed",
+                "boto3",
+                "pip install 'trainstack[s3]'",
+            ) from None
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_ANSWER_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            # Many servers that speak S3 know no checksums beside the old ones.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        try:
+            self._client: Any = boto3.client("s3", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise RequestError(
+                f"{self}: {_said(error)}", "what boto3 needs: region, keys"
+            ) from None
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Write a local file and send it; S3 shows objects when they are whole."""
+        key = self._key(name)
+        with tempfile.TemporaryFile() as file:
+            fill(file)
+            file.seek(0)
+            with self._reaching(name):
+                self._client.upload_fileobj(file, self.bucket, key)
+
+    @contextlib.contextmanager
+    def read(self, name: str) -> Iterator[BinaryIO]:
+        """Fetch a file and open the copy, which is gone afterwards."""
+        key = self._key(name)
+        with tempfile.TemporaryFile() as file:
+            with self._reaching(name):
+                self._client.download_fileobj(self.bucket, key, file)
+            file.seek(0)
+            yield file
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with self._reaching(name):
+            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def check(self) -> None:
+        """Ask for the bucket."""
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import ConnectionError as NotConnectedError
+
+        try:
+            self._client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _status(error) >= 500:
+                raise self._away(error) from None
+            missing = _status(error) == 404
+            got = f"there is no bucket for {self}" if missing else f"{self}: {_said(error)}"
+            mend = "make it" if missing else "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL"
+            raise RequestError(got, "a bucket that can be read and written", mend) from None
+        except (HTTPClientError, NotConnectedError) as error:
+            raise self._away(error) from None
+        except BotoCoreError as error:
+            raise RequestError(f"{self}: {_said(error)}", "keys that boto3 finds") from None
+
+    def _away(self, error: Exception) -> StorageAwayError:
+        return StorageAwayError(
+            f"no answer from {self} ({_said(error)})", mend="check AWS_ENDPOINT_URL"
+        )
+
+    def _key(self, name: str) -> str:
+        return self.prefix + checked(name)
+
+    @contextlib.contextmanager
+    def _reaching(self, name: str) -> Iterator[None]:
+        """Say boto3's errors as those of files."""
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            kind = FileNotFoundError if _status(error) == 404 else OSError
+            raise kind(f"{self}/{name}: {_said(error)}") from None
+        except (BotoCoreError, Boto3Error) as error:
+            raise OSError(f"{self}/{name}: {_said(error)}") from None
+
+
+def _status(error: Any) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def _said(error: Exception) -> str:
+    """Return an error's first line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,92 @@
+"""`recommend --across`: the default that serves the data of several studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from search.cli.common import out, print_json
+from search.cli.common import storage as reach
+from spaces.errors import NothingToRecommend, RequestError
+
+if TYPE_CHECKING:
+    from search.evidence.across import Across
+
+_WIDTH = 79
+
+
+def one_study(names: Sequence[str]) -> str:
+    """Return the only name given.
+
+    Raises:
+        RequestError: There are several.
+    """
+    if len(names) != 1:
+        raise RequestError(
+            f"{len(names)} studies were named", "one study", "compare several with --across"
+        )
+    return names[0]
+
+
+def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -> None:
+    """Print which stack serves the data of all these studies; nothing is trained.
+
+    Raises:
+        RequestError: Fewer than two studies are named, or one twice.
+        StudyError: There is no such study.
+        NothingToRecommend: No stack was trained in all of them.
+    """
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise RequestError(
+            f"--across got {', '.join(names)}", "two studies or more, each named once"
+        )
+    from search.evidence.across import across
+    from search.fleet import inspect
+
+    with reach(storage) as (_, engine):
+        found = across([(inspect.spec_of(engine, n), inspect.runs(engine, n)) for n in names])
+    if not found.entrants:
+        raise NothingToRecommend(
+            found.sentence.rstrip(".").replace("No evidence", "no evidence"),
+            "a stack that each of the studies trained",
+            "train one in each: trainstack launch DATA --stacks FILE.json",
+        )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        out().print(text_of(found), markup=False)
+
+
+def text_of(found: Across) -> str:
+    """Return the comparison as plain text for a terminal of 80 columns."""
+    import textwrap
+
+    from search.evidence.across import share, stack_name
+    from search.evidence.words import describe
+
+    lines = textwrap.wrap(found.sentence, _WIDTH)
+    lines += ["", *textwrap.wrap(describe(found.entrants[0].stack), _WIDTH)]
+    rows = [("", "mean regret", "worst", "mean rank")]
+    for entrant in found.entrants:
+        regrets = share(entrant.mean_regret), share(entrant.worst_regret)
+        rows.append((entrant.name, *regrets, f"{entrant.mean_rank:.1f}"))
+    lines += ["", *_columns(rows)]
+    for k, title in enumerate(found.data):
+        places = sorted((e.places[k].rank, e.name, e.places[k].regret) for e in found.entrants)
+        told = ", ".join(f"{rank}. {name} {share(regret)}" for rank, name, regret in places)
+        lines += ["", *textwrap.wrap(f"{title}: {told}", _WIDTH, subsequent_indent="  ")]
+    if found.left_out:
+        rows = [("left out", "chosen on the others", "its regret", "default's")]
+        for row in found.left_out:
+            default = share(row.default.regret) if row.default else "–"
+            rows.append((row.data, stack_name(row.stack), share(row.place.regret), default))
+        lines += ["", *_columns(rows)]
+    return "\n".join(lines)
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

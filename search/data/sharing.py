@@ -1,0 +1,275 @@
+"""A study's data in the artifact store, for machines that do not have it.
+
+What is shared is the data as loaded: one `.npz` of plain arrays, named by its fingerprint, whatever
+the data was before (a named set, a folder, a table). Beside the parts' `x_…` and `y_…` it holds a
+JSON document about them; of a table's text columns the categories, and for each row their numbers.
+Nothing in it is unpickled, and its fingerprint is computed again before it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.artifacts import Store
+from search.data.dataset import Dataset, Part
+from search.data.load import load
+from search.data.npz import DAMAGED, read_headers
+from search.data.raw import COPIES_BYTES, check_memory
+from search.spec import DataSpec
+from spaces.errors import RequestError, StorageAwayError
+
+_SAID = "said"
+
+
+def share(dataset: Dataset, artifacts: Store) -> str:
+    """Put data into the artifact store, for workers that do not have it.
+
+    Args:
+        dataset: As loaded here.
+        artifacts: A store that those workers see.
+
+    Returns:
+        Its name there. Data that is there already is written again: somebody may have spoilt it.
+
+    Raises:
+        OSError: As `Store.write`.
+        RequestError: It could not be read back as it was.
+    """
+    arrays = packed(dataset)
+    again = unpacked(arrays, dataset.source, dataset.target, "")
+    if again.fingerprint != dataset.fingerprint:
+        raise RequestError(
+            f"{dataset.source} cannot be shared: a category ends in a zero character",
+            "text",
+            "give every machine the file instead",
+        )
+    name = name_of(dataset.fingerprint)
+    artifacts.write(name, lambda file: np.savez_compressed(file, **dict[str, Any](arrays)))
+    return name
+
+
+def name_of(fingerprint: str) -> str:
+    """Return the name of shared data in the artifact store."""
+    return f"data/{fingerprint}.npz"
+
+
+def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Dataset:
+    """Return a study's data: as it is on this machine, else as it was shared.
+
+    Args:
+        data: What the study pins.
+        artifacts: Opens the artifact store; not called where the data is here.
+        cache: This machine's folder of shared data, in which each set is fetched once.
+
+    Raises:
+        RequestError: It is neither here nor shared, or not what the study was made with.
+        StorageAwayError: The artifact store does not answer.
+    """
+    try:
+        found = load(data.source, data.target, data.task)
+        if found.fingerprint == data.fingerprint:
+            return found
+        missing = RequestError(
+            f"data {data.source!r} has fingerprint {found.fingerprint} here",
+            f"the study's {data.fingerprint}",
+            "give this machine the same file",
+        )
+    except RequestError as error:
+        missing = error
+    path = cache / f"{data.fingerprint}.npz"
+    with _alone(path):
+        if not path.is_file() and not _fetch(name_of(data.fingerprint), artifacts(), path):
+            mend = f"{missing.mend}, or " if missing.mend else ""
+            raise RequestError(missing.got, missing.expected, f"{mend}launch with --share-data")
+        try:
+            return _read(path, data)
+        except RequestError:
+            path.unlink()  # so that the next attempt fetches it anew
+            raise
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let the machine's other workers wait, for they need the same file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("a") as lock:
+            with contextlib.suppress(ImportError):  # on Windows each fetches for itself
+                import fcntl
+
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise RequestError(
+            f"no shared data in {path.parent} ({error.strerror or error})",
+            "a folder that can be written, with room for the data",
+            "set TRAINSTACK_HOME",
+        ) from None
+
+
+def _fetch(name: str, artifacts: Store, path: Path) -> bool:
+    """Copy a file of the store, whole or not at all; tell whether there is one."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(artifacts.read(name))
+            except FileNotFoundError:
+                return False
+            except OSError as error:
+                raise StorageAwayError(f"no answer from the artifact store ({error})") from None
+            with part.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _read(path: Path, data: DataSpec) -> Dataset:
+    """Read fetched data and check that it is the study's.
+
+    Raises:
+        RequestError: It is spoilt, or other data.
+    """
+    try:
+        headers = read_headers(path)
+        sizes = [math.prod(s) * (kind.itemsize + COPIES_BYTES) for kind, s in headers.values()]
+        check_memory(sum(sizes), f"the shared data {path.name}", None)
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        found = unpacked(arrays, data.source, data.target, str(path))
+    except (*DAMAGED, KeyError, TypeError, IndexError) as error:
+        raise _spoilt(path, f"cannot be read ({error})", data) from None
+    if found.fingerprint != data.fingerprint or found.task != data.task:
+        raise _spoilt(path, f"has fingerprint {found.fingerprint}", data)
+    return found
+
+
+def _spoilt(path: Path, what: str, data: DataSpec) -> RequestError:
+    return RequestError(
+        f"the shared data {name_of(data.fingerprint)} {what}",
+        f"the study's {data.fingerprint}",
+        "launch again with --share-data",
+    )
+
+
+def packed(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return a data set as plain arrays by name."""
+    said = {
+        "task": dataset.task,
+        "classes": dataset.classes,
+        "columns": dataset.columns,
+        "numeric": dataset.numeric,
+        "text": dataset.text,
+        "image_shape": dataset.image_shape,
+    }
+    arrays: dict[str, np.ndarray] = {_SAID: np.frombuffer(json.dumps(said).encode(), np.uint8)}
+    known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
+    for place, values in enumerate(known):
+        arrays[f"categories_{place}"] = np.array(values, dtype=np.str_)
+    for name, part in dataset.parts.items():
+        arrays[f"y_{name}"] = part.y
+        if not dataset.is_table:
+            arrays[f"x_{name}"] = part.x
+            continue
+        arrays[f"x_{name}"] = part.x[list(dataset.numeric)].to_numpy(np.float64)
+        for place, (column, values) in enumerate(zip(dataset.text, known, strict=True)):
+            numbers = np.searchsorted(np.array(values, object), part.x[column].to_numpy(object))
+            arrays[column_name(name, place)] = numbers.astype(np.int32)
+    return arrays
+
+
+def column_name(part: str, place: int) -> str:
+    """Return the name of the array that says each row's category in a text column."""
+    return f"text_{part}_{place}"
+
+
+def unpacked(
+    arrays: Mapping[str, np.ndarray], source: str, target: str | None, path: str
+) -> Dataset:
+    """Return the data set that `packed` made arrays of.
+
+    Args:
+        arrays: By name.
+        source: What the study calls the data.
+        target: The column that it predicts, for tables.
+        path: Where the arrays lie, for the lines of Python that load them.
+
+    Raises:
+        KeyError, IndexError, TypeError, ValueError: They are not what `packed` makes.
+    """
+    said = json.loads(arrays[_SAID].tobytes())
+    task, shape = str(said["task"]), said["image_shape"]
+    classes, columns, numeric, text = (
+        tuple(map(str, said[key])) for key in ("classes", "columns", "numeric", "text")
+    )
+    parts = {}
+    for part in ("train", "valid", "test"):
+        if f"y_{part}" not in arrays:
+            continue
+        x: Any = arrays[f"x_{part}"]
+        if numeric or text:
+            categories = [
+                arrays[f"categories_{place}"][arrays[column_name(part, place)]]
+                for place in range(len(text))
+            ]
+            x = _frame(x, numeric, text, categories)
+        parts[part] = Part(x, arrays[f"y_{part}"])
+    return Dataset(
+        source=source,
+        target=target,
+        task=task,
+        parts=parts,
+        classes=classes,
+        columns=columns,
+        numeric=numeric,
+        text=text,
+        image_shape=None if shape is None else tuple(map(int, shape)),
+        python=_python(path, list(parts), numeric, text),
+    )
+
+
+def _frame(
+    x: np.ndarray, numeric: tuple[str, ...], text: tuple[str, ...], categories: list[np.ndarray]
+) -> Any:
+    """Return a tidy frame as `read_table` does: float64 columns, then text."""
+    import pandas as pd
+
+    # Positions first: a table may have a column named like another one's position.
+    labels = [pd.Series(values.astype(object)).map(str) for values in categories]
+    frame = pd.concat([pd.DataFrame(x), *labels], axis=1)
+    frame.columns = pd.Index([*numeric, *text])
+    return frame
+
+
+def _python(
+    path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return lines of plain Python that load the same; see `Dataset.python`."""
+    table = bool(numeric or text)
+    lines = ["import numpy as np", *(["import pandas as pd"] if table else []), ""]
+    lines += [f"archive = np.load({path!r})  # the data that the study shared"]
+    if not table:
+        lines += [f'{axis}_{part} = archive["{axis}_{part}"]' for part in parts for axis in "xy"]
+        return tuple(lines)
+    lines += [f"numeric = {list(numeric)!r}", f"text = {list(text)!r}"]
+    lines += [
+        'y_train = archive["y_train"]',
+        'x_train = pd.DataFrame(archive["x_train"], columns=numeric)',
+        "for place, name in enumerate(text):",
+        '    categories = archive[f"categories_{place}"].astype(object)',
+        '    x_train[name] = categories[archive[f"text_train_{place}"]]',
+        "    x_train[name] = x_train[name].map(str)",
+        "has_missing = [name for name in numeric if x_train[name].isna().any()]",
+    ]
+    return tuple(lines)

@@ -1,0 +1,165 @@
+"""What the designed experiment says of each claim, as JSON and in words."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from search.evidence.claims import CLAIMS, row_of
+from search.evidence.claims_judging import summed, weighed
+from search.evidence.claims_rows import Claim, Context, Contrast, Judgement
+from search.evidence.experiment import Known, arms, ended, run_counts, settled, sides
+from search.evidence.planned import confirmation_seed
+from search.evidence.statistics import EQUIVALENCE_MARGIN, LEVEL
+from search.evidence.words import interval, signed
+from search.records import CONFIRMATION, OUTCOMES, Run
+from search.spec import StudySpec
+
+
+def findings(
+    spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Judge the claims that a study was asked to test.
+
+    Args:
+        spec: What was asked.
+        runs: All runs.
+        measured: What the look at the test set gave; empty where none was taken.
+
+    Returns:
+        The document of `claims --json`: a row a claim with a row a contrast, and the arms.
+    """
+    context = Context(runs, None, measured=_look(spec, measured or {}))
+    asked = [CLAIMS[name] for name in spec.experiment]
+    # Only claims that have pairs are comparisons; all of their intervals hold together.
+    together = sum(_judged(claim, context, spec)[0].n_pairs > 0 for claim in asked)
+    context = replace(context, comparisons=max(1, together))
+    rows = []
+    for claim in asked:
+        said, parts = _judged(claim, context, spec)
+        rows.append({**row_of(claim, said), "contrasts": [asdict(part) for part in parts]})
+    least, most = run_counts(spec.experiment, spec.replicates)
+    mine = [r.outcome for r in runs if r.phase == CONFIRMATION]
+    return {
+        "study": spec.study,
+        "data": spec.data.source,
+        "epochs": spec.epochs,
+        "replicates": spec.replicates,
+        "level": LEVEL,
+        "equivalence_margin": EQUIVALENCE_MARGIN,
+        "claims": rows,
+        "arms": _arms(spec, runs),
+        "runs": {
+            **{"at_least": least, "at_most": most},
+            **{word: mine.count(word) for word in OUTCOMES},
+        },
+    }
+
+
+def _look(spec: StudySpec, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was measured on the test set, without the model that tuned the rate."""
+    found = dict(measured.get("chosen", {}))
+    seeds = {confirmation_seed(spec.seed, j) for j in range(spec.replicates)}
+    every = found.get("monte_carlo_seeds") or ()
+    found["monte_carlo_seeds"] = [row for row in every if row["seed"] in seeds]
+    return found
+
+
+def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement, list[Judgement]]:
+    """Judge a claim, and each of its contrasts, by the runs of its own arms."""
+    if not claim.testable:
+        return Judgement(reason=f"needs {claim.needs}"), []
+    if claim.measures is not None and claim.judge is not None:
+        return claim.judge(context), []
+    known = ended(context.runs)
+    paired = [(c, _pairs(claim, c, known, spec.replicates)) for c in claim.contrasts]
+    parts = weighed(paired, context)
+    said = summed(claim, parts)
+    if not said.n_pairs:
+        said = replace(said, reason=_silence(claim, known))
+    return said, parts
+
+
+def _pairs(
+    claim: Claim, contrast: Contrast, known: Known, replicates: int
+) -> list[tuple[Run, Run]]:
+    """Return the pairs of a contrast's two arms, at the learning rates that tuning found."""
+    first, second = (settled(arm, known)[0] for arm in sides(claim, contrast))
+    if first is None or second is None:
+        return []
+    cells = (
+        (known.get((first.stack_id, j)), known.get((second.stack_id, j))) for j in range(replicates)
+    )
+    return [
+        (a, b) for a, b in cells if a is not None and b is not None and a.finished and b.finished
+    ]
+
+
+def _silence(claim: Claim, known: Known) -> str:
+    """Say why a tested claim has no pairs."""
+    for arm in (arm for contrast in claim.contrasts for arm in sides(claim, contrast)):
+        best, missing = settled(arm, known)
+        name = arm.label.partition(": ")[2]
+        if missing:
+            return f"the learning rate of {name} was not tuned to the end"
+        if best is None:
+            return f"{name} ended with a finite loss at no learning rate tried"
+    return "too few runs ended for a pair"
+
+
+def _arms(spec: StudySpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return a row an arm: what it is, the learning rate that tuning chose, and its losses."""
+    known = ended(runs)
+    found = []
+    for arm in arms(spec.experiment):
+        best = settled(arm, known)[0]
+        stack = best or arm.stack
+        ran = [known.get((stack.stack_id, j)) for j in range(spec.replicates)] if best else []
+        found.append(
+            {
+                "label": arm.label.partition(": ")[2],
+                "stack": stack.to_json(),
+                "stack_id": stack.stack_id,
+                "learning_rate": best["optimizer.learning_rate"] if best else None,
+                "tuned": arm.tuned,
+                "losses": [run.value if run and run.finished else None for run in ran],
+            }
+        )
+    return found
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """Return findings as plain text for a terminal of 80 columns."""
+    lines: list[str] = []
+    for row in document["claims"]:
+        lines.append(f"{row['id']}  {row['word']}")
+        lines += _wrapped(row["claim"] + ".", 4)
+        told = [part for part in row["contrasts"] if part["n_pairs"]]
+        for part in told:
+            lines += _wrapped(_line(part), 4)
+        if not told:
+            lines += _wrapped(_line(row) if row["n_pairs"] else f"{row['reason']}.", 4)
+        lines.append("")
+    margin, level = document["equivalence_margin"], document["level"]
+    if not any(row["n_pairs"] for row in document["claims"]):
+        return "\n".join(lines[:-1])
+    lines += _wrapped(
+        f"An effect is the first choice's figure minus the second's; below 0 speaks for the "
+        f"claim. All intervals hold together with {100 * level:g} %. Equivalent: within "
+        f"{100 * margin:g} % of the second choice's figure.",
+        0,
+    )
+    return "\n".join(lines)
+
+
+def _line(part: Mapping[str, Any]) -> str:
+    pairs = f"{part['n_pairs']} pair" + ("s" if part["n_pairs"] != 1 else "")
+    effect = f"{signed(part['effect'])} ({interval(part['ci95'], signed)}), {pairs}"
+    return f"- {part['reason']}: {effect}, {part['word']}"
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    further = indent + (2 if text.startswith("- ") else 0)
+    return textwrap.wrap(text, 79, initial_indent=" " * indent, subsequent_indent=" " * further)

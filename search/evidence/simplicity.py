@@ -1,0 +1,110 @@
+"""What is simpler, of stacks that cannot be told apart, and why: in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from search.evidence.candidates import Candidate, departures
+from search.evidence.statistics import Estimate
+from search.evidence.words import number
+from search.records import Run
+from spaces.profiles import PROFILES
+
+# What a profile may spare (`Profile.spares`) → the sentence about the stack that has least of it.
+SPARED: dict[str, str] = {
+    "latency_ms": "this one answers quickest ({} ms a row)",
+    "nonzero_fraction": "this one keeps the fewest weights that are not zero ({})",
+}
+# Costs this near to each other, as a ratio, count as the same: clocks are not better than that.
+_STEP = 1.1
+
+
+def cost(profile: str, row: Mapping[int, Run]) -> float | None:
+    """Return the mean of what a profile spares over a stack's confirmation runs.
+
+    None for a profile that spares nothing, and where it was not measured.
+    """
+    figure = PROFILES[profile].spares
+    found = [value for run in row.values() if (value := _amount(run, figure)) is not None]
+    return fmean(found) if found else None
+
+
+def _amount(run: Run, figure: str | None) -> float | None:
+    value = run.metrics.get(figure or "")
+    if figure == "nonzero_fraction" and value is not None:
+        # A tenth of a large network may be more than all of a small one.
+        return value * run.metrics.get("parameters", 1.0)
+    return value
+
+
+def spared(profile: str, row: Mapping[int, Run]) -> str | None:
+    """Say what a stack has least of, where its profile asks for that and it was measured."""
+    spent = cost(profile, row)
+    return None if spent is None else SPARED[PROFILES[profile].spares or ""].format(number(spent))
+
+
+def simplicity(candidate: Candidate, row: Mapping[int, Run], profile: str) -> tuple[float, ...]:
+    """Return a key that is smaller for the simpler stack.
+
+    First what the profile spares, if anything, in steps of a tenth; then the departures from the
+    chapter's default, the number of weights, the seconds an epoch, and the search's loss.
+    """
+    spent = cost(profile, row)
+    step = math.inf if spent is None else round(math.log(max(spent, 1e-9), _STEP))
+    weights = [r.metrics["parameters"] for r in row.values() if "parameters" in r.metrics]
+    paces = [
+        r.seconds["train"] / r.epochs for r in row.values() if r.epochs and "train" in r.seconds
+    ]
+    return (
+        step,
+        len(departures(candidate.stack)),
+        min(weights, default=math.inf),
+        fmean(paces) if paces else math.inf,
+        candidate.search_value if candidate.search_value is not None else math.inf,
+    )
+
+
+def reasons(
+    chosen: Candidate,
+    leader: Candidate,
+    level: Sequence[Candidate],
+    compared: int,
+    apart: Mapping[str, Estimate],
+    among: str,
+    because: str | None,
+) -> tuple[str, ...]:
+    """Say why a stack was chosen, in sentences that hold by themselves.
+
+    Args:
+        chosen: The stack.
+        leader: The one with the lowest confirmed loss.
+        level: Those that cannot be told from the leader.
+        compared: How many were compared.
+        apart: Stack's id → its loss minus the leader's.
+        among: Which of them it was chosen from, if not from all (` that …`).
+        because: What it has least of, where the profile asks for that (`spared`).
+    """
+    if compared == 1:
+        return ("There was nothing else to choose from.",)
+    if len(level) == 1:
+        return (
+            f"Its confirmed loss is the lowest of the {compared} stacks compared, and every other "
+            "one can be told from it.",
+        )
+    same = f"{len(level)} of the {compared} stacks compared cannot be told from the best"
+    if because is not None:
+        simple = f"{same}; of those{among} {because}."
+    elif chosen.is_baseline:
+        return (f"{same}; the chapter's default is one of them, and it is the simplest.",)
+    else:
+        count = len(departures(chosen.stack))
+        axes = "axis" if count == 1 else "axes"
+        simple = (
+            f"{same}; of those{among} this one departs least from the default ({count} {axes})."
+        )
+    if chosen is leader:
+        return (simple, "It is also the one with the lowest confirmed loss.")
+    gap = apart[chosen.stack_id].mean
+    return (simple, f"The lowest confirmed loss was {gap:.3g} lower, within its interval.")

@@ -1,0 +1,167 @@
+"""What a launch would train, as few stacks: every arm of its space at least once.
+
+Pure: what is built of them, and how fast it is, `workers.preview` finds out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spaces.axes import BUNDLE_AXIS, UNITS_AXIS
+from spaces.space import Space
+from spaces.stack import Stack
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A stack that stands for the arms with which it was drawn.
+
+    Attributes:
+        stack: What would be trained.
+        arms: Such as `activation=relu` → the parameter that chose it; empty for a given stack.
+        typical: False where its numbers are the largest: it says nothing about the usual speed.
+    """
+
+    stack: Stack
+    arms: Mapping[str, str] = field(default_factory=dict)
+    typical: bool = True
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What building a sample and stepping a batch of it gave.
+
+    Attributes:
+        sample: Which.
+        cause: Why it cannot be trained; empty where it can.
+        build_seconds: Building, tracing and compiling.
+        epoch_seconds: One epoch on this machine, validation included, estimated.
+        parameters: Weights of the network.
+    """
+
+    sample: Sample
+    cause: str = ""
+    build_seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    parameters: int = 0
+
+
+class _Choosing:
+    """A trial that answers with what is wanted, with what was not drawn yet, or with the usual.
+
+    Args:
+        seen: Arms that were drawn before.
+        wanted: Axis → arm that it must take.
+        share: Which number of a range: 0 the low end, 1 the high one.
+    """
+
+    def __init__(
+        self,
+        seen: Collection[str] = (),
+        wanted: Mapping[str, str] | None = None,
+        share: float = 0.5,
+    ) -> None:
+        self._seen, self._wanted, self._share = seen, wanted or {}, share
+        self.arms: dict[str, str] = {}
+        # Arm that could have been drawn → what an axis must take for it to come up.
+        self.offered: dict[str, dict[str, str]] = {}
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Return the number at a share of the range, on its scale."""
+        if log:
+            return math.exp(math.log(low) + self._share * (math.log(high) - math.log(low)))
+        return low + self._share * (high - low)
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Return the whole number at a share of the range."""
+        return min(high, round(self.suggest_float(name, low, high, log=log)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return an arm, or a number from a list at a share of it."""
+        if not all(isinstance(choice, str) for choice in choices):
+            return choices[round(self._share * (len(choices) - 1))]
+        axis, _, owner = name.partition(".")
+        for choice in choices:
+            self.offered[f"{axis}={choice}"] = _brings(axis, owner)
+        fresh = [choice for choice in choices if f"{axis}={choice}" not in self._seen]
+        # The bundle takes other axes' choices away: it comes up when nothing was drawn yet.
+        free = axis == BUNDLE_AXIS and self._seen and "free" in choices
+        usual = "free" if free else choices[0]
+        wanted = self._wanted.get(name)
+        chosen = wanted if wanted in choices else (fresh or [usual])[0]
+        self.arms[f"{axis}={chosen}"] = name
+        return chosen
+
+
+def _brings(axis: str, owner: str) -> dict[str, str]:
+    """Return the arm that brings a choice: an activation its initializers, a shape its lists."""
+    if not owner:
+        return {}
+    return {"activation" if axis == "initializer" else axis: owner}
+
+
+def covering(space: Space) -> list[Sample]:
+    """Draw so few stacks that every arm of a space is in one, numbers in the middle of ranges.
+
+    Behind them stands one for each shape with its numbers at the high end: the largest networks.
+    """
+    seen: set[str] = set()
+    open_arms: dict[str, dict[str, str]] = {}
+    samples: list[Sample] = []
+    while not samples or open_arms:
+        wanted = next(iter(open_arms.values()), {})
+        trial = _Choosing(seen, wanted)
+        stack = space.draw(trial)
+        if samples and seen.issuperset(trial.arms):
+            break  # what is left cannot come up
+        seen.update(trial.arms)
+        open_arms.update(trial.offered)
+        open_arms = {arm: brings for arm, brings in open_arms.items() if arm not in seen}
+        samples.append(Sample(stack, trial.arms))
+    for shape in space.arms[UNITS_AXIS]:
+        stack = space.draw(_Choosing(seen, {UNITS_AXIS: shape}, 1.0))
+        if all(stack.units != sample.stack.units for sample in samples):
+            named = {f"{UNITS_AXIS}={shape} at its largest": UNITS_AXIS}
+            samples.append(Sample(stack, named, typical=False))
+    return samples
+
+
+def singled_out(space: Space, failed: Sample, good: Sequence[Sample]) -> list[Sample]:
+    """Draw a stack for each arm that only samples that failed have, everything else usual.
+
+    Args:
+        space: What may be tried.
+        failed: A sample that cannot be trained.
+        good: Those that can: what they have is not to blame.
+    """
+    if not failed.typical:
+        return []
+    blameless = {arm for sample in good for arm in sample.arms}
+    everything = {*blameless, *failed.arms}
+    samples = []
+    for arm, name in failed.arms.items():
+        if arm not in blameless:
+            axis, _, owner = name.partition(".")
+            wanted = {**_brings(axis, owner), name: arm.partition("=")[2]}
+            samples.append(Sample(space.draw(_Choosing(everything, wanted)), {arm: name}))
+    return samples
+
+
+def trial_seconds(tried: Sequence[Tried], epochs: int) -> float:
+    """Return the mean seconds of a trial of full length, over the usual ones that can be trained.
+
+    Args:
+        tried: At least one that can be trained.
+        epochs: Most epochs of a trial.
+    """
+    can = [t for t in tried if not t.cause]
+    usual = [t for t in can if t.sample.typical] or can
+    took = [t.build_seconds + epochs * t.epoch_seconds for t in usual]
+    return sum(took) / len(took)

@@ -1,0 +1,77 @@
+"""`trainstack claims` from outside: a claim tested for real, taken up again, and misuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from docs.documents import DOCUMENTS
+from tests.unit.docs.shapes import problems
+
+from .commands import Shell, refused
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+
+COMMAND = (
+    *("claims", "wine", "--claim", "c7", "--claim", "C21"),
+    *("--epochs", "2", "--replicates", "2", "--workers", "1"),
+)
+
+
+@pytest.fixture(scope="module")
+def tested(shell: Shell) -> dict[str, Any]:
+    """What the experiment for C7 found on wine."""
+    return shell.json(*COMMAND)
+
+
+def test_a_claim_is_tested_by_pairs_of_its_own(shell: Shell, tested: dict[str, Any]) -> None:
+    """Both arms are tuned, then trained with the same seeds; what has no arms says why."""
+    (table,) = [document for document in DOCUMENTS if "claims" in document.verbs]
+    assert problems(table, tested) == []
+    momentum, reuse = tested["claims"]
+    assert (momentum["id"], momentum["n_pairs"]) == ("C7", 2)
+    assert momentum["word"] in ("supported", "contradicted", "equivalent", "no evidence")
+    assert (reuse["word"], reuse["reason"]) == (
+        "no evidence",
+        "needs a related task and few labels",
+    )
+    rows = shell.json("trials", tested["study"], "--confirmation")
+    counts = tested["runs"]
+    assert counts["at_least"] <= len(rows) <= counts["at_most"]
+    assert len(rows) == counts["completed"] + counts["diverged"]
+    first, second = (arm["stack_id"] for arm in tested["arms"])
+    seeds = {
+        stack: {row["seed"] for row in rows if row["stack_id"] == stack and row["seed_index"] < 2}
+        for stack in (first, second)
+    }
+    assert len(seeds[first]) == 2
+    assert seeds[first] == seeds[second]
+    losses = [arm["losses"] for arm in tested["arms"]]
+    gaps = [one - other for one, other in zip(*losses, strict=True)]
+    assert momentum["effect"] == pytest.approx(sum(gaps) / 2)
+
+
+def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
+    """Asked again nothing is trained, and the answer is the same, now in words."""
+    again = shell.run(*COMMAND)
+    assert again.returncode == 0
+    assert f"going on with study '{tested['study']}'" in again.stderr
+    assert f"C7  {tested['claims'][0]['word']}" in again.stdout
+    assert f"{tested['claims'][0]['n_pairs']} pairs" in " ".join(again.stdout.split())
+
+
+def test_another_experiment_needs_another_name(shell: Shell, tested: dict[str, Any]) -> None:
+    """The study's name with other claims is refused with exit code 4 and what differs."""
+    other = ("claims", "wine", "--claim", "C8", "--study", tested["study"])
+    assert "experiment" in refused(shell.run(*other, *COMMAND[6:]), 4)
+
+
+def test_an_experiment_recommends_nothing(shell: Shell, tested: dict[str, Any]) -> None:
+    """`recommend` says that the study tests claims, with exit code 5."""
+    assert "tests claims" in refused(shell.run("recommend", tested["study"]), 5)
+
+
+def test_misuse_is_one_line(shell: Shell) -> None:
+    """An unknown claim is refused at once with exit code 2 and the nearest name."""
+    assert "did you mean 'C2'?" in refused(shell.run("claims", "wine", "--claim", "C2e"), 2)

@@ -1,0 +1,136 @@
+"""The learning-rate range test from outside: as a verb, and before a launch."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spaces.space import Space
+
+from .commands import Shell, refused
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+
+# What the verb and the launch say of an optimizer.
+FOUND = re.compile(r"^(\w+) +(\S+) to (\S+) +largest stable (\S+)$", re.M)
+
+
+def two_optimizers() -> dict[str, Any]:
+    """Return a space whose learning rates span far more than learns."""
+    document = Space.named("quick").to_json()
+    rates = {"low": 1e-7, "high": 50.0, "log": True}
+    optimizers = {"nadam": {"learning_rate": rates}, "nesterov": {"learning_rate": dict(rates)}}
+    axes = {**document["axes"], "bundle": {"self_normalizing": {}}, "optimizer": optimizers}
+    axes["units"] = {"list": {"units": {"choices": [[16]]}}}
+    return {**document, "name": "wide", "axes": axes}
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A study that was launched with a range test and --detach: nothing is trained yet."""
+
+    shell: Shell
+    command: tuple[str, ...]
+    done: Any
+
+    def pinned(self) -> dict[str, Any]:
+        """Return the space that its workers get, as the storage has it."""
+        from search.fleet import embedded, inspect
+        from search.fleet.connect import engine, parse_url
+
+        here = engine(parse_url(embedded.url_of(self.shell.home / "postgres")))
+        try:
+            return dict(inspect.spec_of(here, "narrowed").space)
+        finally:
+            here.dispose()
+
+
+@pytest.fixture(scope="module")
+def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed:
+    """`launch wine --range-test` over a wide space, one trial of two epochs."""
+    file = tmp_path_factory.mktemp("space") / "wide.json"
+    file.write_text(json.dumps(two_optimizers()), "utf-8")
+    command = (
+        *("launch", "wine", "--study", "narrowed", "--range-test", "--space", str(file)),
+        *("--trials", "1", "--epochs", "2", "--replicates", "1", "--workers", "1"),
+    )
+    return Narrowed(shell, command, shell.run(*command, "--detach"))
+
+
+def test_the_study_searches_where_the_test_says(narrowed: Narrowed) -> None:
+    """The pinned space has each optimizer's range from its test, and is otherwise as asked."""
+    assert narrowed.done.returncode == 0, narrowed.done.stderr
+    said = {
+        name: (float(low), float(high))
+        for name, low, high, _ in FOUND.findall(narrowed.done.stderr)
+    }
+    assert set(said) == {"nadam", "nesterov"}
+    asked, pinned = Space.from_json(two_optimizers()).to_json(), narrowed.pinned()
+    for name, (low, high) in said.items():
+        assert 1e-7 < low < high < 50.0
+        rates = pinned["axes"]["optimizer"][name].pop("learning_rate")
+        asked["axes"]["optimizer"][name].pop("learning_rate")
+        assert rates == {"low": low, "high": high, "log": True}
+    assert pinned["axes"] == asked["axes"]
+    assert "range test" in pinned["about"]
+
+
+def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> None:
+    """Asked again, the study is taken up with the ranges that it has, and comes to its end."""
+    before = narrowed.pinned()
+    again = narrowed.shell.run(*narrowed.command)
+    assert again.returncode == 0, again.stderr
+    assert "going on with study 'narrowed'" in again.stderr
+    assert not FOUND.search(again.stderr)
+    assert narrowed.shell.json("status", "narrowed")["concluded"]
+    assert narrowed.pinned() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(("--trials", "3"), "trials: 1 here, 3 asked"), (("--space", "quick"), "space.")],
+)
+def test_another_spec_is_refused_before_any_test(
+    narrowed: Narrowed, change: tuple[str, ...], said: str
+) -> None:
+    """Where the study of that name asks something else, one line says what, and nothing runs."""
+    assert said in refused(narrowed.shell.run(*narrowed.command, *change), 4)
+
+
+def test_a_narrowed_study_is_not_the_one_without_the_test(narrowed: Narrowed) -> None:
+    """Without --range-test the same launch asks for another study, and exits 4."""
+    plain = [word for word in narrowed.command if word != "--range-test"]
+    assert "range test" in refused(narrowed.shell.run(*plain), 4)
+
+
+def test_what_cannot_be_tested_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    """A wrong path, an unknown optimizer and given stacks are refused at once with exit 2."""
+    assert "no/such.csv" in refused(
+        shell.run("launch", tmp_path / "no/such.csv", "--target", "y", "--range-test"), 2
+    )
+    assert "no/such.csv" in refused(shell.run("range-test", tmp_path / "no/such.csv"), 2)
+    line = refused(shell.run("range-test", "wine", "--optimizer", "adm"), 2)
+    assert "did you mean 'adam" in line
+    (tmp_path / "stacks.json").write_text('["chapter-default"]', "utf-8")
+    given = ("--stacks", tmp_path / "stacks.json")
+    assert "--stacks" in refused(shell.run("launch", "wine", "--range-test", *given), 2)
+
+
+def test_the_verb_draws_what_it_found(shell: Shell, tmp_path: Path) -> None:
+    """`range-test` prints and draws one optimizer, whose range holds its usual rate."""
+    picture = tmp_path / "rates.svg"
+    done = shell.run("range-test", "wine", "--optimizer", "adam", "-o", picture, "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["optimizer"] == "adam"
+    assert found["low"] < found["high"]
+    assert found["low"] <= 1e-3 <= found["high"]
+    assert found["rates"] == sorted(found["rates"])
+    texts = [part.text for part in ET.parse(picture).iter() if part.tag.endswith("text")]
+    assert any("adam" in (text or "") for text in texts)

@@ -1,0 +1,222 @@
+"""The tutorial and the how-tos, followed: what stands in a terminal session of theirs is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.documents import DOCUMENTS
+from search.cli.main import run
+from tests.unit.docs.commands import ROOT, Example, examples, our_commands, program, shell_lines
+from tests.unit.docs.shapes import problems
+
+from .commands import Shell
+
+# The tutorial is one long setup; each of its commands has a limit of its own.
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras, pytest.mark.timeout(900)]
+
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+HOW_TOS = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+# What these print depends on how fast which worker was: only that they print is checked.
+VARYING = ("status", "trials", "workers", "logs", "worker")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who follows pages: a folder, and a shell in it.
+
+    Attributes:
+        folder: Where files are made.
+        shell: The home and the environment.
+        ended: What the tutorial's commands said, in their order.
+    """
+
+    folder: Path
+    shell: Shell
+    ended: list[subprocess.CompletedProcess[str]]
+
+    def type(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with this environment's programs; both of its streams are one, as seen."""
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env={**self.shell.environment, "PATH": programs},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+
+@dataclass(frozen=True)
+class Here:
+    """The reader's folder and home for commands run in this process, which is quicker.
+
+    Attributes:
+        reader: Who runs what needs a shell.
+        capture: What the process says.
+    """
+
+    reader: Reader
+    capture: pytest.CaptureFixture[str]
+
+    def run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run `trainstack ARGV`."""
+        code = run(argv)
+        said = self.capture.readouterr()
+        return subprocess.CompletedProcess(argv, code, said.out, said.err)
+
+    def type(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as `Reader.type` does."""
+        if not command.startswith("trainstack ") or re.search(r" [|>] ", command):
+            return self.reader.type(command)
+        done = self.run(shlex.split(command)[1:])
+        return subprocess.CompletedProcess(command, done.returncode, done.stderr + done.stdout)
+
+    def json(self, words: str) -> Any:
+        """Return the document that a verb prints."""
+        done = self.run([*words.split(), "--json"])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def as_shown(example: Example, done: subprocess.CompletedProcess[str]) -> None:
+    """Check that a command ended as its page shows: well, or with the error that stands there."""
+    shown = "\n".join(example.output)
+    refused = shown.startswith("trainstack: ")
+    assert (done.returncode != 0) == refused, (example, done.stdout)
+    if refused or (shown and not varies(example.command)):
+        assert done.stdout.strip() == shown
+    elif shown:
+        assert done.stdout, example
+
+
+def varies(command: str) -> bool:
+    """Tell whether a command prints other figures each time; what a script picks out does not."""
+    program, *words = command.split()
+    if "| python" in command:
+        return False
+    trains = words[0] == "launch" and "--detach" not in words
+    return program != "trainstack" or words[0] in VARYING or trains
+
+
+@pytest.fixture(scope="module")
+def reader(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Who has followed the tutorial to its end."""
+    here = Reader(tmp_path_factory.mktemp("reader"), shell, [])
+    for example in examples(TUTORIAL.read_text("utf-8")):
+        done = here.type(example.command)
+        as_shown(example, done)
+        here.ended.append(done)
+    return here
+
+
+@pytest.fixture
+def here(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Here:
+    """This process, where the reader is."""
+    monkeypatch.chdir(reader.folder)
+    for name, value in reader.shell.environment.items():
+        monkeypatch.setenv(name, value)
+    capsys.readouterr()
+    return Here(reader, capsys)
+
+
+def test_the_tutorial_can_be_followed(reader: Reader) -> None:
+    """Every command runs as shown, and at the end a model has judged the table's rows."""
+    assert any("\nUse " in done.stdout and "\nMind:" in done.stdout for done in reader.ended)
+    lines = (reader.folder / "predicted.csv").read_text("utf-8").splitlines()
+    assert lines[0] == "diagnosis,p(benign),p(malignant)"
+    assert len(lines) == 1 + 569
+    table = (reader.folder / "tumours.csv").read_text("utf-8").splitlines()[1:]
+    pairs = zip(table, lines[1:], strict=True)
+    right = sum(row.endswith("," + said.partition(",")[0]) for row, said in pairs)
+    assert right > 0.9 * 569
+
+
+def test_a_second_worker_helped(reader: Reader) -> None:
+    """The worker of the tutorial's second study left after the one trial it was asked for."""
+    counts = reader.shell.json("status", "tumours-again")["counts"]
+    ended = ("completed", "pruned", "diverged", "infeasible")
+    assert sum(counts[outcome] for outcome in ended) == 1
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
+    """Behind the tutorial, its sessions run as shown, and its launches can be created."""
+    text = page.read_text("utf-8")
+    for example in examples(text):
+        if "range-test" not in example.command:  # trains for long; has tests of its own
+            as_shown(example, here.type(example.command))
+    for argv in launches(text):
+        done = here.run(argv)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_model_can_be_used_from_python(reader: Reader) -> None:
+    """The programs of the page about export run: they predict, and write for other servers."""
+    page = ROOT / "docs" / "how-to" / "export-and-deploy.md"
+    reader.type("trainstack export tumours --format keras -o deployed/model.keras")
+    (reader.folder / "use.py").write_text(program(page.read_text("utf-8")), "utf-8")
+    done = reader.type("python use.py")
+    assert done.returncode == 0, done.stdout
+    assert "p(malignant)" in done.stdout
+    assert (reader.folder / "deployed" / "model.tflite").stat().st_size > 0
+    assert (reader.folder / "deployed" / "served" / "1" / "saved_model.pb").exists()
+
+
+def launches(text: str) -> Iterator[list[str]]:
+    """Yield the launches that a page's scripts show, created but not trained.
+
+    What trains without creating anything first has tests of its own.
+    """
+    typed = [argv for example in examples(text) for argv in our_commands([example.command])]
+    for argv in our_commands(shell_lines(text)):
+        trains = {"--range-test", "--preview"}.intersection(argv)
+        if argv[:1] == ["launch"] and argv not in typed and not trains:
+            yield [*argv, *(() if "--detach" in argv else ("--detach",))]
+
+
+# Verb → commands whose documents are looked at.
+READING = {
+    "status": ("status tumours",),
+    "watch": ("watch tumours",),
+    "trials": ("trials tumours", "trials tumours --confirmation"),
+    "recommend": ("recommend tumours",),
+    "recommend --across": ("recommend tumours tumours-again --across",),
+    "claims": ("claims tumours.csv --target diagnosis --claim C21",),
+    "workers": ("workers tumours",),
+    "logs": ("logs tumours 0",),
+    "report": ("report tumours -o report",),
+    "space list": ("space list",),
+    "doctor": ("doctor",),
+}
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_a_document_is_as_the_table_says(verb: str, here: Here) -> None:
+    """Every field of real output is in the table of documents, and the other way round."""
+    table = next(document for document in DOCUMENTS if verb in document.verbs)
+    for words in READING[verb]:
+        assert problems(table, here.json(words)) == []
+
+
+@pytest.mark.parametrize("page", [TUTORIAL, *HOW_TOS], ids=lambda page: page.stem)
+def test_sessions_run_and_scripts_do_not(page: Path) -> None:
+    """A session shows no address or folder of its own: whoever copies it can run it."""
+    for example in examples(page.read_text("utf-8")):
+        assert not re.search(r"postgresql://|/home/|…", example.command)
+        assert shlex.split(example.command)

@@ -1,0 +1,192 @@
+"""What must hold of every artifact store: a folder, and a real server that speaks S3."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.artifacts import FolderStore, S3Store, Store, open_store, put
+from search.records import Measurement
+from spaces.errors import RequestError, StorageAwayError
+from tests import objects
+from workers.checkpoint import Checkpoint, Shelf
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[dict[str, str]]:
+    """The environment in which a bucket is found."""
+    with objects.server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """That environment, in force."""
+    for name, value in bucket.items():
+        monkeypatch.setenv(name, value)
+    return bucket
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store of each kind."""
+    if request.param == "folder":
+        return open_store(str(tmp_path / "artifacts"))
+    request.getfixturevalue("s3")
+    return open_store(f"s3://{objects.BUCKET}/{tmp_path.name}/")
+
+
+def content(store: Store, name: str) -> bytes:
+    with store.read(name) as file:
+        return file.read()
+
+
+def test_written_and_read(store: Store, tmp_path: Path) -> None:
+    """A file is what was last written under its name, and a removed one is not there."""
+    store.check()
+    for said in (b"first", b"second" * 100_000):
+        store.write("study/search/1.npz", lambda file, said=said: file.write(said))
+        assert content(store, "study/search/1.npz") == said
+    (tmp_path / "local").write_bytes(b"third")
+    put(store, "study/other", tmp_path / "local")
+    store.remove("study/search/1.npz")
+    store.remove("study/search/1.npz")
+    with pytest.raises(FileNotFoundError), store.read("study/search/1.npz"):
+        pass
+    assert content(store, "study/other") == b"third"
+
+
+def test_a_checkpoint_goes_from_one_worker_to_another(store: Store) -> None:
+    """What one worker wrote down of a trial another one goes on from, and drops when it ends."""
+    arrays = [np.arange(6.0).reshape(2, 3), np.array(0.5, np.float32)]
+    measured = (Measurement(1, 0.5, 0.25, 0.9, 1.5),)
+    Shelf(store, "s/search/1.npz", {"seed": 1}).save(Checkpoint(measured, arrays, [], arrays))
+    found = Shelf(store, "s/search/1.npz", {"seed": 1}).load()
+    assert found is not None
+    assert found.measurements == measured
+    for ours, theirs in zip(found.weights + found.best, arrays * 2, strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+    assert Shelf(store, "s/search/1.npz", {"seed": 2}).load() is None
+    Shelf(store, "s/search/1.npz", {"seed": 1}).drop()
+    assert Shelf(store, "s/search/1.npz", {"seed": 1}).load() is None
+
+
+def test_half_a_file_is_never_seen(store: Store) -> None:
+    """When writing fails in the middle, what was there before stays, and nothing else."""
+    store.write("a", lambda file: file.write(b"whole"))
+
+    def fail(file) -> None:
+        file.write(b"half")
+        raise OSError("no space left")
+
+    for name in ("a", "b"):
+        with pytest.raises(OSError, match="no space"):
+            store.write(name, fail)
+    assert content(store, "a") == b"whole"
+    with pytest.raises(FileNotFoundError), store.read("b"):
+        pass
+    if isinstance(store, FolderStore):
+        assert [path.name for path in store.folder.iterdir()] == ["a"]
+
+
+OUTSIDE = ["../a", "a/../../b", "/etc/passwd", "", ".", "..", "a//b", "a\\..\\b", "C:/a", "a\0b"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_names_stay_inside(store: Store, name: str, tmp_path: Path) -> None:
+    """A name that leads out of the store is refused, whatever is to be done with it."""
+    actions: list[Callable[[], object]] = [
+        lambda: store.write(name, lambda file: file.write(b"x")),
+        lambda: store.remove(name),
+        lambda: store.read(name).__enter__(),
+    ]
+    for action in actions:
+        with pytest.raises(RequestError, match="inside the artifact store"):
+            action()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_do_not_lead_out(tmp_path: Path) -> None:
+    """A link in the folder to somewhere else is not followed."""
+    (tmp_path / "secret").write_text("s")
+    store = FolderStore(tmp_path / "artifacts")
+    store.folder.mkdir()
+    (store.folder / "out").symlink_to(tmp_path)
+    with pytest.raises(RequestError, match="link"):
+        store.read("out/secret")
+    with pytest.raises(RequestError, match="link"):
+        store.write("out/new", lambda file: file.write(b"x"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_prefixes_are_apart(s3: dict[str, str]) -> None:
+    """Two prefixes of one bucket hold files of the same name; none is seen outside its own."""
+    one, other = (open_store(f"s3://{objects.BUCKET}/{prefix}") for prefix in ("team/a", "team/b"))
+    one.write("x", lambda file: file.write(b"1"))
+    other.write("x", lambda file: file.write(b"2"))
+    assert (content(one, "x"), content(other, "x")) == (b"1", b"2")
+    assert {"team/a/x", "team/b/x"} <= set(objects.names(s3))
+    assert str(one) == f"s3://{objects.BUCKET}/team/a"
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["gs://bucket/x", "http://h/b", "s3://", "s3:///a", "s3://KEY:s3cr3t-word@bucket/x"],
+)
+def test_other_urls_are_refused(location: str) -> None:
+    """A URL of another kind is refused in one line that repeats no key."""
+    with pytest.raises(RequestError, match="s3://bucket/prefix") as refused:
+        open_store(location)
+    assert "s3cr3t-word" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_prefix_stays_inside() -> None:
+    """A prefix that leads upwards is refused."""
+    with pytest.raises(RequestError, match="inside the artifact store"):
+        open_store("s3://bucket/a/../b")
+
+
+def test_no_such_bucket(s3: dict[str, str]) -> None:
+    """A bucket that is not there is found out at once, and named."""
+    with pytest.raises(RequestError, match="no bucket for s3://nobodys-bucket/x"):
+        open_store("s3://nobodys-bucket/x").check()
+
+
+def test_nobody_answers(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is away is that, and for files an error like a full disk's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+        store = S3Store(objects.BUCKET, "")
+        with pytest.raises(StorageAwayError, match="no answer from s3://") as away:
+            store.check()
+        with pytest.raises(OSError, match="s3://"):
+            store.write("a", lambda file: file.write(b"x"))
+    assert "s3cr3t-word" not in str(away.value)
+
+
+def test_without_the_library() -> None:
+    """Where boto3 is not installed, one line says how to install it."""
+    program = """
+import sys
+sys.modules["boto3"] = None
+from search.artifacts import open_store
+from spaces.errors import RequestError
+try:
+    open_store("s3://bucket/prefix")
+except RequestError as error:
+    print(error.exit_code, error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    (line,) = said.stdout.splitlines()
+    assert line.startswith("2 ")
+    assert "pip install 'trainstack[s3]'" in line

@@ -1,0 +1,65 @@
+"""Workers that start while the database is away."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from search.fleet import embedded, patient
+from spaces.errors import StorageAwayError
+from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.fleet.server import Server
+
+pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
+
+
+def test_started_while_away(tmp_path: Path) -> None:
+    """A worker waits for the database and then works; one that may not wait exits 3 in one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder) / "home" / "postgres")
+        fleet = Fleet(server.url, tmp_path)
+        try:
+            fleet.create(trials=1, epochs=2)
+            server.crash()
+            hasty = fleet.join("--start-timeout=0")
+            assert hasty.wait(PATIENCE_SECONDS) == 3
+            (line,) = fleet.log(hasty).splitlines()
+            assert line.startswith("trainstack: no answer from ")
+            worker = fleet.join("--start-timeout=600")
+            until = time.monotonic() + PATIENCE_SECONDS
+            while "trying again" not in fleet.log(worker):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            server.restart()
+            assert fleet.concluded()["counts"]["completed"] == 1
+            assert worker.returncode == 0
+        finally:
+            fleet.close()
+            embedded.release(server.data)
+
+
+def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses double up to a bound, are spread, and end with the time that there is."""
+    now, pauses = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds
+
+    def away() -> None:
+        raise StorageAwayError("gone")
+
+    monkeypatch.setattr(patient.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(patient.time, "sleep", sleep)
+    with pytest.raises(StorageAwayError):
+        patient.patiently(away, 60.0)
+    assert now[0] == pytest.approx(60.0)
+    longest = [min(0.5 * 2**k, 10.0) for k in range(len(pauses))]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses[:-1], longest, strict=False))
+    pauses.clear()
+    with pytest.raises(StorageAwayError):
+        patient.patiently(away, 0.0)
+    assert pauses == []

@@ -1,0 +1,71 @@
+"""`recommend --across` on studies in a real storage: its document, its text, and its refusals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import URL
+
+from search.cli.main import run
+from search.fleet.studies import create_study
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from tests.postgres.studying import DATA, completed, desk, spec_of
+
+pytestmark = pytest.mark.postgres
+
+
+def study(url: URL, name: str, data: str, losses: list[float]) -> None:
+    """A study whose first reference stacks ended with these losses."""
+    create_study(url, spec_of(name, trials=2, data=replace(DATA, source=data, fingerprint=data)))
+    here = desk(url, name)
+    for loss in losses:
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, completed(loss))
+
+
+def test_studies_are_compared_without_training(
+    url: URL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two searched studies give the stack with the least regret, as JSON and as text, though
+    neither has been confirmed."""
+    study(url, "first", "digits", [0.5, 0.4])
+    study(url, "second", "wine", [0.5, 0.25])
+    storage = ["--storage", url.render_as_string(hide_password=False)]
+    assert run(["recommend", "--across", "first", "second", "--json", *storage]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"] == ["digits", "wine"]
+    assert found["stack"] == [*REFERENCES.values()][1].to_json()
+    default = found["stacks"][-1]
+    assert default["stack"] == CHAPTER_DEFAULT.to_json()
+    assert default["mean_regret"] == pytest.approx((0.25 + 1.0) / 2)
+    assert [row["regret"] for row in found["leave_one_out"]] == [0.0, 0.0]
+    assert run(["recommend", "first", "second", "--across", *storage]) == 0
+    assert "mean regret" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "told"),
+    [
+        (["--across", "first", "nosuch"], 4, "nosuch"),
+        (["--across", "first"], 2, "two studies or more"),
+        (["first", "second"], 2, "--across"),
+        (["--across", "first", "empty"], 5, "no evidence"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    url: URL, capsys: pytest.CaptureFixture[str], names: list[str], code: int, told: str
+) -> None:
+    """An unknown study, too few, several without the flag, nothing in common: one line each, with
+    the contract's exit code."""
+    study(url, "first", "digits", [0.5])
+    study(url, "empty", "wine", [])
+    assert (
+        run(["recommend", *names, "--storage", url.render_as_string(hide_password=False)]) == code
+    )
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert told in said.err
+    assert said.err.count("\n") == 1

@@ -1,0 +1,128 @@
+"""What the dashboard reads: trials in bulk, as Optuna would, and files made when asked for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import optuna
+import pytest
+from optuna.artifacts import get_all_artifact_meta
+from optuna.artifacts.exceptions import ArtifactNotFound
+from sqlalchemy import URL, select, update
+
+from search.artifacts import FolderStore
+from search.fleet.attached import Attached, attach_model
+from search.fleet.mirror import open_storage
+from search.fleet.shown import Shown, read_trials
+from search.fleet.studies import void_trial
+from search.fleet.tables import studies, tasks
+from search.records import Result
+from tests.postgres.studying import begun, completed, epochs
+
+pytestmark = pytest.mark.postgres
+LAYER = {"mean": 0.5, "deviation": 1.0, "saturated": 0.0, "dead": 0.25, "gradient_norm": 2.0}
+
+
+def studied(url: URL) -> list[int]:
+    """Let a study have a completed, a pruned, a diverged and a running trial; return task ids."""
+    here, found = begun(url, trials=5), []
+    seen = Result(
+        "completed", 0.5, 2, tuple(epochs(3)), payload={"layers": {"start": [LAYER, LAYER]}}
+    )
+    for result in (seen, Result("pruned", math.inf, 1), Result("diverged", cause="nan"), None):
+        lease = here.claim()
+        assert lease is not None
+        here.report(lease, epochs(2))
+        if result is not None:
+            here.finish(lease, result)
+        found.append(lease.task_id)
+    return found
+
+
+def test_trials_are_read_as_optuna_reads_them(url: URL) -> None:
+    """In bulk every field of every trial is what Optuna's own storage gives."""
+    studied(url)
+    storage = open_storage(url)
+    theirs = sorted(storage.get_all_trials(1), key=lambda trial: trial.number)
+    assert len(theirs) == 4
+    assert read_trials(storage.engine, 1) == theirs
+    last = theirs[1]._trial_id
+    assert read_trials(storage.engine, 1, last, [theirs[0]._trial_id]) == [theirs[0], *theirs[2:]]
+    assert Shown(storage).get_all_trials(1) == theirs
+    storage.engine.dispose()
+
+
+def test_what_changes_is_seen(url: URL) -> None:
+    """A trial that ends, one that is voided after it ended, and new ones show at the next look."""
+    here = begun(url, trials=5)
+    storage = open_storage(url)
+    shown = Shown(storage)
+    assert shown.get_all_trials(1) == []
+    lease = here.claim()
+    assert lease is not None
+    assert [t.state.name for t in shown.get_all_trials(1)] == ["RUNNING"]
+    here.finish(lease, completed())
+    assert [t.state.name for t in shown.get_all_trials(1)] == ["COMPLETE"]
+    void_trial(url, "s", 0, "spoilt")
+    assert [t.state.name for t in shown.get_all_trials(1)] == ["FAIL"]
+    assert here.claim() is not None
+    assert [t.state.name for t in shown.get_all_trials(1)] == ["FAIL", "RUNNING"]
+    storage.engine.dispose()
+
+
+def test_each_trial_has_its_curve_and_layers(url: URL, tmp_path) -> None:
+    """Optuna lists two artifacts of a trial; they hold what our tables hold at that moment."""
+    first, *_ = studied(url)
+    storage = open_storage(url)
+    store = Attached(storage.engine, FolderStore(tmp_path))
+    trial = storage.get_all_trials(1)[0]
+    metas = get_all_artifact_meta(trial, storage=storage)
+    assert [meta.filename for meta in metas] == ["curve.csv", "layers.csv"]
+    curve, layers = (
+        list(csv.DictReader(io.TextIOWrapper(store.open_reader(meta.artifact_id))))
+        for meta in metas
+    )
+    assert [(int(r["epoch"]), float(r["valid_loss"])) for r in curve] == [
+        (m.epoch, m.valid_loss) for m in epochs(3)
+    ]
+    assert [(r["moment"], r["layer"], float(r["dead"])) for r in layers] == [
+        ("start", "1", 0.25),
+        ("start", "2", 0.25),
+    ]
+    with pytest.raises(ArtifactNotFound):
+        store.open_reader(f"3-{first}")
+    with pytest.raises(ArtifactNotFound):
+        store.open_reader("1-999999")
+    store.write("0b7e-1-2-3-4", io.BytesIO(b"mine"))
+    assert store.open_reader("0b7e-1-2-3-4").read() == b"mine"
+    store.remove("0b7e-1-2-3-4")
+    with pytest.raises(ArtifactNotFound):
+        store.open_reader("0b7e-1-2-3-4")
+    storage.engine.dispose()
+
+
+def test_the_recommended_model_stands_on_its_trial(url: URL, tmp_path) -> None:
+    """Once measured, the chosen stack's search trial names the saved model, once, and opens it."""
+    studied(url)
+    storage = open_storage(url)
+    with storage.engine.begin() as connection:
+        assert attach_model(connection, 1) == {}
+        stack = connection.execute(select(tasks.c.stack).where(tasks.c.number == 0)).scalar_one()
+        measured = {"kind": "measurement", "status": "done", "outcome": "completed", "seed": 1}
+        measured |= {"payload": {"chosen": stack}, "artifacts": {"keras": "s/model.keras"}}
+        connection.execute(tasks.insert().values(study_id=1, **measured))
+        connection.execute(update(studies).values(phase="concluded"))
+        named = attach_model(connection, 1)
+        assert attach_model(connection, 1) == named
+    store = FolderStore(tmp_path)
+    store.write("s/model.keras", lambda file: file.write(b"weights"))
+    shown = Shown(storage).get_all_trials(1)[0]
+    metas = [m for m in get_all_artifact_meta(shown, storage=storage) if m.filename.endswith("s")]
+    (meta,) = metas
+    assert [json.loads(said)["artifact_id"] for said in named.values()] == [meta.artifact_id]
+    assert Attached(storage.engine, store).open_reader(meta.artifact_id).read() == b"weights"
+    assert optuna.load_study(study_name="s", storage=storage).trials[1].number == 1
+    storage.engine.dispose()

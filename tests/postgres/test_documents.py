@@ -1,0 +1,24 @@
+"""What the table of JSON documents says of workers at work, held against the database."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import URL, Engine
+
+from docs.documents import DOCUMENTS
+from search.fleet import inspect
+from tests.unit.docs.shapes import problems
+
+from .studying import begun
+
+pytestmark = pytest.mark.postgres
+
+
+def test_a_worker_at_work_is_as_the_table_says(url: URL, database: Engine) -> None:
+    """`status --json` and `workers --json` of a study whose trial is being trained."""
+    begun(url).claim()
+    found = inspect.status(database, "s")
+    assert found["workers"][0]["trial"] == 0
+    for verb, document in (("status", found), ("workers", found["workers"])):
+        (table,) = [d for d in DOCUMENTS if verb in d.verbs]
+        assert problems(table, document) == []

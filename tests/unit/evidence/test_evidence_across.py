@@ -1,0 +1,157 @@
+"""The default over several data sets: regret, rank, leave-one-out, and when there is none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from search.cli.across import one_study, recommend_across, text_of
+from search.evidence.across import Across, across
+from search.evidence.planted import Planted, made_up_spec
+from search.records import Run
+from search.spec import StudySpec
+from spaces.errors import RequestError
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from spaces.stack import Stack
+
+BN, PLAIN = REFERENCES["relu-he-bn-adam"], REFERENCES["relu-he-sgd-1cycle"]
+STACKS = (CHAPTER_DEFAULT, BN, PLAIN)
+
+
+def study(
+    name: str,
+    gains: dict[Stack, float],
+    stacks: tuple[Stack, ...] = STACKS,
+    planted: Planted | None = None,
+    data: str | None = None,
+) -> tuple[StudySpec, list[Run]]:
+    """A searched study in which stacks have these losses above 0.5, with hardly any noise."""
+    spec = made_up_spec(space={"axes": {}}, trials=len(stacks), study=name)
+    title = data or name
+    spec = replace(spec, data=replace(spec.data, source=f"/data/{title}", fingerprint=title))
+    planted = planted or Planted(deviation=1e-9)
+    runs = planted.search(spec, stacks)
+    return spec, [
+        replace(r, value=r.value + gains.get(r.stack, 0.0)) if r.value and r.stack else r
+        for r in runs
+    ]
+
+
+def three() -> Across:
+    """Three data sets: BN is near the best on all, each of the others fails somewhere."""
+    return across(
+        [
+            study("one", {CHAPTER_DEFAULT: 0.0, BN: 0.05, PLAIN: 0.5}),
+            study("two", {CHAPTER_DEFAULT: 0.5, BN: 0.0, PLAIN: 0.5}),
+            study("three", {CHAPTER_DEFAULT: 0.5, BN: 0.05, PLAIN: 0.0}),
+        ]
+    )
+
+
+def test_the_least_mean_regret_is_chosen() -> None:
+    """Regret is the loss above the best of the stacks, as a fraction of it, averaged over data."""
+    best, *others = three().entrants
+    assert best.stack == BN
+    assert [p.regret for p in best.places] == pytest.approx([0.1, 0.0, 0.1], abs=1e-6)
+    assert [p.rank for p in best.places] == [2, 1, 2]
+    assert best.mean_regret == pytest.approx(0.2 / 3, abs=1e-6)
+    assert [e.mean_regret for e in others] == sorted(e.mean_regret for e in others)
+
+
+def test_each_data_set_is_judged_by_the_choice_of_the_others() -> None:
+    """Leave-one-out chooses on the other data sets, and gives that choice's regret on this one."""
+    rows = {row.data: row for row in three().left_out}
+    assert list(rows) == ["one", "two", "three"]
+    # Without `three`: the default 0 and 1, BN 0.1 and 0, plain 1 and 1.
+    assert rows["three"].stack == BN
+    assert rows["three"].place.regret == pytest.approx(0.1, abs=1e-6)
+    assert rows["three"].default is not None
+    assert rows["three"].default.regret == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_consistent_gain_over_many_data_sets_is_better() -> None:
+    """On eight data sets a stack that always beats the default by a tenth is called better, one
+    that beats it now and then is not."""
+    always = [study(f"d{k}", {CHAPTER_DEFAULT: 0.05 + 0.001 * k, PLAIN: 0.4}) for k in range(8)]
+    both = (CHAPTER_DEFAULT, BN)
+    now_and_then = [study(f"d{k}", {both[k % 3 == 1]: 0.05}, both) for k in range(8)]
+    assert across(always).word == "better"
+    found = across(now_and_then)
+    assert found.word in ("undecided", "equivalent")
+    assert "luck" in found.sentence or "margin" in found.sentence
+
+
+def test_only_what_every_data_set_has_is_compared() -> None:
+    """A stack that one study did not train is left out, however good it is elsewhere."""
+    found = across([study("one", {}), study("two", {BN: -0.4}, (CHAPTER_DEFAULT, BN))])
+    assert {e.stack for e in found.entrants} == {CHAPTER_DEFAULT, BN}
+
+
+def test_a_stack_that_diverges_somewhere_serves_nobody() -> None:
+    """Divergence on one data set is an infinite regret: such a stack comes last."""
+    broken = Planted(deviation=1e-9, diverge=frozenset({BN.stack_id}))
+    found = across([study("one", {BN: -0.3}), study("two", {}, planted=broken)])
+    assert found.entrants[-1].stack == BN
+    assert "diverged" in text_of(found)
+    json.dumps(found.to_json()["stacks"][0], allow_nan=False)
+
+
+def test_without_a_common_stack_there_is_no_evidence() -> None:
+    """Nothing trained everywhere, or one stack alone: `no evidence`, in words."""
+    nothing = across([study("one", {}, (BN,)), study("two", {}, (PLAIN,))])
+    alone = across([study("one", {}, (BN,)), study("two", {}, (BN, PLAIN))])
+    for found in (nothing, alone):
+        assert found.word == "no evidence"
+        assert found.sentence.startswith("No evidence")
+        assert not found.left_out
+    assert nothing.to_json()["stack"] is None
+    assert text_of(alone)
+
+
+def test_without_the_default_there_is_no_word() -> None:
+    """Where the chapter's default was not trained everywhere the best is named without a word."""
+    found = across([study(name, {PLAIN: 0.1}, (BN, PLAIN)) for name in ("one", "two")])
+    assert found.entrants[0].stack == BN
+    assert found.word == "no evidence"
+
+
+def test_studies_of_the_same_data_are_one_data_set() -> None:
+    """Two studies of the same data count once, with the mean of their losses."""
+    found = across(
+        [
+            study("one", {BN: 0.1}, data="digits"),
+            study("again", {BN: 0.3}, data="digits"),
+            study("two", {BN: 0.1}),
+        ]
+    )
+    assert found.data == ("digits", "two")
+    bn = next(e for e in found.entrants if e.stack == BN)
+    assert bn.places[0].regret == pytest.approx(0.4, abs=1e-6)
+
+
+def test_confirmed_losses_go_before_the_searchs() -> None:
+    """Where a stack was confirmed its confirmation's mean counts, not the score it was found by."""
+    planted = Planted(deviation=0.05)
+    spec, runs = study("one", {}, planted=planted)
+    found = across([(spec, planted.confirm(spec, runs)), study("two", {})])
+    assert {e.stack: e.places[0].n for e in found.entrants}[CHAPTER_DEFAULT] == 5
+
+
+def test_text_fits_a_terminal() -> None:
+    """The comparison for people has no line over 80 columns, and names stacks and data."""
+    text = text_of(three())
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("chapter-default", "relu-he-bn-adam", "two", "mean regret", "left out"):
+        assert word in text
+
+
+def test_several_studies_need_the_flag_and_the_flag_several_studies() -> None:
+    """One study without --across, two or more different ones with it."""
+    assert one_study(["digits"]) == "digits"
+    with pytest.raises(RequestError, match="--across"):
+        one_study(["digits", "wine"])
+    for names in (["digits"], ["digits", "digits"]):
+        with pytest.raises(RequestError, match="two studies or more"):
+            recommend_across(names, False, None)

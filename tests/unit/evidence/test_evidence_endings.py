@@ -1,0 +1,90 @@
+"""However a study ends, it ends in a sensible word: never in a traceback, never in a false one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from search.evidence.planted import Planted, made_up_spec, neighbours
+from search.evidence.recommendation import Recommendation, recommend
+from search.evidence.words import text_of
+from search.records import CONFIRMATION, Run
+from search.spec import StudySpec
+from spaces.errors import NothingToRecommend
+from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from spaces.stack import Stack
+
+BN = REFERENCES["relu-he-bn-adam"]
+SELF_NORMALIZING = (CHAPTER_DEFAULT, *neighbours(4))
+
+
+def concluded(
+    planted: Planted, stacks: tuple[Stack, ...], broken: tuple[Stack, ...] = ()
+) -> tuple[StudySpec, list[Run]]:
+    """A study of these stacks, searched and confirmed; `broken` ones diverge."""
+    planted = replace(planted, diverge=frozenset(s.stack_id for s in broken))
+    spec = made_up_spec(space={"axes": {}}, trials=len(stacks))
+    return spec, planted.confirm(spec, planted.search(spec, stacks))
+
+
+def said(spec: StudySpec, runs: list[Run]) -> Recommendation:
+    """The recommendation, which can be printed and written as strict JSON."""
+    found = recommend(spec, runs, {})
+    json.dumps(found.to_json(), allow_nan=False)
+    assert text_of(found)
+    return found
+
+
+def test_one_finished_trial_that_is_the_default() -> None:
+    """Where the default alone finished it is recommended, and nothing is claimed of others."""
+    found = said(*concluded(Planted(), (CHAPTER_DEFAULT, BN), broken=(BN,)))
+    assert found.stack == CHAPTER_DEFAULT
+    assert found.verdict == "equivalent"
+    assert "Nothing else finished" in found.sentence
+    assert {row["word"] for row in found.effects} == {"no evidence"}
+
+
+def test_one_finished_trial_that_is_another() -> None:
+    """One other trial that finished is compared with the default, which is confirmed beside it."""
+    found = said(*concluded(Planted(effects={"activation": {"relu": 0.3}}), (BN,)))
+    assert found.stack == CHAPTER_DEFAULT
+    assert "the other stack" in found.sentence
+
+
+@pytest.mark.parametrize(("stacks", "told"), [((), "no trial at all"), ((BN,), "1 diverged")])
+def test_no_finished_trial(stacks: tuple[Stack, ...], told: str) -> None:
+    """None at all, or all diverged: one line that says so, and no recommendation."""
+    spec, runs = concluded(Planted(), stacks, broken=stacks)
+    with pytest.raises(NothingToRecommend, match=told):
+        recommend(spec, runs, {})
+
+
+def test_a_default_that_alone_diverges() -> None:
+    """Where the default cannot be trained, the others are recommended without a verdict."""
+    found = said(*concluded(Planted(), SELF_NORMALIZING, broken=(CHAPTER_DEFAULT,)))
+    assert found.stack != CHAPTER_DEFAULT
+    assert found.verdict == "undecided"
+    assert "no run to compare" in found.sentence
+
+
+def test_a_single_class_of_stacks() -> None:
+    """A search that saw one family alone compares within it; the rest is `no evidence`."""
+    found = said(*concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING))
+    assert {Stack.from_json(r["stack"]).family for r in found.runners_up} == {"self-normalizing"}
+    assert found.verdict == "better"
+    words = {row["axis"]: row["word"] for row in found.effects}
+    assert words["dropout"] == "better"
+    assert words["normalization"] == words["activation"] == "no evidence"
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 4, 7])
+def test_interrupted_in_the_confirmation(kept: int) -> None:
+    """Cut off after any few confirmation runs there is a stack, and no word without an interval."""
+    spec, runs = concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING)
+    search = [run for run in runs if run.phase != CONFIRMATION]
+    found = said(spec, runs[: len(search) + kept])
+    if found.difference["ci95"] is None:
+        assert found.verdict == "undecided"
+    assert any("confirmed" in warning for warning in found.warnings)

@@ -1,0 +1,257 @@
+"""The designed experiment for claims: which runs it asks for, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from search.evidence.ablation import TUNING_INDEX
+from search.evidence.claims import CLAIMS
+from search.evidence.experiment import (
+    RATIO,
+    WIDEST,
+    arms,
+    asked,
+    choice,
+    constraints,
+    next_runs,
+    run_counts,
+)
+from search.evidence.experiment_findings import findings, text_of
+from search.evidence.planned import Planned, confirmation_seed
+from search.evidence.planted import Planted, made_up_spec
+from search.records import Run
+from search.spec import StudySpec
+from spaces.errors import RequestError
+
+QUIET = Planted(deviation=1e-4)
+
+
+def spec_for(*ids: str, **changes: Any) -> StudySpec:
+    """A study that tests some claims."""
+    return made_up_spec(**{"trials": 0, "experiment": ids, **changes})
+
+
+def trained(
+    spec: StudySpec, planted: Planted = QUIET, heed: Callable[[Planned], bool] = lambda _: True
+) -> list[Run]:
+    """Every run that the experiment asks for, trained as planted."""
+    runs: list[Run] = []
+    while wanted := [planned for planned in next_runs(spec, runs) if heed(planned)]:
+        runs += [
+            planted.run(p.stack, p.seed, len(runs) + k, p.seed_index, p.label)
+            for k, p in enumerate(wanted)
+        ]
+    return runs
+
+
+def told(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
+    """What the experiment says of one claim."""
+    spec = spec_for(claim, **changes)
+    return findings(spec, trained(spec, planted))["claims"][0]
+
+
+@pytest.mark.parametrize(
+    ("effect", "deviation", "word"),
+    [
+        (-0.2, 0.01, "supported"),
+        (0.2, 0.01, "contradicted"),
+        (0.0, 0.001, "equivalent"),
+        (0.0, 0.2, "no evidence"),
+    ],
+)
+def test_the_word_follows_what_was_planted(effect: float, deviation: float, word: str) -> None:
+    """Momentum planted better, worse, as good, and lost in noise gives the four words."""
+    row = told(Planted(effects={"optimizer": {"momentum": effect}}, deviation=deviation))
+    assert row["word"] == word
+    assert row["n_pairs"] == 5
+    low, high = row["ci95"]
+    assert low <= row["effect"] <= high
+    if deviation < 0.1:
+        assert row["effect"] == pytest.approx(effect, abs=3 * deviation)
+
+
+def test_at_least_as_good_means_within_the_margin() -> None:
+    """Nadam as good as Adam supports C11, as Adam against Nadam would not be `better`."""
+    spec = spec_for("C11")
+    row = findings(spec, trained(spec, Planted(deviation=0.001)))["claims"][0]
+    assert row["contrasts"][0]["word"] == "supported"
+
+
+def test_the_rate_is_tuned_on_a_seed_that_makes_no_pairs() -> None:
+    """Rates are tried with one seed, pairs made with others, the same for every arm."""
+    spec = spec_for("C7", replicates=4)
+    runs = trained(spec)
+    tuning = {r.seed for r in runs if r.seed_index == TUNING_INDEX}
+    assert tuning == {confirmation_seed(spec.seed, TUNING_INDEX)}
+    seeds: dict[str | None, set[int]] = {}
+    for run in runs:
+        if run.seed_index != TUNING_INDEX:
+            seeds.setdefault(run.label, set()).add(run.seed)
+    expected = {confirmation_seed(spec.seed, j) for j in range(4)}
+    assert seeds == {arm.label: expected for arm in arms(["C7"])}
+    assert not tuning & expected
+
+
+@pytest.mark.parametrize("power", [-WIDEST, -2, 0, 1, WIDEST])
+def test_tuning_finds_the_best_rate(power: int) -> None:
+    """Each arm runs with its planted best rate, also where that lies beyond the first three."""
+    usual = {a.stack["optimizer"]: a.stack["optimizer.learning_rate"] for a in arms(["C7"])}
+    best = {name: rate * RATIO**power for name, rate in usual.items()}
+    spec = spec_for("C7")
+    runs = trained(spec, replace(QUIET, rates=best))
+    rates = {
+        r.stack["optimizer"]: r.stack["optimizer.learning_rate"]
+        for r in runs
+        if r.stack and r.seed_index != TUNING_INDEX
+    }
+    assert rates == pytest.approx(best)
+    least, most = run_counts(["C7"], spec.replicates)
+    assert least <= len(runs) <= most
+
+
+def test_an_arm_that_diverges_at_high_rates_is_tuned_downwards() -> None:
+    """Rates at which training diverges lose, and lower ones are tried until one learns."""
+    spec = spec_for("C7")
+    sgd = next(arm for arm in arms(["C7"]) if arm.stack["optimizer"] == "sgd")
+    diverging = frozenset(sgd.at(power).stack_id for power in (-1, 0, 1))
+    best = sgd.at(-2)["optimizer.learning_rate"]
+    runs = trained(spec, replace(QUIET, diverge=diverging, rates={"sgd": best}))
+    rows = {row["label"]: row for row in findings(spec, runs)["arms"]}
+    assert rows["SGD"]["learning_rate"] == pytest.approx(best)
+
+
+def test_an_arm_that_always_diverges_ends_the_experiment_in_words() -> None:
+    """Where an arm learns at no rate, the experiment ends, and says which arm it was."""
+    spec = spec_for("C7")
+    sgd = next(arm for arm in arms(["C7"]) if arm.stack["optimizer"] == "sgd")
+    never = frozenset(sgd.at(power).stack_id for power in range(-WIDEST, WIDEST + 1))
+    runs = trained(spec, replace(QUIET, diverge=never))
+    row = findings(spec, runs)["claims"][0]
+    assert row["word"] == "no evidence"
+    assert row["reason"] == "SGD ended with a finite loss at no learning rate tried"
+
+
+def test_the_plan_hangs_on_the_runs_alone() -> None:
+    """Whatever ended first, and in whatever order it is told, the same runs are trained."""
+    spec = spec_for("C7", "C8")
+    whole = trained(spec)
+    first: list[Run] = []
+    while wanted := next_runs(spec, list(reversed(first))):
+        last = wanted[-1]  # one at a time, from the end
+        first.append(QUIET.run(last.stack, last.seed, len(first), last.seed_index, last.label))
+    cells = [{(r.stack_id, r.seed_index) for r in runs} for runs in (whole, first)]
+    assert cells[0] == cells[1]
+    assert len(first) == len(whole) == len(cells[0])
+
+
+def test_claims_share_arms() -> None:
+    """SGD with momentum is trained once for both claims that compare it."""
+    apart = sum(len(trained(spec_for(name))) for name in ("C7", "C8"))
+    assert len(trained(spec_for("C7", "C8"))) == apart - (apart // 4)
+
+
+def test_a_voided_run_is_asked_for_again() -> None:
+    """A run taken out of the evidence is wanted again, and nothing else is."""
+    spec = spec_for("C7")
+    *runs, last = trained(spec)
+    (again,) = next_runs(spec, [*runs, replace(last, outcome="voided")])
+    assert (again.stack, again.seed_index) == (last.stack, last.seed_index)
+
+
+def test_interrupted_before_the_pairs_says_so() -> None:
+    """With tuning under way, the claim has no evidence, and the reason names the tuning."""
+    spec = spec_for("C7")
+    runs = trained(spec, heed=lambda p: p.seed_index == TUNING_INDEX)
+    assert findings(spec, runs[:2])["claims"][0]["reason"].endswith("was not tuned to the end")
+    assert findings(spec, runs)["claims"][0]["reason"] == "too few runs ended for a pair"
+
+
+def test_what_no_study_can_test_says_what_it_needs() -> None:
+    """A claim without arms asks for no run and names what would decide it."""
+    spec = spec_for("C21")
+    assert next_runs(spec, []) == []
+    row = findings(spec, [])["claims"][0]
+    assert (row["word"], row["reason"]) == ("no evidence", "needs a related task and few labels")
+
+
+def test_monte_carlo_dropout_is_decided_by_the_look_at_the_test_set() -> None:
+    """For C17 the tuned stack with dropout is measured; for others nothing is."""
+    spec = spec_for("C17")
+    runs = trained(spec)
+    look = choice(spec, runs)
+    assert look is not None
+    assert look.stack["dropout"] == "all"
+    assert look.baseline == look.stack
+    assert choice(spec, []) is None
+    assert choice(spec_for("C7"), trained(spec_for("C7"))) is None
+
+
+def test_the_model_that_tuned_the_rate_makes_no_pair_of_passes() -> None:
+    """C17 is judged by the models of fresh seeds alone, though all of the stack's were measured."""
+    spec = spec_for("C17", replicates=3)
+
+    def model(index: int, gain: float) -> dict[str, Any]:
+        figures = {"log_loss": 0.3, "brier": 0.1, "ece": 0.02}
+        passes = [{**figures, "passes": 10, "log_loss": 0.3 + gain}]
+        seed = confirmation_seed(spec.seed, index)
+        return {"seed": seed, "deterministic": figures, "passes": passes}
+
+    models = [model(j, gain) for j, gain in enumerate([-0.03, -0.031, -0.029])]
+    models.append(model(TUNING_INDEX, 5.0))
+    chosen = {
+        **{"log_loss": 0.3, "monte_carlo_seeds": models},
+        "monte_carlo": [{"passes": 1, "log_loss": 0.4}, {"passes": 10, "log_loss": 0.27}],
+    }
+    row = findings(spec, [], {"chosen": chosen})["claims"][0]
+    assert (row["word"], row["n_pairs"]) == ("supported", 3)
+    assert row["effect"] == pytest.approx(-0.03)
+
+
+def test_figures_that_workers_seldom_measure_are_asked_for() -> None:
+    """Latency and sparsity are measured for the claims about them alone."""
+    assert constraints(["C7", "C1"]) == ()
+    assert constraints(["C24"]) == ("nonzero_fraction<=1",)
+    assert constraints(["C25"]) == ("latency_ms<=1e+09",)
+
+
+def test_which_claims_are_meant() -> None:
+    """Ids in any case and order, all, or those with two arms; an unknown one names the nearest."""
+    assert asked(["c8", "C7"]) == ("C7", "C8")
+    assert asked(["all"]) == tuple(CLAIMS)
+    assert all(len(arms([name])) == 2 for name in asked([]))
+    with pytest.raises(RequestError, match=r"'C2O' is not known; did you mean 'C2"):
+        asked(["C2O"])
+
+
+def test_intervals_hold_for_all_claims_together() -> None:
+    """The more claims are tested, the wider the interval of each."""
+    planted = Planted(deviation=0.02)
+    widths = []
+    # Unlike losses, this claim's figure borrows no spread from further arms.
+    for ids in (("C6",), ("C6", "C7", "C8", "C10")):
+        spec = spec_for(*ids)
+        row = findings(spec, trained(spec, planted))["claims"][0]
+        widths.append(row["ci95"][1] - row["ci95"][0])
+    assert widths[1] > widths[0]
+
+
+def test_the_text_fits_a_terminal_and_says_every_word() -> None:
+    """Each claim stands with its word and its comparisons, in lines of 79 characters."""
+    spec = spec_for("C3", "C7", "C21")
+    document = findings(spec, trained(spec))
+    text = text_of(document)
+    assert max(map(len, text.splitlines())) <= 79
+    for row in document["claims"]:
+        assert f"{row['id']}  {row['word']}" in text
+    assert "SGD with momentum against SGD" in " ".join(text.split())
+
+
+def test_a_spec_with_an_experiment_survives_json() -> None:
+    """The claims asked for are pinned with the study, and another set is a difference."""
+    spec = spec_for("C7", "C8")
+    assert StudySpec.from_json(spec.to_json()) == spec
+    assert spec.differences(spec_for("C7"))

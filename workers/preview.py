@@ -1,0 +1,81 @@
+"""`python -m workers.preview`: build stacks and step one batch of each; request on stdin."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from search.spec import StudySpec
+from spaces.errors import TrainstackError
+from spaces.stack import Stack
+
+# A validation row costs a forward pass: about a third of a training row's share of a step.
+FORWARD_SHARE = 1 / 3
+# Steps that are timed, of the same program that stepped the first batch.
+TIMED_STEPS = 3
+
+
+def main() -> int:
+    """Answer `{"spec", "stacks", "threads"}`: a JSON document a stack, in their order."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    request = json.load(sys.stdin)
+    try:
+        from workers.bench import Bench
+
+        spec = StudySpec.from_json(request["spec"])
+        bench = Bench(spec, request["threads"], ".")
+        for document in request["stacks"]:
+            found = try_out(bench, Stack.from_json(document))
+            sys.stdout.write(json.dumps(found) + "\n")
+            sys.stdout.flush()
+    except TrainstackError as error:
+        sys.stderr.write(f"trainstack: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
+    """Build a stack as a worker would and step one batch of the study's data.
+
+    Returns:
+        `build_seconds` (tracing and compiling included), `epoch_seconds` (estimated from the
+        timed steps) and `parameters`; or `cause`, where it cannot be built or stepped.
+    """
+    began = time.perf_counter()
+    try:
+        _, data = bench.split(bench.spec.seed)
+        program, _ = bench.program(stack, data, bench.spec.epochs)
+        program.reset(stack, bench.spec.seed)
+        rows, valid_rows = data.rows
+        batch = min(stack["batch_size"], rows)
+        order = np.arange(batch, dtype=np.int32)[None]
+        rate = np.full(1, stack["optimizer.learning_rate"], np.float32)
+        program.epoch(stack, data, order, rate, None, 0)
+        build_seconds = time.perf_counter() - began
+        began = time.perf_counter()
+        for key in range(TIMED_STEPS):
+            program.epoch(stack, data, order, rate, None, key)
+        timed = (time.perf_counter() - began) / TIMED_STEPS
+    except TrainstackError:
+        raise
+    except Exception as error:
+        # Whatever Keras or TensorFlow says of a stack is why it cannot be trained here.
+        said = (str(error).strip().splitlines() or [""])[0]
+        return {"cause": f"{type(error).__name__}: {said}"}
+    # Timed was a step and a pass over the validation rows; an epoch has one of those as well.
+    validation = FORWARD_SHARE * valid_rows / batch
+    step = timed / (1 + validation)
+    return {
+        "build_seconds": build_seconds,
+        "epoch_seconds": step * (max(1, rows // batch) + validation),
+        "parameters": int(program.model.count_params()),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
