@@ -225,7 +225,7 @@ def workers(counts: Sequence[int]) -> Iterator[list[str]]:
         half, tail = claims[len(claims) // 2], claims[int(0.99 * (len(claims) - 1))]
         rate = sum(len(crew[0]) for crew in told) / max(crew[2] for crew in told)
         ideal = count / TRIAL_SECONDS
-        figures = (f"{ideal:.0f}", f"{rate:.1f}", f"{1000 * half:,.0f}", f"{1000 * tail:,.0f}")
+        figures = (f"{ideal:.1f}", f"{rate:.1f}", f"{1000 * half:,.0f}", f"{1000 * tail:,.0f}")
         yield [str(count), *figures]
 
 

@@ -41,7 +41,9 @@ def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
         single = [one for t in refused for one in singled_out(space, t.sample, good)]
         # Each arm once, however many samples had it.
         unique = {tuple(one.arms): one for one in single}
-        refused = [t for t in try_all(spec, list(unique.values()), workers) if t.cause] or refused
+        alone = try_all(spec, list(unique.values()), workers)
+        tried += alone
+        refused = [t for t in alone if t.cause] or refused
     told = _told(spec, tried, refused, workers)
     if as_json:
         print_json(told)
