@@ -52,6 +52,7 @@ def replay(request: dict[str, Any]) -> dict[str, Any]:
         split_seed=request["seed"] if confirming else spec.seed,
         epochs=spec.epochs,
         again=spec.replicates if confirming else 1,
+        folder="replay",
     )
     # A folder of its own: no checkpoint of the first time is taken up, and none is left.
     with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 import sys
@@ -39,6 +40,9 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
 
     # The dashboard computes importances, and Optuna remarks on each; people see the page.
     warnings.simplefilter("ignore")
+    # A page of ten thousand trials is millions of small objects: looking for cycles among them
+    # every few hundred takes a fifth of the time.
+    gc.set_threshold(200_000, 20, 100)
 
     class Quiet(WSGIRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:

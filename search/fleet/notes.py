@@ -161,6 +161,7 @@ def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None)
         conclusion: The recommendation as text, once there is one.
     """
     from search.evidence.words import describe
+    from search.fleet.shown import LATEST
 
     words = ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "waiting")
     counts = status["counts"]
@@ -179,6 +180,11 @@ def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None)
     if any(status["confirmation"].values()):
         runs_done = status["confirmation"]["completed"]
         lines.append(f"**Confirmation**: {runs_done} runs with fresh seeds have completed.")
+    if sum(counts[word] for word in (*words, "running")) > LATEST:
+        lines.append(
+            f"The pages here list the latest {LATEST:,} trials and the best before them; "
+            f"`trainstack trials {status['study']}` lists all."
+        )
     if conclusion:
         lines += ["## Recommendation", f"```text\n{conclusion}\n```"]
     elif status["concluded"]:

@@ -2,23 +2,34 @@
 
 Optuna's own reading goes through its object mapper, 1 to 2 ms a trial, and parses each parameter's
 distribution twice; its cache never looks again at a trial that has ended, though one may be voided.
+And the page gets every trial as 7 kB of JSON and draws a line for each that has a learning curve:
+ten thousand of them stop a browser for minutes.
 """
 
 from __future__ import annotations
 
 import functools
+import heapq
 import json
 import math
+import threading
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.storages import RDBStorage, _CachedStorage
+from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _StudyInfo
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, text
 
+from search.fleet.window import Window
+
+# In a study of more trials than so many only some are shown with their curves: so many of the
+# latest and of the best. Those of the others stand in `trials`, and among their artifacts.
+MANY, DRAWN = 500, 50
+# Of the trials themselves so many of the latest are listed, and so many of the best before them.
+LATEST, BEST = 2000, 50
 _NUMBERS = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 _WANTED = "t.study_id = :study AND (t.trial_id > :last OR t.trial_id = ANY(:also))"
 _TRIALS = f"SELECT t.* FROM trials t WHERE {_WANTED} ORDER BY t.trial_id"
@@ -29,31 +40,57 @@ _REVISION = text(
 )
 
 
-class Shown(_CachedStorage):
-    """Optuna's cached storage, read in bulk, and anew when trials that had ended have changed."""
+class Shown(Window):
+    """Optuna's cached storage, read in bulk, and anew when trials that had ended have changed.
 
-    def __init__(self, backend: RDBStorage) -> None:
-        super().__init__(backend)
+    Of more trials than a page can draw the latest and the best are listed; what is asked of one by
+    its id is answered for every trial.
+    """
+
+    def __init__(self, backend: RDBStorage, latest: int = LATEST, best: int = BEST) -> None:
+        super().__init__(backend, latest, best)
         self._revisions: dict[int, Any] = {}
+        self._reading = threading.Lock()
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        with self._lock:
-            with self._backend.engine.connect() as connection:
-                revision = connection.execute(_REVISION, {"study": study_id}).first()
-            if self._revisions.get(study_id) != revision:
+        with self._backend.engine.connect() as connection:
+            revision = connection.execute(_REVISION, {"study": study_id}).first()
+        with self._reading:
+            if study_id not in self._revisions or self._revisions[study_id] != revision:
                 self._revisions[study_id] = revision
-                self._studies.pop(study_id, None)
-            study = self._studies.setdefault(study_id, _StudyInfo())
-            last, unfinished = study.last_finished_trial_id, study.unfinished_trial_ids
-            trials = read_trials(self._backend.engine, study_id, last, unfinished)
-            self._add_trials_to_cache(study_id, trials)
-            for trial in trials:
-                if trial.state.is_finished():
-                    study.last_finished_trial_id = max(last, trial._trial_id)
-                    last = study.last_finished_trial_id
-                    unfinished.discard(trial._trial_id)
-                else:
-                    unfinished.add(trial._trial_id)
+                with self._lock:
+                    self._studies.pop(study_id, None)
+                self._skip(study_id)
+            with self._lock:
+                self._read(study_id)
+
+    def _read(self, study_id: int) -> None:
+        """Read what is new or had not ended. Nothing is dropped: pages ask for what they lack."""
+        study = self._studies.setdefault(study_id, _StudyInfo())
+        last, unfinished = study.last_finished_trial_id, study.unfinished_trial_ids
+        trials = read_trials(self._backend.engine, study_id, last, unfinished)
+        self._add_trials_to_cache(study_id, trials)
+        for trial in trials:
+            if trial.state.is_finished():
+                last = study.last_finished_trial_id = max(last, trial._trial_id)
+                unfinished.discard(trial._trial_id)
+            else:
+                unfinished.add(trial._trial_id)
+        if len(study.trials) > MANY:
+            _thin_out(list(study.trials.values()))
+
+
+def _thin_out(trials: Sequence[FrozenTrial]) -> None:
+    """Take their curves, and the stack that their parameters say, from trials that nobody reads."""
+    done = [trial for trial in trials if trial.state.is_finished()]
+    latest = heapq.nlargest(DRAWN, done, key=lambda trial: trial.number)
+    completed = [trial for trial in done if trial.state is TrialState.COMPLETE]
+    best = heapq.nsmallest(DRAWN, completed, key=lambda trial: trial.values[0])
+    kept = {trial.number for trial in (*latest, *best)}
+    for trial in done:
+        if trial.number not in kept:
+            trial.intermediate_values = {}
+            trial.user_attrs.pop("stack", None)
 
 
 def read_trials(

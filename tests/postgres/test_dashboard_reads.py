@@ -20,7 +20,7 @@ from search.fleet.shown import Shown, read_trials
 from search.fleet.studies import void_trial
 from search.fleet.tables import studies, tasks
 from search.records import Result
-from tests.postgres.studying import begun, completed, epochs
+from tests.postgres.studying import begun, completed, desk, epochs
 
 pytestmark = pytest.mark.postgres
 LAYER = {"mean": 0.5, "deviation": 1.0, "saturated": 0.0, "dead": 0.25, "gradient_norm": 2.0}
@@ -70,6 +70,49 @@ def test_what_changes_is_seen(url: URL) -> None:
     assert [t.state.name for t in shown.get_all_trials(1)] == ["FAIL"]
     assert here.claim() is not None
     assert [t.state.name for t in shown.get_all_trials(1)] == ["FAIL", "RUNNING"]
+    storage.engine.dispose()
+
+
+def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number the latest and the best keep curve and stack; nothing else of any changes."""
+    monkeypatch.setattr("search.fleet.shown.MANY", 4)
+    monkeypatch.setattr("search.fleet.shown.DRAWN", 1)
+    here = begun(url, trials=5)
+    for value in (0.5, 0.1, 0.4, 0.3, 0.2):
+        lease = here.claim()
+        assert lease is not None
+        here.report(lease, epochs(1))
+        here.finish(lease, completed(value))
+    storage = open_storage(url)
+    shown, whole = Shown(storage).get_all_trials(1), storage.get_all_trials(1)
+    assert [t.number for t in shown if t.intermediate_values] == [1, 4]
+    assert [t.number for t in shown if "stack" in t.user_attrs] == [1, 4]
+    for ours, theirs in zip(shown, sorted(whole, key=lambda t: t.number), strict=True):
+        assert (ours.params, ours.values, ours.state) == (
+            theirs.params,
+            theirs.values,
+            theirs.state,
+        )
+    storage.engine.dispose()
+
+
+def test_of_very_many_trials_the_latest_and_the_best_are_listed(url: URL) -> None:
+    """Earlier ones only if they are the best or still run; new ones come after what was listed."""
+    here = begun(url, trials=9)
+    other = desk(url)
+    running = other.claim()
+    assert running is not None
+    for value in (0.5, 0.1, 0.4, 0.3):
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, completed(value))
+    storage = open_storage(url)
+    shown = Shown(storage, latest=2, best=1)
+    assert [t.number for t in shown.get_all_trials(1)] == [0, 2, 3, 4]
+    other.finish(running, completed(0.9))
+    assert here.claim() is not None
+    assert [t.number for t in shown.get_all_trials(1)] == [0, 2, 3, 4, 5]
+    assert shown.get_trial(storage.get_all_trials(1)[1]._trial_id).number == 1
     storage.engine.dispose()
 
 
