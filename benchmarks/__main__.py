@@ -77,8 +77,7 @@ def main() -> None:
     widths = [max(len(line[k]) for line in table) for k in range(len(HEAD))]
     for line in table:
         print("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip())
-    if not options.groups:
-        print(f"\nwritten to {write(rows)}")
+    print(f"\nwritten to {write(rows)}")
 
 
 if __name__ == "__main__":

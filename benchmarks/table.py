@@ -72,19 +72,30 @@ def versions() -> str:
 
 
 def write(rows: list[Row]) -> Path:
-    """Write the table to a file with the machine's name."""
+    """Write the rows into the file with the machine's name; other rows there stay.
+
+    A row is known by what it measures and its bar.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
+    path = RESULTS / f"{slug}.md"
+    old = path.read_text("utf-8").splitlines() if path.is_file() else []
+    found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in old]
+    table = {
+        (c[0], c[4]): c for c in found if len(c) == len(HEAD) + 1 and c[0] not in (HEAD[0], "---")
+    }
+    for row in rows:
+        cells = [*row.cells(), f"{date.today().isoformat()}, {versions()}"]
+        table[cells[0], cells[4]] = cells
     lines = [
         f"# Benchmark on {machine()}",
         "",
-        f"{date.today().isoformat()}, {versions()}. Repeat with `make bench`.",
+        "Repeat with `make bench`, or a part of it with `python -m benchmarks GROUP`.",
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + " --- |" * len(HEAD),
-        *("| " + " | ".join(row.cells()) + " |" for row in rows),
+        "| " + " | ".join([*HEAD, "when, with what"]) + " |",
+        "|" + " --- |" * (len(HEAD) + 1),
+        *("| " + " | ".join(cells) + " |" for cells in table.values()),
         "",
     ]
-    slug = re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{slug}.md"
     path.write_text("\n".join(lines), "utf-8")
     return path

@@ -29,7 +29,7 @@ from search.fleet.window import Window
 # latest and of the best. Those of the others stand in `trials`, and among their artifacts.
 MANY, DRAWN = 500, 50
 # Of the trials themselves so many of the latest are listed, and so many of the best before them.
-LATEST, BEST = 2000, 50
+LATEST, BEST = 1000, 50
 _NUMBERS = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 _WANTED = "t.study_id = :study AND (t.trial_id > :last OR t.trial_id = ANY(:also))"
 _TRIALS = f"SELECT t.* FROM trials t WHERE {_WANTED} ORDER BY t.trial_id"
