@@ -113,14 +113,19 @@ def varies(command: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def reader(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """Who has followed the tutorial to its end."""
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Who has followed the tutorial to its end, in a home of their own: pages launch `digits`."""
+    from search.fleet import embedded
+
+    shell = Shell(tmp_path_factory.mktemp("readers-home"))
+    embedded.hold(shell.home / "postgres")
     here = Reader(tmp_path_factory.mktemp("reader"), shell, [])
     for example in examples(TUTORIAL.read_text("utf-8")):
         done = here.type(example.command)
         as_shown(example, done)
         here.ended.append(done)
-    return here
+    yield here
+    embedded.release(shell.home / "postgres")
 
 
 @pytest.fixture
@@ -135,6 +140,7 @@ def here(
     return Here(reader, capsys)
 
 
+@pytest.mark.slow
 def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     """Every command runs as shown, and at the end a model has judged the table's rows."""
     assert any("\nUse " in done.stdout and "\nMind:" in done.stdout for done in reader.ended)
@@ -147,6 +153,7 @@ def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     assert right > 0.9 * 569
 
 
+@pytest.mark.slow
 def test_a_second_worker_helped(reader: Reader) -> None:
     """The worker of the tutorial's second study left after the one trial it was asked for."""
     counts = reader.shell.json("status", "tumours-again")["counts"]
@@ -154,6 +161,7 @@ def test_a_second_worker_helped(reader: Reader) -> None:
     assert sum(counts[outcome] for outcome in ended) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
     """Behind the tutorial, its sessions run as shown, and its launches can be created."""
@@ -166,6 +174,7 @@ def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_model_can_be_used_from_python(reader: Reader) -> None:
     """The programs of the page about export run: they predict, and write for other servers."""
     page = ROOT / "docs" / "how-to" / "export-and-deploy.md"
@@ -206,6 +215,7 @@ READING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", READING)
 def test_a_document_is_as_the_table_says(verb: str, here: Here) -> None:
     """Every field of real output is in the table of documents, and the other way round."""

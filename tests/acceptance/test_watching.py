@@ -282,6 +282,7 @@ def moment_of(document: Any) -> Any:
     return moment(document) if isinstance(document, dict) else document
 
 
+@pytest.mark.slow
 def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) -> None:
     """`set workers=N` makes the launch start workers, or let some leave; each is an event."""
     stacks = json.loads(patient.read_text("utf-8"))
@@ -327,6 +328,7 @@ def until(documents: Iterator[Any], true: Callable[[Any], bool]) -> None:
     raise AssertionError(f"never: {seen}")
 
 
+@pytest.mark.slow
 def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
     """What works is told with its speed, an arm too large for the memory refused; no study is made.
 

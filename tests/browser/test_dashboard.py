@@ -112,6 +112,7 @@ def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None
     assert files["model.keras"] == exported.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_page_changes_as_trials_end(shell: Shell, page: Page) -> None:
     """While a study runs its page shows trials that end, their artifacts, and the counts."""
     words = ("launch", "wine", "--study", "moving", "--space", "quick", "--trials", "2")
