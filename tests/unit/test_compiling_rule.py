@@ -1,0 +1,36 @@
+"""Whether a structure is compiled: decided by what that costs at first and saves at each step."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from spaces.stack import Stack
+from workers.structure import compiling_seconds, saved_seconds_a_step, worth_compiling
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5, 20, 100])
+def test_compiling_begins_where_the_savings_pass_the_cost(layers: int) -> None:
+    """One step fewer than it takes to earn the cost is not compiled, one more is."""
+    stack = Stack.of(units=[32] * layers)
+    enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack)) + 1
+    assert worth_compiling(stack, enough)
+    assert not worth_compiling(stack, enough - 1)
+
+
+def test_runs_share_what_compiling_costs() -> None:
+    """Five seeds of a structure compile where one of five times the steps does."""
+    stack = Stack.of(units=[300, 100])
+    enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack)) + 1
+    steps = math.ceil(enough / 5)
+    assert worth_compiling(stack, steps, runs=5)
+    assert not worth_compiling(stack, steps, runs=1)
+    assert not worth_compiling(stack, 0, runs=5)
+
+
+def test_small_data_is_not_compiled_and_large_is() -> None:
+    """Digits for 30 epochs in batches of 32 is traced; five epochs of 55,000 images compile."""
+    stack = Stack.of(units=[64, 64])
+    assert not worth_compiling(stack, 30 * (1_149 // 32))
+    assert worth_compiling(stack, 5 * (55_000 // 32))
