@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,9 @@ def server() -> Iterator[dict[str, str]]:
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+        # Its buckets are the process's: those of an earlier test would still be there.
+        address = f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset"
+        urllib.request.urlopen(urllib.request.Request(address, method="POST")).close()
         client(environment).create_bucket(Bucket=BUCKET)
         yield environment
     finally:
