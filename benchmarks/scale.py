@@ -141,20 +141,26 @@ def spent(url: URL) -> tuple[float, float]:
     return time.process_time(), sum(t.user + t.system for t in times)
 
 
+def fill(url: URL, size: int, sampler: str, pruner: str) -> None:
+    """Make a study with so many finished trials."""
+    create_study(url, spec_of(sampler, pruner), first=())
+    here = desk(url)
+    for _ in range(TEMPLATES):
+        work(here)
+    here.leave()
+    root = engine(url)
+    with root.begin() as connection:
+        grow(connection, max(0, size - TEMPLATES))
+    with root.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+    root.dispose()
+
+
 def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str]]:
     """Measure what a trial costs in a study of each size; a row of the table each."""
     for size in sizes:
         with database() as url:
-            create_study(url, spec_of(sampler, pruner), first=())
-            here = desk(url)
-            for _ in range(TEMPLATES):
-                work(here)
-            here.leave()
-            root = engine(url)
-            with root.begin() as connection:
-                grow(connection, max(0, size - TEMPLATES))
-            with root.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("VACUUM ANALYZE"))
+            fill(url, size, sampler, pruner)
             began = time.perf_counter()
             here = desk(url)
             work(here)
@@ -165,7 +171,6 @@ def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str
             computed = [1000 * (after - begun) / REPEATS for begun, after in spans]
             parts = [1000 * statistics.median(row[k] for row in rows) for k in range(3)]
             here.leave()
-            root.dispose()
         said = [f"{part:.0f}" for part in (*parts, *computed)]
         yield [f"{sampler}, {pruner}", f"{size:,}", f"{first:.1f}", *said]
 

@@ -22,12 +22,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import URL, text
-
-from benchmarks.scale import TEMPLATES, database, desk, grow, spec_of, table, work
+from benchmarks.scale import database, fill, table
 from benchmarks.table import RESULTS, machine, versions
-from search.fleet.connect import engine, exported
-from search.fleet.studies import create_study
+from search.fleet.connect import exported
 
 SIZE, REPEATS = 10_000, 5
 CHROMIUM = "/usr/bin/chromium"
@@ -88,25 +85,10 @@ def pages(environment: dict[str, str], times: int = 2) -> list[Took]:
         server.wait(60)
 
 
-def fill(url: URL, size: int) -> None:
-    """Make a study with so many finished trials."""
-    create_study(url, spec_of("random", "none"), first=())
-    here = desk(url)
-    for _ in range(TEMPLATES):
-        work(here)
-    here.leave()
-    root = engine(url)
-    with root.begin() as connection:
-        grow(connection, max(0, size - TEMPLATES))
-    with root.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE"))
-    root.dispose()
-
-
 def measured(size: int) -> Iterator[list[str]]:
     """Measure a study of a size; a row of the table each."""
     with database() as url:
-        fill(url, size)
+        fill(url, size, "random", "none")
         environment = {**os.environ, "TRAINSTACK_STORAGE": exported(url)}
         asked = {
             "`--help`": ("--help",),

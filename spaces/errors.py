@@ -51,6 +51,16 @@ class NothingToRecommend(TrainstackError):  # noqa: N818 - an ending, not a faul
     exit_code = 5
 
 
+def of_exit_code(code: int, message: str) -> TrainstackError:
+    """Return the error that a process of ours ended with.
+
+    >>> of_exit_code(3, "no answer").exit_code
+    3
+    """
+    kinds = {kind.exit_code: kind for kind in (RequestError, StorageAwayError, StudyError)}
+    return kinds.get(code, TrainstackError)(message)
+
+
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     """Return "did you mean …" for a misspelt name, or the list of known names.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from search.spec import StudySpec
 from spaces.errors import TrainstackError
 from spaces.stack import Stack
+from workers.answering import serve
 
 # A validation row costs a forward pass: about a third of a training row's share of a step.
 FORWARD_SHARE = 1 / 3
@@ -20,23 +19,13 @@ FORWARD_SHARE = 1 / 3
 TIMED_STEPS = 3
 
 
-def main() -> int:
-    """Answer `{"spec", "stacks", "threads"}`: a JSON document a stack, in their order."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    request = json.load(sys.stdin)
-    try:
-        from workers.bench import Bench
+def tries(request: Any) -> Iterator[dict[str, Any]]:
+    """Answer `{"spec", "stacks", "threads"}`: a document a stack, in their order."""
+    from workers.bench import Bench
 
-        spec = StudySpec.from_json(request["spec"])
-        bench = Bench(spec, request["threads"], ".")
-        for document in request["stacks"]:
-            found = try_out(bench, Stack.from_json(document))
-            sys.stdout.write(json.dumps(found) + "\n")
-            sys.stdout.flush()
-    except TrainstackError as error:
-        sys.stderr.write(f"trainstack: {error}\n")
-        return error.exit_code
-    return 0
+    bench = Bench(StudySpec.from_json(request["spec"]), request["threads"], ".")
+    for document in request["stacks"]:
+        yield try_out(bench, Stack.from_json(document))
 
 
 def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
@@ -78,4 +67,4 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(serve(tries))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
-import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from search.ranges import RangeTest, read_range
 from search.spec import StudySpec
-from spaces.errors import TrainstackError
 from spaces.optimizers import OPTIMIZERS
 from spaces.stack import Stack
+from workers.answering import serve
 
 # Sweep: this many rates, over the optimizer's usual range widened by this factor on both sides.
 POINTS, WIDENED = 60, 30.0
@@ -25,23 +23,14 @@ SWEEP_STEPS, DESCENT_TIMES = 5, 12
 MOST_THIRDS = 12
 
 
-def main() -> int:
-    """Answer one request: `{"spec": …, "optimizers": […], "threads": n}`."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    request = json.load(sys.stdin)
-    try:
-        from workers.bench import Bench
+def tests(request: Any) -> Iterator[dict[str, Any]]:
+    """Answer `{"spec": …, "optimizers": […], "threads": n}`: a range test an optimizer."""
+    from workers.bench import Bench
 
-        spec = StudySpec.from_json(request["spec"])
-        bench = Bench(spec, request["threads"], ".")
-        for name in request["optimizers"]:
-            found = range_test(bench, name, spec.seed)
-            sys.stdout.write(json.dumps(dataclasses.asdict(found)) + "\n")
-            sys.stdout.flush()
-    except TrainstackError as error:
-        sys.stderr.write(f"trainstack: {error}\n")
-        return error.exit_code
-    return 0
+    spec = StudySpec.from_json(request["spec"])
+    bench = Bench(spec, request["threads"], ".")
+    for name in request["optimizers"]:
+        yield dataclasses.asdict(range_test(bench, name, spec.seed))
 
 
 def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
@@ -89,4 +78,4 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(serve(tests))

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from search.records import CONFIRMATION, SEARCH, Measurement
 from search.spec import StudySpec
-from spaces.errors import TrainstackError
 from spaces.stack import Stack
+from workers.answering import serve
 from workers.messages import Job
 
 
-def main() -> int:
-    """Answer one request: `{"spec", "stack", "kind", "seed", "epochs", "threads"}`.
-
-    `epochs` is after how many to end it, as the pruner may have done.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    request = json.load(sys.stdin)
-    try:
-        sys.stdout.write(json.dumps(replay(request)) + "\n")
-    except TrainstackError as error:
-        sys.stderr.write(f"trainstack: {error}\n")
-        return error.exit_code
-    return 0
-
-
-def replay(request: dict[str, Any]) -> dict[str, Any]:
+def replay(request: Any) -> Iterator[dict[str, Any]]:
     """Train the trial as its worker did: same stack, seeds, split, batch order and compilation.
+
+    Args:
+        request: `{"spec", "stack", "kind", "seed", "epochs", "threads"}`; `epochs` is after how
+            many to end it, as the pruner may have done.
 
     Raises:
         RequestError: The data here is not the study's.
@@ -58,7 +45,7 @@ def replay(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(spec, request["threads"], folder)
         found = bench.train(job, judge)
-    return {
+    yield {
         "device": bench.device,
         "outcome": found.outcome,
         "cause": found.cause,
@@ -68,4 +55,4 @@ def replay(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(serve(replay))

@@ -51,7 +51,7 @@ def make_spec(
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
-    name = _study_name(study, data)
+    name = study_name(study, data)
     dataset = load(data, target, task)
     for note in dataset.notes:
         err().print(note, markup=False)
@@ -86,7 +86,12 @@ def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
     return tuple(stack for stack, _ in read_stacks(read_json(path, "stacks file")))
 
 
-def _study_name(study: str | None, data: str) -> str:
+def study_name(study: str | None, data: str) -> str:
+    """Return the study's name: as given, else the data's.
+
+    Raises:
+        RequestError: It is no name for a study.
+    """
     name = study if study is not None else Path(data).name.split(".")[0] or data
     if name in (".", "..") or not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
         raise RequestError(

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spaces.errors import RequestError, StorageAwayError, StudyError, TrainstackError
+from spaces.errors import TrainstackError, of_exit_code
 
 
 def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
@@ -61,5 +61,4 @@ def _failure(module: str, code: int, said: str) -> TrainstackError:
         return TrainstackError(f"{module} was ended by signal {-code}")
     ours = [line for line in lines if line.startswith("trainstack: ")]
     message = (ours or lines or [f"{module} ended with {code}"])[-1].removeprefix("trainstack: ")
-    kinds = {kind.exit_code: kind for kind in (RequestError, StorageAwayError, StudyError)}
-    return kinds.get(code, TrainstackError)(message)
+    return of_exit_code(code, message)

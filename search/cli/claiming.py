@@ -51,18 +51,18 @@ def claims(
 
     Example: trainstack claims digits
     """
-    from search.cli.launching import MOST_EPOCHS, _check_count, _create, _workers, known
+    from search.cli.launching import MOST_EPOCHS, check_count, create, known, worker_count
     from search.cli.watching import work
     from search.data.load import load
     from search.evidence.claims import CLAIMS
     from search.evidence.experiment import asked
 
     ids = asked(claim or ())
-    _check_count("--epochs", epochs, 1, MOST_EPOCHS)
-    _check_count("--replicates", replicates, 2, 100)
-    _check_count("--seed", seed, 0, 2**31 - 1)
+    check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    check_count("--replicates", replicates, 2, 100)
+    check_count("--seed", seed, 0, 2**31 - 1)
     known("--task", task, ("auto", "classification", "regression"))
-    count = _workers(workers)
+    count = worker_count(workers)
     dataset = load(data, target, task)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
@@ -71,30 +71,30 @@ def claims(
         return
     for note in dataset.notes:
         err().print(note, markup=False)
-    url = _create(spec, storage)
+    url = create(spec, storage)
     err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
     work(url, spec, count)
     _gather(url, spec, as_json)
 
 
 def _name(data: str, ids: Sequence[str]) -> str:
-    from search.cli.asking import _study_name
+    from search.cli.asking import study_name
 
     parts = ["all"] if len(ids) > 10 else [i.lower() for i in ids]
-    return "-".join(["claims", _study_name(None, data), *parts])
+    return "-".join(["claims", study_name(None, data), *parts])
 
 
 def _spec(
     study: str, dataset: Dataset, ids: tuple[str, ...], epochs: int, replicates: int, seed: int
 ) -> StudySpec:
     """Return the spec of a study without a search, whose confirmation is the experiment."""
-    from search.cli.asking import _study_name
+    from search.cli.asking import study_name
     from search.evidence.experiment import constraints
     from search.spec import StudySpec
     from spaces.space import Space
 
     return StudySpec(
-        study=_study_name(study, dataset.source),
+        study=study_name(study, dataset.source),
         data=dataset.describe(),
         space=Space.named("chapter").to_json(),
         trials=0,

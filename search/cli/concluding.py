@@ -141,7 +141,7 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         RequestError: Others are still searching.
         StudyError: There is no such study.
     """
-    from search.cli.launching import _workers
+    from search.cli.launching import worker_count
     from search.cli.watching import work
     from search.fleet import inspect
     from search.fleet.studies import wish
@@ -162,7 +162,7 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         wish(url, study, "stop")
     elif status["state"] != "confirming":
         wish(url, study, "go")
-    work(url, inspect.spec_of(engine, study), 0 if busy else _workers(None))
+    work(url, inspect.spec_of(engine, study), 0 if busy else worker_count(None))
 
 
 def gather(engine: Engine, study: str) -> Recommendation:

@@ -82,11 +82,11 @@ def launch(
     """
     from search.cli.asking import make_spec
 
-    _check_count("--trials", trials, 1, MOST_TRIALS)
-    _check_count("--epochs", epochs, 1, MOST_EPOCHS)
-    _check_count("--replicates", replicates, 0, 100)
-    _check_count("--seed", seed, 0, 2**31 - 1)
-    count = _workers(workers)
+    check_count("--trials", trials, 1, MOST_TRIALS)
+    check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    check_count("--replicates", replicates, 0, 100)
+    check_count("--seed", seed, 0, 2**31 - 1)
+    count = worker_count(workers)
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
@@ -108,7 +108,7 @@ def launch(
 
         spec = narrow(spec, storage)
     _prepare_artifacts(spec, share_data)
-    url = _create(spec, storage)
+    url = create(spec, storage)
     if detach:
         _say_detached(spec.study, as_json)
         return
@@ -137,7 +137,13 @@ def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
         err().print(f"set {ARTIFACTS} to a place that other machines see, too", markup=False)
 
 
-def _create(spec: StudySpec, storage: str | None) -> Any:
+def create(spec: StudySpec, storage: str | None) -> Any:
+    """Create a study, or let the one of that name go on; return the storage's URL.
+
+    Raises:
+        StorageAwayError: The storage does not answer.
+        StudyError: The study of that name asks for something else.
+    """
     from search.fleet.connect import storage_url
     from search.fleet.studies import create_study
     from spaces.references import FIRST, REFERENCES
@@ -177,27 +183,33 @@ def _say_detached(study: str, as_json: bool) -> None:
     out().print(f"start workers with: trainstack worker {study}", markup=False)
 
 
-def _check_count(flag: str, value: int, least: int, most: int | None = None) -> None:
+def check_count(flag: str, value: int, least: int, most: int | None = None) -> None:
+    """Check a whole number.
+
+    Raises:
+        RequestError: It is below `least` or above `most`.
+    """
     if value < least or (most is not None and value > most):
         bounds = f"{least} or more" if most is None else f"a whole number from {least} to {most}"
         raise RequestError(f"{flag} {value}", bounds)
 
 
-def _workers(asked: int | None) -> int:
+def worker_count(asked: int | None) -> int:
+    """Return how many workers to start here: one a core, at most 8, unless so many are asked for.
+
+    Raises:
+        RequestError: They are fewer than none, or too many.
+    """
     from search.cli.local import cores
 
     if asked is None:
         return min(8, cores())
-    _check_count("--workers", asked, 0, MOST_WORKERS)
+    check_count("--workers", asked, 0, MOST_WORKERS)
     if asked > cores():
         err().print(
             f"warning: {asked} workers share {cores()} cores; more than one a core seldom pays"
         )
     return asked
-
-
-def _timeout(flag: str | None) -> float | None:
-    return None if flag is None else duration(flag, "--timeout ")
 
 
 def duration(text: str, flag: str) -> float:
@@ -242,14 +254,14 @@ def worker(
     """
     from search.cli.joining import Wanted, join
 
-    _check_count("--count", count, 1, MOST_WORKERS)
+    check_count("--count", count, 1, MOST_WORKERS)
     if max_trials is not None:
-        _check_count("--max-trials", max_trials, 1)
+        check_count("--max-trials", max_trials, 1)
     if not 0 <= drain_timeout <= MOST_SECONDS:
         raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
     if not 0 <= start_timeout <= MOST_SECONDS:
         raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
-    _check_count("--memory-mb", memory_mb, 0)
+    check_count("--memory-mb", memory_mb, 0)
     wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
     raise typer.Exit(join(storage, study, wanted))
 

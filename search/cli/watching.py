@@ -13,7 +13,7 @@ from search.cli.common import AsJson, Storage, Study, err, print_json
 from search.cli.common import storage as reach
 from search.cli.local import LocalWorkers
 from search.cli.screen import line_of
-from spaces.errors import RequestError, StorageAwayError, StudyError, TrainstackError
+from spaces.errors import StorageAwayError, of_exit_code
 
 if TYPE_CHECKING:
     import typer
@@ -108,11 +108,7 @@ def _check(local: LocalWorkers, status: dict[str, Any]) -> None:
     failure = local.failure()
     if failure is None or others:
         return
-    code, message = failure
-    for kind in (RequestError, StorageAwayError, StudyError):
-        if code == kind.exit_code:
-            raise kind(message)
-    raise TrainstackError(message)
+    raise of_exit_code(*failure)
 
 
 def over(status: dict[str, Any]) -> bool:

@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from sqlalchemy import Connection, Engine, Row, column, select, table
-from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy import Connection, Engine, Row, select
 
+from search.fleet import optunas
 from search.fleet.tables import tasks
 from search.records import MEASUREMENT, SEARCH
 from spaces.stack import Stack
@@ -37,10 +37,6 @@ FILES = {
 FIGURES = ("mean", "deviation", "saturated", "dead", "gradient_norm")
 # A model of more bytes is not held in memory while it is sent.
 _IN_MEMORY_BYTES = 16 * 2**20
-
-_attributes = table(
-    "trial_system_attributes", column("trial_id"), column("key"), column("value_json")
-)
 
 
 def of_trial(task_id: int) -> dict[str, str]:
@@ -81,8 +77,7 @@ def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
         .limit(1)
     ).scalar()
     if trial_id is not None:
-        new = insert_or_not(_attributes).on_conflict_do_nothing()
-        connection.execute(new.values(trial_id=trial_id, key=key, value_json=json.dumps(said)))
+        optunas.say_once(connection, trial_id, key, json.dumps(said))
     return {key: said}
 
 

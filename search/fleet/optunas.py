@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Engine, Enum, and_, column, delete, func, select, table, update
+from sqlalchemy import Connection, Engine, Enum, and_, column, delete, func, select, table, update
+from sqlalchemy.dialects.postgresql import insert
 
 from search.fleet.tables import tasks
 
@@ -79,3 +80,9 @@ def forget(engine: Engine, trial_ids: Iterable[int]) -> None:
         connection.execute(
             update(_trials).where(_trials.c.trial_id.in_(list(trial_ids))).values(state="FAIL")
         )
+
+
+def say_once(connection: Connection, trial_id: int, key: str, value_json: str) -> None:
+    """Give a trial a system attribute, unless it has one of that key; it may have ended."""
+    new = insert(_attributes).on_conflict_do_nothing()
+    connection.execute(new.values(trial_id=trial_id, key=key, value_json=value_json))
