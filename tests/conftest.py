@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import subprocess
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,18 +17,40 @@ from tests.acceptance.commands import LAUNCH, Launched, Shell
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A home whose database stays up while tests run, so that no command pays for its start."""
+    """A home for all processes of a test run; its database stays up while any of them runs."""
     from search.fleet import embedded
 
-    here = Shell(tmp_path_factory.mktemp("home"))
+    base = tmp_path_factory.getbasetemp()
+    here = Shell((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home")
+    here.home.mkdir(exist_ok=True)
     embedded.hold(here.home / "postgres")
     yield here
     embedded.release(here.home / "postgres")
 
 
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture(scope="session")
 def digits(shell: Shell) -> Launched:
-    """`launch digits`, finished."""
-    done = shell.run(*LAUNCH)
+    """`launch digits`, finished: by the first process of the test run that needs it."""
+    with (shell.home / "digits.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Launched(shell, _launched(shell, shell.home / "digits.json"))
+
+
+def _launched(shell: Shell, record: Path) -> Said:
+    """Return what the launch said; where there is no record of it yet, launch and keep one."""
+    if record.is_file():
+        return Said(**json.loads(record.read_text("utf-8")))
+    done: subprocess.CompletedProcess[str] = shell.run(*LAUNCH)
     assert done.returncode == 0, done.stderr
-    return Launched(shell, done)
+    said = Said(done.returncode, done.stdout, done.stderr)
+    record.write_text(json.dumps(asdict(said)), "utf-8")
+    return said

@@ -14,6 +14,7 @@ from spaces.stack import Stack
 from spaces.tables import Call
 from workers.layers import RUNTIME, Context, RReLU
 from workers.plan import Node, Plan, plan
+from workers.updates import OWN
 
 # What the engine does itself, with run-time numbers; a plain model leaves it to Keras.
 _ENGINES = ("kernel_regularizer", "kernel_constraint", "kernel_initializer")
@@ -85,12 +86,24 @@ def _assemble(
     return keras.Model(inputs, make(network.head)(outputs)), hidden
 
 
+def training_optimizer(stack: Stack, knobs: Mapping[str, Any]) -> keras.Optimizer:
+    """Make the stack's optimizer as the engine trains; `knobs` are its run-time variables."""
+    return _optimizer(stack, knobs, OWN)
+
+
 def make_optimizer(stack: Stack, knobs: Mapping[str, Any] | None = None) -> keras.Optimizer:
-    """Make the stack's optimizer; `knobs` replaces some of its numbers by run-time variables."""
-    row = OPTIMIZERS[stack["optimizer"]]
-    keywords = row.call.keywords(stack.numbers("optimizer"))
-    optimizer = keras_object(Call(row.call.path, keywords))
-    for name, knob in (knobs or {}).items():
+    """Make the stack's optimizer of Keras's own; `knobs` replaces some numbers by variables."""
+    return _optimizer(stack, knobs or {}, {})
+
+
+def _optimizer(
+    stack: Stack, knobs: Mapping[str, Any], own: Mapping[str, type[keras.Optimizer]]
+) -> keras.Optimizer:
+    call = OPTIMIZERS[stack["optimizer"]].call
+    keywords = call.keywords(stack.numbers("optimizer"))
+    kind = own.get(call.path)
+    optimizer = kind(**keywords) if kind else keras_object(Call(call.path, keywords))
+    for name, knob in knobs.items():
         setattr(optimizer, name, knob)
     return optimizer
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from spaces.stack import Stack
-from workers.build import fresh_kernel, initializer_of, make_optimizer, training_model
+from workers.build import fresh_kernel, initializer_of, training_model, training_optimizer
 from workers.layers import Context
 from workers.losses import losses, scores
 from workers.packing import Packing
@@ -72,7 +72,7 @@ class Program:
             self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
         self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
-        self.optimizer = make_optimizer(stack, self.knobs)
+        self.optimizer = training_optimizer(stack, self.knobs)
         self.optimizer.build(self.packing.flat)
         dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
         self.kernels: list[Any] = [layer.kernel for layer in dense]

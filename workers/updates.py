@@ -1,0 +1,45 @@
+"""Optimizers that the engine applies in its own way: Keras's arithmetic with fewer divisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+ops: Any = keras.ops  # whose annotations name the tensors of every backend
+
+
+class Nadam(keras.optimizers.Nadam):
+    """Keras's Nadam with every quotient of two numbers taken once a step, not once a weight.
+
+    w ← w − (a·m + b·g) / (√(c·v) + ε), where m and v are the moving averages of the gradient g and
+    of its square, a = η·μ' / (1 − P'), b = η·(1 − μ) / (1 − P) and c = 1 / (1 − β₂ᵗ); η is the
+    learning rate, μ and μ' the momenta of this step t and the next, P and P' their products so far.
+    At small batches a step's time is divisions as much as products (docs/engine.md).
+
+    Reference: Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one variable; its slots are Keras's."""
+        dtype = variable.dtype
+        rate, step = ops.cast(learning_rate, dtype), ops.cast(self.iterations, dtype) + 1.0
+        now, after = self._momentum_at(step), self._momentum_at(step + 1.0)
+        product = ops.cast(self._u_product, dtype)
+        place = self._get_variable_index(variable)
+        m, v = self._momentums[place], self._velocities[place]
+        self.assign_add(m, (gradient - m) * (1.0 - self.beta_1))
+        self.assign_add(v, (ops.square(gradient) - v) * (1.0 - self.beta_2))
+        a = rate * after / (1.0 - product * after)
+        b = rate * (1.0 - now) / (1.0 - product)
+        c = 1.0 / (1.0 - ops.power(self.beta_2, step))
+        self.assign_sub(variable, (a * m + b * gradient) / (ops.sqrt(c * v) + self.epsilon))
+
+    def _momentum_at(self, step: Any) -> Any:
+        """Dozat's warmed-up momentum at a step (from 1)."""
+        return self.beta_1 * (1.0 - 0.5 * ops.power(0.96, step))
+
+
+# Keras's dotted name → the class that the engine makes instead.
+OWN: Mapping[str, type[keras.Optimizer]] = {"optimizers.Nadam": Nadam}
