@@ -27,23 +27,25 @@ from workers.structure import (
 )
 from workers.train import batch_order
 
-FEATURES, OUTPUTS, ROWS = 64, 10, 4096
+OUTPUTS, ROWS = 10, 4096
 STEPS, REPEATS = 30, 5
 CASES = [
-    Stack.of(units=[width] * layers, batch_size=batch, **extra)
-    for layers, width, batch in [
-        *((1, 64, 32), (1, 300, 32), (2, 64, 32), (2, 64, 128), (2, 300, 32), (2, 300, 128)),
-        *((3, 100, 32), (5, 100, 32), (5, 300, 128), (10, 100, 32), (20, 100, 32), (20, 100, 128)),
-        (60, 100, 128),
+    (features, Stack.of(units=[width] * layers, batch_size=batch, **extra))
+    for features, layers, width, batch in [
+        *((64, 1, 64, 32), (64, 1, 300, 32), (64, 2, 64, 32), (64, 2, 64, 128), (64, 2, 300, 32)),
+        *((64, 2, 300, 128), (64, 3, 100, 32), (64, 5, 100, 32), (64, 5, 300, 128)),
+        *((64, 10, 100, 32), (64, 20, 100, 32), (64, 20, 100, 128), (64, 60, 100, 128)),
+        *((784, 1, 100, 32), (784, 2, 300, 32), (784, 2, 300, 128), (784, 2, 300, 512)),
+        *((784, 3, 128, 64), (784, 2, 1024, 128), (784, 20, 100, 128)),
     ]
     for extra in ({}, {"activation": "relu", "normalization": "before", "optimizer": "adam"})
 ]
 
 
-def measured(stack: Stack, compiled: bool) -> tuple[float, float]:
+def measured(features: int, stack: Stack, compiled: bool) -> tuple[float, float]:
     """Return the seconds of the first call with one step, and of a step in steady state."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
+    x = rng.standard_normal((ROWS, features)).astype(np.float32)
     y = rng.integers(0, OUTPUTS, ROWS).astype(np.int32)
     data = DeviceData(*(tf.constant(part) for part in (x, y, x[:256], y[:256])))
     batch = stack["batch_size"]
@@ -57,7 +59,7 @@ def measured(stack: Stack, compiled: bool) -> tuple[float, float]:
 
     began = time.process_time()
     structure = Structure(
-        *(shaping_items(stack), FEATURES, OUTPUTS, "classification", data.rows, compiled)
+        *(shaping_items(stack), features, OUTPUTS, "classification", data.rows, compiled)
     )
     program = Program(structure, stack)
     program.reset(stack, 0)
@@ -71,8 +73,8 @@ def main() -> None:
     """Measure every case and print it beside the rule's figures."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    measured(CASES[0], True)  # the first program pays for what all share
-    measured(CASES[0], False)
+    measured(*CASES[0], True)  # the first program pays for what all share
+    measured(*CASES[0], False)
     print("layers width batch norm   | cost s  rule | saves ms  rule | pays from steps  rule")
     for stack in CASES:
         plain_first, plain_step = measured(stack, False)

@@ -24,10 +24,14 @@ def job(stack: Stack, place: int, epochs: int) -> Job:
     return Job(str(place), SEARCH, stack, seed=place, split_seed=0, epochs=epochs)
 
 
+def _bench() -> Bench:
+    """Return a trainer's bench for digits."""
+    return Bench(StudySpec("lasting", load("digits").describe(), {}), threads=1, artifacts=".")
+
+
 def warm_start() -> Row:
     """From the trainer's receipt of a job to its first step, the program being there already."""
-    spec = StudySpec("warm", load("digits").describe(), {})
-    bench = Bench(spec, threads=1, artifacts=".")
+    bench = _bench()
     stack = Stack.of()
     bench.train(job(stack, 0, epochs=1), lambda m: None)
     began, first = time.perf_counter(), []
@@ -46,8 +50,7 @@ def warm_start() -> Row:
 
 def memory_growth() -> Row:
     """Resident memory after many different trials against after a few."""
-    spec = StudySpec("memory", load("digits").describe(), {})
-    bench = Bench(spec, threads=1, artifacts=".")
+    bench = _bench()
     space = Space.named("chapter")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=5))

@@ -104,11 +104,11 @@ class Bench:
             job.epochs,
             trivial_loss(split, self.spec.data.task),
             metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
-            shelf=self._shelf(job, program),
+            shelf=self._shelf(job, program) if job.folder else None,
         )
         result = training.run(data, judge)
         artifacts = {}
-        if job.kind == CONFIRMATION and result.outcome == "completed":
+        if job.kind == CONFIRMATION and job.folder and result.outcome == "completed":
             artifacts = self._keep(job, program)
         name = "accuracy" if self.spec.data.task == "classification" else "rmse"
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
