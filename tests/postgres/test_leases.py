@@ -232,7 +232,7 @@ def test_equal_stacks_are_trained_once(url: URL, database: Engine) -> None:
     assert lease is not None
     here.finish(lease, completed(0.125))
     draw = here._mirror.draw
-    here._mirror.draw = lambda row, trial_id: (draw(row, trial_id), lease.stack)[1]  # type: ignore[method-assign,return-value]
+    here._mirror.draw = lambda row: (lease.stack, draw(row)[1])  # type: ignore[method-assign,return-value]
     assert here.claim() is None
     found = runs(database, "s", SEARCH)
     assert [r.value for r in found] == [0.125] * 3
