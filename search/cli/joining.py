@@ -128,6 +128,8 @@ def _pass_on_signals(crews: list[LocalWorkers]) -> None:
     signal.signal(signal.SIGTERM, pass_on)
     # The terminal sends Ctrl-C to the workers too; being told twice, they leave at once.
     signal.signal(signal.SIGINT, pass_on)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
+        signal.signal(signal.SIGHUP, pass_on)
 
 
 def installed_gpus() -> tuple[str, ...]:

@@ -59,9 +59,11 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
                 heed(local, wanted.news())
         _check(local, status)
 
-    # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+    # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means; so does Ctrl-C where
+    # a shell started us with `&`, for the workers heed it there. `nohup` means what it says.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if ending != signal.SIGHUP or signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
     local = LocalWorkers.start(exported(url), spec.study, count)
     notes, ended = Notes(url, spec.study).start(), False
     try:

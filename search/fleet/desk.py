@@ -31,6 +31,7 @@ from search.fleet.roster import WorkerCard
 from search.fleet.samplers import pruner_row, reported
 from search.fleet.tables import durable, studies
 from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS, Tender
+from search.fleet.turns import soon
 from search.records import SEARCH, Measurement, Result
 
 __all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
@@ -165,7 +166,7 @@ class Desk:
             # Written before the draw, so that whoever comes after a crash goes on with this trial.
             durable(connection)
             trial_id, number = self._mirror.begin(connection, row)
-            own = {"trial_id": trial_id, "number": number}
+            own = {"trial_id": trial_id, "number": number, "lease_until": self._until()}
             row = leases.write(connection, row.task_id, row.token, **own)
         try:
             stack, draft = self._mirror.draw(row)
@@ -176,12 +177,17 @@ class Desk:
         with self._engine.begin() as connection:
             durable(connection)
             own = {"stack": stack.to_json(), "stack_id": stack.stack_id}
+            own["lease_until"] = self._until()
             row = leases.write(connection, row.task_id, row.token, **own)
             self._mirror.drawn(connection, stack, draft)
         if not row.payload.get("given") and (twin := twins.known(self._engine, row)) is not None:
             self._finish(row, twin[1], cached_of=twin[0])
             return None
         return dataclasses.replace(lease_of(row), rungs=self._rungs)
+
+    def _until(self) -> Any:
+        """A whole lease from now: nobody beats while a trial is claimed, which takes its time."""
+        return soon(self._lease_seconds)
 
     @_reaching
     def beat(self, lease: Lease | None, state: str = "idle") -> Orders:
