@@ -79,7 +79,9 @@ def test_a_launch_that_is_killed_gives_its_trials_back(shell: Shell) -> None:
     stacks.write_text(json.dumps([patient.to_json()]), "utf-8")
     words = ("launch", "digits", "--study", "killed", "--epochs", "9000", "--stacks", stacks)
     words = (*words, "--workers", "1", "--pruner", "none")
-    process = shell.start(*words, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process = shell.canned(epoch_seconds=0.1).start(
+        *words, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
     once_running(shell, "killed", process)
     os.killpg(process.pid, signal.SIGHUP)
     epochs = shell.json("trials", "killed")[0]["epochs"]

@@ -100,7 +100,8 @@ def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patie
     A second terminal watches the same study meanwhile; its Ctrl-C ends nothing but the view.
     """
     words = ("launch", "digits", "--study", "seen", "--epochs", "9000", "--stacks", patient)
-    launch = Terminal(shell, 80, *words, "--workers", "1", "--pruner", "none")
+    canned = shell.canned(epoch_seconds=0.1)
+    launch = Terminal(canned, 80, *words, "--workers", "1", "--pruner", "none")
     narrow = launch.read(r"epoch [1-9]\d*/9000")
     assert max(map(len, launch.lines(narrow))) <= 80
     assert "seen  searching" in narrow
@@ -282,7 +283,6 @@ def moment_of(document: Any) -> Any:
     return moment(document) if isinstance(document, dict) else document
 
 
-@pytest.mark.slow
 def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) -> None:
     """`set workers=N` makes the launch start workers, or let some leave; each is an event."""
     stacks = json.loads(patient.read_text("utf-8"))
@@ -290,7 +290,8 @@ def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) ->
         json.dumps([{**stacks[0], "batch_size": size} for size in (32, 64)]), "utf-8"
     )
     words = ("launch", "digits", "--study", "crewed", "--epochs", "9000", "--stacks", patient)
-    launch = shell.start(*words, "--workers", "1", "--pruner", "none")
+    canned = shell.canned(epoch_seconds=0.1)
+    launch = canned.start(*words, "--workers", "1", "--pruner", "none")
     try:
         assert launch.stderr is not None
         assert "new study" in launch.stderr.readline()
