@@ -1,9 +1,9 @@
 """Optuna's own tables, as far as a trial of ours stands there.
 
 Optuna writes each parameter, attribute and value in a transaction of its own, after three questions
-to the server: some hundred and forty statements a trial. Here each step of a trial is a
-few statements, part of the caller's transaction: the one that writes our own row, wherever that
-may be, so that the two sides are not apart. What Optuna's functions read is the same
+to the server: some hundred and forty statements a trial. Here each step of a trial is a few
+statements in the caller's transaction, the one that writes our own row, so that the two sides are
+not apart. Nothing is written to a trial that is gone. What Optuna's functions read is the same
 (`optuna/storages/_rdb/models.py`).
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, text
+
+from spaces.errors import StudyError
 
 _NOW = "timezone('UTC', clock_timestamp())"
 _OTHERS_WAIT = text("SELECT 1 FROM studies WHERE study_id = :study FOR UPDATE")
@@ -40,21 +42,22 @@ _END = text(
 )
 _VALUE = text(
     "INSERT INTO trial_values (trial_id, objective, value, value_type) "
-    "VALUES (:trial, 0, :value, 'FINITE') "
+    "SELECT trial_id, 0, :value, 'FINITE' FROM trials WHERE trial_id = :trial "
     "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
 )
 _PARAMETERS = text(
     "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
-    "SELECT :trial, * FROM unnest(CAST(:names AS text[]), "
-    "  CAST(:numbers AS double precision[]), CAST(:hows AS text[])) "
+    "SELECT trial_id, new.* FROM trials, unnest(CAST(:names AS text[]), "
+    "  CAST(:numbers AS double precision[]), CAST(:hows AS text[])) AS new "
+    "WHERE trial_id = :trial "
     "ON CONFLICT (trial_id, param_name) DO NOTHING"
 )
 _STEPS = text(
     "INSERT INTO trial_intermediate_values "
     "  (trial_id, step, intermediate_value, intermediate_value_type) "
-    "SELECT :trial, step, value, CAST(kind AS trialintermediatevaluetype) FROM "
+    "SELECT trial_id, step, value, CAST(kind AS trialintermediatevaluetype) FROM trials, "
     "unnest(CAST(:steps AS integer[]), CAST(:numbers AS double precision[]), "
-    "  CAST(:kinds AS text[])) AS new (step, value, kind) "
+    "  CAST(:kinds AS text[])) AS new (step, value, kind) WHERE trial_id = :trial "
     "ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = "
     "excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
 )
@@ -70,7 +73,8 @@ _FORGET = text("UPDATE trials SET state = 'FAIL' WHERE trial_id = ANY(:trials)")
 def _saying(table: str, again: str) -> Any:
     return text(
         f"INSERT INTO {table} (trial_id, key, value_json) "
-        "SELECT :trial, * FROM unnest(CAST(:keys AS text[]), CAST(:texts AS text[])) "
+        "SELECT trial_id, new.* FROM trials, "
+        "unnest(CAST(:keys AS text[]), CAST(:texts AS text[])) AS new WHERE trial_id = :trial "
         f"ON CONFLICT (trial_id, key) DO {again}"
     )
 
@@ -92,8 +96,12 @@ def begin(
 
     Returns:
         Optuna's id and number of the trial.
+
+    Raises:
+        StudyError: Somebody has deleted the study with Optuna's tools.
     """
-    connection.execute(_OTHERS_WAIT, {"study": study_id})
+    if connection.execute(_OTHERS_WAIT, {"study": study_id}).first() is None:
+        raise StudyError("the study is gone from Optuna's tables", mend="start one of another name")
     trial_id, number = connection.execute(_CREATE, {"study": study_id}).one()
     tell(connection, trial_id, told)
     note(connection, trial_id, noted)

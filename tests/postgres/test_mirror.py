@@ -17,6 +17,7 @@ from sqlalchemy import URL, Engine, update
 
 from search.fleet import leases, ledger
 from search.fleet.desk import Desk, LeaseLost
+from search.fleet.inspect import runs
 from search.fleet.mirror import SPEC_KEY
 from search.fleet.studies import create_study, void_trial
 from search.fleet.tables import tasks
@@ -259,6 +260,19 @@ def test_void_is_forgotten_by_samplers(url: URL) -> None:
     ended(here, completed(0.2))
     assert here._mirror.study.best_value == 0.2
     assert states(url) == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_deleted_by_optunas_tools(url: URL, database: Engine) -> None:
+    """Whoever trains when Optuna's study is deleted ends its trial; a next one is refused."""
+    here = begun(url, trials=3)
+    lease = here.claim()
+    assert lease is not None
+    optuna.delete_study(study_name="s", storage=url.render_as_string(hide_password=False))
+    here.report(lease, epochs(2))
+    here.finish(lease, completed(0.5))
+    assert [(run.outcome, run.value) for run in runs(database, "s")] == [("completed", 0.5)]
+    with pytest.raises(StudyError, match="gone"):
+        here.claim()
 
 
 def test_foreign_study_is_refused(url: URL) -> None:
