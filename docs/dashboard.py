@@ -10,6 +10,7 @@ The pictures in docs/pictures were made so of `make demo`'s study, in the system
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,12 @@ from typing import Any
 
 CHROMIUM = "/usr/bin/chromium"
 COMMAND = str(Path(sys.executable).with_name("trainstack"))
-WIDTH, HEIGHT = 1200, 1000
+WIDTH, HEIGHT = 1200, 1120
+OURS = re.compile("Best loss over time|Learning curves|Loss by arm|Confirmation with fresh seeds")
+# They stand in an order of the dashboard's own: the topmost comes under the page's head.
+SCROLL = """all => window.scrollBy(
+    0, Math.min(...all.map(plot => plot.getBoundingClientRect().top)) - 100
+)"""
 
 
 def told(*arguments: str) -> Any:
@@ -46,11 +52,10 @@ def photograph(study: str, folder: Path) -> None:
             page.get_by_text("Recommendation").first.wait_for()
             page.screenshot(path=folder / "dashboard.png")
             page.goto(address)
-            plot = page.locator(".js-plotly-plot", has_text="Best loss over time").first
-            plot.locator(".trace").first.wait_for(state="attached")
-            plot.scroll_into_view_if_needed()
-            plot.evaluate("it => window.scrollTo(0, it.getBoundingClientRect().top - 120)")
-            page.wait_for_timeout(2000)  # what is drawn grows into its place
+            plots = page.locator(".js-plotly-plot", has_text=OURS)
+            plots.first.locator(".trace").first.wait_for(state="attached")
+            page.wait_for_timeout(3000)  # Optuna's plots above grow into their places
+            plots.evaluate_all(SCROLL)
             page.screenshot(path=folder / "dashboard-plots.png")
             page.goto(f"{address}/trials?numbers={number}")
             model = page.get_by_text("model.keras").first
