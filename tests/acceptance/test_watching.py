@@ -258,6 +258,17 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
     )
 
 
+def test_a_dashboard_that_others_reach_warns(shell: Shell) -> None:
+    """Asked to listen beyond this machine, the dashboard says that it has no login."""
+    process = shell.start("dashboard", "--host", "0.0.0.0", "--port", "0")
+    assert process.stderr is not None
+    try:
+        assert "the dashboard has no login" in process.stderr.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
 def test_following_ends_with_the_study(digits: Launched) -> None:
     """`--follow` tells each trial once it is there and ends; `--json` is a document a line."""
     for verb in ("status", "workers"):

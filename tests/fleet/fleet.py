@@ -23,7 +23,7 @@ from tests.postgres.studying import agrees, spec_of
 from workers.fake import FAKE
 
 # Long enough for a busy machine; nothing waits for it in vain.
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 LEASE_SECONDS = 3.0
 
 
