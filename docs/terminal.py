@@ -1,7 +1,7 @@
-"""Draw what `trainstack watch STUDY` shows now: `python -m docs.terminal STUDY FILE.svg`.
+"""Draw what `trainstack watch STUDY` shows now: `python -m docs.terminal STUDY FILE.svg [COLUMNS]`.
 
-The picture in docs/pictures was made so, while two workers served the study on one machine; only
-the machine's name is another one.
+The pictures in docs/pictures were made so, at 80 and at 140 columns, while two workers served the
+study on one machine; only the machine's name is another one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import socket
 import sys
 from pathlib import Path
 
-COLUMNS = 80
 NAME = "workstation"
 
 
-def draw(study: str) -> str:
-    """Return the live view of a study as it stands, drawn as a terminal of 80 columns (SVG)."""
+def draw(study: str, columns: int) -> str:
+    """Return the live view of a study as it stands, drawn as a terminal so wide (SVG)."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
 
@@ -32,8 +31,8 @@ def draw(study: str) -> str:
     for worker in status["workers"]:
         worker["id"] = _renamed(worker["id"])
     running = tuple(dataclasses.replace(r, worker=_renamed(r.worker)) for r in seen.running)
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(view(status, dataclasses.replace(seen, running=running), COLUMNS))
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
+    console.print(view(status, dataclasses.replace(seen, running=running), columns))
     picture = console.export_svg(title=f"trainstack watch {study}", theme=MONOKAI)
     # No page of ours fetches anything from elsewhere: whoever looks has a monospaced font.
     return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
@@ -44,4 +43,5 @@ def _renamed(worker: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(draw(sys.argv[1]), "utf-8")
+    name, file, *columns = sys.argv[1:]
+    Path(file).write_text(draw(name, int(*columns or (80,))), "utf-8")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spaces.stack import Stack
+if TYPE_CHECKING:
+    from spaces.stack import Stack
 
 # Outcomes that hold a place in the budget once a trial has ended.
 COUNTED = ("completed", "pruned", "diverged", "infeasible")

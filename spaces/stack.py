@@ -142,10 +142,27 @@ def stack_keys() -> tuple[str, ...]:
 
 def _read(document: Mapping[str, Any], complete: bool) -> Stack:
     """Check a document and bring it into canonical form."""
+    try:
+        items = _active(document, complete)
+    except RequestError:
+        _check_keys(document)  # said rather: a misspelt key is why another one is missing
+        raise
+    values = dict(items)
+    if not document.keys() <= values.keys():
+        _check_keys(document)
+    _check_rules(values)
+    return Stack(tuple(items))
+
+
+def _check_keys(document: Mapping[str, Any]) -> None:
     known = stack_keys()
     for key in document:
         if key not in known:
             raise RequestError(f"stack key {key!r} is not known", mend=nearest(str(key), known))
+
+
+def _active(document: Mapping[str, Any], complete: bool) -> list[tuple[str, Any]]:
+    """Return what a document says of the choices that it makes, in canonical order."""
 
     def value(key: str, default: Any) -> Any:
         if complete and key not in document:
@@ -161,8 +178,7 @@ def _read(document: Mapping[str, Any], complete: bool) -> Stack:
             items.append((key, parameter.check(value(key, parameter.default), key)))
     for name, parameter in NUMBER_AXES.items():
         items.append((name, parameter.check(value(name, parameter.default), name)))
-    _check_rules(dict(items))
-    return Stack(tuple(items))
+    return items
 
 
 def _default(axis: str, document: Mapping[str, Any]) -> str:

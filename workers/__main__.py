@@ -76,7 +76,8 @@ def _work(options: argparse.Namespace) -> int:
         supervisor.leave_soon(INTERRUPT_SECONDS)
 
     signal.signal(signal.SIGTERM, lambda number, frame: supervisor.leave_soon())
-    signal.signal(signal.SIGINT, on_interrupt)
+    for number in (signal.SIGINT, *patient.hangups()):
+        signal.signal(number, on_interrupt)
     supervisor.run()
     return INTERRUPTED if interrupted else 0
 

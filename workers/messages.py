@@ -91,6 +91,7 @@ class Refused:
     """The trainer cannot serve this study (to the supervisor): `error` says why in one line."""
 
     error: str
+    exit_code: int
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from search.fleet.desk import INTERRUPTED, Desk, Lease, LeaseLost, Orders
 from search.records import Measurement, Result
-from spaces.errors import RequestError, StorageAwayError
+from spaces.errors import RequestError, StorageAwayError, of_exit_code
 from workers.child import Child, Died, Woken
 from workers.limits import (
     CHECKPOINT_SECONDS,
@@ -94,7 +94,8 @@ class Supervisor:
 
         Raises:
             RequestError: The data here is not the study's, or every trial fails here.
-            StorageAwayError: The database has been away for too long.
+            StorageAwayError: The database has been away for too long, or the artifact store when
+                the data was to be fetched from there.
         """
         self.child = self.start()
         try:
@@ -157,8 +158,8 @@ class Supervisor:
         match message:
             case Ready():
                 self.ready = True
-            case Refused(error=error):
-                raise RequestError(error)
+            case Refused(error=error, exit_code=code):
+                raise of_exit_code(code, error)
             case Died(exit_code=code):
                 self._replace_trainer(f"its trainer died (exit code {code})")
             case Measured(token=token) if self._current(token):

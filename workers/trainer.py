@@ -65,7 +65,7 @@ def serve(
     try:
         bench = _bench(spec, threads, artifacts, memory_mb)
     except TrainstackError as error:
-        connection.send(Refused(str(error)))
+        connection.send(Refused(str(error), error.exit_code))
         return
     connection.send(Ready(bench.device))
     while True:

@@ -57,15 +57,29 @@ def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
 
 
 def print_json(document: Any) -> None:
-    """Print a document on standard output; numbers that are not finite become null."""
-    sys.stdout.write(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n")
+    """Print a document on standard output; numbers that are not finite become null.
+
+    A list goes an entry a line: Python indents in Python, which takes seconds for many trials.
+    """
+    if isinstance(document, list):
+        lines = ",\n".join(map(_text, document))
+        sys.stdout.write(f"[\n{lines}\n]\n" if lines else "[]\n")
+    else:
+        sys.stdout.write(_text(document, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def print_line(document: Any) -> None:
     """Print a document on one line of standard output, for whoever reads line by line."""
-    sys.stdout.write(json.dumps(_finite(document), allow_nan=False) + "\n")
+    sys.stdout.write(_text(document) + "\n")
     sys.stdout.flush()
+
+
+def _text(document: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(document, indent=indent, allow_nan=False)
+    except ValueError:  # something is not finite; most documents have nothing such
+        return json.dumps(_finite(document), indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -121,13 +121,15 @@ def _look(url: URL, study: str) -> None:
 
 
 def _pass_on_signals(crews: list[LocalWorkers]) -> None:
+    from search.fleet.patient import hangups
+
     def pass_on(number: int, frame: Any) -> None:
         for crew in crews:
             crew.send(number)
 
-    signal.signal(signal.SIGTERM, pass_on)
     # The terminal sends Ctrl-C to the workers too; being told twice, they leave at once.
-    signal.signal(signal.SIGINT, pass_on)
+    for number in (signal.SIGTERM, signal.SIGINT, *hangups()):
+        signal.signal(number, pass_on)
 
 
 def installed_gpus() -> tuple[str, ...]:

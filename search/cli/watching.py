@@ -43,6 +43,7 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
     from search.fleet.adjust import WorkersWanted
     from search.fleet.connect import engine, exported, guarded
     from search.fleet.notes import Notes
+    from search.fleet.patient import hangups
     from search.fleet.tending import Tender
 
     if _concluded(url, spec.study):
@@ -59,8 +60,9 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
                 heed(local, wanted.news())
         _check(local, status)
 
-    # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means; so does Ctrl-C where
+    # a shell started us with `&`, for the workers heed it there. `nohup` means what it says.
+    for ending in (signal.SIGINT, signal.SIGTERM, *hangups()):
         signal.signal(ending, signal.default_int_handler)
     local = LocalWorkers.start(exported(url), spec.study, count)
     notes, ended = Notes(url, spec.study).start(), False

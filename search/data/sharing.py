@@ -13,6 +13,7 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from search.spec import DataSpec
 from spaces.errors import RequestError, StorageAwayError
 
 _SAID = "said"
+# Fetched data that nobody here has used for so long goes when other data is fetched.
+KEPT_SECONDS = 30 * 24 * 3600.0
 
 
 def share(dataset: Dataset, artifacts: Store) -> str:
@@ -87,10 +90,13 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         missing = error
     path = cache / f"{data.fingerprint}.npz"
     with _alone(path):
-        if not path.is_file() and not _fetch(name_of(data.fingerprint), artifacts(), path):
-            mend = f"{missing.mend}, or " if missing.mend else ""
-            raise RequestError(missing.got, missing.expected, f"{mend}launch with --share-data")
+        if not path.is_file():
+            _tidy(cache)
+            if not _fetch(name_of(data.fingerprint), artifacts(), path):
+                mend = f"{missing.mend}, or " if missing.mend else ""
+                raise RequestError(missing.got, missing.expected, f"{mend}launch with --share-data")
         try:
+            os.utime(path)  # used now
             return _read(path, data)
         except RequestError:
             path.unlink()  # so that the next attempt fetches it anew
@@ -114,6 +120,15 @@ def _alone(path: Path) -> Iterator[None]:
             "a folder that can be written, with room for the data",
             "set TRAINSTACK_HOME",
         ) from None
+
+
+def _tidy(cache: Path) -> None:
+    """Remove fetched data that has not been used for long."""
+    for path in cache.glob("*.npz"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
+                path.with_suffix(".lock").unlink()
 
 
 def _fetch(name: str, artifacts: Store, path: Path) -> bool:

@@ -77,7 +77,7 @@ def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
         .limit(1)
     ).scalar()
     if trial_id is not None:
-        optunas.say_once(connection, trial_id, key, json.dumps(said))
+        optunas.note(connection, trial_id, {key: said})
     return {key: said}
 
 

@@ -21,16 +21,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Row, select
 
-from search.fleet import leases, ledger, life, roster, takeback, twins
+from search.fleet import leases, ledger, life, optunas, roster, takeback, twins
 from search.fleet.connect import guarded, parse_url
 from search.fleet.lease import Lease, Orders, lease_of
 from search.fleet.leases import INTERRUPTED, LeaseLost
-from search.fleet.mirror import Mirror, TrialEnded, ensure_study
+from search.fleet.mirror import Mirror, ensure_study
 from search.fleet.opening import open_study
 from search.fleet.roster import WorkerCard
 from search.fleet.samplers import pruner_row, reported
-from search.fleet.tables import durable, studies, tasks
+from search.fleet.tables import durable, studies
 from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS, Tender
+from search.fleet.turns import soon
 from search.records import SEARCH, Measurement, Result
 
 __all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
@@ -161,38 +162,32 @@ class Desk:
 
     def _begin(self, row: Row[Any]) -> Lease | None:
         """Give a claimed place its Optuna trial and its stack; None if the cache answered it."""
-        try:
-            trial_id, number = self._mirror.trial_for(row)
-        except TrialEnded:
-            raise LeaseLost(f"task {row.task_id}") from None
-        try:
+        with self._engine.begin() as connection:
             # Written before the draw, so that whoever comes after a crash goes on with this trial.
-            self._write(row, trial_id=trial_id, number=number)
-            stack = self._mirror.draw(row, trial_id)
-            row = self._write(row, stack=stack.to_json(), stack_id=stack.stack_id)
-        except (LeaseLost, TrialEnded):
-            # Somebody else has the task by now, and, unless this one was its own, another trial.
-            if row.trial_id is None and not self._owned(row.task_id, trial_id):
-                self._mirror.fail(trial_id)
-            raise LeaseLost(f"task {row.task_id}") from None
+            durable(connection)
+            trial_id, number = self._mirror.begin(connection, row)
+            own = {"trial_id": trial_id, "number": number, "lease_until": self._until()}
+            row = leases.write(connection, row.task_id, row.token, **own)
+        try:
+            stack, draft = self._mirror.draw(row)
         except (ValueError, TypeError, ArithmeticError, LookupError):
             # A fault of ours or the sampler's: the trial keeps the traceback, the worker goes on.
             self._finish(row, Result("failed", cause=traceback.format_exc()))
             return None
+        with self._engine.begin() as connection:
+            durable(connection)
+            own = {"stack": stack.to_json(), "stack_id": stack.stack_id}
+            own["lease_until"] = self._until()
+            row = leases.write(connection, row.task_id, row.token, **own)
+            self._mirror.drawn(connection, stack, draft)
         if not row.payload.get("given") and (twin := twins.known(self._engine, row)) is not None:
             self._finish(row, twin[1], cached_of=twin[0])
             return None
         return dataclasses.replace(lease_of(row), rungs=self._rungs)
 
-    def _write(self, row: Row[Any], **values: Any) -> Row[Any]:
-        with self._engine.begin() as connection:
-            durable(connection)
-            return leases.write(connection, row.task_id, row.token, **values)
-
-    def _owned(self, task_id: int, trial_id: int) -> bool:
-        with self._engine.connect() as connection:
-            query = select(tasks.c.trial_id).where(tasks.c.task_id == task_id)
-            return connection.execute(query).scalar() == trial_id
+    def _until(self) -> Any:
+        """A whole lease from now: nobody beats while a trial is claimed, which takes its time."""
+        return soon(self._lease_seconds)
 
     @_reaching
     def beat(self, lease: Lease | None, state: str = "idle") -> Orders:
@@ -209,9 +204,11 @@ class Desk:
         Raises:
             LeaseLost: The task is no longer ours.
         """
-        leases.record(self._engine, lease.task_id, lease.token, measurements)
-        if lease.trial_id is not None:
-            self._mirror.report(lease.trial_id, measurements, self._reported)
+        told = {m.epoch: m.valid_loss for m in measurements if m.epoch in self._reported}
+        with self._engine.begin() as connection:
+            leases.record(connection, lease.task_id, lease.token, measurements)
+            if lease.trial_id is not None:
+                optunas.report(connection, lease.trial_id, told)
 
     @_reaching
     def verdict(self, lease: Lease, epoch: int) -> bool:

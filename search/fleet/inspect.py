@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
 
 from search.fleet.ledger import CONCLUDED, GO, find, state_of
 from search.fleet.tables import attempts, events, exist, studies, tasks, workers
 from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Run
-from search.spec import StudySpec
 from spaces.errors import StudyError
-from spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from search.spec import StudySpec
 
 # A worker that has not been heard of for so long is shown as lost.
 SILENT_SECONDS = 60.0
@@ -25,6 +26,8 @@ def spec_of(engine: Engine, name: str) -> StudySpec:
     Raises:
         StudyError: There is no such study.
     """
+    from search.spec import StudySpec
+
     with engine.connect() as connection:
         return StudySpec.from_json(_study(engine, connection, name).spec)
 
@@ -172,6 +175,8 @@ def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
 
 def run_of(row: Row[Any]) -> Run:
     """Return a task's row as evidence."""
+    from spaces.stack import Stack  # not at the top: `status` is to answer at once
+
     return Run(
         phase=row.kind,
         number=-1 if row.number is None else row.number,

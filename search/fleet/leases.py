@@ -54,35 +54,24 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         kinds = kinds_open(study, search)
         elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
         task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
+        leased = {"status": "running", "worker_id": worker_id, "claimed_at": func.now()}
+        leased |= {"token": secrets.token_hex(8), "lease_until": soon(seconds)}
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
-            task_id = connection.execute(
-                insert(tasks).values(new).returning(tasks.c.task_id)
-            ).scalar_one()
             change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
-        if task_id is None:
-            room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
-            anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
-            task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
-        if task_id is None:
-            return None
-        row = connection.execute(
-            update(tasks)
-            .where(tasks.c.task_id == task_id)
-            .values(
-                status="running",
-                token=secrets.token_hex(8),
-                lease_until=soon(seconds),
-                worker_id=worker_id,
-                attempts=tasks.c.attempts + 1,
-                claimed_at=func.now(),
-                curve=[],
-                train_curve=[],
-            )
-            .returning(tasks)
-        ).one()
+            begun = insert(tasks).values({**new, **leased, "attempts": 1})
+        else:
+            if task_id is None:
+                room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
+                anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
+                task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
+            if task_id is None:
+                return None
+            fresh = {"attempts": tasks.c.attempts + 1, "curve": [], "train_curve": []}
+            begun = update(tasks).where(tasks.c.task_id == task_id).values({**leased, **fresh})
+        row = connection.execute(begun.returning(tasks)).one()
         connection.execute(
-            insert(attempts).values(task_id=task_id, attempt=row.attempts, worker_id=worker_id)
+            insert(attempts).values(task_id=row.task_id, attempt=row.attempts, worker_id=worker_id)
         )
         timeout = study.spec["timeout_seconds"]
         if row.kind == SEARCH and timeout is not None and study.deadline_at is None:
@@ -110,8 +99,17 @@ def write(connection: Connection, task_id: int, token: str, /, **values: Any) ->
     return row
 
 
-def owned(connection: Connection, task_id: int, token: str) -> Row[Any]:
-    """Return a leased task's row under the lock on its study; the transaction will last.
+def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -> Row[Any]:
+    """Return a leased task's row; the transaction will last, and holds its study unless needless.
+
+    A search trial that ends and counts keeps the place that it holds: nobody waits for the others'
+    turns to write that. All else that ends changes what the study's row says, or what is planned.
+
+    Args:
+        connection: In whose transaction.
+        task_id: Which task.
+        token: The proof that it is ours.
+        outcome: How it is going to end, if it is.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -120,7 +118,8 @@ def owned(connection: Connection, task_id: int, token: str) -> Row[Any]:
     row = connection.execute(select(tasks).where(mine(task_id, token))).first()
     if row is None:
         raise LeaseLost(f"task {task_id}")
-    locked(connection, row.study_id)
+    if row.kind != SEARCH or outcome not in COUNTED:
+        locked(connection, row.study_id)
     return row
 
 
@@ -159,23 +158,23 @@ def beat(
         ).scalar_one()
 
 
-def record(engine: Engine, task_id: int, token: str, news: Sequence[Measurement]) -> None:
+def record(connection: Connection, task_id: int, token: str, news: Sequence[Measurement]) -> None:
     """Write epochs' measurements; writing them again changes nothing.
 
     Raises:
         LeaseLost: The token is no longer the task's.
     """
-    with engine.begin() as connection:
-        query = select(tasks.c.curve, tasks.c.train_curve).where(mine(task_id, token))
-        row = connection.execute(query.with_for_update()).first()
-        if row is None:
-            raise LeaseLost(f"task {task_id}")
-        curve, train = list(row.curve), list(row.train_curve)
-        for measured in news:
-            for losses, loss in ((curve, measured.valid_loss), (train, measured.train_loss)):
-                losses.extend([math.nan] * (measured.epoch - len(losses)))
-                losses[measured.epoch - 1] = loss
-        write(connection, task_id, token, curve=curve, train_curve=train)
+    query = select(tasks.c.curve, tasks.c.train_curve).where(mine(task_id, token))
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
+        raise LeaseLost(f"task {task_id}")
+    curve, train = list(row.curve), list(row.train_curve)
+    for measured in news:
+        for losses, loss in ((curve, measured.valid_loss), (train, measured.train_loss)):
+            losses.extend([math.nan] * (measured.epoch - len(losses)))
+            losses[measured.epoch - 1] = loss
+    values = {"curve": curve, "train_curve": train}
+    connection.execute(update(tasks).where(tasks.c.task_id == task_id).values(values))
 
 
 def finish(
@@ -208,12 +207,12 @@ def finish(
         values["curve"] = [m.valid_loss for m in result.measurements]
         values["train_curve"] = [m.train_loss for m in result.measurements]
     with engine.begin() as connection:
-        owned(connection, task_id, token)
+        owned(connection, task_id, token, result.outcome)
         return end(connection, task_id, token, values)
 
 
 def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
-    """End a running task under the lock on its study, and settle its place and its attempt."""
+    """End a task that is `owned`, and settle its place and its attempt."""
     values = {**values, "status": "done", "lease_until": None, "finished_at": func.now()}
     row = write(connection, task_id, token, **values)
     if row.kind == SEARCH and row.outcome not in COUNTED:

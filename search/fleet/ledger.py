@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from search.fleet.tables import durable, events, studies, tasks
 from search.records import COUNTED, SEARCH
-from search.spec import StudySpec
 from spaces.errors import RequestError, StudyError, nearest
-from spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from search.spec import StudySpec
+    from spaces.stack import Stack
 
 SEARCHING, CONFIRMING, CONCLUDED, PAUSED, STOPPED = (
     "searching",
@@ -118,6 +120,8 @@ def search_task(
 
 
 def _same(row: Row[Any], spec: StudySpec) -> None:
+    from search.spec import StudySpec
+
     differences = StudySpec.from_json(row.spec).differences(spec)
     if differences:
         raise StudyError(

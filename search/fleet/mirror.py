@@ -1,30 +1,30 @@
 """Optuna's side: trials that mirror our tasks, so that samplers learn and Optuna's tools read.
 
-Our tables are the truth. Each function here writes after our own row was committed, and may be
-called again: what a crash left apart, `repair` brings together.
+Our tables are the truth. A trial is made, drawn and reported in the transaction that writes our own
+row. It ends after ours, whose ending holds a lock on the study, in one that may be repeated: what a
+crash left apart, `repair` brings together.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import optuna
-from optuna.trial import Trial, TrialState
-from sqlalchemy import URL, Row, func, select, update
+from optuna.distributions import distribution_to_json
+from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import URL, Connection, Row, func, select, update
 
 from search.evidence.constraints import read_all
 from search.fleet import attached, optunas
 from search.fleet.connect import engine_options
 from search.fleet.ledger import RETRY_OF
-from search.fleet.optunas import TASK_KEY
 from search.fleet.samplers import pruner_row, sampler
 from search.fleet.tables import creating, studies, tasks
 from search.fleet.window import Window
-from search.records import SEARCH, Measurement
+from search.records import SEARCH
 from search.spec import StudySpec
 from spaces.errors import StudyError
 from spaces.space import Space
@@ -33,9 +33,6 @@ from spaces.stack import Stack
 SPEC_KEY = "trainstack:spec"
 METRIC = "validation loss"
 _CONSTRAINT = "trains"
-_GRACE_SECONDS = 120.0
-# Optuna's word for: that trial has ended, nothing was written.
-TrialEnded = optuna.exceptions.UpdateFinishedTrialError
 
 
 def open_storage(url: URL) -> optuna.storages.RDBStorage:
@@ -102,9 +99,10 @@ class Mirror:
 
     def reload(self) -> None:
         """Forget cached trials, for a finished one was voided."""
+        self.window = Window(self.storage)
         self.study = optuna.load_study(
             study_name=self.spec.study,
-            storage=Window(self.storage),
+            storage=self.window,
             sampler=sampler(self.spec, self._seed),
             pruner=pruner_row(self.spec.pruner).build(self.spec.epochs),
         )
@@ -124,99 +122,88 @@ class Mirror:
         """Let what others finished meanwhile count, as `Study.ask` does."""
         self.study._thread_local.cached_all_trials = None
 
-    def trial_for(self, row: Row[Any]) -> tuple[int, int]:
+    def begin(self, connection: Connection, row: Row[Any]) -> tuple[int, int]:
         """Return Optuna's id and number of a task's running trial; made where there is none.
 
         A trial that an earlier attempt made stays the task's, and keeps its number.
         """
-        given = Stack.from_json(row.stack) if row.stack else None
-        trial_id = row.trial_id
-        if trial_id is None and row.attempts > 1:
-            trial_id = self._made_for(row)
-        if trial_id is None:
-            attributes: dict[str, Any] = {TASK_KEY: row.task_id, **attached.of_trial(row.task_id)}
-            if given and (parameters := self.space.encode(given)) is not None:
-                attributes["fixed_params"] = parameters
-            template = optuna.trial.create_trial(
-                state=TrialState.RUNNING, system_attrs=attributes, user_attrs=_told(row)
-            )
-            trial_id = self.study._storage.create_new_trial(self.study._study_id, template)
-        elif row.attempts > 1:
-            optunas.forget_curve(self.storage.engine, trial_id)
-            self.study._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-        return trial_id, self.study._storage.get_trial(trial_id).number
+        if row.trial_id is not None:
+            optunas.again(connection, row.trial_id)
+            return row.trial_id, row.number
+        noted: dict[str, Any] = attached.of_trial(row.task_id)
+        if (fixed := self._fixed(row)) is not None:
+            noted["fixed_params"] = fixed
+        return optunas.begin(connection, self.study._study_id, _told(row), noted)
 
-    def draw(self, row: Row[Any], trial_id: int) -> Stack:
-        """Draw the task's stack, or tell Optuna the parameters of the one it has."""
+    def _fixed(self, row: Row[Any]) -> dict[str, Any] | None:
+        """Return the parameters of the stack that a task has; None where it has none."""
+        return self.space.encode(Stack.from_json(row.stack)) if row.stack else None
+
+    def draw(self, row: Row[Any]) -> tuple[Stack, FrozenTrial]:
+        """Draw the stack of a task whose trial has begun, or take the one that it has.
+
+        Nothing is written.
+
+        Returns:
+            The stack, and Optuna's trial with the parameters that give it; with none where
+            the stack is not of the space.
+        """
         self._look_again()
         given = Stack.from_json(row.stack) if row.stack else None
-        storage = self.study._storage
-        if given is None or "fixed_params" in storage.get_trial(trial_id).system_attrs:
-            drawn = self.space.draw(Trial(self.study, trial_id))
-        else:
-            drawn = None
-        stack = given or drawn
-        assert stack is not None
-        for key, value in (
-            ("stack_id", stack.stack_id),
-            ("family", stack.family),
-            ("stack", stack.to_json()),
-        ):
-            storage.set_trial_user_attr(trial_id, key, value)
-        return stack
+        fixed = self._fixed(row)
+        with self.window.draft(row.trial_id, row.number, fixed or {}) as draft:
+            if given is not None and fixed is None:
+                return given, draft
+            return self.space.draw(Trial(self.study, row.trial_id)), draft
 
-    def report(self, trial_id: int, news: Iterable[Measurement], epochs: frozenset[int]) -> None:
-        """Tell Optuna the validation loss at those of the epochs that it is told of."""
-        with _ended():
-            for measured in news:
-                if measured.epoch in epochs:
-                    self.study._storage.set_trial_intermediate_value(
-                        trial_id, measured.epoch, measured.valid_loss
-                    )
+    def drawn(self, connection: Connection, stack: Stack, draft: FrozenTrial) -> None:
+        """Tell Optuna a trial's stack and its parameters."""
+        found = {
+            name: (how.to_internal_repr(draft.params[name]), distribution_to_json(how))
+            for name, how in draft.distributions.items()
+        }
+        optunas.drawn(connection, draft._trial_id, found)
+        told = {"stack_id": stack.stack_id, "family": stack.family, "stack": stack.to_json()}
+        optunas.tell(connection, draft._trial_id, told)
 
     def prune(self, trial_id: int) -> bool:
         """Ask the pruner whether to end a trial."""
         self._look_again()
-        with _ended():
-            trial = self.study._storage.get_trial(trial_id)
-            return self.study.pruner.prune(self.study, trial)
-        return False
-
-    def wait(self, trial_id: int) -> None:
-        """Show a trial that was given back as waiting."""
-        with _ended():
-            self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        trials = self.study._get_trials(deepcopy=False)
+        trial = next((t for t in reversed(trials) if t._trial_id == trial_id), None)
+        try:
+            return trial is not None and self.study.pruner.prune(self.study, trial)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False  # somebody ended it with Optuna's tools: our tables decide
 
     def end(self, row: Row[Any]) -> None:
         """Bring a task's trial to the state that its outcome means, and note that it is done."""
-        trial_id = row.trial_id or self._made_for(row)
-        if trial_id is not None:
-            with _ended():
-                self._end(trial_id, row)
-        with self.storage.engine.begin() as connection:
-            connection.execute(
-                update(tasks).where(tasks.c.task_id == row.task_id).values(mirrored=True)
-            )
-
-    def _end(self, trial_id: int, row: Row[Any]) -> None:
-        storage = self.study._storage
         state, value = TrialState.FAIL, None
+        gaps: dict[str, float] = {}
         if row.outcome in ("completed", "pruned"):
             done = row.outcome == "completed"
             state, value = (TrialState.COMPLETE if done else TrialState.PRUNED), row.value
             for bound in read_all(self.spec.constraints):
                 if (gap := bound.violation(row.metrics)) is not None:
-                    Trial(self.study, trial_id).set_constraint(str(bound), gap)
+                    gaps[str(bound)] = gap
         elif row.outcome in ("diverged", "infeasible"):
             state, value = TrialState.PRUNED, bad_value(self.spec)
-            Trial(self.study, trial_id).set_constraint(_CONSTRAINT, 1.0)
-        values = None if value is None else [value]
+            gaps[_CONSTRAINT] = 1.0
         told = {"outcome": row.outcome, "cause": row.cause, "attempts": row.attempts}
-        for key, text in told.items():
-            if text is not None:
-                storage.set_trial_user_attr(trial_id, key, text)
-        self.study.sampler.after_trial(self.study, storage.get_trial(trial_id), state, values)
-        storage.set_trial_state_values(trial_id, state, values)
+        with self.storage.engine.begin() as connection:
+            if (trial_id := row.trial_id) is not None:
+                optunas.tell(connection, trial_id, {k: v for k, v in told.items() if v is not None})
+                noted = {f"{_CONSTRAINTS_KEY}:{key}": gap for key, gap in gaps.items()}
+                optunas.note(connection, trial_id, noted)
+                optunas.end(connection, trial_id, state.name, value)
+            connection.execute(
+                update(tasks).where(tasks.c.task_id == row.task_id).values(mirrored=True)
+            )
+
+    def wait(self, trial_id: int) -> None:
+        """Show a trial that was given back as waiting."""
+        with self.storage.engine.begin() as connection:
+            optunas.wait(connection, trial_id)
 
     def repair(self, grace_seconds: float = 5.0) -> int:
         """Bring Optuna's trials to where our tasks are; return how many were apart.
@@ -232,31 +219,12 @@ class Mirror:
                 .where(tasks.c.study_id == mine, tasks.c.status == "done")
                 .where(tasks.c.kind == SEARCH, ~tasks.c.mirrored, tasks.c.finished_at <= ago)
             ).all()
-        orphans = optunas.orphans(self.storage.engine, self.study._study_id, _GRACE_SECONDS)
         for row in apart:
             self.end(row)
-        for trial_id in orphans:
-            self.fail(trial_id)
-        return len(apart) + len(orphans)
-
-    def fail(self, trial_id: int) -> None:
-        """End a trial that no task owns."""
-        with _ended():
-            self.study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-
-    def _made_for(self, row: Row[Any]) -> int | None:
-        """Find a trial that an earlier attempt made for a task but never wrote down there."""
-        return optunas.made_for(self.storage.engine, self.study._study_id, row.task_id)
+        return len(apart)
 
 
 def _told(row: Row[Any]) -> dict[str, Any]:
     """What Optuna's tools show of a trial from its beginning."""
     told = {"seed": row.seed, "label": row.label, RETRY_OF: row.payload.get(RETRY_OF)}
     return {key: value for key, value in told.items() if value is not None}
-
-
-@contextlib.contextmanager
-def _ended() -> Iterator[None]:
-    """Pass over a trial that ended meanwhile: our tables decide, not the order of two writers."""
-    with contextlib.suppress(TrialEnded):
-        yield

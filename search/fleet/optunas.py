@@ -1,88 +1,173 @@
-"""The few columns of Optuna's own tables that no function of Optuna's lets us ask for or change."""
+"""Optuna's own tables, as far as a trial of ours stands there.
+
+Optuna writes each parameter, attribute and value in a transaction of its own, after three questions
+to the server: some hundred and forty statements a trial. Here each step of a trial is a few
+statements in the caller's transaction, the one that writes our own row, so that the two sides are
+not apart. Nothing is written to a trial that is gone. What Optuna's functions read is the same
+(`optuna/storages/_rdb/models.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Enum, and_, column, delete, func, select, table, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, text
 
-from search.fleet.tables import tasks
+from spaces.errors import StudyError
 
-# On a trial's system attributes: the task that it was made for.
-TASK_KEY = "trainstack:task"
-
-_state = Enum("RUNNING", "WAITING", "COMPLETE", "PRUNED", "FAIL", name="trialstate")
-_trials = table(
-    "trials",
-    column("trial_id"),
-    column("study_id"),
-    column("state", _state),
-    column("datetime_start"),
+_NOW = "timezone('UTC', clock_timestamp())"
+_OTHERS_WAIT = text("SELECT 1 FROM studies WHERE study_id = :study FOR UPDATE")
+# Numbers are without a gap (Optuna counts the earlier trials), and follow the ids.
+_CREATE = text(
+    "INSERT INTO trials (study_id, number, state, datetime_start) "
+    "SELECT :study, coalesce((SELECT number + 1 FROM trials WHERE study_id = :study "
+    f"  ORDER BY trial_id DESC LIMIT 1), 0), 'RUNNING', {_NOW} "
+    "RETURNING trial_id, number"
 )
-_values = table("trial_intermediate_values", column("trial_id"))
-_attributes = table(
-    "trial_system_attributes", column("trial_id"), column("key"), column("value_json")
+_AGAIN = text(
+    f"UPDATE trials SET state = 'RUNNING', datetime_start = {_NOW}, datetime_complete = NULL "
+    "WHERE trial_id = :trial"
 )
-_OPEN = ("RUNNING", "WAITING")
+_WAIT = text(
+    "UPDATE trials SET state = 'WAITING' WHERE trial_id = :trial AND state = 'RUNNING' "
+    "AND EXISTS (SELECT FROM trainstack_tasks k WHERE k.trial_id = :trial "
+    "  AND k.status = 'waiting')"
+)
+_END = text(
+    f"UPDATE trials SET state = CAST(:state AS trialstate), datetime_complete = {_NOW} "
+    "WHERE trial_id = :trial"
+)
+_VALUE = text(
+    "INSERT INTO trial_values (trial_id, objective, value, value_type) "
+    "SELECT trial_id, 0, :value, 'FINITE' FROM trials WHERE trial_id = :trial "
+    "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
+)
+_PARAMETERS = text(
+    "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+    "SELECT trial_id, new.* FROM trials, unnest(CAST(:names AS text[]), "
+    "  CAST(:numbers AS double precision[]), CAST(:hows AS text[])) AS new "
+    "WHERE trial_id = :trial "
+    "ON CONFLICT (trial_id, param_name) DO NOTHING"
+)
+_STEPS = text(
+    "INSERT INTO trial_intermediate_values "
+    "  (trial_id, step, intermediate_value, intermediate_value_type) "
+    "SELECT trial_id, step, value, CAST(kind AS trialintermediatevaluetype) FROM trials, "
+    "unnest(CAST(:steps AS integer[]), CAST(:numbers AS double precision[]), "
+    "  CAST(:kinds AS text[])) AS new (step, value, kind) WHERE trial_id = :trial "
+    "ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = "
+    "excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
+)
+_FORGET_STEPS = text("DELETE FROM trial_intermediate_values WHERE trial_id = :trial")
+# Where pruners keep what a trial had at a rung.
+_FORGET_RUNGS = text(
+    "DELETE FROM trial_system_attributes "
+    r"WHERE trial_id = :trial AND key LIKE 'completed\_rung\_%'"
+)
+_FORGET = text("UPDATE trials SET state = 'FAIL' WHERE trial_id = ANY(:trials)")
 
 
-def orphans(engine: Engine, study_id: int, older_than_seconds: float) -> list[int]:
-    """Return open trials of nobody: made by a worker that then lost its lease and died.
+def _saying(table: str, again: str) -> Any:
+    return text(
+        f"INSERT INTO {table} (trial_id, key, value_json) "
+        "SELECT trial_id, new.* FROM trials, "
+        "unnest(CAST(:keys AS text[]), CAST(:texts AS text[])) AS new WHERE trial_id = :trial "
+        f"ON CONFLICT (trial_id, key) DO {again}"
+    )
+
+
+_TELL = _saying("trial_user_attributes", "UPDATE SET value_json = excluded.value_json")
+_NOTE = _saying("trial_system_attributes", "NOTHING")
+
+
+def begin(
+    connection: Connection, study_id: int, told: Mapping[str, Any], noted: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Make a running trial.
 
     Args:
-        engine: Where.
+        connection: In whose transaction; others who make trials of the study wait for its end.
         study_id: Optuna's id of the study.
-        older_than_seconds: Leave younger ones alone: their worker may be about to claim them.
+        told: Its user attributes.
+        noted: Its system attributes.
+
+    Returns:
+        Optuna's id and number of the trial.
+
+    Raises:
+        StudyError: Somebody has deleted the study with Optuna's tools.
     """
-    linked = select(tasks.c.task_id).where(tasks.c.trial_id == _trials.c.trial_id)
-    ago = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    with engine.connect() as connection:
-        found = connection.execute(
-            select(_trials.c.trial_id)
-            .where(_trials.c.study_id == study_id, _trials.c.state.in_(_OPEN))
-            .where(_trials.c.datetime_start < func.timezone("UTC", func.now()) - ago)
-            .where(~linked.exists())
-        )
-        return list(found.scalars())
+    if connection.execute(_OTHERS_WAIT, {"study": study_id}).first() is None:
+        raise StudyError("the study is gone from Optuna's tables", mend="start one of another name")
+    trial_id, number = connection.execute(_CREATE, {"study": study_id}).one()
+    tell(connection, trial_id, told)
+    note(connection, trial_id, noted)
+    return trial_id, number
 
 
-def made_for(engine: Engine, study_id: int, task_id: int) -> int | None:
-    """Return the open trial that was made for a task, perhaps never written down there.
+def again(connection: Connection, trial_id: int) -> None:
+    """Let a trial run again, without what an earlier attempt reported.
 
-    Args:
-        engine: Where.
-        study_id: Optuna's id of the study.
-        task_id: Ours of the task.
+    A verdict is on the present attempt alone.
     """
-    made = and_(_attributes.c.key == TASK_KEY, _attributes.c.value_json == str(task_id))
-    with engine.connect() as connection:
-        return connection.execute(
-            select(_trials.c.trial_id)
-            .join_from(_trials, _attributes, _trials.c.trial_id == _attributes.c.trial_id)
-            .where(_trials.c.study_id == study_id, made, _trials.c.state.in_(_OPEN))
-            .order_by(_trials.c.trial_id)
-            .limit(1)
-        ).scalar()
+    for statement in (_FORGET_STEPS, _FORGET_RUNGS, _AGAIN):
+        connection.execute(statement, {"trial": trial_id})
 
 
-def forget_curve(engine: Engine, trial_id: int) -> None:
-    """Take away what an earlier attempt reported: a verdict is on the present one alone."""
-    rung = _attributes.c.key.like("completed\\_rung\\_%")
-    with engine.begin() as connection:
-        connection.execute(delete(_values).where(_values.c.trial_id == trial_id))
-        connection.execute(delete(_attributes).where(_attributes.c.trial_id == trial_id, rung))
+def drawn(connection: Connection, trial_id: int, found: Mapping[str, tuple[float, str]]) -> None:
+    """Write a trial's parameters: Optuna's number for each, and its distribution as JSON."""
+    if found:
+        numbers, hows = zip(*found.values(), strict=True)
+        columns = {"names": list(found), "numbers": list(numbers), "hows": list(hows)}
+        connection.execute(_PARAMETERS, {"trial": trial_id, **columns})
 
 
-def forget(engine: Engine, trial_ids: Iterable[int]) -> None:
+def report(connection: Connection, trial_id: int, losses: Mapping[int, float]) -> None:
+    """Write a trial's validation losses by epoch; again is once."""
+    if losses:
+        numbers = [loss if math.isfinite(loss) else None for loss in losses.values()]
+        kinds = [_kind(loss) for loss in losses.values()]
+        columns = {"steps": list(losses), "numbers": numbers, "kinds": kinds}
+        connection.execute(_STEPS, {"trial": trial_id, **columns})
+
+
+def _kind(value: float) -> str:
+    if math.isnan(value):
+        return "NAN"
+    return "FINITE" if math.isfinite(value) else "INF_POS" if value > 0 else "INF_NEG"
+
+
+def wait(connection: Connection, trial_id: int) -> None:
+    """Show a trial that was given back as waiting, unless somebody has taken it meanwhile."""
+    connection.execute(_WAIT, {"trial": trial_id})
+
+
+def end(connection: Connection, trial_id: int, state: str, value: float | None) -> None:
+    """End a trial in one of Optuna's states, with a finite value or none."""
+    if value is not None:
+        connection.execute(_VALUE, {"trial": trial_id, "value": value})
+    connection.execute(_END, {"trial": trial_id, "state": state})
+
+
+def tell(connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
+    """Give a trial user attributes, which Optuna's tools show."""
+    _say(_TELL, connection, trial_id, said)
+
+
+def note(connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
+    """Give a trial system attributes, unless it has some of those keys; it may have ended."""
+    _say(_NOTE, connection, trial_id, said)
+
+
+def _say(how: Any, connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
+    if said:
+        texts = [json.dumps(value) for value in said.values()]
+        connection.execute(how, {"trial": trial_id, "keys": list(said), "texts": texts})
+
+
+def forget(connection: Connection, trial_ids: Iterable[int]) -> None:
     """Make finished trials failed ones, of which samplers take no notice."""
-    with engine.begin() as connection:
-        connection.execute(
-            update(_trials).where(_trials.c.trial_id.in_(list(trial_ids))).values(state="FAIL")
-        )
-
-
-def say_once(connection: Connection, trial_id: int, key: str, value_json: str) -> None:
-    """Give a trial a system attribute, unless it has one of that key; it may have ended."""
-    new = insert(_attributes).on_conflict_do_nothing()
-    connection.execute(new.values(trial_id=trial_id, key=key, value_json=value_json))
+    connection.execute(_FORGET, {"trials": list(trial_ids)})

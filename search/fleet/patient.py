@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import select
+import signal
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -41,6 +42,12 @@ def install(most_seconds: float = MOST_SECONDS) -> None:
                 raise psycopg2.OperationalError(f"silent for {most_seconds:g} s")
 
     extensions.set_wait_callback(wait)
+
+
+def hangups() -> list[int]:
+    """Return the signal of a terminal that closes, unless it is to be ignored, as `nohup` wants."""
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    return [] if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN else [hangup]
 
 
 def patiently(action: Callable[[], T], most_seconds: float) -> T:

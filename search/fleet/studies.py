@@ -88,6 +88,8 @@ def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
         storage = open_storage(url)
         try:
             ensure(storage.engine)
-            forget(storage.engine, ledger.void(storage.engine, name, number, reason))
+            gone = ledger.void(storage.engine, name, number, reason)
+            with storage.engine.begin() as connection:
+                forget(connection, gone)
         finally:
             storage.engine.dispose()

@@ -22,8 +22,9 @@ def open_to_search(connection: Connection, study: Row[Any]) -> bool:
     told = study.phase == SEARCHING and study.wish == GO
     if not told or study.failed >= max(MOST_FAILURES, study.trials):
         return False
-    now = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return study.deadline_at is None or now < study.deadline_at
+    if study.deadline_at is None:
+        return True
+    return connection.execute(select(func.clock_timestamp())).scalar_one() < study.deadline_at
 
 
 def alone(

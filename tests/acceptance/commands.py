@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workers.fake import FAKE
+
 TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
 # What a user's shell may hold that would change what is tested here.
 CLEARED = ("TRAINSTACK_STORAGE", "TRAINSTACK_ARTIFACTS", "TRAINSTACK_DATA", "COLUMNS", "KERAS_HOME")
@@ -38,6 +40,10 @@ class Shell:
         """The environment of every command."""
         kept = {k: v for k, v in os.environ.items() if k not in CLEARED}
         return {**kept, "TRAINSTACK_HOME": str(self.home), **self.extra}
+
+    def canned(self, **what: Any) -> Shell:
+        """The same home, with trainers that train nothing: `what` is what they do instead."""
+        return Shell(self.home, {**self.extra, FAKE: json.dumps(what)})
 
     def run(self, *arguments: object, timeout: float = 240, **options: Any) -> Any:
         """Run `trainstack` to its end; returns exit code and what it said, as text."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -68,13 +70,23 @@ def once_running(shell: Shell, study: str, process: subprocess.Popen[str]) -> No
 
 
 def test_a_launch_that_is_killed_gives_its_trials_back(shell: Shell) -> None:
-    """`kill` means what Ctrl-C means: exit 130, no worker left, the trial back in the queue."""
+    """`kill` means what Ctrl-C means: exit 130, no worker left, the trial back in the queue.
+
+    Where `nohup` started it, a terminal that closes means nothing.
+    """
     patient = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, patience=9000)
     stacks = shell.home / "patient.json"
     stacks.write_text(json.dumps([patient.to_json()]), "utf-8")
     words = ("launch", "digits", "--study", "killed", "--epochs", "9000", "--stacks", stacks)
-    process = shell.start(*words, "--workers", "1", "--pruner", "none")
+    words = (*words, "--workers", "1", "--pruner", "none")
+    process = shell.canned(epoch_seconds=0.1).start(
+        *words, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
     once_running(shell, "killed", process)
+    os.killpg(process.pid, signal.SIGHUP)
+    epochs = shell.json("trials", "killed")[0]["epochs"]
+    while shell.json("trials", "killed")[0]["epochs"] <= epochs:
+        assert process.poll() is None
     process.terminate()
     out, err = process.communicate(timeout=60)
     was_interrupted(shell, "killed", process, out, err)
@@ -98,12 +110,15 @@ def was_interrupted(
 
 
 def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> None:
-    """Interrupted in mid-search, the same launch trains what is left: the budget is exact."""
+    """Interrupted in mid-search, the same launch trains what is left: the budget is exact.
+
+    Ctrl-C is heeded also where a shell started it in the background, not to hear of it.
+    """
     command = (
         *("launch", "wine", "--study", "goes-on", "--trials", "8", "--epochs", "10"),
         *("--workers", "2", "--replicates", "1", "--space", "quick"),
     )
-    process = shell.start(*command)
+    process = shell.start(*command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     once_running(shell, "goes-on", process)
     was_interrupted(shell, "goes-on", process, *interrupt(process))
     done = shell.run(*command)

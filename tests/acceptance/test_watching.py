@@ -100,7 +100,8 @@ def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patie
     A second terminal watches the same study meanwhile; its Ctrl-C ends nothing but the view.
     """
     words = ("launch", "digits", "--study", "seen", "--epochs", "9000", "--stacks", patient)
-    launch = Terminal(shell, 80, *words, "--workers", "1", "--pruner", "none")
+    canned = shell.canned(epoch_seconds=0.1)
+    launch = Terminal(canned, 80, *words, "--workers", "1", "--pruner", "none")
     narrow = launch.read(r"epoch [1-9]\d*/9000")
     assert max(map(len, launch.lines(narrow))) <= 80
     assert "seen  searching" in narrow
@@ -257,6 +258,17 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
     )
 
 
+def test_a_dashboard_that_others_reach_warns(shell: Shell) -> None:
+    """Asked to listen beyond this machine, the dashboard says that it has no login."""
+    process = shell.start("dashboard", "--host", "0.0.0.0", "--port", "0")
+    assert process.stderr is not None
+    try:
+        assert "the dashboard has no login" in process.stderr.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
 def test_following_ends_with_the_study(digits: Launched) -> None:
     """`--follow` tells each trial once it is there and ends; `--json` is a document a line."""
     for verb in ("status", "workers"):
@@ -282,7 +294,6 @@ def moment_of(document: Any) -> Any:
     return moment(document) if isinstance(document, dict) else document
 
 
-@pytest.mark.slow
 def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) -> None:
     """`set workers=N` makes the launch start workers, or let some leave; each is an event."""
     stacks = json.loads(patient.read_text("utf-8"))
@@ -290,7 +301,8 @@ def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) ->
         json.dumps([{**stacks[0], "batch_size": size} for size in (32, 64)]), "utf-8"
     )
     words = ("launch", "digits", "--study", "crewed", "--epochs", "9000", "--stacks", patient)
-    launch = shell.start(*words, "--workers", "1", "--pruner", "none")
+    canned = shell.canned(epoch_seconds=0.1)
+    launch = canned.start(*words, "--workers", "1", "--pruner", "none")
     try:
         assert launch.stderr is not None
         assert "new study" in launch.stderr.readline()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tests.postgres.studying import agrees, spec_of
 from workers.fake import FAKE
 
 # Long enough for a busy machine; nothing waits for it in vain.
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 LEASE_SECONDS = 3.0
 
 
@@ -45,15 +45,26 @@ class Fleet:
         url: URL | None = None,
         fake: bool = True,
         before: tuple[str, ...] = (),
+        settings: Mapping[str, str] | None = None,
         **canned: Any,
     ) -> subprocess.Popen[bytes]:
-        """Start a worker; `canned` is what its trainer does, `before` the command it stands in."""
+        """Start a worker.
+
+        Args:
+            *flags: Its arguments.
+            url: The database, as it is to reach it.
+            fake: Whether its trainer only follows canned curves.
+            before: The command that it stands in.
+            settings: Further environment variables.
+            **canned: What its trainer does.
+        """
         environment = {
             **os.environ,
             STORAGE: exported(url or self.url),
             HOME: str(self.folder / "home"),
             ARTIFACTS: str(self.folder / "artifacts"),
             **({FAKE: json.dumps(canned)} if fake else {}),
+            **(settings or {}),
         }
         log = self.folder / f"worker-{len(self.processes)}.log"
         command = [sys.executable, "-m", "workers", "s", "--threads=1", "--log-level=INFO"]

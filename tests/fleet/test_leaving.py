@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from search.fleet import inspect, ledger
+from search.fleet.connect import ARTIFACTS
 from search.fleet.studies import wish
 from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.postgres.studying import DATA
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -130,8 +135,30 @@ def test_refusal(fleet: Fleet, changes: dict[str, str], words: str) -> None:
     fleet.create(trials=2, **changes)
     worker: subprocess.Popen[bytes] = fleet.join(fake=False)
     assert worker.wait(PATIENCE_SECONDS) == 2
-    (said,) = [line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")]
-    assert words in said
-    assert "Traceback" not in fleet.log(worker)
+    assert words in said_last(fleet, worker)
     status = fleet.status()
     assert (status["workers"], status["counts"]["running"]) == ([], 0)
+
+
+def test_shared_data_out_of_reach(fleet: Fleet, tmp_path: Path) -> None:
+    """A worker whose data would come from an object store that is away exits 3, to be started anew.
+
+    The data is not here, and whoever looked whether the store answers was lucky.
+    """
+    with socket.socket() as taken:  # bound, and never listens: whoever comes is turned away
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        away = {ARTIFACTS: "s3://bucket", "AWS_ENDPOINT_URL": address}
+        away |= {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu"}
+        data = replace(DATA, source=str(tmp_path / "elsewhere.npz"))
+        fleet.create(trials=2, data=data)
+        worker = fleet.join(fake=False, settings=away)
+        assert worker.wait(PATIENCE_SECONDS) == 3
+    assert "no answer from the artifact store" in said_last(fleet, worker)
+
+
+def said_last(fleet: Fleet, worker: subprocess.Popen[bytes]) -> str:
+    """Return the one line with which a worker refused."""
+    (said,) = [line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")]
+    assert "Traceback" not in fleet.log(worker)
+    return said

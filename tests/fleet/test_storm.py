@@ -100,9 +100,12 @@ def test_killed_trainer(fleet: Fleet) -> None:
 def test_hung_training(fleet: Fleet) -> None:
     """Training without an epoch for too long is ended, its trial tried again, the worker kept."""
     fleet.create(trials=3, epochs=3)
-    fleet.join("--stall-timeout=1.5", fault="hang", once=str(fleet.folder / "hung"))
+    worker = fleet.join("--stall-timeout=3", fault="hang", once=str(fleet.folder / "hung"))
     counts = fleet.concluded()["counts"]
-    assert (counts["completed"], counts["retried"]) == (3, 1)
+    # Not exactly one: where the machine is very busy, a trainer that is about to start is silent.
+    assert counts["completed"] == 3
+    assert counts["retried"] >= 1
+    assert worker.returncode == 0
     told = inspect.attempts_json(fleet.engine, "s", 0)
     assert told[0]["cause"].startswith("no progress for")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, func, select
 
+from search.fleet import leases
 from search.fleet.desk import Desk, WorkerCard
 from search.fleet.inspect import _status
 from search.fleet.studies import create_study
@@ -80,6 +81,17 @@ def begun(url: URL, **changes: Any) -> Desk:
     spec = spec_of(**changes)
     create_study(url, spec, first=())
     return desk(url, spec.study)
+
+
+def dies_drawing(here: Desk) -> None:
+    """Let a worker claim a search trial, make it in Optuna too, and die before it is drawn."""
+    row = leases.claim(here._engine, here.study_id, here.worker_id, 60.0)
+    assert row is not None
+    with here._engine.begin() as connection:
+        trial_id, number = here._mirror.begin(connection, row)
+        own = {"trial_id": trial_id, "number": number}
+        leases.write(connection, row.task_id, row.token, **own)
+    leases.give_back(here._engine, row.task_id, row.token, "its worker fell silent")
 
 
 def epochs(count: int, start: int = 1) -> list[Measurement]:

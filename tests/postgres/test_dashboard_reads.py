@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import time
+from collections.abc import Iterator
 
 import optuna
 import pytest
@@ -16,7 +18,8 @@ from sqlalchemy import URL, select, update
 from search.artifacts import FolderStore
 from search.fleet.attached import Attached, attach_model
 from search.fleet.mirror import open_storage
-from search.fleet.shown import Shown, read_trials
+from search.fleet.reading import read_trials
+from search.fleet.shown import Shown
 from search.fleet.studies import void_trial
 from search.fleet.tables import studies, tasks
 from search.records import Result
@@ -42,8 +45,18 @@ def studied(url: URL) -> list[int]:
     return found
 
 
-def test_trials_are_read_as_optuna_reads_them(url: URL) -> None:
-    """In bulk every field of every trial is what Optuna's own storage gives."""
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A clock far from Greenwich."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Pacific/Auckland")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_trials_are_read_as_optuna_reads_them(url: URL, away: None) -> None:
+    """In bulk every field of every trial is what Optuna's own storage gives, in any time zone."""
     studied(url)
     storage = open_storage(url)
     theirs = sorted(storage.get_all_trials(1), key=lambda trial: trial.number)

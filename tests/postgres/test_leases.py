@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import random
 import threading
+from typing import Any
 
 import pytest
-from sqlalchemy import URL, Engine, func, select, update
+from sqlalchemy import URL, Engine, Row, func, select, update
 
 from search.fleet import leases, ledger
 from search.fleet.desk import INTERRUPTED, Desk, LeaseLost, Orders
 from search.fleet.inspect import attempts_json, history, runs, status, trials_json
 from search.fleet.studies import create_study
 from search.fleet.tables import tasks
+from search.fleet.tending import LEASE_SECONDS
 from search.records import SEARCH, Measurement, Result
 from spaces.references import REFERENCES
 from tests.postgres.studying import agrees, begun, completed, desk, epochs, spec_of, work_off
@@ -96,6 +98,23 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
     assert done == trials
     assert counts["running"] == counts["waiting"] == 0
     assert len(history(database, "s")) > trials
+
+
+def test_lease_outlasts_its_claim(url: URL, database: Engine) -> None:
+    """However long a draw takes, whoever claims has a whole lease when it begins to train."""
+    here = begun(url, trials=1)
+    draw = here._mirror.draw
+
+    def slowly(row: Row[Any]) -> Any:
+        with database.begin() as connection:
+            connection.execute(update(tasks).values(lease_until=func.clock_timestamp()))
+        return draw(row)
+
+    here._mirror.draw = slowly  # type: ignore[method-assign]
+    assert here.claim() is not None
+    with database.connect() as connection:
+        left = select(tasks.c.lease_until - func.clock_timestamp())
+        assert connection.execute(left).scalar_one().total_seconds() > LEASE_SECONDS / 2
 
 
 def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
@@ -232,7 +251,7 @@ def test_equal_stacks_are_trained_once(url: URL, database: Engine) -> None:
     assert lease is not None
     here.finish(lease, completed(0.125))
     draw = here._mirror.draw
-    here._mirror.draw = lambda row, trial_id: (draw(row, trial_id), lease.stack)[1]  # type: ignore[method-assign,return-value]
+    here._mirror.draw = lambda row: (lease.stack, draw(row)[1])  # type: ignore[method-assign,return-value]
     assert here.claim() is None
     found = runs(database, "s", SEARCH)
     assert [r.value for r in found] == [0.125] * 3

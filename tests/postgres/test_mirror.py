@@ -7,15 +7,17 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
-from sqlalchemy import URL, Engine, text, update
+from sqlalchemy import URL, Engine, update
 
 from search.fleet import leases, ledger
 from search.fleet.desk import Desk, LeaseLost
+from search.fleet.inspect import runs
 from search.fleet.mirror import SPEC_KEY
 from search.fleet.studies import create_study, void_trial
 from search.fleet.tables import tasks
@@ -24,7 +26,15 @@ from search.spec import StudySpec
 from spaces.errors import StudyError
 from spaces.references import REFERENCES
 from spaces.space import Space
-from tests.postgres.studying import begun, completed, desk, epochs, spec_of, work_off
+from tests.postgres.studying import (
+    begun,
+    completed,
+    desk,
+    dies_drawing,
+    epochs,
+    spec_of,
+    work_off,
+)
 
 pytestmark = pytest.mark.postgres
 
@@ -140,11 +150,13 @@ def test_pruning(url: URL) -> None:
 
 
 def test_crash_before_the_link(url: URL, database: Engine) -> None:
-    """A trial made by a worker that died before writing it down is found by the next attempt."""
+    """A worker that dies while it makes a trial leaves none behind; the next attempt makes it."""
     here = begun(url, trials=1)
     row = leases.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
-    here._mirror.trial_for(row)
+    with database.connect() as connection:
+        assert here._mirror.begin(connection, row)[1] == 0  # never committed
+    assert states(url) == []
     leases.give_back(database, row.task_id, row.token, "its worker fell silent")
     lease = here.claim()
     assert lease is not None
@@ -153,19 +165,51 @@ def test_crash_before_the_link(url: URL, database: Engine) -> None:
     assert states(url) == [TrialState.COMPLETE]
 
 
-def test_crash_within_the_draw(url: URL, database: Engine) -> None:
-    """A draw that was cut short goes on from the parameters it had."""
+def test_crash_within_the_draw(url: URL) -> None:
+    """A trial whose draw was cut short is drawn anew, and keeps its number."""
     here = begun(url, trials=1)
-    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
-    assert row is not None
-    trial_id, _ = here._mirror.trial_for(row)
-    space = Space.named("chapter")
-    trial = optuna.trial.Trial(here._mirror.study, trial_id)
-    whole = space.draw(trial)
-    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    dies_drawing(here)
+    (trial,) = loaded(url).trials
+    assert trial.params == {}
     lease = here.claim()
     assert lease is not None
-    assert lease.stack == whole
+    (trial,) = loaded(url).trials
+    assert (lease.number, trial.number, trial.state) == (0, 0, TrialState.RUNNING)
+    assert Space.named("chapter").draw(optuna.trial.FixedTrial(trial.params)) == lease.stack
+
+
+def test_what_is_written_is_what_optuna_writes(url: URL) -> None:
+    """A trial of ours equals in all that Optuna reads one that its own functions wrote."""
+    here = begun(url, trials=1, pruner="asha")
+    lease = here.claim()
+    assert lease is not None
+    losses = [1.5, math.inf, math.nan, -math.inf, 0.25, 0.125, 0.5, 1.0, 2.0]
+    told = [dataclasses.replace(e, valid_loss=v) for e, v in zip(epochs(9), losses, strict=True)]
+    here.report(lease, told)
+    here.finish(lease, Result("completed", 0.125, 6, tuple(told)))
+    (ours,) = loaded(url).trials
+    study = optuna.create_study(storage=url.render_as_string(hide_password=False))
+    trial = study.ask()
+    for key, value in ours.user_attrs.items():
+        trial.set_user_attr(key, value)
+    for key, value in ours.system_attrs.items():
+        study._storage.set_trial_system_attr(trial._trial_id, key, value)
+    for name, how in ours.distributions.items():
+        number = how.to_internal_repr(ours.params[name])
+        study._storage.set_trial_param(trial._trial_id, name, number, how)
+    for epoch, loss in enumerate(losses, start=1):
+        trial.report(loss, epoch)
+    study.tell(trial, 0.125)
+    (theirs,) = study.trials
+    for field in ("number", "state", "values", "params", "distributions", "user_attrs"):
+        assert getattr(ours, field) == getattr(theirs, field), field
+    assert list(ours.params) == list(theirs.params)
+    assert repr(ours.intermediate_values) == repr(theirs.intermediate_values)
+    assert ours.datetime_start is not None
+    assert ours.datetime_complete is not None
+    apart = abs((ours.datetime_start - theirs.datetime_start).total_seconds())  # type: ignore[operator]
+    assert apart < 600
+    assert ours.datetime_start <= ours.datetime_complete
 
 
 def test_crash_after_our_write(url: URL, database: Engine) -> None:
@@ -181,7 +225,7 @@ def test_crash_after_our_write(url: URL, database: Engine) -> None:
 
 
 def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
-    """A worker that lost its lease before making the trial ends the superfluous one."""
+    """A worker that lost its lease before making the trial makes none."""
     here = begun(url, trials=1)
     row = leases.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
@@ -191,21 +235,20 @@ def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
     with pytest.raises(LeaseLost):
         here._begin(row)
     here.finish(lease, completed())
-    assert sorted(s.name for s in states(url)) == ["COMPLETE", "FAIL"]
+    assert states(url) == [TrialState.COMPLETE]
 
 
-def test_orphan_of_the_dead_is_ended(url: URL, database: Engine) -> None:
-    """A running Optuna trial that no task owns is failed after a grace period."""
-    here = begun(url, trials=2)
-    assert here.claim() is not None
-    optuna_study = here._mirror.study
-    optuna_study._storage.create_new_trial(optuna_study._study_id)
-    assert here._mirror.repair() == 0
-    with database.begin() as connection:
-        old = "UPDATE trials SET datetime_start = datetime_start - interval '1 hour'"
-        connection.execute(text(old))
-    assert here._mirror.repair() == 1
-    assert states(url) == [TrialState.RUNNING, TrialState.FAIL]
+def test_many_make_trials_at_once(url: URL) -> None:
+    """Trials that many workers make in one moment have the numbers from 0 on, each once."""
+    create_study(url, spec_of(trials=24), first=())
+    crew = [desk(url) for _ in range(6)]
+    with ThreadPoolExecutor(len(crew)) as pool:
+        for _ in range(4):
+            leases_of = list(pool.map(lambda here: here.claim(), crew))
+            assert all(lease is not None for lease in leases_of)
+    found = loaded(url).trials
+    assert sorted(t.number for t in found) == list(range(24))
+    assert [t.number for t in sorted(found, key=lambda t: t._trial_id)] == list(range(24))
 
 
 def test_void_is_forgotten_by_samplers(url: URL) -> None:
@@ -217,6 +260,19 @@ def test_void_is_forgotten_by_samplers(url: URL) -> None:
     ended(here, completed(0.2))
     assert here._mirror.study.best_value == 0.2
     assert states(url) == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_deleted_by_optunas_tools(url: URL, database: Engine) -> None:
+    """Whoever trains when Optuna's study is deleted ends its trial; a next one is refused."""
+    here = begun(url, trials=3)
+    lease = here.claim()
+    assert lease is not None
+    optuna.delete_study(study_name="s", storage=url.render_as_string(hide_password=False))
+    here.report(lease, epochs(2))
+    here.finish(lease, completed(0.5))
+    assert [(run.outcome, run.value) for run in runs(database, "s")] == [("completed", 0.5)]
+    with pytest.raises(StudyError, match="gone"):
+        here.claim()
 
 
 def test_foreign_study_is_refused(url: URL) -> None:
@@ -250,7 +306,7 @@ def test_draw_that_breaks_is_a_failed_trial(url: URL, database: Engine) -> None:
     """A fault in drawing keeps its traceback with the trial, and the worker goes on."""
     here = begun(url, trials=1)
     draw = here._mirror.draw
-    here._mirror.draw = lambda row, trial_id: {}[1]  # type: ignore[method-assign]
+    here._mirror.draw = lambda row: {}[1]  # type: ignore[method-assign]
     for _ in range(ledger.MOST_FAILURES):
         here.claim()
     here._mirror.draw = draw  # type: ignore[method-assign]

@@ -12,16 +12,16 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 from optuna.storages import RDBStorage
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import URL, Engine, text
+from sqlalchemy import URL, text
 
-from search.fleet import leases, window
+from search.fleet import window
 from search.fleet.mirror import open_storage
 from search.fleet.studies import create_study
 from search.fleet.window import Window
 from spaces.references import REFERENCES
 from spaces.space import Space
 from tests.postgres.conftest import fresh
-from tests.postgres.studying import completed, desk, spec_of
+from tests.postgres.studying import completed, desk, dies_drawing, spec_of
 
 pytestmark = pytest.mark.postgres
 
@@ -128,16 +128,13 @@ def test_good_trials_are_the_same(storage: Window, backend: RDBStorage) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_draw_goes_on_elsewhere(url: URL, database: Engine, sampler: str) -> None:
+def test_draw_goes_on_elsewhere(url: URL, sampler: str) -> None:
     """A draw that a worker's death cut short is finished by a worker that knows no trials."""
     space = Space.named("chapter")
     name, reference = next(r for r in REFERENCES.items() if space.encode(r[1]) is not None)
     create_study(url, spec_of(trials=1, sampler=sampler), first=((name, reference),))
     dying, other = desk(url), desk(url)
-    row = leases.claim(database, dying.study_id, dying.worker_id, 60.0)
-    assert row is not None
-    dying._mirror.trial_for(row)
-    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    dies_drawing(dying)
     lease = other.claim()
     assert lease is not None
     assert (lease.number, lease.stack) == (0, reference)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from search.artifacts import FolderStore
 from search.data.dataset import Dataset
 from search.data.load import load
 from search.data.pythoncode import python_lines
-from search.data.sharing import name_of, obtain, packed, share
+from search.data.sharing import KEPT_SECONDS, name_of, obtain, packed, share
 from search.spec import DataSpec
 from spaces.errors import RequestError
 
@@ -85,6 +87,26 @@ def test_fetched_once(shared: tuple[FolderStore, DataSpec, Path]) -> None:
     obtain(data, lambda: store, cache)
     assert obtain(data, never, cache).fingerprint == data.fingerprint
     assert sorted(path.suffix for path in cache.iterdir()) == [".lock", ".npz"]
+
+
+def test_what_nobody_uses_goes(shared: tuple[FolderStore, DataSpec, Path]) -> None:
+    """Fetched data that has not been used for a month is removed when other data is fetched."""
+    store, data, cache = shared
+    cache.mkdir()
+    ages = {"used": KEPT_SECONDS - 3600, "unused": KEPT_SECONDS + 3600}
+    for name, age in ages.items():
+        for path in (cache / f"{name}.npz", cache / f"{name}.lock"):
+            path.touch()
+            os.utime(path, (time.time() - age,) * 2)
+    old = time.time() - KEPT_SECONDS - 3600
+    obtain(data, lambda: store, cache)
+    kept = {f"{data.fingerprint}.npz", f"{data.fingerprint}.lock", "used.npz", "used.lock"}
+    assert {path.name for path in cache.iterdir()} == kept
+    # Using it counts, not fetching it.
+    fetched = cache / f"{data.fingerprint}.npz"
+    os.utime(fetched, (old, old))
+    obtain(data, never, cache)
+    assert fetched.stat().st_mtime > old
 
 
 def test_data_that_is_here_is_not_fetched(tmp_path: Path) -> None:
