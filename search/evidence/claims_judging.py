@@ -36,7 +36,9 @@ def of_a_study(claim: Claim, context: Context) -> Judgement:
     runs = [r for r in context.runs if r.stack is not None]
     if claim.among is not None:
         runs = [r for r in runs if r.stack is not None and claim.among(r.stack)]
-    shown = [c for c in claim.contrasts if c.factor is None]
+    shown = [c for c in claim.contrasts if c.factor is None and not c.conditional]
+    if not shown:
+        return Judgement(reason=f"needs {claim.needs}")
     return summed(claim, weighed([(c, studied(c, runs)) for c in shown], context))
 
 
@@ -94,6 +96,8 @@ def _weighed(
     what: Contrast, rows: Sequence[_Row], table: Any, scale: float | None, family: int
 ) -> Judgement:
     said = " against ".join(what.sides)
+    if what.beyond is not None:
+        said += ", beyond what " + " gains on ".join(what.beyond.sides)
     if what.factor is not None:
         said += f" at {what.factor:.3g} times the usual rate"
     if what.figure != LOSS:
@@ -103,10 +107,13 @@ def _weighed(
     # Only losses are lent each other's spread: other figures stand on their own pairs.
     lent = table if what.figure == LOSS else {}
     value = contrast([(a, b, seed, one - other) for a, b, seed, one, other in rows], lent, family)
+    pairs = len(rows)
+    if what.beyond is not None:  # half the rows are the other contrast's, turned round
+        value, pairs = value.scaled(2.0), pairs // 2
     if what.figure != LOSS or scale is None:
         scale = sum(other for *_, other in rows) / len(rows)
     word = _word(value, scale, what.at_least)
-    return Judgement(word, value.mean, value.ci95, len(rows), said, what.figure)
+    return Judgement(word, value.mean, value.ci95, pairs, said, what.figure)
 
 
 def _word(value: Estimate, scale: float, at_least: bool) -> str:
