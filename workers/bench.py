@@ -144,7 +144,7 @@ class Bench:
             metrics[name] = training.best.metric
         if result.outcome == "completed":
             layers["end"] = look_inside(program, stack, data)
-            if job.kind == CONFIRMATION:
+            if job.kind == CONFIRMATION and not condition:  # bounds are about what can be exported
                 metrics |= self._bounded(stack, program, split)
         seconds = {
             "build": build_seconds,

@@ -33,7 +33,7 @@ def of_a_study(claim: Claim, context: Context) -> Judgement:
         return claim.judge(context)
     if not claim.contrasts:
         return Judgement(reason=f"needs {claim.needs}")
-    runs = [r for r in context.runs if r.stack is not None]
+    runs = [r for r in context.runs if r.phase == CONFIRMATION and r.stack is not None]
     if claim.among is not None:
         runs = [r for r in runs if r.stack is not None and claim.among(r.stack)]
     shown = [c for c in claim.contrasts if c.factor is None and not c.conditional]
@@ -56,10 +56,14 @@ def studied(contrast: Contrast, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
         if run.phase != CONFIRMATION or run.seed_index == TUNING_INDEX or not usable(run):
             continue
         assert run.stack is not None
+        is_first = _agrees(run.stack, contrast.first)
+        is_second = _agrees(run.stack, contrast.second)
+        if not (is_first or is_second):
+            continue
         key = repr(rest(run.stack, without)), run.seed_index
-        if _agrees(run.stack, contrast.first):
+        if is_first:
             mine.append((key, run))
-        if _agrees(run.stack, contrast.second):
+        if is_second:
             others[key].append(run)
     return [(run, other) for key, run in mine for other in others[key]]
 

@@ -163,6 +163,16 @@ def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: Bench) -> None:
     assert lost([*pretrained, *fresh[4:]]) < 0.9 * lost(fresh)
 
 
+def test_bounds_are_not_measured_under_a_condition(bench: Bench) -> None:
+    """Where other claims want figures of the exported model, runs under a condition go on."""
+    spec, bench.spec = bench.spec, replace(bench.spec, constraints=("latency_ms<=1e+09",))
+    try:
+        result, _ = trained(bench, Condition(classes=LATER, labels=50))
+    finally:
+        bench.spec = spec
+    assert "latency_ms" not in result.metrics
+
+
 def test_a_condition_is_refused_where_no_experiment_asks(bench: Bench) -> None:
     """A search trial, a study without experiment, and layers not to be reused are refused."""
     condition = Condition(inputs=UNIT)
