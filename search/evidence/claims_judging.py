@@ -151,18 +151,17 @@ def summed(claim: Claim, judgements: Sequence[Judgement]) -> Judgement:
 
 
 def good_default(context: Context) -> Judgement:
-    """Judge the default stack by the recommendation's verdict against it."""
-    if context.default is None:
-        return Judgement(reason="the default was not confirmed")
-    word, value = context.default
+    """Judge the default stack against its strongest rival: it is at least as good, or it is not."""
+    if context.rival is None or context.rival.low is None:
+        return Judgement(reason="no other stack was confirmed beside the default")
+    # The rival minus the default: turned round, so that below 0 favours the claim.
+    turned = context.rival.scaled(-1.0)
+    word = _word(turned, context.scale or 0.0, at_least=True)
     said = {
-        "better": (CONTRADICTED, "a confirmed stack beats it"),
-        "equivalent": (SUPPORTED, "no confirmed stack can be told to beat it"),
-        "worse": (SUPPORTED, "it beats the recommended stack"),
-    }.get(word, (NO_EVIDENCE, "the interval leaves it open"))
-    # The recommended stack minus the default: turned round, so that below 0 favours the claim.
-    turned = value.scaled(-1.0)
-    return Judgement(said[0], turned.mean, turned.ci95, turned.n, said[1])
+        SUPPORTED: "no confirmed stack beats it by more than the margin",
+        CONTRADICTED: "a confirmed stack beats it",
+    }.get(word, "a confirmed stack may be better by more than the margin")
+    return Judgement(word, turned.mean, turned.ci95, turned.n, said)
 
 
 def better_probabilities(context: Context) -> Judgement:

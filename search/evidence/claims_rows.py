@@ -100,14 +100,14 @@ class Context:
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction; None: the loss
             of the second choice, as with every other figure.
-        default: Chosen stack against the chapter's default: its verdict and estimate.
+        rival: The strongest confirmed stack's loss minus the chapter default's; None: no pair.
         comparisons: Number of claims judged together (`claims` counts them).
         measured: What the look at the test set found of the recommended stack.
     """
 
     runs: Sequence[Run]
     scale: float | None
-    default: tuple[str, Estimate] | None = None
+    rival: Estimate | None = None
     comparisons: int = 1
     measured: Mapping[str, Any] = field(default_factory=dict)
 

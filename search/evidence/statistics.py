@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,27 @@ class Estimate:
         low, high = ends or (None, None)
         deviation = None if self.deviation is None else abs(factor) * self.deviation
         return Estimate(self.mean * factor, low, high, self.n, deviation)
+
+
+# What a figure can be at all: losses and errors 0 and more, an accuracy a fraction.
+RANGES: Mapping[str, tuple[float, float]] = {"accuracy": (0.0, 1.0)}
+_NOT_BELOW_0 = (0.0, math.inf)
+
+
+def score(values: Sequence[float], figure: str) -> Estimate:
+    """Return the mean of a figure over seeds, its interval cut to what the figure can be.
+
+    The true mean lies there as well, so cutting takes nothing from the interval's coverage.
+
+    Args:
+        values: One a seed.
+        figure: `loss`, `accuracy` or `rmse`.
+    """
+    value = estimate(values)
+    if value.low is None or value.high is None:
+        return value
+    least, most = RANGES.get(figure, _NOT_BELOW_0)
+    return replace(value, low=max(least, value.low), high=min(most, value.high))
 
 
 def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1) -> Estimate:
