@@ -110,8 +110,18 @@ def ablated(planted: Planted, contexts: Sequence[Stack], seed: int) -> list[Run]
     ]
 
 
-def power(studies: int, shared: float, contexts: int, size: float = 1.0) -> tuple[float, float]:
+def power(
+    studies: int, shared: float, contexts: int, size: float = 1.0, departs: bool = True
+) -> tuple[float, float]:
     """Plant an effect on one of eight axes; how often is it found?
+
+    Args:
+        studies: How many.
+        shared: Part of the variance that stacks with one seed share.
+        contexts: How many stacks are ablated.
+        size: Of the effect, in deviations.
+        departs: True where the stack departs from the chapter's default in that axis (and in no
+            other); False where it departs in another one.
 
     Returns:
         Share of studies where it is found with an interval that holds together with those of the
@@ -120,13 +130,17 @@ def power(studies: int, shared: float, contexts: int, size: float = 1.0) -> tupl
     deviation = 0.02
     planted = Planted({EFFECT_AXIS: {EFFECT_CHOICE: -size * deviation}}, 0.5, deviation, shared)
     best = CHAPTER_DEFAULT.but(dropout=EFFECT_CHOICE)
+    axis = EFFECT_AXIS
+    if not departs:
+        axis, worse = "batch_size", {64: size * deviation}
+        planted = replace(planted, effects={axis: worse})
     around = [best, best.but(clipping="norm"), best.but(input_normalization="batch")][:contexts]
     together = alone = 0
     for seed in range(studies):
         runs = ablated(planted, around, seed)
-        row = next(e for e in effects(best, runs, planted.base) if e.axis == EFFECT_AXIS)
+        row = next(e for e in effects(best, runs, planted.base) if e.axis == axis)
         together += row.ci95 is not None and row.ci95[1] < 0.0
-        found = pairs(runs, EFFECT_AXIS, row.choice, row.alternative)
+        found = pairs(runs, axis, row.choice, row.alternative)
         value = contrast(found, confirmed_losses(runs))
         alone += value.high is not None and value.high < 0.0
     return together / studies, alone / studies
@@ -208,11 +222,12 @@ def main(studies: int = STUDIES) -> None:
             ).items():
                 print(f"    {what:<34}{value:8.3f}", flush=True)
     print("\nan effect of 1 deviation on one of 8 axes, found by ablations")
-    print("  shared  contexts  together  alone")
+    print("  shared  contexts  departs  together  alone")
     for shared in SHARED:
-        for contexts in (1, 2, 3):
-            together, alone = power(studies, shared, contexts)
-            print(f"  {shared:6g}  {contexts:8d}  {together:8.2f}  {alone:5.2f}", flush=True)
+        for contexts, departs in ((1, True), (1, False), (2, True), (3, True)):
+            together, alone = power(studies, shared, contexts, departs=departs)
+            said = f"{'yes' if departs else 'no':>7}  {together:8.2f}  {alone:5.2f}"
+            print(f"  {shared:6g}  {contexts:8d}  {said}", flush=True)
     print("\na stack that is better than the default by so many deviations, called better")
     print("  shared  " + "  ".join(f"{size:4g}" for size in (1.0, 2.0)))
     for shared in SHARED:

@@ -11,7 +11,12 @@ ABOUT = (
     "What `trainstack claims DATA --claim ID` tests. A comparison names first what the claim "
     "prefers: the choice with the lower validation loss, unless another figure stands there. "
     "Everything else is as in the network named below it, and the learning rate is tuned for "
-    "each. A recommendation judges the same claims by whatever pairs its study happens to have."
+    "each. A recommendation judges the same claims by whatever pairs its study happens to have.\n\n"
+    "Inputs are standardised unless something else stands there. *Lower layers of an autoencoder* "
+    "are all hidden layers but the last of the same network, trained to reconstruct all training "
+    "inputs; *of a related task*, trained on the earlier half of the classes with all labels, "
+    "while what is compared is the later half with few. They are frozen for a quarter of the "
+    "epochs, and go on with the rest at a third of the rate."
 )
 
 
@@ -31,6 +36,8 @@ def _compared(claim: Claim) -> str:
 
 def _contrast(contrast: Contrast) -> str:
     text = " against ".join(contrast.sides)
+    if contrast.beyond is not None:
+        text += ", beyond what " + " gains on ".join(contrast.beyond.sides)
     if contrast.at_least:
         text += ", at least as good"
     if contrast.figure != LOSS:

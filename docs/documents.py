@@ -66,6 +66,7 @@ TRIALS = (
     Field("[].metrics", NUMBERS, "`parameters`, `accuracy` or `rmse`, and what a bound needs"),
     Field("[].stack", STACK + OR_NULL, "what was trained; null before it is drawn"),
     Field("[].stack_id", TEXT + OR_NULL, "fingerprint: equal stacks have equal ones"),
+    Field("[].condition", ANY, "what an experiment for claims did to it beside its stack"),
     Field("[].family", TEXT + OR_NULL, "stacks of one family are compared as variants"),
     Field("[].label", TEXT + OR_NULL, "name of a reference stack, or what a run is for"),
     Field("[].seed", WHOLE, "of weights, batch order and masks"),

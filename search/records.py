@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from spaces.stack import Stack
+from search.conditions import PLAIN, Condition
+from spaces.stack import Stack
 
 # Outcomes that hold a place in the budget once a trial has ended.
 COUNTED = ("completed", "pruned", "diverged", "infeasible")
@@ -81,6 +81,8 @@ class Run:
         layers: `start` (at initialization) and `end` (the restored weights) → per hidden layer,
             first to last, the `mean` and `deviation` of its outputs, the share `saturated`, the
             share of `dead` units and the `gradient_norm`, on one batch; empty where not looked at.
+        condition: What an experiment for claims did to it beside its stack; `stack_id` then is of
+            both.
     """
 
     phase: str
@@ -103,6 +105,7 @@ class Run:
     cause: str | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
+    condition: Condition = PLAIN
 
     @property
     def finished(self) -> bool:

@@ -13,12 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from search.artifacts import open_store
+from search.conditions import PLAIN, Condition
 from search.data.sharing import obtain
 from search.fleet.connect import artifacts as artifact_place
 from search.fleet.connect import home
 from search.records import CONFIRMATION, Measurement, Result
 from search.spec import StudySpec
 from spaces.stack import Stack
+from workers import conditions
 from workers.checkpoint import Shelf, write_arrays
 from workers.engine import Program
 from workers.inside import look_inside
@@ -56,32 +58,46 @@ class Bench:
         self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
         self.programs = Programs()
         self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
-        self._splits: dict[int, tuple[Any, DeviceData | StreamedData]] = {}
+        self.reuse = conditions.Reuse(self)
+        self._splits: dict[Any, tuple[Any, DeviceData | StreamedData]] = {}
 
-    def split(self, seed: int) -> tuple[Any, DeviceData | StreamedData]:
-        """Return a split and its standardised parts on the device."""
+    def split(
+        self, seed: int, condition: Condition = PLAIN
+    ) -> tuple[Any, DeviceData | StreamedData]:
+        """Return a split and its standardised parts on the device, as a condition leaves them."""
         if "valid" in self.dataset.parts:
             seed = 0  # the data brings its own: every seed gives the same split
-        if seed not in self._splits:
-            split = self.dataset.split(seed)
+        key = seed, replace(condition, initializer="", pretrained="")
+        if key not in self._splits:
+            classes = len(self.spec.data.classes)
+            split = conditions.changed(self.dataset.split(seed), condition, classes, seed)
             data = put(split, self.fits_bytes // MOST_SPLITS, DeviceData)
             while len(self._splits) >= MOST_SPLITS:
                 del self._splits[next(iter(self._splits))]
-            self._splits[seed] = split, data
-        return self._splits[seed]
+            self._splits[key] = split, data
+        return self._splits[key]
 
     def program(
-        self, stack: Stack, data: DeviceData | StreamedData, epochs: int, runs: int = 1
+        self,
+        stack: Stack,
+        data: DeviceData | StreamedData,
+        epochs: int,
+        runs: int = 1,
+        outputs: int = 0,
+        task: str = "",
     ) -> tuple[Program, float]:
-        """Return the stack's program, ready for `reset`, and the seconds that building took."""
+        """Return the stack's program, ready for `reset`, and the seconds that building took.
+
+        Its head is as wide as `outputs` and its loss that of `task`, the data's unless given.
+        """
         began = time.perf_counter()
         rows = data.rows
         steps = epochs * max(1, rows[0] // stack["batch_size"])
         structure = Structure(
             stack=shaping_items(stack),
             features=data.features,
-            outputs=self.spec.data.outputs,
-            task=self.spec.data.task,
+            outputs=outputs or self.spec.data.outputs,
+            task=task or self.spec.data.task,
             rows=rows,
             compiled=worth_compiling(stack, steps, runs),
             precision=self.spec.precision,
@@ -91,20 +107,32 @@ class Bench:
 
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         """Train one trial; a confirmation keeps its weights."""
+        conditions.check(job, bool(self.spec.experiment))
+        try:
+            return self._train(job, judge)
+        except conditions.UnmetError as error:
+            return Result("infeasible", cause=str(error))
+
+    def _train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         assert job.stack is not None
         began = time.perf_counter()
-        split, data = self.split(job.split_seed)
-        program, build_seconds = self.program(job.stack, data, job.epochs, job.again)
-        program.reset(job.stack, job.seed)
-        layers = {"start": look_inside(program, job.stack, data)}
+        stack, condition = job.stack, job.condition
+        split, data = self.split(job.split_seed, condition)
+        width = conditions.outputs(condition, self.spec.data.outputs)
+        program, build_seconds = self.program(stack, data, job.epochs, job.again, width)
+        program.reset(stack, job.seed)
+        if condition.initializer:
+            conditions.redraw(program, condition.initializer, job.seed)
+        layers = {"start": look_inside(program, stack, data)}
         training = Training(
             program,
-            job.stack,
+            conditions.unfrozen(stack) if condition.pretrained else stack,
             job.seed,
             job.epochs,
-            trivial_loss(split, self.spec.data.task),
+            self.trivial_loss(split),
             metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
             shelf=self._shelf(job, program) if job.folder else None,
+            start=(lambda: self.reuse.start(job, program)) if condition.pretrained else None,
         )
         result = training.run(data, judge)
         artifacts = {}
@@ -115,9 +143,9 @@ class Bench:
         if training.best:
             metrics[name] = training.best.metric
         if result.outcome == "completed":
-            layers["end"] = look_inside(program, job.stack, data)
-            if job.kind == CONFIRMATION:
-                metrics |= self._bounded(job.stack, program, split)
+            layers["end"] = look_inside(program, stack, data)
+            if job.kind == CONFIRMATION and not condition:  # bounds are about what can be exported
+                metrics |= self._bounded(stack, program, split)
         seconds = {
             "build": build_seconds,
             "compile": result.seconds.get("compile", 0.0),
@@ -130,11 +158,10 @@ class Bench:
 
     def _shelf(self, job: Job, program: Program) -> Shelf:
         """Return the place of a trial's checkpoint; any attempt, anywhere, finds the same."""
-        assert job.stack is not None
-        name = f"{job.stack.stack_id}-{job.seed}-{job.split_seed}.checkpoint.npz"
+        name = f"{job.run_id}-{job.seed}-{job.split_seed}.checkpoint.npz"
         identity = {
             "data": self.spec.data.fingerprint,
-            "stack": job.stack.stack_id,
+            "stack": job.run_id,
             "seeds": [job.seed, job.split_seed],
             "epochs": job.epochs,
             "compiled": program.structure.compiled,
@@ -147,8 +174,7 @@ class Bench:
 
         Where there is no room the study goes on: who needs the weights trains them again.
         """
-        assert job.stack is not None
-        relative = f"{job.folder}/{job.stack.stack_id}-{job.seed}.npz"
+        relative = f"{job.folder}/{job.run_id}-{job.seed}.npz"
         try:
             weights = {f"arr_{k}": w for k, w in enumerate(program.weights())}
             write_arrays(self.artifacts, relative, weights)
@@ -168,7 +194,7 @@ class Bench:
         if (kept := self._kept(run.weights)) is not None:
             program.set_weights(kept)
         else:
-            trivial = trivial_loss(split, self.spec.data.task)
+            trivial = self.trivial_loss(split)
             training = Training(program, stack, run.seed, self.spec.epochs, trivial)
             training.run(data, lambda measurement: None)
         return program, split
@@ -197,6 +223,10 @@ class Bench:
         from workers.measure import measure
 
         return measure(self, job)
+
+    def trivial_loss(self, split: Any) -> float:
+        """Return the validation loss of the trivial predictor; see `trivial_loss`."""
+        return trivial_loss(split, self.spec.data.task)
 
     @staticmethod
     def out_of_memory(error: Exception) -> bool:

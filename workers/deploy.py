@@ -13,24 +13,31 @@ import tensorflow as tf
 # Rows answered at once: one user, and a batch.
 BATCHES = (1, 64)
 PRECISIONS = ("float32", "float16", "int8")
-CALLS = 200
+ROUNDS, CALLS = 20, 10
 _WARM_UP = 10
 
 
-def median_ms(answer: Callable[[], Any], calls: int = CALLS) -> float:
-    """Return the median time of a call in milliseconds, the first few left out."""
+def median_ms(answer: Callable[[], Any]) -> float:
+    """Return the median time of a call in milliseconds, in the quietest of ROUNDS rounds of CALLS.
+
+    Other programs on the machine only ever make a call slower: while they run, a median over all
+    calls says more about them than about the model.
+    """
     for _ in range(_WARM_UP):
         answer()
-    seconds = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        answer()
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds) * 1e3)
+    rounds = []
+    for _ in range(ROUNDS):
+        seconds = []
+        for _ in range(CALLS):
+            began = time.perf_counter()
+            answer()
+            seconds.append(time.perf_counter() - began)
+        rounds.append(float(np.median(seconds) * 1e3))
+    return min(rounds)
 
 
 def latency_ms(model: keras.Model, batch: int = 1) -> float:
-    """Return the median time in milliseconds of predicting `batch` rows with the exported model."""
+    """Return the milliseconds that the exported model takes to predict `batch` rows."""
     predict = tf.function(lambda x: model(x, training=False), autograph=False)
     x = tf.constant(np.zeros((batch, *model.input_shape[1:]), np.float32))
     return median_ms(lambda: predict(x).numpy())

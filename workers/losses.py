@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+# A task beside the data's own: the inputs themselves are the targets.
+RECONSTRUCTION = "reconstruction"
+
 
 def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """Return each row's loss, shape [B].
 
-    Cross-entropy in nats of the softmax of `outputs` [B, K], or the squared error of
-    `outputs` [B, 1].
+    Cross-entropy in nats of the softmax of `outputs` [B, K], the squared error of `outputs`
+    [B, 1], or of a reconstruction [B, D] the mean of its squared errors.
     """
     if task == "classification":
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
+    if task == RECONSTRUCTION:
+        return tf.reduce_mean(tf.square(outputs - targets), axis=1)
     return tf.square(outputs[:, 0] - targets)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from search.conditions import PLAIN, Condition
 from search.fleet.lease import Lease
 from search.records import CONFIRMATION, SEARCH, Measurement, Result
 from search.spec import StudySpec
@@ -34,6 +35,7 @@ class Job:
         folder: Where artifacts go, relative to the artifact folder; empty: none are kept.
         payload: What a measurement is about.
         again: How many runs of the same structure are expected, this one included.
+        condition: What an experiment for claims does to the run beside its stack.
     """
 
     token: str
@@ -46,6 +48,13 @@ class Job:
     folder: str = ""
     payload: Mapping[str, Any] | None = None
     again: int = 1
+    condition: Condition = PLAIN
+
+    @property
+    def run_id(self) -> str:
+        """What names the stack's files: its id, under a condition one of both."""
+        assert self.stack is not None
+        return self.condition.identity(self.stack)
 
 
 def job_of(spec: StudySpec, lease: Lease) -> Job:
@@ -61,6 +70,7 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
         folder=f"{quote(spec.study, safe='')}/{lease.kind}",
         payload=dict(lease.payload),
         again=spec.replicates if lease.kind == CONFIRMATION else 1,
+        condition=Condition.from_json(lease.payload.get("condition") or {}),
     )
 
 

@@ -36,6 +36,7 @@ class Training:
         epochs: Most epochs.
         trivial_loss: Validation loss of the trivial predictor.
         shelf: Where its checkpoint is; None: none is kept.
+        start: Gives the state to begin with, with epochs that count as trained; None: fresh.
     """
 
     program: Program
@@ -45,6 +46,7 @@ class Training:
     trivial_loss: float
     metric_scale: float = 1.0
     shelf: Shelf | None = None
+    start: Callable[[], Checkpoint] | None = None
     measurements: list[Measurement] = field(default_factory=list)
     best: Measurement | None = None
     best_weights: list[np.ndarray] = field(default_factory=list)
@@ -96,8 +98,10 @@ class Training:
         return self._result(outcome, cause)
 
     def _resumed(self) -> tuple[Measurement, ...]:
-        """Take up an earlier attempt's checkpoint; return its epochs."""
+        """Take up an earlier attempt's checkpoint, or a start that was given; return its epochs."""
         checkpoint = self.shelf.load() if self.shelf else None
+        if checkpoint is None and self.start is not None:
+            checkpoint = self.start()
         if checkpoint is None:
             return ()
         self.program.set_weights(checkpoint.weights)

@@ -12,6 +12,26 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
+from search.evidence.claims_designs import (
+    DEEP,
+    DEEP_RELU,
+    NO_PENALTY,
+    ONLY_CLAIMS,
+    RELU,
+    RESIDUAL,
+    SMALL_BATCHES,
+    SPARSE,
+    SPARSER,
+    against_reference,
+    alpha_dropout,
+    breaks_self_normalization,
+    broken,
+    condition_broken,
+    reused,
+    self_normalizing_but_for_regularizers,
+    wrong_initializers,
+)
 from search.evidence.claims_judging import (
     CONTRADICTED,
     EQUIVALENT,
@@ -21,57 +41,10 @@ from search.evidence.claims_judging import (
     of_a_study,
 )
 from search.evidence.claims_rows import Claim, Context, Contrast, Judgement, steps
-from spaces.axes import SELF_NORMALIZING
 from spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
-from spaces.stack import Stack
 
 __all__ = ["CLAIMS", "CONTRADICTED", "EQUIVALENT", "SUPPORTED", "Claim", "Context", "claims"]
 
-
-def breaks_self_normalization(stack: Stack) -> bool:
-    """Tell whether a stack would not self-normalize whatever its activation."""
-    rest = SELF_NORMALIZING.keys() - {"activation", "initializer"}
-    return any(stack[axis] != SELF_NORMALIZING[axis] for axis in rest)
-
-
-def self_normalizing_but_for_regularizers(stack: Stack) -> bool:
-    """Tell whether a stack self-normalizes, or would without its penalty or max-norm."""
-    return stack.but(penalty="none", max_norm="none").self_normalizing
-
-
-def _broken(name: str, **change: str) -> Contrast:
-    """Compare the self-normalizing bundle with itself, one of its conditions broken."""
-    other = {**SELF_NORMALIZING, **change}
-    return Contrast(SELF_NORMALIZING, other, "drift", names=("the bundle", f"one with {name}"))
-
-
-def _alpha_dropout(name: str, **other: str) -> Contrast:
-    """Compare alpha dropout with another regularizer in its place."""
-    none = {"dropout": "none", "penalty": "none", "max_norm": "none"}
-    first = {**none, "dropout": "last", "dropout__rate": 0.1}
-    return Contrast(first, {**none, **other}, names=("alpha dropout", name))
-
-
-def _against_reference(name: str) -> Contrast:
-    """Compare the chapter's default with a reference stack: at least as good, all in all."""
-    default, other = dict(CHAPTER_DEFAULT.items), dict(REFERENCES[name].items)
-    second = {k.replace(".", "__"): v for k, v in other.items() if default.get(k) != v}
-    first = {axis: default[axis] for axis in second if "__" not in axis}
-    return Contrast(first, second, at_least=True, names=("the default", name))
-
-
-# What experiments change. Ten layers are deep enough for gradients to vanish and explode.
-RELU = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal")
-DEEP = CHAPTER_DEFAULT.but(units=[64] * 10)
-DEEP_RELU = RELU.but(units=[64] * 10)
-RESIDUAL = RELU.but(units=[100] * 3, connection="residual")
-
-_SPARSE: dict[str, Any] = {"optimizer": "nadam", "penalty": "l1", "penalty__l1": 1e-4}
-_SPARSER: dict[str, Any] = {
-    **{"optimizer": "ftrl", "optimizer__l1_regularization_strength": 1e-3},
-    "penalty": "none",
-}
-_NO_PENALTY: dict[str, Any] = {"optimizer": "nadam", "penalty": "none"}
 
 CLAIMS: dict[str, Claim] = {
     claim.id: claim
@@ -105,10 +78,12 @@ CLAIMS: dict[str, Claim] = {
             *("C4", "The self-normalizing bundle keeps every layer near mean 0, deviation 1"),
             "self-normalization",
             (
-                _broken("ELU and He", activation="elu", initializer="he_normal"),
-                _broken("skip connections", connection="residual"),
-                _broken("L2", penalty="l2"),
-                _broken("max-norm", max_norm="clip"),
+                broken("ELU and He", activation="elu", initializer="he_normal"),
+                broken("skip connections", connection="residual"),
+                broken("L2", penalty="l2"),
+                broken("max-norm", max_norm="clip"),
+                condition_broken("one with He", Condition(initializer="he_normal")),
+                condition_broken("one with inputs scaled to 0..1", Condition(inputs=UNIT)),
             ),
             DEEP,
             every=True,
@@ -205,9 +180,9 @@ CLAIMS: dict[str, Claim] = {
             *("C18", "On a self-normalizing network alpha dropout beats other regularizers"),
             "self-normalization",
             (
-                _alpha_dropout("L1", penalty="l1"),
-                _alpha_dropout("L2", penalty="l2"),
-                _alpha_dropout("max-norm", max_norm="clip"),
+                alpha_dropout("L1", penalty="l1"),
+                alpha_dropout("L2", penalty="l2"),
+                alpha_dropout("max-norm", max_norm="clip"),
             ),
             every=True,
             among=self_normalizing_but_for_regularizers,
@@ -215,7 +190,12 @@ CLAIMS: dict[str, Claim] = {
         Claim(
             *("C19", "A wrong initializer for the activation hurts, more so when deeper"),
             "initializers",
-            needs="pairs with a deliberately wrong initializer, which no stack can hold",
+            (
+                *wrong_initializers("selu", "he_normal", 20),
+                *wrong_initializers("relu", "glorot_normal", 20),
+            ),
+            every=True,
+            needs=ONLY_CLAIMS,
         ),
         Claim(
             *("C20", "Clipping mends exploding gradients", "clipping"),
@@ -225,16 +205,20 @@ CLAIMS: dict[str, Claim] = {
         Claim(
             *("C21", "Reusing lower layers of a related task helps when labels are scarce"),
             "reuse",
-            needs="a related task and few labels",
+            (reused(RELATED, 50, LATER),),
+            SMALL_BATCHES,
+            needs=ONLY_CLAIMS,
         ),
         Claim(
             *("C22", "Unsupervised pretraining helps with few labels and much unlabelled data"),
             "reuse",
-            needs="unlabelled data and few labels",
+            (reused(AUTOENCODER, 100),),
+            SMALL_BATCHES,
+            needs=ONLY_CLAIMS,
         ),
         Claim(
             *("C23", "The chapter's default stack is a good default", "summary"),
-            tuple(_against_reference(n) for n in FIRST if REFERENCES[n] != CHAPTER_DEFAULT),
+            tuple(against_reference(n) for n in FIRST if REFERENCES[n] != CHAPTER_DEFAULT),
             every=True,
             judge=good_default,
         ),
@@ -242,9 +226,9 @@ CLAIMS: dict[str, Claim] = {
             *("C24", "L1 gives a sparse model at a small cost, FTRL a sparser one"),
             "deployment",
             (
-                Contrast(*(_SPARSE, _NO_PENALTY, "nonzero_fraction"), names=("L1", "no penalty")),
-                Contrast(_SPARSE, _NO_PENALTY, at_least=True, names=("L1", "no penalty")),
-                Contrast(*(_SPARSER, _SPARSE, "nonzero_fraction"), names=("FTRL", "Nadam with L1")),
+                Contrast(*(SPARSE, NO_PENALTY, "nonzero_fraction"), names=("L1", "no penalty")),
+                Contrast(SPARSE, NO_PENALTY, at_least=True, names=("L1", "no penalty")),
+                Contrast(*(SPARSER, SPARSE, "nonzero_fraction"), names=("FTRL", "Nadam with L1")),
             ),
             RELU,
             every=True,
@@ -261,7 +245,14 @@ CLAIMS: dict[str, Claim] = {
         ),
         Claim(
             *("C26", "Standardised inputs beat inputs scaled to 0..1", "preprocessing"),
-            needs="the same stacks trained on both scalings, and inputs are always standardised",
+            (
+                Contrast(
+                    *({}, {}),
+                    names=("standardised inputs", "inputs scaled to 0..1"),
+                    under=(PLAIN, Condition(inputs=UNIT)),
+                ),
+            ),
+            needs=ONLY_CLAIMS,
         ),
     )
 }

@@ -33,10 +33,12 @@ def of_a_study(claim: Claim, context: Context) -> Judgement:
         return claim.judge(context)
     if not claim.contrasts:
         return Judgement(reason=f"needs {claim.needs}")
-    runs = [r for r in context.runs if r.stack is not None]
+    runs = [r for r in context.runs if r.phase == CONFIRMATION and r.stack is not None]
     if claim.among is not None:
         runs = [r for r in runs if r.stack is not None and claim.among(r.stack)]
-    shown = [c for c in claim.contrasts if c.factor is None]
+    shown = [c for c in claim.contrasts if c.factor is None and not c.conditional]
+    if not shown:
+        return Judgement(reason=f"needs {claim.needs}")
     return summed(claim, weighed([(c, studied(c, runs)) for c in shown], context))
 
 
@@ -54,10 +56,14 @@ def studied(contrast: Contrast, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
         if run.phase != CONFIRMATION or run.seed_index == TUNING_INDEX or not usable(run):
             continue
         assert run.stack is not None
+        is_first = _agrees(run.stack, contrast.first)
+        is_second = _agrees(run.stack, contrast.second)
+        if not (is_first or is_second):
+            continue
         key = repr(rest(run.stack, without)), run.seed_index
-        if _agrees(run.stack, contrast.first):
+        if is_first:
             mine.append((key, run))
-        if _agrees(run.stack, contrast.second):
+        if is_second:
             others[key].append(run)
     return [(run, other) for key, run in mine for other in others[key]]
 
@@ -94,6 +100,8 @@ def _weighed(
     what: Contrast, rows: Sequence[_Row], table: Any, scale: float | None, family: int
 ) -> Judgement:
     said = " against ".join(what.sides)
+    if what.beyond is not None:
+        said += ", beyond what " + " gains on ".join(what.beyond.sides)
     if what.factor is not None:
         said += f" at {what.factor:.3g} times the usual rate"
     if what.figure != LOSS:
@@ -103,10 +111,13 @@ def _weighed(
     # Only losses are lent each other's spread: other figures stand on their own pairs.
     lent = table if what.figure == LOSS else {}
     value = contrast([(a, b, seed, one - other) for a, b, seed, one, other in rows], lent, family)
+    pairs = len(rows)
+    if what.beyond is not None:  # half the rows are the other contrast's, turned round
+        value, pairs = value.scaled(2.0), pairs // 2
     if what.figure != LOSS or scale is None:
         scale = sum(other for *_, other in rows) / len(rows)
     word = _word(value, scale, what.at_least)
-    return Judgement(word, value.mean, value.ci95, len(rows), said, what.figure)
+    return Judgement(word, value.mean, value.ci95, pairs, said, what.figure)
 
 
 def _word(value: Estimate, scale: float, at_least: bool) -> str:
@@ -140,18 +151,17 @@ def summed(claim: Claim, judgements: Sequence[Judgement]) -> Judgement:
 
 
 def good_default(context: Context) -> Judgement:
-    """Judge the default stack by the recommendation's verdict against it."""
-    if context.default is None:
-        return Judgement(reason="the default was not confirmed")
-    word, value = context.default
+    """Judge the default stack against its strongest rival: it is at least as good, or it is not."""
+    if context.rival is None or context.rival.low is None:
+        return Judgement(reason="no other stack was confirmed beside the default")
+    # The rival minus the default: turned round, so that below 0 favours the claim.
+    turned = context.rival.scaled(-1.0)
+    word = _word(turned, context.scale or 0.0, at_least=True)
     said = {
-        "better": (CONTRADICTED, "a confirmed stack beats it"),
-        "equivalent": (SUPPORTED, "no confirmed stack can be told to beat it"),
-        "worse": (SUPPORTED, "it beats the recommended stack"),
-    }.get(word, (NO_EVIDENCE, "the interval leaves it open"))
-    # The recommended stack minus the default: turned round, so that below 0 favours the claim.
-    turned = value.scaled(-1.0)
-    return Judgement(said[0], turned.mean, turned.ci95, turned.n, said[1])
+        SUPPORTED: "no confirmed stack beats it by more than the margin",
+        CONTRADICTED: "a confirmed stack beats it",
+    }.get(word, "a confirmed stack may be better by more than the margin")
+    return Judgement(word, turned.mean, turned.ci95, turned.n, said)
 
 
 def better_probabilities(context: Context) -> Judgement:

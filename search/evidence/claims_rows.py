@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.conditions import PLAIN, Condition
 from search.evidence.claims_figures import LOSS
 from search.evidence.effects import NO_EVIDENCE
 from search.evidence.statistics import Estimate
@@ -28,6 +29,9 @@ class Contrast:
         at_least: True where the claim is only that the first is not worse by more than the margin.
         factor: Both are trained at this factor of their usual learning rate, untuned; None: tuned.
         names: How a sentence calls the two; empty: by their choices, where that is one axis.
+        under: What is done to either beside its stack; only an experiment makes such runs.
+        beyond: The first gains more on the second here than the first of this contrast on its
+            second: what is judged is the difference of the two differences.
     """
 
     first: Mapping[str, Any]
@@ -36,6 +40,13 @@ class Contrast:
     at_least: bool = False
     factor: float | None = None
     names: tuple[str, ...] = ()
+    under: tuple[Condition, Condition] = (PLAIN, PLAIN)
+    beyond: Contrast | None = None
+
+    @property
+    def conditional(self) -> bool:
+        """True where no run of a search can be one of the two."""
+        return any(self.under)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -89,14 +100,14 @@ class Context:
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction; None: the loss
             of the second choice, as with every other figure.
-        default: Chosen stack against the chapter's default: its verdict and estimate.
+        rival: The strongest confirmed stack's loss minus the chapter default's; None: no pair.
         comparisons: Number of claims judged together (`claims` counts them).
         measured: What the look at the test set found of the recommended stack.
     """
 
     runs: Sequence[Run]
     scale: float | None
-    default: tuple[str, Estimate] | None = None
+    rival: Estimate | None = None
     comparisons: int = 1
     measured: Mapping[str, Any] = field(default_factory=dict)
 

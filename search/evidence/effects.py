@@ -17,9 +17,10 @@ from typing import Any
 
 from search.evidence.ablation import TUNING_INDEX
 from search.evidence.candidates import usable
-from search.evidence.statistics import Estimate, Pair, contrasts, verdict
+from search.evidence.statistics import LEVEL, Estimate, Pair, contrasts, verdict
 from search.records import CONFIRMATION, SEARCH, Run
 from spaces.axes import AXES
+from spaces.references import CHAPTER_DEFAULT
 from spaces.stack import Stack
 
 PAIRED, OBSERVATIONAL, NONE = "paired", "observational", "none"
@@ -125,18 +126,29 @@ def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
 def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
     """Return one row an axis.
 
+    All intervals hold together. Half of the risk is for the axes on which the stack departs from
+    the chapter's default, which is what a reader asks about first, and half for all others; where
+    there is only the one kind it has all of it. (Weighted Bonferroni: Genovese et al., "False
+    discovery control with p-value weighting", 2006.)
+
     Args:
         stack: The recommended stack.
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction.
     """
     found = {axis: _best_paired(stack, runs, axis) for axis in AXES}
-    together = contrasts([rows for _, rows in found.values()], confirmed_losses(runs))
+    compared = [axis for axis in AXES if found[axis][1]]
+    departing = [axis for axis in compared if stack[axis] != CHAPTER_DEFAULT[axis]]
+    kinds = [k for k in (departing, [a for a in compared if a not in departing]) if k]
+    table, values = confirmed_losses(runs), dict[str, Estimate]()
+    for axes in kinds:
+        level = 1.0 - (1.0 - LEVEL) / len(kinds)
+        values |= zip(axes, contrasts([found[a][1] for a in axes], table, level), strict=True)
     return [
-        _paired(stack, axis, *found[axis], value, scale)
-        if found[axis][1]
+        _paired(stack, axis, *found[axis], values[axis], scale)
+        if axis in values
         else _observed(stack, runs, axis)
-        for axis, value in zip(AXES, together, strict=True)
+        for axis in AXES
     ]
 
 

@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from search.conditions import PLAIN, Condition
 from search.evidence.ablation import TUNING_INDEX
 from search.evidence.candidates import usable
 from search.evidence.claims import CLAIMS
@@ -52,16 +53,27 @@ class Arm:
         stack: With its usual learning rate, or the one to be trained with.
         label: What its runs are called.
         tuned: True where its learning rate is tuned first.
+        condition: What is done to its runs beside the stack.
     """
 
     stack: Stack
     label: str
     tuned: bool = True
+    condition: Condition = PLAIN
 
     def at(self, power: int) -> Stack:
         """Return the stack at RATIO to some power times its usual learning rate."""
         rate = self.stack["optimizer.learning_rate"]
         return self.stack.but(optimizer__learning_rate=rate * RATIO**power)
+
+    def found(self, stack: Stack, index: int, known: Known) -> Run | None:
+        """Return the arm's run that ended, with a learning rate and a seed's index."""
+        return known.get((self.condition.identity(stack), index))
+
+    def planned(self, stack: Stack, index: int, spec: StudySpec) -> Planned:
+        """Return the arm's run with a learning rate and a seed's index, as one that is wanted."""
+        seed = confirmation_seed(spec.seed, index)
+        return Planned(stack, self.label, index, seed, self.condition)
 
 
 def asked(names: Sequence[str]) -> tuple[str, ...]:
@@ -87,18 +99,31 @@ def asked(names: Sequence[str]) -> tuple[str, ...]:
 def sides(claim: Claim, contrast: Contrast) -> tuple[Arm, Arm]:
     """Return the two arms of a contrast."""
     first, second = (
-        _arm(claim, choices, title, contrast.factor)
-        for choices, title in zip((contrast.first, contrast.second), contrast.sides, strict=True)
+        _arm(claim, choices, title, contrast.factor, condition)
+        for choices, title, condition in zip(
+            (contrast.first, contrast.second), contrast.sides, contrast.under, strict=True
+        )
     )
     return first, second
 
 
-def _arm(claim: Claim, choices: Mapping[str, object], title: str, factor: float | None) -> Arm:
+def _arm(
+    claim: Claim,
+    choices: Mapping[str, object],
+    title: str,
+    factor: float | None,
+    condition: Condition = PLAIN,
+) -> Arm:
     stack, label = made(claim.base, choices), f"{LABEL}{title}"
     if factor is None:
-        return Arm(stack, label)
+        return Arm(stack, label, condition=condition)
     rate = stack["optimizer.learning_rate"] * factor
-    return Arm(stack.but(optimizer__learning_rate=rate), label, tuned=False)
+    return Arm(stack.but(optimizer__learning_rate=rate), label, False, condition)
+
+
+def compared(claim: Claim) -> list[Contrast]:
+    """Return every contrast that a claim's experiment trains the arms of."""
+    return [one for c in claim.contrasts for one in (c.beyond, c) if one is not None]
 
 
 def measured_arm(claim: Claim) -> Arm | None:
@@ -111,12 +136,12 @@ def measured_arm(claim: Claim) -> Arm | None:
 
 def arms(ids: Sequence[str]) -> tuple[Arm, ...]:
     """Return the distinct arms of some claims, in order; claims share what is the same."""
-    found: dict[tuple[Stack, bool], Arm] = {}
+    found: dict[tuple[Stack, Condition, bool], Arm] = {}
     for claim in (CLAIMS[i] for i in ids):
-        these = [arm for contrast in claim.contrasts for arm in sides(claim, contrast)]
+        these = [arm for contrast in compared(claim) for arm in sides(claim, contrast)]
         alone = measured_arm(claim)
         for arm in (*these, *((alone,) if alone else ())):
-            found.setdefault((arm.stack, arm.tuned), arm)
+            found.setdefault((arm.stack, arm.condition, arm.tuned), arm)
     return tuple(found.values())
 
 
@@ -175,10 +200,12 @@ def settled(arm: Arm, known: Known) -> tuple[Stack | None, list[Stack]]:
     low, high = -1, 1
     while True:
         stacks = {power: arm.at(power) for power in range(low, high + 1)}
-        missing = [s for s in stacks.values() if (s.stack_id, TUNING_INDEX) not in known]
-        if missing:
+        tried = {p: arm.found(stack, TUNING_INDEX, known) for p, stack in stacks.items()}
+        if missing := [stacks[p] for p, run in tried.items() if run is None]:
             return None, missing
-        losses = {p: _loss(known[s.stack_id, TUNING_INDEX]) for p, s in stacks.items()}
+        if all(run and run.outcome == "infeasible" for run in tried.values()):
+            return None, []  # no rate would help
+        losses = {p: _loss(run) for p, run in tried.items() if run is not None}
         # Where two rates are as good the usual one, or the nearer to it, is taken.
         best = min(losses, key=lambda power: (losses[power], abs(power)))
         hopeless = math.isinf(losses[best])
@@ -205,13 +232,12 @@ def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
     paired: dict[tuple[str, int], Planned] = {}
     for arm in arms(spec.experiment):
         best, missing = settled(arm, known)
-        seed = confirmation_seed(spec.seed, TUNING_INDEX)
-        tuning += [Planned(stack, arm.label, TUNING_INDEX, seed) for stack in missing]
+        tuning += [arm.planned(stack, TUNING_INDEX, spec) for stack in missing]
         for j in range(spec.replicates if best else 0):
             assert best is not None
-            if (best.stack_id, j) not in known:
-                run = Planned(best, arm.label, j, confirmation_seed(spec.seed, j))
-                paired.setdefault((best.stack_id, j), run)
+            if arm.found(best, j, known) is None:
+                run = arm.planned(best, j, spec)
+                paired.setdefault((run.stack_id, j), run)
     return [*tuning, *sorted(paired.values(), key=lambda run: run.seed_index)]
 
 

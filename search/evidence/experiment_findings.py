@@ -10,8 +10,17 @@ from typing import Any
 from search.evidence.claims import CLAIMS, row_of
 from search.evidence.claims_judging import summed, weighed
 from search.evidence.claims_rows import Claim, Context, Contrast, Judgement
-from search.evidence.experiment import Known, arms, ended, run_counts, settled, sides
-from search.evidence.planned import confirmation_seed
+from search.evidence.experiment import (
+    TUNING_INDEX,
+    Arm,
+    Known,
+    arms,
+    compared,
+    ended,
+    run_counts,
+    settled,
+    sides,
+)
 from search.evidence.statistics import EQUIVALENCE_MARGIN, LEVEL
 from search.evidence.words import interval, signed
 from search.records import CONFIRMATION, OUTCOMES, Run
@@ -31,7 +40,7 @@ def findings(
     Returns:
         The document of `claims --json`: a row a claim with a row a contrast, and the arms.
     """
-    context = Context(runs, None, measured=_look(spec, measured or {}))
+    context = Context(runs, None, measured=(measured or {}).get("chosen", {}))
     asked = [CLAIMS[name] for name in spec.experiment]
     # Only claims that have pairs are comparisons; all of their intervals hold together.
     together = sum(_judged(claim, context, spec)[0].n_pairs > 0 for claim in asked)
@@ -58,15 +67,6 @@ def findings(
     }
 
 
-def _look(spec: StudySpec, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was measured on the test set, without the model that tuned the rate."""
-    found = dict(measured.get("chosen", {}))
-    seeds = {confirmation_seed(spec.seed, j) for j in range(spec.replicates)}
-    every = found.get("monte_carlo_seeds") or ()
-    found["monte_carlo_seeds"] = [row for row in every if row["seed"] in seeds]
-    return found
-
-
 def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement, list[Judgement]]:
     """Judge a claim, and each of its contrasts, by the runs of its own arms."""
     if not claim.testable:
@@ -85,23 +85,36 @@ def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement,
 def _pairs(
     claim: Claim, contrast: Contrast, known: Known, replicates: int
 ) -> list[tuple[Run, Run]]:
-    """Return the pairs of a contrast's two arms, at the learning rates that tuning found."""
-    first, second = (settled(arm, known)[0] for arm in sides(claim, contrast))
-    if first is None or second is None:
-        return []
-    cells = (
-        (known.get((first.stack_id, j)), known.get((second.stack_id, j))) for j in range(replicates)
-    )
-    return [
-        (a, b) for a, b in cells if a is not None and b is not None and a.finished and b.finished
-    ]
+    """Return the pairs of a contrast's two arms, at the learning rates that tuning found.
+
+    Where it is to go beyond another contrast, that one's pairs come after its own, turned round,
+    for the seeds that both have.
+    """
+    first, second = sides(claim, contrast)
+    mine = _finished(first, known, replicates), _finished(second, known, replicates)
+    seeds = sorted(mine[0].keys() & mine[1].keys())
+    if contrast.beyond is None:
+        return [(mine[0][j], mine[1][j]) for j in seeds]
+    others = {b.seed_index: (b, a) for a, b in _pairs(claim, contrast.beyond, known, replicates)}
+    both = [j for j in seeds if j in others]
+    return [*((mine[0][j], mine[1][j]) for j in both), *(others[j] for j in both)]
+
+
+def _finished(arm: Arm, known: Known, replicates: int) -> dict[int, Run]:
+    """Return an arm's runs that ended with a loss, at its tuned rate, by their seed's index."""
+    best, _ = settled(arm, known)
+    found = {j: arm.found(best, j, known) for j in range(replicates)} if best else {}
+    return {j: run for j, run in found.items() if run is not None and run.finished}
 
 
 def _silence(claim: Claim, known: Known) -> str:
     """Say why a tested claim has no pairs."""
-    for arm in (arm for contrast in claim.contrasts for arm in sides(claim, contrast)):
+    for arm in (arm for contrast in compared(claim) for arm in sides(claim, contrast)):
         best, missing = settled(arm, known)
         name = arm.label.partition(": ")[2]
+        tried = arm.found(arm.stack, TUNING_INDEX, known)
+        if tried is not None and tried.outcome == "infeasible" and tried.cause:
+            return tried.cause
         if missing:
             return f"the learning rate of {name} was not tuned to the end"
         if best is None:
@@ -116,12 +129,13 @@ def _arms(spec: StudySpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
     for arm in arms(spec.experiment):
         best = settled(arm, known)[0]
         stack = best or arm.stack
-        ran = [known.get((stack.stack_id, j)) for j in range(spec.replicates)] if best else []
+        ran = [arm.found(stack, j, known) for j in range(spec.replicates)] if best else []
         found.append(
             {
                 "label": arm.label.partition(": ")[2],
                 "stack": stack.to_json(),
-                "stack_id": stack.stack_id,
+                "stack_id": arm.condition.identity(stack),
+                "condition": arm.condition.to_json(),
                 "learning_rate": best["optimizer.learning_rate"] if best else None,
                 "tuned": arm.tuned,
                 "losses": [run.value if run and run.finished else None for run in ran],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from search.conditions import PLAIN, Condition
 from spaces.stack import Stack
 
 
@@ -16,6 +17,12 @@ class Planned:
     label: str | None
     seed_index: int
     seed: int
+    condition: Condition = PLAIN
+
+    @property
+    def stack_id(self) -> str:
+        """What its runs are known by: the stack's id, under a condition one of both."""
+        return self.condition.identity(self.stack)
 
 
 def confirmation_seed(spec_seed: int, index: int) -> int:

@@ -18,8 +18,8 @@ from search.evidence.statistics import (
     LEVEL,
     Estimate,
     compare,
-    estimate,
     optimism,
+    score,
     seed_deviation,
     verdict,
 )
@@ -124,9 +124,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
     search_value = candidate.search_value if candidate else None
     found = effects(chosen.stack, runs, scale)
-    default = (said, difference) if base in rows and mine in rows else None
     seen = measured.get("chosen", {})
-    context = table_of_claims.Context(runs, scale, default, measured=seen)
+    context = table_of_claims.Context(runs, scale, _rival(rows, base), measured=seen)
     other = measured.get("baseline", {})
     note = None if mine == base else profile_note(spec.profile, seen, other, difference)
     return Recommendation(
@@ -169,6 +168,13 @@ def _difference(rows: Mapping[str, Mapping[int, float]], mine: str, base: str) -
     return compare(rows, base)[mine]
 
 
+def _rival(rows: Mapping[str, Mapping[int, float]], base: str) -> Estimate | None:
+    """Return the strongest stack's loss minus the baseline's: who may gain most, beaters first."""
+    others = compare(rows, base).values() if base in rows else ()
+    found = [value for value in others if value.low is not None and value.high is not None]
+    return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
+
+
 def _score(value: Estimate) -> dict[str, Any]:
     return {"mean": _number(value.mean, None), "ci95": value.ci95, "n": value.n}
 
@@ -185,8 +191,8 @@ def _contrast(value: Estimate) -> dict[str, Any]:
 def _validation(row: Mapping[int, Run], metric: str) -> dict[str, Any]:
     ordered = [row[j] for j in sorted(row)]
     return {
-        "loss": _score(estimate([float(r.value or 0.0) for r in ordered])),
-        metric: _score(estimate([r.metrics[metric] for r in ordered if metric in r.metrics])),
+        "loss": _score(score([float(r.value or 0.0) for r in ordered], "loss")),
+        metric: _score(score([r.metrics[metric] for r in ordered if metric in r.metrics], metric)),
     }
 
 
@@ -194,7 +200,7 @@ def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
     """Return the test scores; the same shape with nulls where nothing was measured."""
     test = part.get("test") or {}
     return {
-        what: _score(estimate([float(v) for v in test.get(what) or ()]))
+        what: _score(score([float(v) for v in test.get(what) or ()], what))
         for what in ("loss", metric)
     }
 

@@ -20,6 +20,9 @@ Table = Mapping[str, Mapping[int, float]]
 FEWEST_ROWS = 3
 # A stack is clearly noisier when one as calm as the others would seem so this seldom (F test).
 NOISIER = 0.01
+# What the others say of a stack's noise is worth so many degrees of freedom at most: a table of few
+# stacks cannot show that all are equally noisy, and real ones are not (docs/method.md).
+MOST_WORTH = 20.0
 # A row's variance counts as at least this part of the median row's: its logarithm is looked at.
 _LEAST = 1e-5
 
@@ -38,10 +41,9 @@ class Spread:
     freedom: float
     rows: Mapping[str, tuple[float, float]]
 
-    @property
-    def alike(self) -> bool:
-        """True when nothing speaks against one variance for all stacks."""
-        return not self.rows
+    def deviation(self, name: str) -> float:
+        """Return the standard deviation of one run of a stack."""
+        return math.sqrt(self.rows[name][0] if name in self.rows else self.variance)
 
     def of(self, weights: Mapping[tuple[str, int], float]) -> tuple[float, float]:
         """Return the variance of a weighted sum of losses, and its degrees of freedom.
@@ -78,11 +80,12 @@ def spread(table: Table) -> Spread | None:
     that need not be complete. Its squared residuals, summed by stack, have expectations linear in
     the stacks' variances; solved for those, each stack has an unbiased variance of its own.
 
-    - Where these differ no more than chance has it, all stacks share one pooled variance.
     - A stack whose variance is the greater one by an F test at NOISIER keeps its own, and the
       others are looked at without it.
-    - Where the others differ beyond chance, each has (d0 · s0² + d · own) / (d0 + d) with d0 + d
-      degrees of freedom (empirical Bayes), and never less than they have pooled.
+    - Each of the others has (d0 · s0² + d · own) / (d0 + d) with d0 + d degrees of freedom
+      (empirical Bayes), and never less than they have pooled. d0 is the smaller, the more they
+      differ beyond chance, and MOST_WORTH where they do not.
+    - Fewer than FEWEST_ROWS stacks share one pooled variance.
 
     Reference: Scheffé, "The Analysis of Variance", 1959, chapter 4; Rao, "Estimation of
     heteroscedastic variances in linear models", 1970; Smyth, "Linear models and empirical Bayes
@@ -210,8 +213,9 @@ def _layout(rows: tuple[tuple[int, ...], ...]) -> _Layout | None:
 def _prior(own: np.ndarray, counts: np.ndarray) -> tuple[float, float] | None:
     """Return centre and degrees of freedom of the inverse χ² that stacks' variances come from.
 
-    By the mean and the variance of their logarithms (Smyth 2004, section 6.2); None where the
-    variances differ no more than those of equally noisy stacks do.
+    By the mean and the variance of their logarithms (Smyth 2004, section 6.2); where the
+    variances differ no more than those of equally noisy stacks do, their mean. None where most
+    are 0.
     """
     from scipy import optimize, special
 
@@ -222,10 +226,10 @@ def _prior(own: np.ndarray, counts: np.ndarray) -> tuple[float, float] | None:
     logs = np.log(np.maximum(own, _LEAST * typical)) - special.digamma(half) + np.log(half)
     excess = float(np.var(logs, ddof=1) - special.zeta(2.0, half).mean())
     if excess <= 0.0:
-        return None
+        return float(own @ counts / counts.sum()), MOST_WORTH
     root = optimize.root_scalar(
         lambda u: float(special.zeta(2.0, math.exp(u))) - excess, bracket=(-20.0, 20.0)
     ).root
     found = math.exp(root)
     centre = math.exp(float(logs.mean()) + float(special.digamma(found)) - root)
-    return centre, 2.0 * found
+    return centre, min(2.0 * found, MOST_WORTH)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,27 @@ class Estimate:
         low, high = ends or (None, None)
         deviation = None if self.deviation is None else abs(factor) * self.deviation
         return Estimate(self.mean * factor, low, high, self.n, deviation)
+
+
+# What a figure can be at all: losses and errors 0 and more, an accuracy a fraction.
+RANGES: Mapping[str, tuple[float, float]] = {"accuracy": (0.0, 1.0)}
+_NOT_BELOW_0 = (0.0, math.inf)
+
+
+def score(values: Sequence[float], figure: str) -> Estimate:
+    """Return the mean of a figure over seeds, its interval cut to what the figure can be.
+
+    The true mean lies there as well, so cutting takes nothing from the interval's coverage.
+
+    Args:
+        values: One a seed.
+        figure: `loss`, `accuracy` or `rmse`.
+    """
+    value = estimate(values)
+    if value.low is None or value.high is None:
+        return value
+    least, most = RANGES.get(figure, _NOT_BELOW_0)
+    return replace(value, low=max(least, value.low), high=min(most, value.high))
 
 
 def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1) -> Estimate:
@@ -125,9 +146,9 @@ def contrasts(
 ) -> list[Estimate]:
     """Return the mean of each list of pairs, with intervals that all hold together.
 
-    Those without pairs have no interval, and are not counted. Where stacks are equally noisy, what
-    the contrasts share makes the intervals narrower than one by one (Dunnett); where they are not,
-    the number of contrasts is paid for in full (Dunn).
+    Those without pairs have no interval, and are not counted. What the contrasts share, each stack
+    with its own noise, makes the intervals narrower than one by one (Dunnett, by the least
+    correlation of any two).
 
     Args:
         families: Pairs of each contrast; all of their losses stand in the table.
@@ -136,7 +157,7 @@ def contrasts(
     """
     noise = spread(table)
     weights = [_weights(pairs) for pairs in families if pairs]
-    common = _least_correlation(weights) if noise is not None and noise.alike else None
+    common = _least_correlation(weights, noise) if noise is not None else None
     return [_measured(pairs, noise, level, len(weights), common) for pairs in families]
 
 
@@ -186,8 +207,9 @@ def _weights(pairs: Sequence[Pair]) -> dict[tuple[str, int], float]:
     return found
 
 
-def _least_correlation(weights: Sequence[Mapping[tuple[str, int], float]]) -> float:
-    """Return the smallest correlation of any two contrasts, 0 at least; all runs equally noisy."""
+def _least_correlation(weights: Sequence[Mapping[tuple[str, int], float]], noise: Spread) -> float:
+    """Return the smallest correlation of any two contrasts, 0 at least."""
+    weights = [{cell: w * noise.deviation(cell[0]) for cell, w in row.items()} for row in weights]
     norms = [math.sqrt(sum(w * w for w in row.values())) for row in weights]
     found = [
         sum(w * weights[k].get(cell, 0.0) for cell, w in weights[i].items()) / (norms[i] * norms[k])

@@ -139,8 +139,7 @@ def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Est
         head = f"Use the chapter's default: {describe(chosen.stack)}"
     if not loss["n"]:
         return f"{head}; no seed has confirmed it."
-    half = f" ± {number((loss['ci95'][1] - loss['ci95'][0]) / 2, 2)}" if loss["ci95"] else ""
-    head += f": validation loss {number(loss['mean'])}{half} over {seeds(loss['n'])}"
+    head += f": validation loss {about(loss)} over {seeds(loss['n'])}"
     if chosen.stack == chosen.baseline:
         others = len(chosen.candidates) - 1 - len(chosen.barred)
         if not others:
@@ -163,6 +162,21 @@ def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Est
     ends = f"95 % interval of the difference {interval(difference.ci95)}"
     told = "equivalent to it within the margin" if said == "equivalent" else "which may be luck"
     return f"{head}, {gap}, {told} ({ends})."
+
+
+def about(score: Mapping[str, Any], digits: int = 3) -> str:
+    """Return a score with its interval; both ends where that is cut at what is possible.
+
+    >>> about({"mean": 0.95, "ci95": [0.93, 0.97]}), about({"mean": 0.99, "ci95": [0.96, 1.0]})
+    ('0.95 ± 0.02', '0.99 (0.96 to 1)')
+    """
+    mean, ends = score["mean"], score.get("ci95")
+    if not ends:
+        return number(mean, digits)
+    below, above = mean - ends[0], ends[1] - mean
+    if math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
+        return f"{number(mean, digits)} ± {number(above, 2)}"
+    return f"{number(mean, digits)} ({interval(ends)})"
 
 
 def text_of(found: Recommendation) -> str:
@@ -201,8 +215,4 @@ def text_of(found: Recommendation) -> str:
 def _score(score: dict[str, Any] | None) -> str:
     if not score or score.get("mean") is None:
         return "–"
-    ends = score.get("ci95")
-    if ends is None:
-        return f"{number(score['mean'], 4)} (n = {score['n']})"
-    half = (ends[1] - ends[0]) / 2
-    return f"{number(score['mean'], 4)} ± {number(half, 2)} (n = {score['n']})"
+    return f"{about(score, 4)} (n = {score['n']})"

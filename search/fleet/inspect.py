@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
 
+from search.conditions import Condition
 from search.fleet.ledger import CONCLUDED, GO, find, state_of
 from search.fleet.tables import attempts, events, exist, studies, tasks, workers
 from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Run
@@ -198,6 +199,7 @@ def run_of(row: Row[Any]) -> Run:
         cause=row.cause,
         artifacts=row.artifacts,
         layers=row.found.get("layers") or {},
+        condition=Condition.from_json(row.payload.get("condition") or {}),
     )
 
 
@@ -227,6 +229,7 @@ def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str
             "metrics": {k: finite(v) for k, v in run.metrics.items()},
             "stack": run.stack.to_json() if run.stack else None,
             "stack_id": run.stack_id,
+            "condition": run.condition.to_json(),
             "family": run.stack.family if run.stack else None,
             "label": run.label,
             "seed": run.seed,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
+from search.conditions import Condition
 from search.fleet.inspect import rows_of, run_of
 from search.fleet.ledger import (
     CONCLUDED,
@@ -43,6 +44,10 @@ class Planned(Protocol):
     def seed(self) -> int: ...
     @property
     def label(self) -> str | None: ...
+    @property
+    def stack_id(self) -> str: ...
+    @property
+    def condition(self) -> Condition: ...
 
 
 class Choice(Protocol):
@@ -192,7 +197,7 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
     rows = connection.execute(select(tasks).where(confirmations)).all()
     there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
     spoilt = [row.task_id for row in rows if row.outcome == "voided"]
-    wanted = {(p.stack.stack_id, p.seed_index): p for p in planned}
+    wanted = {(p.stack_id, p.seed_index): p for p in planned}
     withdraw(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
     number = connection.execute(
         select(func.coalesce(func.max(tasks.c.number) + 1, 0)).where(confirmations)
@@ -208,10 +213,11 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
             "kind": CONFIRMATION,
             "number": number,
             "stack": plan.stack.to_json(),
-            "stack_id": plan.stack.stack_id,
+            "stack_id": plan.stack_id,
             "label": plan.label,
             "seed": plan.seed,
             "seed_index": plan.seed_index,
+            "payload": {"condition": plan.condition.to_json()} if plan.condition else {},
         }
         connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(row))
         number += 1
@@ -244,7 +250,10 @@ def _measure(
     confirmed = [
         row
         for row in rows
-        if row.kind == CONFIRMATION and row.outcome == "completed" and row.stack_id in asked
+        if row.kind == CONFIRMATION
+        and row.outcome == "completed"
+        and row.stack_id in asked
+        and row.seed_index < study.spec["replicates"]  # not what tuned a learning rate
     ]
     kept: dict[str, dict[str, Any]] = {stack_id: {} for stack_id in asked}
     for row in confirmed:

@@ -14,7 +14,7 @@ from .commands import Shell, refused
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
 COMMAND = (
-    *("claims", "wine", "--claim", "c7", "--claim", "C21"),
+    *("claims", "wine", "--claim", "c7", "--claim", "C21", "--claim", "C26"),
     *("--epochs", "2", "--replicates", "2", "--workers", "1"),
 )
 
@@ -29,25 +29,27 @@ def test_a_claim_is_tested_by_pairs_of_its_own(shell: Shell, tested: dict[str, A
     """Both arms are tuned, then trained with the same seeds; what has no arms says why."""
     (table,) = [document for document in DOCUMENTS if "claims" in document.verbs]
     assert problems(table, tested) == []
-    momentum, reuse = tested["claims"]
+    momentum, reuse, scaled = tested["claims"]
     assert (momentum["id"], momentum["n_pairs"]) == ("C7", 2)
     assert momentum["word"] in ("supported", "contradicted", "equivalent", "no evidence")
     assert (reuse["word"], reuse["reason"]) == (
         "no evidence",
-        "needs a related task and few labels",
+        "a related task of other classes needs 4 classes, and this is 3 classes",
     )
+    assert (scaled["id"], scaled["n_pairs"]) == ("C26", 2)
+    assert scaled["effect"] != 0.0
     rows = shell.json("trials", tested["study"], "--confirmation")
     counts = tested["runs"]
     assert counts["at_least"] <= len(rows) <= counts["at_most"]
-    assert len(rows) == counts["completed"] + counts["diverged"]
-    first, second = (arm["stack_id"] for arm in tested["arms"])
+    assert len(rows) == counts["completed"] + counts["diverged"] + counts["infeasible"]
+    first, second = (arm["stack_id"] for arm in tested["arms"][:2])
     seeds = {
         stack: {row["seed"] for row in rows if row["stack_id"] == stack and row["seed_index"] < 2}
         for stack in (first, second)
     }
     assert len(seeds[first]) == 2
     assert seeds[first] == seeds[second]
-    losses = [arm["losses"] for arm in tested["arms"]]
+    losses = [arm["losses"] for arm in tested["arms"][:2]]
     gaps = [one - other for one, other in zip(*losses, strict=True)]
     assert momentum["effect"] == pytest.approx(sum(gaps) / 2)
 
@@ -64,7 +66,7 @@ def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
 def test_another_experiment_needs_another_name(shell: Shell, tested: dict[str, Any]) -> None:
     """The study's name with other claims is refused with exit code 4 and what differs."""
     other = ("claims", "wine", "--claim", "C8", "--study", tested["study"])
-    assert "experiment" in refused(shell.run(*other, *COMMAND[6:]), 4)
+    assert "experiment" in refused(shell.run(*other, *COMMAND[8:]), 4)
 
 
 def test_an_experiment_recommends_nothing(shell: Shell, tested: dict[str, Any]) -> None:

@@ -12,8 +12,9 @@ from search.evidence.claims import CLAIMS, CONTRADICTED, SUPPORTED, Context, cla
 from search.evidence.claims_figures import FIGURES, LOSS
 from search.evidence.claims_rows import Claim
 from search.evidence.effects import NO_EVIDENCE
-from search.evidence.experiment import arms, next_runs, sides
+from search.evidence.experiment import Arm, arms, next_runs, sides
 from search.evidence.experiment_findings import findings
+from search.evidence.planned import Planned
 from search.evidence.planted import Planted, made_up_spec
 from search.records import CONFIRMATION, Run
 from spaces.stack import Stack
@@ -37,7 +38,7 @@ PAIRS = {
     "C20": ("clipping", "norm", "none"),
 }
 # Claims that paired runs judge by more than the loss and one axis, or of some networks alone.
-OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C24", "C25"}
+OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C19", "C21", "C22", "C24", "C25", "C26"}
 
 
 def judged(claim: str, effect: float) -> dict:
@@ -92,25 +93,27 @@ class Truth:
 
     def __init__(self, claim: Claim, holds: bool) -> None:
         self.levels: dict[tuple[str, str], int] = {}
-        pairs = [(c.figure, *sides(claim, c)) for c in claim.contrasts]
+        pairs = [(c.figure, *sides(claim, c)) for c in claim.contrasts if c.beyond is None]
         for _ in pairs:  # so often that the longest chain is settled
             for figure, first, second in pairs:
                 low, high = (first, second) if holds else (second, first)
-                above = self._level(figure, low.stack) + 1
-                here = (figure, self._key(high.stack))
-                self.levels[here] = max(above, self._level(figure, high.stack))
+                above = self._level(figure, low) + 1
+                here = (figure, self._key(high))
+                self.levels[here] = max(above, self._level(figure, high))
 
     @staticmethod
-    def _key(stack: Stack) -> str:
-        return repr([item for item in stack.items if item[0] != "optimizer.learning_rate"])
+    def _key(of: Arm | Planned) -> str:
+        tuned = [item for item in of.stack.items if item[0] != "optimizer.learning_rate"]
+        return repr((tuned, of.condition))
 
-    def _level(self, figure: str, stack: Stack) -> int:
-        return self.levels.get((figure, self._key(stack)), 0)
+    def _level(self, figure: str, of: Arm | Planned) -> int:
+        return self.levels.get((figure, self._key(of)), 0)
 
-    def run(self, stack: Stack, seed_index: int) -> Run:
+    def run(self, planned: Planned) -> Run:
         """Return a run whose every figure is as planted, its noise a hundredth of an effect."""
-        rng = np.random.default_rng([seed_index, int(stack.stack_id, 16)])
-        level = {name: self._level(name, stack) for name in FIGURES}
+        stack, seed_index = planned.stack, planned.seed_index
+        rng = np.random.default_rng([seed_index, int(planned.stack_id, 16)])
+        level = {name: self._level(name, planned) for name in FIGURES}
         noisy = {name: level[name] + 0.01 * rng.normal() for name in FIGURES}
         loss = 1.0 + 0.3 * noisy[LOSS]
         fall = 8 * (1 + level["epochs"]) + int(rng.integers(2))
@@ -120,7 +123,7 @@ class Truth:
             curve[fall::2] += 0.1 * noisy["rises"]
         gap = 0.1 + 0.1 * noisy["gap"]
         return Run(
-            **{"phase": CONFIRMATION, "number": 0, "stack": stack, "stack_id": stack.stack_id},
+            **{"phase": CONFIRMATION, "number": 0, "stack": stack, "stack_id": planned.stack_id},
             **{"seed": 7, "seed_index": seed_index, "outcome": "completed", "value": loss},
             **{"epochs": EPOCHS, "best_epoch": fall, "curve": tuple(curve), "worker": "host-1-2"},
             train_curve=tuple(curve - gap),
@@ -135,7 +138,7 @@ def experiment(name: str, holds: bool) -> dict[str, Any]:
     truth, runs = Truth(CLAIMS[name], holds), []
     spec = made_up_spec(trials=0, replicates=SEEDS, experiment=(name,))
     while wanted := next_runs(spec, runs):
-        runs += [truth.run(planned.stack, planned.seed_index) for planned in wanted]
+        runs += [truth.run(planned) for planned in wanted]
     return findings(spec, runs)["claims"][0]
 
 
@@ -161,7 +164,7 @@ def test_the_arms_of_a_contrast_differ_in_its_axes_only(name: str) -> None:
             for key in {*dict(first.items), *dict(second.items)}
             if first.get(key) != second.get(key)
         }
-        assert differing
+        assert differing or contrast.under[0] != contrast.under[1]
         assert differing <= {*contrast.axes, *follows, "optimizer"}
         if "optimizer" in differing - {*contrast.axes}:
             assert first["optimizer"] == second["optimizer"]

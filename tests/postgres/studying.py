@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, func, select
 
+from search.conditions import PLAIN, Condition
 from search.fleet import leases
 from search.fleet.desk import Desk, WorkerCard
 from search.fleet.inspect import _status
@@ -45,6 +46,12 @@ class Plan:
     seed: int = 0
     label: str | None = None
     baseline: Stack = CHAPTER_DEFAULT
+    condition: Condition = PLAIN
+
+    @property
+    def stack_id(self) -> str:
+        """What its runs are known by."""
+        return self.condition.identity(self.stack)
 
 
 class FakeJudge:

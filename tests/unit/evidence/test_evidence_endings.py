@@ -88,3 +88,32 @@ def test_interrupted_in_the_confirmation(kept: int) -> None:
     if found.difference["ci95"] is None:
         assert found.verdict == "undecided"
     assert any("confirmed" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "word", "said"),
+    [(0.001, "supported", "by more than the margin"), (0.2, "no evidence", "may be better")],
+)
+def test_the_default_is_good_only_where_that_is_shown(
+    deviation: float, word: str, said: str
+) -> None:
+    """Stacks as good as the default support C23; noise that may hide a better one does not."""
+    spec = made_up_spec(space={"axes": {}}, trials=5)
+    planted = Planted(deviation=deviation, shared=0.0)
+    runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *neighbours(4)]))
+    row = next(r for r in recommend(spec, runs, {}).claims if r["id"] == "C23")
+    assert row["word"] == word
+    assert said in row["reason"]
+    assert row["ci95"][0] < row["ci95"][1]
+
+
+def test_no_interval_says_what_cannot_be() -> None:
+    """Accuracies near 1 and losses near 0 have intervals that end there."""
+    spec = made_up_spec(space={"axes": {}}, trials=5)
+    planted = Planted(base=0.05, deviation=0.04)
+    runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *neighbours(4)]))
+    measured = {"chosen": {"test": {"loss": [0.02, 0.001, 0.05], "accuracy": [1.0, 0.97, 1.0]}}}
+    found = recommend(spec, runs, measured)
+    assert found.test["accuracy"]["ci95"][1] == 1.0
+    assert found.test["loss"]["ci95"][0] == 0.0
+    assert "0.99 (0.947 to 1) (n = 3)" in text_of(found)

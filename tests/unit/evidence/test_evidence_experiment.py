@@ -10,6 +10,7 @@ import pytest
 
 from search.evidence.ablation import TUNING_INDEX
 from search.evidence.claims import CLAIMS
+from search.evidence.claims_rows import Claim
 from search.evidence.experiment import (
     RATIO,
     WIDEST,
@@ -41,11 +42,14 @@ def trained(
     """Every run that the experiment asks for, trained as planted."""
     runs: list[Run] = []
     while wanted := [planned for planned in next_runs(spec, runs) if heed(planned)]:
-        runs += [
-            planted.run(p.stack, p.seed, len(runs) + k, p.seed_index, p.label)
-            for k, p in enumerate(wanted)
-        ]
+        runs += [ran(planted, p, len(runs) + k) for k, p in enumerate(wanted)]
     return runs
+
+
+def ran(planted: Planted, wanted: Planned, number: int) -> Run:
+    """A run trained as planted."""
+    run = planted.run(wanted.stack, wanted.seed, number, wanted.seed_index, wanted.label)
+    return replace(run, stack_id=wanted.stack_id, condition=wanted.condition)
 
 
 def told(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def test_the_plan_hangs_on_the_runs_alone() -> None:
     first: list[Run] = []
     while wanted := next_runs(spec, list(reversed(first))):
         last = wanted[-1]  # one at a time, from the end
-        first.append(QUIET.run(last.stack, last.seed, len(first), last.seed_index, last.label))
+        first.append(ran(QUIET, last, len(first)))
     cells = [{(r.stack_id, r.seed_index) for r in runs} for runs in (whole, first)]
     assert cells[0] == cells[1]
     assert len(first) == len(whole) == len(cells[0])
@@ -170,12 +174,64 @@ def test_interrupted_before_the_pairs_says_so() -> None:
     assert findings(spec, runs)["claims"][0]["reason"] == "too few runs ended for a pair"
 
 
-def test_what_no_study_can_test_says_what_it_needs() -> None:
+def test_what_no_study_can_test_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A claim without arms asks for no run and names what would decide it."""
-    spec = spec_for("C21")
+    monkeypatch.setitem(CLAIMS, "C99", Claim("C99", "it rains", "weather", needs="a window"))
+    spec = spec_for("C99")
     assert next_runs(spec, []) == []
     row = findings(spec, [])["claims"][0]
-    assert (row["word"], row["reason"]) == ("no evidence", "needs a related task and few labels")
+    assert (row["word"], row["reason"]) == ("no evidence", "needs a window")
+
+
+def test_runs_under_a_condition_are_pairs_of_equal_stacks() -> None:
+    """Both arms of C26 train equal stacks with equal seeds, and are never taken for each other."""
+    spec = spec_for("C26", replicates=3)
+    runs = trained(spec)
+    known = {(run.stack_id, run.seed_index) for run in runs}
+    assert len(known) == len(runs) == 2 * (3 + 3)
+    stacks = {(run.stack, run.seed) for run in runs if run.seed_index != TUNING_INDEX}
+    assert len(stacks) == 3
+    first, second = findings(spec, runs)["arms"]
+    assert first["stack"] == second["stack"]
+    assert (first["condition"], second["condition"]) == ({}, {"inputs": "unit"})
+
+
+@pytest.mark.parametrize(
+    ("deep", "shallow", "words"),
+    [
+        (0.5, 0.1, ["supported", "supported"]),
+        (0.3, 0.3, ["supported", "equivalent"]),
+        (0.1, 0.5, ["supported", "contradicted"]),
+    ],
+)
+def test_more_so_when_deeper(deep: float, shallow: float, words: list[str]) -> None:
+    """What a wrong initializer costs is compared between depths, within seeds."""
+
+    def costs(run: Run) -> Run:
+        assert run.stack is not None
+        harm = deep if len(run.stack.units) > 2 else shallow
+        return replace(run, value=(run.value or 0.0) + harm * bool(run.condition))
+
+    spec, runs = spec_for("C19"), list[Run]()
+    while wanted := next_runs(spec, runs):
+        runs += [costs(ran(QUIET, p, len(runs) + k)) for k, p in enumerate(wanted)]
+    row = findings(spec, runs)["claims"][0]
+    parts = row["contrasts"]
+    assert [part["word"] for part in parts] == 2 * words
+    assert {part["n_pairs"] for part in parts} == {5}
+    assert parts[1]["effect"] == pytest.approx(shallow - deep, abs=0.01)
+    assert "beyond what" in parts[1]["reason"]
+
+
+def test_data_that_cannot_serve_a_condition_ends_in_its_cause() -> None:
+    """Where the first runs were infeasible no more are asked for, and the claim says why."""
+    spec, runs, why = spec_for("C21"), list[Run](), "a related task needs 4 classes"
+    while wanted := next_runs(spec, runs):
+        none = {"outcome": "infeasible", "value": None, "curve": (), "cause": why}
+        runs += [replace(ran(QUIET, p, len(runs) + k), **none) for k, p in enumerate(wanted)]
+    assert len(runs) == 6
+    row = findings(spec, runs)["claims"][0]
+    assert (row["word"], row["reason"]) == ("no evidence", why)
 
 
 def test_monte_carlo_dropout_is_decided_by_the_look_at_the_test_set() -> None:
@@ -188,27 +244,6 @@ def test_monte_carlo_dropout_is_decided_by_the_look_at_the_test_set() -> None:
     assert look.baseline == look.stack
     assert choice(spec, []) is None
     assert choice(spec_for("C7"), trained(spec_for("C7"))) is None
-
-
-def test_the_model_that_tuned_the_rate_makes_no_pair_of_passes() -> None:
-    """C17 is judged by the models of fresh seeds alone, though all of the stack's were measured."""
-    spec = spec_for("C17", replicates=3)
-
-    def model(index: int, gain: float) -> dict[str, Any]:
-        figures = {"log_loss": 0.3, "brier": 0.1, "ece": 0.02}
-        passes = [{**figures, "passes": 10, "log_loss": 0.3 + gain}]
-        seed = confirmation_seed(spec.seed, index)
-        return {"seed": seed, "deterministic": figures, "passes": passes}
-
-    models = [model(j, gain) for j, gain in enumerate([-0.03, -0.031, -0.029])]
-    models.append(model(TUNING_INDEX, 5.0))
-    chosen = {
-        **{"log_loss": 0.3, "monte_carlo_seeds": models},
-        "monte_carlo": [{"passes": 1, "log_loss": 0.4}, {"passes": 10, "log_loss": 0.27}],
-    }
-    row = findings(spec, [], {"chosen": chosen})["claims"][0]
-    assert (row["word"], row["n_pairs"]) == ("supported", 3)
-    assert row["effect"] == pytest.approx(-0.03)
 
 
 def test_figures_that_workers_seldom_measure_are_asked_for() -> None:
@@ -241,7 +276,7 @@ def test_intervals_hold_for_all_claims_together() -> None:
 
 def test_the_text_fits_a_terminal_and_says_every_word() -> None:
     """Each claim stands with its word and its comparisons, in lines of 79 characters."""
-    spec = spec_for("C3", "C7", "C21")
+    spec = spec_for("C3", "C7", "C19", "C21")
     document = findings(spec, trained(spec))
     text = text_of(document)
     assert max(map(len, text.splitlines())) <= 79

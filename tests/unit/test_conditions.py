@@ -1,0 +1,62 @@
+"""A condition: strict, part of a run's identity, and nothing that a space or a file can say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
+from spaces.errors import RequestError
+from spaces.references import CHAPTER_DEFAULT
+from spaces.stack import Stack
+
+CONDITIONS = (
+    Condition(initializer="he_normal"),
+    Condition(inputs=UNIT),
+    Condition(labels=50),
+    Condition(classes=LATER, labels=50),
+    Condition(labels=50, pretrained=AUTOENCODER),
+    Condition(classes=LATER, labels=50, pretrained=RELATED),
+)
+
+
+@pytest.mark.parametrize("condition", [PLAIN, *CONDITIONS])
+def test_a_condition_survives_json(condition: Condition) -> None:
+    """What is written of a condition is read back, and says only what differs from nothing."""
+    document = condition.to_json()
+    assert Condition.from_json(document) == condition
+    assert bool(document) == bool(condition) == bool(condition.said)
+
+
+def test_equal_stacks_under_different_conditions_are_different_runs() -> None:
+    """Each condition gives a stack another identity; without one it is the stack's own."""
+    ids = [condition.identity(CHAPTER_DEFAULT) for condition in CONDITIONS]
+    assert PLAIN.identity(CHAPTER_DEFAULT) == CHAPTER_DEFAULT.stack_id
+    assert len({*ids, CHAPTER_DEFAULT.stack_id}) == len(CONDITIONS) + 1
+    other = CHAPTER_DEFAULT.but(batch_size=64)
+    assert not {condition.identity(other) for condition in CONDITIONS} & {*ids}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"inputs": "raw"}, "condition.inputs is 'raw'"),
+        ({"initializer": "zeros"}, "condition.initializer is 'zeros'"),
+        ({"labels": -1}, "condition.labels is -1"),
+        ({"pretrained": RELATED}, "with all classes"),
+        ({"label": 5}, "condition.label is not known"),
+    ],
+)
+def test_a_condition_is_read_strictly(document: dict[str, Any], said: str) -> None:
+    """What no condition can be is refused in one line."""
+    with pytest.raises(RequestError, match=said):
+        Condition.from_json(document)
+
+
+def test_no_stack_can_say_one() -> None:
+    """A stack with a condition's words, or with a wrong initializer, is refused."""
+    with pytest.raises(RequestError, match="'condition' is not known"):
+        Stack.from_json({**CHAPTER_DEFAULT.to_json(), "condition": {"inputs": UNIT}})
+    with pytest.raises(RequestError, match="'he_normal' with activation 'selu'"):
+        Stack.from_json({**CHAPTER_DEFAULT.to_json(), "initializer": "he_normal"})
