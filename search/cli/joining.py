@@ -9,11 +9,14 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search.cli.local import LocalWorkers, cores
+from search.cli.common import err
+from search.cli.local import LEAVE_SECONDS, LocalWorkers, cores
 from spaces.errors import RequestError, StorageAwayError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+
+    from search.cli.onray import RayWorkers
 
 POLL_SECONDS = 3.0
 
@@ -86,6 +89,45 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
     if not chosen:
         _heed(url, crews[0])
     return max(crew.worst_exit_code() for crew in crews)
+
+
+def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -> int:
+    """Have an engine place workers, until the study is over; return the worst of their exit codes.
+
+    Raises:
+        KeyboardInterrupt: Somebody wants us to go; the workers stay.
+        StorageAwayError: The database, or the engine, was away for too long.
+        StudyError: There is no such study.
+    """
+    from search.cli.watching import heed, over
+    from search.fleet import inspect
+    from search.fleet.adjust import WorkersWanted
+    from search.fleet.connect import engine, exported, guarded, storage_url
+    from search.fleet.patient import patiently
+
+    url = storage_url(storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        patiently(lambda: _look(url, study), wanted.start_timeout)
+        here = engine(url)
+        with guarded(url):
+            news = WorkersWanted(here, study)
+        crew.show = True
+        crew.start(exported(url), study, wanted.count, wanted.flags())
+        while crew.alive():
+            with contextlib.suppress(StorageAwayError), guarded(url):
+                heed(crew, news.news())
+                if over(inspect.status(here, study)):
+                    break
+            here.dispose()
+            crew.wait(POLL_SECONDS)
+        crew.finish(LEAVE_SECONDS)
+        return crew.worst_exit_code()
+    except KeyboardInterrupt:
+        err().print(crew.farewell, markup=False)
+        raise
+    finally:
+        crew.interrupt()
 
 
 def _heed(url: URL, crew: LocalWorkers) -> None:

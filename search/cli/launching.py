@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.common import AsJson, Storage, Study, err, out, print_json
+from search.onray.place import OnRay, on_ray
 from spaces.errors import RequestError, nearest
 
 if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from search.cli.onray import RayWorkers
     from search.spec import StudySpec
 
 
 # Beyond these a number is a slip of the keyboard.
 MOST_TRIALS, MOST_EPOCHS, MOST_SECONDS = 1_000_000, 1_000_000, 366 * 24 * 3600
-MOST_WORKERS = 1024
+MOST_WORKERS, MOST_WORKERS_UNASKED = 1024, 8
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +43,16 @@ def launch(
     timeout: Annotated[str | None, typer.Option(help="Time to search, e.g. 30m.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Who places the workers: ray or ray=ADDRESS; default: this machine."),
+    ] = None,
+    cpus_per_worker: Annotated[
+        float | None, typer.Option(help="With --on: of each worker; default 1.")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="With --on: of each worker, 0 to 1; default 0.")
     ] = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
     seed: Annotated[int, typer.Option(help="Everything random derives from it.")] = 0,
@@ -86,7 +100,8 @@ def launch(
     check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 0, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
-    count = worker_count(workers)
+    place = on_ray(on, cpus_per_worker, gpus_per_worker)
+    count = worker_count(workers, here=place is None)
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
@@ -107,16 +122,39 @@ def launch(
         from search.cli.ranging import narrow
 
         spec = narrow(spec, storage)
+    crew = None if place is None else _reach(place, storage)
     _prepare_artifacts(spec, share_data)
     url = create(spec, storage)
+    if crew is not None and workers is None:
+        count = min(MOST_WORKERS_UNASKED, crew.room)
     if detach:
+        if crew is not None:
+            _place(crew, url, spec.study, count)
         _say_detached(spec.study, as_json)
         return
     from search.cli.concluding import conclude
+    from search.cli.local import LocalWorkers
     from search.cli.watching import work
 
-    work(url, spec, count)
+    work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
     conclude(url, spec.study, as_json)
+
+
+def _reach(place: OnRay, storage: str | None) -> RayWorkers:
+    """Reach the engine that is to place workers, before anything is created."""
+    from search.cli.onray import RayWorkers
+    from search.fleet.connect import STORAGE
+    from search.onray.place import is_embedded
+
+    return RayWorkers.connect(place, is_embedded(storage or os.environ.get(STORAGE)))
+
+
+def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
+    """Place workers and leave them to the engine."""
+    from search.fleet.connect import exported
+
+    crew.start(exported(url), study, count).placed()
+    crew.close()
 
 
 def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
@@ -194,8 +232,12 @@ def check_count(flag: str, value: int, least: int, most: int | None = None) -> N
         raise RequestError(f"{flag} {value}", bounds)
 
 
-def worker_count(asked: int | None) -> int:
-    """Return how many workers to start here: one a core, at most 8, unless so many are asked for.
+def worker_count(asked: int | None, here: bool = True) -> int:
+    """Return how many workers to start: one a core, at most 8, unless so many are asked for.
+
+    Args:
+        asked: How many are asked for.
+        here: They share this machine's cores.
 
     Raises:
         RequestError: They are fewer than none, or too many.
@@ -203,9 +245,9 @@ def worker_count(asked: int | None) -> int:
     from search.cli.local import cores
 
     if asked is None:
-        return min(8, cores())
+        return min(MOST_WORKERS_UNASKED, cores())
     check_count("--workers", asked, 0, MOST_WORKERS)
-    if asked > cores():
+    if here and asked > cores():
         err().print(
             f"warning: {asked} workers share {cores()} cores; more than one a core seldom pays"
         )
@@ -231,7 +273,20 @@ def duration(text: str, flag: str) -> float:
 def worker(
     study: Study,
     gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
-    count: Annotated[int, typer.Option(help="Workers; where there are GPUs, on each.")] = 1,
+    count: Annotated[
+        int,
+        typer.Option("--count", "--workers", help="Workers; where there are GPUs, on each."),
+    ] = 1,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Who places the workers: ray or ray=ADDRESS; default: this machine."),
+    ] = None,
+    cpus_per_worker: Annotated[
+        float | None, typer.Option(help="With --on: of each worker; default 1.")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="With --on: of each worker, 0 to 1; default 0.")
+    ] = None,
     max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
     drain_timeout: Annotated[
         float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
@@ -262,7 +317,12 @@ def worker(
     if not 0 <= start_timeout <= MOST_SECONDS:
         raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
     check_count("--memory-mb", memory_mb, 0)
+    place = on_ray(on, cpus_per_worker, gpus_per_worker)
     wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
+    if place is not None:
+        from search.cli.joining import join_by
+
+        raise typer.Exit(join_by(_reach(place, storage), storage, study, wanted))
     raise typer.Exit(join(storage, study, wanted))
 
 
