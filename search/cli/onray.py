@@ -17,8 +17,9 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from search.cli.common import err
+from search.onray.connection import aborted, away
 from search.onray.place import MOST_CPUS, OnRay, handed_over, namespace
-from spaces.errors import RequestError, StorageAwayError, TrainstackError, of_exit_code
+from spaces.errors import RequestError, TrainstackError, of_exit_code
 
 # How long a cluster may take to let us in, and how long it may be silent later on.
 CONNECT_SECONDS, SILENT_SECONDS = 60.0, 60.0
@@ -90,7 +91,7 @@ class RayWorkers:
                     return
             raise self._failure()
         self.close()
-        raise self._silent(f"not in {CONNECT_SECONDS:.0f} s")
+        raise away(self.place.address, f"not in {CONNECT_SECONDS:.0f} s")
 
     @staticmethod
     def _listen(process: subprocess.Popen[str], news: queue.SimpleQueue[Any]) -> None:
@@ -113,19 +114,12 @@ class RayWorkers:
         assert self._said is not None
         code = self._process.wait()
         self._said.seek(0)
-        lines = self._said.read().strip().splitlines()
+        said = self._said.read()
         self.close()
-        ours = [line for line in lines if line.startswith("trainstack: ")]
+        ours = [line for line in said.splitlines() if line.startswith("trainstack: ")]
         if ours:
             return of_exit_code(code, ours[-1].removeprefix("trainstack: "))
-        return self._silent(lines[-1] if lines else f"exit code {code}")
-
-    def _silent(self, why: str) -> StorageAwayError:
-        where = f"the Ray cluster at {self.place.address}" if self.place.address else "Ray"
-        return StorageAwayError(
-            f"no answer from {where} ({why})",
-            mend="workers that were placed go on if they can; the same command finds them",
-        )
+        return aborted(said, self.place.address)
 
     def _check(self, embedded: bool) -> None:
         """Refuse what cannot work on these nodes."""

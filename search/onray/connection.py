@@ -11,6 +11,7 @@ from spaces.errors import RequestError, StorageAwayError
 
 # How long an address may take to accept a connection.
 KNOCK_SECONDS = 5.0
+ATTEMPTS = 2
 FORMS = "ray=HOST:PORT on a node of the cluster, ray=ray://HOST:10001 elsewhere, or plain ray"
 _START = "start one with `ray start --head`, or name one: --on ray=HOST:PORT"
 
@@ -37,15 +38,20 @@ def connect(address: str) -> list[dict[str, Any]]:
         StorageAwayError: Nothing answers there.
     """
     knock(address)
-    try:
-        ray().init(
-            address=address or "auto",
-            log_to_driver=False,  # the workers' logs come by files
-            logging_level=logging.ERROR,
-        )
-        return nodes()
-    except Exception as error:
-        raise explained(error, address) from None
+    attempts = ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            ray().init(
+                address=address or "auto",
+                log_to_driver=False,  # the workers' logs come by files
+                logging_level=logging.ERROR,
+            )
+            return nodes()
+        except Exception as error:
+            # The process that Ray starts for a client from elsewhere does not always come up.
+            if not attempts or not address.startswith("ray://"):
+                raise explained(error, address) from None
 
 
 def nodes() -> list[dict[str, Any]]:
@@ -94,14 +100,22 @@ def explained(error: Exception, address: str) -> RequestError | StorageAwayError
             "the same version of Ray and of Python on both sides",
             "install the cluster's here, or the other way round",
         )
-    if "ray.init() with" in said or "expects this IP address" in said or "node_ip" in said:
-        return RequestError(
-            f"this machine is no node of the Ray cluster at {address}",
-            FORMS,
-        )
     if isinstance(error, ConnectionError):
         return away(address, _first_sentence(said))
     return RequestError(f"the Ray cluster refuses ({_first_sentence(said)})", FORMS)
+
+
+def aborted(said: str, address: str) -> RequestError | StorageAwayError:
+    """Return the error that stands for what a driver said that Ray ended.
+
+    Args:
+        said: Its standard error.
+        address: What it was to reach.
+    """
+    if "Failed to connect to socket" in said and "raylet" in said:
+        where = f"the Ray cluster at {address}" if address else "Ray's cluster"
+        return RequestError(f"this machine is no node of {where}", FORMS)
+    return away(address, "Ray ended the driver")
 
 
 def _versions(said: str) -> str:
@@ -115,4 +129,4 @@ def _versions(said: str) -> str:
 
 
 def _first_sentence(said: str) -> str:
-    return said.split(". ", maxsplit=1)[0].rstrip(".") or "no reason given"
+    return re.split(r"\. |: Traceback", said, maxsplit=1)[0].rstrip(".") or "no reason given"
