@@ -210,8 +210,8 @@ class RayWorkers:
                 news = self._news.get_nowait()
                 gone = news is None
                 if news is not None and "workers" in news:
-                    self._heard, self._workers = time.monotonic(), news["workers"]
-                    self._tell(news["said"])
+                    self._heard = time.monotonic()
+                    self._tell(news)
         if self._process is None or gone or time.monotonic() - self._heard > SILENT_SECONDS:
             self._dial_again()
 
@@ -234,14 +234,19 @@ class RayWorkers:
         self._ask(place=self._order)
         self._ask(keep=self.wanted)
 
-    def _tell(self, said: list[str]) -> None:
+    def _tell(self, news: dict[str, Any]) -> None:
+        """Take in how the workers fare, and say what is new."""
         if self.show:
-            for line in said:
+            for line in news["said"]:
                 err().print(line, markup=False)
+        if news["wanted"] != self.wanted:
+            return  # it has not yet heard how many we want
+        self._workers = news["workers"]
         states = [worker["state"] for worker in self._workers]
         running, waiting = states.count("running"), states.count("waiting")
         told = f"on Ray: {running} of {self.wanted} workers run"
-        told += f", {waiting} wait for a node" if waiting else ""
+        if waiting:
+            told += f", {waiting} {'waits' if waiting == 1 else 'wait'} for a node"
         if told != self._told:
             self._told = told
             err().print(told, markup=False)
@@ -280,7 +285,7 @@ class RayWorkers:
     def finish(self, seconds: float) -> None:
         """The study is over: wait for the workers to leave; no actor stays behind."""
         self._ask(finish=seconds)
-        self._until(lambda: not self.alive(), seconds + 5.0)
+        self._until(lambda: not self.alive(), 2 * seconds + 5.0)
         self.close()
 
     def interrupt(self) -> None:

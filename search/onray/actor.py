@@ -136,9 +136,10 @@ class TrainstackWorker:
 
 
 def _log_file(order: Order, pid: int) -> Path:
-    from search.fleet.connect import home
+    from search.fleet.connect import HOME, home
 
-    folder = home() / "logs" / quote(order.study, safe="")
+    here = Path(order.environment[HOME]) if HOME in order.environment else home()
+    folder = here / "logs" / quote(order.study, safe="")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"ray-{order.name}-{socket.gethostname()}-{pid}.log"
     path.touch()

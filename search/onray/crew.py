@@ -102,8 +102,7 @@ class Crew:
         for name in names:
             if name not in self.seats or self.seats[name].state == ENDED:
                 self.seats[name] = self._place(name)
-        found = ray().util.list_named_actors(all_namespaces=True)
-        here = {row["name"] for row in found if row["namespace"] == self.namespace}
+        here = self._present()
         for name in here - set(names) - set(self.leaving):
             if name.rpartition("-")[0] != self.kind:
                 continue
@@ -181,7 +180,7 @@ class Crew:
         except ActorDiedError as error:
             self._lost(seat, error)
         except RayError as error:
-            seat.ended(2, _last_line(error))
+            self._refused(seat, error)
         else:
             seat.answer, seat.state = answer, RUNNING
             self._copy(seat, answer["log"])
@@ -191,13 +190,18 @@ class Crew:
 
     def _lost(self, seat: Seat, error: Any) -> None:
         if error.actor_init_failed:
-            seat.ended(2, _last_line(error))
+            self._refused(seat, error)
         elif seat.name in self.leaving:
             seat.ended(0, "")
         elif time.monotonic() - seat.placed >= REPLACE_SECONDS:
             self.seats[seat.name] = self._place(seat.name)
         else:
             seat.state = WAITING
+
+    def _refused(self, seat: Seat, error: BaseException) -> None:
+        """Its actor cannot work where it was placed: one more would not either."""
+        seat.ended(2, (str(error).strip().splitlines() or [type(error).__name__])[-1].strip())
+        self.lines.append(f"{seat.name}: {seat.words}")
 
     def _copy(self, seat: Seat, log: Mapping[str, Any]) -> None:
         """Put what a worker said into a file of ours, at its place: twice is once."""
@@ -219,19 +223,22 @@ class Crew:
         lines, self.lines = self.lines, []
         return lines
 
+    def _present(self) -> set[str]:
+        """Return the names of the study's actors, whoever placed them."""
+        found = ray().util.list_named_actors(all_namespaces=True)
+        return {row["name"] for row in found if row["namespace"] == self.namespace}
+
     def finish(self, seconds: float) -> None:
         """The study is over: wait for all to leave, for so long, and let no actor stay behind."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if all(seat["state"] != RUNNING for seat in self.look()):
-                break
+        while any(seat["state"] == RUNNING for seat in self.look()) and time.monotonic() < until:
             time.sleep(0.2)
-        for seat in (*self.seats.values(), *self.leaving.values()):
-            ray().kill(seat.actor, no_restart=True)
+        everyone = {**self.seats, **self.leaving}
+        while (here := self._present() & set(everyone)) and time.monotonic() < until + seconds:
+            for name in here:
+                ray().kill(everyone[name].actor, no_restart=True)
+            time.sleep(0.2)
+        for seat in self.seats.values():
             if seat.state != ENDED:
                 seat.ended(0, "")
         self.leaving.clear()
-
-
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

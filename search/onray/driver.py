@@ -60,7 +60,7 @@ def _serve(say: Any) -> None:
                     case {"finish": float(seconds)} if crew is not None:
                         crew.finish(seconds)
         if crew is not None:
-            say(workers=crew.look(), said=crew.heard())
+            say(wanted=crew.wanted, workers=crew.look(), said=crew.heard())
 
 
 if __name__ == "__main__":
