@@ -1,4 +1,4 @@
-"""Starting this machine's workers for `trainstack worker`."""
+"""`worker`: join a study, with processes of this machine or of an engine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import logging
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from search.cli.common import err
+import typer
+
+from search.cli.common import Storage, Study, err
+from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
 from search.cli.local import LEAVE_SECONDS, LocalWorkers, cores
+from search.onray.place import on_ray
 from spaces.errors import RequestError, StorageAwayError
 
 if TYPE_CHECKING:
@@ -53,6 +58,56 @@ class Wanted:
         if self.data is not None:
             flags.append(f"--data={self.data}")
         return (*flags, "--log-level=INFO")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(worker)
+
+
+def worker(
+    study: Study,
+    gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
+    count: Annotated[
+        int,
+        typer.Option("--count", "--workers", help="Workers; where there are GPUs, on each."),
+    ] = 1,
+    on: On = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
+    drain_timeout: Annotated[
+        float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
+    ] = 20.0,
+    start_timeout: Annotated[
+        float,
+        typer.Option(help="Seconds to wait at the start for a database that is away; then exit 3."),
+    ] = 30.0,
+    memory_mb: Annotated[
+        int, typer.Option(help="Most memory of each trainer, or of its GPU's, in MiB; 0: all.")
+    ] = 0,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data lies here; default: where the study says.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Join this machine to a study: needs only the storage and the name.
+
+    Example: trainstack worker digits --count 4
+    """
+    check_count("--count", count, 1, MOST_WORKERS)
+    if max_trials is not None:
+        check_count("--max-trials", max_trials, 1)
+    if not 0 <= drain_timeout <= MOST_SECONDS:
+        raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
+    if not 0 <= start_timeout <= MOST_SECONDS:
+        raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
+    check_count("--memory-mb", memory_mb, 0)
+    place = on_ray(on, cpus_per_worker, gpus_per_worker)
+    wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
+    if place is not None:
+        raise typer.Exit(join_by(reach_engine(place, storage), storage, study, wanted))
+    raise typer.Exit(join(storage, study, wanted))
 
 
 def join(storage: str | None, study: str, wanted: Wanted) -> int:

@@ -1,4 +1,4 @@
-"""`launch` and `worker`: start a study here, or join one."""
+"""`launch`: create a study, or go on with it, and see it to its end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import AsJson, Storage, Study, err, out, print_json
-from search.onray.place import OnRay, on_ray
+from search.cli.common import AsJson, Storage, err, out, print_json
+from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.onray.place import on_ray
 from spaces.errors import RequestError, nearest
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ MOST_WORKERS, MOST_WORKERS_UNASKED = 1024, 8
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the command."""
+    """Add the verb to the command."""
     app.command()(launch)
-    app.command()(worker)
 
 
 def launch(
@@ -44,16 +44,9 @@ def launch(
     workers: Annotated[
         int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
     ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(help="Who places the workers: ray or ray=ADDRESS; default: this machine."),
-    ] = None,
-    cpus_per_worker: Annotated[
-        float | None, typer.Option(help="With --on: of each worker; default 1.")
-    ] = None,
-    gpus_per_worker: Annotated[
-        float | None, typer.Option(help="With --on: of each worker, 0 to 1; default 0.")
-    ] = None,
+    on: On = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
     seed: Annotated[int, typer.Option(help="Everything random derives from it.")] = 0,
     sampler: Annotated[str, typer.Option(help="Who proposes stacks.")] = "tpe",
@@ -122,7 +115,7 @@ def launch(
         from search.cli.ranging import narrow
 
         spec = narrow(spec, storage)
-    crew = None if place is None else _reach(place, storage)
+    crew = None if place is None else reach_engine(place, storage)
     _prepare_artifacts(spec, share_data)
     url = create(spec, storage)
     if crew is not None and workers is None:
@@ -138,15 +131,6 @@ def launch(
 
     work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
     conclude(url, spec.study, as_json)
-
-
-def _reach(place: OnRay, storage: str | None) -> RayWorkers:
-    """Reach the engine that is to place workers, before anything is created."""
-    from search.cli.onray import RayWorkers
-    from search.fleet.connect import STORAGE
-    from search.onray.place import is_embedded
-
-    return RayWorkers.connect(place, is_embedded(storage or os.environ.get(STORAGE)))
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
@@ -268,62 +252,6 @@ def duration(text: str, flag: str) -> float:
             f"{flag}{text!r}", "a length of time such as 30m, 2h or 90s, at most a year"
         )
     return total
-
-
-def worker(
-    study: Study,
-    gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
-    count: Annotated[
-        int,
-        typer.Option("--count", "--workers", help="Workers; where there are GPUs, on each."),
-    ] = 1,
-    on: Annotated[
-        str | None,
-        typer.Option(help="Who places the workers: ray or ray=ADDRESS; default: this machine."),
-    ] = None,
-    cpus_per_worker: Annotated[
-        float | None, typer.Option(help="With --on: of each worker; default 1.")
-    ] = None,
-    gpus_per_worker: Annotated[
-        float | None, typer.Option(help="With --on: of each worker, 0 to 1; default 0.")
-    ] = None,
-    max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
-    drain_timeout: Annotated[
-        float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
-    ] = 20.0,
-    start_timeout: Annotated[
-        float,
-        typer.Option(help="Seconds to wait at the start for a database that is away; then exit 3."),
-    ] = 30.0,
-    memory_mb: Annotated[
-        int, typer.Option(help="Most memory of each trainer, or of its GPU's, in MiB; 0: all.")
-    ] = 0,
-    data: Annotated[
-        str | None, typer.Option(help="Where the data lies here; default: where the study says.")
-    ] = None,
-    storage: Storage = None,
-) -> None:
-    """Join this machine to a study: needs only the storage and the name.
-
-    Example: trainstack worker digits --count 4
-    """
-    from search.cli.joining import Wanted, join
-
-    check_count("--count", count, 1, MOST_WORKERS)
-    if max_trials is not None:
-        check_count("--max-trials", max_trials, 1)
-    if not 0 <= drain_timeout <= MOST_SECONDS:
-        raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
-    if not 0 <= start_timeout <= MOST_SECONDS:
-        raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
-    check_count("--memory-mb", memory_mb, 0)
-    place = on_ray(on, cpus_per_worker, gpus_per_worker)
-    wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
-    if place is not None:
-        from search.cli.joining import join_by
-
-        raise typer.Exit(join_by(_reach(place, storage), storage, study, wanted))
-    raise typer.Exit(join(storage, study, wanted))
 
 
 def known(flag: str, value: str, names: tuple[str, ...]) -> str:

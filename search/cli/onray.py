@@ -285,7 +285,12 @@ class RayWorkers:
     def finish(self, seconds: float) -> None:
         """The study is over: wait for the workers to leave; no actor stays behind."""
         self._ask(finish=seconds)
-        self._until(lambda: not self.alive(), 2 * seconds + 5.0)
+        until = time.monotonic() + 2 * seconds + CONNECT_SECONDS
+        with contextlib.suppress(queue.Empty):
+            while (news := self._news.get(timeout=until - time.monotonic())) is not None:
+                self._tell(news)
+                if news["finished"]:
+                    break
         self.close()
 
     def interrupt(self) -> None:

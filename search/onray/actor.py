@@ -61,18 +61,19 @@ class TrainstackWorker:
         self._order = order
         self._guard = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._told_to_leave = False
+        self._told_to_leave = self._again = False
         self.begin()
 
     def begin(self) -> None:
-        """Start the worker, unless it runs."""
+        """Start the worker, unless it runs; one that was told to leave is followed by another."""
         with self._guard:
             if self._child is not None and self._child.poll() is None:
+                self._again = self._told_to_leave
                 return
-            self._told_to_leave = False
+            self._told_to_leave = self._again = False
             command = [sys.executable, "-m", "workers", self._order.study, *self._order.flags]
             child = self._child = subprocess.Popen(
-                [*command, "--leave-with-parent", *self._device()],
+                [*command, "--leave-with-parent", *device_flags(self._order.gpus)],
                 stdin=subprocess.PIPE,  # its end is how the worker hears of ours
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -119,20 +120,29 @@ class TrainstackWorker:
         code = child.wait()
         if code not in FINAL and not self._told_to_leave:
             os._exit(1)  # a crash, or a database that is away: Ray restarts us, here or elsewhere
+        if self._again:
+            self.begin()
+            return
         self._ended = code
         time.sleep(LINGER_SECONDS)
         while self._child is child:
             _end_this_actor()
             time.sleep(LINGER_SECONDS)
 
-    def _device(self) -> list[str]:
-        if not self._order.gpus:
-            return []
-        (gpu, *_) = _assigned_gpus()
-        flags = [f"--gpu={gpu}"]
-        if self._order.gpus < 1 and (total := _memory_mb(gpu)):
-            flags.append(f"--memory-mb={int(total * self._order.gpus)}")
-        return flags
+
+def device_flags(fraction: float) -> list[str]:
+    """Return the arguments that give a worker its part of the GPU that Ray assigned.
+
+    Args:
+        fraction: Of a GPU, from 0 to 1; below 1 the worker may take this part of its memory.
+    """
+    if not fraction:
+        return []
+    (gpu, *_) = _assigned_gpus()
+    flags = [f"--gpu={gpu}"]
+    if fraction < 1 and (total := _memory_mb(gpu)):
+        flags.append(f"--memory-mb={int(total * fraction)}")
+    return flags
 
 
 def _log_file(order: Order, pid: int) -> Path:

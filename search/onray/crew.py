@@ -32,6 +32,7 @@ class Seat:
         code: The worker's exit code, once it ended.
         words: Its last words.
         placed: When.
+        seen: Of each of its log files, how many bytes we have.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Seat:
     code: int | None = None
     words: str = ""
     placed: float = field(default_factory=time.monotonic)
+    seen: dict[str, int] = field(default_factory=dict)
 
     def ended(self, code: int, words: str) -> None:
         """Write down how it ended."""
@@ -151,7 +153,7 @@ class Crew:
         everyone = [*self.seats.values(), *self.leaving.values()]
         for seat in everyone:
             if seat.state != ENDED and seat.asked is None:
-                seat.asked = seat.actor.look.remote(self._seen(seat))
+                seat.asked = seat.actor.look.remote(seat.seen)
         asked = {seat.asked: seat for seat in everyone if seat.asked is not None}
         if asked:
             ready, _ = ray().wait(list(asked), num_returns=len(asked), timeout=0.2)
@@ -160,14 +162,6 @@ class Crew:
         for name in [n for n, seat in self.leaving.items() if seat.state == ENDED]:
             del self.leaving[name]
         return [seat.shown() for seat in (*self.seats.values(), *self.leaving.values())]
-
-    def _seen(self, seat: Seat) -> dict[str, int]:
-        """Return how much we have of its log; where its folder is ours, that is all of it."""
-        if seat.answer is None:
-            return {}
-        name = seat.answer["log"]["name"]
-        path = self.logs / name
-        return {name: path.stat().st_size if path.exists() else 0}
 
     def _hear(self, seat: Seat) -> None:
         from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
@@ -208,6 +202,7 @@ class Crew:
         text: bytes = log["text"]
         if not text:
             return
+        seat.seen[log["name"]] = log["at"] + len(text)
         path = self.logs / log["name"]
         path.touch()
         with path.open("r+b") as file:

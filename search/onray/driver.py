@@ -43,6 +43,7 @@ def _serve(say: Any) -> None:
     # Not sys.stdin, which reads ahead: what it holds `select` would not see.
     questions, unread = 0, b""
     while True:
+        finished = False
         ready, _, _ = select.select([questions], [], [], LOOK_SECONDS)
         if ready:
             news = os.read(questions, 1 << 20)
@@ -59,8 +60,10 @@ def _serve(say: Any) -> None:
                         crew.keep(count)
                     case {"finish": float(seconds)} if crew is not None:
                         crew.finish(seconds)
+                        finished = True
         if crew is not None:
-            say(wanted=crew.wanted, workers=crew.look(), said=crew.heard())
+            workers = crew.look()
+            say(wanted=crew.wanted, workers=workers, said=crew.heard(), finished=finished)
 
 
 if __name__ == "__main__":

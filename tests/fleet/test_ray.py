@@ -128,7 +128,7 @@ def test_a_driver_that_goes_and_comes_back(
 def test_more_and_fewer(cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path) -> None:
     """`set workers=` acts on the actors; one without a node waits for it, and uses it at once."""
     fleet.create(trials=6, epochs=2)
-    command = ("worker", "s", "--on", f"ray={cluster.address}", "--workers", "1")
+    command = ("worker", "s", "--on", f"ray={cluster.address}", "--drain-timeout", "0")
     driver = machine.start(*command)
     node = None
     try:
