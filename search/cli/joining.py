@@ -104,6 +104,10 @@ def worker(
         raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
     check_count("--memory-mb", memory_mb, 0)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
+    if place is not None and gpus != "all":
+        raise RequestError(
+            f"--gpus {gpus} with --on", "--gpus-per-worker: the engine chooses which"
+        )
     wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
     if place is not None:
         raise typer.Exit(join_by(reach_engine(place, storage), storage, study, wanted))

@@ -194,7 +194,13 @@ class Crew:
 
     def _refused(self, seat: Seat, error: BaseException) -> None:
         """Its actor cannot work where it was placed: one more would not either."""
-        seat.ended(2, (str(error).strip().splitlines() or [type(error).__name__])[-1].strip())
+        words = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+        if "No module named" in words:
+            words = (
+                f"a node of the Ray cluster lacks trainstack ({words}); "
+                "expected this version on every node; pip install 'trainstack[ray]' there"
+            )
+        seat.ended(2, words)
         self.lines.append(f"{seat.name}: {seat.words}")
 
     def _copy(self, seat: Seat, log: Mapping[str, Any]) -> None:
