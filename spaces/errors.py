@@ -34,7 +34,7 @@ class RequestError(TrainstackError):
 
 
 class StorageAwayError(TrainstackError):
-    """The database does not answer."""
+    """The database, or the engine that places workers, does not answer."""
 
     exit_code = 3
 

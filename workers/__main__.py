@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from importlib.metadata import version
 
 from search.fleet import patient
@@ -78,8 +79,17 @@ def _work(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: supervisor.leave_soon())
     for number in (signal.SIGINT, *patient.hangups()):
         signal.signal(number, on_interrupt)
+    if options.leave_with_parent:
+        threading.Thread(target=_heed_parent, args=(supervisor,), daemon=True).start()
     supervisor.run()
     return INTERRUPTED if interrupted else 0
+
+
+def _heed_parent(supervisor: Supervisor) -> None:
+    """Leave when whoever holds the other end of our standard input is gone, however it went."""
+    while os.read(0, 1):
+        pass
+    supervisor.leave_soon(INTERRUPT_SECONDS)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--memory-mb", type=int, default=0, help="most memory of the trainer, or of its GPU's"
+    )
+    parser.add_argument(
+        "--leave-with-parent", action="store_true", help="leave when standard input ends"
     )
     parser.add_argument("--log-level", default="WARNING")
     return parser

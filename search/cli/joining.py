@@ -1,4 +1,4 @@
-"""Starting this machine's workers for `trainstack worker`."""
+"""`worker`: join a study, with processes of this machine or of an engine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ import logging
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from search.cli.local import LocalWorkers, cores
+import typer
+
+from search.cli.common import Storage, Study, err
+from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
+from search.cli.local import LEAVE_SECONDS, LocalWorkers, cores
+from search.onray.place import on_ray
 from spaces.errors import RequestError, StorageAwayError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+
+    from search.cli.onray import RayWorkers
 
 POLL_SECONDS = 3.0
 
@@ -52,6 +60,60 @@ class Wanted:
         return (*flags, "--log-level=INFO")
 
 
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(worker)
+
+
+def worker(
+    study: Study,
+    gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
+    count: Annotated[
+        int,
+        typer.Option("--count", "--workers", help="Workers; where there are GPUs, on each."),
+    ] = 1,
+    on: On = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
+    drain_timeout: Annotated[
+        float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
+    ] = 20.0,
+    start_timeout: Annotated[
+        float,
+        typer.Option(help="Seconds to wait at the start for a database that is away; then exit 3."),
+    ] = 30.0,
+    memory_mb: Annotated[
+        int, typer.Option(help="Most memory of each trainer, or of its GPU's, in MiB; 0: all.")
+    ] = 0,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data lies here; default: where the study says.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Join this machine to a study: needs only the storage and the name.
+
+    Example: trainstack worker digits --count 4
+    """
+    check_count("--count", count, 1, MOST_WORKERS)
+    if max_trials is not None:
+        check_count("--max-trials", max_trials, 1)
+    if not 0 <= drain_timeout <= MOST_SECONDS:
+        raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
+    if not 0 <= start_timeout <= MOST_SECONDS:
+        raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
+    check_count("--memory-mb", memory_mb, 0)
+    place = on_ray(on, cpus_per_worker, gpus_per_worker)
+    if place is not None and gpus != "all":
+        raise RequestError(
+            f"--gpus {gpus} with --on", "--gpus-per-worker: the engine chooses which"
+        )
+    wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
+    if place is not None:
+        raise typer.Exit(join_by(reach_engine(place, storage), storage, study, wanted))
+    raise typer.Exit(join(storage, study, wanted))
+
+
 def join(storage: str | None, study: str, wanted: Wanted) -> int:
     """Run workers until they end; return the worst of their exit codes.
 
@@ -86,6 +148,45 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
     if not chosen:
         _heed(url, crews[0])
     return max(crew.worst_exit_code() for crew in crews)
+
+
+def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -> int:
+    """Have an engine place workers, until the study is over; return the worst of their exit codes.
+
+    Raises:
+        KeyboardInterrupt: Somebody wants us to go; the workers stay.
+        StorageAwayError: The database, or the engine, was away for too long.
+        StudyError: There is no such study.
+    """
+    from search.cli.watching import heed, over
+    from search.fleet import inspect
+    from search.fleet.adjust import WorkersWanted
+    from search.fleet.connect import engine, exported, guarded, storage_url
+    from search.fleet.patient import patiently
+
+    url = storage_url(storage)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        patiently(lambda: _look(url, study), wanted.start_timeout)
+        here = engine(url)
+        with guarded(url):
+            news = WorkersWanted(here, study)
+        crew.show = True
+        crew.start(exported(url), study, wanted.count, wanted.flags())
+        while crew.alive():
+            with contextlib.suppress(StorageAwayError), guarded(url):
+                heed(crew, news.news())
+                if over(inspect.status(here, study)):
+                    break
+            here.dispose()
+            crew.wait(POLL_SECONDS)
+        crew.finish(LEAVE_SECONDS)
+        return crew.worst_exit_code()
+    except KeyboardInterrupt:
+        err().print(crew.farewell, markup=False)
+        raise
+    finally:
+        crew.interrupt()
 
 
 def _heed(url: URL, crew: LocalWorkers) -> None:

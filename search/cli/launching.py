@@ -1,4 +1,4 @@
-"""`launch` and `worker`: start a study here, or join one."""
+"""`launch`: create a study, or go on with it, and see it to its end."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import AsJson, Storage, Study, err, out, print_json
+from search.cli.common import AsJson, Storage, err, out, print_json
+from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.onray.place import on_ray
 from spaces.errors import RequestError, nearest
 
 if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from search.cli.onray import RayWorkers
     from search.spec import StudySpec
 
 
 # Beyond these a number is a slip of the keyboard.
 MOST_TRIALS, MOST_EPOCHS, MOST_SECONDS = 1_000_000, 1_000_000, 366 * 24 * 3600
-MOST_WORKERS = 1024
+MOST_WORKERS, MOST_WORKERS_UNASKED = 1024, 8
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the command."""
+    """Add the verb to the command."""
     app.command()(launch)
-    app.command()(worker)
 
 
 def launch(
@@ -40,6 +44,9 @@ def launch(
     workers: Annotated[
         int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
     ] = None,
+    on: On = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
     seed: Annotated[int, typer.Option(help="Everything random derives from it.")] = 0,
     sampler: Annotated[str, typer.Option(help="Who proposes stacks.")] = "tpe",
@@ -86,7 +93,8 @@ def launch(
     check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 0, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
-    count = worker_count(workers)
+    place = on_ray(on, cpus_per_worker, gpus_per_worker)
+    count = worker_count(workers, here=place is None)
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
@@ -107,16 +115,30 @@ def launch(
         from search.cli.ranging import narrow
 
         spec = narrow(spec, storage)
+    crew = None if place is None else reach_engine(place, storage)
     _prepare_artifacts(spec, share_data)
     url = create(spec, storage)
+    if crew is not None and workers is None:
+        count = min(MOST_WORKERS_UNASKED, crew.room)
     if detach:
+        if crew is not None:
+            _place(crew, url, spec.study, count)
         _say_detached(spec.study, as_json)
         return
     from search.cli.concluding import conclude
+    from search.cli.local import LocalWorkers
     from search.cli.watching import work
 
-    work(url, spec, count)
+    work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
     conclude(url, spec.study, as_json)
+
+
+def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
+    """Place workers and leave them to the engine."""
+    from search.fleet.connect import exported
+
+    crew.start(exported(url), study, count).placed()
+    crew.close()
 
 
 def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
@@ -194,8 +216,12 @@ def check_count(flag: str, value: int, least: int, most: int | None = None) -> N
         raise RequestError(f"{flag} {value}", bounds)
 
 
-def worker_count(asked: int | None) -> int:
-    """Return how many workers to start here: one a core, at most 8, unless so many are asked for.
+def worker_count(asked: int | None, here: bool = True) -> int:
+    """Return how many workers to start: one a core, at most 8, unless so many are asked for.
+
+    Args:
+        asked: How many are asked for.
+        here: They share this machine's cores.
 
     Raises:
         RequestError: They are fewer than none, or too many.
@@ -203,9 +229,9 @@ def worker_count(asked: int | None) -> int:
     from search.cli.local import cores
 
     if asked is None:
-        return min(8, cores())
+        return min(MOST_WORKERS_UNASKED, cores())
     check_count("--workers", asked, 0, MOST_WORKERS)
-    if asked > cores():
+    if here and asked > cores():
         err().print(
             f"warning: {asked} workers share {cores()} cores; more than one a core seldom pays"
         )
@@ -226,44 +252,6 @@ def duration(text: str, flag: str) -> float:
             f"{flag}{text!r}", "a length of time such as 30m, 2h or 90s, at most a year"
         )
     return total
-
-
-def worker(
-    study: Study,
-    gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
-    count: Annotated[int, typer.Option(help="Workers; where there are GPUs, on each.")] = 1,
-    max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
-    drain_timeout: Annotated[
-        float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
-    ] = 20.0,
-    start_timeout: Annotated[
-        float,
-        typer.Option(help="Seconds to wait at the start for a database that is away; then exit 3."),
-    ] = 30.0,
-    memory_mb: Annotated[
-        int, typer.Option(help="Most memory of each trainer, or of its GPU's, in MiB; 0: all.")
-    ] = 0,
-    data: Annotated[
-        str | None, typer.Option(help="Where the data lies here; default: where the study says.")
-    ] = None,
-    storage: Storage = None,
-) -> None:
-    """Join this machine to a study: needs only the storage and the name.
-
-    Example: trainstack worker digits --count 4
-    """
-    from search.cli.joining import Wanted, join
-
-    check_count("--count", count, 1, MOST_WORKERS)
-    if max_trials is not None:
-        check_count("--max-trials", max_trials, 1)
-    if not 0 <= drain_timeout <= MOST_SECONDS:
-        raise RequestError(f"--drain-timeout {drain_timeout:g}", "0 or more seconds")
-    if not 0 <= start_timeout <= MOST_SECONDS:
-        raise RequestError(f"--start-timeout {start_timeout:g}", "0 or more seconds")
-    check_count("--memory-mb", memory_mb, 0)
-    wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
-    raise typer.Exit(join(storage, study, wanted))
 
 
 def known(flag: str, value: str, names: tuple[str, ...]) -> str:

@@ -10,10 +10,25 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 # How long workers may take to give back what they hold when told to leave at once.
 LEAVE_SECONDS = 20.0
+
+
+class Workers(Protocol):
+    """The workers that a command keeps, wherever they are."""
+
+    wanted: int
+
+    @property
+    def farewell(self) -> str: ...
+    def keep(self, count: int) -> None: ...
+    def alive(self) -> int: ...
+    def failure(self) -> tuple[int, str] | None: ...
+    def finish(self, seconds: float) -> None: ...
+    def interrupt(self) -> None: ...
 
 
 @dataclass
@@ -86,6 +101,14 @@ class LocalWorkers:
         """Those that work and those that are leaving."""
         return [*self.processes, *self.leaving]
 
+    @property
+    def farewell(self) -> str:
+        """What to say to whoever interrupts us."""
+        return (
+            "interrupted: running trials went back to the queue; "
+            "the same command again goes on with the study"
+        )
+
     def alive(self) -> int:
         """Return how many still run."""
         return sum(process.poll() is None for process in self.everyone)
@@ -104,6 +127,11 @@ class LocalWorkers:
         """Return the worst exit code of those that were not told to leave, as a shell says it."""
         codes = [process.wait() for process in self.processes]
         return max((code if code >= 0 else 128 - code for code in codes), default=0)
+
+    def finish(self, seconds: float) -> None:
+        """The study is over: wait for the workers to leave, and end those that do not."""
+        self.wait(seconds)
+        self.interrupt()
 
     def interrupt(self) -> None:
         """Let every worker give back what it holds and leave; end those that do not."""

@@ -13,6 +13,7 @@ import typer
 from search.cli import (
     claiming,
     concluding,
+    joining,
     launching,
     looking,
     ranging,
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 launching.register(app)
+joining.register(app)
 watching.register(app)
 looking.register(app)
 telling.register(app)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.common import AsJson, Storage, Study, err, print_json
 from search.cli.common import storage as reach
-from search.cli.local import LocalWorkers
+from search.cli.local import LocalWorkers, Workers
 from search.cli.screen import line_of
 from spaces.errors import StorageAwayError, of_exit_code
 
@@ -33,8 +33,16 @@ def register(app: typer.Typer) -> None:
     app.command()(watch)
 
 
-def work(url: URL, spec: StudySpec, count: int) -> None:
+def work(
+    url: URL, spec: StudySpec, count: int, start: Callable[..., Workers] = LocalWorkers.start
+) -> None:
     """Start workers and show progress until the study is over.
+
+    Args:
+        url: The database.
+        spec: What is asked.
+        count: Workers.
+        start: Starts them, given the database, the study's name and the count.
 
     Raises:
         KeyboardInterrupt: After the workers have given back what they held.
@@ -64,18 +72,15 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
     # a shell started us with `&`, for the workers heed it there. `nohup` means what it says.
     for ending in (signal.SIGINT, signal.SIGTERM, *hangups()):
         signal.signal(ending, signal.default_int_handler)
-    local = LocalWorkers.start(exported(url), spec.study, count)
+    local = start(exported(url), spec.study, count)
     notes, ended = Notes(url, spec.study).start(), False
     try:
         follow(url, spec.study, check)
-        local.wait(10.0)
+        local.finish(10.0)
         ended = True
     except KeyboardInterrupt:
         local.interrupt()
-        err().print(
-            "interrupted: running trials went back to the queue; "
-            "the same command again goes on with the study"
-        )
+        err().print(local.farewell, markup=False)
         raise
     finally:
         local.interrupt()
@@ -84,7 +89,7 @@ def work(url: URL, spec: StudySpec, count: int) -> None:
         here.dispose()
 
 
-def heed(local: LocalWorkers, count: int | None) -> None:
+def heed(local: Workers, count: int | None) -> None:
     """Keep as many workers as somebody wants now; None: as before."""
     if count is not None and count != local.wanted:
         local.keep(count)
@@ -102,7 +107,7 @@ def _concluded(url: URL, study: str) -> bool:
             here.dispose()
 
 
-def _check(local: LocalWorkers, status: dict[str, Any]) -> None:
+def _check(local: Workers, status: dict[str, Any]) -> None:
     """Say why when no worker of ours is left and none serves the study from elsewhere."""
     if local.wanted == 0 or local.alive():
         return

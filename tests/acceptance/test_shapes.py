@@ -187,7 +187,7 @@ def embedded_url(shell: Shell) -> str:
     return embedded.url_of(shell.home / "postgres")
 
 
-SLOW = {"tensorflow", "keras", "optuna", "pandas", "sklearn", "scipy", "plotly", "pyarrow"}
+SLOW = {"tensorflow", "keras", "optuna", "pandas", "sklearn", "scipy", "plotly", "pyarrow", "ray"}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["status", "digits"], ["space", "list"]])

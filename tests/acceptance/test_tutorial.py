@@ -190,12 +190,12 @@ def test_the_model_can_be_used_from_python(reader: Reader) -> None:
 def launches(text: str) -> Iterator[list[str]]:
     """Yield the launches that a page's scripts show, created but not trained.
 
-    What trains without creating anything first has tests of its own.
+    What trains without creating anything first, or needs a cluster, has tests of its own.
     """
     typed = [argv for example in examples(text) for argv in our_commands([example.command])]
     for argv in our_commands(shell_lines(text)):
-        trains = {"--range-test", "--preview"}.intersection(argv)
-        if argv[:1] == ["launch"] and argv not in typed and not trains:
+        other = {"--range-test", "--preview", "--on"}.intersection(argv)
+        if argv[:1] == ["launch"] and argv not in typed and not other:
             yield [*argv, *(() if "--detach" in argv else ("--detach",))]
 
 

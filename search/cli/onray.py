@@ -1,0 +1,314 @@
+"""`--on ray`: workers that Ray places, as the command line sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO, Any
+from urllib.parse import quote
+
+from search.cli.common import err
+from search.onray.connection import aborted, away
+from search.onray.place import MOST_CPUS, OnRay, handed_over, namespace
+from spaces.errors import RequestError, TrainstackError, of_exit_code
+
+# How long a cluster may take to let us in, and how long it may be silent later on.
+CONNECT_SECONDS, SILENT_SECONDS = 60.0, 60.0
+# How long it is tried to come back to a cluster that went silent.
+AWAY_SECONDS = 120.0
+
+
+@dataclass
+class RayWorkers:
+    """A study's workers on a Ray cluster; see `search.cli.local.LocalWorkers`.
+
+    Attributes:
+        place: Where, and with what.
+        nodes: The cluster's nodes as they were at the start.
+        wanted: How many workers are meant to work.
+    """
+
+    place: OnRay
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    wanted: int = 0
+    show: bool = False
+    _order: dict[str, Any] | None = None
+    _workers: list[dict[str, Any]] = field(default_factory=list)
+    _news: queue.SimpleQueue[dict[str, Any] | None] = field(default_factory=queue.SimpleQueue)
+    _process: subprocess.Popen[str] | None = None
+    _said: IO[str] | None = None
+    _heard: float = 0.0
+    _away_since: float | None = None
+    _told: str = ""
+
+    @classmethod
+    def connect(cls, place: OnRay, embedded: bool) -> RayWorkers:
+        """Reach the cluster, before anything is created.
+
+        Args:
+            place: Where.
+            embedded: The storage is this machine's, which no other reaches.
+
+        Raises:
+            RequestError: The cluster cannot be used, or no node has what a worker needs.
+            StorageAwayError: It does not answer.
+        """
+        made = cls(place)
+        made._dial()
+        made._check(embedded)
+        return made
+
+    def _dial(self) -> None:
+        # What Ray itself logs, and what a driver that it ends says, is of no use on a terminal.
+        environment = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "fatal"}
+        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._news = queue.SimpleQueue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "search.onray.driver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for us
+        )
+        threading.Thread(target=self._listen, args=(self._process, self._news), daemon=True).start()
+        self._ask(connect=self.place.address)
+        with contextlib.suppress(queue.Empty):
+            while (news := self._news.get(timeout=CONNECT_SECONDS)) is not None:
+                if "nodes" in news:
+                    self.nodes, self._heard = news["nodes"], time.monotonic()
+                    return
+            raise self._failure()
+        self.close()
+        raise away(self.place.address, f"not in {CONNECT_SECONDS:.0f} s")
+
+    @staticmethod
+    def _listen(process: subprocess.Popen[str], news: queue.SimpleQueue[Any]) -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(ValueError):
+            for line in process.stdout:
+                news.put(json.loads(line))
+        news.put(None)
+
+    def _ask(self, **document: Any) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it is gone: of this we hear
+            self._process.stdin.write(json.dumps(document) + "\n")
+            self._process.stdin.flush()
+
+    def _failure(self) -> TrainstackError:
+        """Return the error with which the driver ended."""
+        assert self._process is not None
+        assert self._said is not None
+        code = self._process.wait()
+        self._said.seek(0)
+        said = self._said.read()
+        self.close()
+        ours = [line for line in said.splitlines() if line.startswith("trainstack: ")]
+        if ours:
+            return of_exit_code(code, ours[-1].removeprefix("trainstack: "))
+        return aborted(said, self.place.address)
+
+    def _check(self, embedded: bool) -> None:
+        """Refuse what cannot work on these nodes."""
+        import socket
+
+        if not self.room:
+            most = max(self.nodes, key=lambda n: (n["gpus"], n["cpus"]), default=None)
+            has = f"{most['cpus']:g} CPUs and {most['gpus']:g} GPUs" if most else "nothing"
+            self.close()
+            raise RequestError(
+                f"no node of the Ray cluster has {self.place.cpus:g} CPUs "
+                f"and {self.place.gpus:g} GPUs for a worker",
+                f"what some node has, such as {has}",
+                "change --cpus-per-worker and --gpus-per-worker, or add such a node first",
+            )
+        elsewhere = sorted({n["host"] for n in self.nodes} - {socket.gethostname()})
+        if embedded and elsewhere:
+            self.close()
+            raise RequestError(
+                f"the embedded database, which Ray's node {elsewhere[0]} cannot reach",
+                "a PostgreSQL server that every node reaches",
+                "give --storage or TRAINSTACK_STORAGE",
+            )
+        from search.fleet.connect import ARTIFACTS
+
+        if elsewhere and ARTIFACTS not in os.environ:
+            err().print(f"set {ARTIFACTS} to a place that all nodes see, too", markup=False)
+
+    @property
+    def room(self) -> int:
+        """How many workers the cluster's nodes have room for, were they empty."""
+        return sum(
+            min(
+                int(node["cpus"] / self.place.cpus + 1e-9),
+                int(node["gpus"] / self.place.gpus + 1e-9) if self.place.gpus else MOST_CPUS,
+            )
+            for node in self.nodes
+        )
+
+    def start(self, url: str, study: str, count: int, flags: tuple[str, ...] = ()) -> RayWorkers:
+        """Place so many workers, those that an earlier command placed included."""
+        from search.fleet.connect import home, parse_url
+
+        self._order = {
+            "study": study,
+            "namespace": namespace(parse_url(url), study),
+            "kind": self.place.kind,
+            "cpus": self.place.cpus,
+            "gpus": self.place.gpus,
+            "flags": [f"--threads={self.place.threads}", "--log-level=INFO", *flags],
+            "environment": handed_over(parse_url(url)),
+            "logs": str(home() / "logs" / quote(study, safe="")),
+        }
+        if count > self.room:
+            waiting = count - self.room
+            err().print(
+                f"the cluster has room for {self.room} of {count} workers: "
+                f"{waiting} will wait for nodes that join",
+                markup=False,
+            )
+        self._ask(place=self._order)
+        self.keep(count)
+        return self
+
+    @property
+    def farewell(self) -> str:
+        """What to say to whoever interrupts us."""
+        return (
+            "interrupted: the workers on Ray go on; the same command again finds them, "
+            "`trainstack stop` and `cancel` end them"
+        )
+
+    def keep(self, count: int) -> None:
+        """Have so many from now on."""
+        self.wanted = count
+        self._workers = [{"state": "waiting", "code": None}] * count
+        self._ask(keep=count)
+
+    def _hear(self) -> None:
+        """Take in what the driver says; one that is gone or silent is replaced.
+
+        Raises:
+            StorageAwayError: The cluster has been away for too long.
+        """
+        gone = False
+        with contextlib.suppress(queue.Empty):
+            while not gone:
+                news = self._news.get_nowait()
+                gone = news is None
+                if news is not None and "workers" in news:
+                    self._heard = time.monotonic()
+                    self._tell(news)
+        if self._process is None or gone or time.monotonic() - self._heard > SILENT_SECONDS:
+            self._dial_again()
+
+    def _dial_again(self) -> None:
+        if self._order is None:
+            return
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            err().print("Ray does not answer: trying again", markup=False)
+        self.close()
+        try:
+            self._dial()
+        except TrainstackError:
+            if time.monotonic() - self._away_since > AWAY_SECONDS:
+                raise
+            return
+        self._away_since = None
+        err().print("Ray answers again", markup=False)
+        self._ask(place=self._order)
+        self._ask(keep=self.wanted)
+
+    def _tell(self, news: dict[str, Any]) -> None:
+        """Take in how the workers fare, and say what is new."""
+        if self.show:
+            for line in news["said"]:
+                err().print(line, markup=False)
+        if news["wanted"] != self.wanted:
+            return  # it has not yet heard how many we want
+        self._workers = news["workers"]
+        states = [worker["state"] for worker in self._workers]
+        running, waiting = states.count("running"), states.count("waiting")
+        told = f"on Ray: {running} of {self.wanted} workers run"
+        if waiting:
+            told += f", {waiting} {'waits' if waiting == 1 else 'wait'} for a node"
+        if told != self._told:
+            self._told = told
+            err().print(told, markup=False)
+
+    def alive(self) -> int:
+        """Return how many work, or wait for a node."""
+        self._hear()
+        return sum(worker["state"] != "ended" for worker in self._workers)
+
+    def failure(self) -> tuple[int, str] | None:
+        """Return exit code and last words of a worker that ended badly, or None."""
+        for worker in self._workers:
+            if worker["code"]:
+                return worker["code"], worker["words"] or "see trainstack logs"
+        return None
+
+    def worst_exit_code(self) -> int:
+        """Return the worst exit code so far, as a shell says it."""
+        codes = [worker["code"] or 0 for worker in self._workers]
+        return max((code if code >= 0 else 128 - code for code in codes), default=0)
+
+    def wait(self, at_most_seconds: float) -> None:
+        """Wait until none is left, or for so long."""
+        self._until(lambda: not self.alive(), at_most_seconds)
+
+    def placed(self, at_most_seconds: float = 10.0) -> None:
+        """Wait until Ray knows of the workers."""
+        self._until(lambda: bool(self.alive() and self._told), at_most_seconds)
+
+    @staticmethod
+    def _until(true: Callable[[], bool], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not true() and time.monotonic() < until:
+            time.sleep(0.2)
+
+    def finish(self, seconds: float) -> None:
+        """The study is over: wait for the workers to leave; no actor stays behind."""
+        self._ask(finish=seconds)
+        until = time.monotonic() + 2 * seconds + CONNECT_SECONDS
+        with contextlib.suppress(queue.Empty):
+            while (news := self._news.get(timeout=until - time.monotonic())) is not None:
+                self._tell(news)
+                if news["finished"]:
+                    break
+        self.close()
+
+    def interrupt(self) -> None:
+        """Go away; the workers stay."""
+        self.close()
+
+    def close(self) -> None:
+        """End the driver."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            with contextlib.suppress(OSError, ValueError):
+                assert process.stdin is not None
+                process.stdin.close()
+            try:
+                process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._said is not None:
+            self._said.close()
+            self._said = None

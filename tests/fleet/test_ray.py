@@ -1,0 +1,218 @@
+"""Workers that a Ray cluster of several raylets places; their training is canned."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import URL
+
+from search.fleet.connect import STORAGE, exported
+from tests.acceptance.commands import Shell, interrupt, refused
+from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.fleet.raycluster import Cluster, free_port, quiet
+from workers.fake import FAKE
+
+pytest.importorskip("ray", reason="needs the extra [ray]")
+pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
+
+SECRET = "s3cr3t-word"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes, one worker of a CPU on each."""
+    here = Cluster(cpus=1)
+    here.add(cpus=1)
+    yield here
+    here.close()
+
+
+@pytest.fixture
+def machine(url: URL, tmp_path: Path) -> Shell:
+    """A machine with a password for the database; no trial ends before the file `hold` is there."""
+    canned = json.dumps({"hold": str(tmp_path / "hold"), "epoch_seconds": 0.01})
+    settings = {STORAGE: exported(url.set(password=SECRET)), FAKE: canned, **quiet()}
+    return Shell(tmp_path / "home", settings)
+
+
+def until(true: Callable[[], Any]) -> Any:
+    """Wait until something is true, and return it."""
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not (found := true()):
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    return found
+
+
+def training(count: int) -> Callable[[dict[str, Any]], bool]:
+    """Tell whether so many workers train."""
+    return lambda status: sum(w["state"] == "training" for w in status["workers"]) == count
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a command that a test started, and the workers below it; what it said is shown."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    print(*process.communicate(), sep="\n")  # noqa: T201 - where a test fails
+
+
+def test_local_placed_and_started_by_hand(
+    cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
+) -> None:
+    """One study, three sorts of workers: exactly the budget; no actor stays; no password shows."""
+    fleet.create(trials=12, epochs=2)
+    command = ("worker", "s", "--on", f"ray={cluster.address}", "--workers", "2")
+    placed, local = machine.start(*command), machine.start("worker", "s")
+    by_hand = fleet.join(hold=str(tmp_path / "hold"))
+    try:
+        fleet.until(training(4))
+        shown = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"])]
+        assert not any(SECRET in word for words in shown for word in words or ())
+        (tmp_path / "hold").touch()
+        status = fleet.concluded()
+        assert (placed.wait(60), local.wait(60), by_hand.returncode) == (0, 0, 0)
+    finally:
+        end(placed)
+        end(local)
+    assert status["counts"]["completed"] == 12
+    assert status["counts"]["retried"] == 0
+    assert cluster.actors() == []
+    files = [path for path in cluster.folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert not any(SECRET.encode() in path.read_bytes() for path in files)
+
+
+def test_a_driver_that_goes_and_comes_back(
+    cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
+) -> None:
+    """Killed, interrupted or detached: the workers go on, and the next driver finds them."""
+    launch = ("launch", "digits", "--study", "s", "--trials", "5", "--epochs", "2")
+    launch += ("--replicates", "1", "--on", f"ray={cluster.address}", "--workers", "2")
+    done = machine.run(*launch, "--detach")
+    assert done.returncode == 0, done.stderr
+    fleet.until(training(2))
+    first, names = {w["id"] for w in fleet.status()["workers"]}, set(cluster.actors())
+    assert len(names) == 2
+    for ending in (interrupt, lambda process: process.kill()):
+        driver = machine.start(*launch)
+        assert driver.stderr is not None
+        until(lambda driver=driver: "2 of 2 workers run" in driver.stderr.readline())
+        ending(driver)
+        driver.wait(60)
+        end(driver)
+    assert set(cluster.actors()) == names
+    again = machine.start(*launch)
+    try:
+        (tmp_path / "hold").touch()
+        status = fleet.until(lambda status: status["concluded"])
+        said = again.communicate(timeout=60)[1]
+    finally:
+        end(again)
+    assert "going on with study 's'" in said
+    assert {t["worker"] for t in fleet.trials()} <= first
+    assert (status["counts"]["completed"], status["counts"]["retried"]) == (5, 0)
+    assert cluster.actors() == []
+
+
+def test_more_and_fewer(cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path) -> None:
+    """`set workers=` acts on the actors; one without a node waits for it, and uses it at once."""
+    fleet.create(trials=6, epochs=2)
+    command = ("worker", "s", "--on", f"ray={cluster.address}", "--drain-timeout", "0")
+    driver = machine.start(*command)
+    node = None
+    try:
+        fleet.until(training(1))
+        assert machine.run("set", "s", "workers=3").returncode == 0
+        fleet.until(training(2))
+        assert driver.stderr is not None
+        until(lambda: "2 of 3 workers run, 1 waits" in driver.stderr.readline())
+        node = cluster.add(cpus=1)
+        fleet.until(training(3))
+        assert machine.run("set", "s", "workers=1").returncode == 0
+        fleet.until(lambda status: len(status["workers"]) == 1)
+        (tmp_path / "hold").touch()
+        status = fleet.until(lambda status: status["concluded"])
+        assert driver.wait(60) == 0
+    finally:
+        end(driver)
+        if node is not None:
+            cluster.remove(node)
+    assert status["counts"]["completed"] == 6
+    assert cluster.actors() == []
+
+
+def test_what_workers_say_is_found(
+    cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
+) -> None:
+    """A trainer that dies is told by `trainstack logs`, and by the file that Ray keeps."""
+    fleet.create(trials=2, epochs=2)
+    fault = json.dumps({"fault": "die", "once": str(tmp_path / "once")})
+    shell = Shell(machine.home, {**machine.extra, FAKE: fault})
+    done = shell.run("worker", "s", "--on", f"ray={cluster.address}")
+    assert done.returncode == 0, done.stderr
+    words = "starting another trainer"
+    assert words in done.stderr
+    assert words in shell.run("logs", "s").stdout
+    files = cluster.folder.glob("session_*/logs/worker-*.err")
+    assert any(words in path.read_text("utf-8", "replace") for path in files)
+
+
+@pytest.mark.slow  # a vanished machine's trial is free after a minute
+def test_a_node_that_vanishes(
+    cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
+) -> None:
+    """Its trial goes back to the queue, its worker to another node; the budget is exact."""
+    doomed = cluster.add(cpus=2)
+    fleet.create(trials=6, epochs=2)
+    command = ("worker", "s", "--on", f"ray={cluster.address}", "--workers", "2")
+    driver = machine.start(*command, "--cpus-per-worker", "2")
+    try:
+        fleet.until(training(1))
+        spare = cluster.add(cpus=4)
+        fleet.until(training(2))
+        cluster.remove(doomed)
+        (tmp_path / "hold").touch()
+        status = fleet.until(lambda status: status["concluded"])
+        assert driver.wait(60) == 0
+    finally:
+        end(driver)
+        cluster.remove(spare)
+    assert (status["counts"]["completed"], status["counts"]["retried"]) == (6, 1)
+    assert cluster.actors() == []
+
+
+def test_a_cluster_that_cannot_be_used(cluster: Cluster, machine: Shell) -> None:
+    """No answer: exit 3. Resources that no node has: exit 2. Nothing is created either way."""
+    launch = ("launch", "wine", "--detach", "--on")
+    said = refused(machine.run(*launch, f"ray=127.0.0.1:{free_port()}"), 3)
+    assert "no answer from the Ray cluster" in said
+    address = f"ray={cluster.address}"
+    said = refused(machine.run(*launch, address, "--gpus-per-worker", "0.5"), 2)
+    assert "0.5 GPUs" in said
+    assert machine.json("status") == []
+
+
+def test_another_version_of_ray(cluster: Cluster) -> None:
+    """The cluster's version and ours are named in one line."""
+    code = (
+        "import ray, sys\nray.__version__ = '2.59.0'\n"
+        "from search.onray.connection import connect\n"
+        "try: connect(sys.argv[1])\n"
+        "except Exception as error: print(error.exit_code, error)"
+    )
+    command = [sys.executable, "-c", code, cluster.address]
+    done = subprocess.run(command, env=quiet(), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("2 another version than the Ray cluster's (Ray ")
+    assert "2.59.0" in done.stdout
+    assert len(done.stdout.splitlines()) == 1

@@ -1,0 +1,64 @@
+"""The batch script, run as Slurm runs it: by bash, with Slurm's variables, ended by its signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from search.fleet.connect import STORAGE, exported
+from tests.acceptance.commands import TRAINSTACK, Shell
+from tests.fleet.fleet import Fleet
+from tests.unit.docs.commands import ROOT
+from workers.fake import FAKE
+
+pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
+
+SCRIPT = ROOT / "deploy" / "slurm" / "worker.sbatch"
+
+
+def submit(shell: Shell, task: int, **exported_variables: str) -> subprocess.Popen[str]:
+    """Start one task of the array."""
+    slurm = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": str(task)}
+    programs = f"{Path(TRAINSTACK).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        ["bash", str(SCRIPT)],
+        env={**shell.environment, **slurm, "PATH": programs, **exported_variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:
+    """Tasks serve one study; Slurm's signal lets one finish its trial and leave; none is lost."""
+    fleet.create(trials=6, epochs=2)
+    canned = json.dumps({"hold": str(tmp_path / "hold")})
+    shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
+    tasks = [submit(shell, task, STUDY="s") for task in (1, 2)]
+    try:
+        fleet.until(lambda status: status["counts"]["running"] == 2)
+        tasks[0].send_signal(signal.SIGTERM)
+        fleet.until(lambda status: any(w["state"] == "leaving" for w in status["workers"]))
+        (tmp_path / "hold").touch()
+        status = fleet.until(lambda status: status["concluded"])
+        said = [task.communicate(timeout=60)[0] for task in tasks]
+    finally:
+        for task in tasks:
+            task.kill()
+    assert [task.returncode for task in tasks] == [0, 0], said
+    assert (status["counts"]["completed"], status["counts"]["retried"]) == (6, 0)
+
+
+def test_without_a_study(url: URL, tmp_path: Path) -> None:
+    """A submission that names no study ends at once and says what is missing."""
+    task = submit(Shell(tmp_path / "home", {STORAGE: exported(url)}), 1)
+    said, _ = task.communicate(timeout=60)
+    assert task.returncode != 0
+    assert "STUDY: name of the study" in said
