@@ -43,7 +43,7 @@ class Subject:
             self.classes,
             "classification",
             (self.rows, len(self.arrays[3])),
-            worth_compiling(stack, steps, runs) if xla is None else xla,
+            worth_compiling(stack, self.features, steps, runs) if xla is None else xla,
         )
         return Program(structure, stack)
 

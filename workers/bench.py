@@ -99,7 +99,7 @@ class Bench:
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=rows,
-            compiled=worth_compiling(stack, steps, runs),
+            compiled=worth_compiling(stack, data.features, steps, runs),
             precision=self.spec.precision,
         )
         program, _ = self.programs.get(structure, lambda: Program(structure, stack))

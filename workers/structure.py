@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from spaces.optimizers import OPTIMIZERS
@@ -75,28 +76,31 @@ def cycled_knob(stack: Stack) -> str | None:
     return OPTIMIZERS[stack["optimizer"]].cycles
 
 
-def worth_compiling(stack: Stack, steps: int, runs: int = 1) -> bool:
+def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> bool:
     """Decide by estimated cost whether XLA pays: it costs more at first and less at every step.
 
     Args:
         stack: What would be trained.
+        features: Width of the input.
         steps: Steps of one run if nothing stops it early.
         runs: Runs that will use the program.
     """
-    return saved_seconds_a_step(stack) * steps * runs > compiling_seconds(stack)
+    return saved_seconds_a_step(stack, features) * steps * runs > compiling_seconds(stack)
 
 
 def compiling_seconds(stack: Stack) -> float:
-    """Estimate what compiling costs more than tracing alone.
+    """Estimate what compiling costs more than tracing alone (`python -m benchmarks.compiling`)."""
+    return 0.70 + 0.18 * len(stack.units)
 
-    Measured of a prototype; `python -m benchmarks.compiling` holds it against the engine.
+
+def saved_seconds_a_step(stack: Stack, features: int) -> float:
+    """Estimate what a compiled step saves; measured as `compiling_seconds`.
+
+    Passes over each hidden weight, and the calls of each layer's operations.
     """
-    return 0.35 + 0.10 * len(stack.units)
-
-
-def saved_seconds_a_step(stack: Stack) -> float:
-    """Estimate what a compiled step saves; measured as `compiling_seconds`."""
-    return 0.11e-3 + 0.055e-3 * len(stack.units)
+    weights = sum(a * b for a, b in pairwise((features, *stack.units)))
+    a_layer = 0.02e-3 if stack["normalization"] == "none" else 0.07e-3
+    return 1.6e-9 * weights + a_layer * len(stack.units)
 
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:

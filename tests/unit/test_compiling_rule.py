@@ -14,23 +14,23 @@ from workers.structure import compiling_seconds, saved_seconds_a_step, worth_com
 def test_compiling_begins_where_the_savings_pass_the_cost(layers: int) -> None:
     """One step fewer than it takes to earn the cost is not compiled, one more is."""
     stack = Stack.of(units=[32] * layers)
-    enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack)) + 1
-    assert worth_compiling(stack, enough)
-    assert not worth_compiling(stack, enough - 1)
+    enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack, 64)) + 1
+    assert worth_compiling(stack, 64, enough)
+    assert not worth_compiling(stack, 64, enough - 1)
 
 
 def test_runs_share_what_compiling_costs() -> None:
     """Five seeds of a structure compile where one of five times the steps does."""
     stack = Stack.of(units=[300, 100])
-    enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack)) + 1
+    enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack, 64)) + 1
     steps = math.ceil(enough / 5)
-    assert worth_compiling(stack, steps, runs=5)
-    assert not worth_compiling(stack, steps, runs=1)
-    assert not worth_compiling(stack, 0, runs=5)
+    assert worth_compiling(stack, 64, steps, runs=5)
+    assert not worth_compiling(stack, 64, steps, runs=1)
+    assert not worth_compiling(stack, 64, 0, runs=5)
 
 
 def test_small_data_is_not_compiled_and_large_is() -> None:
     """Digits for 30 epochs in batches of 32 is traced; five epochs of 55,000 images compile."""
     stack = Stack.of(units=[64, 64])
-    assert not worth_compiling(stack, 30 * (1_149 // 32))
-    assert worth_compiling(stack, 5 * (55_000 // 32))
+    assert not worth_compiling(stack, 64, 30 * (1_149 // 32))
+    assert worth_compiling(Stack.of(units=[300, 100]), 784, 5 * (55_000 // 32))
