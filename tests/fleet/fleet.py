@@ -97,8 +97,14 @@ class Fleet:
 
     def training(self) -> dict[str, Any]:
         """Wait until some trial runs and has measured an epoch."""
-        self.until(lambda _: any(t["outcome"] == "running" and t["curve"] for t in self.trials()))
-        return next(t for t in self.trials() if t["outcome"] == "running" and t["curve"])
+        found: list[dict[str, Any]] = []
+
+        def seen(_: object) -> bool:
+            found[:] = [t for t in self.trials() if t["outcome"] == "running" and t["curve"]]
+            return bool(found)
+
+        self.until(seen)
+        return found[0]
 
     def concluded(self) -> dict[str, Any]:
         """Wait until the study is over and its workers have left of themselves."""

@@ -25,7 +25,11 @@ def test_storm(fleet: Fleet) -> None:
     for _ in range(8):
         before = fleet.status()["counts"]["completed"]
         fleet.until(lambda s, n=before: s["counts"]["completed"] > n or s["phase"] != "searching")
-        victim = dice.randrange(4)
+        # One that trains: on a busy machine most are still starting, and have nothing to lose.
+        training = [w["id"] for w in fleet.status()["workers"] if w["trial"] is not None]
+        pids = [int(name.rsplit("-", 2)[1]) for name in training]
+        victims = [k for k, process in enumerate(crew) if process.pid in pids] or range(4)
+        victim = dice.choice(victims)
         crew[victim].kill()
         crew[victim] = fleet.join(epoch_seconds=0.05)
     status = fleet.concluded()
