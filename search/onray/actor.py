@@ -71,6 +71,7 @@ class TrainstackWorker:
                 self._again = self._told_to_leave
                 return
             self._told_to_leave = self._again = False
+            folder = _log_folder(self._order)
             command = [sys.executable, "-m", "workers", self._order.study, *self._order.flags]
             child = self._child = subprocess.Popen(
                 [*command, "--leave-with-parent", *device_flags(self._order.gpus)],
@@ -78,8 +79,11 @@ class TrainstackWorker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **self._order.environment},
+                cwd=folder,  # not where Ray was started: a package there may be called as ours
             )
-            self._log = _log_file(self._order, child.pid)
+            where = f"{socket.gethostname()}-{child.pid}"
+            self._log = folder / f"ray-{self._order.name}-{where}.log"
+            self._log.touch()
             self._ended: int | None = None
         threading.Thread(target=self._watch, args=(child, self._log), daemon=True).start()
 
@@ -145,15 +149,13 @@ def device_flags(fraction: float) -> list[str]:
     return flags
 
 
-def _log_file(order: Order, pid: int) -> Path:
+def _log_folder(order: Order) -> Path:
     from search.fleet.connect import HOME, home
 
     here = Path(order.environment[HOME]) if HOME in order.environment else home()
     folder = here / "logs" / quote(order.study, safe="")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"ray-{order.name}-{socket.gethostname()}-{pid}.log"
-    path.touch()
-    return path
+    return folder
 
 
 def _end_this_actor() -> None:

@@ -69,6 +69,11 @@ class Crew:
         gpus: Of each, fractions included.
         order: What each does; its name is put in.
         logs: Folder into which their logs are copied.
+        seats: Those that are meant to work, by name.
+        leaving: Those that were told to finish their trial and go.
+        wanted: How many are meant to work.
+        over: The study is: none is placed any more.
+        lines: What workers said that nobody was told yet.
     """
 
     namespace: str
@@ -80,6 +85,7 @@ class Crew:
     seats: dict[str, Seat] = field(default_factory=dict)
     leaving: dict[str, Seat] = field(default_factory=dict)
     wanted: int = 0
+    over: bool = False
     lines: list[str] = field(default_factory=list)
 
     @classmethod
@@ -185,7 +191,7 @@ class Crew:
     def _lost(self, seat: Seat, error: Any) -> None:
         if error.actor_init_failed:
             self._refused(seat, error)
-        elif seat.name in self.leaving:
+        elif self.over or seat.name in self.leaving:
             seat.ended(0, "")
         elif time.monotonic() - seat.placed >= REPLACE_SECONDS:
             self.seats[seat.name] = self._place(seat.name)
@@ -231,7 +237,7 @@ class Crew:
 
     def finish(self, seconds: float) -> None:
         """The study is over: wait for all to leave, for so long, and let no actor stay behind."""
-        until = time.monotonic() + seconds
+        self.over, until = True, time.monotonic() + seconds
         while any(seat["state"] == RUNNING for seat in self.look()) and time.monotonic() < until:
             time.sleep(0.2)
         everyone = {**self.seats, **self.leaving}

@@ -176,7 +176,7 @@ def test_a_node_that_vanishes(
     doomed = cluster.add(cpus=2)
     fleet.create(trials=6, epochs=2)
     command = ("worker", "s", "--on", f"ray={cluster.address}", "--workers", "2")
-    driver = machine.start(*command, "--cpus-per-worker", "2")
+    driver, spare = machine.start(*command, "--cpus-per-worker", "2"), None
     try:
         fleet.until(training(1))
         spare = cluster.add(cpus=4)
@@ -187,7 +187,8 @@ def test_a_node_that_vanishes(
         assert driver.wait(60) == 0
     finally:
         end(driver)
-        cluster.remove(spare)
+        if spare is not None:
+            cluster.remove(spare)
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (6, 1)
     assert cluster.actors() == []
 
