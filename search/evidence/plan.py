@@ -38,7 +38,7 @@ __all__ += ["Race", "next_runs", "race"]
 # Seeds before anything is dropped: three show a spread, two hardly do.
 FIRST_BLOCK = 3
 # Chance of dropping any stack that is as good as the leader, over all looks together.
-DROP_RISK = 0.05
+DROP_RISK = 0.02
 
 
 @dataclass(frozen=True)
