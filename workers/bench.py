@@ -228,6 +228,11 @@ class Bench:
         """Return the validation loss of the trivial predictor; see `trivial_loss`."""
         return trivial_loss(split, self.spec.data.task)
 
+    @property
+    def worn(self) -> bool:
+        """True when a fresh trainer should take the next job."""
+        return self.programs.worn
+
     @staticmethod
     def out_of_memory(error: Exception) -> bool:
         """True when the device or the machine had no room for the trial."""

@@ -30,6 +30,7 @@ class Canned:
         fault_epoch: In which epoch, from 1.
         once: A file: only whoever creates it has the fault. Empty: every trial has.
         hold: A file: no epoch ends before it is there. Empty: none is waited for.
+        worn_after: Trials after which the trainer asks to be replaced; 0: never.
     """
 
     epoch_seconds: float = 0.0
@@ -37,6 +38,7 @@ class Canned:
     fault_epoch: int = 1
     once: str = ""
     hold: str = ""
+    worn_after: int = 0
 
 
 class FakeBench:
@@ -46,10 +48,12 @@ class FakeBench:
 
     def __init__(self, document: str) -> None:
         self.canned = Canned(**json.loads(document))
+        self.trained = 0
 
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         """Follow a curve that only the stack decides: it falls by the epoch towards its floor."""
         assert job.stack is not None
+        self.trained += 1
         floor = 0.2 + int(job.stack.stack_id, 16) % 1000 / 1000
         measurements, outcome = [], "completed"
         for epoch in range(1, job.epochs + 1):
@@ -65,6 +69,11 @@ class FakeBench:
         last = measurements[-1]
         metrics = {"accuracy": last.metric, "parameters": 1000.0}
         return Result(outcome, last.valid_loss, last.epoch, tuple(measurements), metrics)
+
+    @property
+    def worn(self) -> bool:
+        """True after as many trials as the document says."""
+        return 0 < self.canned.worn_after <= self.trained
 
     def _fault(self, epoch: int) -> None:
         if not self.canned.fault or epoch != self.canned.fault_epoch or not self._first():

@@ -115,10 +115,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Done:
-    """The job has ended (to the supervisor)."""
+    """The job has ended (to the supervisor).
+
+    Attributes:
+        token: Of which trial.
+        result: How.
+        worn: True when the trainer holds so much that is never given back that a fresh one
+            should take the next.
+    """
 
     token: str
     result: Result
+    worn: bool = False
 
 
 @dataclass(frozen=True)

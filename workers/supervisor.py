@@ -164,8 +164,10 @@ class Supervisor:
                 self._replace_trainer(f"its trainer died (exit code {code})")
             case Measured(token=token) if self._current(token):
                 self._measured(message)
-            case Done(token=token, result=result) if self._current(token):
+            case Done(token=token, result=result, worn=worn) if self._current(token):
                 self._finished(result)
+                if worn and self.ready:
+                    self._replace_trainer("much was built, and its memory is not given back")
             case _:
                 pass  # about a trial that is no longer ours
 

@@ -73,7 +73,8 @@ def serve(
         if message is None:
             return
         if isinstance(message, Job):
-            connection.send(Done(message.token, _work(connection, bench, message)))
+            result = _work(connection, bench, message)
+            connection.send(Done(message.token, result, bench.worn))
 
 
 def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Bench | FakeBench:

@@ -114,6 +114,16 @@ def test_hung_training(fleet: Fleet) -> None:
     assert told[0]["cause"].startswith("no progress for")
 
 
+def test_worn_trainer(fleet: Fleet) -> None:
+    """A trainer that has built too much makes way between two trials; none of them is disturbed."""
+    fleet.create(trials=4, epochs=2)
+    worker = fleet.join(worn_after=2)
+    counts = fleet.concluded()["counts"]
+    assert (counts["completed"], counts["retried"], counts["failed"]) == (4, 0, 0)
+    assert worker.returncode == 0
+    assert "starting another trainer" in fleet.log(worker)
+
+
 def test_late_worker_is_fenced_out(fleet: Fleet) -> None:
     """A worker that was stopped for too long finds its trial gone, and writes nothing to it."""
     fleet.create(trials=1, epochs=6)
