@@ -29,9 +29,12 @@ def endings(fleet: Fleet, number: int = 0) -> list[tuple[str, str]]:
 def test_drain_finishes(fleet: Fleet) -> None:
     """Told to leave with time enough, a worker finishes its trial and takes no other."""
     fleet.create(trials=5, epochs=8)
-    worker = fleet.join("--drain-timeout=600", epoch_seconds=0.2)
-    fleet.training()
+    hold = fleet.folder / "hold"
+    worker = fleet.join("--drain-timeout=600", hold=str(hold))
+    fleet.until(lambda status: status["counts"]["running"])
     worker.terminate()
+    fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["leaving"])
+    hold.touch()
     assert worker.wait(PATIENCE_SECONDS) == 0
     counts = fleet.status()["counts"]
     assert (counts["completed"], counts["running"], counts["waiting"]) == (1, 0, 0)
@@ -79,15 +82,15 @@ def test_interrupt(fleet: Fleet) -> None:
 def test_pause_and_resume(fleet: Fleet) -> None:
     """A pause lets what runs finish and starts nothing; resuming goes on with the same worker."""
     fleet.create(trials=3, epochs=8)
-    worker = fleet.join(epoch_seconds=0.1)
-    fleet.training()
+    hold = fleet.folder / "hold"
+    worker = fleet.join(hold=str(hold))
+    fleet.until(lambda status: status["counts"]["running"])
     wish(fleet.url, "s", ledger.PAUSE)
+    hold.touch()
     status = fleet.until(lambda status: not status["counts"]["running"])
-    done = status["counts"]["completed"]
     assert status["state"] == "paused"
-    assert 1 <= done < 3
     fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["idle"])
-    assert fleet.status()["counts"]["completed"] == done
+    assert fleet.status()["counts"]["completed"] == 1
     wish(fleet.url, "s", ledger.GO)
     assert fleet.concluded()["counts"]["completed"] == 3
     assert worker.returncode == 0

@@ -126,7 +126,7 @@ def test_worn_trainer(fleet: Fleet) -> None:
 
 def test_late_worker_is_fenced_out(fleet: Fleet) -> None:
     """A worker that was stopped for too long finds its trial gone, and writes nothing to it."""
-    fleet.create(trials=1, epochs=6)
+    fleet.create(trials=1, epochs=20)
     late = fleet.join(epoch_seconds=0.3)
     fleet.training()
     late.send_signal(signal.SIGSTOP)  # its trainer trains on
