@@ -97,6 +97,7 @@ def test_breaking_one_condition_is_seen(
     assert drawn_strays(condition, bundle, broken) > 5.0
 
 
+@pytest.mark.slow  # five epochs of a hundred layers, twice: two minutes of both cores
 def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> None:
     """100 hidden layers, 5 epochs: SELU/LeCun beats ReLU/He by a wide margin in accuracy."""
     accuracy = {}

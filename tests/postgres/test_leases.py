@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from search.fleet.tending import LEASE_SECONDS
 from search.records import SEARCH, Measurement, Result
 from spaces.references import REFERENCES
 from tests.postgres.studying import agrees, begun, completed, desk, epochs, spec_of, work_off
+from workers.limits import IDLE_SECONDS
 
 pytestmark = pytest.mark.postgres
 
@@ -68,9 +70,11 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
         try:
             while here.advance() == "searching":
                 lease = here.claim()
-                if lease is None or dice.random() < 0.15:
-                    # Nothing to do; or the process is killed, and a new one joins.
-                    here = here if lease is None else joined()
+                if lease is None:
+                    time.sleep(IDLE_SECONDS)  # as a worker does
+                    continue
+                if dice.random() < 0.15:
+                    here = joined()  # the process is killed, and a new one joins
                     continue
                 try:
                     here.report(lease, epochs(2))
@@ -91,7 +95,7 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
     while any(thread.is_alive() for thread in threads):
         agrees(database)
         for thread in threads:
-            thread.join(0.01)
+            thread.join(0.05)
     assert broken == []
     counts = agrees(database)["counts"]
     done = counts["completed"] + counts["pruned"] + counts["diverged"] + counts["infeasible"]
