@@ -192,13 +192,16 @@ def text_of(found: Recommendation) -> str:
     if found.reasons:
         lines += [wrapped(" ".join(found.reasons)), ""]
     metric = found.metric
-    rows: list[tuple[str, str, str]] = [("", "recommended", "chapter's default")]
+    itself = found.stack == found.baseline_stack  # then one column says it all
+    rows: list[tuple[str, str, str]] = [
+        ("", "chapter's default", "") if itself else ("", "recommended", "chapter's default")
+    ]
     for title, part in (("validation", "validation"), ("test", "test")):
         for what in ("loss", metric):
             mine, other = getattr(found, part).get(what), found.baseline.get(part, {}).get(what)
-            rows.append((f"{title} {what}", _score(mine), _score(other)))
+            rows.append((f"{title} {what}", _score(mine), "" if itself else _score(other)))
     ends = found.difference["ci95"]
-    if found.stack != found.baseline_stack:
+    if not itself:
         shown = f"{signed(found.difference['mean'])} ({interval(ends, signed)})"
         rows.append(("difference in loss", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
