@@ -206,7 +206,7 @@ READING = {
     "trials": ("trials tumours", "trials tumours --confirmation"),
     "recommend": ("recommend tumours",),
     "recommend --across": ("recommend tumours tumours-again --across",),
-    "claims": ("claims tumours.csv --target diagnosis --claim C21",),
+    "claims": ("claims tumours.csv --target diagnosis --claim C7 --epochs 2 --replicates 2",),
     "workers": ("workers tumours",),
     "logs": ("logs tumours 0",),
     "report": ("report tumours -o report",),
