@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.scale import table
-from search.fleet import embedded, inspect
+from search.fleet import embedded, history
 from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS
 from tests.fleet.fleet import Fleet
 from tests.fleet.server import Server
@@ -47,7 +47,7 @@ def storm(fleet: Fleet, _: Server) -> str:
 
 def _linked(fleet: Fleet, trial: dict) -> list[dict]:
     """Return a trial's attempts, numbered from the first without a gap."""
-    told = inspect.attempts_json(fleet.engine, "s", trial["number"])
+    told = history.attempts_json(fleet.engine, "s", trial["number"])
     assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1)), told
     return told
 

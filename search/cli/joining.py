@@ -14,7 +14,7 @@ import typer
 from search.cli.common import Storage, Study, err
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
 from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
-from search.cli.local import LEAVE_SECONDS, LocalWorkers, cores
+from search.cli.local import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
 from search.onray.place import on_ray
 from spaces.errors import RequestError, StorageAwayError
 
@@ -154,7 +154,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
     """Have an engine place workers, until the study is over; return the worst of their exit codes.
 
     Raises:
-        KeyboardInterrupt: Somebody wants us to go; the workers stay.
+        KeyboardInterrupt: After the workers have given back what they held.
         StorageAwayError: The database, or the engine, was away for too long.
         StudyError: There is no such study.
     """
@@ -183,10 +183,11 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         crew.finish(LEAVE_SECONDS)
         return crew.worst_exit_code()
     except KeyboardInterrupt:
-        err().print(crew.farewell, markup=False)
+        crew.interrupt()
+        err().print(FAREWELL, markup=False)
         raise
     finally:
-        crew.interrupt()
+        crew.close()
 
 
 def _heed(url: URL, crew: LocalWorkers) -> None:

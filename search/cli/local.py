@@ -15,6 +15,11 @@ from urllib.parse import quote
 
 # How long workers may take to give back what they hold when told to leave at once.
 LEAVE_SECONDS = 20.0
+# What is said to whoever interrupts the command that keeps them.
+FAREWELL = (
+    "interrupted: running trials went back to the queue; "
+    "the same command again goes on with the study"
+)
 
 
 class Workers(Protocol):
@@ -22,13 +27,12 @@ class Workers(Protocol):
 
     wanted: int
 
-    @property
-    def farewell(self) -> str: ...
     def keep(self, count: int) -> None: ...
     def alive(self) -> int: ...
     def failure(self) -> tuple[int, str] | None: ...
     def finish(self, seconds: float) -> None: ...
     def interrupt(self) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -101,14 +105,6 @@ class LocalWorkers:
         """Those that work and those that are leaving."""
         return [*self.processes, *self.leaving]
 
-    @property
-    def farewell(self) -> str:
-        """What to say to whoever interrupts us."""
-        return (
-            "interrupted: running trials went back to the queue; "
-            "the same command again goes on with the study"
-        )
-
     def alive(self) -> int:
         """Return how many still run."""
         return sum(process.poll() is None for process in self.everyone)
@@ -140,6 +136,8 @@ class LocalWorkers:
         for process in self.everyone:
             if process.poll() is None:
                 process.kill()
+
+    close = interrupt  # where the command goes, they go
 
     def send(self, number: int) -> None:
         """Send a signal to all that still run."""

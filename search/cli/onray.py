@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
-import subprocess
-import sys
-import tempfile
-import threading
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from search.cli.common import err
-from search.onray.connection import aborted, away
+from search.cli.local import LEAVE_SECONDS
+from search.onray.dialogue import CONNECT_SECONDS, Dialogue
 from search.onray.place import MOST_CPUS, OnRay, handed_over, namespace
-from spaces.errors import RequestError, TrainstackError, of_exit_code
+from spaces.errors import RequestError, TrainstackError
 
-# How long a cluster may take to let us in, and how long it may be silent later on.
-CONNECT_SECONDS, SILENT_SECONDS = 60.0, 60.0
-# How long it is tried to come back to a cluster that went silent.
-AWAY_SECONDS = 120.0
+# How long a cluster may be silent, and how long it is then tried to come back to it.
+SILENT_SECONDS, AWAY_SECONDS = 60.0, 120.0
 
 
 @dataclass
@@ -43,9 +38,7 @@ class RayWorkers:
     show: bool = False
     _order: dict[str, Any] | None = None
     _workers: list[dict[str, Any]] = field(default_factory=list)
-    _news: queue.SimpleQueue[dict[str, Any] | None] = field(default_factory=queue.SimpleQueue)
-    _process: subprocess.Popen[str] | None = None
-    _said: IO[str] | None = None
+    _dialogue: Dialogue | None = None
     _heard: float = 0.0
     _away_since: float | None = None
     _told: str = ""
@@ -63,63 +56,17 @@ class RayWorkers:
             StorageAwayError: It does not answer.
         """
         made = cls(place)
-        made._dial()
+        made._begin()
         made._check(embedded)
         return made
 
-    def _dial(self) -> None:
-        # What Ray itself logs, and what a driver that it ends says, is of no use on a terminal.
-        environment = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "fatal"}
-        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._news = queue.SimpleQueue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "search.onray.driver"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for us
-        )
-        threading.Thread(target=self._listen, args=(self._process, self._news), daemon=True).start()
-        self._ask(connect=self.place.address)
-        with contextlib.suppress(queue.Empty):
-            while (news := self._news.get(timeout=CONNECT_SECONDS)) is not None:
-                if "nodes" in news:
-                    self.nodes, self._heard = news["nodes"], time.monotonic()
-                    return
-            raise self._failure()
-        self.close()
-        raise away(self.place.address, f"not in {CONNECT_SECONDS:.0f} s")
-
-    @staticmethod
-    def _listen(process: subprocess.Popen[str], news: queue.SimpleQueue[Any]) -> None:
-        assert process.stdout is not None
-        with contextlib.suppress(ValueError):
-            for line in process.stdout:
-                news.put(json.loads(line))
-        news.put(None)
+    def _begin(self) -> None:
+        self._dialogue = Dialogue(self.place.address)
+        self.nodes, self._heard = self._dialogue.nodes, time.monotonic()
 
     def _ask(self, **document: Any) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):  # it is gone: of this we hear
-            self._process.stdin.write(json.dumps(document) + "\n")
-            self._process.stdin.flush()
-
-    def _failure(self) -> TrainstackError:
-        """Return the error with which the driver ended."""
-        assert self._process is not None
-        assert self._said is not None
-        code = self._process.wait()
-        self._said.seek(0)
-        said = self._said.read()
-        self.close()
-        ours = [line for line in said.splitlines() if line.startswith("trainstack: ")]
-        if ours:
-            return of_exit_code(code, ours[-1].removeprefix("trainstack: "))
-        return aborted(said, self.place.address)
+        if self._dialogue is not None:
+            self._dialogue.ask(**document)
 
     def _check(self, embedded: bool) -> None:
         """Refuse what cannot work on these nodes."""
@@ -160,8 +107,12 @@ class RayWorkers:
         )
 
     def start(self, url: str, study: str, count: int, flags: tuple[str, ...] = ()) -> RayWorkers:
-        """Place so many workers, those that an earlier command placed included."""
+        """Place so many workers, those that an earlier command placed included.
+
+        From now on a terminal that closes ends the command, and the workers go on.
+        """
         from search.fleet.connect import home, parse_url
+        from search.fleet.patient import hangups
 
         self._order = {
             "study": study,
@@ -180,17 +131,11 @@ class RayWorkers:
                 f"{waiting} will wait for nodes that join",
                 markup=False,
             )
+        for hangup in hangups():
+            signal.signal(hangup, signal.SIG_DFL)
         self._ask(place=self._order)
         self.keep(count)
         return self
-
-    @property
-    def farewell(self) -> str:
-        """What to say to whoever interrupts us."""
-        return (
-            "interrupted: the workers on Ray go on; the same command again finds them, "
-            "`trainstack stop` and `cancel` end them"
-        )
 
     def keep(self, count: int) -> None:
         """Have so many from now on."""
@@ -206,16 +151,16 @@ class RayWorkers:
         """
         gone = False
         with contextlib.suppress(queue.Empty):
-            while not gone:
-                news = self._news.get_nowait()
+            while self._dialogue is not None and not gone:
+                news = self._dialogue.next()
                 gone = news is None
                 if news is not None and "workers" in news:
                     self._heard = time.monotonic()
                     self._tell(news)
-        if self._process is None or gone or time.monotonic() - self._heard > SILENT_SECONDS:
-            self._dial_again()
+        if self._dialogue is None or gone or time.monotonic() - self._heard > SILENT_SECONDS:
+            self._begin_again()
 
-    def _dial_again(self) -> None:
+    def _begin_again(self) -> None:
         if self._order is None:
             return
         now = time.monotonic()
@@ -224,7 +169,7 @@ class RayWorkers:
             err().print("Ray does not answer: trying again", markup=False)
         self.close()
         try:
-            self._dial()
+            self._begin()
         except TrainstackError:
             if time.monotonic() - self._away_since > AWAY_SECONDS:
                 raise
@@ -285,30 +230,27 @@ class RayWorkers:
     def finish(self, seconds: float) -> None:
         """The study is over: wait for the workers to leave; no actor stays behind."""
         self._ask(finish=seconds)
+        self._until_finished(seconds)
+
+    def interrupt(self) -> None:
+        """Let every worker give back what it holds and leave."""
+        self._ask(leave=LEAVE_SECONDS)
+        self._until_finished(LEAVE_SECONDS)
+
+    def _until_finished(self, seconds: float) -> None:
         until = time.monotonic() + 2 * seconds + CONNECT_SECONDS
         with contextlib.suppress(queue.Empty):
-            while (news := self._news.get(timeout=until - time.monotonic())) is not None:
+            while self._dialogue is not None:
+                news = self._dialogue.next(until - time.monotonic())
+                if news is None:
+                    break
                 self._tell(news)
                 if news["finished"]:
                     break
         self.close()
 
-    def interrupt(self) -> None:
-        """Go away; the workers stay."""
-        self.close()
-
     def close(self) -> None:
-        """End the driver."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            with contextlib.suppress(OSError, ValueError):
-                assert process.stdin is not None
-                process.stdin.close()
-            try:
-                process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if self._said is not None:
-            self._said.close()
-            self._said = None
+        """Go away; workers that are still there stay."""
+        if self._dialogue is not None:
+            self._dialogue.close()
+            self._dialogue = None

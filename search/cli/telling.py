@@ -106,13 +106,14 @@ def logs(
     """
     from search.fleet import inspect
     from search.fleet.glance import trial_exists
+    from search.fleet.history import attempts_json, history
 
     with reach(storage) as (_, engine):
-        events = inspect.history(engine, study)
+        events = history(engine, study)
         attempts: list[dict[str, Any]] = []
         if trial is not None:
             trial_exists(engine, study, trial)
-            attempts = inspect.attempts_json(engine, study, trial)
+            attempts = attempts_json(engine, study, trial)
         files = log_files(study) if trial is None else []
         if as_json and not follow:
             lines = {str(path): tail(path) for path in files}
@@ -128,7 +129,7 @@ def logs(
             # Asked first: with what the study ended is told, too.
             follow = not _over(inspect.status(engine, study))
             time.sleep(FOLLOW_SECONDS if follow else 0.0)
-            news = inspect.history(engine, study, events[-1]["id"] if events else 0)
+            news = history(engine, study, events[-1]["id"] if events else 0)
             events += news
             _say_events(of_trial(news, trial), as_json)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.common import AsJson, Storage, Study, err, print_json
 from search.cli.common import storage as reach
-from search.cli.local import LocalWorkers, Workers
+from search.cli.local import FAREWELL, LocalWorkers, Workers
 from search.cli.screen import line_of
 from spaces.errors import StorageAwayError, of_exit_code
 
@@ -80,10 +80,10 @@ def work(
         ended = True
     except KeyboardInterrupt:
         local.interrupt()
-        err().print(local.farewell, markup=False)
+        err().print(FAREWELL, markup=False)
         raise
     finally:
-        local.interrupt()
+        local.close()
         notes.stop(last=ended)
         tender.close()
         here.dispose()

@@ -1,4 +1,4 @@
-"""What the command line reads: status, runs, trials, the measurement, events. No Optuna here."""
+"""What the command line reads: status, runs, trials, the measurement. No Optuna here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
 
 from search.conditions import Condition
 from search.fleet.ledger import CONCLUDED, GO, find, state_of
-from search.fleet.tables import attempts, events, exist, studies, tasks, workers
+from search.fleet.tables import exist, studies, tasks, workers
 from search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Run
 from spaces.errors import StudyError
 
@@ -30,7 +30,7 @@ def spec_of(engine: Engine, name: str) -> StudySpec:
     from search.spec import StudySpec
 
     with engine.connect() as connection:
-        return StudySpec.from_json(_study(engine, connection, name).spec)
+        return StudySpec.from_json(study_row(engine, connection, name).spec)
 
 
 def statuses(engine: Engine) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def status(engine: Engine, name: str) -> dict[str, Any]:
         StudyError: There is no such study; near names are offered.
     """
     with _snapshot(engine) as connection:
-        return _status(connection, _study(engine, connection, name))
+        return _status(connection, study_row(engine, connection, name))
 
 
 def _snapshot(engine: Engine) -> Connection:
@@ -57,7 +57,12 @@ def _snapshot(engine: Engine) -> Connection:
     return engine.connect().execution_options(isolation_level="REPEATABLE READ")
 
 
-def _study(engine: Engine, connection: Connection, name: str) -> Row[Any]:
+def study_row(engine: Engine, connection: Connection, name: str) -> Row[Any]:
+    """Return a study's row.
+
+    Raises:
+        StudyError: There is no such study; near names are offered.
+    """
     if not exist(engine):
         raise StudyError(f"no study '{name}' in this storage", mend="it holds no study yet")
     return find(connection, name)
@@ -170,7 +175,7 @@ def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
     """
     phases = (SEARCH, CONFIRMATION) if phase is None else (phase,)
     with engine.connect() as connection:
-        study = _study(engine, connection, name)
+        study = study_row(engine, connection, name)
         return [run_of(row) for row in rows_of(connection, study.study_id, phases)]
 
 
@@ -251,68 +256,9 @@ def measurement(engine: Engine, name: str) -> dict[str, Any] | None:
         StudyError: There is no such study.
     """
     with engine.connect() as connection:
-        study = _study(engine, connection, name)
+        study = study_row(engine, connection, name)
         return connection.execute(
             select(tasks.c.found)
             .where(tasks.c.study_id == study.study_id, tasks.c.kind == MEASUREMENT)
             .where(tasks.c.outcome == "completed")
         ).scalar()
-
-
-def history(engine: Engine, name: str, after: int = 0) -> list[dict[str, Any]]:
-    """Return what happened in a study, oldest first.
-
-    Args:
-        engine: Where.
-        name: Which study.
-        after: Only events with an `id` above this.
-
-    Raises:
-        StudyError: There is no such study.
-    """
-    with engine.connect() as connection:
-        study = _study(engine, connection, name)
-        rows = connection.execute(
-            select(events, tasks.c.number, tasks.c.kind.label("phase"))
-            .join_from(events, tasks, events.c.task_id == tasks.c.task_id, isouter=True)
-            .where(events.c.study_id == study.study_id, events.c.event_id > after)
-            .order_by(events.c.event_id)
-        )
-        return [
-            {
-                "id": row.event_id,
-                "at": row.at.isoformat(),
-                "kind": row.kind,
-                "trial": row.number,
-                "phase": row.phase,
-                "message": row.message,
-            }
-            for row in rows
-        ]
-
-
-def attempts_json(engine: Engine, name: str, number: int) -> list[dict[str, Any]]:
-    """Return how each attempt at a search trial began and ended.
-
-    Raises:
-        StudyError: There is no such study.
-    """
-    with engine.connect() as connection:
-        study = _study(engine, connection, name)
-        rows = connection.execute(
-            select(attempts)
-            .join(tasks, tasks.c.task_id == attempts.c.task_id)
-            .where(tasks.c.study_id == study.study_id, tasks.c.kind == SEARCH)
-            .where(tasks.c.number == number)
-            .order_by(attempts.c.attempt)
-        )
-        return [
-            {
-                "attempt": row.attempt,
-                "started": row.started_at.isoformat(),
-                "ended": row.ended_at.isoformat() if row.ended_at else None,
-                "ending": row.ending,
-                "cause": row.cause,
-            }
-            for row in rows
-        ]

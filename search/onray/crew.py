@@ -235,6 +235,14 @@ class Crew:
         found = ray().util.list_named_actors(all_namespaces=True)
         return {row["name"] for row in found if row["namespace"] == self.namespace}
 
+    def leave(self, seconds: float) -> None:
+        """Have all give back what they hold and leave; wait for that, for so long."""
+        dismissed = [seat for seat in self.seats.values() if seat.state != ENDED]
+        self.wanted, self.seats = 0, {}
+        for seat in dismissed:
+            self._dismiss(seat, signal.SIGINT)
+        self.finish(seconds)
+
     def finish(self, seconds: float) -> None:
         """The study is over: wait for all to leave, for so long, and let no actor stay behind."""
         self.over, until = True, time.monotonic() + seconds

@@ -2,8 +2,8 @@
 
 A process of its own, since Ray ends a driver whose cluster goes away, writes to its standard error
 as it likes, and may take minutes to answer. Lines of JSON go both ways: on standard input
-`connect`, then `place`, `keep` and `finish`; on standard output what came of it. It ends with its
-standard input; the actors, which are detached, go on.
+`connect`, then `place`, `keep`, `finish` and `leave`; on standard output what came of it. It ends
+with its standard input; the actors, which are detached, go on.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def _serve(say: Any) -> None:
                         crew.keep(count)
                     case {"finish": float(seconds)} if crew is not None:
                         crew.finish(seconds)
+                        finished = True
+                    case {"leave": float(seconds)} if crew is not None:
+                        crew.leave(seconds)
                         finished = True
         if crew is not None:
             workers = crew.look()

@@ -140,7 +140,6 @@ def here(
     return Here(reader, capsys)
 
 
-@pytest.mark.slow
 def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     """Every command runs as shown, and at the end a model has judged the table's rows."""
     assert any("\nUse " in done.stdout and "\nMind:" in done.stdout for done in reader.ended)
@@ -153,7 +152,6 @@ def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     assert right > 0.9 * 569
 
 
-@pytest.mark.slow
 def test_a_second_worker_helped(reader: Reader) -> None:
     """The worker of the tutorial's second study left after the one trial it was asked for."""
     counts = reader.shell.json("status", "tumours-again")["counts"]
@@ -161,7 +159,6 @@ def test_a_second_worker_helped(reader: Reader) -> None:
     assert sum(counts[outcome] for outcome in ended) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
     """Behind the tutorial, its sessions run as shown, and its launches can be created."""
@@ -174,7 +171,6 @@ def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_the_model_can_be_used_from_python(reader: Reader) -> None:
     """The programs of the page about export run: they predict, and write for other servers."""
     page = ROOT / "docs" / "how-to" / "export-and-deploy.md"
@@ -215,7 +211,6 @@ READING = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", READING)
 def test_a_document_is_as_the_table_says(verb: str, here: Here) -> None:
     """Every field of real output is in the table of documents, and the other way round."""

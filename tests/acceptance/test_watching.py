@@ -340,7 +340,6 @@ def until(documents: Iterator[Any], true: Callable[[Any], bool]) -> None:
     raise AssertionError(f"never: {seen}")
 
 
-@pytest.mark.slow
 def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
     """What works is told with its speed, an arm too large for the memory refused; no study is made.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.fleet import inspect, ledger
+from search.fleet import history, ledger
 from search.fleet.connect import ARTIFACTS
 from search.fleet.studies import wish
 from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 def endings(fleet: Fleet, number: int = 0) -> list[tuple[str, str]]:
     """Return how each attempt at a trial ended."""
     return [
-        (told["ending"], told["cause"]) for told in inspect.attempts_json(fleet.engine, "s", number)
+        (told["ending"], told["cause"]) for told in history.attempts_json(fleet.engine, "s", number)
     ]
 
 

@@ -96,7 +96,7 @@ def test_local_placed_and_started_by_hand(
 def test_a_driver_that_goes_and_comes_back(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:
-    """Killed, interrupted or detached: the workers go on, and the next driver finds them."""
+    """Killed, its terminal closed, or detached: the workers go on; the next driver finds them."""
     launch = ("launch", "digits", "--study", "s", "--trials", "5", "--epochs", "2")
     launch += ("--replicates", "1", "--on", f"ray={cluster.address}", "--workers", "2")
     done = machine.run(*launch, "--detach")
@@ -104,11 +104,11 @@ def test_a_driver_that_goes_and_comes_back(
     fleet.until(training(2))
     first, names = {w["id"] for w in fleet.status()["workers"]}, set(cluster.actors())
     assert len(names) == 2
-    for ending in (interrupt, lambda process: process.kill()):
+    for ending in (signal.SIGHUP, signal.SIGKILL):
         driver = machine.start(*launch)
         assert driver.stderr is not None
         until(lambda driver=driver: "2 of 2 workers run" in driver.stderr.readline())
-        ending(driver)
+        driver.send_signal(ending)
         driver.wait(60)
         end(driver)
     assert set(cluster.actors()) == names
@@ -122,6 +122,23 @@ def test_a_driver_that_goes_and_comes_back(
     assert "going on with study 's'" in said
     assert {t["worker"] for t in fleet.trials()} <= first
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (5, 0)
+    until(lambda: not cluster.actors())  # of a study that is over they leave without a driver
+
+
+def test_ctrl_c(cluster: Cluster, fleet: Fleet, machine: Shell) -> None:
+    """Trials go back to the queue, the workers leave, and the exit code is 130."""
+    launch = ("launch", "digits", "--study", "s", "--on", f"ray={cluster.address}")
+    driver = machine.start(*launch, "--workers", "2")
+    try:
+        until(lambda: machine.json("status"))  # created
+        fleet.until(training(2))
+        said = interrupt(driver)[1]
+    finally:
+        end(driver)
+    assert driver.returncode == 130
+    assert "running trials went back to the queue" in said
+    status = fleet.status()
+    assert (status["counts"]["running"], status["workers"]) == (0, [])
     assert cluster.actors() == []
 
 
@@ -168,7 +185,6 @@ def test_what_workers_say_is_found(
     assert any(words in path.read_text("utf-8", "replace") for path in files)
 
 
-@pytest.mark.slow  # a vanished machine's trial is free after a minute
 def test_a_node_that_vanishes(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.data.load import load
-from search.fleet import inspect
+from search.fleet import history
 from search.spec import DataSpec
 from spaces.references import REFERENCES
 from spaces.stack import Stack
@@ -38,5 +38,5 @@ def test_resumed_by_another_worker(fleet: Fleet) -> None:
     (trial,) = fleet.trials()
     assert (trial["attempt"], len(trial["curve"])) == (2, EPOCHS)
     assert not path.exists()
-    told = inspect.attempts_json(fleet.engine, "s", 0)
+    told = history.attempts_json(fleet.engine, "s", 0)
     assert [a["ending"] for a in told] == ["given back", "completed"]

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.data.load import load
-from search.fleet import inspect
+from search.fleet import history, inspect
 from search.spec import DataSpec
 from spaces.references import REFERENCES
 from spaces.stack import Stack
@@ -40,7 +40,7 @@ def test_memory_moves_elsewhere(fleet: Fleet) -> None:
     counts = fleet.concluded()["counts"]
     assert (counts["completed"], counts["retried"]) == (4, 3)
     moved = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    told = inspect.attempts_json(fleet.engine, "s", moved)
+    told = history.attempts_json(fleet.engine, "s", moved)
     assert told[0]["cause"] == "out of memory on the fake: canned"
 
 
@@ -88,7 +88,7 @@ def test_quarantine(fleet: Fleet) -> None:
     assert [t.user_attrs.get("retry_of") for t in trials[3:6]] == [0, 1, 2]
     drawn = [t.user_attrs["stack_id"] for t in trials]
     assert drawn[:3] == drawn[3:6]
-    assert "quarantined" in [event["kind"] for event in inspect.history(fleet.engine, "s")]
+    assert "quarantined" in [event["kind"] for event in history.history(fleet.engine, "s")]
 
 
 def test_dying_trainers_quarantine(fleet: Fleet) -> None:

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import select
 
-from search.fleet import inspect
+from search.fleet import history
 from search.fleet.tables import attempts, tasks
 from tests.fleet.fleet import Fleet, trainer_of
 
@@ -43,7 +43,7 @@ def test_storm(fleet: Fleet) -> None:
     assert all(len(t["curve"]) == 8 for t in fleet.trials())
     # Every retry is linked to its first attempt: one task, attempts 1, 2, …, the last the good one.
     for trial in fleet.trials():
-        told = inspect.attempts_json(fleet.engine, "s", trial["number"])
+        told = history.attempts_json(fleet.engine, "s", trial["number"])
         assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1))
         assert [a["ending"] for a in told[:-1]] == ["given back"] * (len(told) - 1)
         assert told[-1]["ending"] == "completed"
@@ -97,7 +97,7 @@ def test_killed_trainer(fleet: Fleet) -> None:
     assert worker.returncode == 0
     assert [t["cause"] for t in fleet.trials() if t["attempt"] == 2] == [None]
     first = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    told = inspect.attempts_json(fleet.engine, "s", first)
+    told = history.attempts_json(fleet.engine, "s", first)
     assert "exit code -9" in told[0]["cause"]
 
 
@@ -110,7 +110,7 @@ def test_hung_training(fleet: Fleet) -> None:
     assert counts["completed"] == 3
     assert counts["retried"] >= 1
     assert worker.returncode == 0
-    told = inspect.attempts_json(fleet.engine, "s", 0)
+    told = history.attempts_json(fleet.engine, "s", 0)
     assert told[0]["cause"].startswith("no progress for")
 
 

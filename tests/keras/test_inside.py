@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,11 +34,11 @@ def standard_data(rows: int = 400, features: int = 20, classes: int = 3) -> Devi
     return DeviceData(*(tf.constant(part) for part in (x, y, x, y)))
 
 
-def fresh(stack: Stack, data: DeviceData, classes: int = 3, compiled: bool = False) -> Program:
+def fresh(stack: Stack, data: DeviceData, classes: int = 3) -> Program:
     """Return a program with fresh weights for the data."""
     rows = int(data.x_train.shape[0]), int(data.x_valid.shape[0])
     features = int(data.x_train.shape[1])
-    structure = Structure(shaping_items(stack), features, classes, "classification", rows, compiled)
+    structure = Structure(shaping_items(stack), features, classes, "classification", rows, False)
     program = Program(structure, stack)
     program.reset(stack, seed=1)
     return program
@@ -97,18 +98,22 @@ def test_breaking_one_condition_is_seen(
     assert drawn_strays(condition, bundle, broken) > 5.0
 
 
-@pytest.mark.slow  # five epochs of a hundred layers, twice: two minutes of both cores
 def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> None:
-    """100 hidden layers, 5 epochs: SELU/LeCun beats ReLU/He by a wide margin in accuracy."""
+    """100 hidden layers, 5 epochs on a fifth of the images: SELU/LeCun beats ReLU/He by far.
+
+    Batches a quarter as large make up for most of the steps; `benchmarks.deep` takes all images.
+    """
+    rows = fashion.rows[0] // 5
+    fifth = replace(fashion, x_train=fashion.head(rows), y_train=fashion.y_train[:rows])
     accuracy = {}
-    common = {"units": DEEP, "batch_size": 128, "optimizer": "sgd", "schedule": "constant"}
+    common = {"units": DEEP, "batch_size": 32, "optimizer": "sgd", "schedule": "constant"}
     for activation in ("selu", "relu"):
         stack = Stack.of(**common, activation=activation, optimizer__learning_rate=0.001)
-        program = fresh(stack, fashion, 10, compiled=True)
-        result = Training(program, stack, 1, 5, trivial_loss=2.3).run(fashion, lambda m: None)
+        program = fresh(stack, fifth, 10)
+        result = Training(program, stack, 1, 5, trivial_loss=2.3).run(fifth, lambda m: None)
         accuracy[activation] = max(m.metric for m in result.measurements)
-    assert accuracy["selu"] > 0.75
-    assert accuracy["selu"] > accuracy["relu"] + 0.05
+    assert accuracy["selu"] > 0.7
+    assert accuracy["selu"] > accuracy["relu"] + 0.2
 
 
 def test_dead_units_and_saturation_are_counted() -> None:

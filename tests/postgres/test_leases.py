@@ -13,7 +13,8 @@ from sqlalchemy import URL, Engine, Row, func, select, update
 
 from search.fleet import leases, ledger
 from search.fleet.desk import INTERRUPTED, Desk, LeaseLost, Orders
-from search.fleet.inspect import attempts_json, history, runs, status, trials_json
+from search.fleet.history import attempts_json, history
+from search.fleet.inspect import runs, status, trials_json
 from search.fleet.studies import create_study
 from search.fleet.tables import tasks
 from search.fleet.tending import LEASE_SECONDS

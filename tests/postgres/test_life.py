@@ -9,7 +9,8 @@ from sqlalchemy import URL, Engine, update
 
 from search.fleet import ledger
 from search.fleet.desk import Orders
-from search.fleet.inspect import history, measurement, runs, status, statuses, trials_json
+from search.fleet.history import history
+from search.fleet.inspect import measurement, runs, status, statuses, trials_json
 from search.fleet.studies import create_study, void_trial, wish
 from search.fleet.tables import studies, tasks
 from search.records import CONFIRMATION, SEARCH, Result

@@ -9,7 +9,8 @@ from sqlalchemy import URL, Engine, func, update
 
 from search.fleet import takeback
 from search.fleet.desk import Desk
-from search.fleet.inspect import attempts_json, trials_json
+from search.fleet.history import attempts_json
+from search.fleet.inspect import trials_json
 from search.fleet.studies import create_study
 from search.fleet.tables import studies, tasks
 from search.fleet.tending import Tender
