@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from search.processes import environment
 from spaces.errors import TrainstackError, of_exit_code
 
 
@@ -38,6 +39,7 @@ def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
             stderr=said,
             text=True,
             encoding="utf-8",
+            env=environment(),
         ) as child,
     ):
         assert child.stdin is not None

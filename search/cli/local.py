@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from search.processes import environment
+
 # How long workers may take to give back what they hold when told to leave at once.
 LEAVE_SECONDS = 20.0
 # What is said to whoever interrupts the command that keeps them.
@@ -95,7 +97,7 @@ class LocalWorkers:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=None if self.show else file,
-                env={**os.environ, STORAGE: self.url},
+                env=environment(**{STORAGE: self.url}),
             )
         self.processes.append(process)
         self.logs.append(log)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import threading
 from typing import Any
 
 from search.onray.connection import aborted, away
+from search.processes import environment
 from spaces.errors import TrainstackError, of_exit_code
 
 # How long a cluster may take to let us in; how long a driver may take to leave.
@@ -44,7 +44,7 @@ class Dialogue:
             text=True,
             encoding="utf-8",
             # What Ray itself logs, and what a driver that it ends says, is of no use on a terminal.
-            env={**os.environ, "RAY_BACKEND_LOG_LEVEL": "fatal"},
+            env=environment(RAY_BACKEND_LOG_LEVEL="fatal"),
             start_new_session=True,  # Ctrl-C is for us
         )
         threading.Thread(target=self._listen, daemon=True).start()

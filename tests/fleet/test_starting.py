@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from search.fleet import embedded, patient
+from search.fleet.connect import STORAGE, exported
 from spaces.errors import StorageAwayError
+from tests.acceptance.commands import Shell
 from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
 from tests.fleet.server import Server
+from workers.fake import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -39,6 +45,21 @@ def test_started_while_away(tmp_path: Path) -> None:
         finally:
             fleet.close()
             embedded.release(server.data)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH is known from 3.11 on")
+def test_packages_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> None:
+    """Workers start where the user's folder has packages that are called as ours."""
+    for name in ("workers", "search", "spaces"):
+        (tmp_path / name).mkdir()
+        for file in ("__init__.py", "__main__.py"):
+            (tmp_path / name / file).write_text("raise SystemExit(7)", "utf-8")
+    fleet.create(trials=1, epochs=2)
+    canned = json.dumps({"epoch_seconds": 0.01})
+    shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
+    done = shell.run("worker", "s", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert fleet.status()["counts"]["completed"] == 1
 
 
 def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,14 @@
+"""Processes that run our own modules, wherever the user stands."""
+
+from __future__ import annotations
+
+import os
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return this process's variables for `python -m` of a module of ours, and some more.
+
+    `-m` looks in the current folder first, where a user may well have a package `workers` or
+    `search` of their own; from Python 3.11 on this variable says not to.
+    """
+    return {**os.environ, "PYTHONSAFEPATH": "1", **extra}
