@@ -26,7 +26,13 @@ def _epochs() -> list:
 def _trials() -> list:
     from benchmarks.engine import Subject, trials_against_fit
 
-    return trials_against_fit(Subject("fashion-mnist"), Subject("digits"))
+    return trials_against_fit(Subject("fashion-mnist"))
+
+
+def _confirmation() -> list:
+    from benchmarks.confirming import confirmation
+
+    return [confirmation()]
 
 
 def _launches() -> list:
@@ -44,6 +50,7 @@ def _memory() -> list:
 GROUPS: dict[str, Callable[[], list]] = {
     "epochs": _epochs,
     "trials": _trials,
+    "confirmation": _confirmation,
     "launches": _launches,
     "memory": _memory,
 }

@@ -1,4 +1,4 @@
-"""The engine against Keras `fit`, in one process: epochs, trials, confirmations, deep networks."""
+"""The engine against Keras `fit`, in one process: epochs, trials, deep networks."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def epochs_against_fit(fashion: Subject) -> list[Row]:
     return rows + shares
 
 
-def trials_against_fit(fashion: Subject, digits: Subject) -> list[Row]:
+def trials_against_fit(fashion: Subject) -> list[Row]:
     """Whole trials, building and compiling included."""
     rows = []
     stack = Stack.of(units=[300, 100], schedule="constant", patience=1000)
@@ -175,23 +175,6 @@ def trials_against_fit(fashion: Subject, digits: Subject) -> list[Row]:
             f"`fit`: {theirs:.1f} s",
             theirs / ours,
             7.0,
-        )
-    )
-
-    def confirmation() -> None:
-        program = digits.program(stack, 30, runs=5)
-        for seed in range(5):
-            digits.train(program, stack, 30, seed)
-
-    ours = seconds(confirmation)
-    theirs = seconds(lambda: [fit(stack, digits.arrays, 10, 30) for _ in range(5)])
-    rows.append(
-        Row(
-            "5 seeds of one stack, digits, 30 epochs",
-            f"{ours:.2f} s",
-            f"five `fit`: {theirs:.1f} s",
-            theirs / ours,
-            20.0,
         )
     )
     deep = Stack.of(units=[100] * 100, batch_size=128, schedule="constant", patience=1000)

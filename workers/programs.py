@@ -9,7 +9,7 @@ from workers.structure import Structure
 
 # TensorFlow gives little of a traced graph's memory back: some 7 MB a program of a few layers. A
 # trainer that has built so many layers is replaced by a fresh one between two trials.
-MOST_BUILT_LAYERS = 400
+MOST_BUILT_LAYERS = 100
 
 
 class Programs:
