@@ -58,6 +58,17 @@ def searched(runs: Sequence[Run]) -> list[Candidate]:
     return list(best.values())
 
 
+def cut_short(runs: Sequence[Run]) -> list[Candidate]:
+    """Return the distinct stacks whose search trial was pruned, the lowest loss so far first."""
+    pruned = [r for r in runs if r.phase == SEARCH and r.outcome == "pruned"]
+    best: dict[str, Candidate] = {}
+    for run in sorted(pruned, key=lambda r: (min(r.curve, default=math.inf), r.number)):
+        if run.stack is not None:
+            found = Candidate(run.stack, run.label, None, run.number)
+            best.setdefault(found.stack_id, found)
+    return list(best.values())
+
+
 def candidates(
     spec: StudySpec, runs: Sequence[Run], most: int = MOST_CANDIDATES
 ) -> tuple[Candidate, ...]:
@@ -66,14 +77,16 @@ def candidates(
     The best of each family (self-normalizing, batch-normalized, plain) that finished a trial is
     among them, then the best of all until there are `most`. The baseline, the chapter's default,
     is always there, even when it was never searched. Stacks known to break a constraint are left
-    out, unless all do. Empty when no search trial finished.
+    out, unless all do. Where all that finished do, those that keep it and were pruned come instead:
+    who was ahead of them is nobody to choose. Empty when no search trial finished.
     """
     ranked = searched(runs)
     if not ranked:
         return ()
     bounds = read_all(spec.constraints)
     kept = {r.stack_id for r in runs if r.phase == SEARCH and not violation(bounds, [r])}
-    ranked = [c for c in ranked if c.stack_id in kept] or ranked
+    within = [c for c in ranked if c.stack_id in kept]
+    ranked = within or [c for c in cut_short(runs) if c.stack_id in kept] or ranked
     baseline = Candidate(BASELINE, BASELINE_LABEL)
     baseline = next((c for c in ranked if c.is_baseline), baseline)
     others = [c for c in ranked if not c.is_baseline]

@@ -218,7 +218,8 @@ def _about_bounds(
     if min(broken.values()) > 0.0:
         return (f"All {len(broken)} stacks confirmed break {bounds}; this breaks it least.",)
     which = f"{len(barred)} of the {len(broken)} stacks confirmed"
-    return (f"{which} break {bounds} and were not chosen from.",)
+    does = "breaks {} and was" if len(barred) == 1 else "break {} and were"
+    return (f"{which} {does.format(bounds)} not chosen from.",)
 
 
 def _barred(

@@ -78,6 +78,19 @@ def test_what_breaks_a_constraint_is_not_even_confirmed() -> None:
     assert chosen(spec, runs) == CHAPTER_DEFAULT
 
 
+def test_a_pruned_stack_is_confirmed_where_it_alone_keeps_a_constraint() -> None:
+    """What ended it was ahead of it, and breaks the constraint; the recommendation is the one that
+    can be used."""
+    spec, runs = finished("parameters<=10000")
+    searched = [r for r in runs if r.phase != CONFIRMATION]
+    pruned = [replace(r, outcome="pruned") if r.stack == SMALL else r for r in searched]
+    assert [c.stack for c in candidates(spec, pruned)] == [SMALL, CHAPTER_DEFAULT]
+    assert chosen(spec, PLANTED.confirm(spec, pruned)) == SMALL
+    assert recommend(spec, PLANTED.confirm(spec, pruned), {}).stack == SMALL
+    loose, _ = finished("parameters<=1e9")
+    assert SMALL not in [c.stack for c in candidates(loose, pruned)]
+
+
 def test_a_default_that_breaks_a_constraint_is_not_chosen() -> None:
     """The default stays the comparison, but a worse stack that keeps the bound is recommended,
     with all its seeds, and what it costs is said."""
@@ -118,7 +131,7 @@ def test_when_some_keep_a_constraint_the_others_are_counted() -> None:
     """The reasons say how many of the stacks confirmed break a bound that others keep."""
     spec, runs = finished("parameters<=10000")
     assert recommend(spec, runs, {}).reasons[0] == (
-        "1 of the 2 stacks confirmed break parameters<=10000 and were not chosen from."
+        "1 of the 2 stacks confirmed breaks parameters<=10000 and was not chosen from."
     )
 
 
