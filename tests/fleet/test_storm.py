@@ -25,11 +25,14 @@ def test_storm(fleet: Fleet) -> None:
     for _ in range(8):
         before = fleet.status()["counts"]["completed"]
         fleet.until(lambda s, n=before: s["counts"]["completed"] > n or s["phase"] != "searching")
-        # One that trains: on a busy machine most are still starting, and have nothing to lose.
-        training = [w["id"] for w in fleet.status()["workers"] if w["trial"] is not None]
-        pids = [int(name.rsplit("-", 2)[1]) for name in training]
-        victims = [k for k, process in enumerate(crew) if process.pid in pids] or range(4)
-        victim = dice.choice(victims)
+        # One that trains: on a busy machine most are still starting, and have nothing to lose. Not
+        # one whose trial has died twice: the third death is its last.
+        died = {trial["number"]: trial["attempt"] - 1 for trial in fleet.trials()}
+        holds = {w["id"]: w["trial"] for w in fleet.status()["workers"] if w["trial"] is not None}
+        pids = {int(name.rsplit("-", 2)[1]): trial for name, trial in holds.items()}
+        victims = [k for k, process in enumerate(crew) if died.get(pids.get(process.pid), 2) < 2]
+        idle = [k for k, process in enumerate(crew) if process.pid not in pids]
+        victim = dice.choice(victims or idle)
         crew[victim].kill()
         crew[victim] = fleet.join(epoch_seconds=0.05)
     status = fleet.concluded()
