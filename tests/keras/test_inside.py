@@ -99,20 +99,20 @@ def test_breaking_one_condition_is_seen(
 
 
 def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> None:
-    """100 hidden layers, 5 epochs on a fifth of the images: SELU/LeCun beats ReLU/He by far.
+    """100 hidden layers, 5 epochs on a tenth of the images: SELU/LeCun beats ReLU/He by far.
 
-    Batches a quarter as large make up for most of the steps; `benchmarks.deep` takes all images.
+    Batches a quarter as large make up for part of the steps; `benchmarks.deep` takes all images.
     """
-    rows = fashion.rows[0] // 5
-    fifth = replace(fashion, x_train=fashion.head(rows), y_train=fashion.y_train[:rows])
+    rows = fashion.rows[0] // 10
+    tenth = replace(fashion, x_train=fashion.head(rows), y_train=fashion.y_train[:rows])
     accuracy = {}
     common = {"units": DEEP, "batch_size": 32, "optimizer": "sgd", "schedule": "constant"}
     for activation in ("selu", "relu"):
         stack = Stack.of(**common, activation=activation, optimizer__learning_rate=0.001)
-        program = fresh(stack, fifth, 10)
-        result = Training(program, stack, 1, 5, trivial_loss=2.3).run(fifth, lambda m: None)
+        program = fresh(stack, tenth, 10)
+        result = Training(program, stack, 1, 5, trivial_loss=2.3).run(tenth, lambda m: None)
         accuracy[activation] = max(m.metric for m in result.measurements)
-    assert accuracy["selu"] > 0.7
+    assert accuracy["selu"] > 0.6
     assert accuracy["selu"] > accuracy["relu"] + 0.2
 
 
