@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
+from typing import Any
 
 import tensorflow as tf
 
@@ -16,22 +17,24 @@ from spaces.stack import Stack
 
 STACK = Stack.of(units=[300, 100], schedule="constant", patience=1000)
 EPOCHS, SEEDS, TRAINERS = 30, range(5), 2
+# What a trainer's process has: its data, and where it waits for the others.
+_here: dict[str, Any] = {}
 
 
 def _trainer(all_here: Barrier) -> None:
     """Become a trainer that has its data and has built nothing."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    globals().update(subject=Subject("digits"), all_here=all_here)
+    _here.update(subject=Subject("digits"), all_here=all_here)
 
 
 def _wait(place: int) -> None:
     """Wait for the other trainers: each answers one of these."""
-    globals()["all_here"].wait()
+    _here["all_here"].wait()
 
 
 def _confirm(seeds: Sequence[int]) -> None:
-    subject: Subject = globals()["subject"]
+    subject: Subject = _here["subject"]
     program = subject.program(STACK, EPOCHS, runs=len(seeds))
     for seed in seeds:
         subject.train(program, STACK, EPOCHS, seed)

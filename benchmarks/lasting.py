@@ -30,14 +30,9 @@ def job(stack: Stack, place: int, epochs: int) -> Job:
     return Job(str(place), SEARCH, stack, seed=place, split_seed=0, epochs=epochs)
 
 
-def _bench() -> Bench:
-    """Return a trainer's bench for digits."""
-    return Bench(StudySpec("lasting", load("digits").describe(), {}), threads=1, artifacts=".")
-
-
 def warm_start() -> Row:
     """From the trainer's receipt of a job to its first step, the program being there already."""
-    bench = _bench()
+    bench = Bench(StudySpec("warm", load("digits").describe(), {}), threads=1, artifacts=".")
     stack = Stack.of()
     bench.train(job(stack, 0, epochs=1), lambda m: None)
     began, first = time.perf_counter(), []

@@ -233,9 +233,11 @@ class RayWorkers:
         self._until_finished(seconds)
 
     def interrupt(self) -> None:
-        """Let every worker give back what it holds and leave."""
-        self._ask(leave=LEAVE_SECONDS)
-        self._until_finished(LEAVE_SECONDS)
+        """Let every worker give back what it holds and leave; before any was placed, only go."""
+        if self._order is not None:
+            self._ask(leave=LEAVE_SECONDS)
+            self._until_finished(LEAVE_SECONDS)
+        self.close()
 
     def _until_finished(self, seconds: float) -> None:
         until = time.monotonic() + 2 * seconds + CONNECT_SECONDS

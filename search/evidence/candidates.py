@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.evidence.constraints import read_all, violation
@@ -50,21 +50,21 @@ class Candidate:
 def searched(runs: Sequence[Run]) -> list[Candidate]:
     """Return the distinct stacks that finished a search trial, best first."""
     finished = [r for r in runs if r.phase == SEARCH and usable(r)]
-    best: dict[str, Candidate] = {}
-    for run in sorted(finished, key=lambda r: (r.value, r.number)):
-        assert run.stack is not None
-        found = Candidate(run.stack, run.label, run.value, run.number)
-        best.setdefault(found.stack_id, found)
-    return list(best.values())
+    return _distinct(finished, lambda r: r.value or 0.0)
 
 
 def cut_short(runs: Sequence[Run]) -> list[Candidate]:
     """Return the distinct stacks whose search trial was pruned, the lowest loss so far first."""
     pruned = [r for r in runs if r.phase == SEARCH and r.outcome == "pruned"]
+    return _distinct(pruned, lambda r: min(r.curve, default=math.inf))
+
+
+def _distinct(runs: Sequence[Run], loss: Callable[[Run], float]) -> list[Candidate]:
     best: dict[str, Candidate] = {}
-    for run in sorted(pruned, key=lambda r: (min(r.curve, default=math.inf), r.number)):
+    for run in sorted(runs, key=lambda r: (loss(r), r.number)):
         if run.stack is not None:
-            found = Candidate(run.stack, run.label, None, run.number)
+            value = run.value if run.finished else None
+            found = Candidate(run.stack, run.label, value, run.number)
             best.setdefault(found.stack_id, found)
     return list(best.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -138,3 +139,23 @@ def test_what_ray_says_is_said_in_one_line() -> None:
     assert str(explained(lost, "ray://head:1")).startswith(
         "no answer from the Ray cluster at ray://head:1 (Initialization failure from server);"
     )
+
+
+def test_interrupted_before_anything_was_placed() -> None:
+    """Nobody is asked to leave, and no answer is waited for."""
+
+    class Driver:
+        asked: ClassVar[list[str]] = []
+
+        def ask(self, **document: Any) -> None:
+            self.asked += document
+
+        def next(self, seconds: float = 0.0) -> None:
+            raise AssertionError("nothing will be said")
+
+        def close(self) -> None:
+            self.asked.append("close")
+
+    workers = RayWorkers(OnRay("", 1, 0), _dialogue=cast(Any, Driver()))
+    workers.interrupt()
+    assert Driver.asked == ["close"]
