@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.framework import ops
 
 
 def limit_memory(gpus: Sequence[Any], memory_mb: int) -> None:
@@ -27,3 +30,18 @@ def limit_memory(gpus: Sequence[Any], memory_mb: int) -> None:
         # Not the address space, of which threads and libraries reserve far more than they use.
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, most))
+
+
+def forget_dropped_graphs() -> None:
+    """Take back the memory of traced functions that nobody refers to any more.
+
+    TensorFlow itself keeps them: each use of `tf.custom_gradient` while tracing (an optimizer's
+    update is one) stays registered for good and holds its graph, and kernels stay with the device.
+    Both are needed only while a graph is traced or run; living functions make their kernels anew.
+    """
+    registered = ops.gradient_registry
+    for name in [n for n in registered.list() if n.startswith("CustomGradient-")]:
+        del registered._registry[name]
+    gc.collect()
+    if (here := context.context()) is not None:
+        here.clear_kernel_cache()

@@ -5,35 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.engine import Program
+from workers.memory import forget_dropped_graphs
 from workers.structure import Structure
 
-# TensorFlow gives little of a traced graph's memory back: some 7 MB a program of a few layers. A
-# trainer that has built so many layers is replaced by a fresh one between two trials.
-MOST_BUILT_LAYERS = 100
+# Programs kept: a confirmation's few stacks and the stacks that differ from one in an axis.
+MOST = 16
+# The memory of dropped programs is taken back when there are so many of them: it costs some tenths
+# of a second.
+MOST_DROPPED = 8
+# XLA never gives a compiled program back, some 3 MB a layer: a trainer that has compiled so many
+# layers is replaced by a fresh one between two trials.
+MOST_COMPILED_LAYERS = 100
 
 
 class Programs:
     """Compiled programs by structure, the least recently used dropped beyond `most`."""
 
-    def __init__(self, most: int = 32) -> None:
-        self.most = most
+    def __init__(self, most: int = MOST, most_dropped: int = MOST_DROPPED) -> None:
+        self.most, self.most_dropped = most, most_dropped
         self._programs: dict[Structure, Program] = {}
-        self._built_layers = 0
+        self._dropped = self._compiled_layers = 0
 
     def get(self, structure: Structure, make: Callable[[], Program]) -> tuple[Program, bool]:
         """Return the program of a structure and whether it was there already."""
         known = structure in self._programs
+        if not known:
+            self._make_room()
         program = self._programs.pop(structure) if known else make()
-        self._built_layers += 0 if known else len(program.hidden)
+        if structure.compiled and not known:
+            self._compiled_layers += len(program.hidden)
         self._programs[structure] = program
-        while len(self._programs) > self.most:
-            del self._programs[next(iter(self._programs))]
         return program, known
+
+    def _make_room(self) -> None:
+        while len(self._programs) >= self.most:
+            del self._programs[next(iter(self._programs))]
+            self._dropped += 1
+        if self._dropped >= self.most_dropped:
+            forget_dropped_graphs()
+            self._dropped = 0
 
     @property
     def worn(self) -> bool:
-        """True when so many layers have been built that the process should make way."""
-        return self._built_layers >= MOST_BUILT_LAYERS
+        """True when so many layers have been compiled that the process should make way."""
+        return self._compiled_layers >= MOST_COMPILED_LAYERS
 
     def __contains__(self, structure: Structure) -> bool:
         return structure in self._programs

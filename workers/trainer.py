@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -67,6 +68,8 @@ def serve(
     except TrainstackError as error:
         connection.send(Refused(str(error), error.exit_code))
         return
+    # What is here now stays: the garbage collector need not look at TensorFlow's modules each time.
+    gc.freeze()
     connection.send(Ready(bench.device))
     while True:
         message = connection.recv()

@@ -1,0 +1,107 @@
+"""Programs are kept by structure, few at a time, and leave nothing behind when dropped."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
+
+from spaces.stack import Stack
+from workers.engine import Program
+from workers.memory import forget_dropped_graphs
+from workers.programs import MOST_COMPILED_LAYERS, Programs
+from workers.resident import DeviceData
+from workers.structure import Structure, shaping_items
+
+pytestmark = pytest.mark.keras
+ROWS, FEATURES, CLASSES, BATCH = 48, 5, 3, 16
+
+
+def structure_of(stack: Stack, compiled: bool = False) -> Structure:
+    shape = (shaping_items(stack), FEATURES, CLASSES, "classification", (ROWS, ROWS))
+    return Structure(*shape, compiled=compiled)
+
+
+def trained(program: Program, stack: Stack) -> np.ndarray:
+    """Train an epoch from fresh weights; returns the first kernel."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.standard_normal((ROWS, FEATURES)).astype(np.float32))
+    y = tf.constant(rng.integers(0, CLASSES, ROWS).astype(np.int32))
+    order = rng.permutation(ROWS).astype(np.int32).reshape(-1, BATCH)
+    program.reset(stack, 0)
+    rates = np.full(len(order), 0.01, np.float32)
+    program.epoch(stack, DeviceData(x, y, x, y), order, rates, None, 1)
+    return program.weights()[0]
+
+
+def graphs() -> int:
+    """Count the traced graphs that are alive."""
+    return sum(isinstance(thing, FuncGraph) for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize(("activation", "normalization"), [("relu", "before"), ("swish", "none")])
+def test_dropped_graphs_are_given_back(activation: str, normalization: str) -> None:
+    """Of a program that nobody holds any more no traced graph stays in memory."""
+    stack = Stack.of(
+        units=[4], batch_size=BATCH, activation=activation, normalization=normalization
+    )
+    forget_dropped_graphs()
+    before = graphs()
+    program = Program(structure_of(stack), stack)
+    trained(program, stack)
+    assert graphs() > before
+    del program
+    forget_dropped_graphs()
+    assert graphs() == before
+
+
+def test_kept_programs_go_on_when_others_are_forgotten() -> None:
+    """A program that is still held trains as before after the others' memory is taken back."""
+    stack = Stack.of(units=[4], batch_size=BATCH, activation="swish")
+    program = Program(structure_of(stack), stack)
+    before = trained(program, stack)
+    forget_dropped_graphs()
+    np.testing.assert_array_equal(trained(program, stack), before)
+
+
+def test_the_least_recently_used_is_dropped() -> None:
+    """Of more structures than are kept the one that was not asked for longest is built anew."""
+    stack = Stack.of(units=[4], batch_size=BATCH)
+    first, second, third = (replace(structure_of(stack), outputs=k) for k in (2, 3, 4))
+    programs = Programs(most=2)
+    kept, _ = programs.get(first, lambda: Program(first, stack))
+    programs.get(second, lambda: Program(second, stack))
+    assert programs.get(first, lambda: Program(first, stack)) == (kept, True)
+    programs.get(third, lambda: Program(third, stack))
+    assert first in programs
+    assert second not in programs
+
+
+def test_many_structures_hold_few_graphs() -> None:
+    """However many structures follow each other, no more graphs live than the kept ones have."""
+    stack = Stack.of(units=[4], batch_size=BATCH, activation="swish")
+    programs = Programs(most=2, most_dropped=2)
+    forget_dropped_graphs()
+    before, counted = graphs(), []
+    for k in range(10):
+        structure = replace(structure_of(stack), rows=(ROWS, ROWS + k))
+        trained(programs.get(structure, lambda s=structure: Program(s, stack))[0], stack)
+        counted.append(graphs() - before)
+    assert max(counted[4:]) <= max(counted[:4])
+    assert not programs.worn
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_only_what_xla_compiled_wears_a_trainer(compiled: bool) -> None:
+    """XLA never gives a compiled layer back: many of them call for a new trainer."""
+    stack = Stack.of(units=[4] * 10, batch_size=BATCH)
+    programs = Programs()
+    for k in range(MOST_COMPILED_LAYERS // 10):
+        assert not programs.worn
+        structure = replace(structure_of(stack, compiled), outputs=k + 2)
+        programs.get(structure, lambda s=structure: Program(s, stack))
+    assert programs.worn == compiled
