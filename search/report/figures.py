@@ -47,6 +47,17 @@ def bounds(values: Iterable[float | None], pad: float = 0.06) -> tuple[float, fl
     return low - room, high + room
 
 
+def without_strays(values: Sequence[float]) -> list[float]:
+    """Leave out what lies far above the rest (it is drawn at the edge), so that the rest shows."""
+    known = sorted(finite(values))
+    if len(known) < 5:
+        return known
+    quarter, middle = known[len(known) // 4], known[len(known) // 2]
+    upper = known[3 * len(known) // 4]
+    limit = max(middle, upper + 2.0 * (upper - quarter))
+    return [v for v in known if v <= limit]
+
+
 def within(value: float, ends: tuple[float, float]) -> float:
     """Return where a value is drawn: what lies beyond an axis stands at its end."""
     return min(ends[1], max(ends[0], value))
@@ -91,6 +102,12 @@ def axis(title: str = "", ends: tuple[float, float] | None = None, **more: Any) 
     }
 
 
+def powers(ends: tuple[float, float], title: str = "", **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis; its ends are powers of ten."""
+    look = {"exponentformat": "power", "tickfont": {"size": 9, "color": SOFT}}  # drawn larger
+    return axis(title, ends, **{"type": "log", **look, **more})
+
+
 def rows(labels: Sequence[str], **more: Any) -> dict[str, Any]:
     """Return a vertical axis of labelled rows: row k stands at k, the first on top."""
     places = list(range(len(labels)))
@@ -99,8 +116,8 @@ def rows(labels: Sequence[str], **more: Any) -> dict[str, Any]:
 
 
 def shape(axes: tuple[str, str] = ("x", "y"), **more: Any) -> dict[str, Any]:
-    """Return a straight line or a box behind the marks, between `x0, y0` and `x1, y1`."""
-    line = {"type": "line", "line": ZERO, "layer": "below"}
+    """Return a straight line, or a box, between `x0, y0` and `x1, y1`."""
+    line = {"type": "line", "line": ZERO, "layer": "above"}
     return {"xref": axes[0], "yref": axes[1], **line, **more}
 
 
@@ -120,8 +137,9 @@ def note(words: str, axes: tuple[str, str] = ("paper", "paper"), **more: Any) ->
 
 def panel(picture: Figure, row: int, col: int) -> tuple[str, str]:
     """Return the names of the axes of one of several panels, counted from 1."""
-    there = picture.get_subplot(row, col)
-    return there.xaxis.plotly_name.replace("axis", ""), there.yaxis.plotly_name.replace("axis", "")
+    axes = picture.select_xaxes(row=row, col=col), picture.select_yaxes(row=row, col=col)
+    x, y = (next(iter(found)).plotly_name.replace("axis", "") for found in axes)
+    return x, y
 
 
 def layout(title: str, height: float, margin: dict[str, int], **more: Any) -> dict[str, Any]:
@@ -171,7 +189,7 @@ def figure(
 
 def titled(picture: Figure) -> str:
     """Return a picture's title."""
-    return picture.layout.title.text
+    return str(picture["layout"]["title"]["text"])
 
 
 def html(picture: Figure, name: str, script: bool | str = False) -> str:

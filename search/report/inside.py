@@ -25,6 +25,7 @@ from search.report.figures import (
     marks,
     note,
     panel,
+    powers,
     shape,
     within,
 )
@@ -75,7 +76,7 @@ MOST_DIVERGED = 2
 MOST_MARKED = 12
 
 _PANEL, _ROOM = 84, 62
-_MARGIN = {"l": 48, "r": 12, "t": 84, "b": 66}
+_MARGIN = {"l": 48, "r": 24, "t": 80, "b": 66}
 
 
 def layers(
@@ -106,8 +107,10 @@ def picture(rows: Sequence[tuple[str, Layers]]) -> Figure:
     """
     from plotly.subplots import make_subplots
 
-    height, room = _PANEL * len(rows) + _ROOM * (len(rows) - 1), {"horizontal_spacing": 0.08}
-    drawn = make_subplots(len(rows), len(COLUMNS), vertical_spacing=_ROOM / height, **room)
+    height = _PANEL * len(rows) + _ROOM * (len(rows) - 1)
+    drawn = make_subplots(
+        len(rows), len(COLUMNS), vertical_spacing=_ROOM / height, horizontal_spacing=0.085
+    )
     height += _MARGIN["t"] + _MARGIN["b"]
     drawn.update_layout(layout(TITLE, height, _MARGIN, showlegend=True))
     for col, figure in enumerate(COLUMNS, start=1):
@@ -138,21 +141,23 @@ def _panel(
         x, y = [k for k, _ in known], [_drawn(v, column, ends) for _, v in known]
         hints = [f"layer {k}, {moment}: {words.number(v)}" for k, v in known]
         line = curve(x, y, color=color, dash=dash)
-        traces = [line, marks(x, y, hints, **look)] if last <= MOST_MARKED else [line]
-        for trace in traces:
-            # The key has one entry a moment: what the first panel draws last of it.
-            named = {"name": said, "legendgroup": moment, "showlegend": False}
-            drawn.add_trace({**trace, **named}, row, col)
-        drawn.data[-1].showlegend = place == (1, 1) and bool(x)
+        if last <= MOST_MARKED:
+            line = {**line, **marks(x, y, hints, **look), "mode": "lines+markers"}
+        # The key has one entry a moment.
+        new = not any(drawn.select_traces({"name": said}))
+        named = {"name": said, "legendgroup": moment, "showlegend": new}
+        if x:
+            drawn.add_trace({**line, **named}, row, col)
     ticks = {"tickvals": [1, last], "ticktext": ["layer 1", f"layer {last}"], "showgrid": False}
     pad = 0.04 * max(1, last - 1)
     across = axis("", (1 - pad, max(2, last) + pad), **ticks)
     drawn.update_xaxes(across, row=row, col=col)
-    scale = {"type": "log", "exponentformat": "power", "dtick": _step(ends)}
-    up = axis("", ends, **(scale if column.logarithmic else {"nticks": 5}))
+    step = max(1, round((ends[1] - ends[0]) / 3))
+    up = powers(ends, dtick=step) if column.logarithmic else axis("", ends, nticks=5)
     drawn.update_yaxes(up, row=row, col=col)
     drawn.add_annotation(_above(drawn, place, column.title, {}))
-    if column.kept is not None and ends[0] <= _placed(column.kept, column) <= ends[1]:
+    at = _placed(column.kept, column)
+    if at is not None and ends[0] <= at <= ends[1]:
         x_axis, y_axis = panel(drawn, *place)
         kept = {"x0": 0, "x1": 1, "y0": column.kept, "y1": column.kept}
         drawn.add_shape(shape((f"{x_axis} domain", y_axis), **kept))
@@ -184,11 +189,6 @@ def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:
         return max(low, least), min(high, most)
     low, high = max(math.floor(min(known)), least), min(math.ceil(max(known)), most)
     return float(min(low, most - 1)), float(max(high, low + 1))
-
-
-def _step(ends: tuple[float, float]) -> int:
-    """Return after how many powers of ten a logarithmic axis has a tick, three or four in all."""
-    return max(1, round((ends[1] - ends[0]) / 3))
 
 
 def _of(layer: Mapping[str, float | None], figure: str) -> float | None:

@@ -31,6 +31,7 @@ from search.report.figures import (
     note,
     rows,
     within,
+    without_strays,
     zero,
 )
 from search.report.inside import layers
@@ -67,7 +68,7 @@ def progress(
     values = finite(r.value for r in trials if r.outcome == "completed")
     if not values:
         return "No trial finished."
-    ends = bounds(_without_strays(values))
+    ends = bounds(without_strays(values))
     traces = []
     for outcome, look in MARKS.items():
         mine = [r for r in trials if r.outcome == outcome]
@@ -80,7 +81,7 @@ def progress(
         if run.finished and (not best or (run.value or 0.0) < (best[-1].value or 0.0)):
             best.append(run)
     edge = trials[-1].number + 0.5
-    steps = [(r.number, _height(r, ends)) for r in best]
+    steps = [(float(r.number), _height(r, ends)) for r in best]
     steps.append((edge, steps[-1][1]))
     x, y = zip(*steps, strict=True)
     traces.append({**curve(x, y, shape="hv"), "name": "best so far"})
@@ -157,7 +158,7 @@ def curves(
         return "No run has a learning curve."
     # The first epochs are high and tell nothing; the axis shows where the curves end up.
     tails = finite(v for _, _, r in lines for v in r.curve[len(r.curve) // 4 :])
-    ends = bounds(_without_strays(tails))
+    ends = bounds(without_strays(tails))
     most = max(2, *(len(r.curve) for _, _, r in lines))
     traces, last = [], {}
     for stack_id, which, run in lines:
@@ -208,7 +209,7 @@ def arms(
             labels.append(f"{escaped(choice)} ({len(made)})")
     if not labels:
         return "The finished trials do not differ in any choice."
-    ends = bounds(_without_strays(finite(x)))
+    ends = bounds(without_strays(finite(x)))
     return figure(
         "Validation loss of finished search trials, by choice",
         [marks([within(v, ends) for v in x], y, hints, size=7, opacity=0.8)],
@@ -265,17 +266,6 @@ def _height(run: Run, ends: tuple[float, float]) -> float:
     """Return where a trial stands; at the upper edge if its loss is no loss."""
     known = finite([run.value]) if run.outcome in ("completed", "pruned") else []
     return within(known[0], ends) if known else ends[1]
-
-
-def _without_strays(values: Sequence[float]) -> list[float]:
-    """Leave out what lies far above the rest (it is drawn at the edge), so that the rest shows."""
-    known = sorted(finite(values))
-    if len(known) < 5:
-        return known
-    quarter, middle = known[len(known) // 4], known[len(known) // 2]
-    upper = known[3 * len(known) // 4]
-    limit = max(middle, upper + 2.0 * (upper - quarter))
-    return [v for v in known if v <= limit]
 
 
 def _interval(

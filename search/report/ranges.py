@@ -20,6 +20,7 @@ from search.report.figures import (
     marks,
     note,
     panel,
+    powers,
     shape,
     zero,
 )
@@ -43,16 +44,16 @@ def picture(tests: Sequence[RangeTest], data: str) -> Figure:
     """
     from plotly.subplots import make_subplots
 
-    count, margin = len(tests), {"t": 76, "b": 92}
+    count, margin = len(tests), {"t": 70, "b": 86}
     inner = _PANEL * count + _ROOM * (count - 1)
     drawn = make_subplots(count, 1, shared_xaxes=True, vertical_spacing=_ROOM / inner)
     title = f"Learning-rate range test on {escaped(data)}"
     drawn.update_layout(layout(title, inner + sum(margin.values()), margin, showlegend=True))
     low, high = min(t.rates[0] for t in tests), max(t.rates[-1] for t in tests)
-    rates = axis(type="log", exponentformat="power", dtick=1, showticklabels=True)
-    drawn.update_xaxes({**rates, "range": [math.log10(low), math.log10(high)]})
+    ends = math.log10(low), math.log10(high)
+    drawn.update_xaxes(powers(ends, dtick=1, showticklabels=True))
     words = "learning rate of a few steps each, rising until the loss diverges"
-    drawn.update_xaxes(title_text=words, row=count)
+    drawn.update_xaxes(title={"text": words, "standoff": 16}, row=count)
     for row, test in enumerate(tests, start=1):
         _panel(drawn, row, test)
     return drawn
@@ -79,12 +80,18 @@ def _panel(drawn: Figure, row: int, test: RangeTest) -> None:
         drawn.add_trace({**trace, "name": key, "showlegend": row == 1}, row, 1)
     x, y = panel(drawn, row, 1)
     axes = x, f"{y} domain"
-    band = {"type": "rect", "fillcolor": MAIN, "opacity": 0.13, "line": {"width": 0}}
+    band = {
+        "type": "rect",
+        "fillcolor": MAIN,
+        "opacity": 0.13,
+        "layer": "below",
+        "line": {"width": 0},
+    }
     shapes = {"worth searching": shape(axes, x0=test.low, x1=test.high, y0=0, y1=1, **band)}
     if test.stable is not None:
-        shapes["largest rate stable from fresh weights"] = zero(axes, test.stable)
+        shapes["largest stable rate"] = zero(axes, test.stable)
     for key, drawable in shapes.items():
-        new = all(there.name != key for there in drawn.layout.shapes)
+        new = not any(drawn.select_shapes({"name": key}))
         drawn.add_shape({**drawable, "name": key, "showlegend": new})
     name = f"<b>{test.optimizer}</b>: {test.low:.2g} to {test.high:.2g}"
     above = {"x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12, "color": INK}}
