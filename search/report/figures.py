@@ -18,8 +18,8 @@ WIDTH = 720
 INK, SOFT, RULE, MAIN, OTHER = "#1c2430", "#5a6675", "#dfe4ea", "#0b6bcb", "#7a4b00"
 # Lines of the first stacks differ by colour and dash; the rest share the last row.
 LINES = (
-    *((MAIN, "solid"), (OTHER, "dash"), ("#0a7f5a", "dot")),
-    *(("#a2287a", "dashdot"), ("#6b5bd2", "longdash"), ("#666666", "longdashdot")),
+    *((MAIN, "solid"), (OTHER, "7px,3px"), ("#0a7f5a", "2px,3px")),
+    *(("#a2287a", "9px,3px,2px,3px"), ("#6b5bd2", "4px,2px"), ("#666666", "1px,2px")),
 )
 ZERO = {"color": INK, "width": 1.2, "dash": "3px,3px"}
 # Offered while the pointer is over a picture: zoom and back, and the picture as a file.

@@ -69,7 +69,7 @@ MOMENTS: dict[str, tuple[str, tuple[str, str], dict[str, Any]]] = {
     "start": ("at initialization", LINES[1], hollow("square", 6)),
     "end": ("at the end (restored weights)", LINES[0], {"size": 6}),
 }
-TITLE = "Inside the networks, layer by layer: at initialization and at the end"
+TITLE = "Inside the networks, layer by layer"
 # Search trials that diverged and are drawn below the confirmed stacks: they show how.
 MOST_DIVERGED = 2
 # Where networks have more layers, marks would hide the lines.
@@ -149,11 +149,12 @@ def _panel(
         if x:
             drawn.add_trace({**line, **named}, row, col)
     ticks = {"tickvals": [1, last], "ticktext": ["layer 1", f"layer {last}"], "showgrid": False}
-    pad = 0.04 * max(1, last - 1)
-    across = axis("", (1 - pad, max(2, last) + pad), **ticks)
+    across = axis("", _wider((1, max(2, last))), ticklabelstandoff=4, **ticks)
     drawn.update_xaxes(across, row=row, col=col)
     step = max(1, round((ends[1] - ends[0]) / 3))
-    up = powers(ends, dtick=step) if column.logarithmic else axis("", ends, nticks=5)
+    up = (
+        powers(_wider(ends), dtick=step) if column.logarithmic else axis("", _wider(ends), nticks=5)
+    )
     drawn.update_yaxes(up, row=row, col=col)
     drawn.add_annotation(_above(drawn, place, column.title, {}))
     at = _placed(column.kept, column)
@@ -189,6 +190,12 @@ def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:
         return max(low, least), min(high, most)
     low, high = max(math.floor(min(known)), least), min(math.ceil(max(known)), most)
     return float(min(low, most - 1)), float(max(high, low + 1))
+
+
+def _wider(ends: tuple[float, float]) -> tuple[float, float]:
+    """Return an axis on which what stands at an end is whole."""
+    room = 0.04 * (ends[1] - ends[0])
+    return ends[0] - room, ends[1] + room
 
 
 def _of(layer: Mapping[str, float | None], figure: str) -> float | None:
