@@ -79,7 +79,7 @@ def _sparsity(picture: Figure, column: int, rows: Sequence[Mapping[str, Any]]) -
     losses = [within(row["loss"], ends) for row in rows]
     picture.add_trace(curve(kept, losses), 1, column)
     for cheap, look in ((True, {"size": 7}), (False, hollow("circle", 7))):
-        mine = [k for k, row in enumerate(rows) if row["affordable"] is cheap]
+        mine = [k for k, row in enumerate(rows) if bool(row["affordable"]) is cheap]
         hints = [f"under {rows[k]['threshold']:.2g} dropped" for k in mine]
         trace = marks([kept[k] for k in mine], [losses[k] for k in mine], hints, **look)
         picture.add_trace(trace, 1, column)

@@ -16,6 +16,7 @@ from search.records import Run
 from search.report.figures import LINES, escaped
 from search.report.pictures import MARKS, PICTURES, letters
 from search.report.ranges import picture as range_picture
+from tests.unit.evidence.test_evidence_prediction import SPARSITY
 from tests.unit.report.test_report import study
 
 SPEC, RUNS = study()
@@ -119,6 +120,21 @@ def test_labels_of_lines_keep_apart() -> None:
     gaps = [(b - a) * inner / (high - low) for a, b in pairwise(places)]
     assert gaps
     assert min(gaps) > 14.0
+
+
+def test_affordable_sparsity_is_filled_and_the_rest_hollow() -> None:
+    """Every threshold has a mark, filled where it is affordable; a line is at the sparsest."""
+    found = recommend(SPEC, RUNS, {"chosen": {"sparsity": SPARSITY}})
+    picture = drawn("prediction", found=found)
+    traces = [trace for trace in picture.data if trace.mode == "markers"]
+    assert len(traces) == 2
+    for trace in traces:
+        cheap = not trace.marker.symbol
+        kept = [row["nonzero_fraction"] for row in SPARSITY if bool(row["affordable"]) is cheap]
+        assert kept
+        assert list(trace.x) == kept
+    cheapest = min(row["nonzero_fraction"] for row in SPARSITY if row["affordable"])
+    assert picture.layout.shapes[0].x0 == cheapest
 
 
 def test_names_are_shown_as_they_are() -> None:
