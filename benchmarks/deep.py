@@ -1,6 +1,6 @@
 """A hundred hidden layers on Fashion-MNIST: the self-normalizing bundle, and what breaks it.
 
-    python -m benchmarks.deep [PICTURE.svg]
+    python -m benchmarks.deep [PICTURE.html]
 
 Every network is looked at when it is fresh; the bundle and the same network with ReLU and He's
 weights are then trained, as published, by plain SGD at 0.001 for five epochs.
@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from search.data.load import load
-from search.report import inside
+from search.report import figures, inside
 from spaces.stack import Stack
 from workers.engine import Program
 from workers.inside import look_inside
@@ -122,9 +122,9 @@ def main() -> None:
     networks = (BUNDLE, *BROKEN.values())
     rows = {n.about: fresh_layers(n, data if n.standardised else scaled) for n in networks}
     if len(sys.argv) > 1:
-        style = (Path(inside.__file__).parent / "picture.css").read_text("utf-8")
         shown = [(about, {"start": layers}) for about, layers in rows.items()]
-        Path(sys.argv[1]).write_text(inside.picture(shown, style), "utf-8")
+        page = figures.html(inside.picture(shown), "layers", script=True)
+        Path(sys.argv[1]).write_text(page, "utf-8")
     print("| network | mean of outputs | deviation of outputs | accuracy after 5 epochs |")
     print("| --- | --- | --- | --- |")
     for network in networks:

@@ -31,7 +31,7 @@ def range_test(
     ] = None,
     space: Annotated[str, typer.Option(help="Named space or JSON file.")] = "chapter",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where the picture (SVG) goes.")
+        Path | None, typer.Option("-o", "--output", help="Where the picture (HTML) goes.")
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
@@ -43,7 +43,7 @@ def range_test(
     Smith's sweep: the rate rises while a network trains, until it diverges. And the chapter's
     descent: start high and take a third until it no longer diverges.
 
-    Example: trainstack range-test digits --optimizer nadam -o ranges.svg
+    Example: trainstack range-test digits --optimizer nadam -o rates.html
     """
     from search.cli.asking import make_spec
     from search.cli.launching import known
@@ -131,11 +131,10 @@ def _line(test: RangeTest) -> str:
 
 
 def _draw(tests: Sequence[RangeTest], data: str, output: Path) -> None:
-    from search.report import ranges
+    from search.report import figures, ranges
 
-    style = (Path(ranges.__file__).parent / "picture.css").read_text("utf-8")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(ranges.picture(tests, data, style), "utf-8")
+        output.write_text(figures.html(ranges.picture(tests, data), "rates", script=True), "utf-8")
     except OSError as error:
         raise RequestError(f"cannot write {output} ({error.strerror})") from None

@@ -5,20 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from search.evidence import words
 from search.evidence.candidates import confirmed
 from search.evidence.plan import Choice
 from search.evidence.recommendation import Recommendation
-from search.evidence.words import name, number, shape
 from search.records import SEARCH, Run
-from search.report import svg
+from search.report.figures import (
+    INK,
+    LINES,
+    axis,
+    bounds,
+    curve,
+    escaped,
+    finite,
+    hollow,
+    layout,
+    marks,
+    note,
+    panel,
+    powers,
+    shape,
+    within,
+)
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 # When a network was looked at → figures of its hidden layers, first to last.
 Layers = Mapping[str, Sequence[Mapping[str, float | None]]]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Column:
     """A column of the picture.
 
     Attributes:
@@ -36,26 +56,32 @@ class Figure:
 
 
 # Idle: the larger of the shares `saturated` and `dead`.
-FIGURES: dict[str, Figure] = {
-    "mean": Figure("mean of outputs", False, (-2.0, 2.0), 0.0),
-    "deviation": Figure("deviation of outputs", True, (-2.0, 2.0), 0.0),
-    "idle": Figure("saturated or dead", False, (0.0, 1.0)),
-    "gradient_norm": Figure("gradient norm", True, (-12.0, 6.0)),
+COLUMNS: dict[str, Column] = {
+    "mean": Column("mean of outputs", False, (-2.0, 2.0), 0.0),
+    "deviation": Column("deviation of outputs", True, (-2.0, 2.0), 1.0),
+    "idle": Column("saturated or dead", False, (0.0, 1.0)),
+    "gradient_norm": Column("gradient norm", True, (-12.0, 6.0)),
 }
 # Means are drawn on an axis at least this wide to both sides: less is noise.
 LEAST_MEAN = 0.5
-# When the layers were looked at → class of the line, shape of its marks.
-MOMENTS = {"start": ("curve s1", "square"), "end": ("curve", "circle")}
+# When the layers were looked at → how that is said, colour and dash of the line, its marks.
+MOMENTS: dict[str, tuple[str, tuple[str, str], dict[str, Any]]] = {
+    "start": ("at initialization", LINES[1], hollow("square", 6)),
+    "end": ("at the end (restored weights)", LINES[0], {"size": 6}),
+}
+TITLE = "Inside the networks, layer by layer"
 # Search trials that diverged and are drawn below the confirmed stacks: they show how.
 MOST_DIVERGED = 2
+# Where networks have more layers, marks would hide the lines.
+MOST_MARKED = 12
 
-_ROW, _TOP, _HEIGHT = 150.0, 46.0, 92.0
-_LEFT, _PITCH, _PANEL = 56.0, 170.0, 122.0
+_PANEL, _ROOM = 84, 62
+_MARGIN = {"l": 48, "r": 24, "t": 80, "b": 66}
 
 
 def layers(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Mapping[str, str]
-) -> str:
+) -> Figure | str:
     """Draw what happens in each layer, a row a stack and a column a figure.
 
     Each confirmed stack is shown by its first seed, at initialization and with the restored
@@ -68,75 +94,91 @@ def layers(
         for r in runs
         if r.phase == SEARCH and r.outcome == "diverged" and r.layers.get("start")
     ][:MOST_DIVERGED]
-    return picture([(_label(n, run), run.layers) for n, run in shown if run.layers.get("start")])
+    rows = [(_label(n, run), run.layers) for n, run in shown if run.layers.get("start")]
+    return picture(rows) if rows else "No run has looked inside its network."
 
 
-def picture(rows: Sequence[tuple[str, Layers]], style: str = "") -> str:
+def picture(rows: Sequence[tuple[str, Layers]]) -> Figure:
     """Draw the figures of some networks' layers, a row a network.
 
     Args:
-        rows: Label of a network, and its layers at the MOMENTS at which they were looked at.
-        style: CSS for a picture that stands alone.
+        rows: Label of a network, and its layers at the MOMENTS at which they were looked at; at
+            least one network.
     """
-    title = "Inside the networks, layer by layer: at initialization and at the end"
-    if not rows:
-        return svg.empty(title, "No run has looked inside its network.")
-    body = [_key({moment for _, moments in rows for moment in moments})]
-    for column, figure in enumerate(FIGURES):
+    from plotly.subplots import make_subplots
+
+    height = _PANEL * len(rows) + _ROOM * (len(rows) - 1)
+    drawn = make_subplots(
+        len(rows), len(COLUMNS), vertical_spacing=_ROOM / height, horizontal_spacing=0.085
+    )
+    height += _MARGIN["t"] + _MARGIN["b"]
+    drawn.update_layout(layout(TITLE, height, _MARGIN, showlegend=True))
+    for col, figure in enumerate(COLUMNS, start=1):
         ends = _ends([moments for _, moments in rows], figure)
-        for place, (label, moments) in enumerate(rows):
-            left, top = _LEFT + column * _PITCH, _TOP + place * _ROW
-            body.append(_panel(moments, figure, label if column == 0 else "", left, top, ends))
-    return svg.document(720, _TOP + _ROW * len(rows), title, "".join(body), style)
+        for row, (label, moments) in enumerate(rows, start=1):
+            _panel(drawn, (row, col), moments, figure, ends)
+            if col == 1:
+                above = {"xshift": -40, "yshift": 28, "font": {"size": 12, "color": INK}}
+                drawn.add_annotation(_above(drawn, (row, col), f"<b>{escaped(label)}</b>", above))
+    return drawn
 
 
 def _label(letter: str, run: Run) -> str:
     if run.stack is None:
         return letter
-    return f"{letter}: {shape(run.stack.units)} {name(run.stack['activation'])}"
+    return f"{letter}: {words.shape(run.stack.units)} {words.name(run.stack['activation'])}"
 
 
 def _panel(
-    moments: Layers, figure: str, label: str, left: float, top: float, ends: tuple[float, float]
-) -> str:
-    """Draw one figure of one network."""
-    column, (low, high) = FIGURES[figure], ends
-    logarithmic, kept = column.logarithmic, column.kept
+    drawn: Figure, place: tuple[int, int], moments: Layers, figure: str, ends: tuple[float, float]
+) -> None:
+    """Draw one figure of one network; `place` is row and column, counted from 1."""
+    column, (row, col) = COLUMNS[figure], place
     last = max(len(rows) for rows in moments.values())
-    x = svg.scale(1, max(2, last), left, left + _PANEL)
-    first, bottom = top + 18.0, top + 18.0 + _HEIGHT
-    y = svg.scale(low, high, bottom, first)
-    parts = [svg.text(left, top + 10, column.title, "axis")]
-    if label:
-        parts = [svg.text(left - 42, top - 6, label, "group"), *parts]
-    for tick in svg.ticks(low, high, 4):
-        if logarithmic and tick != int(tick):
-            continue
-        told = svg.power(int(tick)) if logarithmic else svg.label(tick)
-        parts.append(svg.line(left, y(tick), left + _PANEL, y(tick), "grid"))
-        parts.append(svg.text(left - 6, y(tick) + 4, told, "tick", "end"))
-    if kept is not None and low <= kept <= high:
-        parts.append(svg.line(left, y(kept), left + _PANEL, y(kept), "zero"))
-    for at, anchor in {1: "start", last: "end"}.items():
-        parts.append(svg.text(x(at), bottom + 15, f"layer {at}", "tick", anchor))
-    for moment, (kind, mark) in MOMENTS.items():
-        values = [_drawn(_of(layer, figure), logarithmic) for layer in moments.get(moment, ())]
-        points = [(x(k), y(v), v) for k, v in enumerate(values, start=1) if v is not None]
-        parts.append(svg.path([(a, b) for a, b, _ in points], kind))
-        if last <= 12:  # beyond, marks would hide the line
-            style = "faint" if moment == "start" else "first"
-            for k, (a, b, _) in enumerate(points, start=1):
-                hint = f"layer {k}, {moment}: {number(_of(moments[moment][k - 1], figure))}"
-                parts.append(svg.mark(a, b, mark, style, 3.0, hint))
-    return "".join(parts)
+    for moment, (said, (color, dash), look) in MOMENTS.items():
+        values = [_of(layer, figure) for layer in moments.get(moment, ())]
+        known = [(k, v) for k, v in enumerate(values, start=1) if _placed(v, column) is not None]
+        x, y = [k for k, _ in known], [_drawn(v, column, ends) for _, v in known]
+        hints = [f"layer {k}, {moment}: {words.number(v)}" for k, v in known]
+        line = curve(x, y, color=color, dash=dash)
+        if last <= MOST_MARKED:
+            line = {**line, **marks(x, y, hints, **look), "mode": "lines+markers"}
+        # The key has one entry a moment.
+        new = not any(drawn.select_traces({"name": said}))
+        named = {"name": said, "legendgroup": moment, "showlegend": new}
+        if x:
+            drawn.add_trace({**line, **named}, row, col)
+    ticks = {"tickvals": [1, last], "ticktext": ["layer 1", f"layer {last}"], "showgrid": False}
+    across = axis("", _wider((1, max(2, last))), ticklabelstandoff=4, **ticks)
+    drawn.update_xaxes(across, row=row, col=col)
+    step = max(1, round((ends[1] - ends[0]) / 3))
+    up = (
+        powers(_wider(ends), dtick=step) if column.logarithmic else axis("", _wider(ends), nticks=5)
+    )
+    drawn.update_yaxes(up, row=row, col=col)
+    drawn.add_annotation(_above(drawn, place, column.title, {}))
+    at = _placed(column.kept, column)
+    if at is not None and ends[0] <= at <= ends[1]:
+        x_axis, y_axis = panel(drawn, *place)
+        kept = {"x0": 0, "x1": 1, "y0": column.kept, "y1": column.kept}
+        drawn.add_shape(shape((f"{x_axis} domain", y_axis), **kept))
+
+
+def _above(
+    drawn: Figure, place: tuple[int, int], said: str, look: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return words above a panel."""
+    x_axis, y_axis = panel(drawn, *place)
+    axes = f"{x_axis} domain", f"{y_axis} domain"
+    return note(said, axes, x=0, y=1, **{"yshift": 10, **look})
 
 
 def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:
     """Return a column's axis; a logarithmic one in powers of ten, at least one wide."""
-    column = FIGURES[figure]
+    column = COLUMNS[figure]
     least, most = column.farthest
-    known = svg.finite(
-        _drawn(_of(layer, figure), column.logarithmic)
+    known = finite(
+        _placed(_of(layer, figure), column)
         for moments in networks
         for rows in moments.values()
         for layer in rows
@@ -144,34 +186,33 @@ def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:
     if not known or figure == "idle":
         return 0.0, 1.0
     if not column.logarithmic:
-        low, high = svg.bounds([*known, -LEAST_MEAN, LEAST_MEAN])
+        low, high = bounds([*known, -LEAST_MEAN, LEAST_MEAN])
         return max(low, least), min(high, most)
     low, high = max(math.floor(min(known)), least), min(math.ceil(max(known)), most)
     return float(min(low, most - 1)), float(max(high, low + 1))
+
+
+def _wider(ends: tuple[float, float]) -> tuple[float, float]:
+    """Return an axis on which what stands at an end is whole."""
+    room = 0.04 * (ends[1] - ends[0])
+    return ends[0] - room, ends[1] + room
 
 
 def _of(layer: Mapping[str, float | None], figure: str) -> float | None:
     """Return a layer's figure; None where it was not measured."""
     if figure != "idle":
         return layer.get(figure)
-    return max(svg.finite([layer.get("saturated"), layer.get("dead")]), default=None)
+    return max(finite([layer.get("saturated"), layer.get("dead")]), default=None)
 
 
-def _drawn(value: float | None, logarithmic: bool) -> float | None:
+def _placed(value: float | None, column: Column) -> float | None:
     """Return where a figure stands on its axis; None for what cannot be drawn."""
     if value is None or not math.isfinite(value):
         return None
-    return math.log10(max(value, 1e-300)) if logarithmic else value
+    return math.log10(max(value, 1e-300)) if column.logarithmic else value
 
 
-def _key(shown: set[str]) -> str:
-    said = {"start": "at initialization", "end": "at the end (restored weights)"}
-    parts, x = [], 16.0
-    for moment, (kind, mark) in MOMENTS.items():
-        if moment not in shown:
-            continue
-        style = "faint" if moment == "start" else "first"
-        parts += [svg.path([(x, 12), (x + 28, 12)], kind), svg.mark(x + 14, 12, mark, style, 3.0)]
-        parts.append(svg.text(x + 36, 16, said[moment], "tick"))
-        x += 160
-    return "".join(parts)
+def _drawn(value: float | None, column: Column, ends: tuple[float, float]) -> float:
+    """Return the value at which a known figure is drawn: within the axis."""
+    place = within(_placed(value, column) or 0.0, ends)
+    return 10.0**place if column.logarithmic else place

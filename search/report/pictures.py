@@ -1,8 +1,12 @@
-"""The report's pictures: pure functions from runs to SVG text. None fails for want of runs."""
+"""The report's pictures: pure functions from runs to plotly figures. None fails for want of runs.
+
+Where there is nothing to draw, a sentence says so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from search.evidence.candidates import confirmed
 from search.evidence.effects import PAIRED, axis_value
@@ -11,16 +15,42 @@ from search.evidence.recommendation import Recommendation
 from search.evidence.statistics import compare
 from search.evidence.words import name, number, signed
 from search.records import SEARCH, Run
-from search.report import svg
+from search.report.figures import (
+    INK,
+    LINES,
+    MAIN,
+    OTHER,
+    axis,
+    bounds,
+    curve,
+    escaped,
+    figure,
+    finite,
+    hollow,
+    marks,
+    note,
+    rows,
+    within,
+    without_strays,
+    zero,
+)
 from search.report.inside import layers
 from search.report.predicting import prediction
 from spaces.axes import AXES
 
-WIDTH, LEFT, RIGHT, TOP = 720.0, 64.0, 700.0, 30.0
-MARKS = {"completed": "circle", "pruned": "triangle", "diverged": "cross", "infeasible": "cross"}
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+# How a trial ended → its mark.
+MARKS: dict[str, dict[str, Any]] = {
+    "completed": {"symbol": "circle"},
+    "pruned": hollow("triangle-up", 9),
+    "diverged": hollow("x-thin"),
+    "infeasible": hollow("square"),
+}
 
 Letters = Mapping[str, str]
-Picture = Callable[[Sequence[Run], Recommendation, Choice, Letters], str]
+Picture = Callable[[Sequence[Run], Recommendation, Choice, Letters], "Figure | str"]
 
 
 def letters(found: Recommendation) -> dict[str, str]:
@@ -29,43 +59,46 @@ def letters(found: Recommendation) -> dict[str, str]:
     return {stack_id: chr(ord("A") + k) for k, stack_id in enumerate(ids)}
 
 
-def progress(runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters) -> str:
+def progress(
+    runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
+) -> Figure | str:
     """The loss of every search trial, and the best so far."""
-    title = "Loss of every search trial, and the best so far"
     trials = [r for r in runs if r.phase == SEARCH and r.outcome in MARKS]
-    values = svg.finite(r.value for r in trials if r.outcome == "completed")
+    trials.sort(key=lambda run: run.number)
+    values = finite(r.value for r in trials if r.outcome == "completed")
     if not values:
-        return svg.empty(title, "No trial finished.")
-    low, high = svg.bounds(_without_strays(values))
-    last = max(r.number for r in trials)
-    x = svg.scale(-0.5, last + 0.5, LEFT, RIGHT)
-    y = svg.scale(low, high, 270.0, TOP)
-    body = [svg.x_axis(x, 0, last, TOP, 270.0, "trial")]
-    body += [svg.y_axis(y, low, high, LEFT, RIGHT, "validation loss")]
-    best, steps = None, []
-    for run in sorted(trials, key=lambda r: r.number):
-        at = run.value if run.value is not None else high
-        hint = f"trial {run.number}: {run.outcome}, loss {number(run.value)}"
-        kind = "first" if run.outcome == "completed" else "faint"
-        drawn = at if run.outcome in ("completed", "pruned") else high
-        shape = MARKS[run.outcome]
-        body.append(svg.mark(x(run.number), y(drawn), shape, kind, hint=hint))
-        if run.finished and (best is None or at < best):
-            if best is not None:
-                steps.append((x(run.number), y(best)))
-            best = at
-            steps.append((x(run.number), y(at)))
-    if best is not None:
-        steps.append((RIGHT, y(best)))
-    body.append(svg.path(steps, "curve first"))
-    outcomes = [o for o in MARKS if any(r.outcome == o for r in trials)]
-    body.append(_key(outcomes, 322.0))
-    return svg.document(WIDTH, 334, title, "".join(body))
+        return "No trial finished."
+    ends = bounds(without_strays(values))
+    traces = []
+    for outcome, look in MARKS.items():
+        mine = [r for r in trials if r.outcome == outcome]
+        heights = [_height(r, ends) for r in mine]
+        hints = [f"trial {r.number}: {outcome}, loss {number(r.value)}" for r in mine]
+        trace = marks([r.number for r in mine], heights, hints, **look)
+        traces += [{**trace, "name": outcome}] if mine else []
+    best: list[Run] = []
+    for run in trials:
+        if run.finished and (not best or (run.value or 0.0) < (best[-1].value or 0.0)):
+            best.append(run)
+    edge = trials[-1].number + 0.5
+    steps = [(float(r.number), _height(r, ends)) for r in best]
+    steps.append((edge, steps[-1][1]))
+    x, y = zip(*steps, strict=True)
+    traces.append({**curve(x, y, shape="hv"), "name": "best so far"})
+    return figure(
+        "Loss of every search trial, and the best so far",
+        traces,
+        *(330, {"b": 76}),
+        xaxis=axis("trial", (-0.5, edge)),
+        yaxis=axis("validation loss", ends),
+        showlegend=True,
+    )
 
 
-def confirmation(runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters) -> str:
+def confirmation(
+    runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
+) -> Figure | str:
     """Each confirmed stack against the chapter's default: a point a seed, mean and interval."""
-    title = "Loss minus the chapter's default's, one point a seed, with mean and 95 % interval"
     base = chosen.baseline.stack_id
     table = {
         stack_id: {j: float(r.value or 0.0) for j, r in row.items()}
@@ -74,129 +107,148 @@ def confirmation(runs: Sequence[Run], found: Recommendation, chosen: Choice, nam
     }
     others = [i for i in names if i in table and i != base]
     if base not in table or not others:
-        return svg.empty(title, "No confirmed stack to set beside the chapter's default.")
+        return "No confirmed stack to set beside the chapter's default."
     gaps = {
-        i: {j: v - table[base][j] for j, v in table[i].items() if j in table[base]} for i in others
+        i: {j: v - table[base][j] for j, v in sorted(table[i].items()) if j in table[base]}
+        for i in others
     }
     against = compare(table, base)
     values = [v for row in gaps.values() for v in row.values()]
     values += [end for i in others for end in against[i].ci95 or ()]
-    low, high = svg.bounds([*values, 0.0])
-    bottom = TOP + 44.0 * len(others)
-    x = svg.scale(low, high, LEFT + 20, RIGHT)
-    axis = "difference in validation loss (left of 0: better than the chapter's default)"
-    body = [svg.x_axis(x, low, high, TOP, bottom, axis), svg.line(x(0), TOP, x(0), bottom, "zero")]
+    traces = []
     for k, stack_id in enumerate(others):
-        y = TOP + 44.0 * k + 22.0
-        kind = "first" if stack_id == found.stack.stack_id else "other"
-        body.append(svg.text(LEFT - 8, y + 4, names[stack_id], "name", "end"))
-        value = against[stack_id]
-        if value.ci95:
-            body.append(svg.line(x(value.ci95[0]), y, x(value.ci95[1]), y, f"interval {kind}"))
+        value, row = against[stack_id], gaps[stack_id]
+        color = MAIN if stack_id == found.stack.stack_id else OTHER
         if value.n:
-            hint = f"mean {signed(value.mean)}"
-            body.append(svg.mark(x(value.mean), y, "diamond", kind, 5.0, hint))
-        for j, gap in sorted(gaps[stack_id].items()):
-            hint = f"seed {j + 1}: {signed(gap)}"
-            body.append(svg.mark(x(gap), y + 13, "circle", "faint", 3.0, hint))
-    return svg.document(WIDTH, bottom + 46, title, "".join(body))
+            hint = f"{names[stack_id]}: mean {signed(value.mean)}"
+            mean = marks([value.mean], [k - 0.1], [hint], symbol="diamond", size=10, color=color)
+            traces.append({**mean, **_interval([value.mean], [value.ci95], color)})
+        hints = [f"{names[stack_id]}, seed {j + 1}: {signed(gap)}" for j, gap in row.items()]
+        height = [k + 0.22] * len(row)
+        traces.append(marks(list(row.values()), height, hints, **hollow("circle", 7)))
+    words = "difference in validation loss (left of 0: better than the chapter's default)"
+    return figure(
+        "Loss minus the chapter's default's, one point a seed, with mean and 95 % interval",
+        traces,
+        92 + 44 * len(others),
+        xaxis=axis(words, bounds([*values, 0.0])),
+        yaxis=rows([f"<b>{names[i]}</b>" for i in others], tickfont={"size": 12, "color": INK}),
+        shapes=[zero()],
+    )
 
 
-def curves(runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters) -> str:
+def curves(
+    runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
+) -> Figure | str:
     """Validation loss over epochs of the confirmed stacks, a line a seed."""
-    title = "Validation loss over epochs, a line a seed"
     table = confirmed(chosen.candidates, runs)
-    rows = {i: [r for _, r in sorted(table.get(i, {}).items()) if r.curve] for i in names}
-    lines = [(i, r) for i, row in rows.items() for r in row]
+    lines = [
+        (i, f"seed {j + 1}", r)
+        for i in names
+        for j, r in sorted(table.get(i, {}).items())
+        if r.curve
+    ]
+    lines = lines or [
+        (i, f"trial {r.number}", r)
+        for i in names
+        for r in runs
+        if r.phase == SEARCH and r.stack_id == i and r.finished and r.curve
+    ]
     if not lines:
-        lines = [
-            (i, r)
-            for i in names
-            for r in runs
-            if r.phase == SEARCH and r.stack_id == i and r.finished and r.curve
-        ]
-    if not lines:
-        return svg.empty(title, "No run has a learning curve.")
+        return "No run has a learning curve."
     # The first epochs are high and tell nothing; the axis shows where the curves end up.
-    ends = svg.finite(v for _, r in lines for v in r.curve[len(r.curve) // 4 :])
-    low, high = svg.bounds(_without_strays(ends))
-    most = max(len(r.curve) for _, r in lines)
-    x = svg.scale(1, max(2, most), LEFT, RIGHT - 24)
-    y = svg.scale(low, high, 270.0, TOP)
-    body = [svg.x_axis(x, 1, max(2, most), TOP, 270.0, "epoch")]
-    body.append(svg.y_axis(y, low, high, LEFT, RIGHT - 24, "validation loss"))
-    for stack_id, run in lines:
-        points = [(x(k + 1), y(v)) for k, v in enumerate(run.curve) if svg.finite([v])]
-        body.append(svg.path(points, f"curve {_series(names[stack_id])}"))
-    taken: list[float] = []
-    for stack_id in names:
-        last = [r.curve[-1] for i, r in lines if i == stack_id]
-        if last and svg.finite(last):
-            at = _free(y(sum(last) / len(last)), taken)
-            kind = f"name {_series(names[stack_id])}"
-            body.append(svg.text(RIGHT - 18, at + 4, names[stack_id], kind))
-    return svg.document(WIDTH, 316, title, "".join(body))
+    tails = finite(v for _, _, r in lines for v in r.curve[len(r.curve) // 4 :])
+    ends = bounds(without_strays(tails))
+    most = max(2, *(len(r.curve) for _, _, r in lines))
+    traces, last = [], {}
+    for stack_id, which, run in lines:
+        known = [(k, v) for k, v in enumerate(run.curve, start=1) if finite([v])]
+        hints = [f"{names[stack_id]}, {which}, epoch {k}: {number(v)}" for k, v in known]
+        x, y = [k for k, _ in known], [within(v, ends) for _, v in known]
+        color, dash = _line(names[stack_id])
+        told = {"hoverinfo": "text", "hovertext": hints, "opacity": 0.85}
+        traces.append({**curve(x, y, color=color, dash=dash), **told})
+        last.setdefault(stack_id, []).append(run.curve[-1])
+    height, taken, labels = 330, [], []
+    room = 15.0 * (ends[1] - ends[0]) / (height - 92)
+    for stack_id, values in last.items():
+        if finite(values):
+            mean = within(sum(finite(values)) / len(finite(values)), ends)
+            font = {"size": 12, "weight": 600, "color": _line(names[stack_id])[0]}
+            at = {"x": 1, "y": _free(mean, taken, room), "xshift": 8, "font": font}
+            labels.append(note(names[stack_id], ("x domain", "y"), **at))
+    return figure(
+        "Validation loss over epochs, a line a seed",
+        traces,
+        *(height, {"r": 36}),
+        xaxis=axis("epoch", (1, most)),
+        yaxis=axis("validation loss", ends),
+        annotations=labels,
+    )
 
 
-def arms(runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters) -> str:
+def arms(
+    runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
+) -> Figure | str:
     """The search's finished trials by the choice they made, axis by axis."""
-    title = "Validation loss of finished search trials, by choice"
     finished = [r for r in runs if r.phase == SEARCH and r.finished and r.stack]
-    groups: list[tuple[str, list[tuple[str, list[Run]]]]] = []
-    for axis in AXES:
+    labels, x, y, hints = [], [], [], []
+    for axis_name in AXES:
         by_choice: dict[str, list[Run]] = {}
         for run in finished:
             if run.stack is not None:
-                by_choice.setdefault(name(axis_value(run.stack, axis)), []).append(run)
-        if len(by_choice) > 1:
-            ranked = sorted(by_choice.items(), key=lambda item: min(r.value or 0 for r in item[1]))
-            groups.append((axis, ranked))
-    if not groups:
-        return svg.empty(title, "The finished trials do not differ in any choice.")
-    low, high = svg.bounds(_without_strays(svg.finite(r.value for r in finished)))
-    x = svg.scale(low, high, 210.0, RIGHT)
-    row, y, body = 17.0, TOP, []
-    for axis, choices in groups:
-        body.append(svg.text(16, y + 12, axis.replace("_", " "), "group"))
-        y += row + 2
-        for choice, made in choices:
-            body.append(svg.text(200, y + 4, f"{choice} ({len(made)})", "tick", "end"))
-            body.append(svg.line(210, y, RIGHT, y, "grid"))
-            for run in made:
-                hint = f"trial {run.number}: {number(run.value)}"
-                body.append(svg.mark(x(run.value or 0.0), y, "circle", "first", 3.0, hint))
-            y += row
-        y += 8
-    body.insert(0, svg.x_axis(x, low, high, TOP, y, "validation loss"))
-    return svg.document(WIDTH, y + 46, title, "".join(body))
+                by_choice.setdefault(name(axis_value(run.stack, axis_name)), []).append(run)
+        if len(by_choice) < 2:
+            continue
+        labels.append(f"<b>{axis_name.replace('_', ' ')}</b>")
+        ranked = sorted(by_choice.items(), key=lambda item: min(r.value or 0.0 for r in item[1]))
+        for choice, made in ranked:
+            y += [len(labels)] * len(made)
+            x += [run.value or 0.0 for run in made]
+            hints += [f"trial {run.number}: {number(run.value)}" for run in made]
+            labels.append(f"{escaped(choice)} ({len(made)})")
+    if not labels:
+        return "The finished trials do not differ in any choice."
+    ends = bounds(without_strays(finite(x)))
+    return figure(
+        "Validation loss of finished search trials, by choice",
+        [marks([within(v, ends) for v in x], y, hints, size=7, opacity=0.8)],
+        92 + 17 * len(labels),
+        xaxis=axis("validation loss", ends),
+        yaxis=rows(labels, showgrid=True),
+    )
 
 
-def effects(runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters) -> str:
+def effects(
+    runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
+) -> Figure | str:
     """What each choice was worth: paired effects with intervals; the rest hollow or absent."""
-    title = "Loss with the recommended choice minus loss with the alternative"
-    rows = [e for e in found.effects if e["effect"] is not None]
-    if not rows:
-        return svg.empty(title, "No choice has an alternative to be compared with.")
-    ends = [v for e in rows for v in (e["effect"], *(e["ci95"] or ()))]
-    low, high = svg.bounds([*ends, 0.0])
-    x = svg.scale(low, high, 330.0, RIGHT)
-    bottom = TOP + 26.0 * len(rows)
-    axis = "difference in validation loss (left of 0: the choice is better)"
-    body = [svg.x_axis(x, low, high, TOP, bottom, axis), svg.line(x(0), TOP, x(0), bottom, "zero")]
-    for k, effect in enumerate(rows):
-        y = TOP + 26.0 * k + 13.0
-        words = f"{effect['axis'].replace('_', ' ')}: {name(effect['choice'])}"
-        words += f", not {name(effect['alternative'])}"
-        body.append(svg.text(320, y + 4, words, "tick", "end"))
-        sure = effect["kind"] == PAIRED
-        if effect["ci95"]:
-            body.append(
-                svg.line(x(effect["ci95"][0]), y, x(effect["ci95"][1]), y, "interval first")
-            )
-        hint = f"{signed(effect['effect'])}, {effect['kind']}"
-        shape, kind = ("diamond", "first") if sure else ("circle", "faint")
-        body.append(svg.mark(x(effect["effect"]), y, shape, kind, 4.0, hint))
-    return svg.document(WIDTH, bottom + 46, title, "".join(body))
+    shown = [e for e in found.effects if e["effect"] is not None]
+    if not shown:
+        return "No choice has an alternative to be compared with."
+    traces = []
+    for sure, look in ((True, {"symbol": "diamond", "size": 9}), (False, hollow("circle"))):
+        mine = [k for k, e in enumerate(shown) if (e["kind"] == PAIRED) is sure]
+        values, ends = [[shown[k][part] for k in mine] for part in ("effect", "ci95")]
+        hints = [f"{signed(shown[k]['effect'])}, {shown[k]['kind']}" for k in mine]
+        trace = marks(values, mine, hints, **look)
+        traces += [{**trace, **_interval(values, ends, MAIN)}] if mine else []
+    labels = [
+        f"{e['axis'].replace('_', ' ')}: {name(e['choice'])}, not {name(e['alternative'])}"
+        for e in shown
+    ]
+    edges = [v for e in shown for v in (e["effect"], *(e["ci95"] or ()))]
+    return figure(
+        "Loss with the recommended choice minus loss with the alternative",
+        traces,
+        92 + 26 * len(shown),
+        xaxis=axis(
+            "difference in validation loss (left of 0: the choice is better)",
+            *(bounds([*edges, 0.0]),),
+        ),
+        yaxis=rows([escaped(label) for label in labels]),
+        shapes=[zero()],
+    )
 
 
 PICTURES: dict[str, Picture] = {
@@ -210,36 +262,31 @@ PICTURES: dict[str, Picture] = {
 }
 
 
-def _without_strays(values: Sequence[float]) -> list[float]:
-    """Leave out what lies far above the rest (it is drawn at the edge), so that the rest shows."""
-    known = sorted(svg.finite(values))
-    if len(known) < 5:
-        return known
-    quarter, middle = known[len(known) // 4], known[len(known) // 2]
-    upper = known[3 * len(known) // 4]
-    limit = max(middle, upper + 2.0 * (upper - quarter))
-    return [v for v in known if v <= limit]
+def _height(run: Run, ends: tuple[float, float]) -> float:
+    """Return where a trial stands; at the upper edge if its loss is no loss."""
+    known = finite([run.value]) if run.outcome in ("completed", "pruned") else []
+    return within(known[0], ends) if known else ends[1]
 
 
-def _series(letter: str) -> str:
-    """Return the class of a stack's line: the first five look different, by dashes too."""
-    return f"s{min(ord(letter) - ord('A'), 5)}"
+def _interval(
+    means: Sequence[float], intervals: Sequence[Sequence[float] | None], color: str
+) -> dict[str, Any]:
+    """Return bars from mean to both ends of its interval; none where there is no interval."""
+    both = [ends or (mean, mean) for mean, ends in zip(means, intervals, strict=True)]
+    above = [high - mean for mean, (_, high) in zip(means, both, strict=True)]
+    below = [mean - low for mean, (low, _) in zip(means, both, strict=True)]
+    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+    return {"error_x": {**bars, "thickness": 2.6, "width": 0, "color": color}}
 
 
-def _free(at: float, taken: list[float], room: float = 15.0) -> float:
+def _line(letter: str) -> tuple[str, str]:
+    """Return colour and dash of a stack's lines."""
+    return LINES[min(ord(letter) - ord("A"), len(LINES) - 1)]
+
+
+def _free(at: float, taken: list[float], room: float) -> float:
     """Return a height near `at` where no label is yet, and take it."""
     offsets = sorted((k * room / 2 for k in range(-16, 17)), key=abs)
     found = next((at + o for o in offsets if all(abs(at + o - t) >= room for t in taken)), at)
     taken.append(found)
     return found
-
-
-def _key(outcomes: Sequence[str], y: float) -> str:
-    """Return the key of the marks."""
-    parts, x = [], LEFT
-    for outcome in outcomes:
-        kind = "first" if outcome == "completed" else "faint"
-        parts.append(svg.mark(x, y - 4, MARKS[outcome], kind))
-        parts.append(svg.text(x + 10, y, outcome, "tick"))
-        x += 30 + 7 * len(outcome)
-    return "".join(parts)

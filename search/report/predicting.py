@@ -4,74 +4,90 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.evidence.plan import Choice
 from search.evidence.prediction import affordable
 from search.evidence.recommendation import Recommendation
 from search.evidence.words import number
 from search.records import Run
-from search.report import svg
+from search.report.figures import (
+    axis,
+    bounds,
+    curve,
+    hollow,
+    layout,
+    marks,
+    note,
+    panel,
+    shape,
+    within,
+    zero,
+)
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 TITLE = "Choices made at prediction"
-_TOP, _BOTTOM = 40.0, 210.0
-# Left and right edge of a picture's one or two panels.
-_PANELS = ((64.0, 340.0), (424.0, 700.0))
 
 
 def prediction(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Mapping[str, str]
-) -> str:
+) -> Figure | str:
     """Draw log loss over the number of passes, and loss over the share of weights kept."""
+    from plotly.subplots import make_subplots
+
     passes, sparsity = found.measured.get("monte_carlo"), found.measured.get("sparsity")
-    free = iter(_PANELS)
-    body = []
+    if not passes and not sparsity:
+        return "The recommended stack has neither dropout nor a sparse penalty."
+    picture = make_subplots(1, 2, horizontal_spacing=0.14)
+    picture.update_layout(layout(TITLE, 290, {}))
+    column = 1
     if passes:
-        body.append(_passes(passes, found.measured.get("log_loss"), *next(free)))
+        _passes(picture, column, passes, found.measured.get("log_loss"))
+        column += 1
     if sparsity:
-        body.append(_sparsity(sparsity, *next(free)))
-    if not body:
-        return svg.empty(TITLE, "The recommended stack has neither dropout nor a sparse penalty.")
-    return svg.document(720, 258, TITLE, "".join(body))
+        _sparsity(picture, column, sparsity)
+    return picture
 
 
 def _passes(
-    rows: Sequence[Mapping[str, Any]], without: float | None, left: float, right: float
-) -> str:
-    low, high = svg.bounds([without, *(row["log_loss"] for row in rows)], 0.12)
-    x = svg.scale(0.0, math.log(rows[-1]["passes"]) or 1.0, left, right)
-    y = svg.scale(low, high, _BOTTOM, _TOP)
-    parts = [svg.y_axis(y, low, high, left, right, "log loss on the test set")]
-    points = [(x(math.log(row["passes"])), y(row["log_loss"])) for row in rows]
-    parts.append(svg.path(points, "curve"))
-    for (a, b), row in zip(points, rows, strict=True):
-        count = f"{row['passes']:.0f}"
-        parts.append(svg.mark(a, b, "circle", "first", 3.5, f"{count}: {number(row['log_loss'])}"))
-        parts.append(svg.text(a, _BOTTOM + 16, count, "tick", "middle"))
+    picture: Figure, column: int, rows: Sequence[Mapping[str, Any]], without: float | None
+) -> None:
+    counts, losses = [row["passes"] for row in rows], [row["log_loss"] for row in rows]
+    ends = bounds([without, *losses], 0.12)
+    hints = [f"{n:.0f}: {number(loss)}" for n, loss in zip(counts, losses, strict=True)]
+    for trace in (curve(counts, losses), marks(counts, losses, hints, size=7)):
+        picture.add_trace(trace, 1, column)
+    told = [f"{n:.0f}" for n in counts]
+    passes = axis("passes of Monte-Carlo dropout", type="log", tickvals=counts, ticktext=told)
+    width = math.log10(counts[-1]) or 1.0
+    picture.update_xaxes({**passes, "range": [-0.06 * width, 1.06 * width]}, row=1, col=column)
+    picture.update_yaxes(axis("log loss on the test set", ends), row=1, col=column)
     if without is not None:
-        parts.append(svg.line(left, y(without), right, y(without), "zero"))
-        parts.append(svg.text(right, y(without) - 5, "without dropout", "tick", "end"))
-    title = "passes of Monte-Carlo dropout"
-    parts.append(svg.text((left + right) / 2, _BOTTOM + 34, title, "axis", "middle"))
-    return "".join(parts)
+        x, y = panel(picture, 1, column)
+        picture.add_shape(shape((f"{x} domain", y), x0=0, x1=1, y0=without, y1=without))
+        words = {"x": 1, "y": without, "xanchor": "right", "yanchor": "bottom"}
+        picture.add_annotation(note("without dropout", (f"{x} domain", y), **words))
 
 
-def _sparsity(rows: Sequence[Mapping[str, Any]], left: float, right: float) -> str:
+def _sparsity(picture: Figure, column: int, rows: Sequence[Mapping[str, Any]]) -> None:
     # Far beyond what is affordable the loss says nothing more; it is drawn at the edge.
     limit = rows[0]["loss"] * 1.25
-    low, high = svg.bounds([min(row["loss"], limit) for row in rows], 0.12)
-    x = svg.scale(0.0, 1.0, left, right)
-    y = svg.scale(low, high, _BOTTOM, _TOP)
-    parts = [svg.x_axis(x, 0.0, 1.0, _TOP, _BOTTOM, "share of the weights that are not zero")]
-    parts.append(svg.y_axis(y, low, high, left, right, "validation loss"))
-    parts.append(svg.path([(x(r["nonzero_fraction"]), y(r["loss"])) for r in rows], "curve"))
-    for row in rows:
-        at, hint = x(row["nonzero_fraction"]), f"under {row['threshold']:.2g} dropped"
-        kind = "first" if row["affordable"] else "faint"
-        parts.append(svg.mark(at, y(row["loss"]), "circle", kind, 3.5, hint))
-    best = affordable(rows)
-    at = x(best["nonzero_fraction"])
-    parts.append(svg.line(at, _TOP, at, _BOTTOM, "zero"))
-    side, anchor = (-6, "end") if best["nonzero_fraction"] > 0.5 else (6, "start")
-    parts.append(svg.text(at + side, _TOP + 12, "sparsest affordable", "tick", anchor))
-    return "".join(parts)
+    ends = bounds([min(row["loss"], limit) for row in rows], 0.12)
+    kept = [row["nonzero_fraction"] for row in rows]
+    losses = [within(row["loss"], ends) for row in rows]
+    picture.add_trace(curve(kept, losses), 1, column)
+    for cheap, look in ((True, {"size": 7}), (False, hollow("circle", 7))):
+        mine = [k for k, row in enumerate(rows) if bool(row["affordable"]) is cheap]
+        hints = [f"under {rows[k]['threshold']:.2g} dropped" for k in mine]
+        trace = marks([kept[k] for k in mine], [losses[k] for k in mine], hints, **look)
+        picture.add_trace(trace, 1, column)
+    share = axis("share of the weights that are not zero", (-0.02, 1.02), nticks=6)
+    picture.update_xaxes(share, row=1, col=column)
+    picture.update_yaxes(axis("validation loss", ends), row=1, col=column)
+    at, (x, y) = affordable(rows)["nonzero_fraction"], panel(picture, 1, column)
+    axes = x, f"{y} domain"
+    picture.add_shape(zero(axes, at))
+    words = {"x": at, "y": 1, "yanchor": "top", "xanchor": "right" if at > 0.5 else "left"}
+    picture.add_annotation(note("sparsest affordable", axes, **words))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.evidence import words
 from search.evidence.effects import NONE, PAIRED
@@ -14,9 +14,12 @@ from search.evidence.prediction import FIGURES, sentences
 from search.evidence.recommendation import Recommendation
 from search.evidence.statistics import EQUIVALENCE_MARGIN
 from search.records import CONFIRMATION, SEARCH, Run
+from search.report import figures
 from search.report.pictures import PICTURES, letters
-from search.report.svg import finite
 from search.spec import StudySpec
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _HERE = Path(__file__).parent
 
@@ -58,28 +61,30 @@ def write_report(
     Raises:
         OSError: The folder cannot be written.
     """
+    from plotly.offline import get_plotlyjs
+
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     chosen = choice(spec, runs)
-    style = (_HERE / "picture.css").read_text("utf-8")
     pictures = draw(recommendation, runs, chosen) if chosen else {}
-    context = _context(spec, recommendation, runs, chosen)
+    context = {"pictures": pictures, **_context(spec, recommendation, runs, chosen)}
     document = json.dumps(recommendation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    drawn = {name: figure for name, figure in pictures.items() if not isinstance(figure, str)}
     texts = {
-        "report.html": render("report.html", pictures=pictures, picture_style=style, **context),
-        "report.md": render("report.md", pictures=pictures, **context),
+        "report.html": render("report.html", script=get_plotlyjs() if drawn else "", **context),
+        "report.md": render("report.md", **context),
         "recommendation.json": document + "\n",
+        **{f"{name}.html": figures.html(it, name, "directory") for name, it in drawn.items()},
+        # Every picture's page reads this; the report holds it itself, so that it is one file.
+        **({"plotly.min.js": get_plotlyjs()} if drawn else {}),
     }
-    for picture, drawn in pictures.items():
-        opening = drawn.index("</title>") + len("</title>")
-        texts[f"{picture}.svg"] = f"{drawn[:opening]}<style>{style}</style>{drawn[opening:]}\n"
     for name, text in texts.items():
         (directory / name).write_text(text, "utf-8")
     return [directory / name for name in texts]
 
 
-def draw(found: Recommendation, runs: Sequence[Run], chosen: Choice) -> dict[str, str]:
-    """Return every picture as SVG text, by name."""
+def draw(found: Recommendation, runs: Sequence[Run], chosen: Choice) -> dict[str, Figure | str]:
+    """Return every picture by name; a sentence where there is nothing to draw."""
     names = letters(found)
     return {key: picture(runs, found, chosen, names) for key, picture in PICTURES.items()}
 
@@ -104,10 +109,11 @@ def render(template: str, **context: Any) -> str:
         "called": lambda choice: "–" if choice is None else words.name(choice),
         "axis": lambda axis: axis.replace("_", " "),
         "cell": markdown_cell,
+        "title": figures.titled,
+        "drawn": lambda picture, name: Markup(figures.html(picture, name)),
     }
     if template.endswith(".html"):
-        context["pictures"] = {k: Markup(v) for k, v in context["pictures"].items()}
-        context["picture_style"] = Markup(context["picture_style"])
+        context["script"] = Markup(context["script"])
         context["style"] = Markup((_HERE / "report.css").read_text("utf-8"))
     return environment.get_template(template).render(**context)
 
@@ -163,7 +169,7 @@ def _context(
         "stack_json": json.dumps(found.stack.to_json(), indent=2),
         "captions": CAPTIONS,
         "probabilities": FIGURES,
-        "seconds": sum(finite(r.seconds.get("total") for r in runs)),
+        "seconds": sum(figures.finite(r.seconds.get("total") for r in runs)),
     }
 
 

@@ -140,6 +140,7 @@ def test_the_report_is_written_where_asked(digits: Launched, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "new" / "report").iterdir()}
     assert {"report.html", "report.md", "recommendation.json"} <= names
+    assert {"confirmation.html", "curves.html", "progress.html", "plotly.min.js"} <= names
     document = json.loads((tmp_path / "new" / "report" / "recommendation.json").read_text("utf-8"))
     assert document == digits.shell.json("recommend", "digits")
 
