@@ -8,11 +8,11 @@ from workers.engine import Program
 from workers.memory import forget_dropped_graphs
 from workers.structure import Structure
 
-# Programs kept: a confirmation's few stacks and the stacks that differ from one in an axis.
-MOST = 16
-# The memory of dropped programs is taken back when there are so many of them: it costs some tenths
-# of a second.
-MOST_DROPPED = 8
+# Programs kept: more than a confirmation's race goes back and forth between.
+MOST = 8
+# The memory of dropped programs is taken back when there are so many of them: it costs a tenth of a
+# second, and another one where a kept program is run again.
+MOST_DROPPED = 4
 # XLA never gives a compiled program back, some 3 MB a layer: a trainer that has compiled so many
 # layers is replaced by a fresh one between two trials.
 MOST_COMPILED_LAYERS = 100

@@ -70,6 +70,7 @@ class Choice:
         reasons: Why, in sentences.
         out: Stack's id → why it left the race.
         barred: Ids of stacks that were not chosen from, for they break a constraint.
+        compared: How many have a confirmed loss and are not barred.
     """
 
     stack: Stack
@@ -79,6 +80,7 @@ class Choice:
     reasons: tuple[str, ...] = ()
     out: Mapping[str, str] = field(default_factory=dict)
     barred: frozenset[str] = frozenset()
+    compared: int = 0
 
 
 def blocks(replicates: int) -> list[int]:
@@ -177,11 +179,14 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
         return Choice(best.stack, BASELINE, entrants, best.stack, (why,), standing.out)
     barred = _barred(spec, entrants, runs)
     finalists = [c for c in finalists if c.stack_id not in barred]
+    # Without a confirmed loss are those that diverged, and those whose trial was voided since.
+    compared = sum(c.stack_id in rows and c.stack_id not in barred for c in entrants)
     leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
     apart = compare(rows, leader.stack_id)
     if any(e.ci95 is None for e in apart.values()):
         why = "One replicate cannot tell stacks apart; this one had the lowest loss."
-        return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), standing.out, barred)
+        sure = (why,), standing.out, barred, compared
+        return Choice(leader.stack, BASELINE, entrants, leader.stack, *sure)
     level = [c for c in finalists if c is leader or not _above(apart[c.stack_id])]
     against = compare(rows, BASELINE.stack_id) if BASELINE.stack_id in rows else {}
     ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
@@ -192,10 +197,10 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     chosen = min(pool, key=lambda c: simplicity(c, table[c.stack_id], spec.profile))
     among = " that beat the chapter's default" if pool is ahead else ""
     because = spared(spec.profile, table[chosen.stack_id])
-    compared = len(entrants) - len(barred)
     why = reasons(chosen, leader, level, compared, apart, among, because)
     why = (*_about_bounds(spec, entrants, runs, barred), *why)
-    return Choice(chosen.stack, BASELINE, entrants, leader.stack, why, standing.out, barred)
+    sure = why, standing.out, barred, compared
+    return Choice(chosen.stack, BASELINE, entrants, leader.stack, *sure)
 
 
 def _broken(

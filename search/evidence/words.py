@@ -141,7 +141,7 @@ def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Est
         return f"{head}; no seed has confirmed it."
     head += f": validation loss {about(loss)} over {seeds(loss['n'])}"
     if chosen.stack == chosen.baseline:
-        others = len(chosen.candidates) - 1 - len(chosen.barred)
+        others = chosen.compared - 1
         if not others:
             return f"{head}. Nothing else " + (
                 "keeps the constraints." if chosen.barred else "finished."

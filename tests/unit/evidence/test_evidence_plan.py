@@ -9,7 +9,7 @@ import pytest
 from search.evidence.candidates import MOST_CANDIDATES, candidates, departures
 from search.evidence.plan import choice, confirmation_seed, next_runs, race
 from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.records import CONFIRMATION, Run
+from search.records import CONFIRMATION, SEARCH, Run
 from search.spec import StudySpec
 from spaces.references import CHAPTER_DEFAULT, REFERENCES
 from spaces.stack import Stack
@@ -236,3 +236,21 @@ def test_voiding_a_confirmation_run_asks_for_it_again() -> None:
     assert [(p.stack, p.seed_index) for p in next_runs(spec, voided)] == [
         (done[-1].stack, done[-1].seed_index)
     ]
+
+
+def test_a_stack_that_no_seed_confirmed_is_not_counted() -> None:
+    """Where a trial is voided afterwards, what takes its stack's place is no stack compared."""
+    spec, runs = study(quiet(), [CHAPTER_DEFAULT, *neighbours(MOST_CANDIDATES + 2)], replicates=3)
+    done = quiet().confirm(spec, runs)
+    before = choice(spec, done)
+    assert before is not None
+    assert before.compared == MOST_CANDIDATES + 1
+    lost = next(c.stack for c in before.candidates if c.stack != before.stack and not c.is_baseline)
+    voided = [
+        replace(r, outcome="voided") if r.stack == lost and r.phase == SEARCH else r for r in done
+    ]
+    after = choice(spec, voided)
+    assert after is not None
+    assert len(after.candidates) == MOST_CANDIDATES + 1
+    assert after.compared == MOST_CANDIDATES
+    assert f"of the {MOST_CANDIDATES} stacks" in " ".join(after.reasons)
