@@ -23,7 +23,7 @@ from search.evidence.statistics import (
     seed_deviation,
     verdict,
 )
-from search.evidence.warnings import warnings
+from search.evidence.warnings import bettered, warnings
 from search.evidence.words import describe, sentence
 from search.records import OUTCOMES, SEARCH, Run
 from search.spec import StudySpec
@@ -152,7 +152,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         runners_up=_runners_up(chosen, rows, table, metric),
         effects=[effect.to_json() for effect in found],
         claims=table_of_claims.claims(context),
-        warnings=_warnings(spec, runs, chosen, measured),
+        warnings=[*bettered(found), *_warnings(spec, runs, chosen, measured)],
         measured=_measured(measured.get("chosen", {})),
         replay=_replay(spec, candidate),
         counts=counts,

@@ -8,8 +8,9 @@ from typing import Any
 
 from search.evidence.candidates import candidates, confirmed
 from search.evidence.constraints import read_all, told
+from search.evidence.effects import Effect
 from search.evidence.plan import Choice
-from search.evidence.words import describe, name, number
+from search.evidence.words import describe, interval, name, number, signed
 from search.records import COUNTED, SEARCH, Run
 from search.spec import StudySpec
 
@@ -30,6 +31,22 @@ Warner = Callable[[StudySpec, Sequence[Run], Choice], list[str]]
 def warnings(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Return all warnings, the ones about the conclusion first."""
     return [text for warner in WARNERS for text in warner(spec, runs, chosen)]
+
+
+def bettered(found: Sequence[Effect]) -> list[str]:
+    """Paired runs made after the choice show that another choice on an axis would be better."""
+    rows = [
+        f"{e.axis.replace('_', ' ')}: {name(e.alternative)} instead of {name(e.choice)} (loss "
+        f"{interval([-end for end in reversed(e.ci95)], signed)})"
+        for e in found
+        if e.word == "worse" and e.ci95
+    ]
+    if not rows:
+        return []
+    return [
+        f"Paired runs made after the choice show better ones: {'; '.join(rows)}. Have such a stack "
+        "confirmed with `launch --stacks`, or search on with more trials."
+    ]
 
 
 def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from search.evidence import warnings as table_of_warnings
 from search.evidence.claims import CLAIMS
-from search.evidence.effects import differ_only, effects, pairs
+from search.evidence.effects import Effect, differ_only, effects, pairs
 from search.evidence.plan import choice
 from search.evidence.planted import Planted, made_up_spec, neighbours
 from search.evidence.recommendation import recommend
@@ -303,3 +303,13 @@ def test_every_reference_stack_has_words(stack: Stack) -> None:
     assert f"at {stack['optimizer.learning_rate']:.3g}" in words
     assert "\n" not in words
     assert len(words) < 200
+
+
+def test_a_better_choice_found_afterwards_is_said() -> None:
+    """Where an ablation beats the recommended stack, a warning names the choice and its gain."""
+    worse = Effect("units", [300, 100], [512, 512], 0.02, [0.01, 0.03], 5, "worse", "paired")
+    open_ = replace(worse, axis="dropout", ci95=[-0.01, 0.03], word="no evidence")
+    (said,) = table_of_warnings.bettered([open_, worse])
+    assert "units: 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
+    assert "dropout" not in said
+    assert table_of_warnings.bettered([open_]) == []
