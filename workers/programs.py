@@ -11,8 +11,8 @@ from workers.structure import Structure
 # Programs kept: more than a confirmation's race goes back and forth between.
 MOST = 8
 # The memory of dropped programs is taken back when there are so many of them: it costs a tenth of a
-# second, and another one where a kept program is run again.
-MOST_DROPPED = 4
+# second where a kept program is run again.
+MOST_DROPPED = 2
 # XLA never gives a compiled program back, some 3 MB a layer: a trainer that has compiled so many
 # layers is replaced by a fresh one between two trials.
 MOST_COMPILED_LAYERS = 100
