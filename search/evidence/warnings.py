@@ -36,7 +36,7 @@ def warnings(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
 def bettered(found: Sequence[Effect]) -> list[str]:
     """Paired runs made after the choice show that another choice on an axis would be better."""
     rows = [
-        f"{e.axis.replace('_', ' ')}: {name(e.alternative)} instead of {name(e.choice)} (loss "
+        f"{e.axis.replace('_', ' ')} {name(e.alternative)} instead of {name(e.choice)} (loss "
         f"{interval([-end for end in reversed(e.ci95)], signed)})"
         for e in found
         if e.word == "worse" and e.ci95
@@ -44,8 +44,8 @@ def bettered(found: Sequence[Effect]) -> list[str]:
     if not rows:
         return []
     return [
-        f"Paired runs made after the choice show better ones: {'; '.join(rows)}. Have such a stack "
-        "confirmed with `launch --stacks`, or search on with more trials."
+        f"Paired runs made after the choice speak for {'; '.join(rows)}. Have that confirmed with "
+        "`launch --stacks`, or search on with more trials."
     ]
 
 

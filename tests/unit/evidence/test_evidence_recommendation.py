@@ -310,6 +310,6 @@ def test_a_better_choice_found_afterwards_is_said() -> None:
     worse = Effect("units", [300, 100], [512, 512], 0.02, [0.01, 0.03], 5, "worse", "paired")
     open_ = replace(worse, axis="dropout", ci95=[-0.01, 0.03], word="no evidence")
     (said,) = table_of_warnings.bettered([open_, worse])
-    assert "units: 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
+    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
     assert "dropout" not in said
     assert table_of_warnings.bettered([open_]) == []
