@@ -20,7 +20,7 @@ lint: $(STAMP)  ## style, types, and who may import whom
 
 # More processes than cores: half of the tests wait for others. The long files come first.
 unit: $(STAMP)
-	$(BIN)/pytest -q -n 5 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMP)  ## speed, side by side with what a user would use instead
 	$(BIN)/python -m benchmarks
