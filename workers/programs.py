@@ -13,7 +13,7 @@ MOST = 8
 # The memory of dropped programs is taken back when there are so many of them: it costs a tenth of a
 # second where a kept program is run again.
 MOST_DROPPED = 2
-# XLA never gives a compiled program back, some 3 MB a layer: a trainer that has compiled so many
+# XLA never gives a compiled program back, some 5 MB a layer: a trainer that has compiled so many
 # layers is replaced by a fresh one between two trials.
 MOST_COMPILED_LAYERS = 100
 
