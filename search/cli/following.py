@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.common import out, print_line
+from search.cli.interruptions import Interruption
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,20 +65,21 @@ def follow(
         live.start()
     last_key = last = None
     try:
-        while True:
-            began = time.monotonic()
-            status = inspect.status(engine, study)
-            if (key := moment(status)) != last_key:
-                last_key, found = key, look(status)
-                if live is not None:
-                    live.update(draw(found), refresh=True)
-                else:
-                    for document in documents(last, found):
-                        show(document)
-                last = found
-            if over(status):
-                return
-            time.sleep(max(EVERY_SECONDS, COST_TIMES * (time.monotonic() - began)))
+        with Interruption(signal.SIGINT) as interruption:
+            while True:
+                began = time.monotonic()
+                status = inspect.status(engine, study)
+                if (key := moment(status)) != last_key:
+                    last_key, found = key, look(status)
+                    if live is not None:
+                        live.update(draw(found), refresh=True)
+                    else:
+                        for document in documents(last, found):
+                            show(document)
+                    last = found
+                if over(status):
+                    return
+                interruption.pause(max(EVERY_SECONDS, COST_TIMES * (time.monotonic() - began)))
     finally:
         if live is not None:
             live.stop()

@@ -13,6 +13,7 @@ import typer
 
 from search.cli.common import Storage, Study, err
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.cli.interruptions import Interruption
 from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
 from search.cli.local import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
 from search.onray.place import on_ray
@@ -173,13 +174,15 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
             news = WorkersWanted(here, study)
         crew.show = True
         crew.start(exported(url), study, wanted.count, wanted.flags())
-        while crew.alive():
-            with contextlib.suppress(StorageAwayError), guarded(url):
-                heed(crew, news.news())
-                if over(inspect.status(here, study)):
-                    break
-            here.dispose()
-            crew.wait(POLL_SECONDS)
+        with Interruption(signal.SIGINT, signal.SIGTERM) as interruption:
+            while crew.alive():
+                with contextlib.suppress(StorageAwayError), guarded(url):
+                    heed(crew, news.news())
+                    if over(inspect.status(here, study)):
+                        break
+                here.dispose()
+                crew.wait(POLL_SECONDS)
+                interruption.pause(0.0)
         crew.finish(LEAVE_SECONDS)
         return crew.worst_exit_code()
     except KeyboardInterrupt:

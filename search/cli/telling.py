@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 from search.cli.common import AsJson, Storage, Study, out, print_json, print_line, seconds
 from search.cli.common import storage as reach
 from search.cli.following import Follow, changed
+from search.cli.interruptions import Interruption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -125,13 +126,14 @@ def logs(
         _say_events(of_trial(events, trial), as_json)
         if not as_json:
             _say_attempts(attempts)
-        while follow:
-            # Asked first: with what the study ended is told, too.
-            follow = not _over(inspect.status(engine, study))
-            time.sleep(FOLLOW_SECONDS if follow else 0.0)
-            news = history(engine, study, events[-1]["id"] if events else 0)
-            events += news
-            _say_events(of_trial(news, trial), as_json)
+        with Interruption(signal.SIGINT) as interruption:
+            while follow:
+                # Asked first: with what the study ended is told, too.
+                follow = not _over(inspect.status(engine, study))
+                interruption.pause(FOLLOW_SECONDS if follow else 0.0)
+                news = history(engine, study, events[-1]["id"] if events else 0)
+                events += news
+                _say_events(of_trial(news, trial), as_json)
 
 
 def _over(status: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.common import AsJson, Storage, Study, err, print_json
 from search.cli.common import storage as reach
+from search.cli.interruptions import Interruption
 from search.cli.local import FAREWELL, LocalWorkers, Workers
 from search.cli.screen import line_of
 from spaces.errors import StorageAwayError, of_exit_code
@@ -70,23 +71,22 @@ def work(
 
     # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means; so does Ctrl-C where
     # a shell started us with `&`, for the workers heed it there. `nohup` means what it says.
-    for ending in (signal.SIGINT, signal.SIGTERM, *hangups()):
-        signal.signal(ending, signal.default_int_handler)
-    local = start(exported(url), spec.study, count)
-    notes, ended = Notes(url, spec.study).start(), False
-    try:
-        follow(url, spec.study, check)
-        local.finish(10.0)
-        ended = True
-    except KeyboardInterrupt:
-        local.interrupt()
-        err().print(FAREWELL, markup=False)
-        raise
-    finally:
-        local.close()
-        notes.stop(last=ended)
-        tender.close()
-        here.dispose()
+    with Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption:
+        local = start(exported(url), spec.study, count)
+        notes, ended = Notes(url, spec.study).start(), False
+        try:
+            follow(url, spec.study, interruption.pause, check)
+            local.finish(10.0)
+            ended = True
+        except KeyboardInterrupt:
+            local.interrupt()
+            err().print(FAREWELL, markup=False)
+            raise
+        finally:
+            local.close()
+            notes.stop(last=ended)
+            tender.close()
+            here.dispose()
 
 
 def heed(local: Workers, count: int | None) -> None:
@@ -131,9 +131,18 @@ def over(status: dict[str, Any]) -> bool:
 
 
 def follow(
-    url: URL, study: str, check: Callable[[dict[str, Any]], None] = lambda status: None
+    url: URL,
+    study: str,
+    pause: Callable[[float], None],
+    check: Callable[[dict[str, Any]], None] = lambda status: None,
 ) -> dict[str, Any]:
     """Show progress until the study is over; a paused one is waited for.
+
+    Args:
+        url: The database.
+        study: Which study.
+        pause: Waits for so many seconds, between two looks.
+        check: Told each status.
 
     Returns:
         Its last status.
@@ -159,12 +168,12 @@ def follow(
                 away_since = away_since or time.monotonic()
                 if time.monotonic() - away_since > AWAY_SECONDS:
                     raise
-                time.sleep(POLL_SECONDS)
+                pause(POLL_SECONDS)
                 continue
             if over(status):
                 return status
             check(status)
-            time.sleep(POLL_SECONDS)
+            pause(POLL_SECONDS)
     finally:
         show(None)
         here.dispose()
@@ -181,7 +190,8 @@ def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> Non
 
     with reach(storage) as (url, engine):
         inspect.spec_of(engine, study)
-        status = follow(url, study)
+        with Interruption(signal.SIGINT) as interruption:
+            status = follow(url, study, interruption.pause)
     if as_json:
         print_json(status)
 

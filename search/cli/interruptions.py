@@ -1,0 +1,60 @@
+"""Ctrl-C that waits for a moment that fits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+# Two signals so close together are one: the terminal and a launcher both pass Ctrl-C on.
+ECHO_SECONDS = 1.0
+
+
+class Interruption:
+    """While it is entered, signals interrupt in `pause` alone: between two looks at a study.
+
+    Raised wherever the program happens to be, an interruption can land in the midst of a library's
+    clean-up, which then writes a traceback of it. Whoever insists, a second time, interrupts at
+    once: what hangs never pauses.
+
+    Args:
+        numbers: The signals.
+    """
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers = numbers
+        self._told = threading.Event()
+        self._told_at = 0.0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        self._before = {number: signal.signal(number, self._heed) for number in self.numbers}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if not self._told.is_set():
+            self._told_at = now
+            self._told.set()
+        elif now - self._told_at > ECHO_SECONDS:
+            raise KeyboardInterrupt
+
+    def pause(self, seconds: float) -> None:
+        """Wait for so long.
+
+        Raises:
+            KeyboardInterrupt: One of the signals has come, now or since it was entered.
+        """
+        if self._told.wait(seconds):
+            raise KeyboardInterrupt

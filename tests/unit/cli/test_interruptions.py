@@ -1,0 +1,52 @@
+"""Ctrl-C is heeded between two looks at a study, and at once by whoever insists."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from search.cli import interruptions
+from search.cli.interruptions import ECHO_SECONDS, Interruption
+
+
+def press(times: int = 1) -> None:
+    """Send this process what Ctrl-C sends."""
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_waits_for_the_next_pause() -> None:
+    """What is under way when it comes is finished; the pause is cut short."""
+    with Interruption(signal.SIGINT) as interruption:
+        press()  # nothing is raised here
+        with pytest.raises(KeyboardInterrupt):
+            interruption.pause(3600.0)
+
+
+def test_an_echo_is_not_a_second_interruption() -> None:
+    """The same Ctrl-C by two ways does not break into what is under way."""
+    with Interruption(signal.SIGINT):
+        press(2)
+
+
+def test_whoever_insists_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second Ctrl-C, a while after the first, ends what hangs."""
+    now = [100.0]
+    monkeypatch.setattr(interruptions.time, "monotonic", lambda: now[0])
+    with Interruption(signal.SIGINT):
+        press()
+        now[0] += 2 * ECHO_SECONDS
+        with pytest.raises(KeyboardInterrupt):
+            press()
+
+
+def test_afterwards_signals_mean_what_they_meant_before() -> None:
+    """What was to happen at a signal is put back."""
+    before = signal.getsignal(signal.SIGINT)
+    with Interruption(signal.SIGINT) as interruption:
+        press()
+        with pytest.raises(KeyboardInterrupt):
+            interruption.pause(0.0)
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
