@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Where the fork server of this command's workers listens; unset: there is none.
+FORK_SERVER = "TRAINSTACK_FORK_SERVER"
+
 
 def environment(**extra: str) -> dict[str, str]:
     """Return this process's variables for `python -m` of a module of ours, and some more.

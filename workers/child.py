@@ -7,11 +7,15 @@ import multiprocessing
 import os
 import queue
 import threading
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
 
+from search.processes import FORK_SERVER
 from search.spec import StudySpec
 from workers import trainer
+from workers.forked import Forked
 
 # How long a trainer may take to leave by itself.
 LEAVE_SECONDS = 5.0
@@ -50,21 +54,31 @@ class Child:
         environment: dict[str, str],
         memory_mb: int = 0,
     ) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        # A type of its own on Windows, which behaves alike.
+        self.pipe, theirs = cast("tuple[Connection, Connection]", multiprocessing.Pipe())
         # A SimpleQueue may be written to by a signal handler.
         self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.process = context.Process(
-            target=trainer.main,
-            args=(theirs, spec.to_json(), threads, artifacts, memory_mb),
-            daemon=True,
-            name="trainer",
+        arguments = (spec.to_json(), threads, artifacts, memory_mb)
+        self.process = self._forked(theirs, environment, arguments) or _spawned(
+            theirs, environment, arguments
         )
-        with _environment(environment):
-            self.process.start()
         theirs.close()
         # Draining the pipe here keeps the trainer from ever waiting on its supervisor.
         threading.Thread(target=self._listen, args=(self.pipe,), daemon=True).start()
+
+    def _forked(
+        self, theirs: Connection, environment: dict[str, str], arguments: tuple[Any, ...]
+    ) -> Forked | None:
+        """Let the fork server start a trainer; None where there is none, or it is not for us."""
+        address = os.environ.get(FORK_SERVER)
+        if address is None or environment.get("CUDA_VISIBLE_DEVICES") != "-1":
+            return None
+        try:
+            process = Forked(address, theirs)
+            self.pipe.send((environment, arguments))
+        except OSError:  # it is gone
+            return None
+        return process
 
     def _listen(self, pipe: Connection) -> None:
         with contextlib.suppress(EOFError, OSError):
@@ -95,8 +109,20 @@ class Child:
             self.process.join()
 
 
+def _spawned(
+    theirs: Connection, environment: dict[str, str], arguments: tuple[Any, ...]
+) -> BaseProcess:
+    """Start a trainer that imports TensorFlow for itself."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
+    )
+    with _environment(environment):
+        process.start()
+    return process
+
+
 @contextlib.contextmanager
-def _environment(extra: dict[str, str]) -> Any:
+def _environment(extra: dict[str, str]) -> Iterator[None]:
     """Set variables while a child starts: it inherits them before its first line runs."""
     before = {name: os.environ.get(name) for name in extra}
     os.environ.update(extra)

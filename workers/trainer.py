@@ -37,8 +37,7 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    prepare()
     # Where the supervisor is gone, so are we.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
@@ -46,11 +45,17 @@ def main(
     os._exit(0)
 
 
+def prepare() -> None:
+    """Set what TensorFlow reads while it is imported, unless somebody has set it already."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
 def _end_with_parent() -> None:
     """End when the supervisor does, in the middle of an epoch too: nobody would hear of it."""
     parent = multiprocessing.parent_process()
     if parent is None:
-        return
+        return  # of a fork server's trainers, the server does that
 
     def wait() -> None:
         parent.join()

@@ -12,6 +12,7 @@ import typer
 from search.cli.across import one_study, recommend_across
 from search.cli.common import AsJson, Storage, Study, err, out, print_json
 from search.cli.common import storage as reach
+from search.cli.forking import fork_server
 from spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
@@ -162,7 +163,9 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         wish(url, study, "stop")
     elif status["state"] != "confirming":
         wish(url, study, "go")
-    work(url, inspect.spec_of(engine, study), 0 if busy else worker_count(None))
+    count = 0 if busy else worker_count(None)
+    with fork_server(needed=count > 0):
+        work(url, inspect.spec_of(engine, study), count)
 
 
 def gather(engine: Engine, study: str) -> Recommendation:

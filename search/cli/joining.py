@@ -13,6 +13,7 @@ import typer
 
 from search.cli.common import Storage, Study, err
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.cli.forking import fork_server
 from search.cli.interruptions import Interruption
 from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
 from search.cli.local import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
@@ -136,19 +137,20 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
             "or leave --count out, or give --gpus none",
         )
     url = storage_url(storage)
-    patiently(lambda: _look(url, study), wanted.start_timeout)
-    flags = wanted.flags()
-    share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
-    crews = [
-        LocalWorkers.start(
-            exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
-        )
-        for gpu in chosen
-    ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
-    _pass_on_signals(crews)
-    if not chosen:
-        _heed(url, crews[0])
-    return max(crew.worst_exit_code() for crew in crews)
+    with fork_server(needed=not chosen):
+        patiently(lambda: _look(url, study), wanted.start_timeout)
+        flags = wanted.flags()
+        share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
+        crews = [
+            LocalWorkers.start(
+                exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
+            )
+            for gpu in chosen
+        ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
+        _pass_on_signals(crews)
+        if not chosen:
+            _heed(url, crews[0])
+        return max(crew.worst_exit_code() for crew in crews)
 
 
 def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -> int:

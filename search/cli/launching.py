@@ -11,6 +11,7 @@ import typer
 
 from search.cli.common import AsJson, Storage, err, out, print_json
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
+from search.cli.forking import fork_server
 from search.onray.place import on_ray
 from spaces.errors import RequestError, nearest
 
@@ -95,42 +96,45 @@ def launch(
     check_count("--seed", seed, 0, 2**31 - 1)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
-    spec = make_spec(
+    asked = {
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
-        **{
-            "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
-            "seed": seed,
-        },
-        **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
-        constraints=constraint or (),
-        precision=precision,
-    )
+        "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
+        **{"seed": seed, "sampler": sampler, "pruner": pruner, "stacks": stacks},
+        **{"constraints": constraint or (), "precision": precision},
+    }
     if preview:
         from search.cli.previewing import preview as try_out
 
-        try_out(spec, count, as_json)
+        try_out(make_spec(**asked), count, as_json)
         return
-    if range_test:
-        from search.cli.ranging import narrow
+    with fork_server(needed=place is None and count > 0 and not detach):
+        spec = make_spec(**asked)
+        if range_test:
+            from search.cli.ranging import narrow
 
-        spec = narrow(spec, storage)
-    crew = None if place is None else reach_engine(place, storage)
-    _prepare_artifacts(spec, share_data)
-    url = create(spec, storage)
-    if crew is not None and workers is None:
-        count = min(MOST_WORKERS_UNASKED, crew.room)
-    if detach:
-        if crew is not None:
-            _place(crew, url, spec.study, count)
-        _say_detached(spec.study, as_json)
-        return
+            spec = narrow(spec, storage)
+        crew = None if place is None else reach_engine(place, storage)
+        _prepare_artifacts(spec, share_data)
+        url = create(spec, storage)
+        if crew is not None and workers is None:
+            count = min(MOST_WORKERS_UNASKED, crew.room)
+        if detach:
+            if crew is not None:
+                _place(crew, url, spec.study, count)
+            _say_detached(spec.study, as_json)
+            return
+        _see_to_its_end(url, spec, count, crew)
     from search.cli.concluding import conclude
+
+    conclude(url, spec.study, as_json)
+
+
+def _see_to_its_end(url: URL, spec: StudySpec, count: int, crew: RayWorkers | None) -> None:
     from search.cli.local import LocalWorkers
     from search.cli.watching import work
 
     work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
-    conclude(url, spec.study, as_json)
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:

@@ -127,7 +127,8 @@ class LocalWorkers:
         return max((code if code >= 0 else 128 - code for code in codes), default=0)
 
     def finish(self, seconds: float) -> None:
-        """The study is over: wait for the workers to leave, and end those that do not."""
+        """The study is over: let the workers know, and end those that do not leave."""
+        self.send(signal.SIGTERM)  # one that is idle asks only now and then
         self.wait(seconds)
         self.interrupt()
 

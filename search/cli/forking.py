@@ -1,0 +1,52 @@
+"""The fork server that a command starts for its workers, before there is anything to train."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from search.processes import FORK_SERVER, environment
+
+# Trainers that ask at the same time, while TensorFlow is still being imported.
+MOST_WAITING = 1024
+
+
+@contextlib.contextmanager
+def fork_server(needed: bool = True) -> Iterator[None]:
+    """Let the trainers of workers that are started in here be forks of one process.
+
+    It imports TensorFlow while the command still loads data and opens the database, once for all of
+    them. Where there is no fork server (on Linux alone forking is safe beside the system's own
+    libraries) every trainer imports it for itself. Where the command is killed, it stays for as
+    long as trainers of it live.
+    """
+    if not needed or sys.platform != "linux" or FORK_SERVER in os.environ:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="trainstack-")  # nobody else may look into it
+    address = f"{folder}/forks"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(MOST_WAITING)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.forkserver", str(listener.fileno()), folder],
+            stdin=subprocess.PIPE,  # its end tells the server that the command is gone
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+            env=environment(),
+        )
+    os.environ[FORK_SERVER] = address
+    try:
+        yield
+    finally:
+        del os.environ[FORK_SERVER]
+        process.kill()
+        process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,214 @@
+"""The fork server: trainers that start at once, and end with whoever wants them no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from search.cli.forking import fork_server
+from search.data.load import load
+from search.processes import FORK_SERVER
+from search.spec import StudySpec
+from spaces.references import CHAPTER_DEFAULT
+from tests.fleet.fleet import PATIENCE_SECONDS
+from tests.postgres.studying import spec_of
+from workers.child import Child, Died
+from workers.fake import FAKE
+from workers.forked import Forked
+from workers.messages import Done, Job, Measured, Ready
+
+pytestmark = [
+    pytest.mark.fleet,
+    pytest.mark.skipif(sys.platform != "linux", reason="there are fork servers on Linux alone"),
+]
+
+CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
+    """A fork server whose trainers follow canned curves."""
+    monkeypatch.setenv(FAKE, json.dumps({"epoch_seconds": 0.0}))
+    with fork_server():
+        yield server_of(os.getpid())
+
+
+def server_of(pid: int) -> psutil.Process:
+    """Return the fork server that a process has started."""
+    found = [p for p in psutil.Process(pid).children() if "workers.forkserver" in p.cmdline()]
+    assert len(found) == 1
+    return found[0]
+
+
+def child(environment: dict[str, str] = CPU, spec: StudySpec | None = None) -> Child:
+    """Start a trainer."""
+    return Child(spec or spec_of(), 1, "", environment)
+
+
+def heard(trainer: Child, kind: type) -> Any:
+    """Return the next piece of news of a kind."""
+    while not isinstance(news := trainer.news.get(timeout=PATIENCE_SECONDS), kind):
+        assert not isinstance(news, Died), news.exit_code
+    return news
+
+
+def job(epochs: int = 3) -> Job:
+    """Return a job."""
+    return Job("token", "search", CHAPTER_DEFAULT, seed=1, split_seed=0, epochs=epochs)
+
+
+def ended(process: psutil.Process) -> None:
+    """Wait until a process that may not be ours is gone."""
+    process.wait(PATIENCE_SECONDS)
+
+
+def test_a_fork_does_jobs_and_leaves(server: psutil.Process) -> None:
+    """A forked trainer is ready, trains, leaves when told to, and its exit code comes back."""
+    trainer = child()
+    assert isinstance(trainer.process, Forked)
+    heard(trainer, Ready)
+    assert len(server.children()) == 1
+    trainer.send(job())
+    assert heard(trainer, Done).result.outcome == "completed"
+    trainer.leave()
+    assert heard(trainer, Died).exit_code == 0
+    assert server.children() == []
+
+
+def test_a_fork_is_killed(server: psutil.Process) -> None:
+    """A trainer can be ended in mid-epoch; the next one is forked as well."""
+    trainer = child({**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})})
+    heard(trainer, Ready)
+    trainer.send(job())
+    trainer.kill()
+    assert heard(trainer, Died).exit_code == -signal.SIGKILL
+    assert not trainer.process.is_alive()
+    other = child()
+    assert isinstance(other.process, Forked)
+    heard(other, Ready)
+    other.kill()
+
+
+def test_a_fork_that_crashes_says_how(server: psutil.Process) -> None:
+    """The exit code of a trainer that a signal ended is its signal's."""
+    trainer = child({**CPU, FAKE: json.dumps({"fault": "die", "fault_epoch": 2})})
+    trainer.send(job())
+    heard(trainer, Measured)
+    assert heard(trainer, Died).exit_code == -signal.SIGKILL
+
+
+def in_a_process(program: str) -> subprocess.Popen[str]:
+    """Run lines that use this module in a process of their own, until they say a word."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from tests.fleet.test_forking import *\n{program}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_a_fork_ends_with_its_supervisor(server: psutil.Process) -> None:
+    """A trainer whose supervisor is killed ends, in the middle of an epoch too."""
+    slow = {**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})}
+    supervisor = in_a_process(
+        f"trainer = child({slow!r})\nheard(trainer, Ready)\ntrainer.send(job())\n"
+        "print('ready', flush=True)\ninput()"
+    )
+    (trainer,) = server.children()
+    supervisor.kill()
+    ended(trainer)
+    assert server.is_running()
+    supervisor.communicate()
+
+
+def test_forks_end_with_their_server(server: psutil.Process) -> None:
+    """Where the fork server is killed its trainers are gone too, and others start without it."""
+    trainer = child()
+    heard(trainer, Ready)
+    (process,) = server.children()
+    server.kill()
+    assert heard(trainer, Died).exit_code is None
+    ended(process)
+    other = child()
+    assert isinstance(other.process, BaseProcess)
+    heard(other, Ready)
+    other.kill()
+
+
+def test_a_killed_command_leaves_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command is killed, its fork server serves the trainers that live, then goes."""
+    monkeypatch.setenv(FAKE, "{}")
+    with ExitStack() as ending:
+        command = in_a_process(
+            "stack = ExitStack()\nstack.enter_context(fork_server())\n"
+            f"print('ready', flush=True)\nprint(os.environ[{FORK_SERVER!r}], flush=True)\ninput()"
+        )
+        ending.callback(command.communicate)
+        assert command.stdout is not None
+        monkeypatch.setenv(FORK_SERVER, command.stdout.readline().strip())
+        process = server_of(command.pid)
+        trainer = child()
+        heard(trainer, Ready)
+        command.kill()
+        command.wait()
+        trainer.send(job())
+        heard(trainer, Done)
+        trainer.leave()
+        ended(process)
+    assert not Path(os.environ[FORK_SERVER]).parent.exists()
+
+
+def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command its one fork server goes, and the folder of its socket."""
+    monkeypatch.setenv(FAKE, "{}")
+    with fork_server():
+        process, folder = server_of(os.getpid()), Path(os.environ[FORK_SERVER]).parent
+        with fork_server():  # a part of the command that would start one finds it
+            assert server_of(os.getpid()) == process
+        heard(child(), Ready)
+    assert not process.is_running()
+    assert not folder.exists()
+    assert FORK_SERVER not in os.environ
+
+
+@pytest.mark.parametrize("environment", [{"CUDA_VISIBLE_DEVICES": "0"}, {}])
+def test_workers_of_a_gpu_are_not_served(
+    server: psutil.Process, environment: dict[str, str]
+) -> None:
+    """The trainer of a worker with a GPU looks for it by itself."""
+    trainer = child(environment)
+    assert isinstance(trainer.process, BaseProcess)
+    trainer.kill()
+
+
+@pytest.mark.keras
+def test_forks_train_alike() -> None:
+    """A forked trainer's losses are, to the last digit, those of one that started by itself."""
+    spec = spec_of(data=load("wine").describe(), epochs=3)
+
+    def losses(start: Callable[[], Child]) -> list[float]:
+        trainer = start()
+        heard(trainer, Ready)
+        trainer.send(job())
+        result = heard(trainer, Done).result
+        trainer.leave()
+        return [measured.valid_loss for measured in result.measurements]
+
+    with fork_server():
+        forked = losses(lambda: child(spec=spec))
+    assert len(forked) == 3
+    assert forked == losses(lambda: child(spec=spec))
