@@ -22,7 +22,7 @@ from search.spec import StudySpec
 from spaces.stack import Stack
 from workers import conditions
 from workers.checkpoint import Shelf, write_arrays
-from workers.engine import Program
+from workers.engine import Program, rewrite_graphs
 from workers.inside import look_inside
 from workers.memory import limit_memory
 from workers.messages import Job, Kept
@@ -51,6 +51,8 @@ class Bench:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         gpus = tf.config.list_physical_devices("GPU")
+        if not gpus:
+            rewrite_graphs(False)
         limit_memory(gpus, memory_mb)
         self.device = "gpu" if gpus else "cpu"
         check_precision(spec.precision, gpus)

@@ -30,6 +30,15 @@ EVALUATION_ROWS = 16_384
 STEP_KEY = 0x85EBCA6B
 
 
+def rewrite_graphs(wanted: bool) -> None:
+    """Let TensorFlow rewrite a traced graph before it runs, or not; as it comes, it does.
+
+    On a CPU that takes a sixth of the time until the first epoch is over, and the epochs are no
+    shorter for it (docs/engine.md).
+    """
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
+
+
 class Knob(keras.Variable):
     """A number of an optimizer as a variable; Keras asks only whether it differs from zero."""
 

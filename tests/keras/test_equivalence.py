@@ -16,7 +16,7 @@ from spaces.schedules import SCHEDULES
 from spaces.shapes import CONNECTIONS
 from spaces.stack import Stack
 from workers.build import make_optimizer, plain_model
-from workers.engine import Program
+from workers.engine import Program, rewrite_graphs
 from workers.resident import DeviceData
 from workers.schedule import RateMaker
 from workers.structure import Structure, shaping_items
@@ -123,10 +123,14 @@ def by_engine(
     start = program.weights()
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
     loss = float("nan")
-    for epoch, order in enumerate(orders, start=1):
-        rates, momenta = maker.rates(epoch), maker.momenta(epoch)
-        data = DeviceData(x, y, x, y)
-        loss = program.epoch(stack, data, order, rates, momenta, key=epoch).valid_loss
+    rewrite_graphs(False)  # as in a trainer; `fit` is left as it comes
+    try:
+        for epoch, order in enumerate(orders, start=1):
+            rates, momenta = maker.rates(epoch), maker.momenta(epoch)
+            data = DeviceData(x, y, x, y)
+            loss = program.epoch(stack, data, order, rates, momenta, key=epoch).valid_loss
+    finally:
+        rewrite_graphs(True)
     return start, program.weights(), loss
 
 
