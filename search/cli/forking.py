@@ -21,8 +21,8 @@ MOST_WAITING = 1024
 def fork_server(needed: bool = True) -> Iterator[None]:
     """Let the trainers of workers that are started in here be forks of one process.
 
-    It imports TensorFlow while the command still loads data and opens the database, once for all of
-    them. Where there is no fork server (on Linux alone forking is safe beside the system's own
+    It imports TensorFlow while the command opens the database and starts the workers, once for all
+    of them. Where there is no fork server (on Linux alone forking is safe beside the system's own
     libraries) every trainer imports it for itself. Where the command is killed, it stays for as
     long as trainers of it live.
     """
