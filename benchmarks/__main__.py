@@ -67,7 +67,7 @@ def main() -> None:
         return
     from benchmarks.table import HEAD, Row, write
 
-    rows = []
+    rows, path = [], None
     for group in options.groups or GROUPS:
         print(f"measuring {group} …", file=sys.stderr)
         done = subprocess.run(
@@ -80,11 +80,12 @@ def main() -> None:
         for row in found:  # at once: the whole table takes a quarter of an hour
             print("  " + "; ".join(row.cells()), file=sys.stderr)
         rows += found
+        path = write(found)  # also where a later group fails
     table = [HEAD, *(row.cells() for row in rows)]
     widths = [max(len(line[k]) for line in table) for k in range(len(HEAD))]
     for line in table:
         print("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip())
-    print(f"\nwritten to {write(rows)}")
+    print(f"\nwritten to {path}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from benchmarks.engine import Subject, seconds
 from benchmarks.plainkeras import fit
 from benchmarks.table import Row
 from spaces.stack import Stack
+from workers.engine import rewrite_graphs
 
 STACK = Stack.of(units=[300, 100], schedule="constant", patience=1000)
 EPOCHS, SEEDS, TRAINERS = 30, range(5), 2
@@ -25,6 +26,7 @@ def _trainer(all_here: Barrier) -> None:
     """Become a trainer that has its data and has built nothing."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    rewrite_graphs(False)
     _here.update(subject=Subject("digits"), all_here=all_here)
 
 

@@ -94,10 +94,10 @@ def _watched(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def _trainer_bytes(launch: int) -> int:
-    """Return the resident memory of the largest process below a launch, its trainer; 0: none."""
+    """Return the resident memory of a launch's trainer, the largest fork; 0: there is none yet."""
     sizes = [0]
     for process in psutil.Process(launch).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(process.cmdline()):
+            if "workers.forkserver" in process.cmdline() and process.ppid() != launch:
                 sizes.append(process.memory_info().rss)
     return max(sizes)

@@ -16,6 +16,8 @@ MOST_DROPPED = 2
 # XLA never gives a compiled program back, some 5 MB a layer: a trainer that has compiled so many
 # layers is replaced by a fresh one between two trials.
 MOST_COMPILED_LAYERS = 100
+# Of each program that was traced something stays, too, a quarter of a MB.
+MOST_BUILT = 100
 
 
 class Programs:
@@ -24,7 +26,7 @@ class Programs:
     def __init__(self, most: int = MOST, most_dropped: int = MOST_DROPPED) -> None:
         self.most, self.most_dropped = most, most_dropped
         self._programs: dict[Structure, Program] = {}
-        self._dropped = self._compiled_layers = 0
+        self._dropped = self._compiled_layers = self._built = 0
 
     def get(self, structure: Structure, make: Callable[[], Program]) -> tuple[Program, bool]:
         """Return the program of a structure and whether it was there already."""
@@ -32,8 +34,9 @@ class Programs:
         if not known:
             self._make_room()
         program = self._programs.pop(structure) if known else make()
-        if structure.compiled and not known:
-            self._compiled_layers += len(program.hidden)
+        if not known:
+            self._built += 1
+            self._compiled_layers += len(program.hidden) if structure.compiled else 0
         self._programs[structure] = program
         return program, known
 
@@ -47,8 +50,8 @@ class Programs:
 
     @property
     def worn(self) -> bool:
-        """True when so many layers have been compiled that the process should make way."""
-        return self._compiled_layers >= MOST_COMPILED_LAYERS
+        """True when so much has been built that the process should make way for a fresh one."""
+        return self._compiled_layers >= MOST_COMPILED_LAYERS or self._built >= MOST_BUILT
 
     def __contains__(self, structure: Structure) -> bool:
         return structure in self._programs

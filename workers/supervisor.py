@@ -167,7 +167,7 @@ class Supervisor:
             case Done(token=token, result=result, worn=worn) if self._current(token):
                 self._finished(result)
                 if worn and self.ready:
-                    self._replace_trainer("much was compiled, and its memory is not given back")
+                    self._replace_trainer("much was built, and not all of its memory is given back")
             case _:
                 pass  # about a trial that is no longer ours
 

@@ -13,7 +13,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 from spaces.stack import Stack
 from workers.engine import Program
 from workers.memory import forget_dropped_graphs
-from workers.programs import MOST_COMPILED_LAYERS, Programs
+from workers.programs import MOST_BUILT, MOST_COMPILED_LAYERS, Programs
 from workers.resident import DeviceData
 from workers.structure import Structure, shaping_items
 
@@ -96,7 +96,7 @@ def test_many_structures_hold_few_graphs() -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_only_what_xla_compiled_wears_a_trainer(compiled: bool) -> None:
+def test_what_xla_compiled_wears_a_trainer_out(compiled: bool) -> None:
     """XLA never gives a compiled layer back: many of them call for a new trainer."""
     stack = Stack.of(units=[4] * 10, batch_size=BATCH)
     programs = Programs()
@@ -105,3 +105,15 @@ def test_only_what_xla_compiled_wears_a_trainer(compiled: bool) -> None:
         structure = replace(structure_of(stack, compiled), outputs=k + 2)
         programs.get(structure, lambda s=structure: Program(s, stack))
     assert programs.worn == compiled
+
+
+def test_many_programs_wear_a_trainer_out() -> None:
+    """A trainer that has built so many programs makes way; one that meets them again does not."""
+    programs = Programs(most=2)
+    stack = Stack.of(units=[4], batch_size=BATCH)
+    made = Program(structure_of(stack), stack)
+    for k in range(MOST_BUILT):
+        assert not programs.worn
+        for _ in range(3):
+            programs.get(replace(made.structure, outputs=k), lambda: made)
+    assert programs.worn
