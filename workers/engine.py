@@ -23,6 +23,7 @@ from workers.plan import plan
 from workers.resident import DeviceData
 from workers.streaming import StreamedData
 from workers.structure import Structure, as_vector, cycled_knob, knobs, run_time_numbers
+from workers.updates import global_norm
 
 # Rows of one forward pass when a loss is measured: bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
@@ -296,11 +297,12 @@ class Program:
                 for place in self._hidden_places:
                     w = weights[place]
                     total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
-        gradients = tape.gradient(total, flat)
+        gradients: list[Any] = tape.gradient(total, flat)
         if self._clipping == "value":
             gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
         elif self._clipping == "norm":
-            gradients, _ = tf.clip_by_global_norm(gradients, limit)
+            norm = global_norm(gradients) if self.structure.compiled else None
+            gradients, _ = tf.clip_by_global_norm(gradients, limit, use_norm=norm)
         self.optimizer.apply(gradients, self.packing.flat)
         for variable, value in zip(self.model.non_trainable_variables, moved, strict=True):
             variable.assign(value)

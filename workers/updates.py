@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import keras
+import tensorflow as tf
 
 ops: Any = keras.ops  # whose annotations name the tensors of every backend
 
@@ -39,6 +40,30 @@ class Nadam(keras.optimizers.Nadam):
     def _momentum_at(self, step: Any) -> Any:
         """Dozat's warmed-up momentum at a step (from 1)."""
         return self.beta_1 * (1.0 - 0.5 * ops.power(0.96, step))
+
+
+# Sums that run side by side: a few vectors of the widest processors.
+LANES = 128
+
+
+def global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the root of the sum of all squares, scalar, in sums that a compiler can vectorise.
+
+    XLA keeps the order of a sum, so that one over a vector runs a number at a time, in passes over
+    memory of its own: it took a seventh of a step of 300-100 at batch 64. Here LANES sums run side
+    by side, in one pass.
+
+    Args:
+        gradients: float32 tensors of any shape.
+    """
+    total = tf.constant(0.0)
+    for gradient in gradients:
+        squares = tf.square(tf.reshape(gradient, [-1]))
+        even = cast(int, squares.shape[0]) // LANES * LANES
+        sums = tf.reduce_sum(tf.reshape(squares[:even], [-1, LANES]), 0)
+        # Squares are never below zero; the comparison keeps XLA from joining both sums again.
+        total += tf.reduce_sum(tf.maximum(sums, 0.0)) + tf.reduce_sum(squares[even:])
+    return tf.sqrt(total)
 
 
 # Keras's dotted name → the class that the engine makes instead.
