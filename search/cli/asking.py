@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,13 @@ def make_spec(
     trials: int,
     constraints: Sequence[str] = (),
     precision: str = "float32",
+    checked: Callable[[], object] = lambda: None,
     **rest: Any,
 ) -> StudySpec:
     """Check a launch and load its data.
+
+    Args:
+        checked: Called when all but the data has been checked: it is worth making ready for it.
 
     Raises:
         RequestError: Anything is unknown, unreadable or impossible.
@@ -52,6 +56,7 @@ def make_spec(
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
+    checked()
     dataset = load(data, target, task)
     for note in dataset.notes:
         err().print(note, markup=False)

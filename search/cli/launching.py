@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -96,23 +97,25 @@ def launch(
     check_count("--seed", seed, 0, 2**31 - 1)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
-    spec = make_spec(
-        **{"data": data, "target": target, "task": task, "study": study, "space": space},
-        **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
-        **{
-            "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
-            "seed": seed,
-        },
-        **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
-        constraints=constraint or (),
-        precision=precision,
-    )
-    if preview:
-        from search.cli.previewing import preview as try_out
+    forks = fork_server(needed=place is None and count > 0 and not (detach or preview))
+    with contextlib.ExitStack() as held:
+        spec = make_spec(
+            **{"data": data, "target": target, "task": task, "study": study, "space": space},
+            **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+            **{
+                "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
+                "seed": seed,
+            },
+            **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+            constraints=constraint or (),
+            precision=precision,
+            checked=lambda: held.enter_context(forks),
+        )
+        if preview:
+            from search.cli.previewing import preview as try_out
 
-        try_out(spec, count, as_json)
-        return
-    with fork_server(needed=place is None and count > 0 and not detach):
+            try_out(spec, count, as_json)
+            return
         if range_test:
             from search.cli.ranging import narrow
 
