@@ -1,4 +1,4 @@
-"""Processes that run our own modules, wherever the user stands."""
+"""What our processes have in common: how their modules are found, what signals mean."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 # Where the fork server of this command's workers listens; unset: there is none.
 FORK_SERVER = "TRAINSTACK_FORK_SERVER"
+# Two signals so close together are one: the terminal and a launcher both pass Ctrl-C on.
+ECHO_SECONDS = 1.0
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -54,31 +54,14 @@ class Child:
         environment: dict[str, str],
         memory_mb: int = 0,
     ) -> None:
-        # A type of its own on Windows, which behaves alike.
-        self.pipe, theirs = cast("tuple[Connection, Connection]", multiprocessing.Pipe())
         # A SimpleQueue may be written to by a signal handler.
         self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
         arguments = (spec.to_json(), threads, artifacts, memory_mb)
-        self.process = self._forked(theirs, environment, arguments) or _spawned(
-            theirs, environment, arguments
+        self.pipe, self.process = _forked(environment, arguments) or _spawned(
+            environment, arguments
         )
-        theirs.close()
         # Draining the pipe here keeps the trainer from ever waiting on its supervisor.
         threading.Thread(target=self._listen, args=(self.pipe,), daemon=True).start()
-
-    def _forked(
-        self, theirs: Connection, environment: dict[str, str], arguments: tuple[Any, ...]
-    ) -> Forked | None:
-        """Let the fork server start a trainer; None where there is none, or it is not for us."""
-        address = os.environ.get(FORK_SERVER)
-        if address is None or environment.get("CUDA_VISIBLE_DEVICES") != "-1":
-            return None
-        try:
-            process = Forked(address, theirs)
-            self.pipe.send((environment, arguments))
-        except OSError:  # it is gone
-            return None
-        return process
 
     def _listen(self, pipe: Connection) -> None:
         with contextlib.suppress(EOFError, OSError):
@@ -109,16 +92,41 @@ class Child:
             self.process.join()
 
 
+def _pipe() -> tuple[Connection, Connection]:
+    """Return our end of a pipe, and the trainer's (of a type of its own on Windows)."""
+    return cast("tuple[Connection, Connection]", multiprocessing.Pipe())
+
+
+def _forked(
+    environment: dict[str, str], arguments: tuple[Any, ...]
+) -> tuple[Connection, Forked] | None:
+    """Let the fork server start a trainer; None where there is none, or it is not for us."""
+    address = os.environ.get(FORK_SERVER)
+    if address is None or environment.get("CUDA_VISIBLE_DEVICES") != "-1":
+        return None
+    ours, theirs = _pipe()
+    try:
+        with theirs:
+            process = Forked(address, theirs)
+        # Long ones wait here for the fork; where the server ends instead, nobody holds their end.
+        ours.send((environment, arguments))
+    except OSError:  # it is gone
+        ours.close()
+        return None
+    return ours, process
+
+
 def _spawned(
-    theirs: Connection, environment: dict[str, str], arguments: tuple[Any, ...]
-) -> BaseProcess:
+    environment: dict[str, str], arguments: tuple[Any, ...]
+) -> tuple[Connection, BaseProcess]:
     """Start a trainer that imports TensorFlow for itself."""
+    ours, theirs = _pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
     )
-    with _environment(environment):
+    with theirs, _environment(environment):
         process.start()
-    return process
+    return ours, process
 
 
 @contextlib.contextmanager

@@ -17,8 +17,6 @@ AWAY_SECONDS = 1800.0
 MOST_FAILURES_IN_A_ROW = 3
 # Of the time to leave, so much is for ending the epoch and writing a checkpoint.
 CHECKPOINT_SECONDS = 5.0
-# Two signals so close together are one: the terminal and the launcher both pass Ctrl-C on.
-ECHO_SECONDS = 1.0
 
 
 @dataclass

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.fleet.desk import INTERRUPTED, Desk, Lease, LeaseLost, Orders
+from search.processes import ECHO_SECONDS
 from search.records import Measurement, Result
 from spaces.errors import RequestError, StorageAwayError, of_exit_code
 from workers.child import Child, Died, Woken
 from workers.limits import (
     CHECKPOINT_SECONDS,
-    ECHO_SECONDS,
     IDLE_SECONDS,
     MOST_FAILURES_IN_A_ROW,
     MOST_IDLE_SECONDS,
@@ -160,6 +160,8 @@ class Supervisor:
                 self.ready = True
             case Refused(error=error, exit_code=code):
                 raise of_exit_code(code, error)
+            case Died(exit_code=None):  # the next one starts by itself
+                self._replace_trainer("the fork server ended", again=True)
             case Died(exit_code=code):
                 self._replace_trainer(f"its trainer died (exit code {code})")
             case Measured(token=token) if self._current(token):
@@ -227,11 +229,16 @@ class Supervisor:
         if silent > allowed and (self.lease is not None or not self.ready):
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
-    def _replace_trainer(self, why: str) -> None:
+    def _replace_trainer(self, why: str, again: bool = False) -> None:
+        """Start another trainer; one that never was ready only `again`, for it would be no other.
+
+        Raises:
+            RequestError: The trainer does not start.
+        """
         log.warning("%s: starting another trainer", why)
         if self.child is not None:
             self.child.kill()
-        if not self.ready:
+        if not (self.ready or again):
             raise RequestError(f"the trainer did not start: {why}", mend="see its messages above")
         self.ready = False
         if (lease := self.lease) is not None:

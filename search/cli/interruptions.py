@@ -8,8 +8,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-# Two signals so close together are one: the terminal and a launcher both pass Ctrl-C on.
-ECHO_SECONDS = 1.0
+from search.processes import ECHO_SECONDS
 
 
 class Interruption:

@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from search.data.load import load
 from search.processes import FORK_SERVER
 from search.spec import StudySpec
 from spaces.references import CHAPTER_DEFAULT
-from tests.fleet.fleet import PATIENCE_SECONDS
+from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
 from tests.postgres.studying import spec_of
 from workers.child import Child, Died
 from workers.fake import FAKE
@@ -37,7 +40,7 @@ CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
+def forks(monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
     """A fork server whose trainers follow canned curves."""
     monkeypatch.setenv(FAKE, json.dumps({"epoch_seconds": 0.0}))
     with fork_server():
@@ -73,20 +76,20 @@ def ended(process: psutil.Process) -> None:
     process.wait(PATIENCE_SECONDS)
 
 
-def test_a_fork_does_jobs_and_leaves(server: psutil.Process) -> None:
+def test_a_fork_does_jobs_and_leaves(forks: psutil.Process) -> None:
     """A forked trainer is ready, trains, leaves when told to, and its exit code comes back."""
     trainer = child()
     assert isinstance(trainer.process, Forked)
     heard(trainer, Ready)
-    assert len(server.children()) == 1
+    assert len(forks.children()) == 1
     trainer.send(job())
     assert heard(trainer, Done).result.outcome == "completed"
     trainer.leave()
     assert heard(trainer, Died).exit_code == 0
-    assert server.children() == []
+    assert forks.children() == []
 
 
-def test_a_fork_is_killed(server: psutil.Process) -> None:
+def test_a_fork_is_killed(forks: psutil.Process) -> None:
     """A trainer can be ended in mid-epoch; the next one is forked as well."""
     trainer = child({**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})})
     heard(trainer, Ready)
@@ -100,7 +103,7 @@ def test_a_fork_is_killed(server: psutil.Process) -> None:
     other.kill()
 
 
-def test_a_fork_that_crashes_says_how(server: psutil.Process) -> None:
+def test_a_fork_that_crashes_says_how(forks: psutil.Process) -> None:
     """The exit code of a trainer that a signal ended is its signal's."""
     trainer = child({**CPU, FAKE: json.dumps({"fault": "die", "fault_epoch": 2})})
     trainer.send(job())
@@ -121,26 +124,26 @@ def in_a_process(program: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_fork_ends_with_its_supervisor(server: psutil.Process) -> None:
+def test_a_fork_ends_with_its_supervisor(forks: psutil.Process) -> None:
     """A trainer whose supervisor is killed ends, in the middle of an epoch too."""
     slow = {**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})}
     supervisor = in_a_process(
         f"trainer = child({slow!r})\nheard(trainer, Ready)\ntrainer.send(job())\n"
         "print('ready', flush=True)\ninput()"
     )
-    (trainer,) = server.children()
+    (trainer,) = forks.children()
     supervisor.kill()
     ended(trainer)
-    assert server.is_running()
+    assert forks.is_running()
     supervisor.communicate()
 
 
-def test_forks_end_with_their_server(server: psutil.Process) -> None:
+def test_forks_end_with_their_server(forks: psutil.Process) -> None:
     """Where the fork server is killed its trainers are gone too, and others start without it."""
     trainer = child()
     heard(trainer, Ready)
-    (process,) = server.children()
-    server.kill()
+    (process,) = forks.children()
+    forks.kill()
     assert heard(trainer, Died).exit_code is None
     ended(process)
     other = child()
@@ -185,9 +188,45 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FORK_SERVER not in os.environ
 
 
+def test_a_worker_goes_on_without_its_fork_server(fleet: Fleet, forks: psutil.Process) -> None:
+    """Where the server ends before it has forked, the worker starts a trainer by itself."""
+    fleet.create(trials=2)
+    forks.suspend()  # it may have accepted nobody yet: its socket takes the worker in all the same
+    worker = fleet.join()
+    fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["starting"])
+    forks.kill()
+    assert fleet.concluded()["counts"]["completed"] == 2
+    assert worker.returncode == 0
+    assert "the fork server ended" in fleet.log(worker)
+
+
+def test_a_spec_of_any_size_waits_for_no_dead_server(
+    forks: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit into the pipe is not waited for once nobody will read it."""
+    asked = threading.Event()
+
+    def ask(address: str, pipe: Connection) -> Forked:
+        forked = Forked(address, pipe)
+        asked.set()
+        return forked
+
+    monkeypatch.setattr("workers.child.Forked", ask)
+    forks.suspend()
+    large = spec_of(stacks=tuple(CHAPTER_DEFAULT for _ in range(5000)))
+    with ThreadPoolExecutor(1) as aside:
+        started = aside.submit(child, spec=large)
+        assert asked.wait(PATIENCE_SECONDS)
+        forks.kill()
+        trainer = started.result(PATIENCE_SECONDS)
+    assert isinstance(trainer.process, BaseProcess)
+    heard(trainer, Ready)
+    trainer.kill()
+
+
 @pytest.mark.parametrize("environment", [{"CUDA_VISIBLE_DEVICES": "0"}, {}])
 def test_workers_of_a_gpu_are_not_served(
-    server: psutil.Process, environment: dict[str, str]
+    forks: psutil.Process, environment: dict[str, str]
 ) -> None:
     """The trainer of a worker with a GPU looks for it by itself."""
     trainer = child(environment)

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from search.cli import interruptions
-from search.cli.interruptions import ECHO_SECONDS, Interruption
+from search.cli.interruptions import Interruption
+from search.processes import ECHO_SECONDS
 
 
 def press(times: int = 1) -> None:
