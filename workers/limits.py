@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 # How often measurements are written, and the loop turns when nothing happens.
 TICK_SECONDS = 1.0
-# How long to wait before asking again for work when there is none: at first, and in the end.
+# How long to wait before asking a third time for work when there is none, and in the end.
 IDLE_SECONDS, MOST_IDLE_SECONDS = 0.25, 1.0
 # A trainer that has said nothing for so long hangs: at least this, and many of its own epochs.
 STALL_SECONDS = 600.0

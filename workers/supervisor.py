@@ -72,7 +72,7 @@ class Supervisor:
         self.heard = self.flushed = time.monotonic()
         self.beaten = 0.0
         self.longest_epoch = 0.0
-        self.idle_until, self.idle = 0.0, IDLE_SECONDS
+        self.idle_until = self.idle = 0.0
 
     def leave_soon(self, drain_seconds: float | None = None) -> None:
         """Take no more trials and leave; told again: at once, giving back (signal handlers).
@@ -322,10 +322,11 @@ class Supervisor:
         lease = None if self._enough() else self.outbox.reach(self.desk.claim, None)
         if lease is None:
             self.state = self.outbox.reach(self.desk.advance, self.state)
+            # At first not at all: there may be work now that there was none of before.
             self.idle_until = time.monotonic() + self.idle
-            self.idle = min(2 * self.idle, MOST_IDLE_SECONDS)
+            self.idle = min(max(2 * self.idle, IDLE_SECONDS), MOST_IDLE_SECONDS)
             return
-        self.idle = IDLE_SECONDS
+        self.idle = 0.0
         self.lease, self.heard, self.longest_epoch = lease, time.monotonic(), 0.0
         assert self.child is not None
         self.child.send(job_of(self.desk.spec, lease))
