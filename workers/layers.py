@@ -7,7 +7,7 @@ mask is a pure function of (key, position): a 32-bit integer hash that the compi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,15 +18,29 @@ import tensorflow as tf
 class Context:
     """The run-time values that layers read while a step is traced.
 
+    All layers' masks of a step are drawn at once: by a layer it would be sixty operations each.
+
     Attributes:
         rate: Dropout rate, a scalar float32 tensor in [0, 1).
-        key: Random key of this step, a scalar uint32 tensor.
+        key: Random key of this step, a scalar uint32 tensor, each time another object.
         monte_carlo: True while dropout is on at prediction too, and nothing else of training.
+        widths: Of each random layer, by its place, the numbers that it draws for a row.
     """
 
     rate: Any = None
     key: Any = None
     monte_carlo: bool = False
+    widths: dict[int, int] = field(default_factory=dict)
+    _drawn: tuple[Any, dict[int, tf.Tensor]] = (None, {})
+
+    def words(self, place: int, rows: int | tf.Tensor) -> tf.Tensor:
+        """Return a layer's uniform 32-bit words: uint32, shape [rows, its width]."""
+        if self._drawn[0] is not self.key:
+            counts = [rows * width for width in self.widths.values()]
+            words = random_words(self.key, rows * sum(self.widths.values()))
+            parts = tf.split(words, counts) if len(counts) > 1 else [words]
+            self._drawn = self.key, dict(zip(self.widths, parts, strict=True))
+        return tf.reshape(self._drawn[1][place], [rows, self.widths[place]])
 
 
 def _mix(bits: tf.Tensor) -> tf.Tensor:
@@ -42,22 +56,19 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
     return xor(bits, shift(bits, word(16)))
 
 
-def random_words(key: tf.Tensor, place: int, shape: tf.Tensor) -> tf.Tensor:
+def random_words(key: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """Return uniform 32-bit words, a pure function of the arguments.
 
     Args:
         key: Scalar uint32, another one each step.
-        place: Number of the layer, so that layers of one step draw differently.
-        shape: Shape of the result.
+        count: How many.
 
     Returns:
-        uint32 tensor of that shape.
+        uint32 tensor of shape [count].
     """
-    count = tf.reduce_prod(shape)
-    stream = _mix(key + tf.constant((place * 0x9E3779B9) & 0xFFFFFFFF, tf.uint32))
+    stream = _mix(key)
     words = tf.cast(tf.range(count), tf.uint32)
-    words = _mix(_mix(tf.bitwise.bitwise_xor(words, stream)) + stream)
-    return tf.reshape(words, shape)
+    return _mix(_mix(tf.bitwise.bitwise_xor(words, stream)) + stream)
 
 
 class _Random(keras.layers.Layer):
@@ -67,8 +78,12 @@ class _Random(keras.layers.Layer):
         super().__init__()
         self.context, self.place = context, place
 
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        self.context.widths[self.place] = input_shape[-1]
+
     def words(self, inputs: tf.Tensor) -> tf.Tensor:
-        return random_words(self.context.key, self.place, tf.shape(inputs))
+        rows = inputs.shape[0]
+        return self.context.words(self.place, tf.shape(inputs)[0] if rows is None else rows)
 
     def idle(self, training: bool) -> bool:
         """True at prediction, unless dropout is asked for there too."""

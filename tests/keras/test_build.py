@@ -84,12 +84,22 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
 
 
 def test_masks_differ_between_steps_and_layers_and_repeat_with_the_key() -> None:
-    """A mask is a pure function of key and place; other keys and places are independent."""
+    """A mask is a pure function of key and layer; other keys and layers are independent."""
+    here = context(0.5)
+    layers = [Dropout(here, place) for place in (0, 1, 7)]
     x = tf.ones((200, 300))
-    mask = lambda key, place: Dropout(context(0.5, key), place)(x, training=True).numpy() == 0  # noqa: E731
-    assert (mask(1, 0) == mask(1, 0)).all()
-    for other in (mask(2, 0), mask(1, 1), mask(3, 7)):
-        assert (mask(1, 0) == other).mean() == pytest.approx(0.5, abs=0.01)
+    for layer in layers:
+        layer.build(x.shape)
+
+    def masks(key: int) -> list[np.ndarray]:
+        here.key = tf.constant(key, tf.uint32)
+        return [layer(x, training=True).numpy() == 0 for layer in layers]
+
+    first = masks(1)
+    assert all((a == b).all() for a, b in zip(first, masks(1), strict=True))
+    for other in (*masks(2), *masks(3), *first[1:]):
+        assert (first[0] == other).mean() == pytest.approx(0.5, abs=0.01)
+    assert (first[1] == first[2]).mean() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.3])
