@@ -65,7 +65,7 @@ def usual_seconds(action: Callable[[], object]) -> float:
     return float(np.median([seconds(action) for _ in range(3)]))
 
 
-def epoch_seconds(subject: Subject, stack: Stack, epochs: int = 4) -> float:
+def epoch_seconds(subject: Subject, stack: Stack, epochs: int = 9) -> float:
     """Return the median time of our epoch in steady state."""
     program = subject.program(stack, 100, xla=True)
     program.reset(stack, 0)
