@@ -23,7 +23,7 @@ _here: dict[str, Any] = {}
 
 
 def _trainer(all_here: Barrier) -> None:
-    """Become a trainer that has its data and has built nothing."""
+    """Become a trainer that has its data."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     rewrite_graphs(False)

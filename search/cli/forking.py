@@ -21,10 +21,10 @@ MOST_WAITING = 1024
 def fork_server(needed: bool = True) -> Iterator[None]:
     """Let the trainers of workers that are started in here be forks of one process.
 
-    It imports TensorFlow while the command opens the database and starts the workers, once for all
-    of them. Where there is no fork server (on Linux alone forking is safe beside the system's own
-    libraries) every trainer imports it for itself. Where the command is killed, it stays for as
-    long as trainers of it live.
+    It imports TensorFlow once for all of them, while the command loads data, opens the database and
+    starts the workers. Where there is no fork server (on Linux alone forking is safe beside the
+    system's own libraries) every trainer imports it for itself. Where the command is killed, it
+    stays for as long as trainers of it live.
     """
     if not needed or sys.platform != "linux" or FORK_SERVER in os.environ:
         yield
