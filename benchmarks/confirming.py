@@ -16,7 +16,7 @@ from benchmarks.table import Row
 from spaces.stack import Stack
 from workers.engine import rewrite_graphs
 
-STACK = Stack.of(units=[300, 100], schedule="constant", patience=1000)
+STACK = Stack.of(units=[300, 100], schedule="constant", stopping="none")
 EPOCHS, SEEDS, TRAINERS = 30, range(5), 2
 # What a trainer's process has: its data, and where it waits for the others.
 _here: dict[str, Any] = {}

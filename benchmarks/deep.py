@@ -111,7 +111,7 @@ def accuracies(network: Network, data: DeviceData) -> list[float]:
     made, found = program(network, data, compiled=True), []
     for seed in SEEDS:
         made.reset(network.stack, seed)
-        run = Training(made, network.stack, seed, EPOCHS, trivial_loss=float(np.log(10)))
+        run = Training(made, network.stack, seed, EPOCHS, untrained_loss=float(np.log(10)))
         found.append(run.run(data, lambda measured: None).measurements[-1].metric)
     return found
 

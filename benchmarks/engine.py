@@ -50,7 +50,7 @@ class Subject:
     def train(self, program: Program, stack: Stack, epochs: int, seed: int = 0) -> None:
         """Train a stack to its end, as a trial is."""
         program.reset(stack, seed)
-        Training(program, stack, seed, epochs, trivial_loss=2.3).run(self.data, lambda m: None)
+        Training(program, stack, seed, epochs, untrained_loss=2.3).run(self.data, lambda m: None)
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -170,7 +170,7 @@ def epochs_against_fit(fashion: Subject) -> list[Row]:
 def trials_against_fit(fashion: Subject) -> list[Row]:
     """Whole trials, building and compiling included."""
     rows = []
-    stack = Stack.of(units=[300, 100], schedule="constant", patience=1000)
+    stack = Stack.of(units=[300, 100], schedule="constant", stopping="none")
     ours = usual_seconds(lambda: fashion.train(fashion.program(stack, 10), stack, 10))
     theirs = seconds(lambda: fit(stack, fashion.arrays, 10, 10))
     rows.append(
@@ -182,7 +182,7 @@ def trials_against_fit(fashion: Subject) -> list[Row]:
             7.0,
         )
     )
-    deep = Stack.of(units=[100] * 100, batch_size=128, schedule="constant", patience=1000)
+    deep = Stack.of(units=[100] * 100, batch_size=128, schedule="constant", stopping="none")
     ours = seconds(lambda: fashion.train(fashion.program(deep, 5), deep, 5))
     theirs = seconds(lambda: fit(deep, fashion.arrays, 10, 5))
     rows.append(

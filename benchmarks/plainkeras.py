@@ -6,8 +6,9 @@ import keras
 import numpy as np
 
 from search.spec import StudySpec
-from spaces.schedules import SCHEDULES
+from spaces.schedules import SCHEDULES, patience_epochs
 from spaces.stack import Stack
+from spaces.stopping import stopping_of
 from workers.build import make_optimizer, plain_model
 
 
@@ -56,11 +57,16 @@ def fit(
     model.compile(optimizer, loss, metrics=["accuracy"], **compiling)
     callbacks: list[keras.callbacks.Callback] = []
     if early:
-        patience = stack["patience"]
-        stop = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
+        rule = stopping_of(stack, epochs)
+        stop = keras.callbacks.EarlyStopping(
+            patience=rule.patience_epochs,
+            start_from_epoch=rule.from_epoch,
+            restore_best_weights=True,
+        )
         callbacks.append(stop)
     if SCHEDULES[stack["schedule"]].reacts:
-        factor, wait = stack["schedule.factor"], stack["schedule.patience"]
+        factor = stack["schedule.factor"]
+        wait = patience_epochs(stack["schedule.patience"], epochs)
         callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=factor, patience=wait))
     elif stack["schedule"] != "constant":
         steps = epochs * -(-len(x_train) // stack["batch_size"])
@@ -83,7 +89,7 @@ def loop(spec: StudySpec) -> None:
     arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)
     for stack in spec.stacks:
         keras.utils.set_random_seed(0)
-        fit(stack, arrays, spec.data.outputs, spec.epochs)
+        fit(stack, arrays, spec.data.outputs, stack.planned_epochs(spec.epochs))
 
 
 if __name__ == "__main__":

@@ -40,9 +40,9 @@ def stack_page() -> str:
         f"Widths of the hidden layers, first to last: a list of 1 to {MOST_LAYERS} whole numbers "
         f"from 1 to {MOST_UNITS:,}.",
         *(_axis(axis, rows.values()) for axis, rows in CHOICE_AXES.items()),
-        "## Whole numbers",
-        "`patience`: epochs without a better validation loss before a trial stops early; its best "
-        "weights are restored. Early stopping is always on.",
+        "## Numbers",
+        "`plan_fraction`: the share of a study's `--epochs` that the stack plans, and over which "
+        "its schedule is stretched.",
         numbers,
         "## Reference stacks",
         "Names that `launch --stacks` takes in place of an object. Those marked with a star are "
@@ -166,7 +166,8 @@ def cli_page() -> str:
 def _names() -> list[str]:
     """Return the sections about names that flags take."""
     from search.data.catalogue import DATASETS
-    from search.fleet.samplers import PRUNERS, SAMPLERS
+    from search.fleet.pruning import PRUNERS
+    from search.fleet.samplers import SAMPLERS
 
     tables: dict[str, Any] = {
         "Data sets by name": DATASETS,

@@ -13,6 +13,7 @@ from spaces.optimizers import OPTIMIZERS
 from spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
 from spaces.schedules import SCHEDULES
 from spaces.shapes import CONNECTIONS, SHAPES
+from spaces.stopping import STOPPINGS
 from spaces.tables import Choice, Parameter
 
 # Axis → its table. The order is that of a stack's JSON and of a draw.
@@ -28,13 +29,14 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "clipping": CLIPPINGS,
+    "stopping": STOPPINGS,
 }
 
-# Axes that are one whole number. Patience: epochs without a better validation loss before a
-# trial stops early.
+# Axes that are one number. Plan fraction: the share of a study's most epochs that is planned, over
+# which the schedule is stretched.
 NUMBER_AXES: dict[str, Parameter] = {
     "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
-    "patience": Parameter("patience", 10, 1, 10_000, integer=True),
+    "plan_fraction": Parameter("plan_fraction", 1.0, 0.01, 1.0),
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.

@@ -17,8 +17,11 @@ from spaces.tables import Choice
 _TOP = ("name", "about", "cost", "axes")
 _ARMED = (BUNDLE_AXIS, UNITS_AXIS, *(axis for axis in CHOICE_AXES if axis != "initializer"))
 _ALL_AXES = (*_ARMED, *NUMBER_AXES)
-# An axis that a space leaves out stands at its first choice: none, or plain.
-_OPTIONAL = ("bundle", "connection", "input_normalization", "penalty", "max_norm", "clipping")
+# An axis that a space leaves out stands at its first choice: none, plain, or the usual stopping.
+_OPTIONAL = (
+    *("bundle", "connection", "input_normalization", "penalty", "max_norm", "clipping"),
+    "stopping",
+)
 
 
 def read_space(document: Any) -> Space:

@@ -81,14 +81,19 @@ def one_cycle_momentum(step: int, steps: int, p: Numbers) -> float:
     return 0.95
 
 
+def patience_epochs(patience: float, epochs: int) -> int:
+    """Return how many epochs performance scheduling waits: a share of the plan, at least one."""
+    return max(1, round(patience * epochs))
+
+
 @dataclass(frozen=True)
 class Schedule(Choice):
     """How the learning rate moves.
 
     Attributes:
         factor: (step from 0, planned steps, numbers) → factor on the learning rate.
-        reacts: True where the factor also shrinks by `factor` after `patience` epochs without a
-            better validation loss (performance scheduling).
+        reacts: True where the factor also shrinks by `factor` after the share `patience` of the
+            plan without a better validation loss (performance scheduling).
         momentum: What 1cycle does to the momentum of optimizers that let it; else None.
     """
 
@@ -118,8 +123,8 @@ SCHEDULES: dict[str, Schedule] = table(
     ),
     Schedule(
         "performance",
-        "smaller when the validation loss has not improved for some epochs",
-        (Parameter("factor", 0.5, 0.01, 0.99), Parameter("patience", 5, 1, 1000, integer=True)),
+        "smaller when the validation loss has not improved for a share of the plan",
+        (Parameter("factor", 0.5, 0.01, 0.99), Parameter("patience", 0.15, 0.001, 1.0)),
         reacts=True,
     ),
     Schedule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from spaces.domains import Choices, Domain, Fixed, asked
 from spaces.errors import RequestError, nearest
 from spaces.shapes import SHAPES
 from spaces.stack import Stack
+
+# Updates that a batch size should leave an epoch.
+LEAST_UPDATES = 16
 
 _NAMED = Path(__file__).parent / "named"
 
@@ -55,6 +59,20 @@ class Space:
         Parameter names are per arm: `learning_rate.nadam`, `initializer.relu`.
         """
         return self._walk(lambda name, domain, key: domain.ask(trial, name))
+
+    def for_rows(self, rows: int) -> Space:
+        """Return this space with the batch sizes that suit so many training rows.
+
+        Of the offered sizes those stay that give an epoch at least LEAST_UPDATES, and the
+        smallest. A range or a fixed size stays as it is.
+        """
+        offered = self.numbers["batch_size"]
+        if not isinstance(offered, Choices):
+            return self
+        smallest = min(offered.values)
+        fit = [size for size in offered.values if size <= max(smallest, rows / LEAST_UPDATES)]
+        domain = Fixed(fit[0]) if len(fit) == 1 else Choices(tuple(fit))
+        return dataclasses.replace(self, numbers={**self.numbers, "batch_size": domain})
 
     def encode(self, stack: Stack) -> dict[str, Any] | None:
         """Return the parameters with which `draw` gives `stack`; None if the space lacks it."""

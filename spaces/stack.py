@@ -13,6 +13,7 @@ from spaces.activations import ACTIVATIONS
 from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
 from spaces.errors import RequestError, nearest
 from spaces.shapes import MOST_LAYERS, MOST_UNITS
+from spaces.stopping import STOPPINGS
 from spaces.tables import look_up
 
 
@@ -48,6 +49,10 @@ class Stack:
     def units(self) -> tuple[int, ...]:
         """Widths of the hidden layers, first to last."""
         return self[UNITS_AXIS]
+
+    def planned_epochs(self, most: int) -> int:
+        """Return how many epochs this stack plans where a run may take at most `most`."""
+        return max(1, round(self["plan_fraction"] * most))
 
     def numbers(self, axis: str) -> dict[str, Any]:
         """Return the active parameters of one axis by their own names."""
@@ -112,7 +117,7 @@ class Stack:
         """
         if not isinstance(document, Mapping):
             raise RequestError(f"a stack is {type(document).__name__}", "an object of its choices")
-        return _read(document, complete=True)
+        return _read(_of_today(document), complete=True)
 
 
 def _keys(choices: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,8 +131,23 @@ _DEFAULT: dict[str, Any] = {
     "optimizer": "nadam",
     "schedule": "performance",
     "clipping": "none",
+    "stopping": "patience",
     **{name: parameter.default for name, parameter in NUMBER_AXES.items()},
 }
+
+
+def _of_today(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a document of the form before stopping was a choice in today's form.
+
+    It had `patience` in epochs, which meant little under a falling rate.
+    """
+    if "patience" not in document:
+        return document
+    kept = {key: value for key, value in document.items() if key != "patience"}
+    if isinstance(epochs := kept.get("schedule.patience"), int):  # plans had 30 epochs
+        kept["schedule.patience"] = min(1.0, epochs / 30)
+    usual = {f"stopping.{p.name}": p.default for p in STOPPINGS["patience"].parameters}
+    return {"stopping": "patience", **usual, "plan_fraction": 1.0, **kept}
 
 
 def stack_keys() -> tuple[str, ...]:

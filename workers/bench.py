@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import zipfile
 from collections.abc import Callable
@@ -94,7 +95,7 @@ class Bench:
         """
         began = time.perf_counter()
         rows = data.rows
-        steps = epochs * max(1, rows[0] // stack["batch_size"])
+        steps = stack.planned_epochs(epochs) * max(1, rows[0] // stack["batch_size"])
         structure = Structure(
             stack=shaping_items(stack),
             features=data.features,
@@ -131,7 +132,7 @@ class Bench:
             conditions.unfrozen(stack) if condition.pretrained else stack,
             job.seed,
             job.epochs,
-            self.trivial_loss(split),
+            self.untrained_loss(split),
             metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
             shelf=self._shelf(job, program) if job.folder else None,
             start=(lambda: self.reuse.start(job, program)) if condition.pretrained else None,
@@ -196,8 +197,8 @@ class Bench:
         if (kept := self._kept(run.weights)) is not None:
             program.set_weights(kept)
         else:
-            trivial = self.trivial_loss(split)
-            training = Training(program, stack, run.seed, self.spec.epochs, trivial)
+            untrained = self.untrained_loss(split)
+            training = Training(program, stack, run.seed, self.spec.epochs, untrained)
             training.run(data, lambda measurement: None)
         return program, split
 
@@ -226,9 +227,9 @@ class Bench:
 
         return measure(self, job)
 
-    def trivial_loss(self, split: Any) -> float:
-        """Return the validation loss of the trivial predictor; see `trivial_loss`."""
-        return trivial_loss(split, self.spec.data.task)
+    def untrained_loss(self, split: Any) -> float:
+        """Return the loss that a network which has learnt nothing may have; see there."""
+        return untrained_loss(split, self.spec.data.task)
 
     @property
     def worn(self) -> bool:
@@ -241,8 +242,18 @@ class Bench:
         return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
 
 
+def untrained_loss(split: Any, task: str) -> float:
+    """Return the loss that a network which has learnt nothing may have.
+
+    The cross-entropy of equal probabilities, ln K for K classes: fresh weights know nothing of a
+    rare class, whose frequencies have a far lower entropy. For regression 1, the variance of a
+    standardised target.
+    """
+    return 1.0 if task == "regression" else math.log(max(2, int(split.y_train.max()) + 1))
+
+
 def trivial_loss(split: Any, task: str) -> float:
-    """Return the validation loss of always predicting the training part's class frequencies.
+    """Return the training loss of always predicting the training part's class frequencies.
 
     Cross-entropy of the frequencies (nats), or 1 (variance of a standardised target).
     """

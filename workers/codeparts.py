@@ -32,6 +32,16 @@ class Schedule(keras.callbacks.Callback):
 MOVED = """        self.model.optimizer.momentum.assign({momentum}(*at))
         self.step += 1"""
 
+STOPPING = '''
+class Stopping(keras.callbacks.EarlyStopping):
+    """Keeps the best weights of all epochs; loses patience only once the rate has come down."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        if epoch < {from_epoch}:  # epochs count from 0 here
+            self.wait = 0
+'''
+
 MOMENTUM = '''
 class Momentum(keras.Variable):
     """A momentum that moves while training; Keras asks only whether it differs from zero."""

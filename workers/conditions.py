@@ -177,7 +177,7 @@ class Reuse:
         upper, _ = self.bench.program(stack, data, job.epochs, job.again, program.structure.outputs)
         upper.reset(stack, job.seed)
         epochs = max(1, round(FROZEN_SHARE * job.epochs))
-        trained = Training(upper, stack, job.seed, epochs, self.bench.trivial_loss(split))
+        trained = Training(upper, stack, job.seed, epochs, self.bench.untrained_loss(split))
         result = trained.run(data, lambda measurement: None)
         best = [*lower, *upper.weights()]
         slots = [np.array(variable.numpy()) for variable in program.optimizer.variables]
@@ -203,15 +203,15 @@ class Reuse:
             standard = split.standardised()
             x, valid = tf.constant(standard.x_train), tf.constant(standard.x_valid)
             data = DeviceData(x, x, valid, valid)
-            width, task, trivial = data.features, RECONSTRUCTION, 1.0
+            width, task, untrained = data.features, RECONSTRUCTION, 1.0
         else:
             related = replace(condition, classes=condition.other_classes, labels=0, pretrained="")
             split, data = bench.split(job.split_seed, related)
             width, task = outputs(related, bench.spec.data.outputs), bench.spec.data.task
-            trivial = bench.trivial_loss(split)
+            untrained = bench.untrained_loss(split)
         program, _ = bench.program(stack, data, job.epochs, job.again, width, task)
         program.reset(stack, job.seed)
-        Training(program, stack, job.seed, job.epochs, trivial).run(data, lambda measured: None)
+        Training(program, stack, job.seed, job.epochs, untrained).run(data, lambda measured: None)
         return program.weights()
 
 

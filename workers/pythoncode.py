@@ -12,10 +12,20 @@ from search.data.pythoncode import python_lines
 from search.spec import StudySpec
 from spaces.initializers import INITIALIZERS
 from spaces.optimizers import OPTIMIZERS
-from spaces.schedules import SCHEDULES
+from spaces.schedules import SCHEDULES, patience_epochs
 from spaces.stack import Stack
+from spaces.stopping import stopping_of
 from spaces.tables import Call
-from workers.codeparts import CLASSIFY, MAIN, MOMENTUM, MOVED, REGRESS, RRELU, SCHEDULE
+from workers.codeparts import (
+    CLASSIFY,
+    MAIN,
+    MOMENTUM,
+    MOVED,
+    REGRESS,
+    RRELU,
+    SCHEDULE,
+    STOPPING,
+)
 from workers.codestyle import call, fit, import_block, quoted, split_imports
 from workers.messages import Kept
 from workers.plan import Block, Node, plan
@@ -42,6 +52,7 @@ def script(
     """
     classification = spec.data.task == "classification"
     data_imports, data = split_imports(python_lines(dataset))
+    planned = stack.planned_epochs(spec.epochs)
     schedule = _schedule(stack)
     imports = [
         *("import sys", "from functools import partial", "import keras"),
@@ -57,8 +68,9 @@ def script(
         _load_data(data),
         *([RRELU] if stack["activation"] == "rrelu" else []),
         *schedule,
+        *_stopping(stack, planned),
         _build(stack, spec),
-        _train(stack, classification),
+        _train(stack, classification, planned),
         main,
     ]
     lines = "\n\n\n".join(part.strip("\n") for part in parts).splitlines()
@@ -94,7 +106,7 @@ def _header(spec: StudySpec, measured: Mapping[str, Any]) -> str:
 
 def _numbers(spec: StudySpec, stack: Stack, runs: list[Kept]) -> str:
     lines = [
-        f"EPOCHS = {spec.epochs}",
+        f"EPOCHS = {stack.planned_epochs(spec.epochs)}",
         f"LEARNING_RATE = {stack['optimizer.learning_rate']!r}",
     ]
     if _stepped(stack):
@@ -121,6 +133,12 @@ def _schedule(stack: Stack) -> list[str]:
         callback = callback.replace("        self.step += 1", moved)
         parts += [_source(row.momentum), MOMENTUM]
     return [*parts, callback]
+
+
+def _stopping(stack: Stack, planned: int) -> list[str]:
+    """Return the callback of a rule that waits for the rate to come down, where it does."""
+    from_epoch = stopping_of(stack, planned).from_epoch
+    return [STOPPING.format(from_epoch=from_epoch)] if from_epoch else []
 
 
 def _source(function: Any) -> str:
@@ -203,7 +221,7 @@ def _blocks(blocks: list[Block]) -> list[str]:
     return [*head, *body]
 
 
-def _train(stack: Stack, classification: bool) -> str:
+def _train(stack: Stack, classification: bool, planned: int) -> str:
     loss, metrics, watched = (
         (
             "sparse_categorical_crossentropy",
@@ -213,12 +231,17 @@ def _train(stack: Stack, classification: bool) -> str:
         if classification
         else ("mean_squared_error", "['mean_squared_error']", "'val_mean_squared_error'")
     )
-    stop = [watched, f"patience={stack['patience']}", "mode='min'", "restore_best_weights=True"]
-    callbacks = [call("keras.callbacks.EarlyStopping", stop)]
+    rule = stopping_of(stack, planned)
+    patience = "EPOCHS" if stack["stopping"] == "none" else rule.patience_epochs
+    stop = [watched, f"patience={patience}", "mode='min'", "restore_best_weights=True"]
+    name = "Stopping" if rule.from_epoch else "keras.callbacks.EarlyStopping"
+    callbacks = [call(name, stop)]
     if _stepped(stack):
         callbacks.append("Schedule()")
     elif SCHEDULES[stack["schedule"]].reacts:
-        shrink = [f"{k}={v!r}" for k, v in stack.numbers("schedule").items()]
+        numbers = stack.numbers("schedule")
+        wait = patience_epochs(numbers["patience"], planned)
+        shrink = [f"factor={numbers['factor']!r}", f"patience={wait}"]
         arguments = [watched, *shrink, "mode='min'", "min_delta=0.0"]
         callbacks.append(call("keras.callbacks.ReduceLROnPlateau", arguments))
     fit_arguments = [

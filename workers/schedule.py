@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spaces.schedules import SCHEDULES
+from spaces.schedules import SCHEDULES, patience_epochs
 from spaces.stack import Stack
 
 
@@ -55,6 +55,6 @@ class RateMaker:
             self.best, self.waited = valid_loss, 0
             return
         self.waited += 1
-        if self.waited >= self.stack["schedule.patience"]:
+        if self.waited >= patience_epochs(self.stack["schedule.patience"], self.epochs):
             self.scale *= self.stack["schedule.factor"]
             self.waited = 0

@@ -17,7 +17,15 @@ KNOBS = ("momentum", "weight_decay")
 # Stack keys that never change the program: run-time numbers, what happens on the host, and how
 # fresh weights are drawn.
 _FREE = (
-    *("initializer", "patience", "schedule", "dropout.rate", "penalty.l1", "penalty.l2"),
+    *(
+        "initializer",
+        "stopping",
+        "plan_fraction",
+        "schedule",
+        "dropout.rate",
+        "penalty.l1",
+        "penalty.l2",
+    ),
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate"),
     *(f"optimizer.{knob}" for knob in KNOBS),
 )
@@ -51,7 +59,7 @@ def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
     return tuple(
         (key, value)
         for key, value in stack.items
-        if key not in _FREE and not key.startswith("schedule.")
+        if key not in _FREE and not key.startswith(("schedule.", "stopping."))
     )
 
 

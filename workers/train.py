@@ -11,6 +11,7 @@ import numpy as np
 
 from search.records import Measurement, Result
 from spaces.stack import Stack
+from spaces.stopping import stopping_of
 from workers.checkpoint import Checkpoint, Shelf
 from workers.engine import Program
 from workers.messages import ABANDONED, INTERRUPTED
@@ -18,7 +19,7 @@ from workers.resident import DeviceData
 from workers.schedule import RateMaker
 from workers.streaming import StreamedData
 
-# A loss this many times the trivial predictor's is not training any more.
+# A loss this many times an untrained network's is not training any more, unless it falls.
 DIVERGED_TIMES = 10.0
 
 # Told each measurement; answers None to go on, or the outcome that ends the trial.
@@ -33,8 +34,8 @@ class Training:
         program: The structure's program, reset for this trial.
         stack: What is trained.
         seed: Of weights, batch order and masks.
-        epochs: Most epochs.
-        trivial_loss: Validation loss of the trivial predictor.
+        epochs: Most epochs of the study; the stack plans its share of them.
+        untrained_loss: Loss that a network which has learnt nothing may have.
         shelf: Where its checkpoint is; None: none is kept.
         start: Gives the state to begin with, with epochs that count as trained; None: fresh.
     """
@@ -43,7 +44,7 @@ class Training:
     stack: Stack
     seed: int
     epochs: int
-    trivial_loss: float
+    untrained_loss: float
     metric_scale: float = 1.0
     shelf: Shelf | None = None
     start: Callable[[], Checkpoint] | None = None
@@ -65,16 +66,18 @@ class Training:
         rows, batch = data.rows[0], self.stack["batch_size"]
         batch = min(batch, rows)
         steps = rows // batch
-        maker = RateMaker(self.stack, steps, self.epochs)
+        planned = self.stack.planned_epochs(self.epochs)
+        maker = RateMaker(self.stack, steps, planned)
+        stopping = stopping_of(self.stack, planned)
         began = time.perf_counter()
         outcome, cause = "completed", None
         known = self._resumed()
-        for epoch in range(1, self.epochs + 1):
+        for epoch in range(1, planned + 1):
             trained = epoch > len(known)
             measurement = (
                 self._epoch(data, maker, epoch, steps, batch) if trained else known[epoch - 1]
             )
-            if cause := self._divergence(measurement):
+            if cause := self._divergence(measurement, hot=epoch <= stopping.from_epoch):
                 outcome = "diverged"
                 break
             self.measurements.append(measurement)
@@ -86,10 +89,12 @@ class Training:
             if (verdict := judge(measurement)) is not None:
                 outcome = verdict
                 break
-            if epoch - self.best.epoch >= self.stack["patience"]:
+            if stopping.ends(epoch, self.best.epoch):
                 break
             if trained and self.shelf and self.shelf.due():
                 self.shelf.save(self._checkpoint())
+        if outcome == "completed" and (cause := self._never_trained()):
+            outcome = "diverged"
         self._leave(outcome, len(known))
         if self.best_weights:
             self.program.set_weights(self.best_weights)
@@ -143,16 +148,31 @@ class Training:
         metric = result.metric * self.metric_scale
         return Measurement(epoch, result.train_loss, result.valid_loss, metric, seconds)
 
-    def _divergence(self, m: Measurement) -> str | None:
-        """Say why the trial has diverged, or None."""
+    def _divergence(self, m: Measurement, hot: bool) -> str | None:
+        """Say why the trial has diverged, or None.
+
+        A finite loss is judged by its trend, and not before the schedule has lowered its rate: a
+        slow starter falls, and a rate at its height may do what the end of the plan redeems.
+        """
         if not (math.isfinite(m.train_loss) and math.isfinite(m.valid_loss)):
             return f"loss not finite in epoch {m.epoch}"
-        if min(m.train_loss, m.valid_loss) > DIVERGED_TIMES * self.trivial_loss:
-            return (
-                f"training and validation loss above {DIVERGED_TIMES:g} times the trivial "
-                f"predictor's in epoch {m.epoch}"
-            )
-        return None
+        earlier = min((e.train_loss for e in self.measurements), default=math.inf)
+        if hot or m.train_loss < earlier or min(m.train_loss, m.valid_loss) <= self._limit:
+            return None
+        return (
+            f"training and validation loss above {DIVERGED_TIMES:g} times an untrained network's "
+            f"in epoch {m.epoch}, and not falling"
+        )
+
+    def _never_trained(self) -> str | None:
+        """Say that no epoch came near what an untrained network may have, or None."""
+        if self.best is None or self.best.valid_loss <= self._limit:
+            return None
+        return f"validation loss above {DIVERGED_TIMES:g} times an untrained network's to the end"
+
+    @property
+    def _limit(self) -> float:
+        return DIVERGED_TIMES * self.untrained_loss
 
     def _result(self, outcome: str, cause: str | None) -> Result:
         best = self.best

@@ -29,6 +29,7 @@ def make_spec(
     sampler: str,
     pruner: str,
     trials: int,
+    epochs: int | None = None,
     constraints: Sequence[str] = (),
     precision: str = "float32",
     checked: Callable[[], object] = lambda: None,
@@ -45,7 +46,9 @@ def make_spec(
     from search.cli.launching import known
     from search.data.load import load
     from search.evidence.constraints import read_all
-    from search.fleet.samplers import PRUNERS, SAMPLERS
+    from search.fleet.pruning import PRUNERS
+    from search.fleet.samplers import SAMPLERS
+    from search.lengths import batch_sizes, default_epochs, training_rows
 
     known("--profile", profile, tuple(PROFILES))
     known("--sampler", sampler, tuple(SAMPLERS))
@@ -60,12 +63,19 @@ def make_spec(
     dataset = load(data, target, task)
     for note in dataset.notes:
         err().print(note, markup=False)
+    rows = training_rows(dataset)
+    if searched.name in space_names():  # one of the user's own says exactly what it offers
+        searched = searched.for_rows(rows)
+    if epochs is None:
+        epochs = default_epochs(rows, batch_sizes(searched, given))
+        err().print(f"{rows:,} training rows: plans of at most {epochs} epochs", markup=False)
     return StudySpec(
         study=name,
         data=dataset.describe(),
         space=searched.to_json(),
         profile=profile,
         trials=len(given) or trials,
+        epochs=epochs,
         stacks=given,
         sampler=sampler,
         pruner=pruner,

@@ -33,7 +33,9 @@ def claims(
     study: Annotated[
         str | None, typer.Option(help="Name; default: claims- and the data's and the claims'.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Most epochs of a run.")] = 30,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most epochs of a run; default: by the rows.")
+    ] = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds: pairs of each comparison.")] = 5,
     workers: Annotated[
         int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
@@ -58,7 +60,8 @@ def claims(
     from search.evidence.experiment import asked
 
     ids = asked(claim or ())
-    check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    if epochs is not None:
+        check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 2, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
     known("--task", task, ("auto", "classification", "regression"))
@@ -85,12 +88,19 @@ def _name(data: str, ids: Sequence[str]) -> str:
 
 
 def _spec(
-    study: str, dataset: Dataset, ids: tuple[str, ...], epochs: int, replicates: int, seed: int
+    study: str,
+    dataset: Dataset,
+    ids: tuple[str, ...],
+    epochs: int | None,
+    replicates: int,
+    seed: int,
 ) -> StudySpec:
     """Return the spec of a study without a search, whose confirmation is the experiment."""
     from search.cli.asking import study_name
     from search.evidence.experiment import constraints
+    from search.lengths import default_epochs, training_rows
     from search.spec import StudySpec
+    from spaces.references import CHAPTER_DEFAULT
     from spaces.space import Space
 
     return StudySpec(
@@ -98,7 +108,7 @@ def _spec(
         data=dataset.describe(),
         space=Space.named("chapter").to_json(),
         trials=0,
-        epochs=epochs,
+        epochs=epochs or default_epochs(training_rows(dataset), [CHAPTER_DEFAULT["batch_size"]]),
         replicates=replicates,
         seed=seed,
         constraints=constraints(ids),

@@ -41,7 +41,9 @@ def launch(
     ] = None,
     profile: Annotated[str, typer.Option(help="What the stack is for.")] = "default",
     trials: Annotated[int, typer.Option(help="Budget of search trials.")] = 40,
-    epochs: Annotated[int, typer.Option(help="Most epochs of a trial.")] = 30,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most epochs of a trial; default: by the rows.")
+    ] = None,
     timeout: Annotated[str | None, typer.Option(help="Time to search, e.g. 30m.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
@@ -92,7 +94,8 @@ def launch(
     from search.cli.asking import make_spec
 
     check_count("--trials", trials, 1, MOST_TRIALS)
-    check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    if epochs is not None:
+        check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 0, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)

@@ -13,6 +13,7 @@ from search.evidence.plan import Choice
 from search.evidence.words import describe, interval, name, number, signed
 from search.records import COUNTED, SEARCH, Run
 from search.spec import StudySpec
+from spaces.stopping import cool_from
 
 # Fewer replicates than this say little about the spread.
 FEW_REPLICATES = 3
@@ -116,15 +117,50 @@ def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[s
 
 
 def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """The chosen stack's validation loss still fell when its epochs were up."""
+    """The chosen stack's validation loss still fell when its plan was over."""
     row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {}).values()
     own = list(row) or [r for r in runs if r.finished and r.stack_id == chosen.stack.stack_id]
-    falling = [r for r in own if r.epochs >= spec.epochs and falls_at_end(r.curve)]
+    planned = chosen.stack.planned_epochs(spec.epochs)
+    falling = [r for r in own if r.epochs >= planned and falls_at_end(r.curve)]
     if not falling or 2 * len(falling) < len(own):
         return []
     return [
-        f"The validation loss still fell at epoch {spec.epochs} in {len(falling)} of {len(own)} "
-        "runs of the recommended stack: more epochs may change the order."
+        f"The validation loss still fell at epoch {planned} in {len(falling)} of {len(own)} "
+        "runs of the recommended stack, where its plan ended: more epochs may change the order."
+    ]
+
+
+def stopped_early(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Half of the completed search trials, or more, stopped before half of their plan."""
+    done = [r for r in runs if r.phase == SEARCH and r.finished and r.stack]
+    early = [r for r in done if r.stack and 2 * r.epochs < r.stack.planned_epochs(spec.epochs)]
+    if not early or 2 * len(early) < len(done):
+        return []
+    return [
+        f"{len(early)} of {len(done)} completed trials stopped before half of their plan: plans of "
+        f"{max(1, spec.epochs // 2)} epochs would cost less and may do as well."
+    ]
+
+
+def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Planned schedules that were pruned before their rate had come down: half of them, or more."""
+    planned = [
+        r
+        for r in runs
+        if r.phase == SEARCH and r.outcome in COUNTED and r.stack and cool_from(r.stack) > 0
+    ]
+    cut = [
+        r
+        for r in planned
+        if r.stack
+        and r.outcome == "pruned"
+        and r.epochs < cool_from(r.stack) * r.stack.planned_epochs(spec.epochs)
+    ]
+    if len(cut) < FEW_TRIALS or 2 * len(cut) < len(planned):
+        return []
+    return [
+        f"{len(cut)} of {len(planned)} trials whose schedule lowers the rate later were pruned "
+        "before it did: they lost to trials as hot as themselves. `--pruner none` lets all finish."
     ]
 
 
@@ -152,21 +188,23 @@ def thin_arms(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
 
 
 def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Pruned trials whose loss, where they were stopped, was below the search's best at that epoch.
+    """Pruned trials whose loss was no higher than the search's best at that share of its plan.
 
     A slow starter under a long schedule can look like that and still win.
     """
     finished = [r for r in runs if r.phase == SEARCH and r.finished and r.curve]
     if not finished:
         return []
-    best = min(finished, key=lambda r: r.value or math.inf).curve
+    best = min(finished, key=lambda r: r.value or math.inf)
+    planned = best.stack.planned_epochs(spec.epochs) if best.stack else spec.epochs
     early = [
         r.number
         for r in runs
         if r.phase == SEARCH
         and r.outcome == "pruned"
-        and 0 < len(r.curve) <= len(best)
-        and min(r.curve) <= min(best[: len(r.curve)])
+        and r.stack
+        and 0 < (share := len(r.curve) / r.stack.planned_epochs(spec.epochs)) < 1
+        and min(r.curve) <= min(best.curve[: max(1, round(share * planned))])
     ]
     if not early:
         return []
@@ -204,6 +242,8 @@ WARNERS: tuple[Warner, ...] = (
     left_race,
     rate_at_edge,
     still_falling,
+    stopped_early,
+    cut_while_hot,
     small_budget,
     thin_arms,
     pruned_on_course,

@@ -27,8 +27,8 @@ from search.fleet.lease import Lease, Orders, lease_of
 from search.fleet.leases import INTERRUPTED, LeaseLost
 from search.fleet.mirror import Mirror, ensure_study
 from search.fleet.opening import open_study
+from search.fleet.pruning import reported, step_of
 from search.fleet.roster import WorkerCard
-from search.fleet.samplers import pruner_row, reported
 from search.fleet.tables import durable, studies
 from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS, Tender
 from search.fleet.turns import soon
@@ -82,8 +82,6 @@ class Desk:
         self._voided = study.voided
         self._loaded = False
         self._unbegun: Row[Any] | None = None
-        self._rungs = pruner_row(self.spec.pruner).rungs(self.spec.epochs)
-        self._reported = reported(self.spec.epochs, self._rungs)
 
     @classmethod
     def open(
@@ -183,7 +181,12 @@ class Desk:
         if not row.payload.get("given") and (twin := twins.known(self._engine, row)) is not None:
             self._finish(row, twin[1], cached_of=twin[0])
             return None
-        return dataclasses.replace(lease_of(row), rungs=self._rungs)
+        lease = lease_of(row)
+        return dataclasses.replace(lease, rungs=self._mirror.pruner.epochs(self._planned(lease)))
+
+    def _planned(self, lease: Lease) -> int:
+        assert lease.stack is not None
+        return lease.stack.planned_epochs(self.spec.epochs)
 
     def _until(self) -> Any:
         """A whole lease from now: nobody beats while a trial is claimed, which takes its time."""
@@ -204,7 +207,15 @@ class Desk:
         Raises:
             LeaseLost: The task is no longer ours.
         """
-        told = {m.epoch: m.valid_loss for m in measurements if m.epoch in self._reported}
+        told = {}
+        if lease.trial_id is not None:
+            row, planned, most = self._mirror.pruner, self._planned(lease), self.spec.epochs
+            epochs = reported(row, planned)
+            told = {
+                step_of(row, m.epoch, planned, most): m.valid_loss
+                for m in measurements
+                if m.epoch in epochs
+            }
         with self._engine.begin() as connection:
             leases.record(connection, lease.task_id, lease.token, measurements)
             if lease.trial_id is not None:
@@ -219,8 +230,12 @@ class Desk:
         """
         if lease.trial_id is None or epoch not in lease.rungs:
             return False
-        pruned = self._mirror.prune(lease.trial_id)
-        return pruned and not lease.payload.get("given")
+        row, planned = self._mirror.pruner, self._planned(lease)
+        exempt = lease.number % row.brackets  # from so many of the first rungs
+        rungs = dict(zip(row.epochs(planned), row.rungs, strict=False))
+        if lease.payload.get("given") or list(rungs).index(epoch) < exempt:
+            return False
+        return self._mirror.prune(lease.trial_id, rungs[epoch])
 
     @_reaching
     def finish(self, lease: Lease, result: Result) -> None:

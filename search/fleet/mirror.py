@@ -21,7 +21,8 @@ from search.evidence.constraints import read_all
 from search.fleet import attached, optunas
 from search.fleet.connect import engine_options
 from search.fleet.ledger import RETRY_OF
-from search.fleet.samplers import pruner_row, sampler
+from search.fleet.pruning import cut, pruner, rung_step, seen
+from search.fleet.samplers import sampler
 from search.fleet.tables import creating, studies, tasks
 from search.fleet.window import Window
 from search.records import SEARCH
@@ -94,7 +95,7 @@ class Mirror:
 
     def __init__(self, storage: optuna.storages.RDBStorage, spec: StudySpec, seed: int) -> None:
         self.storage, self.spec, self._seed = storage, spec, seed
-        self.space = Space.from_json(dict(spec.space))
+        self.space, self.pruner = Space.from_json(dict(spec.space)), pruner(spec.pruner)
         self.reload()
 
     def reload(self) -> None:
@@ -104,7 +105,7 @@ class Mirror:
             study_name=self.spec.study,
             storage=self.window,
             sampler=sampler(self.spec, self._seed),
-            pruner=pruner_row(self.spec.pruner).build(self.spec.epochs),
+            pruner=optuna.pruners.NopPruner(),
         )
         # TPE asks for the trials again for each of a space's forty-odd groups of parameters, which
         # is four fifths of a draw. One look for each draw says the same.
@@ -166,15 +167,21 @@ class Mirror:
         told = {"stack_id": stack.stack_id, "family": stack.family, "stack": stack.to_json()}
         optunas.tell(connection, draft._trial_id, told)
 
-    def prune(self, trial_id: int) -> bool:
-        """Ask the pruner whether to end a trial."""
+    def prune(self, trial_id: int, share: float) -> bool:
+        """Tell whether a trial ends at a rung, which is a share of its plan."""
         self._look_again()
-        trials = self.study._get_trials(deepcopy=False)
-        trial = next((t for t in reversed(trials) if t._trial_id == trial_id), None)
-        try:
-            return trial is not None and self.study.pruner.prune(self.study, trial)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return False  # somebody ended it with Optuna's tools: our tables decide
+        step = rung_step(share, self.spec.epochs)
+        mine, others = None, []
+        for trial in self.study._get_trials(deepcopy=False):
+            document = trial.user_attrs.get("stack")
+            if document is None:
+                continue
+            found = seen(Stack.from_json(document), share, trial.intermediate_values, step)
+            if trial._trial_id == trial_id:
+                mine = found
+            elif found is not None:
+                others.append(found)
+        return mine is not None and cut(self.pruner, mine, others)
 
     def end(self, row: Row[Any]) -> None:
         """Bring a task's trial to the state that its outcome means, and note that it is done."""

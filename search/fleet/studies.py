@@ -33,11 +33,12 @@ def create_study(
         StudyError: A study of that name asks for something else, or is not ours.
     """
     from search.fleet.mirror import ensure_study, open_storage, refuse_foreign
-    from search.fleet.samplers import pruner_row, sampler
+    from search.fleet.pruning import pruner
+    from search.fleet.samplers import sampler
 
     # Unknown names are refused before anything is written.
     sampler(spec, 0)
-    pruner_row(spec.pruner)
+    pruner(spec.pruner)
     if first is None:
         from spaces.references import REFERENCES
 

@@ -74,7 +74,7 @@ def test_a_launch_that_is_killed_gives_its_trials_back(shell: Shell) -> None:
 
     Where `nohup` started it, a terminal that closes means nothing.
     """
-    patient = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, patience=9000)
+    patient = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, stopping="none")
     stacks = shell.home / "patient.json"
     stacks.write_text(json.dumps([patient.to_json()]), "utf-8")
     words = ("launch", "digits", "--study", "killed", "--epochs", "9000", "--stacks", stacks)

@@ -88,7 +88,7 @@ class Terminal:
 @pytest.fixture
 def patient(shell: Shell) -> Path:
     """A stack that trains for a very long time."""
-    stack = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, patience=9000)
+    stack = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, stopping="none")
     path = shell.home / "long.json"
     path.write_text(json.dumps([stack.to_json()]), "utf-8")
     return path

@@ -150,7 +150,7 @@ def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
     program = Program(structure, stack)
     program.reset(stack, seed=0)
     go_on: Callable[[Any], None] = lambda measurement: None  # noqa: E731 - a judge
-    result = Training(program, stack, 0, 3, trivial_loss=float(np.log(2))).run(data, go_on)
+    result = Training(program, stack, 0, 3, untrained_loss=float(np.log(2))).run(data, go_on)
     assert result.outcome == "completed"
     losses = [m.train_loss for m in result.measurements]
     assert losses[-1] < losses[0]

@@ -9,7 +9,8 @@ import pytest
 
 from search.data.catalogue import DATASETS
 from search.evidence.claims import CLAIMS
-from search.fleet.samplers import PRUNERS, SAMPLERS
+from search.fleet.pruning import PRUNERS
+from search.fleet.samplers import SAMPLERS
 from spaces.activations import ACTIVATIONS
 from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, SHAPE_TABLE
 from spaces.errors import RequestError

@@ -24,7 +24,7 @@ def digits() -> DataSpec:
 
 def test_resumed_by_another_worker(fleet: Fleet) -> None:
     """A drained trial leaves a checkpoint; the next worker trains only what is missing."""
-    small = {"units": [16], "batch_size": 128, "patience": EPOCHS}
+    small = {"units": [16], "batch_size": 128, "stopping": "none"}
     stack = Stack.from_json({**REFERENCES["chapter-low-latency"].to_json(), **small})
     fleet.create(stacks=(stack,), data=digits(), epochs=EPOCHS)
     first = fleet.join("--drain-timeout=5", fake=False)

@@ -108,7 +108,7 @@ def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> No
     for activation in ("selu", "relu"):
         stack = Stack.of(**common, activation=activation, optimizer__learning_rate=0.001)
         program = fresh(stack, tenth, 10)
-        result = Training(program, stack, 1, 5, trivial_loss=2.3).run(tenth, lambda m: None)
+        result = Training(program, stack, 1, 5, untrained_loss=2.3).run(tenth, lambda m: None)
         accuracy[activation] = max(m.metric for m in result.measurements)
     assert accuracy["selu"] > 0.6
     assert accuracy["selu"] > accuracy["relu"] + 0.2
@@ -147,7 +147,7 @@ def test_monte_carlo_dropout_leaves_batch_normalization_alone() -> None:
         activation="relu", normalization="before", dropout="all", dropout__rate=1e-6, units=[8, 8]
     )
     program = fresh(stack, data)
-    Training(program, stack, 1, 2, trivial_loss=1.1).run(data, lambda m: None)
+    Training(program, stack, 1, 2, untrained_loss=1.1).run(data, lambda m: None)
     before = program.weights()
     x = data.x_valid.numpy()
     averaged = monte_carlo(program, stack, x, (1, 4), seed=0)
@@ -174,7 +174,7 @@ def test_dropping_small_weights_stops_at_what_the_loss_allows() -> None:
     data = standard_data()
     stack = Stack.of(activation="relu", units=[32, 32], penalty="l1", penalty__l1=1e-3)
     program = fresh(stack, data)
-    Training(program, stack, 1, 20, trivial_loss=1.1).run(data, lambda m: None)
+    Training(program, stack, 1, 20, untrained_loss=1.1).run(data, lambda m: None)
     x, y = data.x_valid.numpy(), data.y_valid.numpy()
     rows = sparsified(program, x, y, cost=0.05)
     fractions = [row["nonzero_fraction"] for row in rows]

@@ -54,7 +54,7 @@ def test_performance_scheduling_equals_keras_own(patience: int) -> None:
     theirs = keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=patience, min_delta=0.0)
     theirs.set_model(model)
     theirs.on_train_begin()
-    numbers = {"schedule__factor": 0.3, "schedule__patience": patience}
+    numbers = {"schedule__factor": 0.3, "schedule__patience": patience / len(losses)}
     stack = Stack.of(schedule="performance", optimizer__learning_rate=0.4, **numbers)
     ours = RateMaker(stack, steps_per_epoch=1, epochs=len(losses))
     seen = []

@@ -24,7 +24,7 @@ def trained(data: DeviceData | StreamedData, stack: Stack, task: str, outputs: i
     )
     program = Program(structure, stack)
     program.reset(stack, seed=4)
-    result = Training(program, stack, 4, 3, trivial_loss=2.3).run(data, lambda m: None)
+    result = Training(program, stack, 4, 3, untrained_loss=2.3).run(data, lambda m: None)
     return [m.valid_loss for m in result.measurements], program.weights()
 
 

@@ -135,18 +135,23 @@ def test_given_back_keeps_its_number(url: URL) -> None:
 
 
 def test_pruning(url: URL) -> None:
-    """Among trials that reach a rung, those far from the best are pruned there."""
-    here = begun(url, trials=6, pruner="asha")
+    """Of the trials at a rung the worse half is pruned, and only by trials as hot as itself."""
+    cool = [Stack.of(schedule="constant", optimizer__learning_rate=0.001 * k) for k in range(1, 5)]
+    hot = Stack.of(schedule="linear", plan_fraction=0.5)
+    create_study(url, spec_of(trials=5, pruner="asha"), first=[(None, s) for s in (*cool, hot)])
+    here = desk(url)
     verdicts = []
-    for value in (1.0, 2.0, 3.0, 0.5):
+    for value, rungs in ((1.0, (3, 6)), (2.0, (3, 6)), (3.0, (3, 6)), (0.5, (3, 6)), (9.0, (1, 3))):
         lease = here.claim()
         assert lease is not None
-        assert lease.rungs == (3,)
-        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(3)])
+        assert lease.rungs == rungs
+        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(rungs[0])])
         assert here.verdict(lease, 2) is False  # not a rung
-        verdicts.append(here.verdict(lease, 3))
+        verdicts.append(here.verdict(lease, rungs[0]))
         here.finish(lease, Result("pruned" if verdicts[-1] else "completed", value))
-    assert verdicts == [False, True, True, False]
+    assert verdicts == [False, False, True, False, False]
+    steps = {max(trial.intermediate_values) for trial in loaded(url).trials}
+    assert steps == {3}, "a rung has the same step under every plan"
 
 
 def test_crash_before_the_link(url: URL, database: Engine) -> None:

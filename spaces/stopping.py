@@ -1,0 +1,93 @@
+"""The table of stopping rules, and when a plan may be cut short at all.
+
+The weights of the best epoch are kept and restored under every rule. A schedule that holds its
+rate high and then lowers it is at its worst in the middle, so its epochs without improvement count
+only from where the rate has come down. Lengths are shares of the plan, never epochs.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spaces.schedules import SCHEDULES, patience_epochs
+from spaces.tables import Choice, Parameter, table
+
+if TYPE_CHECKING:
+    from spaces.stack import Stack
+
+# The rate has come down when it is at most this share of its peak, or this many times its last
+# value (docs/method.md, "When a trial stops").
+COOL_SHARE = 0.1
+NEAR_END = 1.5
+# Performance scheduling lowers its rate at least this often before patience ends.
+LOWERINGS = 4
+# Points of the plan at which a schedule is looked at.
+GRID = 200
+# A rate that ends at less than a hundredth of what it was: the last steps no longer matter.
+MOST_HEAT = 100.0
+
+STOPPINGS: dict[str, Choice] = table(
+    Choice(
+        "patience",
+        "after this share of the plan without a better validation loss, once the rate is down",
+        (Parameter("share", 0.25, 0.01, 1.0),),
+    ),
+    Choice("none", "never: every planned epoch is trained"),
+)
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a run of one stack ends early.
+
+    Attributes:
+        from_epoch: Epochs without improvement are counted after this one (0: from the start).
+        patience_epochs: So many of them end the run.
+    """
+
+    from_epoch: int
+    patience_epochs: int
+
+    def ends(self, epoch: int, best_epoch: int) -> bool:
+        """Return whether a run whose best epoch was `best_epoch` ends after `epoch`."""
+        return epoch - max(best_epoch, self.from_epoch) >= self.patience_epochs
+
+
+def stopping_of(stack: Stack, epochs: int) -> Stopping:
+    """Return when a run that plans `epochs` epochs ends early; beyond the plan where never."""
+    if stack["stopping"] == "none":
+        return Stopping(0, epochs)
+    patience = max(2, math.ceil(stack["stopping.share"] * epochs))
+    if SCHEDULES[stack["schedule"]].reacts:
+        patience = max(
+            patience, LOWERINGS * patience_epochs(stack["schedule.patience"], epochs) + 1
+        )
+    return Stopping(math.ceil(cool_from(stack) * epochs), patience)
+
+
+def cool_from(stack: Stack) -> float:
+    """Return the share of the plan after which the rate has come down for good, in [0, 1]."""
+    factors = _factors(stack["schedule"], tuple(stack.numbers("schedule").items()))
+    limit = max(COOL_SHARE * max(factors), NEAR_END * factors[-1])
+    hot = [k for k, factor in enumerate(factors) if factor > limit]
+    return (hot[-1] + 1) / GRID if hot else 0.0
+
+
+def heat(stack: Stack, share: float) -> float:
+    """Return how far the rate will still come down after a share of the plan, from 1 to 100.
+
+    A constant rate has heat 1, performance scheduling too: what it will do is not planned.
+    """
+    factors = _factors(stack["schedule"], tuple(stack.numbers("schedule").items()))
+    still = factors[min(GRID - 1, int(share * GRID)) :]
+    return max(1.0, min(MOST_HEAT, max(still) / max(still[-1], 1.0 / MOST_HEAT)))
+
+
+@functools.lru_cache(4096)  # every rung asks again for all trials of the study
+def _factors(schedule: str, numbers: tuple[tuple[str, float], ...]) -> list[float]:
+    """Return the planned factors on the learning rate at equal steps through the plan."""
+    factor, values = SCHEDULES[schedule].factor, dict(numbers)
+    return [factor(step, GRID, values) for step in range(GRID)]

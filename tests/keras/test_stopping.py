@@ -1,0 +1,122 @@
+"""Training ends where its rule says, diverges by its trend, and exported code does the same."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from search.records import Result
+from spaces.stack import Stack
+from spaces.stopping import stopping_of
+from workers.codeparts import STOPPING
+from workers.engine import EpochResult
+from workers.train import Training
+
+pytestmark = pytest.mark.keras
+
+HOT = Stack.of(schedule="piecewise", batch_size=10, stopping__share=0.1)
+CONSTANT = Stack.of(schedule="constant", batch_size=10, stopping__share=0.1)
+
+
+class Canned:
+    """A program whose epochs give the losses that were written down; weights are the epoch."""
+
+    used = True
+
+    def __init__(self, losses: list[float]) -> None:
+        self.losses, self.trained = losses, 0
+
+    def epoch(self, *_: Any) -> EpochResult:
+        self.trained += 1
+        loss = self.losses[min(self.trained, len(self.losses)) - 1]
+        return EpochResult(loss, loss, 0.0)
+
+    def weights(self) -> list[np.ndarray]:
+        return [np.array(self.trained)]
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        self.trained = int(weights[0])
+
+
+def run(stack: Stack, losses: list[float], epochs: int = 40) -> tuple[Result, Canned]:
+    """Train on canned losses, the last of which goes on for ever."""
+    program: Any = Canned(losses)
+    data: Any = SimpleNamespace(rows=(100, 20))
+    training = Training(program, stack, 0, epochs, untrained_loss=1.0)
+    return training.run(data, lambda measured: None), program
+
+
+def test_a_hot_schedule_trains_on() -> None:
+    """Under a rate that is still high thirty bad epochs end nothing; four at a low rate do."""
+    result, program = run(HOT, [0.5, 0.9])
+    assert len(result.measurements) == 30 + 4
+    assert (result.best_epoch, program.trained) == (1, 1), "the best epoch is restored"
+
+
+def test_a_constant_rate_stops_by_patience() -> None:
+    """A tenth of the plan without improvement ends a run whose rate does not move."""
+    result, _ = run(CONSTANT, [0.5, 0.9])
+    assert len(result.measurements) == 1 + 4
+
+
+def test_a_short_plan_is_trained_to_its_own_end() -> None:
+    """A quarter of the most epochs is all that a stack with that plan trains."""
+    result, _ = run(CONSTANT.but(plan_fraction=0.25), [1 / k for k in range(1, 41)])
+    assert len(result.measurements) == 10
+
+
+def test_a_slow_starter_has_not_diverged() -> None:
+    """A loss far above an untrained network's that falls, epoch by epoch, trains on."""
+    result, _ = run(CONSTANT, [40.0, 30.0, 20.0, 5.0, 0.3])
+    assert (result.outcome, result.value) == ("completed", 0.3)
+
+
+def test_a_high_loss_that_does_not_fall_has_diverged() -> None:
+    """A loss far above an untrained network's that has stopped falling ends the run."""
+    result, _ = run(CONSTANT, [40.0, 30.0, 31.0, 0.1])
+    assert (result.outcome, len(result.measurements)) == ("diverged", 2)
+
+
+def test_a_high_loss_under_a_high_rate_is_not_the_end() -> None:
+    """What a schedule's high rate does is not held against it before the rate falls."""
+    result, _ = run(HOT, [40.0, 50.0, 45.0, 0.2])
+    assert (result.outcome, result.value) == ("completed", 0.2)
+
+
+def test_never_below_the_limit_is_divergence() -> None:
+    """A run that ends far above an untrained network's loss has diverged, whatever its trend."""
+    result, _ = run(HOT, [40.0 - 0.1 * k for k in range(40)])
+    assert result.outcome == "diverged"
+
+
+def test_not_finite_is_the_end_at_once() -> None:
+    """A loss that is no number ends the run in its epoch, under a high rate too."""
+    result, _ = run(HOT, [0.5, math.nan])
+    assert (result.outcome, len(result.measurements)) == ("diverged", 1)
+
+
+@pytest.mark.parametrize("best", [1, 20, 33, 40])
+def test_the_exported_callback_stops_in_the_same_epoch(best: int) -> None:
+    """The exported script's callback ends after the epoch after which the trial ends."""
+    losses = [1.0 - 0.01 * min(k, 2 * best - k) for k in range(1, 61)]
+    rule = stopping_of(HOT, 60)
+    scope: dict[str, Any] = {"keras": keras}
+    exec(STOPPING.format(from_epoch=rule.from_epoch), scope)
+    callback = scope["Stopping"]("val_loss", patience=rule.patience_epochs, mode="min")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    callback.set_model(model)
+    callback.on_train_begin()
+    model.stop_training = False  # as `fit` does
+    ended = 60
+    for epoch, loss in enumerate(losses):
+        callback.on_epoch_end(epoch, {"val_loss": loss})
+        if model.stop_training:
+            ended = epoch + 1
+            break
+    result, _ = run(HOT, losses, epochs=60)
+    assert len(result.measurements) == ended

@@ -1,0 +1,74 @@
+"""Who is cut at a rung: worse than most of those that may fairly be compared."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.fleet.pruning import PRUNERS, Seen, cut, reported, rung_step, seen, step_of
+from spaces.stack import Stack
+
+ASHA = PRUNERS["asha"]
+
+
+def at(*losses: float, heat: float = 1.0) -> list[Seen]:
+    return [Seen(heat, loss) for loss in losses]
+
+
+def test_the_better_half_goes_on() -> None:
+    """Of nine trials of one kind the best four go on, as successive halving says."""
+    losses = [0.1 * k for k in range(1, 10)]
+    kept = [
+        mine
+        for mine in losses
+        if not cut(ASHA, Seen(1.0, mine), at(*(loss for loss in losses if loss != mine)))
+    ]
+    assert kept == losses[:4]
+
+
+def test_a_hot_trial_is_not_held_against_cool_ones() -> None:
+    """A trial whose rate is still to fall loses to no trial that has cooled, only to hot ones."""
+    hot = Seen(80.0, 1.0)
+    assert not cut(ASHA, hot, at(0.1, 0.2, 0.3))
+    assert cut(ASHA, hot, [*at(0.1, 0.2, 0.3), *at(0.5, 0.6, heat=90.0)])
+
+
+def test_a_cool_trial_is_held_against_all() -> None:
+    """A trial that has cooled and is still worse than hot ones is cut."""
+    assert cut(ASHA, Seen(1.0, 1.0), at(0.5, 0.6, heat=80.0))
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+@given(mine=st.floats(0, 10), others=st.lists(st.floats(0, 10)))
+def test_the_best_is_never_cut(name: str, mine: float, others: list[float]) -> None:
+    """Whatever the pruner, a trial that is the best at a rung goes on."""
+    best = Seen(1.0, min([mine, *others]))
+    assert not cut(PRUNERS[name], best, at(*others))
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+@given(planned=st.integers(1, 400), most=st.integers(1, 400))
+def test_steps_rise_with_epochs_and_meet_at_rungs(name: str, planned: int, most: int) -> None:
+    """Plans of any length reach each rung at the same step, and reported steps never fall."""
+    row, planned = PRUNERS[name], min(planned, most)
+    steps = [step_of(row, epoch, planned, most) for epoch in sorted(reported(row, planned))]
+    assert steps == sorted(steps)
+    assert all(1 <= step <= most for step in steps)
+    for epoch in row.epochs(planned):
+        assert 1 <= epoch < planned
+        assert step_of(row, epoch, planned, most) in {rung_step(s, most) for s in row.rungs}
+
+
+def test_what_is_seen_at_a_rung() -> None:
+    """The lowest loss up to the rung counts, and a trial that has not reached it is not seen."""
+    stack = Stack.of(schedule="constant")
+    assert seen(stack, 1 / 3, {1: 0.9, 5: 0.4, 10: 0.6, 20: 0.1}, 10) == Seen(1.0, 0.4)
+    assert seen(stack, 1 / 3, {1: 0.9, 5: 0.4}, 10) is None
+
+
+def test_a_loss_that_is_not_finite_is_worst() -> None:
+    """A trial with an infinite loss at a rung is cut where any other is finite."""
+    assert cut(ASHA, Seen(1.0, math.inf), at(0.5, 0.6))
