@@ -67,7 +67,7 @@ def make_spec(
     if searched.name in space_names():  # one of the user's own says exactly what it offers
         searched = searched.for_rows(rows)
     if epochs is None:
-        epochs = default_epochs(rows, batch_sizes(searched, given))
+        epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
         err().print(f"{rows:,} training rows: plans of at most {epochs} epochs", markup=False)
     return StudySpec(
         study=name,

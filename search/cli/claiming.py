@@ -108,7 +108,8 @@ def _spec(
         data=dataset.describe(),
         space=Space.named("chapter").to_json(),
         trials=0,
-        epochs=epochs or default_epochs(training_rows(dataset), [CHAPTER_DEFAULT["batch_size"]]),
+        epochs=epochs
+        or default_epochs(dataset.task, training_rows(dataset), [CHAPTER_DEFAULT["batch_size"]]),
         replicates=replicates,
         seed=seed,
         constraints=constraints(ids),

@@ -1,0 +1,65 @@
+"""The default length of a plan follows the rows, and so do the batch sizes on offer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.data.dataset import Dataset, Part
+from search.lengths import (
+    LEAST_EPOCHS,
+    MOST_EPOCHS,
+    UPDATES,
+    batch_sizes,
+    default_epochs,
+    training_rows,
+)
+from spaces.space import Space
+from spaces.stack import Stack
+
+
+@pytest.mark.parametrize("given_parts", [(), ("valid",), ("test",), ("valid", "test")])
+def test_training_rows_are_those_of_a_split(given_parts: tuple[str, ...]) -> None:
+    """The count is the number of rows that a split really trains on."""
+    rng = np.random.default_rng(0)
+    parts = {
+        name: Part(rng.normal(size=(137, 3)).astype(np.float32), np.arange(137, dtype=np.float32))
+        for name in ("train", *given_parts)
+    }
+    data = Dataset("made", None, "regression", parts, columns=("a", "b", "c"))
+    assert training_rows(data) == len(data.split(0).y_train)
+
+
+@given(st.integers(1, 10**7), st.sampled_from(sorted(UPDATES)))
+def test_more_rows_mean_no_more_epochs(rows: int, task: str) -> None:
+    """Epochs stay within their bounds, and fall as rows rise."""
+    few, many = (default_epochs(task, n, [64]) for n in (rows, 2 * rows))
+    assert LEAST_EPOCHS <= many <= few <= MOST_EPOCHS
+
+
+def test_a_plan_has_the_measured_updates() -> None:
+    """Between the bounds a plan has as many updates as the rule says."""
+    epochs = default_epochs("regression", 6_400, [32, 128])
+    assert epochs * 6_400 / 64 == UPDATES["regression"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        (500, (32,)),
+        (1_150, (32, 64)),
+        (6_000, (32, 64, 128, 256)),
+        (50_000, (32, 64, 128, 256, 512, 1024, 2048)),
+    ],
+)
+def test_the_chapters_batch_sizes_suit_the_rows(rows: int, sizes: tuple[int, ...]) -> None:
+    """Few rows leave small batches alone; many offer 1,024 and more."""
+    assert batch_sizes(Space.named("chapter").for_rows(rows)) == sizes
+
+
+def test_given_stacks_say_their_own_batch_sizes() -> None:
+    """With stacks that are given, their batch sizes count and not the space's."""
+    stacks = [Stack.of(batch_size=16), Stack.of(batch_size=64)]
+    assert batch_sizes(Space.named("chapter"), stacks) == (16, 64)
