@@ -26,7 +26,6 @@ from search.spec import StudySpec
 from spaces.errors import StudyError
 from spaces.references import REFERENCES
 from spaces.space import Space
-from spaces.stack import Stack
 from tests.postgres.studying import (
     begun,
     completed,
@@ -136,21 +135,23 @@ def test_given_back_keeps_its_number(url: URL) -> None:
 
 
 def test_pruning(url: URL) -> None:
-    """Of the trials at a rung the worse half is pruned, and only by trials as hot as itself."""
-    cool = [Stack.of(schedule="constant", optimizer__learning_rate=0.001 * k) for k in range(1, 5)]
-    hot = Stack.of(schedule="linear", plan_fraction=0.5)
-    create_study(url, spec_of(trials=5, pruner="asha"), first=[(None, s) for s in (*cool, hot)])
-    here = desk(url)
+    """Of the trials at a rung the worse half is pruned, wherever in their plans it lies."""
+    space = Space.named("chapter").to_json()
+    space["axes"]["schedule"] = {"constant": {}}
+    here = begun(url, trials=6, pruner="asha", space=space)
     verdicts = []
-    for value, rungs in ((1.0, (3, 6)), (2.0, (3, 6)), (3.0, (3, 6)), (0.5, (3, 6)), (9.0, (1, 2))):
+    for value in (1.0, 2.0, 3.0, 0.5):
         lease = here.claim()
         assert lease is not None
-        assert lease.rungs == rungs
-        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(rungs[0])])
-        assert here.verdict(lease, 2) is False  # not a rung
-        verdicts.append(here.verdict(lease, rungs[0]))
+        assert lease.stack is not None
+        planned = lease.stack.planned_epochs(spec_of().epochs)
+        rung = lease.rungs[0]
+        assert rung == max(1, planned // 3)
+        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(rung)])
+        assert here.verdict(lease, planned) is False  # not a rung
+        verdicts.append(here.verdict(lease, rung))
         here.finish(lease, Result("pruned" if verdicts[-1] else "completed", value))
-    assert verdicts == [False, False, True, False, False]
+    assert verdicts == [False, False, True, False]
     steps = {max(trial.intermediate_values) for trial in loaded(url).trials}
     assert steps == {3}, "a rung has the same step under every plan"
 
