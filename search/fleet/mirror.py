@@ -101,6 +101,7 @@ class Mirror:
     def reload(self) -> None:
         """Forget cached trials, for a finished one was voided."""
         self.window = Window(self.storage)
+        self._stacks: dict[int, Stack] = {}
         self.study = optuna.load_study(
             study_name=self.spec.study,
             storage=self.window,
@@ -171,17 +172,19 @@ class Mirror:
         """Tell whether a trial ends at a rung, which is a share of its plan."""
         self._look_again()
         step = rung_step(share, self.spec.epochs)
-        mine, others = None, []
-        for trial in self.study._get_trials(deepcopy=False):
-            document = trial.user_attrs.get("stack")
-            if document is None:
-                continue
-            found = seen(Stack.from_json(document), share, trial.intermediate_values, step)
-            if trial._trial_id == trial_id:
-                mine = found
-            elif found is not None:
-                others.append(found)
-        return mine is not None and cut(self.pruner, mine, others)
+        found = {
+            trial._trial_id: seen(self._stack(trial), share, trial.intermediate_values, step)
+            for trial in self.study._get_trials(deepcopy=False)
+            if step in trial.intermediate_values
+        }
+        mine = found.pop(trial_id, None)
+        return mine is not None and cut(self.pruner, mine, found.values())
+
+    def _stack(self, trial: FrozenTrial) -> Stack:
+        """Return a drawn trial's stack; each is read once, as every rung asks for all of them."""
+        if trial._trial_id not in self._stacks:
+            self._stacks[trial._trial_id] = Stack.from_json(trial.user_attrs["stack"])
+        return self._stacks[trial._trial_id]
 
     def end(self, row: Row[Any]) -> None:
         """Bring a task's trial to the state that its outcome means, and note that it is done."""

@@ -114,8 +114,8 @@ def cut(row: Pruner, mine: Seen, others: Iterable[Seen]) -> bool:
     return compared >= row.least and better >= max(1, int(row.keep * compared))
 
 
-def seen(stack: Stack, share: float, losses: Mapping[int, float], step: int) -> Seen | None:
-    """Return what a rung knows of a trial, or None where it has not reached the rung.
+def seen(stack: Stack, share: float, losses: Mapping[int, float], step: int) -> Seen:
+    """Return what a rung knows of a trial that has reached it.
 
     Args:
         stack: The trial's stack.
@@ -123,8 +123,6 @@ def seen(stack: Stack, share: float, losses: Mapping[int, float], step: int) -> 
         losses: Validation loss per step, as Optuna was given them (`step_of`).
         step: The rung's step.
     """
-    if step not in losses:
-        return None
     return Seen(heat(stack, share), min(loss for at, loss in losses.items() if at <= step))
 
 
