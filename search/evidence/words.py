@@ -183,6 +183,7 @@ def text_of(found: Recommendation) -> str:
     """Return the recommendation as plain text for a terminal of 80 columns."""
     import textwrap
 
+    from search.evidence.beside import lines_beside
     from search.evidence.prediction import sentences
 
     def wrapped(text: str, indent: str = "") -> str:
@@ -206,8 +207,9 @@ def text_of(found: Recommendation) -> str:
         rows.append(("difference in loss", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
-    if said := sentences(found.measured):
-        lines += ["", *(wrapped(text) for text in said)]
+    for said in (lines_beside(found), sentences(found.measured)):
+        if said:
+            lines += ["", *(wrapped(text) for text in said)]
     if found.warnings:
         lines += ["", "Mind:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]
