@@ -19,6 +19,7 @@ from docs.fields import (
     measured,
     scores,
     trivial,
+    yardstick,
 )
 
 _CLAIMS = (
@@ -72,6 +73,7 @@ RECOMMENDATION = (
     *trivial("baseline.trivial", "as `trivial`"),
     *measured("baseline.measured", "as `measured`"),
     *trivial("trivial", "always answering the class shares, or the mean of the targets"),
+    *yardstick("yardstick"),
     *contrast("difference", "validation loss of the stack minus the default's, paired"),
     Field("optimism", NUMBER + OR_NULL, "search score minus confirmed, in seed deviations"),
     Field("search_value", NUMBER + OR_NULL, "the search's score of the stack"),

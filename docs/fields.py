@@ -107,6 +107,23 @@ def trivial(path: str, about: str) -> tuple[Field, ...]:
     return tuple(rows)
 
 
+def yardstick(path: str) -> tuple[Field, ...]:
+    """Return the rows of the standard model of another kind."""
+    word = "`better`, `level` or `worse` than the stack's interval on the test rows"
+    return (
+        Field(path, OBJECT, "scikit-learn's gradient boosting on the same rows"),
+        Field(f"{path}.model", TEXT + OR_NULL, "its class; null: none was wanted, or not yet"),
+        Field(f"{path}.left_out", TEXT + OR_NULL, "why it was not trained"),
+        Field(f"{path}.seconds", NUMBER + OR_NULL, "it took"),
+        *figures(f"{path}.validation", "on the split of the confirmation's first seed"),
+        *figures(f"{path}.test", "on the test rows"),
+        Field(f"{path}.against", OBJECT, "how it compares with the recommended stack"),
+        Field(f"{path}.against.loss", TEXT + OR_NULL, word),
+        Field(f"{path}.against.accuracy", TEXT + OR_NULL, "the same", sometimes=True),
+        Field(f"{path}.against.rmse", TEXT + OR_NULL, "the same", sometimes=True),
+    )
+
+
 def measured(path: str, about: str) -> tuple[Field, ...]:
     """Return the rows of what was measured of one stack beside its scores."""
     return (

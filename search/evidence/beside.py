@@ -125,9 +125,75 @@ def _share_warning(beside: Mapping[str, Any], scores: Mapping[str, Any]) -> list
     return []
 
 
+def yardstick(
+    found: Mapping[str, Any] | None, scores: Mapping[str, Any], metric: str
+) -> dict[str, Any]:
+    """Return the yardstick's figures and how they compare with the recommended stack's.
+
+    Args:
+        found: The measurement's `yardstick`, or None.
+        scores: The recommended stack's test scores, `loss` and the metric.
+        metric: `accuracy` or `rmse`.
+
+    Returns:
+        `model`, `left_out` (why, or None), `seconds`, `validation` and `test` with `loss` and the
+        metric, null where not measured; `against`: `loss` and the metric, each `better` or
+        `worse` than the stack's interval on the test rows, `level` within it, or None.
+    """
+    found = found or {}
+    test = _figures(found.get("test"), metric)
+    return {
+        **{what: found.get(what) for what in ("model", "left_out", "seconds")},
+        "validation": _figures(found.get("validation"), metric),
+        "test": test,
+        "against": {
+            what: _against(test[what], scores[what], higher=what == "accuracy") for what in test
+        },
+    }
+
+
+def _against(value: float | None, score: Mapping[str, Any], higher: bool) -> str | None:
+    if value is None or score["mean"] is None:
+        return None
+    low, high = score["ci95"] or (score["mean"], score["mean"])
+    if low <= value <= high:
+        return "level"
+    return "better" if (value > high) is higher else "worse"
+
+
+def yardstick_line(beside: Mapping[str, Any], metric: str) -> str:
+    """Return the yardstick in one line, or why it is left out; empty where none was wanted."""
+    title = f"Gradient boosting (scikit-learn's {beside['model']} with its defaults)"
+    if beside["left_out"]:
+        return f"{title} was left out: {beside['left_out']}."
+    if beside["test"]["loss"] is None:
+        return ""
+    against = beside["against"]
+    said = _compared(against["loss"], against.get("accuracy"))
+    return f"{title} on the same rows: {_parts(beside, metric)}{said}."
+
+
+def _compared(loss: str | None, accuracy: str | None) -> str:
+    """Say how the yardstick compares with the network; nothing without a network."""
+    if loss is None:
+        return ""
+    if accuracy not in (None, "level", loss):
+        like = "level with" if loss == "level" else f"{loss} than"
+        return f"; {like} the network in loss, {accuracy} in accuracy"
+    return {
+        "better": "; better than the network, which may not be the right tool here",
+        "level": "; level with the network, which does not beat it",
+        "worse": "; worse than the network",
+    }[loss]
+
+
 def lines_beside(found: Recommendation) -> list[str]:
     """Return what stands beside a recommendation, one line each; none where not measured."""
-    return [line for line in (trivial_line(found.trivial, found.metric),) if line]
+    lines = (
+        trivial_line(found.trivial, found.metric),
+        yardstick_line(found.yardstick, found.metric),
+    )
+    return [line for line in lines if line]
 
 
 def trivial_line(beside: Mapping[str, Any], metric: str) -> str:

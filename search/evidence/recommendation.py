@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from search.evidence import claims as table_of_claims
-from search.evidence.beside import nothing_learned, trivial, trivial_warnings
+from search.evidence.beside import nothing_learned, trivial, trivial_warnings, yardstick
 from search.evidence.candidates import Candidate, confirmed, departures, losses
 from search.evidence.effects import effects
 from search.evidence.plan import Choice, choice
@@ -52,6 +52,7 @@ class Recommendation:
         baseline: `validation`, `test`, `trivial` and `measured` of the chapter's default.
         trivial: The predictor that knows no features: `validation` and `test`, and the stack's
             `difference` to it on the test rows.
+        yardstick: Gradient boosting on the same rows, and how it compares with the stack.
         difference: Validation loss of the stack minus the baseline's, paired.
         optimism: Search score minus confirmed score, in seed standard deviations, or None.
         search_value: The search's score of the stack, or None.
@@ -76,6 +77,7 @@ class Recommendation:
     test: dict[str, Any]
     baseline: dict[str, Any]
     trivial: dict[str, Any]
+    yardstick: dict[str, Any]
     difference: dict[str, Any]
     optimism: float | None
     search_value: float | None
@@ -155,6 +157,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             "measured": _measured(other),
         },
         trivial=floor,
+        yardstick=yardstick(measured.get("yardstick"), test, metric),
         difference=_contrast(difference),
         optimism=optimism(search_value, _number(validation["loss"]["mean"]), seed_deviation(rows)),
         search_value=search_value,

@@ -165,3 +165,79 @@ def test_the_report_says_the_same(tmp_path: Path) -> None:
     for name in ("report.html", "report.md"):
         text = (tmp_path / name).read_text("utf-8")
         assert text.index("Always answering the class shares") < text.index("How sure are we")
+
+
+YARDSTICK = {
+    "model": "HistGradientBoostingClassifier",
+    "seconds": 1.5,
+    "validation": {"loss": 0.4, "accuracy": 0.94},
+    "test": {"loss": 0.41, "accuracy": 0.93},
+}
+
+
+def measured_beside(yardstick: dict[str, Any] | None, **test: list[float]) -> dict[str, Any]:
+    """A measurement of a stack whose seeds differ a little, and of the yardstick."""
+    scores = {"loss": [0.2, 0.21, 0.22], "accuracy": [0.95, 0.955, 0.96], **test}
+    found = {"chosen": {"test": scores}, "baseline": {"test": scores}}
+    return found if yardstick is None else {**found, "yardstick": yardstick}
+
+
+@pytest.mark.parametrize(
+    ("test", "against", "words"),
+    [
+        ({}, ("worse", "worse"), "; worse than the network."),
+        (
+            {"loss": [0.6, 0.61, 0.62], "accuracy": [0.9, 0.9, 0.9]},
+            ("better", "better"),
+            "; better than the network, which may not be the right tool here.",
+        ),
+        (
+            {"loss": [0.40, 0.41, 0.42], "accuracy": [0.92, 0.93, 0.94]},
+            ("level", "level"),
+            "; level with the network, which does not beat it.",
+        ),
+        (
+            {"accuracy": [0.9, 0.9, 0.9]},
+            ("worse", "better"),
+            "; worse than the network in loss, better in accuracy.",
+        ),
+        (
+            {"loss": [0.40, 0.41, 0.42]},
+            ("level", "worse"),
+            "; level with the network in loss, worse in accuracy.",
+        ),
+    ],
+)
+def test_the_yardstick_is_compared_with_the_network(
+    test: dict[str, Any], against: tuple[str, str], words: str
+) -> None:
+    """One line gives its figures, and whether they lie beyond the network's interval on the test
+    rows."""
+    found = recommend(*finished_study(), measured_beside(YARDSTICK, **test))
+    document = found.to_json()["yardstick"]
+    assert document["test"] == YARDSTICK["test"]
+    assert (document["against"]["loss"], document["against"]["accuracy"]) == against
+    line = (
+        "Gradient boosting (scikit-learn's HistGradientBoostingClassifier with its defaults) on "
+        "the same rows: validation loss 0.4, accuracy 0.94; test loss 0.41, accuracy 0.93" + words
+    )
+    assert line in " ".join(text_of(found).split())
+
+
+def test_a_yardstick_left_out_has_its_reason() -> None:
+    """The line gives the reason; the figures are null."""
+    left_out = {"model": "HistGradientBoostingClassifier", "left_out": "MemoryError: no room"}
+    found = recommend(*finished_study(), measured_beside(left_out))
+    assert "with its defaults) was left out: MemoryError: no room." in " ".join(
+        text_of(found).split()
+    )
+    assert found.yardstick["test"] == {"loss": None, "accuracy": None}
+
+
+def test_without_a_yardstick_there_is_no_line() -> None:
+    """Where none was wanted, or the test set is closed, the document holds nulls and no line."""
+    for measured in ({}, measured_beside(None)):
+        found = recommend(*finished_study(), measured)
+        assert "Gradient boosting" not in text_of(found)
+        assert found.yardstick["model"] is None
+        json.dumps(found.to_json(), allow_nan=False)
