@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # Metric → what the trivial predictor always answers.
 ANSWERS = {"accuracy": "the class shares", "rmse": "the mean of the training targets"}
-# Two shares closer than this are the same number of rows.
-SAME_SHARE = 1e-9
+# Two figures closer than this differ by rounding.
+SAME = 1e-9
 
 
 def trivial(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _share_warning(beside: Mapping[str, Any], scores: Mapping[str, Any]) -> list
     if not gap or gap["mean"] is None:
         return []
     mine, share = number(scores["accuracy"]["mean"]), number(beside["test"]["accuracy"])
-    if abs(gap["mean"]) <= SAME_SHARE:
+    if abs(gap["mean"]) <= SAME:
         return [f"An accuracy of {mine} is the majority class's share: judge by the loss."]
     low, high = gap["ci95"] or [gap["mean"], gap["mean"]]
     if high < 0.0:
@@ -156,7 +156,7 @@ def _against(value: float | None, score: Mapping[str, Any], higher: bool) -> str
     if value is None or score["mean"] is None:
         return None
     low, high = score["ci95"] or (score["mean"], score["mean"])
-    if low <= value <= high:
+    if low - SAME <= value <= high + SAME:
         return "level"
     return "better" if (value > high) is higher else "worse"
 
@@ -177,14 +177,17 @@ def _compared(loss: str | None, accuracy: str | None) -> str:
     """Say how the yardstick compares with the network; nothing without a network."""
     if loss is None:
         return ""
-    if accuracy not in (None, "level", loss):
-        like = "level with" if loss == "level" else f"{loss} than"
-        return f"; {like} the network in loss, {accuracy} in accuracy"
-    return {
-        "better": "; better than the network, which may not be the right tool here",
-        "level": "; level with the network, which does not beat it",
-        "worse": "; worse than the network",
-    }[loss]
+    said = f"{'level with' if loss == 'level' else f'{loss} than'} the network"
+    if accuracy not in (None, loss):
+        said += f" in loss, {accuracy} in accuracy"
+    return (
+        f"; {said}"
+        + {
+            "better": ". The network does not beat it, and may not be the right tool here",
+            "level": ". The network does not beat it",
+            "worse": "",
+        }[loss]
+    )
 
 
 def lines_beside(found: Recommendation) -> list[str]:

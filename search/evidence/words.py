@@ -169,13 +169,15 @@ def about(score: Mapping[str, Any], digits: int = 3) -> str:
 
     >>> about({"mean": 0.95, "ci95": [0.93, 0.97]}), about({"mean": 0.99, "ci95": [0.96, 1.0]})
     ('0.95 ± 0.02', '0.99 (0.96 to 1)')
+    >>> about({"mean": 0.95, "ci95": [0.95 - 1e-16, 0.95 + 1e-16]})
+    '0.95 ± 0'
     """
     mean, ends = score["mean"], score.get("ci95")
     if not ends:
         return number(mean, digits)
     below, above = mean - ends[0], ends[1] - mean
     if math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
-        return f"{number(mean, digits)} ± {number(above, 2)}"
+        return f"{number(mean, digits)} ± {number(above if above > 1e-12 else 0.0, 2)}"
     return f"{number(mean, digits)} ({interval(ends)})"
 
 

@@ -189,12 +189,13 @@ def measured_beside(yardstick: dict[str, Any] | None, **test: list[float]) -> di
         (
             {"loss": [0.6, 0.61, 0.62], "accuracy": [0.9, 0.9, 0.9]},
             ("better", "better"),
-            "; better than the network, which may not be the right tool here.",
+            "; better than the network. The network does not beat it, and may not be the right "
+            "tool here.",
         ),
         (
             {"loss": [0.40, 0.41, 0.42], "accuracy": [0.92, 0.93, 0.94]},
             ("level", "level"),
-            "; level with the network, which does not beat it.",
+            "; level with the network. The network does not beat it.",
         ),
         (
             {"accuracy": [0.9, 0.9, 0.9]},
@@ -204,7 +205,7 @@ def measured_beside(yardstick: dict[str, Any] | None, **test: list[float]) -> di
         (
             {"loss": [0.40, 0.41, 0.42]},
             ("level", "worse"),
-            "; level with the network in loss, worse in accuracy.",
+            "; level with the network in loss, worse in accuracy. The network does not beat it.",
         ),
     ],
 )
