@@ -60,7 +60,7 @@ def yardstick(
         times = f" × {classes} classes" if classes > 2 else ""
         why = f"{rows} rows × {features} features{times} take longer than about a minute"
         return {"model": name, "left_out": f"{why}; `launch --yardstick` asks for it"}
-    found: dict[str, Any] = {"left_out": f"it was not trained after {max(seconds, 0.0):.0f} s"}
+    found: dict[str, Any] = {"left_out": f"it was not trained within {max(seconds, 0.0):.0f} s"}
 
     def train() -> None:
         try:
@@ -71,12 +71,13 @@ def yardstick(
 
     # scikit-learn cannot be interrupted; a trainer does not wait for this thread when it ends.
     began, thread = time.perf_counter(), threading.Thread(target=train, daemon=True)
-    thread.start()
-    thread.join(max(seconds, 0.0))
+    if seconds > 0.0:
+        thread.start()
+        thread.join(seconds)
     if found["left_out"] is not None:
         return {"model": name, "left_out": found["left_out"]}
-    del found["left_out"]
-    return {"model": name, **found, "seconds": time.perf_counter() - began}
+    parts = {part: found[part] for part in ("validation", "test")}
+    return {"model": name, **parts, "seconds": time.perf_counter() - began}
 
 
 def _figures(split: Split, classes: int, threads: int) -> dict[str, dict[str, float]]:
