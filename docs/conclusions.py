@@ -18,6 +18,8 @@ from docs.fields import (
     judgement,
     measured,
     scores,
+    trivial,
+    yardstick,
 )
 
 _CLAIMS = (
@@ -68,7 +70,10 @@ RECOMMENDATION = (
     Field("baseline.stack_id", TEXT, ""),
     *scores("baseline.validation", "as `validation`"),
     *scores("baseline.test", "as `test`"),
+    *trivial("baseline.trivial", "as `trivial`"),
     *measured("baseline.measured", "as `measured`"),
+    *trivial("trivial", "always answering the class shares, or the mean of the targets"),
+    *yardstick("yardstick"),
     *contrast("difference", "validation loss of the stack minus the default's, paired"),
     Field("optimism", NUMBER + OR_NULL, "search score minus confirmed, in seed deviations"),
     Field("search_value", NUMBER + OR_NULL, "the search's score of the stack"),

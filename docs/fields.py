@@ -79,6 +79,51 @@ def contrast(path: str, about: str) -> tuple[Field, ...]:
     )
 
 
+def figures(path: str, about: str) -> tuple[Field, ...]:
+    """Return the rows of a loss and a metric, each one number."""
+    return (
+        Field(path, OBJECT, about),
+        Field(f"{path}.loss", NUMBER + OR_NULL, "as the stack's; null: not measured"),
+        Field(f"{path}.accuracy", NUMBER + OR_NULL, "in classification", sometimes=True),
+        Field(f"{path}.rmse", NUMBER + OR_NULL, "in regression", sometimes=True),
+    )
+
+
+def trivial(path: str, about: str) -> tuple[Field, ...]:
+    """Return the rows of the predictor that knows no features, beside one stack."""
+    rows = [Field(path, OBJECT, about)]
+    rows += figures(f"{path}.validation", "means over the confirmation's splits")
+    rows += figures(f"{path}.test", "the same on the test rows")
+    rows.append(Field(f"{path}.difference", OBJECT, "the stack's test figures minus these"))
+    for what in ("loss", "accuracy"):
+        at = f"{path}.difference.{what}"
+        rows += [
+            Field(at, OBJECT, "means over the seeds, row by row", sometimes=what != "loss"),
+            Field(f"{at}.mean", NUMBER + OR_NULL, "loss below 0: the stack is better"),
+            Field(f"{at}.ci95", LIST + OR_NULL, "its 95 % interval over the test rows"),
+            Field(f"{at}.ci95[]", NUMBER, ""),
+            Field(f"{at}.n", WHOLE, "number of test rows"),
+        ]
+    return tuple(rows)
+
+
+def yardstick(path: str) -> tuple[Field, ...]:
+    """Return the rows of the standard model of another kind."""
+    word = "`better`, `level` or `worse` than the stack's interval on the test rows"
+    return (
+        Field(path, OBJECT, "scikit-learn's gradient boosting on the same rows"),
+        Field(f"{path}.model", TEXT + OR_NULL, "its class; null: none was wanted, or not yet"),
+        Field(f"{path}.left_out", TEXT + OR_NULL, "why it was not trained"),
+        Field(f"{path}.seconds", NUMBER + OR_NULL, "it took"),
+        *figures(f"{path}.validation", "on the split of the confirmation's first seed"),
+        *figures(f"{path}.test", "on the test rows"),
+        Field(f"{path}.against", OBJECT, "how it compares with the recommended stack"),
+        Field(f"{path}.against.loss", TEXT + OR_NULL, word),
+        Field(f"{path}.against.accuracy", TEXT + OR_NULL, "the same", sometimes=True),
+        Field(f"{path}.against.rmse", TEXT + OR_NULL, "the same", sometimes=True),
+    )
+
+
 def measured(path: str, about: str) -> tuple[Field, ...]:
     """Return the rows of what was measured of one stack beside its scores."""
     return (

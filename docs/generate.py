@@ -228,7 +228,9 @@ def _flag(parameter: Any) -> str:
         if parameter.is_flag
         else " " + {"int": "N", "float": "X", "Path": "PATH"}.get(kind, "TEXT")
     )
-    return ", ".join(code(option + takes) for option in parameter.opts)
+    return ", ".join(
+        code(option + takes) for option in [*parameter.opts, *parameter.secondary_opts]
+    )
 
 
 def _default(parameter: Any) -> str:

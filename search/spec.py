@@ -62,6 +62,8 @@ class StudySpec:
         constraints: Such as `latency_ms<=1`.
         experiment: Ids of claims to test by runs designed for them, without any search.
         precision: Of the training steps' products: one of PRECISIONS.
+        yardstick: Whether scikit-learn's gradient boosting is trained beside the recommended
+            stack: True or False, or None: where that takes a minute at most.
         version: Version of this package.
     """
 
@@ -80,6 +82,7 @@ class StudySpec:
     constraints: tuple[str, ...] = ()
     experiment: tuple[str, ...] = ()
     precision: str = "float32"
+    yardstick: bool | None = None
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:

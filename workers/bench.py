@@ -56,6 +56,7 @@ class Bench:
             rewrite_graphs(False)
         limit_memory(gpus, memory_mb)
         self.device = "gpu" if gpus else "cpu"
+        self.threads = threads
         check_precision(spec.precision, gpus)
         self.spec, self.artifacts = spec, open_store(artifacts)
         self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")

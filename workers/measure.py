@@ -15,18 +15,19 @@ from search.evidence.prediction import affordable
 from search.records import Result
 from spaces.profiles import PROFILES
 from spaces.stack import Stack
+from workers.beside import trivial_alone, trivial_document, trivial_run
 from workers.deploy import latency_ms, lite
 from workers.engine import Program
 from workers.export import export_model, save_all
+from workers.figures import classification_figures, probability_figures, regression_figures
 from workers.messages import Job, Kept
 from workers.prediction import PASSES, monte_carlo, sparsified
+from workers.yardstick import MOST_SECONDS, yardstick
 
 if TYPE_CHECKING:
     from workers.bench import Bench
 
 log = logging.getLogger("trainstack.trainer")
-
-ECE_BINS = 15
 
 
 def measure(bench: Bench, job: Job) -> Result:
@@ -47,6 +48,8 @@ def measure(bench: Bench, job: Job) -> Result:
             continue
         runs = confirmation_runs(bench, payload["runs"].get(stack.stack_id, {}))
         if not runs:
+            if role == "chosen":
+                measured[role] = {"trivial": _trivial_unconfirmed(bench)}
             continue
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
@@ -55,12 +58,31 @@ def measure(bench: Bench, job: Job) -> Result:
                 artifacts = save_all(bench, stack, runs, measured[role], job.folder)
             except OSError as error:  # a full disk costs the export, not the figures
                 log.warning("the model could not be written: %s", error)
+    if "seeds" in measured:
+        left = MOST_SECONDS - (time.perf_counter() - began)
+        measured |= _yardstick(bench, measured["seeds"][0], left)
     return Result(
         "completed",
         seconds={"total": time.perf_counter() - began},
         artifacts=artifacts,
         payload={**measured, "artifacts": artifacts},
     )
+
+
+def _yardstick(bench: Bench, seed: int, seconds: float) -> dict[str, Any]:
+    """Return the yardstick's document under its name, on the first seed's split; or nothing."""
+    spec = bench.spec
+    if spec.yardstick is False or spec.experiment:
+        return {}
+    split, _ = bench.split(seed)
+    classes = len(spec.data.classes)
+    return {"yardstick": yardstick(split, classes, spec.yardstick, bench.threads, seconds)}
+
+
+def _trivial_unconfirmed(bench: Bench) -> dict[str, Any]:
+    """Return the trivial predictor's figures where no network was confirmed."""
+    split, _ = bench.split(confirmation_seed(bench.spec.seed, 0))
+    return trivial_alone(split, len(bench.spec.data.classes))
 
 
 def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> list[Kept]:
@@ -77,6 +99,7 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
     per_seed: list[dict[str, float]] = []
     passes: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
+    trivial: list[dict[str, Any]] = []
     for place, run in enumerate(runs):
         program, split = bench.weights(stack, run)
         standard = split.standardised()
@@ -85,6 +108,7 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
             per_seed.append(classification_figures(outputs, standard.y_test))
         else:
             per_seed.append(regression_figures(outputs, standard.y_test, split.y_scale))
+        trivial.append(trivial_run(split, len(bench.spec.data.classes), outputs))
         if stochastic:
             rows = _stochastic(program, stack, standard, run.seed)
             passes.append({"seed": run.seed, "deterministic": per_seed[-1], "passes": rows})
@@ -93,6 +117,7 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
     names = ("loss", "accuracy") if classification else ("loss", "rmse")
     return {
         "test": {name: [figures[name] for figures in per_seed] for name in names},
+        "trivial": trivial_document(trivial),
         **{
             name: float(np.mean([figures[name] for figures in per_seed]))
             for name in ("log_loss", "ece", "brier")
@@ -168,55 +193,3 @@ def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) ->
         found["nonzero_fraction"] = affordable(rows)["nonzero_fraction"]
         program.set_weights(kept)
     return found
-
-
-def classification_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return test figures of a classifier.
-
-    Args:
-        logits: [N, K].
-        labels: int [N], 0 to K-1.
-
-    Returns:
-        `loss` and `log_loss` (cross-entropy, nats), `accuracy`, `brier` (sum over classes of
-        squared differences; Brier 1950), `ece` (expected calibration error with 15 equal bins of
-        the top probability; Guo et al., "On Calibration of Modern Neural Networks", 2017).
-    """
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return probability_figures(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), labels)
-
-
-def probability_figures(log_p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return the figures of `classification_figures` for log probabilities [N, K]."""
-    p = np.exp(log_p)
-    rows = np.arange(len(labels))
-    loss = float(-log_p[rows, labels].mean())
-    right = p.argmax(axis=1) == labels
-    one_hot = np.zeros_like(p)
-    one_hot[rows, labels] = 1.0
-    top = p.max(axis=1)
-    bins = np.minimum((top * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = [
-        abs(right[bins == b].sum() - top[bins == b].sum()) / len(labels) for b in range(ECE_BINS)
-    ]
-    return {
-        "loss": loss,
-        "log_loss": loss,
-        "accuracy": float(right.mean()),
-        "brier": float(((p - one_hot) ** 2).sum(axis=1).mean()),
-        "ece": float(np.sum(gaps)),
-    }
-
-
-def regression_figures(
-    outputs: np.ndarray, targets: np.ndarray, y_scale: float
-) -> dict[str, float]:
-    """Return test figures of a regression: `loss` (standardised target) and `rmse` in its unit.
-
-    Args:
-        outputs: [N, 1], standardised.
-        targets: float [N], standardised.
-        y_scale: Standard deviation of the training targets.
-    """
-    loss = float(np.mean((outputs[:, 0].astype(np.float64) - targets) ** 2))
-    return {"loss": loss, "rmse": loss**0.5 * float(y_scale)}

@@ -69,6 +69,10 @@ def launch(
     precision: Annotated[
         str, typer.Option(help="Of training steps: float32, or mixed (with bfloat16).")
     ] = "float32",
+    yardstick: Annotated[
+        bool | None,
+        typer.Option(help="Gradient boosting on the same rows; default: if a minute will do."),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     share_data: Annotated[
@@ -112,6 +116,7 @@ def launch(
             **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
             constraints=constraint or (),
             precision=precision,
+            yardstick=yardstick,
             checked=lambda: held.enter_context(forks),
         )
         if preview:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from search.evidence import claims as table_of_claims
+from search.evidence.beside import nothing_learned, trivial, trivial_warnings, yardstick
 from search.evidence.candidates import Candidate, confirmed, departures, losses
 from search.evidence.effects import effects
 from search.evidence.plan import Choice, choice
@@ -48,7 +49,10 @@ class Recommendation:
         reasons: Why this stack, in sentences.
         validation: `loss` and the metric, each {mean, ci95, n}, over the confirmation's seeds.
         test: The same on the test set; nulls before it was opened.
-        baseline: `validation`, `test` and `measured` of the chapter's default.
+        baseline: `validation`, `test`, `trivial` and `measured` of the chapter's default.
+        trivial: The predictor that knows no features: `validation` and `test`, and the stack's
+            `difference` to it on the test rows.
+        yardstick: Gradient boosting on the same rows, and how it compares with the stack.
         difference: Validation loss of the stack minus the baseline's, paired.
         optimism: Search score minus confirmed score, in seed standard deviations, or None.
         search_value: The search's score of the stack, or None.
@@ -72,6 +76,8 @@ class Recommendation:
     validation: dict[str, Any]
     test: dict[str, Any]
     baseline: dict[str, Any]
+    trivial: dict[str, Any]
+    yardstick: dict[str, Any]
     difference: dict[str, Any]
     optimism: float | None
     search_value: float | None
@@ -127,6 +133,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     seen = measured.get("chosen", {})
     context = table_of_claims.Context(runs, scale, _rival(rows, base), measured=seen)
     other = measured.get("baseline", {})
+    test, floor, base_floor = _test(seen, metric), trivial(seen, metric), trivial(other, metric)
+    loss = _number(validation["loss"]["mean"], search_value)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference)
     return Recommendation(
         study=spec.study,
@@ -135,25 +143,33 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack=chosen.stack,
         baseline_stack=chosen.baseline,
         verdict=said,
-        sentence=sentence(chosen, said, validation["loss"], difference),
+        sentence=nothing_learned(floor, base_floor, metric, mine == base)
+        + sentence(chosen, said, validation["loss"], difference),
         reasons=(*chosen.reasons, *([note] if note else ())),
         validation=validation,
-        test=_test(measured.get("chosen", {}), metric),
+        test=test,
         baseline={
             "stack": chosen.baseline.to_json(),
             "stack_id": base,
             "validation": reference,
-            "test": _test(measured.get("baseline", {}), metric),
-            "measured": _measured(measured.get("baseline", {})),
+            "test": _test(other, metric),
+            "trivial": base_floor,
+            "measured": _measured(other),
         },
+        trivial=floor,
+        yardstick=yardstick(measured.get("yardstick"), test, metric),
         difference=_contrast(difference),
         optimism=optimism(search_value, _number(validation["loss"]["mean"]), seed_deviation(rows)),
         search_value=search_value,
         runners_up=_runners_up(chosen, rows, table, metric),
         effects=[effect.to_json() for effect in found],
         claims=table_of_claims.claims(context),
-        warnings=[*bettered(found), *_warnings(spec, runs, chosen, measured)],
-        measured=_measured(measured.get("chosen", {})),
+        warnings=[
+            *trivial_warnings(floor, test, loss, metric),
+            *bettered(found),
+            *_warnings(spec, runs, chosen, measured),
+        ],
+        measured=_measured(seen),
         replay=_replay(spec, candidate),
         counts=counts,
     )
@@ -207,7 +223,7 @@ def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 def _measured(part: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is always there, null where not measured, and whatever else was."""
-    more = {what: value for what, value in part.items() if what != "test"}
+    more = {what: value for what, value in part.items() if what not in ("test", "trivial")}
     return {**dict.fromkeys(MEASURED), **more}
 
 

@@ -169,13 +169,15 @@ def about(score: Mapping[str, Any], digits: int = 3) -> str:
 
     >>> about({"mean": 0.95, "ci95": [0.93, 0.97]}), about({"mean": 0.99, "ci95": [0.96, 1.0]})
     ('0.95 ± 0.02', '0.99 (0.96 to 1)')
+    >>> about({"mean": 0.95, "ci95": [0.95 - 1e-16, 0.95 + 1e-16]})
+    '0.95 ± 0'
     """
     mean, ends = score["mean"], score.get("ci95")
     if not ends:
         return number(mean, digits)
     below, above = mean - ends[0], ends[1] - mean
     if math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
-        return f"{number(mean, digits)} ± {number(above, 2)}"
+        return f"{number(mean, digits)} ± {number(above if above > 1e-12 else 0.0, 2)}"
     return f"{number(mean, digits)} ({interval(ends)})"
 
 
@@ -183,6 +185,7 @@ def text_of(found: Recommendation) -> str:
     """Return the recommendation as plain text for a terminal of 80 columns."""
     import textwrap
 
+    from search.evidence.beside import lines_beside
     from search.evidence.prediction import sentences
 
     def wrapped(text: str, indent: str = "") -> str:
@@ -206,8 +209,9 @@ def text_of(found: Recommendation) -> str:
         rows.append(("difference in loss", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
-    if said := sentences(found.measured):
-        lines += ["", *(wrapped(text) for text in said)]
+    for said in (lines_beside(found), sentences(found.measured)):
+        if said:
+            lines += ["", *(wrapped(text) for text in said)]
     if found.warnings:
         lines += ["", "Mind:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]

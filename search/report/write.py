@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.evidence import words
+from search.evidence.beside import lines_beside
 from search.evidence.effects import NONE, PAIRED
 from search.evidence.plan import Choice, choice
 from search.evidence.prediction import FIGURES, sentences
@@ -160,6 +161,7 @@ def _context(
             key=lambda r: (names.get(r.stack_id or "", "~"), r.seed_index),
         ),
         "letters": names,
+        "beside": lines_beside(found),
         "at_prediction": sentences(found.measured),
         "inside": any(r.layers for r in runs),
         "describe": words.describe,

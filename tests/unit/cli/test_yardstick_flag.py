@@ -1,0 +1,47 @@
+"""`launch --yardstick` and `--no-yardstick`, from the flag to what a study pins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import typer.testing
+
+from search.cli.main import app
+from search.evidence.planted import made_up_spec
+from search.spec import StudySpec
+from spaces.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [([], None), (["--yardstick"], True), (["--no-yardstick"], False)]
+)
+def test_the_flag_has_three_answers(
+    flags: list[str], expected: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for, refused, or decided by what it costs."""
+    asked: dict[str, Any] = {}
+
+    def make_spec(**given: Any) -> StudySpec:
+        asked.update(given)
+        raise RequestError("enough")
+
+    monkeypatch.setattr("search.cli.asking.make_spec", make_spec)
+    typer.testing.CliRunner().invoke(app, ["launch", "wine", "--workers", "0", *flags])
+    assert asked["yardstick"] is expected
+
+
+def test_another_answer_is_another_request() -> None:
+    """The study pins it: a spec reads back unchanged, and a later launch that differs is named."""
+    spec = made_up_spec()
+    without = replace(spec, yardstick=False)
+    assert StudySpec.from_json(without.to_json()) == without
+    assert spec.differences(without) == ["yardstick: None here, False asked"]
+
+
+def test_a_study_of_an_earlier_version_asks_for_the_same() -> None:
+    """A pinned spec that does not name the yardstick is that of a launch without the flag."""
+    document = made_up_spec().to_json()
+    del document["yardstick"]
+    assert StudySpec.from_json(document).differences(made_up_spec()) == []

@@ -1,0 +1,244 @@
+"""What stands beside a recommendation: the trivial predictor, in figures, words and warnings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.evidence.beside import trivial, trivial_warnings
+from search.evidence.recommendation import Recommendation, recommend
+from search.evidence.words import text_of
+from search.report.write import write_report
+
+from .test_evidence_recommendation import finished_study
+
+LEARNED = {"loss": (-2.0, -2.1, -1.9), "accuracy": (0.85, 0.8, 0.9)}
+NOISE = {"loss": (0.01, -0.02, 0.04), "accuracy": (-0.01, -0.03, 0.01)}
+LUCKY = {"loss": (-0.01, -0.03, 0.01), "accuracy": (0.01, -0.01, 0.03)}
+
+
+def part(gaps: dict[str, tuple[float, float, float]], share: float = 0.1) -> dict[str, Any]:
+    """What was measured of a stack that differs so much from the trivial predictor."""
+    return {
+        "test": {
+            "loss": [2.3 + gaps["loss"][0]] * 3,
+            "accuracy": [share + gaps["accuracy"][0]] * 3,
+        },
+        "trivial": {
+            "validation": {"loss": 2.31, "accuracy": share},
+            "test": {"loss": 2.3, "accuracy": share},
+            "difference": {
+                what: {"mean": mean, "ci95": [low, high], "n": 400}
+                for what, (mean, low, high) in gaps.items()
+            },
+        },
+    }
+
+
+def concluded(chosen: dict[str, Any], baseline: dict[str, Any] | None = None) -> Recommendation:
+    """A study's conclusion with this measurement."""
+    return recommend(*finished_study(), {"chosen": chosen, "baseline": baseline or chosen})
+
+
+def about_trivial(found: Recommendation) -> list[str]:
+    """The warnings that compare with the trivial predictor."""
+    return [w for w in found.warnings if "class shares" in w or "majority" in w]
+
+
+def test_the_trivial_predictor_stands_in_the_document() -> None:
+    """The JSON holds its figures on both parts, beside the stack and beside the default."""
+    document = concluded(part(LEARNED), part(NOISE)).to_json()
+    assert document["trivial"]["validation"] == {"loss": 2.31, "accuracy": 0.1}
+    assert document["trivial"]["test"] == {"loss": 2.3, "accuracy": 0.1}
+    assert document["trivial"]["difference"]["loss"]["mean"] == -2.0
+    assert document["baseline"]["trivial"]["difference"]["loss"]["mean"] == 0.01
+    assert "trivial" not in document["measured"]
+
+
+def test_without_a_measurement_its_figures_are_null() -> None:
+    """Before the test set is opened, and in studies of earlier versions, the shape is the same."""
+    spec, runs = finished_study()
+    found = recommend(spec, runs, {})
+    assert found.trivial["test"] == {"loss": None, "accuracy": None}
+    assert found.trivial["difference"]["loss"] == {"mean": None, "ci95": None, "n": 0}
+    assert not about_trivial(found)
+    assert "class shares" not in text_of(found)
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_a_stack_that_learned_is_not_warned_of() -> None:
+    """One line gives the trivial predictor's figures, and no warning follows."""
+    found = concluded(part(LEARNED))
+    said = " ".join(text_of(found).split())
+    assert (
+        "Always answering the class shares: validation loss 2.31, accuracy 0.1; test loss 2.3, "
+        "accuracy 0.1." in said
+    )
+    assert not about_trivial(found)
+    assert found.sentence.startswith("Use ")
+
+
+def test_pure_noise_says_that_nothing_learned_before_anything_else() -> None:
+    """Where neither stack beats the trivial predictor the first sentence says so, whatever the
+    verdict against the default."""
+    found = concluded(part(NOISE), part(LUCKY))
+    assert found.verdict == "better"
+    assert found.sentence.startswith(
+        "Nothing was shown to learn anything: neither this stack nor the chapter's default is "
+        "better than always answering the class shares. Use "
+    )
+    assert found.warnings[0].startswith(
+        "The recommended stack is no better than always answering the class shares: test loss 2.31"
+    )
+
+
+@pytest.mark.parametrize(("base", "said"), [(LEARNED, False), (LUCKY, True)])
+def test_only_where_both_fail_nothing_learned(base: dict[str, Any], said: bool) -> None:
+    """A default that beats the trivial predictor shows that something can be learned."""
+    assert concluded(part(LUCKY), part(base)).sentence.startswith("Nothing") is said
+
+
+def test_a_difference_that_may_be_luck_is_no_better() -> None:
+    """A loss a little below the trivial one is not shown to beat it on these rows."""
+    warning = about_trivial(concluded(part(LUCKY)))[0]
+    assert "no better than always answering the class shares, as far as 400 test rows" in warning
+    assert "−0.03 to +0.01" in warning
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        ((0.0, 0.0, 0.0), "An accuracy of 0.998 is the majority class's share: judge by the loss."),
+        ((-0.01, -0.02, -0.005), "An accuracy of 0.988 is below the majority class's share, 0.998"),
+        ((0.001, -0.001, 0.003), "cannot be told from the majority class's share, 0.998"),
+    ],
+)
+def test_an_accuracy_of_the_majority_share_is_named(gap: Any, words: str) -> None:
+    """An accuracy that any constant answer has is named, even where the loss is better."""
+    found = concluded(part({"loss": (-0.01, -0.012, -0.008), "accuracy": gap}, share=0.998))
+    (warning,) = about_trivial(found)
+    assert words in warning
+
+
+def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
+    """The trivial predictor of a regression answers the mean, and has an rmse."""
+    spec, runs = finished_study()
+    spec = replace(spec, data=replace(spec.data, task="regression", classes=()))
+    runs = [replace(r, metrics={"rmse": 2.0}) for r in runs]
+    beside = {
+        "validation": {"loss": 1.02, "rmse": 77.0},
+        "test": {"loss": 0.98, "rmse": 75.0},
+        "difference": {"loss": {"mean": 0.1, "ci95": [0.05, 0.15], "n": 40}},
+    }
+    measured = {"chosen": {"test": {"loss": [1.08], "rmse": [79.0]}, "trivial": beside}}
+    found = recommend(spec, runs, measured)
+    said = " ".join(text_of(found).split())
+    assert found.to_json()["trivial"] == beside
+    assert (
+        "Always answering the mean of the training targets: validation loss 1.02, rmse 77" in said
+    )
+    assert found.warnings[0] == (
+        "The recommended stack is no better than always answering the mean of the training "
+        "targets: test loss 1.08 against 0.98."
+    )
+
+
+def test_before_the_test_set_is_opened_the_validation_loss_decides() -> None:
+    """Without compared rows a validation loss at or above the trivial one warns."""
+    beside = trivial({"trivial": {"validation": {"loss": 0.69, "accuracy": 0.5}}}, "accuracy")
+    scores = {"loss": {"mean": None}, "accuracy": {"mean": None}}
+    (warning,) = trivial_warnings(beside, scores, 0.7, "accuracy")
+    assert warning.endswith("validation loss 0.7 against 0.69.")
+    assert trivial_warnings(beside, scores, 0.5, "accuracy") == []
+    assert trivial_warnings(beside, scores, None, "accuracy") == []
+
+
+def test_the_report_says_the_same(tmp_path: Path) -> None:
+    """Both texts of the report hold the line, above what explains the choice."""
+    spec, runs = finished_study()
+    found = concluded(part(NOISE))
+    write_report(tmp_path, spec, found, runs)
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert text.index("Always answering the class shares") < text.index("How sure are we")
+
+
+YARDSTICK = {
+    "model": "HistGradientBoostingClassifier",
+    "seconds": 1.5,
+    "validation": {"loss": 0.4, "accuracy": 0.94},
+    "test": {"loss": 0.41, "accuracy": 0.93},
+}
+
+
+def measured_beside(yardstick: dict[str, Any] | None, **test: list[float]) -> dict[str, Any]:
+    """A measurement of a stack whose seeds differ a little, and of the yardstick."""
+    scores = {"loss": [0.2, 0.21, 0.22], "accuracy": [0.95, 0.955, 0.96], **test}
+    found = {"chosen": {"test": scores}, "baseline": {"test": scores}}
+    return found if yardstick is None else {**found, "yardstick": yardstick}
+
+
+@pytest.mark.parametrize(
+    ("test", "against", "words"),
+    [
+        ({}, ("worse", "worse"), "; worse than the network."),
+        (
+            {"loss": [0.6, 0.61, 0.62], "accuracy": [0.9, 0.9, 0.9]},
+            ("better", "better"),
+            "; better than the network. The network does not beat it, and may not be the right "
+            "tool here.",
+        ),
+        (
+            {"loss": [0.40, 0.41, 0.42], "accuracy": [0.92, 0.93, 0.94]},
+            ("level", "level"),
+            "; level with the network. The network does not beat it.",
+        ),
+        (
+            {"accuracy": [0.9, 0.9, 0.9]},
+            ("worse", "better"),
+            "; worse than the network in loss, better in accuracy.",
+        ),
+        (
+            {"loss": [0.40, 0.41, 0.42]},
+            ("level", "worse"),
+            "; level with the network in loss, worse in accuracy. The network does not beat it.",
+        ),
+    ],
+)
+def test_the_yardstick_is_compared_with_the_network(
+    test: dict[str, Any], against: tuple[str, str], words: str
+) -> None:
+    """One line gives its figures, and whether they lie beyond the network's interval on the test
+    rows."""
+    found = recommend(*finished_study(), measured_beside(YARDSTICK, **test))
+    document = found.to_json()["yardstick"]
+    assert document["test"] == YARDSTICK["test"]
+    assert (document["against"]["loss"], document["against"]["accuracy"]) == against
+    line = (
+        "Gradient boosting (scikit-learn's HistGradientBoostingClassifier with its defaults) on "
+        "the same rows: validation loss 0.4, accuracy 0.94; test loss 0.41, accuracy 0.93" + words
+    )
+    assert line in " ".join(text_of(found).split())
+
+
+def test_a_yardstick_left_out_has_its_reason() -> None:
+    """The line gives the reason; the figures are null."""
+    left_out = {"model": "HistGradientBoostingClassifier", "left_out": "MemoryError: no room"}
+    found = recommend(*finished_study(), measured_beside(left_out))
+    assert "with its defaults) was left out: MemoryError: no room." in " ".join(
+        text_of(found).split()
+    )
+    assert found.yardstick["test"] == {"loss": None, "accuracy": None}
+
+
+def test_without_a_yardstick_there_is_no_line() -> None:
+    """Where none was wanted, or the test set is closed, the document holds nulls and no line."""
+    for measured in ({}, measured_beside(None)):
+        found = recommend(*finished_study(), measured)
+        assert "Gradient boosting" not in text_of(found)
+        assert found.yardstick["model"] is None
+        json.dumps(found.to_json(), allow_nan=False)
