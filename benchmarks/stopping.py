@@ -132,7 +132,12 @@ def main() -> None:
         return
     print("\nrule | of the best 5 cut | best cut | mean loss lost | 95 % | epochs spent")
     asha = PRUNERS["asha"]
-    rules = {"asha, all alike": (asha, False), "asha, fair": (asha, True)}
+    former = Pruner("", (1 / 3,), 1 / 3)
+    rules = {
+        "as before: rung 0.33, keep 0.33, all alike": (former, False),
+        "asha as it is, but all alike": (asha, False),
+        "asha as it is": (asha, True),
+    }
     for rung in (1 / 3, 1 / 2, 2 / 3):
         for keep in (1 / 3, 1 / 2, 2 / 3):
             row = Pruner("", (rung,), keep, least=3)

@@ -33,7 +33,7 @@ STOPPINGS: dict[str, Choice] = table(
     Choice(
         "patience",
         "after this share of the plan without a better validation loss, once the rate is down",
-        (Parameter("share", 0.25, 0.01, 1.0),),
+        (Parameter("share", 0.5, 0.01, 1.0),),
     ),
     Choice("none", "never: every planned epoch is trained"),
 )
