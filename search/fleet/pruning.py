@@ -65,7 +65,7 @@ PRUNERS: Mapping[str, Pruner] = {
         "goes on (Li et al. 2020)",
         rungs=(1 / 3, 2 / 3),
         keep=1 / 2,
-        least=3,
+        least=5,
     ),
     "hyperband": Pruner(
         "successive halving in three brackets, with two rungs, one and none (Li et al. 2018)",

@@ -140,7 +140,7 @@ def test_pruning(url: URL) -> None:
     space["axes"]["schedule"] = {"constant": {}}
     here = begun(url, trials=6, pruner="asha", space=space)
     verdicts = []
-    for value in (1.0, 2.0, 3.0, 0.5):
+    for value in (1.0, 2.0, 3.0, 4.0, 5.0, 0.5):
         lease = here.claim()
         assert lease is not None
         assert lease.stack is not None
@@ -151,7 +151,7 @@ def test_pruning(url: URL) -> None:
         assert here.verdict(lease, planned) is False  # not a rung
         verdicts.append(here.verdict(lease, rung))
         here.finish(lease, Result("pruned" if verdicts[-1] else "completed", value))
-    assert verdicts == [False, False, True, False]
+    assert verdicts == [False, False, False, False, True, False]
     steps = {max(trial.intermediate_values) for trial in loaded(url).trials}
     assert steps == {3}, "a rung has the same step under every plan"
 

@@ -31,14 +31,14 @@ def test_the_better_half_goes_on() -> None:
 
 def test_a_hot_trial_is_not_held_against_cool_ones() -> None:
     """A trial whose rate is still to fall loses to no trial that has cooled, only to hot ones."""
-    hot = Seen(80.0, 1.0)
-    assert not cut(ASHA, hot, at(0.1, 0.2, 0.3))
-    assert cut(ASHA, hot, [*at(0.1, 0.2, 0.3), *at(0.5, 0.6, heat=90.0)])
+    hot, cool = Seen(80.0, 1.0), at(0.1, 0.2, 0.3, 0.4, 0.5)
+    assert not cut(ASHA, hot, cool)
+    assert cut(ASHA, hot, [*cool, *at(0.5, 0.6, 0.7, 0.8, heat=90.0)])
 
 
 def test_a_cool_trial_is_held_against_all() -> None:
     """A trial that has cooled and is still worse than hot ones is cut."""
-    assert cut(ASHA, Seen(1.0, 1.0), at(0.5, 0.6, heat=80.0))
+    assert cut(ASHA, Seen(1.0, 1.0), at(0.5, 0.6, 0.7, 0.8, heat=80.0))
 
 
 @pytest.mark.parametrize("name", PRUNERS)
@@ -70,4 +70,10 @@ def test_what_is_seen_at_a_rung() -> None:
 
 def test_a_loss_that_is_not_finite_is_worst() -> None:
     """A trial with an infinite loss at a rung is cut where any other is finite."""
-    assert cut(ASHA, Seen(1.0, math.inf), at(0.5, 0.6))
+    assert cut(ASHA, Seen(1.0, math.inf), at(0.5, 0.6, 0.7, 0.8))
+
+
+def test_few_trials_decide_nothing() -> None:
+    """With fewer than five trials at a rung none is cut, however bad."""
+    assert not cut(ASHA, Seen(1.0, 9.0), at(0.1, 0.2, 0.3))
+    assert cut(ASHA, Seen(1.0, 9.0), at(0.1, 0.2, 0.3, 0.4))
