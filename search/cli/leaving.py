@@ -76,6 +76,7 @@ def _raise_again(lost: Any) -> None:
     from threading import Timer
 
     _State.told_at = float("-inf")
-    again = Timer(_AGAIN_SECONDS, signal.raise_signal, [_State.numbers[0]])
+    # To the process: a system call that its first thread waits in ends too
+    again = Timer(_AGAIN_SECONDS, os.kill, [os.getpid(), _State.numbers[0]])
     again.daemon = True
     again.start()
