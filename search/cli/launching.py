@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli import leaving
 from search.cli.common import AsJson, Storage, err, out, print_json
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
 from search.cli.forking import fork_server
@@ -190,6 +191,7 @@ def create(spec: StudySpec, storage: str | None) -> Any:
 
     url = storage_url(storage)
     created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
+    leaving.say("interrupted: the same command again goes on with the study")
     word = "new study" if created else "going on with study"
     err().print(f"{word} '{spec.study}'", markup=False)
     if not created:

@@ -80,8 +80,7 @@ def work(
             ended = True
         except KeyboardInterrupt:
             local.interrupt()
-            err().print(FAREWELL, markup=False)
-            raise
+            raise KeyboardInterrupt(FAREWELL) from None
         finally:
             local.close()
             notes.stop(last=ended)
