@@ -27,6 +27,7 @@ class DataSpec:
         fingerprint: Hash of the data as loaded.
         features: Inputs of the network after encoding.
         classes: Class names in label order; empty for regression.
+        rows: Rows of all parts together; 0 where an older study did not say.
     """
 
     source: str
@@ -35,6 +36,7 @@ class DataSpec:
     fingerprint: str
     features: int
     classes: tuple[str, ...]
+    rows: int = 0
 
     @property
     def outputs(self) -> int:
