@@ -67,7 +67,8 @@ class Feature:
 
 def as_text(column: Any) -> Any:
     """Return a column's cells as texts without blanks around them; missing ones are empty."""
-    return column.astype(object).where(column.notna(), "").map(str).str.strip()
+    texts = column.astype(object).where(column.notna(), "").map(str).str.strip()
+    return texts.astype(object)  # plain texts, which are quickly gone through
 
 
 def blanks_note(column: Any, texts: Any, name: str) -> tuple[str, ...]:
@@ -87,8 +88,18 @@ def shown(name: str) -> str:
     return "'" + " ".join(name.split()) + "'"
 
 
-def read_feature(column: pd.Series, name: str, file: str, place: Place) -> Feature:
+def read_feature(
+    column: pd.Series, name: str, file: str, place: Place, typed: bool = False
+) -> Feature:
     """Decide what a column holds and read it.
+
+    Args:
+        column: The cells, indexed by their row.
+        name: The column's.
+        file: Names the table.
+        place: Says where a row stands in the file.
+        typed: Whether the file could have said that a column is of numbers: there, digits of one
+            length stored as texts are codes, such as postcodes.
 
     Raises:
         RequestError: It holds infinities, free text, lists, or dates that can be read two ways.
@@ -99,7 +110,7 @@ def read_feature(column: pd.Series, name: str, file: str, place: Place) -> Featu
         return _number(column.astype("float64").to_numpy(), None, column, name, file, place)
     _check_values(column, name, file)
     texts = as_text(column)
-    spelling = _spelling_of(column, texts, name, file)
+    spelling = _spelling_of(column, texts, name, file, typed)
     if spelling.kind != "category":
         values = np.array(to_numbers(texts, **spelling.arguments()))
         return _number(values, spelling, column, name, file, place, Counter(texts))
@@ -119,13 +130,21 @@ def read_feature(column: pd.Series, name: str, file: str, place: Place) -> Featu
     )
 
 
-def _spelling_of(column: pd.Series, texts: Any, name: str, file: str) -> Spelling:
+def _are_codes(texts: Collection[str]) -> bool:
+    """Tell whether all texts are digits, of one length of three or more, such as postcodes."""
+    held = [text for text in texts if text]
+    return len({*map(len, held)}) == 1 and len(held[0]) > 2 and all(map(str.isdigit, held))
+
+
+def _spelling_of(column: pd.Series, texts: Any, name: str, file: str, typed: bool) -> Spelling:
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):
         return Spelling()
     distinct = set(texts)
     spelling = decide(distinct)
+    if typed and _fit(texts) and _are_codes(distinct):
+        return Spelling()
     if spelling.kind == "category" and len(distinct) != len(texts) and not _fit(texts):
         # Codes that are too many for categories.
         number = numbers_of([text for text in distinct if text])

@@ -190,7 +190,7 @@ def _check_header(frame: pd.DataFrame, file: str) -> None:
     names = [str(name) for name in frame.columns]
     numbers = [name for name in names if numbers_of([name])]
     looks_like_row = len(numbers) == len(names) and not _rising(names)
-    odd = [name for name in names if not name.isdigit() and name in set(frame[name])]
+    odd = [name for name in names if not name.isdigit() and bool((frame[name] == name).any())]
     if looks_like_row or odd:
         shown = _shown((odd or numbers)[0])
         raise RequestError(

@@ -83,8 +83,8 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         if found.fingerprint == data.fingerprint:
             return found
         missing = RequestError(
-            f"data {data.source!r} has fingerprint {found.fingerprint} here",
-            f"the study's {data.fingerprint}",
+            f"data {data.source!r} has another fingerprint: {data.changed(found.describe())}",
+            "what the study was launched with",
             "give this machine the same file",
         )
     except RequestError as error:

@@ -23,12 +23,14 @@ class TableFormat:
         read: Returns the frame.
         python: Returns the Python expression that reads the same.
         place: Returns where a row of the frame, from 0, stands in the file.
+        typed: Whether the file itself says which columns are numbers.
     """
 
     outline: Callable[[Path], tuple[int, list[str]]]
     read: Callable[[Path], pd.DataFrame]
     python: Callable[[Path], str]
     place: Callable[[Path, int], str]
+    typed: bool = False
 
 
 def _outline_csv(path: Path) -> tuple[int, list[str]]:
@@ -70,5 +72,6 @@ FORMATS = {
         _read_parquet,
         lambda path: f"pd.read_parquet({str(path)!r}).reset_index(drop=True)",
         lambda path, row: f"row {row}, counted from 0",
+        typed=True,
     ),
 }

@@ -60,7 +60,7 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
 
     learnt = read_target(frame[target], target, task, place)
     features = {
-        name: read_feature(frame[name], name, path.name, place)
+        name: read_feature(frame[name], name, path.name, place, table.typed)
         for name in frame.columns
         if name != target
     }
@@ -106,7 +106,10 @@ def _kept(features: Mapping[str, Feature]) -> tuple[dict[str, Feature], list[str
     named = [name for name, feature in rest.items() if feature.is_identifier]
     if len(named) == len(rest):  # row numbers are better than nothing; names of rows are not
         named = [name for name in named if not rest[name].is_number]
+    alone = [name for name in rest if name not in named and rest[name].is_identifier]
     notes = []
+    if alone:
+        notes.append(f"Column(s) {_list(alone)} may number the rows, and are all that there is.")
     if useless:
         notes.append(f"Column(s) {_list(useless)} hold at most one value and are left out.")
     if named:
