@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.cli.asking import study_name
 from search.data.csvfiles import read_csv
 from search.data.dataset import Part
 from search.data.load import load
@@ -109,7 +111,7 @@ def test_dates_of_parquet_are_days(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_only_an_empty_cell_of_a_target_is_missing(ending: str, tmp_path: Path) -> None:
     """None and NA are classes; the row of the empty cell is left out."""
-    kinds = [["None", "NA", "some"][k % 3] for k in range(ROWS)]
+    kinds: list[str | None] = [["None", "NA", "some"][k % 3] for k in range(ROWS)]
     kinds[5] = None if ending == "parquet" else ""
     data = _load(tmp_path, ending=ending, y=kinds)
     assert data.classes == ("NA", "None", "some")
@@ -210,6 +212,26 @@ def test_float_labels_and_halves_of_an_archive(tmp_path: Path) -> None:
     assert data.classes == ("0", "1")
     assert data.x.dtype == np.float32
     assert load(str(tmp_path / "a.npz"), task="regression").task == "regression"
+
+
+def test_changed_data_is_told_in_words(tmp_path: Path) -> None:
+    """Other rows, features, classes or values are named, and no fingerprint."""
+    study = _load(tmp_path).describe()
+    values = _load(tmp_path, x=np.arange(ROWS) * 0.5).describe()
+    wider = _load(tmp_path, z=np.arange(ROWS) * 0.5).describe()
+    fewer = replace(study, rows=40)
+    assert study.changed(fewer) == f"the data here has 40 rows, the study's had {ROWS}"
+    assert study.changed(wider) == "the data here has 2 features, the study's had 1"
+    assert study.changed(values) == "the data here has other values than the study's"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("train (1).csv", "train 1"), ("Übung #3, final.csv", "Übung 3 final"), ("digits", "digits")],
+)
+def test_any_file_name_makes_a_study_name(file: str, name: str) -> None:
+    """What no study's name may hold is left out."""
+    assert study_name(None, f"folder/{file}") == name
 
 
 CELLS = st.text(st.sampled_from("ab1 .,;|\t\"'\n\r"), max_size=6)
