@@ -27,6 +27,7 @@ class DataSpec:
         fingerprint: Hash of the data as loaded.
         features: Inputs of the network after encoding.
         classes: Class names in label order; empty for regression.
+        rows: Rows of all parts together; 0 where an older study did not say.
     """
 
     source: str
@@ -35,6 +36,17 @@ class DataSpec:
     fingerprint: str
     features: int
     classes: tuple[str, ...]
+    rows: int = 0
+
+    def changed(self, here: DataSpec) -> str:
+        """Say in words how the data that is here differs from the study's, which is this."""
+        if self.rows and self.rows != here.rows:
+            return f"the data here has {here.rows} rows, the study's had {self.rows}"
+        if self.features != here.features:
+            return f"the data here has {here.features} features, the study's had {self.features}"
+        if self.classes != here.classes:
+            return f"the data here has the classes {_few(here.classes)}, the study's had others"
+        return "the data here has other values than the study's"
 
     @property
     def outputs(self) -> int:
@@ -118,11 +130,23 @@ class StudySpec:
     def differences(self, other: StudySpec) -> list[str]:
         """Name what `other` asks differently, one line each; the version is not compared."""
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
-        return [
+        changed = []
+        if self.data.source == other.data.source and self.data.target == other.data.target:
+            if self.data.fingerprint != other.data.fingerprint:
+                changed = [self.data.changed(other.data)]
+            # An older study did not say its rows; the fingerprint covers them.
+            for path in ("data.fingerprint", "data.rows"):
+                mine.pop(path)
+                theirs.pop(path)
+        return changed + [
             f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _strict(kind: type, document: Mapping[str, Any], path: str) -> Any:

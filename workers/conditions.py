@@ -120,7 +120,7 @@ def _few_labels(split: Any, labels: int, seed: int) -> Any:
         )
     order = np.random.default_rng([seed, 3]).permutation(rows)
     y = split.y_train[order]
-    if y.dtype != np.float32:  # labels: the first of each class, then the second of each, …
+    if y.dtype.kind != "f":  # labels: the first of each class, then the second of each, …
         turn = np.zeros(rows, int)
         for label in np.unique(y):
             turn[y == label] = np.arange((y == label).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.data.tables import MISSING
+from search.data.columns import MISSING
 from workers.codestyle import fit, quoted
 
 _SCRIPT = '''\

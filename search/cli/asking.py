@@ -102,14 +102,24 @@ def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
 
 
 def study_name(study: str | None, data: str) -> str:
-    """Return the study's name: as given, else the data's.
+    """Return the study's name: as given, else the data's, without what no name may hold.
 
     Raises:
         RequestError: It is no name for a study.
     """
-    name = study if study is not None else Path(data).name.split(".")[0] or data
+    name = study if study is not None else _named_by(data)
     if name in (".", "..") or not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
         raise RequestError(
             f"study name {name!r}", "1 to 100 letters, digits, spaces and . _ + -, no space first"
         )
     return name
+
+
+def _named_by(data: str) -> str:
+    """Return a study name made from a data set's name or path.
+
+    >>> _named_by("data/train (1).csv"), _named_by("Übung #3, final.csv")
+    ('train 1', 'Übung 3 final')
+    """
+    name = Path(data).name.split(".")[0] or data
+    return " ".join(re.sub(r"[^\w .+-]", " ", name).split())[:100].strip() or "data"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from search.data.columns import MAX_AUTO_CLASSES
 from search.data.dataset import Dataset, Part
 from search.data.raw import Raw
 from spaces.errors import RequestError
@@ -40,7 +41,7 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
     parts = dict(raw.parts)
     if not (raw.numeric or raw.text):
         shape = parts["train"].x.shape[1:]
-        parts = {name: _array_part(part, name) for name, part in parts.items()}
+        parts = {name: _array_part(part, name, decided) for name, part in parts.items()}
         _check_widths(raw.parts)
         if len(shape) > 1:
             sizes = " × ".join(map(str, shape))
@@ -59,13 +60,14 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
     width = parts["train"].x.shape[1]
     return Dataset(
         source=source,
-        target=target,
+        target=raw.target or target,
         task=decided,
         parts=parts,
         classes=classes,
         columns=raw.columns or tuple(f"x{column}" for column in range(width)),
         numeric=raw.numeric,
         text=raw.text,
+        spellings=raw.spellings,
         image_shape=shape if shape is not None and len(shape) > 1 else None,
         notes=tuple(notes),
         python=raw.python,
@@ -83,12 +85,20 @@ def check_task(task: str) -> None:
 
 
 def _task_of(parts: Mapping[str, Part]) -> str:
-    """Whole-number (or boolean) labels are classes, other numbers are a quantity."""
-    return "classification" if parts["train"].y.dtype.kind in "biu" else "regression"
+    """Whole-number (or boolean) labels are classes, other numbers are a quantity.
+
+    Floats count as whole numbers where all are, and at most 20 differ.
+    """
+    y = parts["train"].y
+    if y.dtype.kind != "f":
+        return "classification" if y.dtype.kind in "biu" else "regression"
+    distinct = np.unique(y)
+    whole = bool(np.isfinite(distinct).all() and (distinct == np.round(distinct)).all())
+    return "classification" if whole and len(distinct) <= MAX_AUTO_CLASSES else "regression"
 
 
-def _array_part(part: Part, name: str) -> Part:
-    """Return rows × features in uint8 or float32 and one target a row."""
+def _array_part(part: Part, name: str, task: str) -> Part:
+    """Return rows × features in uint8, float32 or float64 and one target a row."""
     x, y = part
     for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
         if array.dtype.kind not in "biuf":
@@ -98,14 +108,21 @@ def _array_part(part: Part, name: str) -> Part:
     if y.ndim > 1 and y.size == len(y):
         y = y.reshape(-1)
     if y.ndim > 1:
-        raise RequestError(
-            f"y_{name} has shape {y.shape}", "one label a row", "undo one-hot with y.argmax(axis=1)"
-        )
+        one_hot = bool((((y == 0) | (y == 1)).all()) and (y.sum(axis=-1) == 1).all())
+        if one_hot or task == "classification":
+            wanted, mend = "one label a row", "undo one-hot with y.argmax(axis=1)"
+        else:
+            wanted, mend = "one target a row", "keep one of its columns, such as y[:, 0]"
+        raise RequestError(f"y_{name} has shape {y.shape}", wanted, mend)
     if len(x) != len(y):
         raise RequestError(f"x_{name} has {len(x)} rows and y_{name} {len(y)}", "as many of both")
     x = x.reshape(len(x), -1)
     check_finite(x, f"x_{name}")
-    return Part(x if x.dtype == np.uint8 else x.astype(np.float32, copy=False), y)
+    if x.dtype == np.uint8:
+        return Part(x, y)
+    # What float32 holds as it is (halves, short whole numbers) stays small.
+    exact = np.can_cast(x.dtype, np.float32, "safe")
+    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y)
 
 
 def check_finite(x: np.ndarray, label: str) -> None:
@@ -120,8 +137,9 @@ def check_finite(x: np.ndarray, label: str) -> None:
     """
     if x.dtype.kind != "f":
         return
-    with np.errstate(invalid="ignore"):
-        good = np.abs(x) <= _FLOAT32_MAX
+    good = np.isfinite(x)
+    if x.dtype.itemsize > 4:
+        good &= np.abs(x) <= _FLOAT32_MAX
     if not good.all():
         where = tuple(int(i) for i in np.argwhere(~good)[0])
         at = f"row {where[0]}" + (f", feature {where[1]}" if len(where) > 1 else "")
@@ -158,7 +176,7 @@ def _labels(y: np.ndarray, name: str) -> np.ndarray:
 
 def _numbers(y: np.ndarray, name: str) -> np.ndarray:
     check_finite(y, f"y_{name}")
-    return y.astype(np.float32)
+    return y.astype(np.float64)
 
 
 def _check_classes(parts: dict[str, Part], source: str) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from search.data.spelling import Spelling
 from search.data.split import Split, make_split
 from spaces.errors import RequestError
 
@@ -39,13 +40,15 @@ class Dataset:
         target: Column to predict, for tables; else None.
         task: `classification` or `regression`.
         parts: `train` (all rows that are not given as another part), and `valid` and `test`
-            where they are given. Arrays are [N, D] in uint8 (images: a quarter of the memory)
-            or float32, frames hold float64 and text columns; labels are int32 from 0 to K-1,
-            regression targets float32 in their own unit.
+            where they are given. Arrays are [N, D] in uint8 (images: a quarter of the memory),
+            float32 where that holds them as they came, or float64; frames hold float64 and text
+            columns; labels are int32 from 0 to K-1, regression targets float64 in their own unit.
         classes: Class names in label order; empty for regression.
         columns: Names of the D features, or of a table's columns (`numeric`, then `text`).
         numeric: A table's numeric columns; empty for arrays.
         text: A table's columns of categories; empty for arrays.
+        spellings: How the texts of a table's columns are read, by name; none for columns that
+            came as numbers.
         image_shape: Shape of one example before it was flattened, or None.
         notes: What was done to the data that a user should know, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
@@ -59,6 +62,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
     image_shape: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
@@ -145,6 +149,7 @@ class Dataset:
             fingerprint=self.fingerprint,
             features=self.features,
             classes=self.classes,
+            rows=self.rows,
         )
 
     @cached_property

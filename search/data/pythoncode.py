@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from search.data.columns import MAX_CATEGORIES
 from search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
-from search.data.tables import MAX_CATEGORIES
 
 
 def python_lines(dataset: Dataset) -> list[str]:
@@ -19,11 +19,13 @@ def python_lines(dataset: Dataset) -> list[str]:
     given = [part for part in ("train", "valid", "test") if part in dataset.parts]
     lines = list(dataset.python)
     imports = []
-    kind = "int32" if dataset.task == "classification" else "float32"
+    kind = "int32" if dataset.task == "classification" else "float64"
     for part in given:
         lines.append(f'y_{part} = y_{part}.reshape(-1).astype("{kind}")')
         if not dataset.is_table:
-            lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("float32")')
+            wide = dataset.parts[part].x.dtype == "float64"
+            number = "float64" if wide else "float32"
+            lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
     if len(given) < 3:
         imports.append("from sklearn.model_selection import train_test_split")
         lines.append("")
@@ -69,6 +71,6 @@ encoder = ColumnTransformer(
         ("category", category, text),
     ]
 )
-x_train = encoder.fit_transform(x_train).astype("float32")
-x_valid = encoder.transform(x_valid).astype("float32")
-x_test = encoder.transform(x_test).astype("float32")"""
+x_train = encoder.fit_transform(x_train)
+x_valid = encoder.transform(x_valid)
+x_test = encoder.transform(x_test)"""

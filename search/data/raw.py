@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.data.dataset import Part
+from search.data.spelling import Spelling
 from spaces.errors import RequestError
 
-# Bytes one number takes beside the loaded array: float32 once encoded, once standardised.
-COPIES_BYTES = 8
+# Bytes one number takes beside the loaded array: float64 once cut, float32 once standardised.
+COPIES_BYTES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +21,12 @@ class Raw:
     parts: Mapping[str, Part]
     python: tuple[str, ...]
     task: str = "auto"
+    target: str | None = None
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

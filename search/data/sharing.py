@@ -25,6 +25,7 @@ from search.data.dataset import Dataset, Part
 from search.data.load import load
 from search.data.npz import DAMAGED, read_headers
 from search.data.raw import COPIES_BYTES, check_memory
+from search.data.spelling import Spelling
 from search.spec import DataSpec
 from spaces.errors import RequestError, StorageAwayError
 
@@ -82,8 +83,8 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         if found.fingerprint == data.fingerprint:
             return found
         missing = RequestError(
-            f"data {data.source!r} has fingerprint {found.fingerprint} here",
-            f"the study's {data.fingerprint}",
+            f"data {data.source!r} has another fingerprint: {data.changed(found.describe())}",
+            "what the study was launched with",
             "give this machine the same file",
         )
     except RequestError as error:
@@ -187,6 +188,7 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         "numeric": dataset.numeric,
         "text": dataset.text,
         "image_shape": dataset.image_shape,
+        "spellings": {name: said.to_json() for name, said in dataset.spellings.items()},
     }
     arrays: dict[str, np.ndarray] = {_SAID: np.frombuffer(json.dumps(said).encode(), np.uint8)}
     known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
@@ -249,6 +251,7 @@ def unpacked(
         columns=columns,
         numeric=numeric,
         text=text,
+        spellings={name: Spelling.from_json(d) for name, d in said.get("spellings", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
         python=_python(path, list(parts), numeric, text),
     )

@@ -14,7 +14,7 @@ _BLOCK_ROWS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Inputs float32 [N, D]; targets int32 labels or float32 numbers, [N]."""
+    """Inputs [N, D]; targets int32 labels or numbers, [N]. Floats are float32 once standardised."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -29,8 +29,8 @@ class Split(Arrays):
     """Encoded parts, not yet standardised, with the training part's statistics.
 
     Attributes:
-        mean: Mean of each feature over the training part, float32 [D].
-        scale: Standard deviation of each feature over the training part, float32 [D]; 1 where
+        mean: Mean of each feature over the training part, float64 [D].
+        scale: Standard deviation of each feature over the training part, float64 [D]; 1 where
             the feature is constant there.
         y_mean: Mean of the training targets in regression; else 0.
         y_scale: Standard deviation of the training targets in regression; else 1.
@@ -46,7 +46,7 @@ class Split(Arrays):
     encoder: Any = None
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Return (x - mean) / scale.
+        """Return (x - mean) / scale, computed in float64: an offset takes no digits away.
 
         Args:
             x: Encoded inputs, [B, D].
@@ -54,8 +54,10 @@ class Split(Arrays):
         Returns:
             A new float32 array, [B, D].
         """
-        result = np.subtract(x, self.mean, dtype=np.float32)
-        np.divide(result, self.scale, out=result)
+        result = np.empty(x.shape, np.float32)
+        for start in range(0, len(x), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            result[block] = (x[block] - self.mean) / self.scale
         return result
 
     def standardised(self) -> Arrays:
@@ -71,9 +73,9 @@ class Split(Arrays):
 
     def target(self, y: np.ndarray) -> np.ndarray:
         """Return targets [N] as they are trained on: labels as they are, numbers standardised."""
-        if y.dtype != np.float32:  # labels
+        if y.dtype.kind != "f":  # labels
             return y
-        return ((y.astype(np.float64) - self.y_mean) / self.y_scale).astype(np.float32)
+        return ((y - self.y_mean) / self.y_scale).astype(np.float32)
 
 
 def make_split(
@@ -110,7 +112,9 @@ def make_split(
         encoder.fit(train.x)
         inputs = [encoder.transform(x) for x in inputs]
         names = tuple(str(name) for name in encoder.get_feature_names_out())
-    x_train, x_valid, x_test = (np.asarray(x, dtype=np.float32) for x in inputs)
+    x_train, x_valid, x_test = (
+        np.asarray(x, np.float64 if x.dtype == np.float64 else np.float32) for x in inputs
+    )
     mean, scale = mean_and_scale(x_train)
     y_mean, y_scale = 0.0, 1.0
     if task == "regression":
@@ -139,13 +143,18 @@ def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x: Finite numbers, [N, D], N at least 1.
 
     Returns:
-        Two float32 arrays, [D]; sums are taken in float64, a block of rows at a time.
+        Two float64 arrays, [D]; sums are taken a block of rows at a time.
     """
-    mean = x.mean(axis=0, dtype=np.float64)
+    low, high = x.min(axis=0), x.max(axis=0)
+    # About a value of the column, so that the sum of large numbers rounds nothing away.
+    offset = low.astype(np.float64)
+    mean = np.zeros(x.shape[1])
+    for start in range(0, len(x), _BLOCK_ROWS):
+        mean += (x[start : start + _BLOCK_ROWS] - offset).sum(axis=0)
+    mean = offset + mean / len(x)
     squares = np.zeros_like(mean)
     for start in range(0, len(x), _BLOCK_ROWS):
         squares += np.square(x[start : start + _BLOCK_ROWS] - mean).sum(axis=0)
     # Asked exactly: rounding of the sums would give a constant column a tiny, wild scale.
-    constant = x.min(axis=0) == x.max(axis=0)
-    scale = np.where(constant, 1.0, np.sqrt(squares / len(x)))
-    return mean.astype(np.float32), scale.astype(np.float32)
+    scale = np.where(low == high, 1.0, np.sqrt(squares / len(x)))
+    return mean, scale

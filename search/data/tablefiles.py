@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.data.csvfiles import check_names, layout_of, line_of, python_of, read_csv
 from spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PROBE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -22,50 +21,21 @@ class TableFormat:
     Attributes:
         outline: Returns (rows, column names) from a few bytes; rows may be an estimate.
         read: Returns the frame.
-        python: The Python expression that reads the same; `{path}` is the file's path.
+        python: Returns the Python expression that reads the same.
+        place: Returns where a row of the frame, from 0, stands in the file.
+        typed: Whether the file itself says which columns are numbers.
     """
 
     outline: Callable[[Path], tuple[int, list[str]]]
     read: Callable[[Path], pd.DataFrame]
-    python: str
+    python: Callable[[Path], str]
+    place: Callable[[Path, int], str]
+    typed: bool = False
 
 
 def _outline_csv(path: Path) -> tuple[int, list[str]]:
-    """Return the number of rows, estimated from the first megabyte, and the column names."""
-    import csv
-
-    with path.open("rb") as file:
-        probe = file.read(_PROBE_BYTES)
-    if b"\0" in probe or probe[:4] in (b"PAR1", b"PK\3\4") or probe[:2] == b"\x1f\x8b":
-        raise _not_csv(path)
-    # A character cut in two by the end of the probe is no fault.
-    text = probe.decode("utf-8-sig", errors="ignore")
-    try:
-        names = next(csv.reader(text.splitlines()), [])
-    except csv.Error as error:
-        raise RequestError(f"the first line of {path} is not CSV ({error})", "column names") from (
-            None
-        )
-    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        raise RequestError(
-            f"{path} separates its columns with '{';' if ';' in names[0] else 'a tab'}'", "commas"
-        )
-    lines = max(1, probe.count(b"\n"))
-    return round(path.stat().st_size / len(probe) * lines), names
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not UTF-8 text", "UTF-8", "save it as UTF-8") from None
-    except pd.errors.EmptyDataError:
-        raise RequestError(f"{path} is empty", "a line of column names, then rows") from None
-    except (pd.errors.ParserError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RequestError(f"{path} cannot be read as CSV ({reason})") from None
+    layout = layout_of(path)
+    return layout.rows, list(layout.names)
 
 
 def _outline_parquet(path: Path) -> tuple[int, list[str]]:
@@ -86,21 +56,22 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow
 
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RequestError(f"{path} is damaged ({reason})", mend="write it again") from None
-
-
-def _not_csv(path: Path) -> RequestError:
-    return RequestError(f"{path} is not a CSV file", "text in UTF-8, columns parted by commas")
+    frame.columns = frame.columns.map(str)
+    check_names(list(frame.columns), str(path))
+    return frame.reset_index(drop=True)
 
 
 FORMATS = {
-    ".csv": TableFormat(
-        _outline_csv,
-        _read_csv,
-        'pd.read_csv({path!r}, encoding="utf-8-sig", low_memory=False)',
+    ".csv": TableFormat(_outline_csv, read_csv, python_of, line_of),
+    ".parquet": TableFormat(
+        _outline_parquet,
+        _read_parquet,
+        lambda path: f"pd.read_parquet({str(path)!r}).reset_index(drop=True)",
+        lambda path, row: f"row {row}, counted from 0",
+        typed=True,
     ),
-    ".parquet": TableFormat(_outline_parquet, _read_parquet, "pd.read_parquet({path!r})"),
 }

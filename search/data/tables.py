@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.data.checks import check_finite
+from search.data.columns import MAX_CATEGORIES, MISSING, Feature, as_text, read_feature, shown
 from search.data.dataset import Part
 from search.data.raw import Raw, check_memory
+from search.data.spelling import Spelling, moment, to_numbers
 from search.data.tablefiles import FORMATS
+from search.data.targets import read_target
 from spaces.errors import RequestError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# A one-hot column per category, at most this many a column; the rarest share the last one.
-MAX_CATEGORIES = 50
-# Above this a text column is taken for an identifier or free text, not for categories.
-MAX_DISTINCT = 1000
-# Whole numbers with at most this many distinct values are class labels under `--task auto`.
-MAX_AUTO_CLASSES = 20
-MISSING = "(missing)"
-# A table's cell in bytes while it is prepared: as read and tidied (8 each), then float32 twice.
-_CELL_BYTES = 24
+# A table's cell in bytes while it is prepared: its text, float64 tidied and encoded, float32.
+_CELL_BYTES = 40
+# A note names at most so many columns.
+_NAMED = 8
 
 
 def read_table(path: Path, target: str | None, task: str, limit_bytes: int | None = None) -> Raw:
     """Read a table and sort its columns.
 
-    Numbers and booleans are numeric; text and categories become one-hot. Rows without a target,
-    and columns that hold one value or none, are left out with a note.
+    Numbers, dates and booleans are numeric, however they are spelt; other text becomes one-hot.
+    Rows without a target, columns that hold one value or none, and identifiers are left out with
+    a note.
 
     Args:
         path: The `.csv` or `.parquet` file.
         target: Column to predict.
-        task: `auto`, `classification` or `regression`. `auto`: text, booleans, and whole numbers
-            of at most 20 distinct values are classes; every other target is a quantity.
+        task: `auto`, `classification` or `regression`; see `read_target`.
         limit_bytes: Memory that may be taken; None asks the machine.
 
     Raises:
@@ -46,48 +44,102 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
     """
     table = FORMATS[path.suffix.lower()]
     rows, names = table.outline(path)
-    if target is None:
-        raise RequestError(f"no target for {path.name}", "--target COLUMN", _known(names))
-    if target not in names:
-        raise RequestError(
-            f"{path.name} has no column '{target}'", "a target column", nearest(target, names)
-        )
+    target = _column_named(target, names, path.name)
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
-    frame = table.read(path)
-    frame.columns = frame.columns.map(str)
+    frame: Any = table.read(path)
+    held = as_text(frame[target]) != "" if len(frame) else []
     notes = []
-    if lacking := int(frame[target].isna().sum()):
-        notes.append(f"{lacking} row(s) without a value of '{target}' are left out.")
-        frame = frame.dropna(subset=[target])
+    if lacking := len(frame) - int(sum(held)):
+        notes.append(f"{lacking} row(s) without a value of {shown(target)} are left out.")
+        frame = frame[held]
     if not len(frame):
-        raise RequestError(f"{path.name} has no rows with a value of '{target}'", "rows")
-    task = _task_of(frame[target]) if task == "auto" else task
-    y, classes, target_python = _target(frame[target], target, task)
-    numeric, text, dropped = _sort_columns(frame.drop(columns=target), path.name)
-    if dropped:
-        names = ", ".join(f"'{name}'" for name in dropped)
-        notes.append(f"Column(s) {names} hold at most one value and are left out.")
-    if not numeric and not text:
-        raise RequestError(f"{path.name} has no usable column beside '{target}'", "features")
+        raise RequestError(f"{path.name} has no rows with a value of {shown(target)}", "rows")
+
+    def place(row: int) -> str:
+        return table.place(path, row)
+
+    learnt = read_target(frame[target], target, task, place)
+    features = {
+        name: read_feature(frame[name], name, path.name, place, table.typed)
+        for name in frame.columns
+        if name != target
+    }
+    kept, dropped = _kept(features)
+    if not kept:
+        raise RequestError(f"{path.name} has no usable column beside {shown(target)}", "features")
+    numeric = tuple(name for name, feature in kept.items() if feature.is_number)
+    text = tuple(name for name in kept if name not in numeric)
+    spellings = {name: f.spelling for name, f in kept.items() if f.spelling is not None}
     return Raw(
-        {"train": Part(tidy(frame, numeric, text), y)},
-        python=_python(table.python.format(path=str(path)), target, target_python, numeric, text),
-        task=task,
-        classes=classes,
+        {"train": Part(_frame(frame.index, kept, (*numeric, *text)), learnt.y)},
+        python=_python(table.python(path), target, learnt.python, numeric, text, spellings),
+        task=learnt.task,
+        target=target,
+        classes=learnt.classes,
         columns=(*numeric, *text),
-        numeric=tuple(numeric),
-        text=tuple(text),
-        notes=tuple(notes),
+        numeric=numeric,
+        text=text,
+        spellings=spellings,
+        notes=(*notes, *dropped, *learnt.notes, *_notes(kept)),
     )
 
 
-def tidy(frame: pd.DataFrame, numeric: Sequence[str], text: Sequence[str]) -> pd.DataFrame:
-    """Return the columns an encoder reads: float64 with NaN, and text with missing named."""
+def _column_named(target: str | None, names: Sequence[str], file: str) -> str:
+    """Return the column that a user means: line breaks and blanks in names count as one blank."""
+    if target is None:
+        raise RequestError(f"no target for {file}", "--target COLUMN", _known(names))
+    if target in names:
+        return target
+    plain = [" ".join(name.split()) for name in names]
+    wanted = " ".join(target.replace("\\n", " ").split())
+    if plain.count(wanted) == 1:
+        return names[plain.index(wanted)]
+    raise RequestError(
+        f"{file} has no column {shown(target)}", "a target column", nearest(wanted, plain)
+    )
+
+
+def _kept(features: Mapping[str, Feature]) -> tuple[dict[str, Feature], list[str]]:
+    """Return the columns that become features, and notes about the others."""
+    useless = [name for name, feature in features.items() if feature.is_useless]
+    rest = {name: feature for name, feature in features.items() if name not in useless}
+    named = [name for name, feature in rest.items() if feature.is_identifier]
+    if len(named) == len(rest):  # row numbers are better than nothing; names of rows are not
+        named = [name for name in named if not rest[name].is_number]
+    alone = [name for name in rest if name not in named and rest[name].is_identifier]
+    notes = []
+    if alone:
+        notes.append(f"Column(s) {_list(alone)} may number the rows, and are all that there is.")
+    if useless:
+        notes.append(f"Column(s) {_list(useless)} hold at most one value and are left out.")
+    if named:
+        notes.append(
+            f"Column(s) {_list(named)} have another value in every row, as an identifier has, "
+            "and are left out."
+        )
+    return {name: feature for name, feature in rest.items() if name not in named}, notes
+
+
+def _notes(kept: Mapping[str, Feature]) -> list[str]:
+    """Return what a user should know about the features, gaps together in one sentence."""
+    notes = [note for feature in kept.values() for note in feature.notes]
+    empty = [f"{shown(name)} ({feature.empty})" for name, feature in kept.items() if feature.empty]
+    if empty:
+        more = f" and {len(empty) - _NAMED} more column(s)" if len(empty) > _NAMED else ""
+        notes.append(f"Empty cells are taken for missing in {', '.join(empty[:_NAMED])}{more}.")
+    return notes
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(shown, names))
+
+
+def _frame(index: Any, kept: Mapping[str, Feature], names: Sequence[str]) -> pd.DataFrame:
+    """Return the columns that an encoder reads: float64 with NaN, then texts."""
     import pandas as pd
 
-    labels = frame[list(text)]
-    labels = labels.astype(object).where(labels.notna(), MISSING).map(str)
-    return pd.concat([frame[list(numeric)].astype("float64"), labels], axis=1)
+    columns = [pd.Series(kept[name].values, index=index, name=name) for name in names]
+    return pd.concat(columns, axis=1)
 
 
 def make_encoder(
@@ -137,125 +189,56 @@ def make_encoder(
     )
 
 
-def _task_of(column: pd.Series) -> str:
-    """Decide a target's task; the rule stands at `read_table`."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if is_bool_dtype(column) or not is_numeric_dtype(column):
-        return "classification"
-    values = column.astype("float64")
-    whole = bool((values == values.round()).all())
-    return "classification" if whole and values.nunique() <= MAX_AUTO_CLASSES else "regression"
-
-
-def _target(column: pd.Series, name: str, task: str) -> tuple[np.ndarray, tuple[str, ...], str]:
-    """Return targets, class names and the Python expression that gives the same targets."""
-    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
-
-    numbers = is_numeric_dtype(column) and not is_bool_dtype(column)
-    if is_datetime64_any_dtype(column):
-        raise RequestError(f"the target '{name}' holds dates", "numbers or class names")
-    if task == "regression":
-        if not numbers and not is_bool_dtype(column):
-            raise RequestError(
-                f"the target '{name}' holds text such as '{column.iloc[0]}'",
-                "numbers for --task regression",
-            )
-        values = column.astype("float64").to_numpy()
-        check_finite(values, f"the target '{name}'")
-        return values, (), f'frame[{name!r}].astype("float64").to_numpy()'
-    kind = '"float64"' if numbers else "str"
-    # Numbers sort as numbers (2 before 10), text as text.
-    values = column.astype("float64" if numbers else str).to_numpy()
-    if numbers:
-        check_finite(values, f"the target '{name}'")
-    found, y = np.unique(values if numbers else values.astype(object), return_inverse=True)
-    expression = f"np.unique(frame[{name!r}].astype({kind}).to_numpy(), return_inverse=True)[1]"
-    if not numbers:
-        expression = expression.replace(".to_numpy()", ".to_numpy(object)")
-    classes = tuple(f"{v:.0f}" if numbers and v == round(v) else str(v) for v in found)
-    return y, classes, expression
-
-
-def _sort_columns(frame: pd.DataFrame, file: str) -> tuple[list[str], list[str], list[str]]:
-    """Return the names of (numeric, text, useless) columns; refuse what is neither."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    numeric, text, dropped = [], [], []
-    for name in map(str, frame.columns):
-        column = frame[name]
-        if is_numeric_dtype(column) or is_bool_dtype(column):
-            values = column.astype("float64").to_numpy()
-            check_finite(values[~np.isnan(values)], f"column '{name}' of {file}")
-            kinds = numeric
-        else:
-            _check_text(column, name, file)
-            kinds = text
-        useless = column.isna().all() or (not column.isna().any() and column.nunique() == 1)
-        (dropped if useless else kinds).append(name)
-    return numeric, text, dropped
-
-
-def _check_text(column: pd.Series, name: str, file: str) -> None:
-    """Refuse dates, nested values, and text that is no set of categories."""
-    import pandas as pd
-    from pandas.api.types import is_datetime64_any_dtype, is_timedelta64_dtype
-
-    if is_datetime64_any_dtype(column) or is_timedelta64_dtype(column):
-        raise RequestError(
-            f"column '{name}' of {file} holds dates or times",
-            "numbers, booleans or text",
-            "make numbers of it (year, month, days since a fixed day) or drop it",
-        )
-    held: Any = column.dropna()
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        held = held.astype(object)
-    odd = next((value for value in held if not isinstance(value, str | bool | int | float)), None)
-    if odd is not None:
-        raise RequestError(
-            f"column '{name}' of {file} holds {type(odd).__name__} values",
-            "numbers, booleans or text",
-            "convert it or drop it",
-        )
-    distinct = held.map(str).nunique()
-    if distinct <= MAX_DISTINCT and (distinct <= MAX_CATEGORIES or distinct <= len(held) / 2):
-        return
-    parsed: Any = pd.to_numeric(held, errors="coerce")
-    if parsed.notna().mean() > 0.5:
-        raise RequestError(
-            f"column '{name}' of {file} is mostly numbers but holds text such as "
-            f"'{held[parsed.isna()].iloc[0]}'",
-            "numbers alone",
-            "mend or empty those cells",
-        )
-    raise RequestError(
-        f"column '{name}' of {file} is text with {distinct} distinct values in {len(held)} rows, "
-        "which looks like an identifier, a date or free text",
-        f"at most {MAX_DISTINCT} categories that recur",
-        "drop the column or encode it as numbers",
-    )
-
-
 def _python(
-    read: str, target: str, target_python: str, numeric: Sequence[str], text: Sequence[str]
+    read: str,
+    target: str,
+    target_python: str,
+    numeric: Sequence[str],
+    text: Sequence[str],
+    spellings: Mapping[str, Spelling],
 ) -> tuple[str, ...]:
+    """Return lines that read the same, with the functions that they call."""
+    spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
+    from_text = bool(spelt) or "to_numbers" in target_python
+    functions = [moment, to_numbers] if from_text else []
+    lines = [line for f in (as_text, *functions) for line in _source(f)]
+    column = 'frame[name].astype("float64")'
+    texts = "to_numbers(as_text(frame[name]), **spelt[name])"
+    if len(spelt) == len(numeric):  # CSV: all are texts, most of them plain numbers
+        spelt = {name: said for name, said in spelt.items() if said}
+        column = texts.replace("spelt[name]", "spelt.get(name, {})")
+    elif spelt:
+        column = f"{texts} if name in spelt else {column}"
     return (
+        *(("import math", "from datetime import datetime, timedelta") if from_text else ()),
         "import numpy as np",
         "import pandas as pd",
         "",
+        *lines,
         f"frame = {read}",
         "frame.columns = frame.columns.map(str)",
-        f"frame = frame.dropna(subset=[{target!r}])",
+        f'frame = frame[as_text(frame[{target!r}]) != ""]',
         f"y_train = {target_python}",
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",
-        "labels = frame[text]",
-        f"labels = labels.astype(object).where(labels.notna(), {MISSING!r}).map(str)",
-        'x_train = pd.concat([frame[numeric].astype("float64"), labels], axis=1)',
+        *((f"spelt = {spelt!r}",) if "spelt" in column else ()),
+        "columns = {}",
+        "for name in numeric:",
+        f"    columns[name] = {column}",
+        "for name in text:",
+        "    labels = as_text(frame[name])",
+        f'    columns[name] = labels.where(labels != "", {MISSING!r}).astype(object)',
+        "x_train = pd.DataFrame(columns, index=frame.index)",
         "has_missing = [name for name in numeric if x_train[name].isna().any()]",
     )
 
 
+def _source(function: Any) -> list[str]:
+    """Return a function's lines without annotations, which an exported script does not need."""
+    source = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
+    return ["", *source.rstrip().splitlines(), ""]
+
+
 def _known(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:12])
-    return f"columns: {shown}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    shown_names = ", ".join(" ".join(name.split()) for name in names[:12])
+    return f"columns: {shown_names}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")

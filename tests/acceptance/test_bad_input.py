@@ -53,7 +53,7 @@ def _holed(value: float) -> np.ndarray:
 
 
 REFERENCE = REFERENCES["chapter-default"].to_json()
-IDS = [f"id{k}" for k in range(3000)]
+NAMES = [f"id{max(k, 4)}" for k in range(3000)]
 SPACE = {"name": "mine", "axes": {"activation": {"rleu": {}}}}
 NOTHING = _file("unused", "")
 
@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no target": (_csv(), ["t.csv"], "--target"),
     "target on npz": (_npz(), ["a.npz", "--target", "y"], "--target"),
     "target on a name": (NOTHING, ["digits", "--target", "y"], "--target"),
-    "identifiers": (_csv(key=IDS), ["t.csv", "--target", "price"], "'key'"),
+    "free text": (_csv(key=NAMES), ["t.csv", "--target", "price"], "'key'"),
     "NaN": (_npz(x_train=_holed(np.nan)), ["a.npz"], "row 7, feature 2"),
     "infinity": (_npz(x_train=_holed(np.inf)), ["a.npz"], "row 7, feature 2"),
     "lengths": (_npz(y_train=np.arange(59) % 3), ["a.npz"], "59"),

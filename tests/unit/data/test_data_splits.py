@@ -101,7 +101,8 @@ def test_table_becomes_features(tmp_path):
     assert len(streets) == 50
     colours = [i for i, name in enumerate(names) if "colour" in name]
     np.testing.assert_array_equal(split.x_test[:, colours].sum(axis=1), 1)
-    assert split.x_train.dtype == np.float32
+    assert split.x_train.dtype == np.float64
+    assert split.standardised().x_train.dtype == np.float32
 
 
 def test_number_of_features_is_the_same_for_every_seed(tmp_path):

@@ -1,0 +1,278 @@
+"""Columns of a table: what each holds, and what becomes of it as a feature or as the target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.data.spelling import (
+    Spelling,
+    ambiguous_dates,
+    decide,
+    numbers_of,
+    odd_among_numbers,
+    to_numbers,
+)
+from spaces.errors import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A one-hot column per category, at most this many a column; the rarest share the last one.
+MAX_CATEGORIES = 50
+# Above this a text column is taken for free text, not for categories.
+MAX_DISTINCT = 1000
+# Whole numbers with at most this many distinct values are class labels under `--task auto`.
+MAX_AUTO_CLASSES = 20
+MISSING = "(missing)"
+# Fewer rows cannot tell an identifier from numbers that happen to follow one another.
+_MIN_IDENTIFIER_ROWS = 20
+# N whole numbers that differ and lie within this many times N are taken for row numbers.
+_NEARLY = 1.25
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+# Where a row of the table stands in its file, in words.
+Place = Callable[[int], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """One column beside the target.
+
+    Attributes:
+        values: float64 with NaN for numbers, or texts with missing ones named.
+        spelling: How its texts are read; None for a column that came as numbers.
+        is_identifier: Whether it numbers or names the rows, each by its own value.
+        is_useless: Whether it holds one value or none.
+        notes: What a user should know.
+        empty: Cells that hold nothing.
+    """
+
+    values: Any
+    spelling: Spelling | None
+    is_identifier: bool
+    is_useless: bool
+    notes: tuple[str, ...] = ()
+    empty: int = 0
+
+    @property
+    def is_number(self) -> bool:
+        """True for what is standardised, and not one-hot."""
+        return self.spelling is None or self.spelling.kind != "category"
+
+
+def as_text(column: Any) -> Any:
+    """Return a column's cells as texts without blanks around them; missing ones are empty."""
+    texts = column.astype(object).where(column.notna(), "").map(str).str.strip()
+    return texts.astype(object)  # plain texts, which are quickly gone through
+
+
+def blanks_note(column: Any, texts: Any, name: str) -> tuple[str, ...]:
+    """Return a note where texts had blanks around them."""
+    raw = column[texts != ""].astype(object).map(str)
+    spaced = raw[raw != texts[texts != ""]]
+    if not len(spaced):
+        return ()
+    return (
+        f"{len(spaced)} value(s) of {shown(name)} such as {spaced.iloc[0]!r} have blanks around "
+        "them, which are taken off.",
+    )
+
+
+def shown(name: str) -> str:
+    """Return a column's name in one line, as `--target` takes it."""
+    return "'" + " ".join(name.split()) + "'"
+
+
+def read_feature(
+    column: pd.Series, name: str, file: str, place: Place, typed: bool = False
+) -> Feature:
+    """Decide what a column holds and read it.
+
+    Args:
+        column: The cells, indexed by their row.
+        name: The column's.
+        file: Names the table.
+        place: Says where a row stands in the file.
+        typed: Whether the file could have said that a column is of numbers: there, digits of one
+            length stored as texts are codes, such as postcodes.
+
+    Raises:
+        RequestError: It holds infinities, free text, lists, or dates that can be read two ways.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    if is_numeric_dtype(column):
+        return _number(column.astype("float64").to_numpy(), None, column, name, file, place)
+    _check_values(column, name, file)
+    texts = as_text(column)
+    spelling = _spelling_of(column, texts, name, file, typed)
+    if spelling.kind != "category":
+        values = np.array(to_numbers(texts, **spelling.arguments()))
+        return _number(values, spelling, column, name, file, place, Counter(texts))
+    labels = texts.where(texts != "", MISSING)
+    held = texts[texts != ""]
+    distinct = held.nunique()
+    unique = distinct == len(held) >= _MIN_IDENTIFIER_ROWS
+    if not unique:
+        _check_categories(texts, name, file)
+    return Feature(
+        labels.to_numpy(object),
+        spelling,
+        is_identifier=unique,
+        is_useless=not len(held) or (distinct == 1 and len(held) == len(texts)),
+        notes=() if unique else blanks_note(column, texts, name),
+        empty=len(texts) - len(held),
+    )
+
+
+def _are_codes(texts: Collection[str]) -> bool:
+    """Tell whether all texts are digits, of one length of three or more, such as postcodes."""
+    held = [text for text in texts if text]
+    return len({*map(len, held)}) == 1 and len(held[0]) > 2 and all(map(str.isdigit, held))
+
+
+def _spelling_of(column: pd.Series, texts: Any, name: str, file: str, typed: bool) -> Spelling:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return Spelling()
+    distinct = set(texts)
+    spelling = decide(distinct)
+    if typed and _fit(texts) and _are_codes(distinct):
+        return Spelling()
+    if spelling.kind == "category" and len(distinct) != len(texts) and not _fit(texts):
+        # Codes that are too many for categories.
+        number = numbers_of([text for text in distinct if text])
+        return Spelling("number", **number) if number else spelling
+    if spelling.kind == "date" and ambiguous_dates(spelling, distinct):
+        raise RequestError(
+            f"column {shown(name)} of {file} holds dates such as '{max(distinct)}', which do not "
+            "tell day from month",
+            "dates such as 2024-01-31",
+            "write them so, or drop the column",
+        )
+    return spelling
+
+
+def _number(
+    values: np.ndarray,
+    spelling: Spelling | None,
+    column: pd.Series,
+    name: str,
+    file: str,
+    place: Place,
+    texts: Counter[str] | None = None,
+) -> Feature:
+    check_numbers(values, column.index, f"column {shown(name)} of {file}", place)
+    held = values[~np.isnan(values)]
+    distinct = len(np.unique(held))
+    texts = texts or Counter()
+    notes = []
+    if spelling and (words := spelling.in_words()):
+        notes.append(f"Column {shown(name)} is read as {words}.")
+    if spelling and spelling.missing:
+        said = ", ".join(f"'{word}' ({texts[word]})" for word in spelling.missing)
+        notes.append(f"In column {shown(name)} {said} is taken for missing.")
+    dates = spelling is not None and spelling.kind == "date"
+    return Feature(
+        values,
+        spelling,
+        is_identifier=not dates and is_row_number(values),
+        is_useless=distinct == 0 or (distinct == 1 and len(held) == len(values)),
+        notes=tuple(notes),
+        empty=texts[""] if spelling else len(values) - len(held),
+    )
+
+
+def is_row_number(values: np.ndarray) -> bool:
+    """Tell whether whole numbers that all differ follow one another, with few gaps.
+
+    >>> is_row_number(np.arange(100.0)), is_row_number(np.arange(100.0) ** 2)
+    (True, False)
+    """
+    if len(values) < _MIN_IDENTIFIER_ROWS or np.isnan(values).any():
+        return False
+    if not (values == np.round(values)).all() or len(np.unique(values)) < len(values):
+        return False
+    return bool(np.ptp(values) + 1 <= _NEARLY * len(values))
+
+
+def check_numbers(values: np.ndarray, rows: Any, what: str, place: Place) -> None:
+    """Refuse infinity and what float32 cannot hold; NaN is a missing value.
+
+    Args:
+        values: [N].
+        rows: The rows' numbers in the file, [N].
+        what: Names the column.
+        place: Says where a row stands.
+
+    Raises:
+        RequestError: Names how many and the first, with its place in the file.
+    """
+    bad = np.abs(values) > _FLOAT32_MAX
+    if bad.any():
+        first = int(bad.argmax())
+        raise RequestError(
+            f"{what} holds {int(bad.sum())} value(s) that are infinite or beyond float32 "
+            f"(the first, {values[first]:g}, in {place(int(rows[first]))})",
+            "finite numbers",
+            "mend or empty those cells",
+        )
+
+
+def _check_values(column: pd.Series, name: str, file: str) -> None:
+    """Refuse spans of time and nested values."""
+    from datetime import date
+
+    from pandas.api.types import is_timedelta64_dtype
+
+    held: Any = column.dropna().astype(object)
+    kinds = (str, bool, int, float, np.number, np.bool_, date)
+    odd = next((value for value in held if not isinstance(value, kinds)), None)
+    if odd is not None or is_timedelta64_dtype(column):
+        raise RequestError(
+            f"column {shown(name)} of {file} holds {type(odd).__name__} values",
+            "numbers, booleans, dates or text",
+            "convert it or drop it",
+        )
+
+
+def _fit(texts: Any) -> bool:
+    """Tell whether texts are few enough for categories."""
+    held = texts[texts != ""]
+    distinct = held.nunique()
+    return distinct <= MAX_DISTINCT and (distinct <= MAX_CATEGORIES or distinct <= len(held) / 2)
+
+
+def _check_categories(texts: Any, name: str, file: str) -> None:
+    """Refuse text that is no set of categories."""
+    distinct = set(texts) - {""}
+    if len(distinct) > MAX_CATEGORIES:
+        refuse_nearly_numbers(distinct, f"column {shown(name)} of {file}")
+    if not _fit(texts):
+        raise RequestError(
+            f"column {shown(name)} of {file} is text with {len(distinct)} distinct values in "
+            f"{int((texts != '').sum())} rows, which looks like free text",
+            f"at most {MAX_DISTINCT} categories that recur",
+            "drop the column or encode it as numbers",
+        )
+
+
+def refuse_nearly_numbers(texts: Collection[str], what: str) -> None:
+    """Refuse numbers among which a few texts stand.
+
+    Raises:
+        RequestError: Names one of them.
+    """
+    odd = odd_among_numbers(sorted(texts))
+    if odd is not None:
+        raise RequestError(
+            f"{what} is mostly numbers but holds text such as '{odd}'",
+            "numbers alone, spelt alike",
+            "mend or empty those cells",
+        )

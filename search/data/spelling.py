@@ -1,0 +1,196 @@
+"""How the cells of a text column are spelt: decided once, then applied to any file.
+
+The functions that apply a decision use plain Python alone: exported scripts show them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+# Words that stand for a missing value among numbers or dates, in lower case.
+MISSING_WORDS = frozenset(
+    ["?", "-", "--", ".", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "nil"]
+) | {"missing", "#value!", "#div/0!"}
+# Thousands mark and decimal mark, tried in this order.
+_MARKS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(Z|[+-]\d\d:\d\d)?)?")
+_CODE = re.compile(r"0\d+")
+_DATES = (
+    *(
+        date + time
+        for date in ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+        for time in ("", " %H:%M", " %H:%M:%S")
+    ),
+    *("%Y%m%dT%H%M%S", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """What a column's texts mean.
+
+    Attributes:
+        kind: `number`, `date` (days since `origin`), `truth` (0 or 1) or `category`.
+        decimal: The mark before the decimals.
+        thousands: The mark between thousands, or none.
+        percent: Whether each number has a percent sign, which is taken off.
+        missing: Texts that stand for a missing value, beside the empty one.
+        date_format: As `strptime` takes it, or `iso`.
+        origin: The date of day 0, in ISO form.
+    """
+
+    kind: str = "category"
+    decimal: str = "."
+    thousands: str = ""
+    percent: bool = False
+    missing: tuple[str, ...] = ()
+    date_format: str = ""
+    origin: str = ""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what `to_numbers` takes, without what it takes by default."""
+        default = Spelling(kind="number")
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) != getattr(default, f.name)
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, which `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Spelling:
+        """Return what `to_json` wrote."""
+        return cls(**{**data, "missing": tuple(data.get("missing", ()))})
+
+    def in_words(self) -> str:
+        """Return how the texts are read, or nothing where there is nothing to say."""
+        if self.kind == "date":
+            return f"dates, taken as days since {self.origin[:10]}"
+        marks = [f"'{self.thousands}' between thousands"] if self.thousands else []
+        marks += [f"'{self.decimal}' before decimals"] if self.decimal != "." else []
+        marks += ["a percent sign, which is taken off"] if self.percent else []
+        return "numbers with " + " and ".join(marks) if marks else ""
+
+
+def decide(texts: Collection[str], words: Collection[str] = MISSING_WORDS) -> Spelling:
+    """Decide what the texts of a column mean; it is no category where all are numbers or dates.
+
+    Args:
+        texts: Those that occur, without blanks around them; empty ones count for nothing.
+        words: Words in lower case that may stand for a missing number or date.
+
+    Returns:
+        Whole numbers that begin with a zero, such as 007, are codes and so categories.
+    """
+    held = [text for text in texts if text and text.lower() not in words]
+    missing = tuple(sorted(text for text in texts if text and text.lower() in words))
+    if not held:
+        return Spelling("number", missing=missing) if missing else Spelling()
+    if all(text.lower() in ("true", "false") for text in held):
+        return Spelling("truth", missing=missing)
+    codes = any(_CODE.fullmatch(text) for text in held)
+    if not codes and (number := numbers_of(held)):
+        return Spelling("number", **number, missing=missing)
+    if form := _date_format(held):
+        first = min(moment(text, form) for text in held)
+        day = first.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
+        return Spelling("date", missing=missing, date_format=form, origin=day)
+    return Spelling()
+
+
+def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
+    """Return the marks with which every text is a number, or None."""
+    percent = all(text.endswith("%") for text in held)
+    bare = [text[:-1].rstrip() for text in held] if percent else held
+    for thousands, decimal in _MARKS:
+        is_number = _pattern(thousands, decimal)
+        if all(map(is_number, bare)):
+            return {"thousands": thousands, "decimal": decimal, "percent": percent}
+    return None
+
+
+def odd_among_numbers(texts: Collection[str]) -> str | None:
+    """Return the first text that is no number where more than half of them are."""
+    is_number = _pattern("", ".")
+    held = [text for text in texts if text]
+    odd = [text for text in held if not is_number(text) and not numbers_of([text])]
+    return odd[0] if odd and len(odd) < len(held) / 2 else None
+
+
+def ambiguous_dates(spelling: Spelling, texts: Collection[str]) -> bool:
+    """Tell whether days and months of all dates could change places."""
+    form = spelling.date_format
+    other = form.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m")
+    if form[:2] not in ("%d", "%m") or form[2:3] not in ("/", "-") or "%m" not in form:
+        return False
+    held = [text for text in texts if text and text not in spelling.missing]
+    return _fits(held, other) and any(moment(t, form) != moment(t, other) for t in held)
+
+
+def moment(text: str, date_format: str) -> datetime:
+    """Return the moment of a date, in universal time where it names its zone."""
+    if date_format == "iso":
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    else:
+        found = datetime.strptime(text, date_format)
+    return (found - (found.utcoffset() or timedelta(0))).replace(tzinfo=None)
+
+
+def to_numbers(
+    texts: Any,
+    kind: str = "number",
+    decimal: str = ".",
+    thousands: str = "",
+    percent: bool = False,
+    missing: tuple[str, ...] = (),
+    date_format: str = "",
+    origin: str = "",
+) -> list[float]:
+    """Return each text as a number: NaN where it is missing, a date as days since the origin."""
+    numbers = dict.fromkeys(("", *missing), math.nan)
+    for text in set(texts) - set(numbers):
+        if kind == "truth":
+            numbers[text] = float(text.lower() == "true")
+        elif kind == "date":
+            passed = moment(text, date_format) - datetime.fromisoformat(origin)
+            numbers[text] = passed / timedelta(days=1)
+        else:
+            plain = text.replace("%", "") if percent else text
+            plain = plain.replace(thousands, "") if thousands else plain
+            numbers[text] = float(plain.replace(decimal, "."))
+    return [numbers[text] for text in texts]
+
+
+def _pattern(thousands: str, decimal: str) -> Callable[[str], object]:
+    """Return what tells whether a text is a number with these marks."""
+    point = re.escape(decimal)
+    if thousands:
+        mark = re.escape(thousands)
+        whole = rf"(?:[1-9]\d{{0,2}}(?:{mark}\d{{3}})+|\d{{1,3}})"
+        return re.compile(rf"[+-]?{whole}(?:{point}\d*)?").fullmatch
+    power = r"(?:[eE][+-]?\d+)?"
+    number = rf"(?:\d+(?:{point}\d*)?|{point}\d+){power}"
+    return re.compile(rf"[+-]?(?:{number}|(?i:inf(?:inity)?))", re.ASCII).fullmatch
+
+
+def _date_format(held: Collection[str]) -> str:
+    if all(map(_ISO.fullmatch, held)) and _fits(held, "iso"):
+        return "iso"
+    return next((form for form in _DATES if _fits(held, form)), "")
+
+
+def _fits(held: Collection[str], form: str) -> bool:
+    try:
+        for text in held:
+            moment(text, form)
+    except (ValueError, OverflowError):
+        return False
+    return True

@@ -1,0 +1,281 @@
+"""What tables say is read as it was meant, or refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.cli.asking import study_name
+from search.data.csvfiles import read_csv
+from search.data.dataset import Part
+from search.data.load import load
+from search.data.pythoncode import python_lines
+from search.data.spelling import Spelling, decide, to_numbers
+from search.data.split import make_split
+from spaces.errors import RequestError
+
+NAN = float("nan")
+ROWS = 60
+
+# Texts → what they are as numbers.
+SPELT = {
+    "question mark": (["1", "?", "2.5"], [1, NAN, 2.5]),
+    "words": (["1", "NA", "None", "", "-"], [1, NAN, NAN, NAN, NAN]),
+    "thousands": (["1,000", "12", "1,234,567.5"], [1000, 12, 1234567.5]),
+    "decimal comma": (["0,3", "12", "7,25"], [0.3, 12, 7.25]),
+    "comma after zero": (["0,123", "1,500"], [0.123, 1.5]),
+    "points and comma": (["1.304,50", "2"], [1304.5, 2]),
+    "spaces": (["1 304 448", "20"], [1304448, 20]),
+    "percent": (["12%", "3.5 %"], [12, 3.5]),
+    "power": (["1e3", "-.5"], [1000, -0.5]),
+    "truth": (["True", "false", ""], [1, 0, NAN]),
+    "days": (["2024-01-03", "2024-01-01", "?"], [2, 0, NAN]),
+    "moments": (["2024-01-01 12:00:00", "2024-01-02T00:00:00Z"], [0.5, 1]),
+    "german days": (["31.12.2023", "01.01.2024"], [0, 1]),
+    "american days": (["12/31/2023", "01/01/2024"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("case", SPELT)
+def test_texts_become_the_numbers_that_they_spell(case: str) -> None:
+    """A decision and its application give the numbers, and survive being stored."""
+    texts, numbers = SPELT[case]
+    spelling = decide(texts)
+    assert Spelling.from_json(spelling.to_json()) == spelling
+    np.testing.assert_array_equal(to_numbers(texts, **spelling.arguments()), numbers)
+
+
+@pytest.mark.parametrize(
+    "texts", [["a", "1"], ["01", "02", "1A"], ["007", "12"], ["1_000"], ["12%", "1"], ["", ""]]
+)
+def test_other_texts_are_categories(texts: list[str]) -> None:
+    """Codes, and numbers among other texts, are no numbers."""
+    assert decide(texts).kind == "category"
+
+
+def _load(folder: Path, target: str = "y", ending: str = "csv", **columns: object):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=ROWS), "y": np.arange(ROWS) % 2, **columns})
+    path = folder / f"t.{ending}"
+    if ending == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    return load(str(path), target=target)
+
+
+def _same_code(dataset) -> None:
+    scope: dict = {"seed": 3}
+    exec("\n".join(python_lines(dataset)), scope)
+    np.testing.assert_array_equal(scope["x_test"], dataset.split(3).x_test)
+    np.testing.assert_array_equal(scope["y_train"], dataset.split(3).y_train)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_numbers_as_text_are_features(ending: str, tmp_path: Path) -> None:
+    """No number, share or date becomes one-hot, and a note says what is taken for missing."""
+    numbers = np.arange(ROWS) % 7
+    data = _load(
+        tmp_path,
+        ending=ending,
+        power=["?", *map(str, numbers[1:])],
+        weight=[f"{v + 1000:,}" for v in numbers],
+        share=[f"{v}%" for v in numbers],
+        when=pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(numbers, "D")).astype(str),
+    )
+    assert data.numeric == ("x", "power", "weight", "share", "when")
+    for name, values in (("weight", numbers + 1000), ("share", numbers), ("when", numbers)):
+        np.testing.assert_array_equal(data.x[name], values)
+    assert any("'power' '?' (1)" in note for note in data.notes)
+    assert any("days since 2024-01-01" in note for note in data.notes)
+    _same_code(data)
+
+
+def test_dates_of_parquet_are_days(tmp_path: Path) -> None:
+    """A column of dates counts days from its earliest."""
+    days = pd.Timestamp("2024-02-01") + pd.to_timedelta(np.arange(ROWS) // 2, "D")
+    data = _load(tmp_path, ending="parquet", when=days)
+    np.testing.assert_array_equal(data.x["when"], np.arange(ROWS) // 2)
+    _same_code(data)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_only_an_empty_cell_of_a_target_is_missing(ending: str, tmp_path: Path) -> None:
+    """None and NA are classes; the row of the empty cell is left out."""
+    kinds: list[str | None] = [["None", "NA", "some"][k % 3] for k in range(ROWS)]
+    kinds[5] = None if ending == "parquet" else ""
+    data = _load(tmp_path, ending=ending, y=kinds)
+    assert data.classes == ("NA", "None", "some")
+    assert data.rows == ROWS - 1
+    _same_code(data)
+
+
+def test_blanks_around_a_class_are_taken_off_with_a_note(tmp_path: Path) -> None:
+    """'yes ' and 'yes' are one class."""
+    data = _load(tmp_path, y=["yes ", "no", "yes", "no"] * (ROWS // 4))
+    assert data.classes == ("no", "yes")
+    assert "'yes '" in data.notes[0]
+    _same_code(data)
+
+
+def test_thousands_in_a_target_are_a_quantity(tmp_path: Path) -> None:
+    """A target such as 1,304,448 is read as its number."""
+    data = _load(tmp_path, y=[f"{1_304_448 + 7919 * k:,}" for k in range(ROWS)])
+    assert data.task == "regression"
+    assert data.y[0] == 1_304_448
+    _same_code(data)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_long_labels_stay_exact(ending: str, tmp_path: Path) -> None:
+    """Labels that differ in the last of 17 digits are two classes."""
+    data = _load(tmp_path, ending=ending, y=10**16 + np.arange(ROWS) % 2)
+    assert data.classes == ("10000000000000000", "10000000000000001")
+    _same_code(data)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_identifiers_are_left_out_and_measurements_stay(shuffled: bool, tmp_path: Path) -> None:
+    """Row numbers and unique texts go, with a note; unique floats and recurring numbers stay."""
+    rows = np.arange(1, ROWS + 1)
+    if shuffled:
+        rows = np.random.default_rng(1).permutation(rows)
+    named = [f"n{row}" for row in rows]
+    data = _load(tmp_path, Id=rows, name=named, m=rows + 0.5, r=rows // 2, far=rows**2)
+    assert data.columns == ("x", "m", "r", "far")
+    assert "'Id', 'name'" in data.notes[0]
+
+
+def test_digits_stored_as_text(tmp_path: Path) -> None:
+    """In Parquet, unique digits are left out, and postcodes that recur are categories."""
+    unique = [f"{k:05d}" for k in range(ROWS)]
+    data = _load(tmp_path, ending="parquet", zip=unique, post=[f"9810{k % 5}" for k in range(ROWS)])
+    assert (data.numeric, data.text) == (("x",), ("post",))
+    _same_code(data)
+
+
+def test_trailing_delimiters_shift_no_column(tmp_path: Path) -> None:
+    """Rows that end in a comma keep every value under its name."""
+    rows = "".join(f"{k % 2},{k % 7 + 0.5},{k % 5 + 0.25},\n" for k in range(ROWS))
+    (tmp_path / "t.csv").write_text("y,a,b\n" + rows)
+    data = load(str(tmp_path / "t.csv"), target="y")
+    np.testing.assert_array_equal(data.x["a"], np.arange(ROWS) % 7 + 0.5)
+    np.testing.assert_array_equal(data.x["b"], np.arange(ROWS) % 5 + 0.25)
+    assert data.classes == ("0", "1")
+    _same_code(data)
+
+
+def test_a_bad_value_is_named_by_its_line(tmp_path: Path) -> None:
+    """Blank lines and line breaks within cells count."""
+    lines = ['"a\nb",v,y', "", 'k,"1",0', '"k\nl",inf,1', *(f"k,{k}.5,{k % 2}" for k in range(40))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(RequestError, match="in line 5"):
+        load(str(tmp_path / "t.csv"), target="y")
+
+
+@pytest.mark.parametrize("target", ["price\n(EUR)", "price (EUR)", "price\\n(EUR)"])
+def test_a_line_break_in_a_name(target: str, tmp_path: Path) -> None:
+    """The target is found by its name, and by the name that an error shows."""
+    frame = pd.DataFrame({"a": np.arange(40) ** 2, "price\n(EUR)": np.arange(40) * 2.5})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data = load(str(tmp_path / "t.csv"), target=target)
+    assert data.target == "price\n(EUR)"
+    _same_code(data)
+
+
+def test_a_large_offset_loses_no_digit(tmp_path: Path) -> None:
+    """Feature and target near 1.7e9 keep all their values once standardised."""
+    values = 1.7e9 + np.random.default_rng(0).uniform(0, 60, 400)
+    np.savez(tmp_path / "a.npz", x_train=values[:, None], y_train=values)
+    standard = load(str(tmp_path / "a.npz")).split(0).standardised()
+    assert len(np.unique(standard.x_train)) == len(np.unique(standard.y_train)) == 256
+    assert abs(standard.x_train.mean()) < 1e-6
+    assert abs(standard.y_train.std() - 1) < 1e-6
+
+
+def test_float_labels_and_halves_of_an_archive(tmp_path: Path) -> None:
+    """Labels 0. and 1. are classes, and float16 raises no warning."""
+    x = np.random.default_rng(0).normal(size=(ROWS, 2)).astype("float16")
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(ROWS) % 2 * 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load(str(tmp_path / "a.npz"))
+    assert data.classes == ("0", "1")
+    assert data.x.dtype == np.float32
+    assert load(str(tmp_path / "a.npz"), task="regression").task == "regression"
+
+
+def test_changed_data_is_told_in_words(tmp_path: Path) -> None:
+    """Other rows, features, classes or values are named, and no fingerprint."""
+    study = _load(tmp_path).describe()
+    values = _load(tmp_path, x=np.arange(ROWS) * 0.5).describe()
+    wider = _load(tmp_path, z=np.arange(ROWS) * 0.5).describe()
+    fewer = replace(study, rows=40)
+    assert study.changed(fewer) == f"the data here has 40 rows, the study's had {ROWS}"
+    assert study.changed(wider) == "the data here has 2 features, the study's had 1"
+    assert study.changed(values) == "the data here has other values than the study's"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("train (1).csv", "train 1"), ("Übung #3, final.csv", "Übung 3 final"), ("digits", "digits")],
+)
+def test_any_file_name_makes_a_study_name(file: str, name: str) -> None:
+    """What no study's name may hold is left out."""
+    assert study_name(None, f"folder/{file}") == name
+
+
+CELLS = st.text(st.sampled_from("ab1 .,;|\t\"'\n\r"), max_size=6)
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=8),
+    delimiter=st.sampled_from(",;\t|"),
+    ending=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    trailing=st.integers(0, 3),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_csv_is_read_as_it_was_or_refused(
+    tmp_path_factory, rows, delimiter, ending, quoting, trailing
+) -> None:
+    """Whatever delimiter, line ending, quoting and trailing fields: the cells, or an error."""
+    if quoting == csv.QUOTE_MINIMAL:  # Python's writer leaves the other line ending bare
+        rows = [tuple(c.replace("\r", " ").replace("\n", " ") for c in row) for row in rows]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=ending, quoting=quoting)
+    writer.writerow(["one", "two", "three"])
+    writer.writerows([*row, *[""] * trailing] for row in rows)
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(text.getvalue().encode())
+    try:
+        frame = read_csv(path)
+    except RequestError:
+        return
+    assert list(frame.columns) == ["one", "two", "three"]
+    assert [tuple(row) for row in frame.to_numpy(object)] == rows
+
+
+@given(offset=st.floats(-1e9, 1e9), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_a_constant_added_to_a_feature_changes_no_input(offset: float, seed: int) -> None:
+    """The standardised inputs stay the same but for the rounding of the sum itself."""
+    x = np.random.default_rng(seed).normal(size=(90, 2))
+    y = np.arange(90) % 2
+
+    def standardised(shift: float) -> np.ndarray:
+        part = Part(x + shift, y)
+        parts = (part, part, part)
+        split = make_split(*parts, task="classification", columns=("a", "b"), vocabulary={})
+        return split.standardised().x_train
+
+    np.testing.assert_allclose(standardised(offset), standardised(0.0), atol=2e-6)
