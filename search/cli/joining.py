@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import Storage, Study
+from search.cli.common import Storage, Study, err
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
 from search.cli.forking import fork_server
 from search.cli.interruptions import Interruption
@@ -194,7 +194,8 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         return crew.worst_exit_code()
     except KeyboardInterrupt:
         crew.interrupt()
-        raise KeyboardInterrupt(FAREWELL) from None
+        err().print(f"trainstack: {FAREWELL}", markup=False)
+        raise
     finally:
         crew.close()
 

@@ -68,14 +68,12 @@ def run(argv: list[str]) -> int:
         try:
             code = command.main(args=argv, prog_name="trainstack", standalone_mode=False)
         except typer.Exit as leave:
-            if isinstance(leave.__cause__, KeyboardInterrupt):  # so says Typer that it met one
-                raise leave.__cause__ from None
             code = leave.exit_code
         sys.stdout.flush()
     except TrainstackError as error:
         return _say(str(error), error.exit_code)
-    except (typer.Abort, KeyboardInterrupt) as error:
-        return _say(str(error) or "interrupted", INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        return _say("interrupted", INTERRUPTED)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message(), flush=True)  # noqa: T201 - the help that was asked for

@@ -80,7 +80,8 @@ def work(
             ended = True
         except KeyboardInterrupt:
             local.interrupt()
-            raise KeyboardInterrupt(FAREWELL) from None
+            err().print(f"trainstack: {FAREWELL}", markup=False)
+            raise
         finally:
             local.close()
             notes.stop(last=ended)
