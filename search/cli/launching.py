@@ -132,6 +132,8 @@ def launch(
         crew = None if place is None else reach_engine(place, storage)
         _prepare_artifacts(spec, share_data)
         url = create(spec, storage)
+        if epochs is None:
+            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
         if crew is not None and workers is None:
             count = min(MOST_WORKERS_UNASKED, crew.room)
         if detach:
