@@ -68,7 +68,7 @@ def length_stacks(batch: int) -> dict[str, Any]:
 
 
 def asked(what: str, data: str, rows: int) -> Iterator[Asked]:
-    """Yield the runs that one question asks of one data set with so many training rows."""
+    """Yield the runs that one question asks of one data set, given its training rows."""
     import optuna
 
     from spaces.references import REFERENCES

@@ -31,7 +31,7 @@ def training_rows(dataset: Any) -> int:
 
 
 def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:
-    """Return the most epochs of a trial for so many training rows.
+    """Return the most epochs of a trial for a number of training rows.
 
     Args:
         task: `classification` or `regression`.

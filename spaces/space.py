@@ -61,7 +61,7 @@ class Space:
         return self._walk(lambda name, domain, key: domain.ask(trial, name))
 
     def for_rows(self, rows: int) -> Space:
-        """Return this space with the batch sizes that suit so many training rows.
+        """Return this space with the batch sizes that suit a number of training rows.
 
         Of the offered sizes those stay that give an epoch at least LEAST_UPDATES, and the
         smallest. A range or a fixed size stays as it is.

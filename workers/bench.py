@@ -253,15 +253,3 @@ def untrained_loss(split: Any, task: str) -> float:
     standardised target.
     """
     return 1.0 if task == "regression" else math.log(max(2, int(split.y_train.max()) + 1))
-
-
-def trivial_loss(split: Any, task: str) -> float:
-    """Return the training loss of always predicting the training part's class frequencies.
-
-    Cross-entropy of the frequencies (nats), or 1 (variance of a standardised target).
-    """
-    if task == "regression":
-        return 1.0
-    counts = np.bincount(split.y_train)
-    frequencies = np.clip(counts / counts.sum(), 1e-12, None)
-    return float(-(frequencies * np.log(frequencies)).sum()) or 1.0

@@ -40,14 +40,14 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     The chapter's descent: fresh weights at a high rate, a third of it each time until the loss
     stays below the trivial predictor's.
     """
-    from workers.bench import trivial_loss
+    from workers.beside import TrivialPredictor
 
     stack = Stack.of(optimizer=optimizer, schedule="constant")
     split, data = bench.split(seed)
     program, _ = bench.program(stack, data, epochs=1)
     low, high = OPTIMIZERS[optimizer].usual
     rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)
-    trivial = trivial_loss(split, bench.spec.data.task)
+    trivial = TrivialPredictor(split, len(bench.spec.data.classes)).figures("valid")["loss"]
     rows, batch = data.rows[0], stack["batch_size"]
     rng = np.random.default_rng([seed, 3])
 

@@ -29,7 +29,7 @@ def fork_server(needed: bool = True) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="trainstack-", ignore_cleanup_errors=True) as folder:
-        process, address = _start(folder)  # nobody else may look into the folder
+        process, address = _start(folder)  # the folder is private to this user
         os.environ[FORK_SERVER] = address
         try:
             yield

@@ -16,7 +16,7 @@ from typing import Any
 from search.processes import ECHO_SECONDS, endings
 
 INTERRUPTED = 130
-# An interruption that was lost in a library's clean-up is raised again after so long.
+# Delay after which an interruption lost in a library's clean-up is raised again.
 _AGAIN_SECONDS = 0.01
 
 

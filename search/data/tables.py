@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # A table's cell in bytes while it is prepared: its text, float64 tidied and encoded, float32.
 _CELL_BYTES = 40
-# A note names at most so many columns.
+# Most columns that a note names.
 _NAMED = 8
 
 

@@ -75,7 +75,7 @@ def nothing_learned(
         return ""
     none = "neither this stack nor the chapter's default is better"
     who = "the chapter's default is no better" if is_default else none
-    return f"Nothing was shown to learn anything: {who} than always answering {ANSWERS[metric]}. "
+    return f"No stack was shown to learn anything: {who} than always answering {ANSWERS[metric]}. "
 
 
 def trivial_warnings(

@@ -182,7 +182,9 @@ class Desk:
             self._finish(row, twin[1], cached_of=twin[0])
             return None
         lease = lease_of(row)
-        return dataclasses.replace(lease, rungs=self._mirror.pruner.epochs(self._planned(lease)))
+        return dataclasses.replace(
+            lease, rungs=tuple(self._mirror.pruner.places(self._planned(lease)))
+        )
 
     def _planned(self, lease: Lease) -> int:
         assert lease.stack is not None
@@ -230,10 +232,10 @@ class Desk:
         """
         if lease.trial_id is None or epoch not in lease.rungs:
             return False
-        row, planned = self._mirror.pruner, self._planned(lease)
-        exempt = lease.number % row.brackets  # from so many of the first rungs
-        rungs = dict(zip(row.epochs(planned), row.rungs, strict=False))
-        if lease.payload.get("given") or list(rungs).index(epoch) < exempt:
+        row = self._mirror.pruner
+        rungs = row.places(self._planned(lease))
+        exempt = list(rungs)[: lease.number % row.brackets]
+        if lease.payload.get("given") or epoch in exempt:
             return False
         return self._mirror.prune(lease.trial_id, rungs[epoch])
 

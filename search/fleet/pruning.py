@@ -15,7 +15,7 @@ from spaces.errors import RequestError, nearest
 from spaces.stack import Stack
 from spaces.stopping import heat
 
-# How many epochs of a trial Optuna is told of, rungs aside.
+# Epochs of a trial that are written to Optuna, rungs aside.
 REPORTS = 10
 # Heats within this factor count as equal.
 SAME_HEAT = 0.8
@@ -39,10 +39,17 @@ class Pruner:
     least: int = 2
     brackets: int = 1
 
-    def epochs(self, planned: int) -> tuple[int, ...]:
-        """Return the rungs of a plan as epochs, at most one per epoch and none at the end."""
-        found = {max(1, int(share * planned)) for share in self.rungs}
-        return tuple(sorted(found - {planned}))
+    def places(self, planned: int) -> dict[int, float]:
+        """Return the rungs of a plan: epoch → share, at most one per epoch and none at the end.
+
+        Where rungs of a short plan fall into one epoch, the first of them counts.
+        """
+        found: dict[int, float] = {}
+        for share in self.rungs:
+            epoch = max(1, int(share * planned))
+            if epoch < planned:
+                found.setdefault(epoch, share)
+        return found
 
 
 @dataclass(frozen=True)
@@ -132,9 +139,9 @@ def step_of(row: Pruner, epoch: int, planned: int, most: int) -> int:
     Equal steps are equal shares of the plan, so that Optuna's samplers and pictures, too, compare
     like with like. A rung has the same step under every plan.
     """
-    for share in row.rungs:
-        if epoch == max(1, int(share * planned)):
-            return rung_step(share, most)
+    share = row.places(planned).get(epoch)
+    if share is not None:
+        return rung_step(share, most)
     return max(1, round(epoch * most / planned))
 
 
@@ -144,6 +151,6 @@ def rung_step(share: float, most: int) -> int:
 
 
 def reported(row: Pruner, planned: int) -> frozenset[int]:
-    """Return the epochs of which Optuna is told: the rungs and about ten evenly spaced ones."""
+    """Return the epochs that are written to Optuna: the rungs and ten evenly spaced ones."""
     evenly = {max(1, planned * k // REPORTS) for k in range(1, REPORTS + 1)}
-    return frozenset(row.epochs(planned)) | evenly
+    return frozenset(row.places(planned)) | evenly

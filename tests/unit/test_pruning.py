@@ -57,7 +57,7 @@ def test_steps_rise_with_epochs_and_meet_at_rungs(name: str, planned: int, most:
     steps = [step_of(row, epoch, planned, most) for epoch in sorted(reported(row, planned))]
     assert steps == sorted(steps)
     assert all(1 <= step <= most for step in steps)
-    for epoch in row.epochs(planned):
+    for epoch in row.places(planned):
         assert 1 <= epoch < planned
         assert step_of(row, epoch, planned, most) in {rung_step(s, most) for s in row.rungs}
 
@@ -77,3 +77,11 @@ def test_few_trials_decide_nothing() -> None:
     """With fewer than five trials at a rung none is cut, however bad."""
     assert not cut(ASHA, Seen(1.0, 9.0), at(0.1, 0.2, 0.3))
     assert cut(ASHA, Seen(1.0, 9.0), at(0.1, 0.2, 0.3, 0.4))
+
+
+@pytest.mark.parametrize("planned", range(2, 12))
+def test_a_rung_of_a_short_plan_has_the_step_that_is_reported(planned: int) -> None:
+    """A rung's share leads to the step under which its epoch was written, in tiny plans too."""
+    for row in PRUNERS.values():
+        for epoch, share in row.places(planned).items():
+            assert step_of(row, epoch, planned, 11) == rung_step(share, 11)

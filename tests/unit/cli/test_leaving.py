@@ -93,7 +93,7 @@ def test_what_is_to_be_ignored_is_ignored() -> None:
 
 
 def test_other_errors_are_not_hidden() -> None:
-    """Without a signal an error is an error, and a finalizer's is told."""
+    """Without a signal an error stays an error, and a finalizer's is reported."""
     done = run("""
 class Faulty:
     def __del__(self):
