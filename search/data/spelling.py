@@ -20,6 +20,9 @@ MISSING_WORDS = frozenset(
 _MARKS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(Z|[+-]\d\d:\d\d)?)?")
 _CODE = re.compile(r"0\d+")
+_LIKE_A_DATE = re.compile(r"\d[-/.: ]\d|[A-Za-z]{3}.*\d", re.ASCII)
+# More whole numbers than this are measured; more other texts than this among them are no slips.
+_MOST_CODES, _MOST_ODD = 20, 10
 _DATES = (
     *(
         date + time
@@ -27,6 +30,7 @@ _DATES = (
         for time in ("", " %H:%M", " %H:%M:%S")
     ),
     *("%Y%m%dT%H%M%S", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%Y-%m", "%Y/%m", "%H:%M", "%H:%M:%S"),
 )
 
 
@@ -72,6 +76,8 @@ class Spelling:
 
     def in_words(self) -> str:
         """Return how the texts are read, or nothing where there is nothing to say."""
+        if self.kind == "date" and self.date_format.startswith("%H"):
+            return "times, taken as fractions of a day"
         if self.kind == "date":
             return f"dates, taken as days since {self.origin[:10]}"
         marks = [f"'{self.thousands}' between thousands"] if self.thousands else []
@@ -118,11 +124,34 @@ def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
 
 
 def odd_among_numbers(texts: Collection[str]) -> str | None:
-    """Return the first text that is no number where more than half of them are."""
-    is_number = _pattern("", ".")
+    """Return the first text that spoils a column of measured numbers, or None.
+
+    Whole numbers of few values may be codes among other codes, and so may numbers among many other
+    texts.
+    """
     held = [text for text in texts if text]
-    odd = [text for text in held if not is_number(text) and not numbers_of([text])]
-    return odd[0] if odd and len(odd) < len(held) / 2 else None
+    if any(_CODE.fullmatch(text) for text in held):
+        return None
+    is_number = _pattern("", ".")
+    unlike = [text for text in held if not is_number(text)]
+    odd = [text for text in unlike if not numbers_of([text])]
+    numbers = [text for text in held if text not in {*odd}]
+    measured = len(numbers) > _MOST_CODES or not all(map(str.isdigit, numbers))
+    if not measured or len(numbers) <= len(held) / 2 or len(odd) > _MOST_ODD:
+        return None
+    return next(iter([*odd, *unlike]), None)
+
+
+def odd_among_dates(texts: Collection[str]) -> str | None:
+    """Return the first text that is no date where more than half of them are, or None."""
+    held = [text for text in texts if text]
+    if sum(map(bool, map(_LIKE_A_DATE.search, held))) <= len(held) / 2:
+        return None
+    for form in ("iso", *_DATES):
+        odd = [text for text in held if not _fits([text], form)]
+        if 0 < len(odd) < len(held) / 2:
+            return odd[0]
+    return None
 
 
 def ambiguous_dates(spelling: Spelling, texts: Collection[str]) -> bool:
