@@ -117,7 +117,7 @@ def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
     percent = all(text.endswith("%") for text in held)
     bare = [text[:-1].rstrip() for text in held] if percent else held
     for thousands, decimal in _MARKS:
-        is_number = _pattern(thousands, decimal)
+        is_number = number_pattern(thousands, decimal)
         if all(map(is_number, bare)):
             return {"thousands": thousands, "decimal": decimal, "percent": percent}
     return None
@@ -132,7 +132,7 @@ def odd_among_numbers(texts: Collection[str]) -> str | None:
     held = [text for text in texts if text]
     if any(_CODE.fullmatch(text) for text in held):
         return None
-    is_number = _pattern("", ".")
+    is_number = number_pattern("", ".")
     unlike = [text for text in held if not is_number(text)]
     odd = [text for text in unlike if not numbers_of([text])]
     numbers = [text for text in held if text not in {*odd}]
@@ -198,7 +198,41 @@ def to_numbers(
     return [numbers[text] for text in texts]
 
 
-def _pattern(thousands: str, decimal: str) -> Callable[[str], object]:
+def to_number(
+    text: str,
+    kind: str = "number",
+    decimal: str = ".",
+    thousands: str = "",
+    percent: bool = False,
+    missing: tuple[str, ...] = (),
+    date_format: str = "",
+    origin: str = "",
+) -> float:
+    """Return one text as a number, as a column's spelling says; True and False are 1 and 0.
+
+    Raises:
+        ValueError: It is spelt otherwise.
+    """
+    if text in ("", *missing):
+        return math.nan
+    if kind == "date":
+        passed = moment(text, date_format) - datetime.fromisoformat(origin)
+        return passed / timedelta(days=1)
+    if text.lower() in ("true", "false") and not percent:
+        return float(text.lower() == "true")
+    plain = text[:-1].rstrip() if percent and text.endswith("%") else text
+    if percent and plain == text:
+        raise ValueError(f"{text!r} has no percent sign")
+    if not number_pattern(thousands, decimal)(plain):
+        raise ValueError(f"{text!r} is no number")
+    plain = plain.replace(thousands, "") if thousands else plain
+    number = float(plain.replace(decimal, "."))
+    if kind == "truth" and number not in (0, 1):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return number
+
+
+def number_pattern(thousands: str, decimal: str) -> Callable[[str], object]:
     """Return what tells whether a text is a number with these marks."""
     point = re.escape(decimal)
     if thousands:
