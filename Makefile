@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test lint unit bench docs site clean
 
 demo: $(STAMP)  ## search scikit-learn's digits and print the recommendation
-	$(BIN)/trainstack launch digits --study demo --trials 40 --workers 2
+	$(BIN)/trainstack launch digits --study demo --trials 40 --epochs 40 --workers 2
 
 test: lint unit  ## every check and test
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.stopping CURVES.jsonl …
 
-The curves are what `benchmarks.curves` has recorded: nothing stopped them. Stopping is judged by
+The curves are what `benchmarks.curves` has recorded (those on record are in
+`benchmarks/results/curves`): nothing stopped them. Stopping is judged by
 the final loss with the rule against without it, run by run; pruning by forty trials in random
 orders: how often one of the five best is cut, and what the best that is left has lost.
 """
@@ -10,6 +11,7 @@ orders: how often one of the five best is cut, and what the best that is left ha
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +34,16 @@ Run = dict[str, Any]
 
 def read(paths: Sequence[Path]) -> list[Run]:
     """Return the recorded runs that trained to the end of their plan, with their stacks."""
-    rows = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for path in paths for line in _text(path).splitlines()]
     return [
         {**row, "stack": Stack.from_json(row["stack"])}
         for row in rows
         if row["outcome"] == "completed" and row["valid"]
     ]
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
 
 
 def stopped(run: Run, stack: Stack) -> tuple[float, int]:

@@ -141,6 +141,7 @@ PREVIEW = (
     Field("data.target", TEXT + OR_NULL, "column to predict, for tables"),
     Field("data.task", TEXT, "`classification` or `regression`"),
     Field("data.fingerprint", TEXT, "of the data as loaded"),
+    Field("data.rows", WHOLE + OR_NULL, "rows of all parts together"),
     Field("data.features", WHOLE, "inputs of the network"),
     Field("data.classes", LIST, "class names"),
     Field("data.classes[]", TEXT, ""),

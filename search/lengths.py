@@ -1,6 +1,6 @@
 """How long a trial may train unless the user says so: updates, not epochs, decided by the rows.
 
-Measured on eight tables of 768 to 20,640 rows (`python -m benchmarks.lengths`, docs/method.md).
+Measured on eight tables of 768 to 20,640 rows (docs/training-length.md).
 """
 
 from __future__ import annotations

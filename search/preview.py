@@ -163,5 +163,7 @@ def trial_seconds(tried: Sequence[Tried], epochs: int) -> float:
     """
     can = [t for t in tried if not t.cause]
     usual = [t for t in can if t.sample.typical] or can
-    took = [t.build_seconds + epochs * t.epoch_seconds for t in usual]
+    took = [
+        t.build_seconds + t.sample.stack.planned_epochs(epochs) * t.epoch_seconds for t in usual
+    ]
     return sum(took) / len(took)

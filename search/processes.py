@@ -1,8 +1,13 @@
-"""What our processes have in common: how their modules are found, what signals mean."""
+"""What our processes have in common: how they begin, what signals mean, how modules are found.
+
+Everything here is at hand before anything slow is imported.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 
 # Where the fork server of this command's workers listens; unset: there is none.
 FORK_SERVER = "TRAINSTACK_FORK_SERVER"
@@ -17,3 +22,30 @@ def environment(**extra: str) -> dict[str, str]:
     `search` of their own; from Python 3.11 on this variable says not to.
     """
     return {**os.environ, "PYTHONSAFEPATH": "1", **extra}
+
+
+def open_streams() -> None:
+    """Open standard input, output and error on the null device where they are closed.
+
+    To be done before anything else is opened: a file or a socket would get their descriptors, and
+    a child process would find it in their place.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest that is free, which is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            mode = "w" if descriptor else "r"
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def endings() -> list[int]:
+    """Return the signals that mean an interruption, less those that are to be ignored.
+
+    `nohup` ignores a terminal that closes; a shell that starts something with `&`, Ctrl-C.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]

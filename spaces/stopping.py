@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spaces.stack import Stack
 
 # The rate has come down when it is at most this share of its peak, or this many times its last
-# value (docs/method.md, "When a trial stops").
+# value (docs/training-length.md).
 COOL_SHARE = 0.1
 NEAR_END = 1.5
 # Performance scheduling lowers its rate at least this often before patience ends.

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from spaces.errors import TrainstackError
+from workers.settings import set_environment
 
 
 def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
@@ -23,7 +23,7 @@ def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
     Returns:
         The exit code: 0, or that of the error, which is told in one line on standard error.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    set_environment()
     request = json.load(sys.stdin)
     try:
         for answer in answers(request):

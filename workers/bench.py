@@ -30,6 +30,7 @@ from workers.messages import Job, Kept
 from workers.precision import check_precision
 from workers.programs import Programs
 from workers.resident import DeviceData
+from workers.settings import set_keras
 from workers.streaming import StreamedData, put, resident_bytes
 from workers.structure import Structure, shaping_items, worth_compiling
 from workers.train import Training
@@ -48,6 +49,7 @@ class Bench:
     """
 
     def __init__(self, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0) -> None:
+        set_keras()
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 
 from workers import trainer
 from workers.fake import FAKE
+from workers.settings import set_environment
 
 # How long a client may take to send its file descriptors, which it does at once.
 GREETING_SECONDS = 5.0
@@ -140,7 +141,7 @@ def main() -> None:
     listener, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     try:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # workers of a GPU have no part in this
-        trainer.prepare()
+        set_environment()
         if FAKE not in os.environ:
             import workers.bench
             import workers.measure  # noqa: F401 - what trainers need sooner or later

@@ -21,6 +21,7 @@ from search.spec import StudySpec
 from spaces.errors import TrainstackError
 from workers.fake import FAKE, FakeBench
 from workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
+from workers.settings import set_environment
 
 if TYPE_CHECKING:
     from workers.bench import Bench
@@ -37,18 +38,12 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
-    prepare()
+    set_environment()
     # Where the supervisor is gone, so are we.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
     # Nothing is left to write, and TensorFlow takes seconds to put itself away.
     os._exit(0)
-
-
-def prepare() -> None:
-    """Set what TensorFlow reads while it is imported, unless somebody has set it already."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
 def _end_with_parent() -> None:

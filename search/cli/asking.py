@@ -68,7 +68,6 @@ def make_spec(
         searched = searched.for_rows(rows)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
-        err().print(f"{rows:,} training rows: plans of at most {epochs} epochs", markup=False)
     return StudySpec(
         study=name,
         data=dataset.describe(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -29,7 +28,19 @@ def fork_server(needed: bool = True) -> Iterator[None]:
     if not needed or sys.platform != "linux" or FORK_SERVER in os.environ:
         yield
         return
-    folder = tempfile.mkdtemp(prefix="trainstack-")  # nobody else may look into it
+    with tempfile.TemporaryDirectory(prefix="trainstack-", ignore_cleanup_errors=True) as folder:
+        process, address = _start(folder)  # nobody else may look into the folder
+        os.environ[FORK_SERVER] = address
+        try:
+            yield
+        finally:
+            del os.environ[FORK_SERVER]
+            process.kill()
+            process.communicate()
+
+
+def _start(folder: str) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the process; return it and its address, where clients may connect at once."""
     address = f"{folder}/forks"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -42,11 +53,4 @@ def fork_server(needed: bool = True) -> Iterator[None]:
             pass_fds=[listener.fileno()],
             env=environment(),
         )
-    os.environ[FORK_SERVER] = address
-    try:
-        yield
-    finally:
-        del os.environ[FORK_SERVER]
-        process.kill()
-        process.communicate()
-        shutil.rmtree(folder, ignore_errors=True)
+    return process, address

@@ -41,6 +41,11 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def told(self) -> bool:
+        """True when one of the signals has come since it was entered."""
+        return self._told.is_set()
+
     def _heed(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if not self._told.is_set():

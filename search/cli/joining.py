@@ -18,6 +18,7 @@ from search.cli.interruptions import Interruption
 from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
 from search.cli.local import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
 from search.onray.place import on_ray
+from search.processes import endings
 from spaces.errors import RequestError, StorageAwayError
 
 if TYPE_CHECKING:
@@ -141,13 +142,17 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
         patiently(lambda: _look(url, study), wanted.start_timeout)
         flags = wanted.flags()
         share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
-        crews = [
-            LocalWorkers.start(
-                exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
-            )
-            for gpu in chosen
-        ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
+        with Interruption(*endings()) as starting:
+            crews = [
+                LocalWorkers.start(
+                    exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
+                )
+                for gpu in chosen
+            ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
         _pass_on_signals(crews)
+        if starting.told:
+            for crew in crews:
+                crew.send(signal.SIGINT)
         if not chosen:
             _heed(url, crews[0])
         return max(crew.worst_exit_code() for crew in crews)
@@ -189,7 +194,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         return crew.worst_exit_code()
     except KeyboardInterrupt:
         crew.interrupt()
-        err().print(FAREWELL, markup=False)
+        err().print(f"trainstack: {FAREWELL}", markup=False)
         raise
     finally:
         crew.close()

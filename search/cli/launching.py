@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli import leaving
 from search.cli.common import AsJson, Storage, err, out, print_json
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
 from search.cli.forking import fork_server
@@ -131,6 +132,8 @@ def launch(
         crew = None if place is None else reach_engine(place, storage)
         _prepare_artifacts(spec, share_data)
         url = create(spec, storage)
+        if epochs is None:
+            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
         if crew is not None and workers is None:
             count = min(MOST_WORKERS_UNASKED, crew.room)
         if detach:
@@ -190,6 +193,7 @@ def create(spec: StudySpec, storage: str | None) -> Any:
 
     url = storage_url(storage)
     created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
+    leaving.say("interrupted: the same command again goes on with the study")
     word = "new study" if created else "going on with study"
     err().print(f"{word} '{spec.study}'", markup=False)
     if not created:

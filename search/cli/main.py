@@ -23,9 +23,8 @@ from search.cli import (
     telling,
     watching,
 )
+from search.cli.leaving import INTERRUPTED
 from spaces.errors import RequestError, TrainstackError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="trainstack",
@@ -53,7 +52,12 @@ def main(argv: list[str] | None = None) -> None:
     # Imports and answers make many objects and no garbage: looking for it took a fifth of the time
     gc.set_threshold(100_000)
     _mend_streams()
-    raise SystemExit(run(sys.argv[1:] if argv is None else argv))
+    code = run(sys.argv[1:] if argv is None else argv)
+    try:
+        sys.stdout.flush()  # Python would complain when it ends
+    except OSError:
+        _forget_output()
+    raise SystemExit(code)
 
 
 def run(argv: list[str]) -> int:
@@ -61,17 +65,18 @@ def run(argv: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         _check_text(argv)
-        code = command.main(args=argv, prog_name="trainstack", standalone_mode=False)
+        try:
+            code = command.main(args=argv, prog_name="trainstack", standalone_mode=False)
+        except typer.Exit as leave:
+            code = leave.exit_code
         sys.stdout.flush()
     except TrainstackError as error:
         return _say(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", INTERRUPTED)
-    except typer.Exit as leave:
-        return leave.exit_code
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            print(error.format_message())  # noqa: T201 - the help that was asked for
+            print(error.format_message(), flush=True)  # noqa: T201 - the help that was asked for
             return 0
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "trainstack"
@@ -79,6 +84,11 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has had enough: `trainstack trials … | head`.
         _forget_output()
+        return 0
+    except SystemExit as leave:
+        if not isinstance(leave.__context__, BrokenPipeError):
+            raise
+        _forget_output()  # the same, met by Typer
         return 0
     except OSError as error:
         # A full disk, a folder without permission: the machine's matter, and no bug of ours.
@@ -97,12 +107,9 @@ def _check_text(argv: list[str]) -> None:
 
 
 def _mend_streams() -> None:
-    """Make streams that were closed or cannot spell everything safe to write to."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif isinstance(stream, io.TextIOWrapper):
+    """Make streams that cannot spell everything safe to write to."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

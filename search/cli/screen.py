@@ -186,8 +186,9 @@ def _at(
     if running.kind == "measurement":
         return "test set", ""
     what = "trial" if running.kind == "search" else "run"
-    drawn = bar(running.epochs, epochs, 10) + " " if width >= NARROW else ""
-    progress = f"{drawn}epoch {running.epochs}/{epochs}"
+    planned = running.stack.planned_epochs(epochs) if running.stack else epochs
+    drawn = bar(running.epochs, planned, 10) + " " if width >= NARROW else ""
+    progress = f"{drawn}epoch {running.epochs}/{planned}"
     loss = f"  {number(running.loss)}" if running.loss is not None else ""
     return f"{what} {'' if running.number is None else running.number}", progress + loss
 

@@ -80,7 +80,7 @@ def work(
             ended = True
         except KeyboardInterrupt:
             local.interrupt()
-            err().print(FAREWELL, markup=False)
+            err().print(f"trainstack: {FAREWELL}", markup=False)
             raise
         finally:
             local.close()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 STORAGE, HOME, ARTIFACTS = "TRAINSTACK_STORAGE", "TRAINSTACK_HOME", "TRAINSTACK_ARTIFACTS"
 _DRIVER = "postgresql+psycopg2"
 _SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
+# What ends user and password in a URL, so that neither may hold it as it is.
+_RESERVED = set("@/?#[] ")
 _EXAMPLE = "postgresql://user@host:5432/database"
 # A worker does one thing after the other: one connection, and more only for as long as threads need
 # them, so that 200 workers stay under 400 connections.
@@ -78,6 +80,13 @@ def parse_url(text: str) -> URL:
         # The text may hold a password: only its scheme is safe to repeat.
         got = f"storage of kind '{scheme}'" if "://" in text else "storage that is not a URL"
         raise RequestError(got, f"a PostgreSQL URL such as {_EXAMPLE}", _mend())
+    if _RESERVED & set(text.split("://", 1)[1].rpartition("@")[0]):
+        # Read on, a part of the password would become the host's or the database's name.
+        raise RequestError(
+            "a storage URL with a reserved character before its host",
+            _EXAMPLE,
+            "percent-encode user and password: @ is %40, / is %2F, # is %23, ? is %3F",
+        )
     try:
         return make_url(_DRIVER + "://" + text.split("://", 1)[1])
     except (ArgumentError, ValueError):

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from search.processes import endings
 from spaces.errors import RequestError
 
 _USER = "postgres"
@@ -134,7 +135,7 @@ def _later_interrupt() -> Iterator[None]:
         yield
         return
     seen: list[int] = []
-    old = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    old = {s: signal.getsignal(s) for s in endings()}
     for number in old:
         signal.signal(number, lambda n, _: seen.append(n))
     try:

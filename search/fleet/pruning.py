@@ -58,7 +58,7 @@ class Seen:
     loss: float
 
 
-# Rungs and shares by replaying whole curves (`python -m benchmarks.stopping`, docs/method.md).
+# Rungs and shares by replaying whole curves (docs/training-length.md).
 PRUNERS: Mapping[str, Pruner] = {
     "asha": Pruner(
         "asynchronous successive halving: at a third and two thirds of a plan the better half "

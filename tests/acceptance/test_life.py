@@ -99,7 +99,7 @@ def was_interrupted(
     """Check what an interruption must leave: nothing that runs, here or in Optuna."""
     assert process.returncode == 130, err
     assert out == ""
-    assert err.splitlines()[-1].startswith("interrupted: running trials went back")
+    assert err.splitlines()[-1].startswith("trainstack: interrupted: running trials went")
     assert "Traceback" not in err
     assert workers_of(shell, study) == []
     status = shell.json("status", study)

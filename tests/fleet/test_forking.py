@@ -188,6 +188,29 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FORK_SERVER not in os.environ
 
 
+def test_a_fork_server_without_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command's standard input is closed, its trainers are forks as ever."""
+    monkeypatch.setenv(FAKE, "{}")
+    program = (
+        "from search.processes import open_streams\nopen_streams()\n"
+        "from tests.fleet.test_forking import *\n"
+        "with fork_server():\n"
+        "    trainer = child()\n"
+        "    heard(trainer, Ready)\n"
+        "    print(type(trainer.process).__name__)\n"
+        "    trainer.kill()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+        preexec_fn=lambda: os.close(0),
+    )
+    assert (done.returncode, done.stdout) == (0, "Forked\n")
+
+
 def test_a_worker_goes_on_without_its_fork_server(fleet: Fleet, forks: psutil.Process) -> None:
     """Where the server ends before it has forked, the worker starts a trainer by itself."""
     fleet.create(trials=2)

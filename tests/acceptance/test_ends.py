@@ -1,0 +1,197 @@
+"""How the command ends: interrupted at any moment, or with a stream that is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import typer
+
+from search.cli.main import app, run
+
+from .commands import CLEARED, TRAINSTACK, Shell
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(sys.platform != "linux", reason="what a process heeds is read from /proc"),
+]
+
+LAUNCH = (
+    *("launch", "digits", "--trials", "2", "--epochs", "2"),
+    *("--workers", "1", "--replicates", "0", "--space", "quick"),
+)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Twenty moments from 0.05 to 5 s, each 1.27 times the one before
+MOMENTS = [round(0.05 * 100 ** (k / 19), 2) for k in range(20)]
+# By this variable its processes are known, in whatever session they are
+MARK = "TRAINSTACK_TEST_MARK"
+GONE_SECONDS = 30.0
+
+
+def heeds(process: subprocess.Popen[str]) -> bool:
+    """True when a process has reached our code: from then on it has its own way with SIGTERM."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text("utf-8").splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
+
+
+def marked(mark: str) -> list[str]:
+    """Return the command lines of the living processes that hold a mark."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and process.environ().get(MARK) == mark:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def nothing_runs(mark: str) -> None:
+    """Wait until no process holds a mark."""
+    until = time.monotonic() + GONE_SECONDS
+    while left := marked(mark):
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+
+
+def interrupted(shell: Shell, study: str, moment: float, number: signal.Signals) -> bool:
+    """Interrupt a launch at a moment; check how it ends, and return whether it was under way.
+
+    `kill` sends SIGTERM to the command alone, a terminal its signals to all processes of it.
+    """
+    process = Shell(shell.home, {MARK: study}).start(*LAUNCH, "--study", study)
+    time.sleep(moment)
+    ours = heeds(process)
+    with contextlib.suppress(ProcessLookupError):
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+        else:
+            os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    nothing_runs(study)
+    if process.returncode == 0:
+        assert out, err  # it was over
+        return False
+    if not ours:  # Python was still starting, and what it does then is its own
+        assert process.returncode in (130, -number, 1), err
+        return False
+    assert process.returncode == 130, err
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[-1].startswith("trainstack: interrupted"), err
+    assert sum("interrupted" in line for line in lines) == 1, err
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+    return True
+
+
+def goes_on(shell: Shell, study: str) -> None:
+    """Check that a study either is not there or waits for the same launch, whole."""
+    found = shell.run("status", study, "--json")
+    if found.returncode == 4:
+        return
+    counts = json.loads(found.stdout)["counts"]
+    assert counts["running"] == counts["failed"] == 0
+    done = shell.run(*LAUNCH, "--study", study, "--detach")
+    assert done.returncode == 0, done.stderr
+    assert f"going on with study '{study}'" in done.stderr
+
+
+@pytest.mark.parametrize(("place", "moment"), list(enumerate(MOMENTS)))
+def test_an_interruption_at_any_moment(shell: Shell, place: int, moment: float) -> None:
+    """A launch interrupted at any moment says so in one line, exits 130 and leaves no process.
+
+    The study, where there is one by then, can go on.
+    """
+    study = f"ends-{place}"
+    interrupted(shell, study, moment, SIGNALS[place % 3])
+    goes_on(shell, study)
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"), list(zip(SIGNALS, (1.6, 0.8, 2.4), strict=True)), ids=str
+)
+def test_an_interruption_at_the_first_launch(
+    tmp_path: Path, number: signal.Signals, moment: float
+) -> None:
+    """A database that is being made is whole or absent afterwards, and stopped."""
+    shell = Shell(tmp_path / "home")
+    interrupted(shell, "first", moment, number)
+    goes_on(shell, "first")
+    nothing_runs("first")
+
+
+def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return a command line for every verb, about a study, a file or data that is not there."""
+    if hasattr(command, "commands"):
+        return [line for k, c in command.commands.items() for line in verbs(c, (*words, k))]
+    values = {
+        **{"study": "nothing", "data": "nothing", "file": "nothing.json", "name": "nothing"},
+        **{"trial": "0", "changes": "workers=1", "form": "json", "output": "nothing.json"},
+        **{"reason": "a test"},
+    }
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            words = (*words, values[parameter.name])
+        elif parameter.required:
+            words = (*words, parameter.opts[0], values[parameter.name])
+    return [words]
+
+
+LINES = [*verbs(typer.main.get_command(app)), (), ("--help",), ("status",), ("nothing",)]
+
+
+@pytest.mark.parametrize("words", LINES, ids=" ".join)
+def test_a_closed_stream(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """With any standard stream closed a verb exits as it does otherwise, and says as much."""
+
+    def start(closed: int) -> subprocess.Popen[str]:
+        return shell.start(*words, cwd=tmp_path, preexec_fn=lambda: os.close(closed))
+
+    processes = [start(closed) for closed in range(3)]
+    monkeypatch.chdir(tmp_path)
+    for name in CLEARED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TRAINSTACK_HOME", str(shell.home))
+    code = run(list(words))  # with its streams open
+    assert code in (0, 2, 4)
+    without_in, without_out, without_err = [p.communicate(timeout=120) for p in processes]
+    assert [process.returncode for process in processes] == [code] * 3, (without_in, without_out)
+    assert "Traceback" not in without_in[1]
+    assert len(without_in[1].splitlines()) <= 1
+    assert without_out == ("", without_in[1])
+    assert without_err[1] == ""
+    if words != ("doctor",):  # what it measures varies
+        assert without_err[0] == without_in[0]
+
+
+def test_a_reader_that_leaves_at_once(shell: Shell) -> None:
+    """A reader that reads nothing of a page of help is no fault."""
+    line = f"set -o pipefail; '{TRAINSTACK}' launch --help | true"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, env=shell.environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_launch_without_standard_input(shell: Shell) -> None:
+    """With standard input closed a launch trains and concludes as ever."""
+    canned = shell.canned(epoch_seconds=0.0)
+    process = canned.start(*LAUNCH, "--study", "no-input", preexec_fn=lambda: os.close(0))
+    _, err = process.communicate(timeout=120)
+    assert "Traceback" not in err
+    status = shell.json("status", "no-input")
+    assert status["counts"]["completed"] + status["counts"]["pruned"] == 2, err
