@@ -63,8 +63,8 @@ def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
     """
     mean, scale = np.asarray(mean, np.float64), np.asarray(scale, np.float64)
     if precision_of(mean, scale) == "float64":
-        # Arrays: Keras would round lists to float32.
-        return keras.layers.Rescaling(1.0 / scale, -mean / scale, dtype="float64")(inputs)
+        offset: Any = -mean / scale  # arrays: Keras would round lists to float32
+        return keras.layers.Rescaling(1.0 / scale, offset, dtype="float64")(inputs)
     unusual = (scale < 1e-4) | (scale > 1e15)
     if unusual.any():
         unit = np.where(unusual, 1.0 / scale, 1.0)
@@ -77,8 +77,8 @@ def in_unit(outputs: Any, mean: float, scale: float) -> Any:
     """Return outputs * scale + mean, in float64 where float32 would lose their digits."""
     kind = precision_of(mean, scale)
     # Arrays, not numbers: Keras would store and cast those in float32.
-    by, to = (np.asarray([number], kind) for number in (scale, mean))
-    return keras.layers.Rescaling(by, to, dtype=kind)(outputs)
+    arrays: list[Any] = [np.asarray([number], kind) for number in (scale, mean)]
+    return keras.layers.Rescaling(*arrays, dtype=kind)(outputs)
 
 
 def save_all(
