@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from search.data.spelling import (
     ambiguous_dates,
     decide,
     numbers_of,
+    odd_among_dates,
     odd_among_numbers,
     to_numbers,
 )
@@ -31,8 +33,14 @@ MAX_AUTO_CLASSES = 20
 MISSING = "(missing)"
 # Fewer rows cannot tell an identifier from numbers that happen to follow one another.
 _MIN_IDENTIFIER_ROWS = 20
-# N whole numbers that differ and lie within this many times N are taken for row numbers.
-_NEARLY = 1.25
+# N whole numbers that differ and lie within this many times N are taken for row numbers: as many
+# measurements would hardly all differ. More where they also rise or fall from row to row.
+_NEARLY, _NEARLY_IN_ORDER = 2, 5
+_NAMES_ROWS = re.compile(
+    r"(?:^|[^A-Za-z])(?:[Ii][Dd]|[UuGg][Uu][Ii][Dd])(?:$|[^A-Za-z])|[a-z]I[Dd]$"
+)
+# A number with a sign of money before it, or a unit behind it.
+_MARKED = re.compile(r"[$€£¥]\s?[\d.,]+|[\d.,]+\s?(?:[$€£¥°]|[A-Za-z]{1,3})")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 # Where a row of the table stands in its file, in words.
@@ -67,7 +75,8 @@ class Feature:
 
 def as_text(column: Any) -> Any:
     """Return a column's cells as texts without blanks around them; missing ones are empty."""
-    texts = column.astype(object).where(column.notna(), "").map(str).str.strip()
+    texts = column.astype(object).where(column.notna(), "").map(str)
+    texts = texts.str.replace("[\u00a0\u202f]", " ", regex=True).str.strip()
     return texts.astype(object)  # plain texts, which are quickly gone through
 
 
@@ -118,6 +127,8 @@ def read_feature(
     held = texts[texts != ""]
     distinct = held.nunique()
     unique = distinct == len(held) >= _MIN_IDENTIFIER_ROWS
+    if not typed or not _are_codes(held):
+        refuse_nearly_numbers(set(held), f"column {shown(name)} of {file}")
     if not unique:
         _check_categories(texts, name, file)
     return Feature(
@@ -125,7 +136,7 @@ def read_feature(
         spelling,
         is_identifier=unique,
         is_useless=not len(held) or (distinct == 1 and len(held) == len(texts)),
-        notes=() if unique else blanks_note(column, texts, name),
+        notes=() if unique else (*blanks_note(column, texts, name), *_mixture_note(held, name)),
         empty=len(texts) - len(held),
     )
 
@@ -182,15 +193,22 @@ def _number(
     return Feature(
         values,
         spelling,
-        is_identifier=not dates and is_row_number(values),
+        is_identifier=not dates and is_row_number(values, bool(_NAMES_ROWS.search(name))),
         is_useless=distinct == 0 or (distinct == 1 and len(held) == len(values)),
         notes=tuple(notes),
         empty=texts[""] if spelling else len(values) - len(held),
     )
 
 
-def is_row_number(values: np.ndarray) -> bool:
-    """Tell whether whole numbers that all differ follow one another, with few gaps.
+def is_row_number(values: np.ndarray, named: bool = False) -> bool:
+    """Tell whether whole numbers that all differ number the rows.
+
+    They do where N of them lie within 2 N, or within 5 N while they rise or fall from row to row,
+    or where the column is named as an identifier.
+
+    Args:
+        values: [N], in the order of the rows.
+        named: Whether the column's name is that of an identifier, such as `customer_id`.
 
     >>> is_row_number(np.arange(100.0)), is_row_number(np.arange(100.0) ** 2)
     (True, False)
@@ -199,7 +217,10 @@ def is_row_number(values: np.ndarray) -> bool:
         return False
     if not (values == np.round(values)).all() or len(np.unique(values)) < len(values):
         return False
-    return bool(np.ptp(values) + 1 <= _NEARLY * len(values))
+    steps = np.diff(values)
+    ordered = bool((steps > 0).all() or (steps < 0).all())
+    nearly = _NEARLY_IN_ORDER if ordered else _NEARLY
+    return named or bool(np.ptp(values) + 1 <= nearly * len(values))
 
 
 def check_numbers(values: np.ndarray, rows: Any, what: str, place: Place) -> None:
@@ -252,8 +273,6 @@ def _fit(texts: Any) -> bool:
 def _check_categories(texts: Any, name: str, file: str) -> None:
     """Refuse text that is no set of categories."""
     distinct = set(texts) - {""}
-    if len(distinct) > MAX_CATEGORIES:
-        refuse_nearly_numbers(distinct, f"column {shown(name)} of {file}")
     if not _fit(texts):
         raise RequestError(
             f"column {shown(name)} of {file} is text with {len(distinct)} distinct values in "
@@ -263,16 +282,32 @@ def _check_categories(texts: Any, name: str, file: str) -> None:
         )
 
 
+def _mixture_note(held: Any, name: str) -> tuple[str, ...]:
+    """Return a note where categories hold numbers: other texts or marks are in their way."""
+    distinct = sorted(set(held))
+    numbers = [text for text in distinct if numbers_of([text])]
+    marked = [text for text in distinct if _MARKED.fullmatch(text)]
+    if 0 < len(numbers) < len(distinct):
+        odd = next(text for text in distinct if text not in numbers)
+        held_too = f"numbers and text such as '{odd}'"
+    elif len(distinct) > 1 and len(marked) == len(distinct):
+        held_too = f"numbers with marks, such as '{marked[0]}'"
+    else:
+        return ()
+    return (f"Column {shown(name)} holds {held_too}, and is read as categories.",)
+
+
 def refuse_nearly_numbers(texts: Collection[str], what: str) -> None:
-    """Refuse numbers among which a few texts stand.
+    """Refuse numbers or dates among which a few texts stand.
 
     Raises:
         RequestError: Names one of them.
     """
-    odd = odd_among_numbers(sorted(texts))
-    if odd is not None:
-        raise RequestError(
-            f"{what} is mostly numbers but holds text such as '{odd}'",
-            "numbers alone, spelt alike",
-            "mend or empty those cells",
-        )
+    for kind, find in (("numbers", odd_among_numbers), ("dates", odd_among_dates)):
+        odd = find(sorted(texts))
+        if odd is not None:
+            raise RequestError(
+                f"{what} is mostly {kind} but holds text such as '{odd}'",
+                f"{kind} alone, spelt alike",
+                "mend or empty those cells",
+            )

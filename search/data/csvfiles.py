@@ -68,15 +68,16 @@ def layout_of(path: Path) -> Layout:
 
 
 def check_names(names: Sequence[str], file: str) -> None:
-    """Refuse a name that two columns share.
+    """Refuse a name that two columns share; runs of blanks count as one.
 
     Raises:
         RequestError: Names it.
     """
-    twice = next((name for name in names if names.count(name) > 1), None)
+    plain = [" ".join(name.split()) for name in names]
+    twice = next((name for name in plain if plain.count(name) > 1), None)
     if twice is not None:
         raise RequestError(
-            f"{file} has {names.count(twice)} columns named {_shown(twice)}",
+            f"{file} has {plain.count(twice)} columns named {_shown(twice)}",
             "column names that differ, in the first line",
             "rename or drop one",
         )
@@ -163,12 +164,16 @@ def _fits(row: Sequence[str], count: int) -> bool:
 
 def _check_rows(path: Path, layout: Layout) -> int:
     """Return the number of rows after checking that each has as many cells as the header."""
-    count, rows = len(layout.names), -1
+    count, rows, usual = len(layout.names), -1, 0
     for begun, row in _rows(path, layout.delimiter):
         rows += 1
-        if not _fits(row, count):
+        if rows == 1:
+            usual = len(row)
+        # Delimiters at the end of some rows alone may be cells that a comma within one has moved.
+        if not _fits(row, count) or (rows > 1 and len(row) != usual):
+            others = f"the lines before it {usual}" if _fits(row, count) else f"the header {count}"
             raise RequestError(
-                f"line {begun} of {path} has {len(row)} cells and the header {count}",
+                f"line {begun} of {path} has {len(row)} cells and {others}",
                 "as many in every line",
                 f"mend that line, or put texts that hold a {layout.delimiter!r} in double quotes",
             )
@@ -189,8 +194,8 @@ def _check_header(frame: pd.DataFrame, file: str) -> None:
     """Refuse a first line that looks like a row: its cells would be taken for names."""
     names = [str(name) for name in frame.columns]
     numbers = [name for name in names if numbers_of([name])]
-    looks_like_row = len(numbers) == len(names) and not _rising(names)
-    odd = [name for name in names if not name.isdigit() and bool((frame[name] == name).any())]
+    looks_like_row = len(numbers) == len(names) and not _counts(names)
+    odd = [name for name in names if not name.isdigit() and _holds_its_name(frame[name])]
     if looks_like_row or odd:
         shown = _shown((odd or numbers)[0])
         raise RequestError(
@@ -200,12 +205,19 @@ def _check_header(frame: pd.DataFrame, file: str) -> None:
         )
 
 
-def _rising(names: Sequence[str]) -> bool:
-    try:
-        values = [float(name) for name in names]
-    except ValueError:
+def _counts(names: Sequence[str]) -> bool:
+    """Tell whether three names or more are whole numbers one apart: places, or years."""
+    if len(names) < 3 or not all(name.isdecimal() for name in names):
         return False
-    return len(names) > 1 and all(a < b for a, b in itertools.pairwise(values))
+    return all(int(b) - int(a) == 1 for a, b in itertools.pairwise(names))
+
+
+def _holds_its_name(column: pd.Series) -> bool:
+    """Tell whether a column's name is one of its values, other than as a tick."""
+    same = column == str(column.name)
+    empty = column == ""
+    ticks = bool((same | empty).all()) and bool(empty.any())
+    return bool(same.any()) and not ticks
 
 
 def _shown(name: str) -> str:

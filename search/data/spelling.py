@@ -20,6 +20,9 @@ MISSING_WORDS = frozenset(
 _MARKS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(Z|[+-]\d\d:\d\d)?)?")
 _CODE = re.compile(r"0\d+")
+_LIKE_A_DATE = re.compile(r"\d[-/.: ]\d|[A-Za-z]{3}.*\d", re.ASCII)
+# More whole numbers than this are measured; more other texts than this among them are no slips.
+_MOST_CODES, _MOST_ODD = 20, 10
 _DATES = (
     *(
         date + time
@@ -27,6 +30,7 @@ _DATES = (
         for time in ("", " %H:%M", " %H:%M:%S")
     ),
     *("%Y%m%dT%H%M%S", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%Y-%m", "%Y/%m", "%H:%M", "%H:%M:%S"),
 )
 
 
@@ -72,6 +76,8 @@ class Spelling:
 
     def in_words(self) -> str:
         """Return how the texts are read, or nothing where there is nothing to say."""
+        if self.kind == "date" and self.date_format.startswith("%H"):
+            return "times, taken as fractions of a day"
         if self.kind == "date":
             return f"dates, taken as days since {self.origin[:10]}"
         marks = [f"'{self.thousands}' between thousands"] if self.thousands else []
@@ -111,18 +117,41 @@ def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
     percent = all(text.endswith("%") for text in held)
     bare = [text[:-1].rstrip() for text in held] if percent else held
     for thousands, decimal in _MARKS:
-        is_number = _pattern(thousands, decimal)
+        is_number = number_pattern(thousands, decimal)
         if all(map(is_number, bare)):
             return {"thousands": thousands, "decimal": decimal, "percent": percent}
     return None
 
 
 def odd_among_numbers(texts: Collection[str]) -> str | None:
-    """Return the first text that is no number where more than half of them are."""
-    is_number = _pattern("", ".")
+    """Return the first text that spoils a column of measured numbers, or None.
+
+    Whole numbers of few values may be codes among other codes, and so may numbers among many other
+    texts.
+    """
     held = [text for text in texts if text]
-    odd = [text for text in held if not is_number(text) and not numbers_of([text])]
-    return odd[0] if odd and len(odd) < len(held) / 2 else None
+    if any(_CODE.fullmatch(text) for text in held):
+        return None
+    is_number = number_pattern("", ".")
+    unlike = [text for text in held if not is_number(text)]
+    odd = [text for text in unlike if not numbers_of([text])]
+    numbers = [text for text in held if text not in {*odd}]
+    measured = len(numbers) > _MOST_CODES or not all(map(str.isdigit, numbers))
+    if not measured or len(numbers) <= len(held) / 2 or len(odd) > _MOST_ODD:
+        return None
+    return next(iter([*odd, *unlike]), None)
+
+
+def odd_among_dates(texts: Collection[str]) -> str | None:
+    """Return the first text that is no date where more than half of them are, or None."""
+    held = [text for text in texts if text]
+    if sum(map(bool, map(_LIKE_A_DATE.search, held))) <= len(held) / 2:
+        return None
+    for form in ("iso", *_DATES):
+        odd = [text for text in held if not _fits([text], form)]
+        if 0 < len(odd) < len(held) / 2:
+            return odd[0]
+    return None
 
 
 def ambiguous_dates(spelling: Spelling, texts: Collection[str]) -> bool:
@@ -169,7 +198,41 @@ def to_numbers(
     return [numbers[text] for text in texts]
 
 
-def _pattern(thousands: str, decimal: str) -> Callable[[str], object]:
+def to_number(
+    text: str,
+    kind: str = "number",
+    decimal: str = ".",
+    thousands: str = "",
+    percent: bool = False,
+    missing: tuple[str, ...] = (),
+    date_format: str = "",
+    origin: str = "",
+) -> float:
+    """Return one text as a number, as a column's spelling says; True and False are 1 and 0.
+
+    Raises:
+        ValueError: It is spelt otherwise.
+    """
+    if text in ("", *missing):
+        return math.nan
+    if kind == "date":
+        passed = moment(text, date_format) - datetime.fromisoformat(origin)
+        return passed / timedelta(days=1)
+    if text.lower() in ("true", "false") and not percent:
+        return float(text.lower() == "true")
+    plain = text[:-1].rstrip() if percent and text.endswith("%") else text
+    if percent and plain == text:
+        raise ValueError(f"{text!r} has no percent sign")
+    if not number_pattern(thousands, decimal)(plain):
+        raise ValueError(f"{text!r} is no number")
+    plain = plain.replace(thousands, "") if thousands else plain
+    number = float(plain.replace(decimal, "."))
+    if kind == "truth" and number not in (0, 1):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return number
+
+
+def number_pattern(thousands: str, decimal: str) -> Callable[[str], object]:
     """Return what tells whether a text is a number with these marks."""
     point = re.escape(decimal)
     if thousands:

@@ -1,0 +1,168 @@
+"""What a table leaves open is refused or said: nothing becomes categories in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.data.columns import is_row_number
+from search.data.dataset import Dataset
+from search.data.load import load
+from spaces.errors import RequestError
+
+ROWS = 60
+X = np.random.default_rng(0).normal(size=ROWS).round(4)
+Y = np.arange(ROWS) % 2
+
+
+def written(folder: Path, text: str, target: str = "y") -> Dataset:
+    """Load a CSV of this text."""
+    (folder / "t.csv").write_text(text, "utf-8")
+    return load(str(folder / "t.csv"), target)
+
+
+def column(folder: Path, values: Any, name: str = "f") -> Dataset:
+    """Load a CSV with this column beside a measurement and the target."""
+    pd.DataFrame({name: values, "x": X, "y": Y}).to_csv(folder / "t.csv", index=False)
+    return load(str(folder / "t.csv"), "y")
+
+
+def test_delimiters_at_the_end_of_some_rows_are_refused(tmp_path: Path) -> None:
+    """A bare comma within a number moves that row's cells, and an empty last cell hides it."""
+    rows = [
+        f"{y},{'1,500' if k % 3 == 0 else 900},{'' if k % 3 == 0 else k}" for k, y in enumerate(Y)
+    ]
+    with pytest.raises(RequestError, match=r"line 3 .* 3 cells"):
+        written(tmp_path, "y,a,b\n" + "\n".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [("0.13,1", False), ("3,8", False), ("0,1", False), ("0,1,2", True), ("2019,2020,2021", True)],
+)
+def test_numbers_alone_are_names_where_they_count(
+    header: str, accepted: bool, tmp_path: Path
+) -> None:
+    """A first line of numbers is a row, unless three or more of them are whole and one apart."""
+    target = header.rsplit(",", maxsplit=1)[-1]
+    width = header.count(",")
+    rows = "".join(f"{','.join([str(x)] * width)},{y}\n" for x, y in zip(X, Y, strict=True))
+    if accepted:
+        assert written(tmp_path, f"{header}\n{rows}", target).rows == ROWS
+        return
+    with pytest.raises(RequestError, match="first line"):
+        written(tmp_path, f"{header}\n{rows}", target)
+
+
+def test_names_that_differ_in_blanks_are_refused(tmp_path: Path) -> None:
+    """Two columns named alike but for blanks cannot be told apart in a message."""
+    rows = "".join(f"{x},{x},{y}\n" for x, y in zip(X, Y, strict=True))
+    with pytest.raises(RequestError, match="2 columns named 'a'"):
+        written(tmp_path, "a, a,y\n" + rows)
+
+
+def test_ticks_that_repeat_the_name_are_values(tmp_path: Path) -> None:
+    """A column whose cells are its own name or empty has a header; one with other cells has not."""
+    ticked = ["f" if k % 3 else "" for k in range(ROWS)]
+    assert column(tmp_path, ticked).text == ("f",)
+    with pytest.raises(RequestError, match="first line"):
+        column(tmp_path, ["f" if k % 3 else "g" for k in range(ROWS)])
+
+
+# Cells → words of the one line that refuses them.
+SPOILT = {
+    "one slip": (["12O", *(10 + k % 40 for k in range(ROWS - 1))], "mostly numbers.*'12O'"),
+    "one slip, all distinct": (["1.2.3", *X[1:]], "mostly numbers.*'1.2.3'"),
+    "share without its sign": ([f"{k}%" if k % 9 else k for k in range(ROWS)], "mostly numbers"),
+    "one word": (["soon", *[f"2024-01-{1 + k % 28:02d}" for k in range(ROWS - 1)]], "'soon'"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_numbers_and_dates_with_slips_are_refused(case: str, tmp_path: Path) -> None:
+    """However few the distinct values, they are no categories."""
+    values, words = SPOILT[case]
+    with pytest.raises(RequestError, match=words):
+        column(tmp_path, values)
+
+
+# Cells → words of the note; all are categories.
+CODES = {
+    "grades": ([["1", "2", "A"][k % 3] for k in range(ROWS)], "numbers and text such as 'A'"),
+    "diagnoses": ([f"V{k // 4}" if k % 4 == 0 else 400 + k % 25 for k in range(ROWS)], "'V0'"),
+    "money": ([f"${k % 9}" for k in range(ROWS)], "marks, such as '\\$0'"),
+    "unit": ([f"{k % 9} kg" for k in range(ROWS)], "marks, such as '0 kg'"),
+}
+
+
+@pytest.mark.parametrize("case", CODES)
+def test_numbers_among_categories_are_said(case: str, tmp_path: Path) -> None:
+    """Codes stay categories, with a note that names a text that is no number."""
+    values, words = CODES[case]
+    data = column(tmp_path, values)
+    assert data.text == ("f",)
+    assert any(words.replace("\\", "") in note for note in data.notes)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u202f"])
+def test_blanks_that_do_not_break_part_thousands(blank: str, tmp_path: Path) -> None:
+    """Thousands parted by a narrow or an unbreakable blank are numbers."""
+    data = column(tmp_path, [f"{1500 + k * k:,}".replace(",", blank) for k in range(ROWS)])
+    np.testing.assert_array_equal(data.x["f"], 1500 + np.arange(ROWS) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("form", "words"), [("%d.%m.%y", "days since"), ("%Y-%m", "days since"), ("%H:%M", "times")]
+)
+def test_short_dates_and_times_are_numbers(form: str, words: str, tmp_path: Path) -> None:
+    """Years of two digits, months and times of day are one number each, said in a note."""
+    moments = pd.Timestamp("2024-01-05") + pd.to_timedelta(np.arange(ROWS) * 31, "h")
+    data = column(tmp_path, moments.strftime(form))
+    assert data.numeric == ("f", "x")
+    assert any(words in note for note in data.notes)
+
+
+NUMBERS = np.random.default_rng(2)
+SEQUENCES = {
+    "every second row": (np.arange(0, 2 * ROWS, 2), True),
+    "a sample of sorted numbers": (np.sort(NUMBERS.choice(4 * ROWS, ROWS, replace=False)), True),
+    "a shuffled sample": (NUMBERS.permutation(int(1.5 * ROWS))[:ROWS], True),
+    "squares": (np.arange(ROWS) ** 2, False),
+    "shuffled and sparse": (NUMBERS.permutation(9 * ROWS)[:ROWS], False),
+    "one twice": (np.array([*range(ROWS - 1), ROWS - 2]), False),
+    "halves": (np.arange(ROWS) / 2, False),
+}
+
+
+@pytest.mark.parametrize("case", SEQUENCES)
+def test_row_numbers_and_measurements(case: str) -> None:
+    """Whole numbers that all differ and lie close together number rows, in order also with gaps."""
+    values, numbers_rows = SEQUENCES[case]
+    assert is_row_number(values.astype(float)) == numbers_rows
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        *[(name, True) for name in ("id", "Id", "customer_id", "PassengerId", "ID no", "GUID")],
+        *[(name, False) for name in ("paid", "width", "idle", "grid", "liquid assets")],
+    ],
+)
+def test_unique_numbers_named_as_identifiers_go(name: str, left_out: bool, tmp_path: Path) -> None:
+    """The name decides where whole numbers all differ, however far apart they are."""
+    data = column(tmp_path, np.random.default_rng(3).choice(10**8, ROWS, replace=False), name)
+    assert (name not in data.columns) == left_out
+
+
+@given(seed=st.integers(0, 10_000), rows=st.integers(30, 300), most=st.integers(1, 10**6))
+@settings(max_examples=200, deadline=None)
+def test_independent_measurements_are_no_row_numbers(seed: int, rows: int, most: int) -> None:
+    """Whole numbers drawn one by one are kept, be they many or few, close or far apart."""
+    values = np.random.default_rng(seed).integers(0, most, rows).astype(float)
+    assert not is_row_number(values)
