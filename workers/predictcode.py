@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from search.data.columns import MISSING
+from workers.codeparts import BACKEND, SETTINGS
 from workers.codestyle import fit, quoted
 
 _SCRIPT = '''\
@@ -16,13 +17,18 @@ The model and its encoder stand beside this file. It needs Keras, TensorFlow, sc
 pandas.
 """
 
+import os
 import sys
 from pathlib import Path
+
+{backend}
 
 import joblib
 import keras
 import numpy as np
 import pandas as pd
+
+{settings}
 
 HERE = Path(__file__).resolve()
 NAME = HERE.name.removesuffix(".predict.py")
@@ -78,6 +84,8 @@ def predict_script(dataset: Any) -> str:
     """
     classification = dataset.task == "classification"
     text = _SCRIPT.format(
+        backend=BACKEND,
+        settings=SETTINGS,
         what="the class" if classification else "the target",
         target=dataset.target,
         numeric=list(dataset.numeric),
