@@ -8,6 +8,7 @@ are read back from the database, too.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -17,11 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+from urllib.parse import quote
 
 from spaces.errors import RequestError, StorageAwayError
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EXAMPLE = "s3://bucket/prefix"
+_FOLDER_BYTES = 140
 # Training waits while a checkpoint is written: a store that is away is given up soon.
 _CONNECT_SECONDS, _ANSWER_SECONDS, _ATTEMPTS = 5, 60, 2
 
@@ -104,6 +107,21 @@ def checked(name: str) -> str:
     return name
 
 
+def folder_of(study: str) -> str:
+    """Return the name of a study's folder in the artifact store, and of that of its logs.
+
+    A study's name may have letters of four bytes; a folder's has at most 255 bytes, and on some
+    file systems 143.
+
+    >>> folder_of("two words"), folder_of("ж" * 60)
+    ('two%20words', 'study-980422fde226ce97')
+    """
+    name = quote(study, safe="")
+    if len(name) <= _FOLDER_BYTES:
+        return name
+    return f"study-{hashlib.sha256(study.encode()).hexdigest()[:16]}"
+
+
 def put(store: Store, name: str, path: Path) -> None:
     """Write a copy of a local file.
 
@@ -157,7 +175,22 @@ class FolderStore:
         self.path(name).unlink(missing_ok=True)
 
     def check(self) -> None:
-        """A folder is made when something is written; what is in the way is told then."""
+        """Look for what is in the way; the folder itself is made when something is written."""
+        there = self.folder
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        if not there.is_dir():
+            raise RequestError(
+                f"the artifact store {self.folder}: {there} is not a folder",
+                "a folder, or a place for one",
+                "set TRAINSTACK_ARTIFACTS",
+            )
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise RequestError(
+                f"the artifact store {self.folder}: {there} cannot be written",
+                "a folder with permission to write",
+                "set TRAINSTACK_ARTIFACTS, or allow it there",
+            )
 
 
 class S3Store:

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from spaces.errors import TrainstackError
-from workers.settings import set_environment
+from workers.settings import set_keras
 
 
 def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
     """Answer the request on standard input, a JSON document a line, each as soon as it is there.
 
     Args:
-        answers: Request → its answers; it imports TensorFlow when it begins, not before.
+        answers: Request → its answers; it imports what needs Keras when it begins, not before.
 
     Returns:
         The exit code: 0, or that of the error, which is told in one line on standard error.
     """
-    set_environment()
     request = json.load(sys.stdin)
+    set_keras()
     try:
         for answer in answers(request):
             sys.stdout.write(json.dumps(answer) + "\n")

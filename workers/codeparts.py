@@ -1,5 +1,11 @@
 """The parts of an exported script that stand in it as they are."""
 
+# Before Keras is imported, and after: as in the search, whatever a configuration file says.
+BACKEND = 'os.environ["KERAS_BACKEND"] = "tensorflow"'
+SETTINGS = """\
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)"""
+
 RRELU = '''
 class RReLU(keras.layers.Layer):
     """Leaky ReLU with a random slope in training and the mean slope afterwards."""

@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 
 from workers import trainer
 from workers.fake import FAKE
-from workers.settings import set_environment
+from workers.settings import set_keras
 
 # How long a client may take to send its file descriptors, which it does at once.
 GREETING_SECONDS = 5.0
@@ -141,8 +141,8 @@ def main() -> None:
     listener, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     try:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # workers of a GPU have no part in this
-        set_environment()
         if FAKE not in os.environ:
+            set_keras()
             import workers.bench
             import workers.measure  # noqa: F401 - what trainers need sooner or later
         gc.collect()

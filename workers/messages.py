@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
+from search.artifacts import folder_of
 from search.conditions import PLAIN, Condition
 from search.fleet.lease import Lease
 from search.records import CONFIRMATION, SEARCH, Measurement, Result
@@ -67,7 +67,7 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
         split_seed=lease.seed if lease.kind == CONFIRMATION else spec.seed,
         epochs=spec.epochs,
         rungs=lease.rungs if lease.kind == SEARCH else (),
-        folder=f"{quote(spec.study, safe='')}/{lease.kind}",
+        folder=f"{folder_of(spec.study)}/{lease.kind}",
         payload=dict(lease.payload),
         again=spec.replicates if lease.kind == CONFIRMATION else 1,
         condition=Condition.from_json(lease.payload.get("condition") or {}),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from textwrap import indent
 from typing import Any
 
 from search.data.columns import MISSING, as_text
 from search.data.spelling import moment, number_pattern, to_number
+from workers.codeparts import BACKEND, SETTINGS
 from workers.codestyle import fit, quoted
 
 _SCRIPT = '''\
@@ -21,10 +23,13 @@ file. It needs Keras, TensorFlow, scikit-learn and pandas.
 
 import csv
 import math
+import os
 import re
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+
+{backend}
 
 import joblib
 import numpy as np
@@ -155,6 +160,7 @@ def predict(frame):
     inputs = features(frame)
     import keras  # late: what is wrong with a table is said at once
 
+{settings}
     model = keras.models.load_model(HERE.with_name(f"{{NAME}}.keras"))
     # Not model.predict, which would round the inputs to float32.
     parts = [model(inputs[k : k + 1024], training=False) for k in range(0, len(inputs), 1024)]
@@ -203,6 +209,8 @@ def predict_script(dataset: Any) -> str:
     classification = dataset.task == "classification"
     spelt = {name: said.arguments() for name, said in dataset.spellings.items()}
     text = _SCRIPT.format(
+        backend=BACKEND,
+        settings=indent(SETTINGS, "    "),
         what="the class" if classification else "the target",
         target=dataset.target,
         numeric=list(dataset.numeric),

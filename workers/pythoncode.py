@@ -17,6 +17,7 @@ from spaces.stack import Stack
 from spaces.stopping import stopping_of
 from spaces.tables import Call
 from workers.codeparts import (
+    BACKEND,
     CLASSIFY,
     MAIN,
     MOMENTUM,
@@ -24,6 +25,7 @@ from workers.codeparts import (
     REGRESS,
     RRELU,
     SCHEDULE,
+    SETTINGS,
     STOPPING,
 )
 from workers.codestyle import call, fit, import_block, quoted, split_imports
@@ -55,7 +57,7 @@ def script(
     planned = stack.planned_epochs(spec.epochs)
     schedule = _schedule(stack)
     imports = [
-        *("import sys", "from functools import partial", "import keras"),
+        *("import os", "import sys", "from functools import partial", "import keras"),
         *("from sklearn.preprocessing import StandardScaler", *data_imports),
     ]
     if any("math." in part for part in schedule):
@@ -63,7 +65,7 @@ def script(
     main = MAIN.format(rest=CLASSIFY if classification else REGRESS)
     parts = [
         "\n\n".join(
-            [_header(spec, measured), "\n".join(import_block(imports)), _numbers(spec, stack, runs)]
+            [_header(spec, measured), _imports(imports), SETTINGS, _numbers(spec, stack, runs)]
         ),
         _load_data(data),
         *([RRELU] if stack["activation"] == "rrelu" else []),
@@ -102,6 +104,13 @@ def _header(spec: StudySpec, measured: Mapping[str, Any]) -> str:
         figures = ", ".join(f"{v:.4f}" for v in values[:5])
         lines.append(f"Test {what} on record, one a seed: {figures}{', …' if values[5:] else ''}")
     return "\n".join([*lines, '"""'])
+
+
+def _imports(imports: list[str]) -> str:
+    """Return the imports; Keras's backend is named before those of other packages."""
+    lines = import_block(imports)
+    place = lines.index("")
+    return "\n".join([*lines[:place], "", BACKEND, *lines[place:]])
 
 
 def _numbers(spec: StudySpec, stack: Stack, runs: list[Kept]) -> str:

@@ -12,17 +12,25 @@ import os
 FLOATX, EPSILON, IMAGES = "float32", 1e-7, "channels_last"
 
 
-def set_environment() -> None:
-    """Name the backend; to be called before Keras is imported."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
 def set_keras() -> None:
-    """Put Keras's settings where this package needs them; imports Keras."""
-    set_environment()
-    import keras
+    """Import Keras with TensorFlow below it, and put its settings where this package needs them.
 
+    To be called before anything else imports Keras, which reads its variables and its file at that
+    moment, and refuses a file with what it does not know. Afterwards the variables are as before:
+    KERAS_HOME also says where data sets lie.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    asked = {name: value for name, value in os.environ.items() if name.startswith("KERAS_")}
+    for name in asked:
+        del os.environ[name]
+    # Below the null device there is no file to be read, and none can be written.
+    os.environ.update(KERAS_BACKEND="tensorflow", KERAS_HOME=os.devnull)
+    try:
+        import keras
+    finally:
+        del os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"]
+        os.environ.update(asked)
+    # Where it had been imported before
     keras.config.set_floatx(FLOATX)
     keras.config.set_epsilon(EPSILON)
     keras.config.set_image_data_format(IMAGES)

@@ -21,7 +21,7 @@ from search.spec import StudySpec
 from spaces.errors import TrainstackError
 from workers.fake import FAKE, FakeBench
 from workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
-from workers.settings import set_environment
+from workers.settings import set_keras
 
 if TYPE_CHECKING:
     from workers.bench import Bench
@@ -38,7 +38,6 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
-    set_environment()
     # Where the supervisor is gone, so are we.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
@@ -84,7 +83,8 @@ def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Ben
     if canned := os.environ.get(FAKE):
         return FakeBench(canned)
     with _hushed():
-        from workers.bench import Bench  # imports TensorFlow, seconds
+        set_keras()  # imports TensorFlow, seconds
+        from workers.bench import Bench
     # It warns of every structure that is traced anew, which is what the search is for.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return Bench(spec, threads, artifacts, memory_mb)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +16,15 @@ from search.cli.across import one_study, recommend_across
 from search.cli.common import AsJson, Storage, Study, err, out, print_json
 from search.cli.common import storage as reach
 from search.cli.forking import fork_server
-from spaces.errors import NothingToRecommend, RequestError
+from spaces.errors import NothingToRecommend, RequestError, TrainstackError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from search.artifacts import Store
     from search.evidence.recommendation import Recommendation
+    from search.records import Run
+    from search.spec import StudySpec
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
 # What stands beside a table's model: its encoder, and a script that applies both to raw rows.
@@ -67,7 +72,7 @@ def report(
     """
     with reach(storage) as (url, engine):
         _settle(url, engine, study)
-        paths = write(engine, study, output)
+        paths = write(gather(engine, study), output)
     if as_json:
         print_json({"study": study, "files": [str(path) for path in paths]})
     else:
@@ -168,7 +173,22 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         work(url, inspect.spec_of(engine, study), count)
 
 
-def gather(engine: Engine, study: str) -> Recommendation:
+@dataclass(frozen=True)
+class Conclusion:
+    """What a study concludes, and what from.
+
+    Attributes:
+        spec: What was asked.
+        runs: All its runs.
+        found: The recommendation.
+    """
+
+    spec: StudySpec
+    runs: Sequence[Run]
+    found: Recommendation
+
+
+def gather(engine: Engine, study: str) -> Conclusion:
     """Read a study's evidence and conclude.
 
     Raises:
@@ -183,69 +203,82 @@ def gather(engine: Engine, study: str) -> Recommendation:
             f"study '{study}' tests claims", "one that searched", "`trainstack claims` judges them"
         )
     measured = inspect.measurement(engine, study) or {}
-    return judge(spec, inspect.runs(engine, study), measured)
+    runs = inspect.runs(engine, study)
+    return Conclusion(spec, runs, judge(spec, runs, measured))
 
 
-def write(engine: Engine, study: str, folder: Path) -> list[Path]:
-    """Write the report into a folder; return the files."""
-    from search.fleet import inspect
+def write(conclusion: Conclusion, folder: Path) -> list[Path]:
+    """Write the report into a folder; return the files.
+
+    Raises:
+        RequestError: The folder cannot be written.
+    """
     from search.report.write import write_report
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return write_report(
-            folder,
-            inspect.spec_of(engine, study),
-            gather(engine, study),
-            inspect.runs(engine, study),
-        )
+        return write_report(folder, conclusion.spec, conclusion.found, conclusion.runs)
     except OSError as error:
-        raise RequestError(f"cannot write the report to {folder} ({error.strerror})") from None
+        reason = error.strerror or error
+        raise RequestError(f"cannot write the report to {folder} ({reason})") from None
 
 
 def conclude(url: URL, study: str, as_json: bool) -> None:
-    """Print the recommendation, and write its report beside the study's artifacts.
+    """Print the recommendation, then write its report beside the study's artifacts.
+
+    A report that cannot be written is a warning: the recommendation stands, and so does the exit
+    code 0.
 
     Raises:
         NothingToRecommend: No trial finished.
     """
+    from search.evidence.words import text_of
     from search.fleet.connect import engine, guarded
 
     with guarded(url):
         here = engine(url)
         try:
-            found = gather(here, study)
-            folder = _write_beside_artifacts(here, study)
+            conclusion = gather(here, study)
         finally:
             here.dispose()
-    if as_json:
-        print_json(found.to_json())
-        return
-    _print(found, folder / "report.html")
+    try:
+        if as_json:
+            print_json(conclusion.found.to_json())
+        else:
+            out().print(text_of(conclusion.found), markup=False)
+    except BrokenPipeError:
+        _write_beside_artifacts(conclusion)  # nobody reads on here; the report is for later
+        raise
+    folder = _write_beside_artifacts(conclusion)
+    if folder is not None and not as_json:
+        out().print(f"\nReport: {folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
-def _write_beside_artifacts(engine: Engine, study: str) -> Path:
-    """Write the report into the artifact store; return a folder of this machine that holds it."""
-    from search.artifacts import FolderStore, checked, open_store, put
+def _write_beside_artifacts(conclusion: Conclusion) -> Path | None:
+    """Write the report into the artifact store; return a folder of this machine that holds it.
+
+    None, after a warning, where there is no such folder.
+    """
+    from search.artifacts import FolderStore, folder_of, open_store, put
     from search.fleet.connect import artifacts, home
 
-    store = open_store(artifacts())
-    local = store.folder if isinstance(store, FolderStore) else home() / "artifacts"
-    folder = local / checked(study) / "report"
-    for path in write(engine, study, folder):
-        if isinstance(store, FolderStore):
-            continue
+    name = f"{folder_of(conclusion.spec.study)}/report"
+    try:
+        store = open_store(artifacts())
+        local = store.folder if isinstance(store, FolderStore) else home() / "artifacts"
+        paths = write(conclusion, local / name)
+    except TrainstackError as error:
+        elsewhere = f"`trainstack report {shlex.quote(conclusion.spec.study)} -o FOLDER`"
+        _warn(f"{error}; {elsewhere} writes it elsewhere")
+        return None
+    for path in paths if not isinstance(store, FolderStore) else ():
         try:
-            put(store, f"{study}/report/{path.name}", path)
+            put(store, f"{name}/{path.name}", path)
         except OSError as error:
-            err().print(f"the report is not in {store} ({error})", markup=False)
+            _warn(f"the report is not in {store} ({error})")
             break
-    return folder
+    return local / name
 
 
-def _print(found: Any, report_path: Path) -> None:
-    """The conclusion as text, for 80 columns."""
-    from search.evidence.words import text_of
-
-    out().print(text_of(found), markup=False)
-    out().print(f"\nReport: {report_path}", markup=False, soft_wrap=True)
+def _warn(text: str) -> None:
+    err().print(f"warning: {' '.join(text.split())}", markup=False, soft_wrap=True)

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
+from search.artifacts import folder_of
 from search.processes import environment
 
 # How long workers may take to give back what they hold when told to leave at once.
@@ -86,7 +86,7 @@ class LocalWorkers:
     def _start_one(self, threads: int) -> None:
         from search.fleet.connect import STORAGE, home
 
-        folder = home() / "logs" / quote(self.study, safe="")
+        folder = home() / "logs" / folder_of(self.study)
         folder.mkdir(parents=True, exist_ok=True)
         place = len(self.processes) + len(self.leaving)
         log = folder / f"worker-{os.getpid()}-{place}.log"
@@ -117,8 +117,8 @@ class LocalWorkers:
             code = process.poll()
             if code not in (None, 0):
                 lines = log.read_text("utf-8", "replace").strip().splitlines()
-                last = lines[-1] if lines else f"no message; see {log}"
-                return code, last.removeprefix("trainstack: ")
+                last = lines[-1].removeprefix("trainstack: ") if lines else "no message"
+                return code, f"{last} (its log: {log})" if len(lines) != 1 else last
         return None
 
     def worst_exit_code(self) -> int:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
+from search.artifacts import folder_of
 from search.cli.common import err
 from search.cli.local import LEAVE_SECONDS
 from search.onray.dialogue import CONNECT_SECONDS, Dialogue
@@ -122,7 +122,7 @@ class RayWorkers:
             "gpus": self.place.gpus,
             "flags": [f"--threads={self.place.threads}", "--log-level=INFO", *flags],
             "environment": handed_over(parse_url(url)),
-            "logs": str(home() / "logs" / quote(study, safe="")),
+            "logs": str(home() / "logs" / folder_of(study)),
         }
         if count > self.room:
             waiting = count - self.room

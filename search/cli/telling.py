@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from search.artifacts import folder_of
 from search.cli.common import AsJson, Storage, Study, out, print_json, print_line, seconds
 from search.cli.common import storage as reach
 from search.cli.following import Follow, changed
@@ -153,7 +153,7 @@ def log_files(study: str) -> list[Path]:
     """Return the files that workers which `launch` started here wrote for a study, oldest first."""
     from search.fleet.connect import home
 
-    folder = home() / "logs" / quote(study, safe="")
+    folder = home() / "logs" / folder_of(study)
     found = [path for path in folder.glob("*.log") if path.is_file() and path.stat().st_size]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from search.onray.connection import ray
 
@@ -150,10 +149,11 @@ def device_flags(fraction: float) -> list[str]:
 
 
 def _log_folder(order: Order) -> Path:
+    from search.artifacts import folder_of
     from search.fleet.connect import HOME, home
 
     here = Path(order.environment[HOME]) if HOME in order.environment else home()
-    folder = here / "logs" / quote(order.study, safe="")
+    folder = here / "logs" / folder_of(order.study)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -264,8 +264,10 @@ def test_more_workers_than_cores_is_a_warning(shell: Shell) -> None:
     """`--workers 99` warns and goes on."""
     done = shell.run("launch", "digits", "--study", "many", "--workers", "99", "--detach")
     assert done.returncode == 0, done.stderr
-    assert "99 workers share" in done.stderr
-    assert len(done.stderr.splitlines()) == 2
+    warning, new, plans = done.stderr.splitlines()
+    assert "99 workers share" in warning
+    assert new == "new study 'many'"
+    assert plans.startswith("plans of at most ")
 
 
 def test_every_problem_of_a_space_file_gets_a_line(shell: Shell, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -191,6 +193,28 @@ def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
     for command in (("format", "--diff", *options), ("check", *rules, *options)):
         done = subprocess.run((*ruff, *command), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_script_says_what_it_needs_of_keras(
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the environment asks for another backend and float64, the figures are the same."""
+    text = written(small, STACKS["everything"])
+    names = executed(text)
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    (tmp_path / "train.py").write_text(text, "utf-8")
+    asked = json.dumps({"floatx": "float64", "epsilon": 0.1, "backend": "torch"})
+    (tmp_path / "keras.json").write_text(asked, "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "train.py")],
+        env={**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == capsys.readouterr().out
 
 
 def test_features_in_any_unit_are_standardised_in_the_exported_model() -> None:

@@ -1,0 +1,69 @@
+"""Conclusions of studies whose files cannot be written, or have long names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.artifacts import folder_of
+
+from .commands import SMALL, Launched, Shell, refused
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+
+
+def warned(stderr: str) -> str:
+    """Return the one warning among the lines of progress."""
+    (line,) = [line for line in stderr.splitlines() if line.startswith("warning: ")]
+    assert "trainstack: " not in stderr
+    assert "Traceback" not in stderr
+    return line
+
+
+def test_a_recommendation_stands_without_its_report(digits: Launched, tmp_path: Path) -> None:
+    """Where the artifact store is no folder, `recommend` says all it knows, then what is missing.
+
+    `report`, whose files were asked for, exits 2.
+    """
+    blocked = tmp_path / "file"
+    blocked.write_text("", "utf-8")
+    shell = Shell(digits.shell.home, {"TRAINSTACK_ARTIFACTS": str(blocked / "store")})
+    usual = digits.shell.run("recommend", "digits").stdout.split("\nReport: ")[0]
+    done = shell.run("recommend", "digits")
+    assert (done.returncode, done.stdout) == (0, usual)
+    (line,) = done.stderr.splitlines()
+    assert str(blocked) in warned(line)
+    assert "`trainstack report digits -o FOLDER`" in line
+    done = shell.run("recommend", "digits", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == digits.shell.json("recommend", "digits")
+    assert str(blocked) in warned(done.stderr)
+    line = refused(shell.run("report", "digits", "-o", blocked / "report"), 2)
+    assert "cannot write the report" in line
+    line = refused(shell.run("launch", "wine", "--study", "blocked", *SMALL), 2)
+    assert "is not a folder" in line
+    refused(shell.run("status", "blocked"), 4)
+
+
+@pytest.mark.parametrize("study", ["ж" * 60, "𝔞" * 100], ids=["Cyrillic", "four bytes a letter"])
+def test_a_launch_of_any_name_concludes_without_its_report(shell: Shell, study: str) -> None:
+    """A study of a long name has logs and artifacts; a report that is in the way costs a warning.
+
+    The exit code is that of the conclusion.
+    """
+    folder = shell.home / "artifacts" / folder_of(study)
+    folder.mkdir(parents=True)
+    (folder / "report").write_text("", "utf-8")
+    canned = shell.canned(epoch_seconds=0.0)
+    done = canned.run("launch", "wine", "--study", study, "--trials", "2", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "Report: " not in done.stdout
+    assert done.stdout.strip()
+    assert str(folder) in warned(done.stderr)
+    (folder / "report").unlink()
+    done = shell.run("recommend", study)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "report" / "report.html").is_file()
+    assert list((shell.home / "logs" / folder_of(study)).glob("worker-*.log"))
