@@ -12,6 +12,7 @@ import numpy as np
 
 from search.data.spelling import (
     Spelling,
+    alike_but_for_case,
     ambiguous_dates,
     decide,
     numbers_of,
@@ -80,16 +81,22 @@ def as_text(column: Any) -> Any:
     return texts.astype(object)  # plain texts, which are quickly gone through
 
 
-def blanks_note(column: Any, texts: Any, name: str) -> tuple[str, ...]:
-    """Return a note where texts had blanks around them."""
+def spelling_notes(column: Any, texts: Any, name: str) -> tuple[str, ...]:
+    """Return a note where texts had blanks around them, and one where they differ in case alone."""
     raw = column[texts != ""].astype(object).map(str)
     spaced = raw[raw != texts[texts != ""]]
-    if not len(spaced):
-        return ()
-    return (
-        f"{len(spaced)} value(s) of {shown(name)} such as {spaced.iloc[0]!r} have blanks around "
-        "them, which are taken off.",
-    )
+    notes = []
+    if len(spaced):
+        notes.append(
+            f"{len(spaced)} value(s) of {shown(name)} such as {spaced.iloc[0]!r} have blanks "
+            "around them, which are taken off."
+        )
+    if alike := alike_but_for_case(set(texts)):
+        notes.append(
+            f"{shown(name)} holds {' and '.join(map(repr, alike))}, which stay different: write "
+            "them alike if they mean the same."
+        )
+    return tuple(notes)
 
 
 def shown(name: str) -> str:
@@ -113,9 +120,9 @@ def read_feature(
     Raises:
         RequestError: It holds infinities, free text, lists, or dates that can be read two ways.
     """
-    from pandas.api.types import is_numeric_dtype
+    from pandas.api.types import infer_dtype, is_numeric_dtype
 
-    if is_numeric_dtype(column):
+    if is_numeric_dtype(column) or infer_dtype(column) == "decimal":
         return _number(column.astype("float64").to_numpy(), None, column, name, file, place)
     _check_values(column, name, file)
     texts = as_text(column)
@@ -136,7 +143,7 @@ def read_feature(
         spelling,
         is_identifier=unique,
         is_useless=not len(held) or (distinct == 1 and len(held) == len(texts)),
-        notes=() if unique else (*blanks_note(column, texts, name), *_mixture_note(held, name)),
+        notes=() if unique else (*spelling_notes(column, texts, name), *_mixture_note(held, name)),
         empty=len(texts) - len(held),
     )
 

@@ -123,6 +123,15 @@ def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
     return None
 
 
+def alike_but_for_case(texts: Collection[str]) -> tuple[str, str] | None:
+    """Return the first two texts that differ in capitals alone, or None."""
+    first: dict[str, str] = {}
+    for text in sorted(texts):
+        if (other := first.setdefault(text.casefold(), text)) != text:
+            return other, text
+    return None
+
+
 def odd_among_numbers(texts: Collection[str]) -> str | None:
     """Return the first text that spoils a column of measured numbers, or None.
 

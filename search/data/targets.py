@@ -12,10 +12,10 @@ from search.data.columns import (
     MAX_AUTO_CLASSES,
     Place,
     as_text,
-    blanks_note,
     check_numbers,
     refuse_nearly_numbers,
     shown,
+    spelling_notes,
 )
 from search.data.spelling import Spelling, decide, numbers_of, to_numbers
 from spaces.errors import RequestError
@@ -69,7 +69,7 @@ def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target
             )
         classes, y = np.unique(texts.to_numpy(object), return_inverse=True)
         python = f"np.unique(as_text(frame[{name!r}]).to_numpy(object), return_inverse=True)[1]"
-        notes = blanks_note(column, texts, name)
+        notes = spelling_notes(column, texts, name)
         return Target(y, "classification", tuple(map(str, classes)), python, notes)
     values, python, words = found
     check_numbers(values.astype("float64"), column.index, f"the target {shown(name)}", place)

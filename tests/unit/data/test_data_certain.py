@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from search.data.columns import is_row_number
 from search.data.dataset import Dataset
 from search.data.load import load
+from search.data.pythoncode import python_lines
 from spaces.errors import RequestError
 
 ROWS = 60
@@ -166,3 +168,33 @@ def test_independent_measurements_are_no_row_numbers(seed: int, rows: int, most:
     """Whole numbers drawn one by one are kept, be they many or few, close or far apart."""
     values = np.random.default_rng(seed).integers(0, most, rows).astype(float)
     assert not is_row_number(values)
+
+
+@pytest.mark.parametrize(
+    ("classes", "alike"),
+    [(["TRUE", "true", "false"], "'TRUE' and 'true'"), (["Yes", "no", "yes"], "'Yes' and 'yes'")],
+)
+def test_classes_that_differ_in_case_alone_are_said(
+    classes: list[str], alike: str, tmp_path: Path
+) -> None:
+    """They stay classes of their own, as categories do, with a note that names two of them."""
+    named = [classes[k % 3] for k in range(ROWS)]
+    rows = "".join(f"{x},a {name},{name}\n" for x, name in zip(X, named, strict=True))
+    data = written(tmp_path, "x,f,y\n" + rows)
+    assert data.classes == tuple(sorted(classes))
+    assert any(note.startswith(f"'y' holds {alike}") for note in data.notes)
+    assert any(note.startswith("'f' holds ") for note in data.notes)
+
+
+@pytest.mark.parametrize("scale", ["1", "0.01"])
+def test_decimals_of_parquet_are_numbers(scale: str, tmp_path: Path) -> None:
+    """A gap is missing, whole decimals of one length are no codes, and the code reads the same."""
+    values = [None, *((100 + k % 7) * Decimal(scale) for k in range(1, ROWS))]
+    pd.DataFrame({"f": values, "x": X, "y": Y}).to_parquet(tmp_path / "t.parquet")
+    data = load(str(tmp_path / "t.parquet"), "y")
+    assert data.numeric == ("f", "x")
+    expected = [np.nan, *(float(value) for value in values if value is not None)]
+    np.testing.assert_array_equal(data.x["f"], expected)
+    scope: dict[str, Any] = {"seed": 3}
+    exec("\n".join(python_lines(data)), scope)
+    np.testing.assert_array_equal(scope["x_test"], data.split(3).x_test)
