@@ -1,0 +1,63 @@
+"""Where a feature's zero lies plays no part in what is learnt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.data.dataset import Part
+from search.data.split import make_split
+from spaces.stack import Stack
+from workers.engine import Program
+from workers.resident import DeviceData
+from workers.schedule import RateMaker
+from workers.structure import Structure, shaping_items
+from workers.train import batch_order
+
+pytestmark = pytest.mark.keras
+ROWS, BATCH, SEED = 96, 32, 5
+STACK = Stack.of(units=[8], batch_size=BATCH, optimizer="momentum")
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """One program for all examples; each begins it anew."""
+    shape = Structure(shaping_items(STACK), 2, 2, "classification", (ROWS, ROWS), False)
+    return Program(shape, STACK)
+
+
+def weights(program: Program, shift: tuple[int, int]) -> list[np.ndarray]:
+    """Return the weights after an epoch on two features, moved by as much."""
+    rng = np.random.default_rng(0)
+    # Whole 1024ths: their sum with the shift is exact, so that the rest is the product's rounding.
+    x = np.round(rng.normal(size=(ROWS, 2)) * 1024) / 1024
+    part = Part(x + np.array(shift, float), (x[:, 0] > 0).astype(np.int32))
+    split = make_split(
+        part, part, part, task="classification", columns=("a", "b"), vocabulary={}
+    ).standardised()
+    parts = (split.x_train, split.y_train, split.x_valid, split.y_valid)
+    program.reset(STACK, SEED)
+    start = program.weights()
+    rates = RateMaker(STACK, ROWS // BATCH, 1)
+    order = batch_order(SEED, 1, ROWS, ROWS // BATCH, BATCH)
+    data = DeviceData(*map(tf.constant, parts))
+    program.epoch(STACK, data, order, rates.rates(1), rates.momenta(1), key=1)
+    trained = program.weights()
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(start, trained, strict=True))
+    return trained
+
+
+WHOLE = st.integers(-(10**9), 10**9)
+
+
+@given(shift=st.tuples(WHOLE, WHOLE))
+@settings(max_examples=25, deadline=None)
+def test_a_constant_added_to_a_feature_changes_no_weight(
+    program: Program, shift: tuple[int, int]
+) -> None:
+    """Trained weights stay the same but for rounding."""
+    for moved, here in zip(weights(program, shift), weights(program, (0, 0)), strict=True):
+        np.testing.assert_allclose(moved, here, atol=1e-5)
