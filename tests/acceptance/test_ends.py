@@ -17,9 +17,10 @@ import psutil
 import pytest
 import typer
 
+from search.cli.interruptions import VIEW_ENDED
 from search.cli.main import app, run
 
-from .commands import CLEARED, TRAINSTACK, Shell
+from .commands import CLEARED, TRAINSTACK, Shell, interrupt
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -131,6 +132,26 @@ def test_an_interruption_at_the_first_launch(
     interrupted(shell, "first", moment, number)
     goes_on(shell, "first")
     nothing_runs("first")
+
+
+VIEWS = (
+    ("watch",),
+    ("logs", "--follow"),
+    ("status", "--follow"),
+    ("workers", "--follow", "--json"),
+)
+
+
+def test_a_view_that_is_left(shell: Shell) -> None:
+    """Ctrl-C ends a view with one line and exit code 130, as documented, and nothing else."""
+    shell.run(*LAUNCH, "--study", "viewed", "--detach")
+    views = [shell.start(verb, "viewed", *flags) for verb, *flags in VIEWS]
+    for view in views:
+        first = view.stderr if view is views[0] else view.stdout
+        assert first is not None
+        assert first.readline()
+        _, err = interrupt(view)
+        assert (view.returncode, err.splitlines()) == (130, [f"trainstack: {VIEW_ENDED}"])
 
 
 def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
