@@ -181,6 +181,13 @@ def _names() -> list[str]:
     ]
 
 
+INTERRUPTION = (
+    "interrupted by Ctrl-C, `kill` or a terminal that closes, which one line says; trials went "
+    "back, the study can be resumed. A view (`watch`, `logs --follow`, …) that is left with Ctrl-C "
+    "ends so too: the study goes on"
+)
+
+
 def _exit_codes() -> list[tuple[str, str]]:
     from search.cli.main import INTERRUPTED
     from spaces.errors import NothingToRecommend, RequestError, StorageAwayError, StudyError
@@ -188,7 +195,7 @@ def _exit_codes() -> list[tuple[str, str]]:
     meanings = [(0, "done")]
     for kind in (RequestError, StorageAwayError, StudyError, NothingToRecommend):
         meanings.append((kind.exit_code, (kind.__doc__ or "").rstrip(".")))
-    meanings.append((INTERRUPTED, "interrupted; trials went back, the study can be resumed"))
+    meanings.append((INTERRUPTED, INTERRUPTION))
     return [(str(number), meaning) for number, meaning in meanings]
 
 

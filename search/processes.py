@@ -5,9 +5,11 @@ Everything here is at hand before anything slow is imported.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 # Where the fork server of this command's workers listens; unset: there is none.
 FORK_SERVER = "TRAINSTACK_FORK_SERVER"
@@ -39,6 +41,29 @@ def open_streams() -> None:
         if getattr(sys, name) is None:
             mode = "w" if descriptor else "r"
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def sheltered() -> Iterator[None]:
+    """Keep Ctrl-C from the processes that are started in here, until each calls `heeding`.
+
+    A terminal interrupts every process of the command, and Python answers with a traceback where
+    our code has not been reached yet. The signal waits instead: blocked, which a process inherits.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def heeding() -> None:
+    """Let Ctrl-C through, now that it is handled: also one that came before."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def endings() -> list[int]:

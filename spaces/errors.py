@@ -67,7 +67,16 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     >>> nearest("digit", ["digits", "wine"])
     "did you mean 'digits'?"
     """
+    return suggestion(name, known) or "known: " + ", ".join(sorted(known))
+
+
+def suggestion(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return "did you mean …" for a misspelt name; empty where no known one is near.
+
+    >>> suggestion("digit", ["digits", "wine"]), suggestion("", ["digits", "wine"])
+    ("did you mean 'digits'?", '')
+    """
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(sorted(known))
+    return f"did you mean '{close[0]}'?" if close else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spaces.errors import RequestError, nearest
+from spaces.errors import RequestError, suggestion
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,15 @@ def table(*rows: Any) -> dict[str, Any]:
 
 
 def look_up(rows: Mapping[str, Any], name: Any, path: str) -> Any:
-    """Return the row called `name`, or refuse it with the nearest name.
+    """Return the row called `name`, or refuse it with all names, and the nearest if one is near.
 
     Raises:
         RequestError: There is no such row.
     """
     if not isinstance(name, str) or name not in rows:
-        raise RequestError(f"{path} is {name!r}", nearest(str(name), tuple(rows)))
+        known = sorted(rows)
+        expected = known[0] if len(known) == 1 else f"one of {', '.join(known)}"
+        raise RequestError(f"{path} is {name!r}", expected, suggestion(str(name), known))
     return rows[name]
 
 

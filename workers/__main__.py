@@ -6,7 +6,7 @@ import os
 import signal
 from types import FrameType
 
-from search.processes import endings, open_streams
+from search.processes import endings, heeding, open_streams
 
 INTERRUPTED = 130
 
@@ -16,6 +16,7 @@ def main() -> int:
     open_streams()
     for number in endings():
         signal.signal(number, _leave)
+    heeding()
     from workers.serving import main as work
 
     return work()

@@ -6,13 +6,15 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from search.processes import FORK_SERVER
+from search.processes import FORK_SERVER, sheltered
 from search.spec import StudySpec
 from workers import trainer
 from workers.forked import Forked
@@ -124,7 +126,10 @@ def _spawned(
     process = multiprocessing.get_context("spawn").Process(
         target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
     )
-    with theirs, _environment(environment):
+    # Started in there it would let Ctrl-C through again
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()
+    with theirs, _environment(environment), sheltered():
         process.start()
     return ours, process
 

@@ -24,6 +24,7 @@ import traceback
 import warnings
 from multiprocessing.connection import Connection
 
+from search.processes import heeding
 from workers import trainer
 from workers.fake import FAKE
 from workers.settings import set_keras
@@ -111,7 +112,8 @@ class Server:
         """Go on as a trainer: never returns."""
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            # Ctrl-C stays ignored: trainers leave that to their supervisor.
+            for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             # The server is what would end us; without it nothing else may keep us.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -138,6 +140,7 @@ def main() -> None:
     # Ctrl-C and a terminal that closes reach everyone of it; we end when nobody needs us.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    heeding()
     listener, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     try:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # workers of a GPU have no part in this

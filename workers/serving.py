@@ -30,13 +30,13 @@ INTERRUPT_SECONDS = 4.0
 
 def main(argv: list[str] | None = None) -> int:
     """Work at a study until it is over; returns the exit code."""
-    for number in endings():  # for as long as there is no trial to give back
-        signal.signal(number, signal.default_int_handler)
-    options = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=options.log_level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr
-    )
     try:
+        for number in endings():  # for as long as there is no trial to give back
+            signal.signal(number, signal.default_int_handler)
+        options = _parser().parse_args(argv)
+        logging.basicConfig(
+            level=options.log_level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr
+        )
         return _work(options)
     except KeyboardInterrupt:
         return INTERRUPTED  # before there was a trial to give back

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import AsJson, Storage, err, out, print_json, seconds
+from search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
 from spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def claims(
         typer.Option(help="C1 to C26 (repeatable), or all; default: those with two arms."),
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="Name; default: claims- and the data's and the claims'.")
+        str | None,
+        typer.Option(
+            help="Name; default: claims- and the data's and the claims'.", callback=no_url
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Most epochs of a run; default: by the rows.")

@@ -28,7 +28,31 @@ def study_names(incomplete: str) -> list[str]:
     return []
 
 
-Study = Annotated[str, typer.Argument(help="Name of the study.", autocompletion=study_names)]
+def no_url(names: Any) -> Any:
+    """Refuse a storage's URL where a study's name is expected, without repeating its password.
+
+    Args:
+        names: What was given: a name, several, or None.
+
+    Raises:
+        RequestError: It is a URL.
+    """
+    from search.fleet.secrets import is_url
+
+    for name in [names] if isinstance(names, str) else names or ():
+        if is_url(name):
+            raise RequestError(
+                "a storage's URL where a study's name is expected",
+                "a name such as digits",
+                "give the URL to --storage",
+            )
+    return names
+
+
+Study = Annotated[
+    str,
+    typer.Argument(help="Name of the study.", autocompletion=study_names, callback=no_url),
+]
 Storage = Annotated[
     str | None,
     typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded one."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.across import one_study, recommend_across
-from search.cli.common import AsJson, Storage, Study, err, out, print_json
+from search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
 from search.cli.common import storage as reach
 from search.cli.forking import fork_server
 from spaces.errors import NothingToRecommend, RequestError, TrainstackError
@@ -38,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
 
 def recommend(
-    study: Annotated[list[str], typer.Argument(help="Name of the study; several with --across.")],
+    study: Annotated[
+        list[str],
+        typer.Argument(help="Name of the study; several with --across.", callback=no_url),
+    ],
     across: Annotated[
         bool, typer.Option("--across", help="The default that serves the data of all the studies.")
     ] = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.common import out, print_line
-from search.cli.interruptions import Interruption
+from search.cli.interruptions import viewing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,27 +62,22 @@ def follow(
     live = None
     if not as_json and sys.stdout.isatty():
         live = Live("", console=out(), auto_refresh=False, vertical_overflow="ellipsis")
-        live.start()
     last_key = last = None
-    try:
-        with Interruption(signal.SIGINT) as interruption:
-            while True:
-                began = time.monotonic()
-                status = inspect.status(engine, study)
-                if (key := moment(status)) != last_key:
-                    last_key, found = key, look(status)
-                    if live is not None:
-                        live.update(draw(found), refresh=True)
-                    else:
-                        for document in documents(last, found):
-                            show(document)
-                    last = found
-                if over(status):
-                    return
-                interruption.pause(max(EVERY_SECONDS, COST_TIMES * (time.monotonic() - began)))
-    finally:
-        if live is not None:
-            live.stop()
+    with viewing() as interruption, live or contextlib.nullcontext():
+        while True:
+            began = time.monotonic()
+            status = inspect.status(engine, study)
+            if (key := moment(status)) != last_key:
+                last_key, found = key, look(status)
+                if live is not None:
+                    live.update(draw(found), refresh=True)
+                else:
+                    for document in documents(last, found):
+                        show(document)
+                last = found
+            if over(status):
+                return
+            interruption.pause(max(EVERY_SECONDS, COST_TIMES * (time.monotonic() - began)))
 
 
 def moment(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from search.processes import FORK_SERVER, environment
+from search.processes import FORK_SERVER, environment, sheltered
 
 # Trainers that ask at the same time, while TensorFlow is still being imported.
 MOST_WAITING = 1024
@@ -45,12 +45,20 @@ def _start(folder: str) -> tuple[subprocess.Popen[bytes], str]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(MOST_WAITING)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workers.forkserver", str(listener.fileno()), folder],
-            stdin=subprocess.PIPE,  # its end tells the server that the command is gone
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[listener.fileno()],
-            env=environment(),
-        )
+        process = None
+        try:
+            with sheltered():
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "workers.forkserver", str(listener.fileno()), folder],
+                    stdin=subprocess.PIPE,  # its end tells the server that the command is gone
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[listener.fileno()],
+                    env=environment(),
+                )
+        except BaseException:  # interrupted meanwhile
+            if process is not None:
+                process.kill()
+                process.communicate()
+            raise
     return process, address

@@ -1,14 +1,19 @@
-"""Ctrl-C that waits for a moment that fits."""
+"""Ctrl-C that waits for a moment that fits, and what a view says of it."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 from search.processes import ECHO_SECONDS
+
+# What a view says when it is interrupted.
+VIEW_ENDED = "interrupted: the view has ended, the study goes on"
 
 
 class Interruption:
@@ -62,3 +67,20 @@ class Interruption:
         """
         if self._told.wait(seconds):
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def viewing() -> Iterator[Interruption]:
+    """Let Ctrl-C end a view, which says in one line that nothing else has ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C has come.
+    """
+    from search.cli.common import err
+
+    with Interruption(signal.SIGINT) as interruption:
+        try:
+            yield interruption
+        except KeyboardInterrupt:
+            err().print(f"trainstack: {VIEW_ENDED}", markup=False)
+            raise

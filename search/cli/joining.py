@@ -16,6 +16,7 @@ from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
 from search.cli.forking import fork_server
 from search.cli.interruptions import Interruption
 from search.cli.launching import MOST_SECONDS, MOST_WORKERS, check_count
+from search.cli.leaving import INTERRUPTED
 from search.cli.local import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
 from search.onray.place import on_ray
 from search.processes import endings
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from search.cli.onray import RayWorkers
 
 POLL_SECONDS = 3.0
+# What is said to whoever interrupts the workers of this machine.
+WORKERS_LEFT = "interrupted: running trials went back to the queue"
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,10 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
                 crew.send(signal.SIGINT)
         if not chosen:
             _heed(url, crews[0])
-        return max(crew.worst_exit_code() for crew in crews)
+        code = max(crew.worst_exit_code() for crew in crews)
+        if code == INTERRUPTED:
+            err().print(f"trainstack: {WORKERS_LEFT}", markup=False)
+        return code
 
 
 def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -> int:

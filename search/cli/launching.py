@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli import leaving
-from search.cli.common import AsJson, Storage, err, out, print_json
+from search.cli.common import AsJson, Storage, err, no_url, out, print_json
 from search.cli.engines import CpusPerWorker, GpusPerWorker, On, reach_engine
 from search.cli.forking import fork_server
 from search.onray.place import on_ray
@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def launch(
     data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
-    study: Annotated[str | None, typer.Option(help="Name; default: the data's.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Name; default: the data's.", callback=no_url)
+    ] = None,
     space: Annotated[
         str | None, typer.Option(help="Named space or JSON file; default: the profile's.")
     ] = None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from search.artifacts import folder_of
-from search.processes import environment
+from search.processes import environment, sheltered
 
 # How long workers may take to give back what they hold when told to leave at once.
 LEAVE_SECONDS = 20.0
@@ -91,7 +91,7 @@ class LocalWorkers:
         place = len(self.processes) + len(self.leaving)
         log = folder / f"worker-{os.getpid()}-{place}.log"
         command = [sys.executable, "-m", "workers", self.study, f"--threads={threads}", *self.extra]
-        with log.open("ab") as file:
+        with log.open("ab") as file, sheltered():
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

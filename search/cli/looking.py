@@ -11,6 +11,7 @@ from search.cli.common import (
     AsJson,
     Storage,
     Study,
+    no_url,
     number,
     out,
     print_json,
@@ -35,7 +36,10 @@ def register(app: typer.Typer) -> None:
 
 def status(
     study: Annotated[
-        str | None, typer.Argument(help="Name of the study; none: all.", autocompletion=study_names)
+        str | None,
+        typer.Argument(
+            help="Name of the study; none: all.", autocompletion=study_names, callback=no_url
+        ),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
@@ -199,7 +203,9 @@ def dashboard(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the study to open; none: the list.", autocompletion=study_names
+            help="Name of the study to open; none: the list.",
+            autocompletion=study_names,
+            callback=no_url,
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

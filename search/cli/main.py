@@ -24,6 +24,7 @@ from search.cli import (
     watching,
 )
 from search.cli.leaving import INTERRUPTED
+from search.fleet.secrets import hushed
 from spaces.errors import RequestError, TrainstackError
 
 app = typer.Typer(
@@ -71,7 +72,7 @@ def run(argv: list[str]) -> int:
             code = leave.exit_code
         sys.stdout.flush()
     except TrainstackError as error:
-        return _say(str(error), error.exit_code)
+        return _say(hushed(str(error), argv), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", INTERRUPTED)
     except typer.TyperException as error:
@@ -80,7 +81,8 @@ def run(argv: list[str]) -> int:
             return 0
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "trainstack"
-        return _say(f"{error.format_message()} See `{where} --help`", RequestError.exit_code)
+        message = hushed(error.format_message(), argv)
+        return _say(f"{message} See `{where} --help`", RequestError.exit_code)
     except BrokenPipeError:
         # Whoever read our output has had enough: `trainstack trials … | head`.
         _forget_output()
@@ -93,7 +95,7 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         # A full disk, a folder without permission: the machine's matter, and no bug of ours.
         _forget_output()
-        where = f" ({error.filename})" if error.filename else ""
+        where = hushed(f" ({error.filename})", argv) if error.filename else ""
         mend = "free some space, or allow it there"
         return _say(f"{error.strerror or error}{where}; {mend}", RequestError.exit_code)
     return code if isinstance(code, int) else 0

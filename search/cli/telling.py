@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from search.artifacts import folder_of
 from search.cli.common import AsJson, Storage, Study, out, print_json, print_line, seconds
 from search.cli.common import storage as reach
 from search.cli.following import Follow, changed
-from search.cli.interruptions import Interruption
+from search.cli.interruptions import viewing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -121,13 +121,13 @@ def logs(
             told = list(of_trial(events, trial))
             print_json({"study": study, "events": told, "attempts": attempts, "files": lines})
             return
-        if not as_json:
-            _say_files(files)
-        _say_events(of_trial(events, trial), as_json)
-        if not as_json:
-            _say_attempts(attempts)
-        with Interruption(signal.SIGINT) as interruption:
-            while follow:
+        with viewing() if follow else contextlib.nullcontext() as interruption:
+            if not as_json:
+                _say_files(files)
+            _say_events(of_trial(events, trial), as_json)
+            if not as_json:
+                _say_attempts(attempts)
+            while follow and interruption:
                 # Asked first: with what the study ended is told, too.
                 follow = not _over(inspect.status(engine, study))
                 interruption.pause(FOLLOW_SECONDS if follow else 0.0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.cli.common import AsJson, Storage, Study, err, print_json
 from search.cli.common import storage as reach
-from search.cli.interruptions import Interruption
+from search.cli.interruptions import Interruption, viewing
 from search.cli.local import FAREWELL, LocalWorkers, Workers
 from search.cli.screen import line_of
 from spaces.errors import StorageAwayError, of_exit_code
@@ -190,7 +190,7 @@ def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> Non
 
     with reach(storage) as (url, engine):
         inspect.spec_of(engine, study)
-        with Interruption(signal.SIGINT) as interruption:
+        with viewing() as interruption:
             status = follow(url, study, interruption.pause)
     if as_json:
         print_json(status)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.evidence.candidates import BASELINE, searched, usable
+from search.evidence.finite import finite
 from search.evidence.planned import Planned, confirmation_seed
 from search.evidence.words import name
 from search.records import CONFIRMATION, Run
@@ -176,7 +177,7 @@ def _affordable(
 
 
 def _mean_seconds(runs: Sequence[Run]) -> float:
-    return sum(r.seconds.get("total", 0.0) for r in runs) / max(1, len(runs))
+    return sum(finite(r.seconds.get("total") for r in runs)) / max(1, len(runs))
 
 
 def _best(ablation: Ablation, known: Mapping[tuple[str | None, int], Run]) -> Stack | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.evidence.constraints import read_all, violation
+from search.evidence.finite import finite
 from search.records import CONFIRMATION, SEARCH, Run
 from search.spec import StudySpec
 from spaces.axes import AXES
@@ -56,7 +57,7 @@ def searched(runs: Sequence[Run]) -> list[Candidate]:
 def cut_short(runs: Sequence[Run]) -> list[Candidate]:
     """Return the distinct stacks whose search trial was pruned, the lowest loss so far first."""
     pruned = [r for r in runs if r.phase == SEARCH and r.outcome == "pruned"]
-    return _distinct(pruned, lambda r: min(r.curve, default=math.inf))
+    return _distinct(pruned, lambda r: min(finite(r.curve), default=math.inf))
 
 
 def _distinct(runs: Sequence[Run], loss: Callable[[Run], float]) -> list[Candidate]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from search.evidence.candidates import usable
+from search.evidence.finite import finite
 from search.records import Run
 
 LOSS = "loss"
@@ -55,11 +56,12 @@ def _epochs_to_reach(first: Run, second: Run) -> tuple[float, float] | None:
     """Return how many epochs each needs to the lowest loss that both reach."""
     if not (first.curve and second.curve):
         return None
-    target = max(min(first.curve), min(second.curve))
-    if not math.isfinite(target):
+    reached = finite(first.curve), finite(second.curve)
+    if not all(reached):
         return None
+    target = max(map(min, reached))
     one, other = (
-        next(epoch for epoch, loss in enumerate(run.curve, start=1) if loss <= target)
+        next(e for e, v in enumerate(run.curve, start=1) if math.isfinite(v) and v <= target)
         for run in (first, second)
     )
     return float(one), float(other)
@@ -80,6 +82,8 @@ def _gap(run: Run) -> float | None:
 
 def _rises(run: Run) -> float | None:
     """Return by how much the validation loss rises from one epoch to the next, on average."""
+    if len(finite(run.curve)) < len(run.curve):
+        return None
     steps = [max(0.0, b - a) for a, b in zip(run.curve, run.curve[1:], strict=False)]
     return sum(steps) / len(steps) if steps else None
 
@@ -96,7 +100,7 @@ def _drift(run: Run) -> float | None:
         for layer in layers
         if layer.get("mean") is not None and layer.get("deviation") is not None
     ]
-    return max(far, default=None)
+    return max(far) if far and len(finite(far)) == len(far) else None
 
 
 def _metric(name: str) -> Measure:

@@ -170,6 +170,8 @@ def better_probabilities(context: Context) -> Judgement:
     if value.n < 2:
         return Judgement(reason="the stack measured has no dropout, or one seed only")
     rows = context.measured["monte_carlo"]
+    if not rows or context.measured["log_loss"] is None:
+        return Judgement(reason="a log loss that is not finite")
     word = _WORDS.get(verdict(value, context.measured["log_loss"]), NO_EVIDENCE)
     passes, enough = f"{rows[-1]['passes']:.0f}", enough_passes(rows)
     reason = f"log loss of {passes} passes against one without dropout"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from search.evidence.finite import figure, finite
 from search.evidence.words import number
 from search.records import Run
 from spaces.errors import RequestError, nearest
@@ -46,8 +47,8 @@ class Constraint:
 
         None where the figure is not known. This is what Optuna's samplers take for a constraint.
         """
-        value = metrics.get(self.figure)
-        if value is None or not math.isfinite(value):
+        value = figure(metrics, self.figure)
+        if value is None:
             return None
         gap = value - self.bound if self.at_most else self.bound - value
         return gap / abs(self.bound)
@@ -101,7 +102,7 @@ def told(constraints: Sequence[Constraint], runs: Sequence[Run]) -> list[str]:
     """Say for each constraint that a stack's runs break, or do not know, what there is."""
     said = []
     for constraint in constraints:
-        values = [v for r in runs if (v := r.metrics.get(constraint.figure)) is not None]
+        values = finite(r.metrics.get(constraint.figure) for r in runs)
         if not values:
             said.append(f"{constraint} was asked for, but {constraint.figure} was not measured.")
         elif violation((constraint,), runs) > 0.0:

@@ -242,7 +242,10 @@ def _spoilt(run: Run | None) -> str | None:
     """Say why a confirmation run rules its stack out; None where it does not."""
     if run is None or _open(run) or usable(run):
         return None
-    return f"{run.outcome} with seed {run.seed_index + 1}" + (f": {run.cause}" if run.cause else "")
+    seed = run.seed_index + 1
+    if run.outcome == "completed":
+        return f"its loss with seed {seed} is not finite"
+    return f"{run.outcome} with seed {seed}" + (f": {run.cause}" if run.cause else "")
 
 
 def _open(run: Run) -> bool:

@@ -119,7 +119,7 @@ def _figure(part: Mapping[str, Any], figure: str) -> float | None:
         rows = part.get("sparsity")
         return affordable(rows)["nonzero_fraction"] if rows else part.get("nonzero_fraction")
     plain, rows = part.get(figure), part.get("monte_carlo")
-    if figure in FIGURES and rows and plain is not None:
+    if figure in FIGURES and rows and None not in (plain, part["log_loss"]):
         better = rows[-1]["log_loss"] < part["log_loss"]
         return rows[-1][figure] if better else plain
     return plain

@@ -12,6 +12,7 @@ from search.evidence import claims as table_of_claims
 from search.evidence.beside import nothing_learned, trivial, trivial_warnings, yardstick
 from search.evidence.candidates import Candidate, confirmed, departures, losses
 from search.evidence.effects import effects
+from search.evidence.finite import finite, left_out, marred, tidied
 from search.evidence.plan import Choice, choice
 from search.evidence.prediction import profile_note
 from search.evidence.statistics import (
@@ -118,6 +119,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             "one that ran to its end",
             "look at the causes with `trainstack trials`, and give it more trials or epochs",
         )
+    measured, lost = tidied(measured)
     metric = "accuracy" if spec.data.task == "classification" else "rmse"
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
@@ -168,6 +170,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             *trivial_warnings(floor, test, loss, metric),
             *bettered(found),
             *_warnings(spec, runs, chosen, measured),
+            *marred(runs),
+            *left_out(lost),
         ],
         measured=_measured(seen),
         replay=_replay(spec, candidate),
@@ -208,7 +212,7 @@ def _validation(row: Mapping[int, Run], metric: str) -> dict[str, Any]:
     ordered = [row[j] for j in sorted(row)]
     return {
         "loss": _score(score([float(r.value or 0.0) for r in ordered], "loss")),
-        metric: _score(score([r.metrics[metric] for r in ordered if metric in r.metrics], metric)),
+        metric: _score(score(finite(r.metrics.get(metric) for r in ordered), metric)),
     }
 
 

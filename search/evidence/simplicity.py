@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from search.evidence.candidates import Candidate, departures
+from search.evidence.finite import figure as finite_figure
+from search.evidence.finite import finite
 from search.evidence.statistics import Estimate
 from search.evidence.words import number
 from search.records import Run
@@ -32,10 +34,13 @@ def cost(profile: str, row: Mapping[int, Run]) -> float | None:
 
 
 def _amount(run: Run, figure: str | None) -> float | None:
-    value = run.metrics.get(figure or "")
+    value = finite_figure(run.metrics, figure or "")
     if figure == "nonzero_fraction" and value is not None:
         # A tenth of a large network may be more than all of a small one.
-        return value * run.metrics.get("parameters", 1.0)
+        weights = 1.0
+        if "parameters" in run.metrics:
+            weights = finite_figure(run.metrics, "parameters")
+        return None if weights is None else value * weights
     return value
 
 
@@ -53,9 +58,11 @@ def simplicity(candidate: Candidate, row: Mapping[int, Run], profile: str) -> tu
     """
     spent = cost(profile, row)
     step = math.inf if spent is None else round(math.log(max(spent, 1e-9), _STEP))
-    weights = [r.metrics["parameters"] for r in row.values() if "parameters" in r.metrics]
+    weights = finite(r.metrics.get("parameters") for r in row.values())
     paces = [
-        r.seconds["train"] / r.epochs for r in row.values() if r.epochs and "train" in r.seconds
+        seconds / r.epochs
+        for r in row.values()
+        if r.epochs and (seconds := finite_figure(r.seconds, "train")) is not None
     ]
     return (
         step,

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from search.evidence.candidates import candidates, confirmed
+from search.evidence.candidates import candidates, confirmed, usable
 from search.evidence.constraints import read_all, told
 from search.evidence.effects import Effect
+from search.evidence.finite import finite
 from search.evidence.plan import Choice
 from search.evidence.words import describe, interval, name, number, signed
 from search.records import COUNTED, SEARCH, Run
@@ -166,7 +167,9 @@ def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 
 def falls_at_end(curve: Sequence[float]) -> bool:
     """Tell whether the last epoch clearly beats the best of all before it."""
-    return len(curve) >= 3 and curve[-1] < (1.0 - STILL_FALLING) * min(curve[:-1])
+    before = finite(curve[:-1])
+    last = curve[-1] if len(before) >= 2 else math.nan
+    return math.isfinite(last) and last < (1.0 - STILL_FALLING) * min(before)
 
 
 def thin_arms(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
@@ -192,7 +195,7 @@ def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> li
 
     A slow starter under a long schedule can look like that and still win.
     """
-    finished = [r for r in runs if r.phase == SEARCH and r.finished and r.curve]
+    finished = [r for r in runs if r.phase == SEARCH and usable(r) and r.curve]
     if not finished:
         return []
     best = min(finished, key=lambda r: r.value or math.inf)
@@ -204,7 +207,8 @@ def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> li
         and r.outcome == "pruned"
         and r.stack
         and 0 < (share := len(r.curve) / r.stack.planned_epochs(spec.epochs)) < 1
-        and min(r.curve) <= min(best.curve[: max(1, round(share * planned))])
+        and (reached := finite(r.curve))
+        and min(reached) <= _lowest(best.curve[: max(1, round(share * planned))])
     ]
     if not early:
         return []
@@ -213,6 +217,11 @@ def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> li
     return [
         f"{len(early)} pruned {plural} level with the best trial when stopped (number {which})."
     ]
+
+
+def _lowest(curve: Sequence[float]) -> float:
+    """Return the lowest loss of a part of a curve; below every loss where none is finite."""
+    return min(finite(curve), default=-math.inf)
 
 
 def small_budget(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:

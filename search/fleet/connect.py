@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+from search.fleet import secrets
 from spaces.errors import RequestError, StorageAwayError
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 STORAGE, HOME, ARTIFACTS = "TRAINSTACK_STORAGE", "TRAINSTACK_HOME", "TRAINSTACK_ARTIFACTS"
 _DRIVER = "postgresql+psycopg2"
-_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 # What ends user and password in a URL, so that neither may hold it as it is.
 _RESERVED = set("@/?#[] ")
 _EXAMPLE = "postgresql://user@host:5432/database"
@@ -76,9 +77,10 @@ def parse_url(text: str) -> URL:
     from sqlalchemy.exc import ArgumentError
 
     scheme = text.split("://", 1)[0]
-    if "://" not in text or scheme not in _SCHEMES:
+    if "://" not in text or scheme not in secrets.SCHEMES:
         # The text may hold a password: only its scheme is safe to repeat.
-        got = f"storage of kind '{scheme}'" if "://" in text else "storage that is not a URL"
+        named = "://" in text and scheme.replace("+", "").isalnum()
+        got = f"storage of kind '{scheme}'" if named else "storage that is not a URL"
         raise RequestError(got, f"a PostgreSQL URL such as {_EXAMPLE}", _mend())
     if _RESERVED & set(text.split("://", 1)[1].rpartition("@")[0]):
         # Read on, a part of the password would become the host's or the database's name.
@@ -87,12 +89,22 @@ def parse_url(text: str) -> URL:
             _EXAMPLE,
             "percent-encode user and password: @ is %40, / is %2F, # is %23, ? is %3F",
         )
+    if not secrets.is_known(secrets.query_of(text)):
+        # An unknown name may be a part of a password that was cut at its &: it is not repeated.
+        raise RequestError(
+            "a storage URL with something after its ? that is no parameter of PostgreSQL's",
+            f"{_EXAMPLE}?sslmode=require",
+            "percent-encode what a value holds: & is %26, = is %3D, # is %23, + is %2B",
+        )
     try:
-        return make_url(_DRIVER + "://" + text.split("://", 1)[1])
+        url = make_url(_DRIVER + "://" + text.split("://", 1)[1])
     except (ArgumentError, ValueError):
+        url = None
+    if url is None or "\0" in unquote(text):
         raise RequestError(
             "a PostgreSQL URL that cannot be read", _EXAMPLE, "write %40 for @ in a password"
-        ) from None
+        )
+    return url
 
 
 def _mend() -> str:
@@ -100,9 +112,13 @@ def _mend() -> str:
 
 
 def redacted(url: URL | str) -> str:
-    """Return the URL for people to read, its password (also one in the query) left out."""
+    """Return the URL for people to read, its password left out.
+
+    Where the query holds one, all of the query is left out: a password that was cut at its & may
+    go on there.
+    """
     parsed = parse_url(url) if isinstance(url, str) else url
-    safe = {k: v for k, v in parsed.query.items() if k not in ("password", "sslpassword")}
+    safe = {} if secrets.SECRET & set(parsed.query) else parsed.query
     bare = parsed.set(drivername="postgresql", query=safe)
     if bare.password is not None:
         bare = bare._replace(password=None)
@@ -153,7 +169,8 @@ def guarded(url: URL) -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise _away(url, error) from None
     except DBAPIError as error:
-        if error.connection_invalidated:
+        # Without a statement it is the connection that was refused: by its parameters, say.
+        if error.connection_invalidated or error.statement is None:
             raise _away(url, error) from None
         raise
     except Exception as error:
@@ -168,10 +185,12 @@ def guarded(url: URL) -> Iterator[None]:
 
 def _away(url: URL, error: Exception) -> StorageAwayError:
     reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-    secrets = (url.password, url.query.get("password"), url.query.get("sslpassword"))
-    for secret in secrets:
-        if secret:
-            reason = reason.replace(str(secret), "***")
+    hidden = [str(url.password or "")]
+    if secrets.SECRET & set(url.query):  # a part of it may have been read as another parameter
+        for value in url.query.values():
+            hidden += [value] if isinstance(value, str) else value
+    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+        reason = reason.replace(secret, "***")
     return StorageAwayError(
         f"no answer from {redacted(url)} ({reason})",
         mend=f"check that PostgreSQL runs there and that --storage or {STORAGE} is right",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.evidence.candidates import confirmed
+from search.evidence.candidates import confirmed, usable
 from search.evidence.effects import PAIRED, axis_value
 from search.evidence.plan import Choice
 from search.evidence.recommendation import Recommendation
@@ -78,7 +78,7 @@ def progress(
         traces += [{**trace, "name": outcome}] if mine else []
     best: list[Run] = []
     for run in trials:
-        if run.finished and (not best or (run.value or 0.0) < (best[-1].value or 0.0)):
+        if usable(run) and (not best or (run.value or 0.0) < (best[-1].value or 0.0)):
             best.append(run)
     edge = trials[-1].number + 0.5
     steps = [(float(r.number), _height(r, ends)) for r in best]
@@ -152,7 +152,7 @@ def curves(
         (i, f"trial {r.number}", r)
         for i in names
         for r in runs
-        if r.phase == SEARCH and r.stack_id == i and r.finished and r.curve
+        if r.phase == SEARCH and r.stack_id == i and usable(r) and r.curve
     ]
     if not lines:
         return "No run has a learning curve."
@@ -191,7 +191,7 @@ def arms(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
     """The search's finished trials by the choice they made, axis by axis."""
-    finished = [r for r in runs if r.phase == SEARCH and r.finished and r.stack]
+    finished = [r for r in runs if r.phase == SEARCH and usable(r)]
     labels, x, y, hints = [], [], [], []
     for axis_name in AXES:
         by_choice: dict[str, list[Run]] = {}

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ import psutil
 import pytest
 import typer
 
+from search.cli.interruptions import VIEW_ENDED
 from search.cli.main import app, run
 
-from .commands import CLEARED, TRAINSTACK, Shell
+from .commands import CLEARED, TRAINSTACK, Shell, interrupt
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -97,27 +99,49 @@ def interrupted(shell: Shell, study: str, moment: float, number: signal.Signals)
     return True
 
 
-def goes_on(shell: Shell, study: str) -> None:
-    """Check that a study either is not there or waits for the same launch, whole."""
-    found = shell.run("status", study, "--json")
-    if found.returncode == 4:
+def goes_on(study: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    """Check that a study either is not there or waits for the same launch, whole.
+
+    Args:
+        study: Its name.
+        ask: Runs a command; returns its exit code, its output and its remarks.
+    """
+    code, out, _ = ask("status", study, "--json")
+    if code == 4:
         return
-    counts = json.loads(found.stdout)["counts"]
+    counts = json.loads(out)["counts"]
     assert counts["running"] == counts["failed"] == 0
-    done = shell.run(*LAUNCH, "--study", study, "--detach")
-    assert done.returncode == 0, done.stderr
-    assert f"going on with study '{study}'" in done.stderr
+    code, _, err = ask(*LAUNCH, "--study", study, "--detach")
+    assert code == 0, err
+    assert f"going on with study '{study}'" in err
 
 
 @pytest.mark.parametrize(("place", "moment"), list(enumerate(MOMENTS)))
-def test_an_interruption_at_any_moment(shell: Shell, place: int, moment: float) -> None:
+def test_an_interruption_at_any_moment(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: int,
+    moment: float,
+) -> None:
     """A launch interrupted at any moment says so in one line, exits 130 and leaves no process.
 
     The study, where there is one by then, can go on.
     """
     study = f"ends-{place}"
     interrupted(shell, study, moment, SIGNALS[place % 3])
-    goes_on(shell, study)
+    for name in CLEARED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TRAINSTACK_HOME", str(shell.home))
+
+    def ask(*words: str) -> tuple[int, str, str]:
+        """Run it in this process, where everything is imported already."""
+        capsys.readouterr()
+        code = run(list(words))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    goes_on(study, ask)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +153,33 @@ def test_an_interruption_at_the_first_launch(
     """A database that is being made is whole or absent afterwards, and stopped."""
     shell = Shell(tmp_path / "home")
     interrupted(shell, "first", moment, number)
-    goes_on(shell, "first")
+
+    def ask(*words: str) -> tuple[int, str, str]:
+        done = shell.run(*words)
+        return done.returncode, done.stdout, done.stderr
+
+    goes_on("first", ask)
     nothing_runs("first")
+
+
+VIEWS = (
+    ("watch",),
+    ("logs", "--follow"),
+    ("status", "--follow"),
+    ("workers", "--follow", "--json"),
+)
+
+
+def test_a_view_that_is_left(shell: Shell) -> None:
+    """Ctrl-C ends a view with one line and exit code 130, as documented, and nothing else."""
+    shell.run(*LAUNCH, "--study", "viewed", "--detach")
+    views = [shell.start(verb, "viewed", *flags) for verb, *flags in VIEWS]
+    for view in views:
+        first = view.stderr if view is views[0] else view.stdout
+        assert first is not None
+        assert first.readline()
+        _, err = interrupt(view)
+        assert (view.returncode, err.splitlines()) == (130, [f"trainstack: {VIEW_ENDED}"])
 
 
 def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -153,30 +202,82 @@ def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 LINES = [*verbs(typer.main.get_command(app)), (), ("--help",), ("status",), ("nothing",)]
 
 
-@pytest.mark.parametrize("words", LINES, ids=" ".join)
-def test_a_closed_stream(
-    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
+# Started with a stream closed, it runs each line in a fork of itself, with files for the others
+DRIVER = """
+import atexit, gc, json, os, sys
+closed, lines = int(sys.argv[1]), json.loads(sys.argv[2])
+import optuna_dashboard, search.cli.main
+gc.freeze()
+codes = []
+for place, words in enumerate(lines):
+    pid = os.fork()
+    if not pid:
+        for stream in {1, 2} - {closed}:
+            # The lowest number that is free: the closed one's, which is closed again
+            file = os.open(f"{closed}-{place}-{stream}", os.O_CREAT | os.O_WRONLY)
+            os.dup2(file, stream)
+            os.close(file)
+        sys.argv[1:] = words
+        from search.cli.__main__ import main
+        try:
+            main()
+        except SystemExit as leave:
+            # Python's own end takes longer than the verb
+            atexit._run_exitfuncs()
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+            os._exit(leave.code)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+raise SystemExit(codes != json.loads(sys.argv[3]))
+"""
+
+
+def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With any standard stream closed a verb exits as it does otherwise, and says as much."""
-
-    def start(closed: int) -> subprocess.Popen[str]:
-        return shell.start(*words, cwd=tmp_path, preexec_fn=lambda: os.close(closed))
-
-    processes = [start(closed) for closed in range(3)]
     monkeypatch.chdir(tmp_path)
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TRAINSTACK_HOME", str(shell.home))
-    code = run(list(words))  # with its streams open
-    assert code in (0, 2, 4)
-    without_in, without_out, without_err = [p.communicate(timeout=120) for p in processes]
-    assert [process.returncode for process in processes] == [code] * 3, (without_in, without_out)
-    assert "Traceback" not in without_in[1]
-    assert len(without_in[1].splitlines()) <= 1
+    codes = [run(list(words)) for words in LINES]  # with its streams open
+    assert set(codes) <= {0, 2, 4}
+
+    def start(closed: int) -> subprocess.Popen[bytes]:
+        given = [str(closed), json.dumps(LINES), json.dumps(codes)]
+        return subprocess.Popen(
+            [sys.executable, "-c", DRIVER, *given],
+            cwd=tmp_path,
+            env=shell.environment,
+            preexec_fn=lambda: os.close(closed),  # noqa: PLW1509 - no thread of ours runs
+        )
+
+    drivers = [start(closed) for closed in range(3)]
+    assert [driver.wait(240) for driver in drivers] == [0, 0, 0]
+    for place, words in enumerate(LINES):
+
+        def said(closed: int, stream: int, place: int = place) -> str:
+            return (tmp_path / f"{closed}-{place}-{stream}").read_text("utf-8")
+
+        assert "Traceback" not in said(0, 2), words
+        assert len(said(0, 2).splitlines()) <= 1, words
+        assert said(1, 2) == said(0, 2), words
+        if words != ("doctor",):  # what it measures varies
+            assert _timeless(said(2, 1)) == _timeless(said(0, 1)), words
+
+
+@pytest.mark.parametrize("words", [("status",), ("--help",), ("status", "nothing")], ids=" ".join)
+def test_a_closed_stream_of_a_whole_process(shell: Shell, words: tuple[str, ...]) -> None:
+    """From Python's start to its end nothing complains of a closed stream."""
+
+    def start(closed: int) -> subprocess.Popen[str]:
+        return shell.start(*words, preexec_fn=lambda: os.close(closed))
+
+    said = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
+    (without_in, code), (without_out, _), (without_err, _) = said
+    assert [code for _, code in said] == [code] * 3
+    assert code in (0, 4)
+    assert len(without_in[1].splitlines()) == (code == 4)
     assert without_out == ("", without_in[1])
-    assert without_err[1] == ""
-    if words != ("doctor",):  # what it measures varies
-        assert _timeless(without_err[0]) == _timeless(without_in[0])
+    assert (_timeless(without_err[0]), without_err[1]) == (_timeless(without_in[0]), "")
 
 
 def _timeless(text: str) -> str:

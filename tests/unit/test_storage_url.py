@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import tempfile
+from unittest import mock
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.fleet.connect import parse_url, redacted
-from spaces.errors import RequestError
+from search.cli.main import run
+from search.fleet import secrets
+from search.fleet.connect import engine, guarded, parse_url, redacted
+from spaces.errors import RequestError, StorageAwayError
 
-PIECES = st.lists(st.sampled_from(["s3cr3t", "w0rd", "@", "/", "?", "#", ":", "%", "[", "]", " "]))
+RESERVED = ["@", "/", "//", "?", "#", ":", "%", "[", "]", " ", "&", "=", "+", ";", "'", '"', "%00"]
+PIECES = st.lists(st.sampled_from(["s3cr3t", "w0rd", *RESERVED]))
+# A server that nobody runs: port 1 refuses
+HOST = "127.0.0.1:1/base"
+# Where a password may stand in a URL
+FORMS = (
+    "postgresql://me:{}@" + HOST,
+    "postgres://:{}@" + HOST,
+    "postgresql://me@" + HOST + "?password={}",
+    "postgresql+psycopg2://" + HOST + "?user=me&password={}&sslmode=prefer",
+    "postgresql://me@" + HOST + "?passwd={}",
+    "postgresql://me@" + HOST + "?sslmode=prefer&sslpassword={}",
+)
+# Where a URL may be typed, by intent or by mistake; {} is the URL
+LINES = (
+    *(["status", "--storage", "{}"], ["status", "x", "--storage={}"], ["status", "{}"]),
+    *(["trials", "{}", "--json"], ["watch", "{}"], ["logs", "{}"], ["recommend", "{}"]),
+    *(["recommend", "--across", "x", "{}"], ["report", "{}"], ["stop", "{}"], ["worker", "{}"]),
+    *(["void", "{}", "1"], ["set", "{}", "workers=1"], ["set", "x", "{}"], ["replay", "{}", "1"]),
+    *(["export", "{}", "--format", "json", "-o", "x"], ["dashboard", "{}"], ["launch", "{}"]),
+    *(["export", "x", "--format", "{}", "-o", "x"], ["replay", "x", "{}"], ["status", "a", "{}"]),
+    *(["launch", "digits", "--study", "{}"], ["launch", "digits", "--space", "{}"], ["{}"]),
+    *(["launch", "wine", "--target", "{}"], ["launch", "digits", "--stacks", "{}"], ["--{}"]),
+    *(["launch", "digits", "--constraint", "{}"], ["launch", "digits", "--trials", "{}"]),
+    *(["claims", "digits", "--study", "{}"], ["claims", "digits", "--claim", "{}"]),
+    *(["claims", "{}"], ["space", "show", "{}"], ["space", "check", "{}"], ["status", "--no={}"]),
+    *(["trials", "x", "--outcome", "{}"], ["trials", "x", "--axis", "{}=relu"]),
+)
 
 
 @given(PIECES.map("".join))
@@ -38,3 +71,91 @@ def test_a_reserved_character_is_refused_with_its_encoding(password: str) -> Non
     with pytest.raises(RequestError, match="%40") as refused:
         parse_url(f"postgresql://me:{password}@db.example/base")
     assert "rd@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("password=s3cr3t&w0rd=c", "password=s3cr3t&w0rd", "passwd=s3cr3t", "=s3cr3t", "s3cr3t"),
+        *("password=a&password=s3cr3t", "plugin=s3cr3t", "password=s3cr3t%00"),
+    ],
+)
+def test_what_is_no_parameter_is_refused_unsaid(query: str) -> None:
+    """A query that PostgreSQL cannot take is refused before anything is connected to."""
+    with pytest.raises(RequestError) as refused:
+        parse_url(f"postgresql://me@db.example/base?{query}")
+    assert not re.search("s3cr3t|w0rd", str(refused.value))
+
+
+def test_what_goes_on_after_a_password_is_not_shown() -> None:
+    """The rest of a password that was cut at its & may look like a parameter."""
+    shown = redacted("postgresql://me@db.example/base?password=s3cr3t&sslmode=w0rd")
+    assert shown == "postgresql://me@db.example/base"
+    kept = "postgresql://me@db.example/base?sslmode=require"
+    assert redacted(kept) == kept
+
+
+@pytest.mark.parametrize("name", sorted(secrets.KNOWN - {"host", "hostaddr", "port"}))
+def test_a_parameter_that_the_driver_refuses_is_no_traceback(name: str) -> None:
+    """Whatever a known parameter makes of the connection, it ends as storage that is away."""
+    url = parse_url(f"postgresql://me@{HOST}?{name}=s3cr3t")
+    with pytest.raises(StorageAwayError) as away, guarded(url):
+        engine(url).connect()
+    assert name not in secrets.SECRET or "s3cr3t" not in str(away.value)
+
+
+def told(line: list[str], url: str, storage: str) -> tuple[int, str]:
+    """Run a command in this process; return its exit code and everything that it said."""
+    said = io.StringIO()
+    with tempfile.TemporaryDirectory() as home:
+        variables = {"TRAINSTACK_HOME": home, "TRAINSTACK_STORAGE": storage}
+        with (
+            mock.patch.dict("os.environ", variables),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+        ):
+            code = run([part.replace("{}", url) for part in line])
+    return code, said.getvalue()
+
+
+@given(
+    line=st.sampled_from(LINES),
+    form=st.sampled_from(FORMS),
+    password=PIECES.map("".join),
+    encoded=st.booleans(),
+    stored=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_line_tells_a_password(
+    line: list[str], form: str, password: str, encoded: bool, stored: bool
+) -> None:
+    """Wherever a URL is typed, the command ends with one line, its exit code, and no secret."""
+    url = form.format(quote(password, safe="") if encoded else password)
+    storage = url if stored else f"postgresql://me@{HOST}"
+    code, said = told(line, url, storage)
+    assert code in (2, 3), said
+    assert len(said.splitlines()) == 1, said
+    assert not re.search("s3cr3t|w0rd", said), said
+
+
+@pytest.mark.parametrize("line", [["status", "{}"], ["launch", "digits", "--study", "{}"]])
+def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
+    """It is refused as a wrong request, with where it belongs."""
+    code, said = told(line, "postgresql://u:s3cr3t@h/db", f"postgresql://me@{HOST}")
+    expected = "expected a name such as digits; give the URL to --storage"
+    start = "trainstack: a storage's URL where a study's name is expected; "
+    assert (code, said) == (2, start + expected + "\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("no 'postgresql://u:a b@h/d' here", "no 'postgresql://…' here"),
+        ("no 'postgresql://u:a' here", "no 'postgresql://…"),
+        ("no postgresql:/u:a b@h/d here", "no postgresql://… here"),
+        ("no answer from postgresql://u@h:5432/d", "no answer from postgresql://u@h:5432/d"),
+    ],
+)
+def test_a_message_repeats_no_argument_with_a_password(said: str, expected: str) -> None:
+    """An argument that is a URL is told without its password, whole, cut, or read as a path."""
+    assert secrets.hushed(said, ["status", "postgresql://u:a b@h/d"]) == expected

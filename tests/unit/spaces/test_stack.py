@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spaces.activations import ACTIVATIONS
 from spaces.axes import AXES, CHOICE_AXES
 from spaces.errors import RequestError
 from spaces.references import CHAPTER_DEFAULT, REFERENCES, read_stacks
@@ -55,7 +56,6 @@ def test_reference_stacks_are_distinct() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"activation": "rellu"}, "did you mean 'relu'"),
         ({"activatoin": "relu"}, "'activatoin' is not known"),
         ({"activation": "relu"}, "goes with it: he_normal, he_uniform"),
         ({"units": []}, "units is []"),
@@ -76,6 +76,17 @@ def test_a_wrong_stack_is_refused_with_its_path(change: dict, said: str) -> None
     with pytest.raises(RequestError) as refused:
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), **change})
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("rellu", "; did you mean 'relu'?"), ("?", ""), ("", ""), (3, ""), ([], "")]
+)
+def test_an_unknown_choice_is_refused_with_what_was_expected(name: object, hint: str) -> None:
+    """What was got, every name that would do, and the nearest one if any is near: in one line."""
+    expected = ", ".join(sorted(ACTIVATIONS))
+    with pytest.raises(RequestError) as refused:
+        Stack.from_json({**CHAPTER_DEFAULT.to_json(), "activation": name})
+    assert str(refused.value) == f"activation is {name!r}; expected one of {expected}{hint}"
 
 
 @pytest.mark.parametrize("key", CHAPTER_DEFAULT.to_json())

@@ -1,0 +1,102 @@
+"""Figures fit to conclude from: what is not finite counts as missing, and is told.
+
+A loss may overflow, a clock may fail, and the database keeps null in place of what is not finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from search.records import Run
+
+# What of a measurement may be null because there is nothing to say.
+_OPTIONAL = ("left_out", "seconds", "ci95")
+# Runs whose figures are meant to be finite: one that diverged says so by its outcome.
+_WHOLE = ("completed", "pruned")
+
+
+def finite(values: Iterable[float | None]) -> list[float]:
+    """Return the values that are there and finite."""
+    return [float(v) for v in values if v is not None and math.isfinite(v)]
+
+
+def figure(of: Mapping[str, float], name: str) -> float | None:
+    """Return a named figure of a run; None where it is missing or not finite."""
+    value = of.get(name)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def marred(runs: Sequence[Run]) -> list[str]:
+    """Return the warning that tells how many runs had a figure that is not finite, if any had."""
+    n = sum(run.outcome in _WHOLE and not _whole(run) for run in runs)
+    if not n:
+        return []
+    what = "run has" if n == 1 else "runs have"
+    return [f"{n} {what} a figure that is not finite, and count as without that figure."]
+
+
+def _whole(run: Run) -> bool:
+    figures = (run.metrics, run.seconds, run.curve, run.train_curve)
+    value = run.value is None or math.isfinite(run.value)
+    return value and all(map(_finite, figures)) and _finite_layers(run.layers)
+
+
+def _finite_layers(value: Any) -> bool:
+    """True where no figure is infinite; layers hold null for what was not looked at."""
+    if isinstance(value, Mapping):
+        return all(map(_finite_layers, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite_layers, value))
+    return value is None or _finite(value)
+
+
+def tidied(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a measurement without what is not finite, and the names of the figures left out.
+
+    Numbers become None. A list is left out as a whole: the mean of a stack's losses is not finite
+    where one of them is not, and rows (passes, shares of weights) are read against one another;
+    of the deployed models each row stands for itself.
+    """
+    lost: list[str] = []
+    plain: dict[str, Any] = {}
+    for role, part in found.items():
+        if not isinstance(part, Mapping):
+            plain[role] = part
+            continue
+        plain[role] = {name: _tidy(value, name) for name, value in part.items()}
+        lost += [n for n, v in part.items() if n not in lost and not _finite(v, n)]
+    return plain, lost
+
+
+def left_out(lost: list[str]) -> list[str]:
+    """Return the warning that names figures of a measurement left out; none where all are there."""
+    names = ", ".join(name.replace("_", " ") for name in lost)
+    return [f"Measured, but not finite, and left out: {names}."] if lost else []
+
+
+def _finite(value: Any, name: str = "") -> bool:
+    """True where every number is there and finite."""
+    if value is None:
+        return name in _OPTIONAL
+    if isinstance(value, Mapping):
+        return all(_finite(v, k) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _tidy(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        if "mean" in value and not _finite(value):
+            return {"mean": None, "ci95": None, "n": 0}
+        return {k: _tidy(v, k) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        if name == "deployed":
+            return [
+                row if _finite(row) else {"precision": row["precision"], "cause": "not finite"}
+                for row in value
+            ]
+        return value if _finite(value) else []
+    return value if _finite(value) else None

@@ -1,0 +1,71 @@
+"""Ctrl-C while a process of ours starts: no traceback on the terminal, and no signal lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from search.processes import environment
+from workers.fake import FAKE
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
+
+# Each is the command's part: it starts a process, says so, and outlives the signal itself.
+HEAD = """
+import signal, threading
+told = threading.Event()
+signal.signal(signal.SIGINT, lambda number, frame: told.set())
+"""
+WORKER = """
+from search.cli.local import LocalWorkers
+crew = LocalWorkers.start("postgresql://me@127.0.0.1:1/base", "nothing", 1, show=True)
+print("started", flush=True)
+raise SystemExit(crew.worst_exit_code())
+"""
+TRAINER = """
+from search.evidence.planted import made_up_spec
+from workers.child import Child
+child = Child(made_up_spec(), 1, "nowhere", {})
+print("started", flush=True)
+first = child.news.get()
+child.leave()
+told.wait()
+raise SystemExit(type(first).__name__ != "Ready")
+"""
+# From before Python has read a line of ours to when all is imported
+MOMENTS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4)
+
+
+def interrupted(script: str, moment: float, home: str) -> tuple[int, str]:
+    """Start a script, interrupt its process group, and return its exit code and errors."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEAD + script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment(TRAINSTACK_HOME=home, **{FAKE: "{}"}),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_worker_that_is_interrupted_while_it_starts(tmp_path: object, moment: float) -> None:
+    """It leaves with exit code 130 and says nothing, however early the signal comes."""
+    assert interrupted(WORKER, moment, str(tmp_path)) == (130, "")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_trainer_that_is_interrupted_while_it_starts(tmp_path: object, moment: float) -> None:
+    """It starts all the same, for its supervisor decides, and says nothing."""
+    assert interrupted(TRAINER, moment, str(tmp_path)) == (0, "")
