@@ -104,7 +104,7 @@ def table(tables: Path, before: Path, after: Path) -> None:
         if not seeds:
             continue
         old, new = (median(side[data][s]["test"]["loss"]["mean"] for s in seeds) for side in found)
-        spent = [fmean(side[data][s]["seconds"] for s in seeds) for side in found]
+        spent = [fmean(side[data][s]["seconds"] or 0.0 for s in seeds) for side in found]
         stick = yardstick(tables, data)
         ratios.append(new / old)
         beaten = [beaten[0] + (old < stick), beaten[1] + (new < stick)]
