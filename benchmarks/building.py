@@ -23,11 +23,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from spaces.axes import CHOICE_AXES, NUMBER_AXES
-from spaces.space import Space, space_names
-from spaces.stack import Stack
-from workers.build import make_optimizer, plain_model
-from workers.schedule import RateMaker
+from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import make_optimizer, plain_model
+from trainstack.workers.engine.rates import RateMaker
 
 DRAWS, FEATURES, OUTPUTS = 2_000, 12, 4
 

@@ -16,16 +16,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.resident import DeviceData
-from workers.structure import (
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import (
     Structure,
     compiling_seconds,
     saved_seconds_a_step,
     shaping_items,
 )
-from workers.train import batch_order
+from trainstack.workers.engine.training import batch_order
 
 OUTPUTS, ROWS = 10, 4096
 STEPS, REPEATS = 30, 5

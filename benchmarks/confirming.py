@@ -13,8 +13,8 @@ import tensorflow as tf
 from benchmarks.engine import Subject, seconds, usual_seconds
 from benchmarks.plainkeras import fit
 from benchmarks.table import Row
-from spaces.stack import Stack
-from workers.engine import rewrite_graphs
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.program import rewrite_graphs
 
 STACK = Stack.of(units=[300, 100], schedule="constant", stopping="none")
 EPOCHS, SEEDS, TRAINERS = 30, range(5), 2

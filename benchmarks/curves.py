@@ -45,7 +45,7 @@ class Asked:
 
 def length_stacks(batch: int) -> dict[str, Any]:
     """Return a handful of good stacks, one of each kind of schedule."""
-    from spaces.stack import Stack
+    from trainstack.spaces.stack import Stack
 
     wide = {"units": [256, 256, 256], "batch_size": batch}
     relu = {"activation": "relu", "initializer": "he_normal", "normalization": "before"}
@@ -71,8 +71,8 @@ def asked(what: str, data: str, rows: int) -> Iterator[Asked]:
     """Yield the runs that one question asks of one data set, given its training rows."""
     import optuna
 
-    from spaces.references import REFERENCES
-    from spaces.space import Space
+    from trainstack.spaces.references import REFERENCES
+    from trainstack.spaces.space import Space
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if what == "references":
@@ -98,7 +98,7 @@ def record(bench: Any, run: Asked) -> dict[str, Any]:
     """Train one run to the end of its plan, whatever its losses."""
     import numpy as np
 
-    from workers.train import Training
+    from trainstack.workers.engine.training import Training
 
     stack = run.stack.but(stopping="none")
     began = time.perf_counter()
@@ -137,9 +137,9 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import pyarrow.parquet as pq
 
-    from search.data.load import load
-    from search.spec import StudySpec
-    from workers.bench import Bench
+    from trainstack.search.data.load import load
+    from trainstack.search.spec import StudySpec
+    from trainstack.workers.engine.bench import Bench
 
     done = set()
     if arguments.o.exists():

@@ -19,14 +19,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from search.data.load import load
-from search.report import figures, inside
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.inside import look_inside
-from workers.resident import DeviceData
-from workers.structure import Structure, shaping_items
-from workers.train import Training
+from trainstack.search.data.load import load
+from trainstack.search.report import figures, inside
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.layer_statistics import look_inside
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import Training
 
 EPOCHS, SEEDS = 5, (1,)
 COMMON: dict[str, Any] = {

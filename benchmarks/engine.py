@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from benchmarks.plainkeras import fit
 from benchmarks.table import Row
-from search.data.load import load
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.resident import DeviceData
-from workers.schedule import RateMaker
-from workers.structure import Structure, shaping_items, worth_compiling
-from workers.train import Training, batch_order
+from trainstack.search.data.load import load
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.structure import Structure, shaping_items, worth_compiling
+from trainstack.workers.engine.training import Training, batch_order
 
 BARS = {32: (9.0, 2.0), 128: (4.5, 1.8), 512: (3.0, 1.5)}
 SHARE_BARS = {32: 40.0, 128: 65.0}
@@ -94,7 +94,7 @@ class EpochTimes(keras.callbacks.Callback):
 
 def fit_epoch_seconds(subject: Subject, stack: Stack, **compiling: object) -> float:
     """Return the median time of an epoch of `fit` in steady state, validation included."""
-    from workers.build import make_optimizer, plain_model
+    from trainstack.workers.engine.build import make_optimizer, plain_model
 
     model = plain_model(stack, subject.features, subject.classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.scale import table
-from search.fleet import embedded, history
-from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS
 from tests.fleet.fleet import Fleet
 from tests.fleet.server import Server
+from trainstack.search.database import embedded_postgres
+from trainstack.search.queue import history
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS
 
 KILL_SECONDS, AWAY_SECONDS = 4.0, 60.0
 
@@ -107,7 +108,7 @@ def measured(fault: str) -> list[str]:
             return [fault, asked, run(fleet, server)]
         finally:
             fleet.close()
-            embedded.release(server.data)
+            embedded_postgres.release(server.data)
 
 
 def main(chosen: list[str]) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from search.evidence.simultaneous import critical_t
-from search.evidence.statistics import compare, contrast
+from trainstack.search.evidence.comparisons import compare, contrast
+from trainstack.search.evidence.intervals import critical_t
 
 TABLES, SEEDS = 1000, 5
 STACKS = (2, 5, 9)

@@ -16,12 +16,12 @@ from statistics import fmean
 import psutil
 
 from benchmarks.table import Row
-from search.data.load import load
-from search.records import COUNTED, SEARCH, Measurement
-from search.spec import StudySpec
-from spaces.stack import Stack
-from workers.bench import Bench
-from workers.messages import Job
+from trainstack.search.data.load import load
+from trainstack.search.records import COUNTED, SEARCH, Measurement
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.bench import Bench
+from trainstack.workers.messages import Job
 
 FEW, MANY = 20, 300
 
@@ -73,7 +73,7 @@ def memory_growth() -> Row:
 
 def _watched(folder: Path) -> Iterator[tuple[int, int]]:
     """Yield how many trials have ended and how many bytes the trainer holds, again and again."""
-    command = [sys.executable, "-m", "search.cli"]
+    command = [sys.executable, "-m", "trainstack.search.cli"]
     asked = [f"--trials={MANY}", "--epochs=2", "--workers=1", "--replicates=0"]
     how = ["--sampler=random", "--pruner=none", "--study=m"]
     environment = {**os.environ, "TRAINSTACK_HOME": str(folder)}
@@ -98,6 +98,9 @@ def _trainer_bytes(launch: int) -> int:
     sizes = [0]
     for process in psutil.Process(launch).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "workers.forkserver" in process.cmdline() and process.ppid() != launch:
+            if (
+                "trainstack.workers.runtime.fork_server" in process.cmdline()
+                and process.ppid() != launch
+            ):
                 sizes.append(process.memory_info().rss)
     return max(sizes)

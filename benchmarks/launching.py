@@ -13,10 +13,10 @@ from pathlib import Path
 import optuna
 
 from benchmarks.table import Row
-from search.data.load import load
-from search.spec import StudySpec
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.search.data.load import load
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 STACKS, WORKERS = 24, 2
 
@@ -55,7 +55,7 @@ def against_a_loop(data: str, epochs: int, bar: float) -> Row:
 def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
     file = folder / "stacks.json"
     file.write_text(json.dumps([stack.to_json() for stack in stacks]))
-    command = [sys.executable, "-m", "search.cli", "launch", data, "--stacks", str(file)]
+    command = [sys.executable, "-m", "trainstack.search.cli", "launch", data, "--stacks", str(file)]
     # No confirmation: the loop has none either.
     command += [f"--epochs={epochs}", f"--workers={WORKERS}", "--replicates=0", "--json"]
     environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home")}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from search.spec import StudySpec
-from spaces.schedules import SCHEDULES, patience_epochs
-from spaces.stack import Stack
-from spaces.stopping import stopping_of
-from workers.build import make_optimizer, plain_model
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.schedules import SCHEDULES, patience_epochs
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.build import make_optimizer, plain_model
 
 
 class PerStep(keras.callbacks.Callback):
@@ -83,7 +83,7 @@ def fit(
 
 def loop(spec: StudySpec) -> None:
     """Train every stack of a spec, one after the other: the loop that a search would replace."""
-    from search.data.load import load
+    from trainstack.search.data.load import load
 
     split = load(spec.data.source).split(spec.seed).standardised()
     arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)

@@ -2,9 +2,10 @@
 
     python -m benchmarks.planted [STUDIES]
 
-A made-up response (`search.evidence.planted`) stands in for training; search, confirmation, choice,
-ablations, effects and verdict are the product's. Effects are in deviations of one run over seeds;
-`shared` is the part of that variance that all stacks with one seed have in common.
+A made-up response (`trainstack.search.evidence.planted`) stands in for training; search,
+confirmation, choice, ablations, effects and verdict are the product's. Effects are in deviations of
+one run over seeds; `shared` is the part of that variance that all stacks with one seed have in
+common.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from search.evidence.ablation import changed
-from search.evidence.candidates import confirmed, losses
-from search.evidence.effects import confirmed_losses, effects, pairs
-from search.evidence.plan import choice, confirmation_seed
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import recommend
-from search.evidence.statistics import compare, contrast
-from search.records import Run
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.ablation import changed
+from trainstack.search.evidence.candidates import confirmed, losses
+from trainstack.search.evidence.comparisons import compare, contrast
+from trainstack.search.evidence.effects import confirmed_losses, effects, pairs
+from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
+from trainstack.search.evidence.race import choice, confirmation_seed
+from trainstack.search.records import Run
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 STUDIES, REPLICATES = 200, 5
 SHARED = (0.0, 0.5, 0.8)

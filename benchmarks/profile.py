@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.engine import Subject
-from spaces.stack import Stack
-from workers.schedule import RateMaker
-from workers.train import batch_order
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.training import batch_order
 
 STEPS, PARTS = 300, 60
 CASES = [

@@ -74,8 +74,8 @@ def yardstick(tables: Path, data: str) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.metrics import log_loss
 
-    from search.data.load import load
-    from search.evidence.planned import confirmation_seed
+    from trainstack.search.data.load import load
+    from trainstack.search.evidence.planned_run import confirmation_seed
 
     split = load(str(tables / f"{data}.parquet"), target_of(tables, data)).split(
         confirmation_seed(0, 0)

@@ -30,14 +30,14 @@ import psutil
 from sqlalchemy import URL, Connection, text
 
 from benchmarks.table import RESULTS, machine, versions
-from search.fleet import embedded, patient
-from search.fleet.connect import engine, parse_url
-from search.fleet.desk import Desk, Lease, WorkerCard
-from search.fleet.studies import create_study
-from search.records import Measurement, Result
-from search.spec import DataSpec, StudySpec
-from spaces.errors import StorageAwayError
-from spaces.space import Space
+from trainstack.search.database import embedded_postgres, retry
+from trainstack.search.database.connection import engine, parse_url
+from trainstack.search.records import Measurement, Result
+from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.worker_client import Desk, Lease, WorkerCard
+from trainstack.spaces.errors import StorageAwayError
+from trainstack.spaces.space import Space
 
 SIZES, CREWS = (100, 10_000, 100_000), (1, 8, 64, 200)
 EPOCHS = 10
@@ -70,8 +70,8 @@ def database() -> Iterator[URL]:
     """An embedded server of this run alone."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "postgres"
-        yield parse_url(embedded.hold(data))
-        embedded.release(data)
+        yield parse_url(embedded_postgres.hold(data))
+        embedded_postgres.release(data)
 
 
 def desk(url: URL) -> Desk:
@@ -186,7 +186,7 @@ class Crew:
 
     def run(self, ready: Any, results: Any) -> None:
         """Work until the time is over; hand over what claims took, and how long all of it did."""
-        patient.install()
+        retry.install()
         desks = [desk(parse_url(self.url)) for _ in range(self.threads)]
         ready.wait()
         began = time.monotonic()

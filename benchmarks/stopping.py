@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from search.fleet.pruning import PRUNERS, Pruner, Seen, cut
-from spaces.stack import Stack
-from spaces.stopping import heat, stopping_of
+from trainstack.search.sampling.pruning import PRUNERS, Pruner, Seen, cut
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import heat, stopping_of
 
 ORDERS = 200
 BEST = 5

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.scale import database, fill, table
 from benchmarks.table import RESULTS, machine, versions
-from search.fleet.connect import exported
+from trainstack.search.database.connection import exported
 
 SIZE, REPEATS = 10_000, 5
 CHROMIUM = "/usr/bin/chromium"

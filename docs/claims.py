@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from search.evidence.claims import CLAIMS
-from search.evidence.claims_figures import FIGURES, LOSS
-from search.evidence.claims_rows import Claim, Contrast
-from search.evidence.words import describe
+from trainstack.search.claims.figures import FIGURES, LOSS
+from trainstack.search.claims.table import CLAIMS
+from trainstack.search.claims.types import Claim, Contrast
+from trainstack.search.evidence.formatting import describe
 
 ABOUT = (
     "What `trainstack claims DATA --claim ID` tests. A comparison names first what the claim "

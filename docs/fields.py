@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.evidence.claims_figures import FIGURES
+from trainstack.search.claims.figures import FIGURES
 
 # A kind ends in this where the value may be null.
 OR_NULL = " or null"

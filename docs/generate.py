@@ -9,14 +9,14 @@ from typing import Any
 
 from docs.fields import Document
 from docs.markdown import code, page, table
-from spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
-from spaces.domains import Choices, Domain, Fixed, Range
-from spaces.profiles import PROFILES
-from spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
-from spaces.shapes import MOST_LAYERS, MOST_UNITS
-from spaces.space import Space, space_names
-from spaces.stack import Stack
-from spaces.tables import Choice, Parameter
+from trainstack.spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
+from trainstack.spaces.choices import Choice, Parameter
+from trainstack.spaces.domains import Choices, Domain, Fixed, Range
+from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
+from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -139,8 +139,8 @@ def cli_page() -> str:
     """Return the reference of the command line."""
     import typer
 
-    from search.cli.main import app
-    from search.fleet.connect import ARTIFACTS, HOME, STORAGE
+    from trainstack.search.cli.main import app
+    from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE
 
     root = typer.main.get_command(app)
     environment = [
@@ -165,9 +165,9 @@ def cli_page() -> str:
 
 def _names() -> list[str]:
     """Return the sections about names that flags take."""
-    from search.data.catalogue import DATASETS
-    from search.fleet.pruning import PRUNERS
-    from search.fleet.samplers import SAMPLERS
+    from trainstack.search.data.catalogue import DATASETS
+    from trainstack.search.sampling.pruning import PRUNERS
+    from trainstack.search.sampling.samplers import SAMPLERS
 
     tables: dict[str, Any] = {
         "Data sets by name": DATASETS,
@@ -189,8 +189,13 @@ INTERRUPTION = (
 
 
 def _exit_codes() -> list[tuple[str, str]]:
-    from search.cli.main import INTERRUPTED
-    from spaces.errors import NothingToRecommend, RequestError, StorageAwayError, StudyError
+    from trainstack.search.cli.main import INTERRUPTED
+    from trainstack.spaces.errors import (
+        NothingToRecommend,
+        RequestError,
+        StorageAwayError,
+        StudyError,
+    )
 
     meanings = [(0, "done")]
     for kind in (RequestError, StorageAwayError, StudyError, NothingToRecommend):

@@ -21,13 +21,13 @@ def draw(study: str, columns: int) -> str:
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
 
-    from search.cli.common import storage
-    from search.cli.screen import view
-    from search.fleet import inspect
-    from search.fleet.glance import glance
+    from trainstack.search.cli.common import storage
+    from trainstack.search.cli.live_view import view
+    from trainstack.search.queue import queries
+    from trainstack.search.queue.progress import glance
 
     with storage(None) as (_, engine):
-        status, seen = inspect.status(engine, study), glance(engine, study)
+        status, seen = queries.status(engine, study), glance(engine, study)
     for worker in status["workers"]:
         worker["id"] = _renamed(worker["id"])
     running = tuple(dataclasses.replace(r, worker=_renamed(r.worker)) for r in seen.running)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from spaces.errors import RequestError, StorageAwayError
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EXAMPLE = "s3://bucket/prefix"

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spaces.errors import RequestError
-from spaces.initializers import INITIALIZERS
-from spaces.stack import Stack
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.stack import Stack
 
 STANDARDISED, UNIT = "standardised", "unit"
 ALL, EARLIER, LATER = "all", "earlier", "later"

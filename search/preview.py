@@ -1,6 +1,6 @@
 """What a launch would train, as few stacks: every arm of its space at least once.
 
-Pure: what is built of them, and how fast it is, `workers.preview` finds out.
+Pure: what is built of them, and how fast it is, `trainstack.workers.tasks.preview` finds out.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spaces.axes import BUNDLE_AXIS, UNITS_AXIS
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.spaces.axes import BUNDLE_AXIS, UNITS_AXIS
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 
 @dataclass(frozen=True)

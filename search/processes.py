@@ -18,12 +18,8 @@ ECHO_SECONDS = 1.0
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return this process's variables for `python -m` of a module of ours, and some more.
-
-    `-m` looks in the current folder first, where a user may well have a package `workers` or
-    `search` of their own; from Python 3.11 on this variable says not to.
-    """
-    return {**os.environ, "PYTHONSAFEPATH": "1", **extra}
+    """Return this process's variables with some more, for a child process."""
+    return {**os.environ, **extra}
 
 
 def open_streams() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.conditions import PLAIN, Condition
-from spaces.stack import Stack
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.spaces.stack import Stack
 
 # Outcomes that hold a place in the budget once a trial has ended.
 COUNTED = ("completed", "pruned", "diverged", "infeasible")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.errors import RequestError
-from spaces.stack import Stack
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.stack import Stack
 
 # What the products of a training step are computed in. Mixed: factors in bfloat16, weights, sums,
 # losses and everything that is measured in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spaces.initializers import GLOROT, HE, LECUN
-from spaces.tables import Call, Layered, Parameter, table
+from trainstack.spaces.choices import Call, Layered, Parameter, table
+from trainstack.spaces.initializers import GLOROT, HE, LECUN
 
 
 @dataclass(frozen=True)

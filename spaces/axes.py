@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spaces.activations import ACTIVATIONS
-from spaces.clippings import CLIPPINGS
-from spaces.initializers import INITIALIZERS
-from spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
-from spaces.optimizers import OPTIMIZERS
-from spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
-from spaces.schedules import SCHEDULES
-from spaces.shapes import CONNECTIONS, SHAPES
-from spaces.stopping import STOPPINGS
-from spaces.tables import Choice, Parameter
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.choices import Choice, Parameter
+from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
+from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.shapes import CONNECTIONS, SHAPES
+from trainstack.spaces.stopping import STOPPINGS
 
 # Axis → its table. The order is that of a stack's JSON and of a draw.
 CHOICE_AXES: dict[str, Mapping[str, Choice]] = {

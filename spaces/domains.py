@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.errors import RequestError
-from spaces.tables import Parameter
+from trainstack.spaces.choices import Parameter
+from trainstack.spaces.errors import RequestError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spaces.tables import Call, Choice, table
+from trainstack.spaces.choices import Call, Choice, table
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Batch normalization: Ioffe and Szegedy, "Batch Normalization", 2015.
 
 from __future__ import annotations
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 _MOMENTUM = Parameter("momentum", 0.99, 0.5, 0.9999)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spaces.tables import Call, Choice, Parameter, table
+from trainstack.spaces.choices import Call, Choice, Parameter, table
 
 
 @dataclass(frozen=True)

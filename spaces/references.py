@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spaces.errors import RequestError, nearest
-from spaces.stack import Stack
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.stack import Stack
 
 _ELU_HE = {"activation": "elu", "initializer": "he_normal"}
 _RELU_HE = {"activation": "relu", "initializer": "he_normal"}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 Numbers = Mapping[str, float]
 

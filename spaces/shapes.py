@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 MOST_LAYERS, MOST_UNITS = 100, 65_536
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
-from spaces.domains import Choices, Domain, Fixed, asked
-from spaces.errors import RequestError, nearest
-from spaces.shapes import SHAPES
-from spaces.stack import Stack
+from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.domains import Choices, Domain, Fixed, asked
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.parsing import read_space
+from trainstack.spaces.shapes import SHAPES
+from trainstack.spaces.stack import Stack
 
 # Updates that a batch size should leave an epoch.
 LEAST_UPDATES = 16
@@ -149,14 +150,12 @@ class Space:
 
     @classmethod
     def from_json(cls, document: Any) -> Space:
-        """Read a space strictly; see `spaces.reading`.
+        """Read a space strictly; see `trainstack.spaces.parsing`.
 
         Raises:
             RequestError: The first problem, with its path.
         """
-        from spaces.reading import read_space
-
-        return read_space(document)
+        return cls(**read_space(document))
 
     @classmethod
     def named(cls, name: str) -> Space:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from spaces.activations import ACTIVATIONS
-from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
-from spaces.errors import RequestError, nearest
-from spaces.shapes import MOST_LAYERS, MOST_UNITS
-from spaces.stopping import STOPPINGS
-from spaces.tables import look_up
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.choices import look_up
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
+from trainstack.spaces.stopping import STOPPINGS
 
 
 @dataclass(frozen=True)

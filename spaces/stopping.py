@@ -10,13 +10,10 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from spaces.schedules import SCHEDULES, patience_epochs
-from spaces.tables import Choice, Parameter, table
-
-if TYPE_CHECKING:
-    from spaces.stack import Stack
+from trainstack.spaces.choices import Choice, Parameter, table
+from trainstack.spaces.schedules import SCHEDULES, patience_epochs
 
 # The rate has come down when it is at most this share of its peak, or this many times its last
 # value (docs/training-length.md).
@@ -39,6 +36,13 @@ STOPPINGS: dict[str, Choice] = table(
 )
 
 
+class Choices(Protocol):
+    """What is asked of a stack here."""
+
+    def __getitem__(self, key: str) -> Any: ...
+    def numbers(self, axis: str) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Stopping:
     """When a run of one stack ends early.
@@ -56,7 +60,7 @@ class Stopping:
         return epoch - max(best_epoch, self.from_epoch) >= self.patience_epochs
 
 
-def stopping_of(stack: Stack, epochs: int) -> Stopping:
+def stopping_of(stack: Choices, epochs: int) -> Stopping:
     """Return when a run that plans `epochs` epochs ends early; beyond the plan where never."""
     if stack["stopping"] == "none":
         return Stopping(0, epochs)
@@ -68,7 +72,7 @@ def stopping_of(stack: Stack, epochs: int) -> Stopping:
     return Stopping(math.ceil(cool_from(stack) * epochs), patience)
 
 
-def cool_from(stack: Stack) -> float:
+def cool_from(stack: Choices) -> float:
     """Return the share of the plan after which the rate has come down for good, in [0, 1]."""
     factors = _factors(stack["schedule"], tuple(stack.numbers("schedule").items()))
     limit = max(COOL_SHARE * max(factors), NEAR_END * factors[-1])
@@ -76,7 +80,7 @@ def cool_from(stack: Stack) -> float:
     return (hot[-1] + 1) / GRID if hot else 0.0
 
 
-def heat(stack: Stack, share: float) -> float:
+def heat(stack: Choices, share: float) -> float:
     """Return how far the rate will still come down after a share of the plan, from 1 to 100.
 
     A constant rate has heat 1, performance scheduling too: what it will do is not planned.

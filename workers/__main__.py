@@ -1,4 +1,4 @@
-"""`python -m workers STUDY`: join a study from this machine."""
+"""`python -m trainstack.workers STUDY`: join a study from this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 from types import FrameType
 
-from search.processes import endings, heeding, open_streams
+from trainstack.search.processes import endings, heeding, open_streams
 
 INTERRUPTED = 130
 
@@ -17,7 +17,7 @@ def main() -> int:
     for number in endings():
         signal.signal(number, _leave)
     heeding()
-    from workers.serving import main as work
+    from trainstack.workers.runtime.command import main as work
 
     return work()
 

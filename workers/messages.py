@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.artifacts import folder_of
-from search.conditions import PLAIN, Condition
-from search.fleet.lease import Lease
-from search.records import CONFIRMATION, SEARCH, Measurement, Result
-from search.spec import StudySpec
-from spaces.stack import Stack
+from trainstack.search.artifacts import folder_of
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.queue.lease import Lease
+from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
 
 # Verdicts: stop with a checkpoint, so that the trial can go on later or elsewhere; and stop without
 # a trace, for somebody else has the trial already.

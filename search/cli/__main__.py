@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from search.cli import leaving
-from search.processes import open_streams
+from trainstack.search.cli import signals
+from trainstack.search.processes import open_streams
 
 
 def main() -> None:
     """Run the command and leave with the contract's exit code, at every moment."""
     open_streams()
-    leaving.heed()
+    signals.heed()
     try:
-        from search.cli.main import main as command
+        from trainstack.search.cli.main import main as command
 
         command()
     except BaseException:
         # Whatever a library made of the interruption
-        if leaving.told():
-            raise SystemExit(leaving.INTERRUPTED) from None
+        if signals.told():
+            raise SystemExit(signals.INTERRUPTED) from None
         raise
     finally:
-        leaving.ignore()
+        signals.ignore()
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.cli.common import out, print_json
-from search.cli.common import storage as reach
-from spaces.errors import NothingToRecommend, RequestError
+from trainstack.search.cli.common import out, print_json
+from trainstack.search.cli.common import storage as reach
+from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
-    from search.evidence.across import Across
+    from trainstack.search.conclusion.across_studies import Across
 
 _WIDTH = 79
 
@@ -40,11 +40,11 @@ def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -
         raise RequestError(
             f"--across got {', '.join(names)}", "two studies or more, each named once"
         )
-    from search.evidence.across import across
-    from search.fleet import inspect
+    from trainstack.search.conclusion.across_studies import across
+    from trainstack.search.queue import queries
 
     with reach(storage) as (_, engine):
-        found = across([(inspect.spec_of(engine, n), inspect.runs(engine, n)) for n in names])
+        found = across([(queries.spec_of(engine, n), queries.runs(engine, n)) for n in names])
     if not found.entrants:
         raise NothingToRecommend(
             found.sentence.rstrip(".").replace("No evidence", "no evidence"),
@@ -61,8 +61,8 @@ def text_of(found: Across) -> str:
     """Return the comparison as plain text for a terminal of 80 columns."""
     import textwrap
 
-    from search.evidence.across import share, stack_name
-    from search.evidence.words import describe
+    from trainstack.search.conclusion.across_studies import share, stack_name
+    from trainstack.search.evidence.formatting import describe
 
     lines = textwrap.wrap(found.sentence, _WIDTH)
     lines += ["", *textwrap.wrap(describe(found.entrants[0].stack), _WIDTH)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spaces.errors import RequestError
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def study_names(incomplete: str) -> list[str]:
     """Complete a study's name where the database answers at once; nothing is started for it."""
-    from search.fleet.glance import names
+    from trainstack.search.queue.progress import names
 
     with contextlib.suppress(Exception):  # a shell that completes has no place for a complaint
         return [name for name in names() if name.startswith(incomplete)]
@@ -37,7 +37,7 @@ def no_url(names: Any) -> Any:
     Raises:
         RequestError: It is a URL.
     """
-    from search.fleet.secrets import is_url
+    from trainstack.search.database.url_parameters import is_url
 
     for name in [names] if isinstance(names, str) else names or ():
         if is_url(name):
@@ -67,8 +67,8 @@ def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
     Raises:
         StorageAwayError: The database does not answer, now or in the middle.
     """
-    from search.fleet.connect import engine, guarded, storage_url
-    from search.fleet.tables import ensure
+    from trainstack.search.database.connection import engine, guarded, storage_url
+    from trainstack.search.database.schema import ensure
 
     url = storage_url(flag)
     with guarded(url):

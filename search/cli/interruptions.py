@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from search.processes import ECHO_SECONDS
+from trainstack.search.processes import ECHO_SECONDS
 
 # What a view says when it is interrupted.
 VIEW_ENDED = "interrupted: the view has ended, the study goes on"
@@ -76,7 +76,7 @@ def viewing() -> Iterator[Interruption]:
     Raises:
         KeyboardInterrupt: Ctrl-C has come.
     """
-    from search.cli.common import err
+    from trainstack.search.cli.common import err
 
     with Interruption(signal.SIGINT) as interruption:
         try:

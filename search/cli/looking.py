@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import (
+from trainstack.search.cli.common import (
     AsJson,
     Storage,
     Study,
@@ -18,9 +18,9 @@ from search.cli.common import (
     seconds,
     study_names,
 )
-from search.cli.common import storage as reach
-from search.cli.following import Follow, changed
-from spaces.errors import RequestError
+from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.follow import Follow, changed
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    from search.cli.doctoring import doctor
+    from trainstack.search.cli.doctor import doctor
 
     for verb in (status, trials, dashboard, doctor):
         app.command()(verb)
@@ -49,13 +49,13 @@ def status(
 
     Example: trainstack status digits --follow
     """
-    from search.fleet import inspect
+    from trainstack.search.queue import queries
 
     if follow:
         _follow_status(study, as_json, storage)
         return
     with reach(storage) as (_, engine):
-        found: Any = inspect.statuses(engine) if study is None else inspect.status(engine, study)
+        found: Any = queries.statuses(engine) if study is None else queries.status(engine, study)
     if as_json:
         print_json(found)
         return
@@ -66,8 +66,8 @@ def status(
 
 
 def _follow_status(study: str | None, as_json: bool, storage: str | None) -> None:
-    from search.cli.following import follow
-    from search.cli.screen import line_of
+    from trainstack.search.cli.follow import follow
+    from trainstack.search.cli.live_view import line_of
 
     if study is None:
         raise RequestError("--follow without a study", "the name of one")
@@ -136,17 +136,17 @@ def trials(
 
     Example: trainstack trials digits --best 5 --arm activation=relu
     """
-    from search.cli.choosing import chosen, read_arms, read_outcomes
-    from search.cli.following import follow as follow_study
-    from search.fleet import inspect
-    from search.records import CONFIRMATION, SEARCH
+    from trainstack.search.cli.follow import follow as follow_study
+    from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
+    from trainstack.search.queue import queries
+    from trainstack.search.records import CONFIRMATION, SEARCH
 
     outcomes, arms = read_outcomes(outcome or ()), read_arms(axis or ())
     phase = CONFIRMATION if confirmation else SEARCH
     with reach(storage) as (_, engine):
 
         def look(status: Mapping[str, Any]) -> list[dict[str, Any]]:
-            return chosen(inspect.trials_json(engine, study, phase), outcomes, arms, best)
+            return chosen(queries.trials_json(engine, study, phase), outcomes, arms, best)
 
         def news(last: Any, now: Any) -> Any:
             return changed(last, (r for r in now if r["number"] is not None), "number", "outcome")
@@ -165,8 +165,8 @@ TITLES = ("trial", "outcome", "loss", "epochs", "time", "stack")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    from search.evidence.words import describe
-    from spaces.stack import Stack
+    from trainstack.search.evidence.formatting import describe
+    from trainstack.spaces.stack import Stack
 
     return (
         *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
@@ -219,6 +219,6 @@ def dashboard(
 
     Example: trainstack dashboard digits --port 0
     """
-    from search.cli.serving import serve
+    from trainstack.search.cli.dashboard_server import serve
 
     serve(storage, host, port, study)

@@ -10,22 +10,22 @@ import sys
 
 import typer
 
-from search.cli import (
-    claiming,
-    concluding,
-    joining,
-    launching,
+from trainstack.search.cli import (
+    claims,
+    launch,
+    logs,
     looking,
-    ranging,
-    replaying,
-    spacing,
+    range_test,
+    recommend,
+    replay,
+    space,
     steering,
-    telling,
-    watching,
+    watch,
+    worker,
 )
-from search.cli.leaving import INTERRUPTED
-from search.fleet.secrets import hushed
-from spaces.errors import RequestError, TrainstackError
+from trainstack.search.cli.signals import INTERRUPTED
+from trainstack.search.database.redaction import redact_message
+from trainstack.spaces.errors import RequestError, TrainstackError
 
 app = typer.Typer(
     name="trainstack",
@@ -35,17 +35,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-launching.register(app)
-joining.register(app)
-watching.register(app)
+launch.register(app)
+worker.register(app)
+watch.register(app)
 looking.register(app)
-telling.register(app)
-concluding.register(app)
-replaying.register(app)
+logs.register(app)
+recommend.register(app)
+replay.register(app)
 steering.register(app)
-spacing.register(app)
-ranging.register(app)
-claiming.register(app)
+space.register(app)
+range_test.register(app)
+claims.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -72,7 +72,7 @@ def run(argv: list[str]) -> int:
             code = leave.exit_code
         sys.stdout.flush()
     except TrainstackError as error:
-        return _say(hushed(str(error), argv), error.exit_code)
+        return _say(redact_message(str(error), argv), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", INTERRUPTED)
     except typer.TyperException as error:
@@ -81,7 +81,7 @@ def run(argv: list[str]) -> int:
             return 0
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "trainstack"
-        message = hushed(error.format_message(), argv)
+        message = redact_message(error.format_message(), argv)
         return _say(f"{message} See `{where} --help`", RequestError.exit_code)
     except BrokenPipeError:
         # Whoever read our output has had enough: `trainstack trials … | head`.
@@ -95,7 +95,7 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         # A full disk, a folder without permission: the machine's matter, and no bug of ours.
         _forget_output()
-        where = hushed(f" ({error.filename})", argv) if error.filename else ""
+        where = redact_message(f" ({error.filename})", argv) if error.filename else ""
         mend = "free some space, or allow it there"
         return _say(f"{error.strerror or error}{where}; {mend}", RequestError.exit_code)
     return code if isinstance(code, int) else 0

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from search.cli.common import Storage, Study, out
-from spaces.errors import RequestError, nearest
+from trainstack.search.cli.common import Storage, Study, out
+from trainstack.spaces.errors import RequestError, nearest
 
 
 def register(app: typer.Typer) -> None:
@@ -20,8 +20,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _wish(storage: str | None, study: str, wanted: str) -> None:
-    from search.fleet.connect import storage_url
-    from search.fleet.studies import wish
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.studies.actions import wish
 
     state = wish(storage_url(storage), study, wanted)
     out().print(f"{study}: {state}", markup=False)
@@ -69,8 +69,8 @@ def void(
 
     Example: trainstack void digits 3 --reason "the machine was throttled"
     """
-    from search.fleet.connect import storage_url
-    from search.fleet.studies import void_trial
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.studies.actions import void_trial
 
     void_trial(storage_url(storage), study, trial, reason)
     out().print(f"{study}: trial {trial} is void ({reason})", markup=False)
@@ -92,8 +92,8 @@ def change(
 
     Example: trainstack set digits trials=200 timeout=1h workers=4
     """
-    from search.fleet.adjust import adjust
-    from search.fleet.connect import storage_url
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.queue.budget import adjust
 
     wanted = read_changes(changes)
     for line in adjust(storage_url(storage), study, **wanted):
@@ -109,7 +109,7 @@ def read_changes(changes: Sequence[str]) -> dict[str, Any]:
     Raises:
         RequestError: A key or a value cannot be read.
     """
-    from search.cli.launching import MOST_TRIALS, MOST_WORKERS, duration
+    from trainstack.search.cli.checks import MOST_TRIALS, MOST_WORKERS, duration
 
     bounds = {"trials": (1, MOST_TRIALS), "workers": (0, MOST_WORKERS)}
     known = [*bounds, "timeout"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.data.dataset import Part
-from search.data.raw import Raw
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.raw import Raw
 
 
 def read_bundled(function: str, task: str) -> Raw:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.data.raw import Raw
+    from trainstack.search.data.raw import Raw
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class NamedData:
 
 
 def _bundled(function: str, task: str, limit_bytes: int | None) -> Raw:
-    from search.data.bundled import read_bundled
+    from trainstack.search.data.bundled import read_bundled
 
     return read_bundled(function, task)
 
 
 def _images(name: str, in_keras: tuple[str, ...], mend: str, limit_bytes: int | None) -> Raw:
-    from search.data.places import read_images
+    from trainstack.search.data.image_sources import read_images
 
     return read_images(name, in_keras, mend, limit_bytes)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from search.data.columns import MAX_AUTO_CLASSES
-from search.data.dataset import Dataset, Part
-from search.data.raw import Raw
-from spaces.errors import RequestError
+from trainstack.search.data.columns import MAX_AUTO_CLASSES
+from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.raw import Raw
+from trainstack.spaces.errors import RequestError
 
 # A fifth of five rows is one: every class can stand in the test part and in validation.
 MIN_ROWS_PER_CLASS = 5

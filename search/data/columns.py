@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.data.spelling import (
+from trainstack.search.data.spelling import (
     Spelling,
     alike_but_for_case,
     ambiguous_dates,
@@ -20,7 +20,7 @@ from search.data.spelling import (
     odd_among_numbers,
     to_numbers,
 )
-from spaces.errors import RequestError
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from search.data.spelling import Spelling
-from search.data.split import Split, make_split
-from spaces.errors import RequestError
+from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.splitting import Split, make_split
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:  # spec.py stands above: only describe() needs it
-    from search.spec import DataSpec
+    from trainstack.search.spec import DataSpec
 
 # Of all rows the test part takes a fifth, then validation a fifth of the rest.
 HELD_OUT_FRACTION = 0.2
@@ -140,7 +140,7 @@ class Dataset:
 
     def describe(self) -> DataSpec:
         """Return what a study pins about its data."""
-        from search.spec import DataSpec
+        from trainstack.search.spec import DataSpec
 
         return DataSpec(
             source=self.source,

@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from search.data.dataset import Part
-from search.data.raw import COPIES_BYTES, Raw, check_memory
-from spaces.errors import RequestError
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.spaces.errors import RequestError
 
 # The third byte of a file names the type of its numbers, which are big-endian.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from search.data.catalogue import DATASETS
-from search.data.checks import check_task, finish
-from search.data.dataset import Dataset
-from search.data.idx import read_folder
-from search.data.npz import read_npz
-from search.data.tablefiles import FORMATS
-from search.data.tables import read_table
-from spaces.errors import RequestError, nearest
+from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.data.checks import check_task, finish
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.idx import read_folder
+from trainstack.search.data.npz import read_npz
+from trainstack.search.data.table_formats import FORMATS
+from trainstack.search.data.table_reader import read_table
+from trainstack.spaces.errors import RequestError, nearest
 
 _ENDINGS = (".npz", *FORMATS)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from search.data.dataset import Part
-from search.data.raw import COPIES_BYTES, Raw, check_memory
-from spaces.errors import RequestError, nearest
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.spaces.errors import RequestError, nearest
 
 _NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xy")
 # What NumPy and the zip library raise over an archive that is cut short, spoilt or none.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.data.dataset import Part
-from search.data.spelling import Spelling
-from spaces.errors import RequestError
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.spelling import Spelling
+from trainstack.spaces.errors import RequestError
 
 # Bytes one number takes beside the loaded array: float64 once cut, float32 once standardised.
 COPIES_BYTES = 12

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from search.artifacts import Store
-from search.data.dataset import Dataset, Part
-from search.data.load import load
-from search.data.npz import DAMAGED, read_headers
-from search.data.raw import COPIES_BYTES, check_memory
-from search.data.spelling import Spelling
-from search.spec import DataSpec
-from spaces.errors import RequestError, StorageAwayError
+from trainstack.search.artifacts import Store
+from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.load import load
+from trainstack.search.data.npz import DAMAGED, read_headers
+from trainstack.search.data.raw import COPIES_BYTES, check_memory
+from trainstack.search.data.spelling import Spelling
+from trainstack.search.spec import DataSpec
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
 _SAID = "said"
 # Fetched data that nobody here has used for so long goes when other data is fetched.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.data.columns import (
+from trainstack.search.data.columns import (
     MAX_AUTO_CLASSES,
     Place,
     as_text,
@@ -17,8 +17,8 @@ from search.data.columns import (
     shown,
     spelling_notes,
 )
-from search.data.spelling import Spelling, decide, numbers_of, to_numbers
-from spaces.errors import RequestError
+from trainstack.search.data.spelling import Spelling, decide, numbers_of, to_numbers
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.evidence.candidates import BASELINE, searched, usable
-from search.evidence.finite import finite
-from search.evidence.planned import Planned, confirmation_seed
-from search.evidence.words import name
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
-from spaces.optimizers import OPTIMIZERS
-from spaces.stack import Stack
+from trainstack.search.evidence.candidates import BASELINE, searched, usable
+from trainstack.search.evidence.finite import finite
+from trainstack.search.evidence.formatting import name
+from trainstack.search.evidence.planned_run import Planned, confirmation_seed
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.stack import Stack
 
 # Axes in the order in which they are worth a look, departures from the default before others; at
 # most so many are ablated.

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.evidence.constraints import read_all, violation
-from search.evidence.finite import finite
-from search.records import CONFIRMATION, SEARCH, Run
-from search.spec import StudySpec
-from spaces.axes import AXES
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.evidence.constraints import read_all, violation
+from trainstack.search.evidence.finite import finite
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.axes import AXES
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 # Most stacks that are confirmed beside the baseline. Each one more makes every interval wider.
 MOST_CANDIDATES = 4

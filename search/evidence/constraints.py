@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from search.evidence.finite import figure, finite
-from search.evidence.words import number
-from search.records import Run
-from spaces.errors import RequestError, nearest
+from trainstack.search.evidence.finite import figure, finite
+from trainstack.search.evidence.formatting import number
+from trainstack.search.records import Run
+from trainstack.spaces.errors import RequestError, nearest
 
 # What may be bounded → what it is. A run's metrics hold them, by these names.
 FIGURES: dict[str, str] = {

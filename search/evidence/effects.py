@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.evidence.ablation import TUNING_INDEX
-from search.evidence.candidates import usable
-from search.evidence.statistics import LEVEL, Estimate, Pair, contrasts, verdict
-from search.records import CONFIRMATION, SEARCH, Run
-from spaces.axes import AXES
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.evidence.ablation import TUNING_INDEX
+from trainstack.search.evidence.candidates import usable
+from trainstack.search.evidence.comparisons import LEVEL, Estimate, Pair, contrasts, verdict
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.spaces.axes import AXES
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 PAIRED, OBSERVATIONAL, NONE = "paired", "observational", "none"
 NO_EVIDENCE = "no evidence"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from search.records import Run
+from trainstack.search.records import Run
 
 # What of a measurement may be null because there is nothing to say.
 _OPTIONAL = ("left_out", "seconds", "ci95")

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from search.evidence.plan import next_runs
-from search.records import CONFIRMATION, SEARCH, Run
-from search.spec import DataSpec, StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.search.evidence.race import next_runs
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 
 @dataclass(frozen=True)

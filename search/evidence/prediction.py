@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.evidence.statistics import Estimate, estimate
-from search.evidence.words import interval, number, signed
+from trainstack.search.evidence.comparisons import Estimate, estimate
+from trainstack.search.evidence.formatting import interval, number, signed
 
 # Probabilities are judged by these: both are proper scoring rules but the last.
 FIGURES = {"log_loss": "log loss", "brier": "Brier score", "ece": "calibration error"}

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from search.evidence.candidates import Candidate, departures
-from search.evidence.finite import figure as finite_figure
-from search.evidence.finite import finite
-from search.evidence.statistics import Estimate
-from search.evidence.words import number
-from search.records import Run
-from spaces.profiles import PROFILES
+from trainstack.search.evidence.candidates import Candidate, departures
+from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.finite import figure as finite_figure
+from trainstack.search.evidence.finite import finite
+from trainstack.search.evidence.formatting import number
+from trainstack.search.records import Run
+from trainstack.spaces.profiles import PROFILES
 
 # What a profile may spare (`Profile.spares`) → the sentence about the stack that has least of it.
 SPARED: dict[str, str] = {

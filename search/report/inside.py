@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search.evidence import words
-from search.evidence.candidates import confirmed
-from search.evidence.plan import Choice
-from search.evidence.recommendation import Recommendation
-from search.records import SEARCH, Run
-from search.report.figures import (
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence import formatting
+from trainstack.search.evidence.candidates import confirmed
+from trainstack.search.evidence.race import Choice
+from trainstack.search.records import SEARCH, Run
+from trainstack.search.report.figures import (
     INK,
     LINES,
     axis,
@@ -126,7 +126,9 @@ def picture(rows: Sequence[tuple[str, Layers]]) -> Figure:
 def _label(letter: str, run: Run) -> str:
     if run.stack is None:
         return letter
-    return f"{letter}: {words.shape(run.stack.units)} {words.name(run.stack['activation'])}"
+    return (
+        f"{letter}: {formatting.shape(run.stack.units)} {formatting.name(run.stack['activation'])}"
+    )
 
 
 def _panel(
@@ -139,7 +141,7 @@ def _panel(
         values = [_of(layer, figure) for layer in moments.get(moment, ())]
         known = [(k, v) for k, v in enumerate(values, start=1) if _placed(v, column) is not None]
         x, y = [k for k, _ in known], [_drawn(v, column, ends) for _, v in known]
-        hints = [f"layer {k}, {moment}: {words.number(v)}" for k, v in known]
+        hints = [f"layer {k}, {moment}: {formatting.number(v)}" for k, v in known]
         line = curve(x, y, color=color, dash=dash)
         if last <= MOST_MARKED:
             line = {**line, **marks(x, y, hints, **look), "mode": "lines+markers"}

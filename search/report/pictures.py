@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.evidence.candidates import confirmed, usable
-from search.evidence.effects import PAIRED, axis_value
-from search.evidence.plan import Choice
-from search.evidence.recommendation import Recommendation
-from search.evidence.statistics import compare
-from search.evidence.words import name, number, signed
-from search.records import SEARCH, Run
-from search.report.figures import (
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence.candidates import confirmed, usable
+from trainstack.search.evidence.comparisons import compare
+from trainstack.search.evidence.effects import PAIRED, axis_value
+from trainstack.search.evidence.formatting import name, number, signed
+from trainstack.search.evidence.race import Choice
+from trainstack.search.records import SEARCH, Run
+from trainstack.search.report.figures import (
     INK,
     LINES,
     MAIN,
@@ -34,9 +34,9 @@ from search.report.figures import (
     without_strays,
     zero,
 )
-from search.report.inside import layers
-from search.report.predicting import prediction
-from spaces.axes import AXES
+from trainstack.search.report.inside import layers
+from trainstack.search.report.predicting import prediction
+from trainstack.spaces.axes import AXES
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

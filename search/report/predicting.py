@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.evidence.plan import Choice
-from search.evidence.prediction import affordable
-from search.evidence.recommendation import Recommendation
-from search.evidence.words import number
-from search.records import Run
-from search.report.figures import (
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence.formatting import number
+from trainstack.search.evidence.prediction import affordable
+from trainstack.search.evidence.race import Choice
+from trainstack.search.records import Run
+from trainstack.search.report.figures import (
     axis,
     bounds,
     curve,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.ranges import RangeTest, smoothed
-from search.report.figures import (
+from trainstack.search.lr_range_test import RangeTest, smoothed
+from trainstack.search.report.figures import (
     INK,
     MAIN,
     axis,

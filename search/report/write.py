@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.evidence import words
-from search.evidence.beside import lines_beside
-from search.evidence.effects import NONE, PAIRED
-from search.evidence.plan import Choice, choice
-from search.evidence.prediction import FIGURES, sentences
-from search.evidence.recommendation import Recommendation
-from search.evidence.statistics import EQUIVALENCE_MARGIN
-from search.records import CONFIRMATION, SEARCH, Run
-from search.report import figures
-from search.report.pictures import PICTURES, letters
-from search.spec import StudySpec
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.conclusion.text import lines_beside
+from trainstack.search.evidence import formatting
+from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN
+from trainstack.search.evidence.effects import NONE, PAIRED
+from trainstack.search.evidence.prediction import FIGURES, sentences
+from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.report import figures
+from trainstack.search.report.pictures import PICTURES, letters
+from trainstack.search.spec import StudySpec
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -103,11 +103,11 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": words.number,
-        "signed": words.signed,
-        "spread": lambda ends: words.interval(ends, words.signed),
+        "number": formatting.number,
+        "signed": formatting.signed,
+        "spread": lambda ends: formatting.interval(ends, formatting.signed),
         "score": score,
-        "called": lambda choice: "–" if choice is None else words.name(choice),
+        "called": lambda choice: "–" if choice is None else formatting.name(choice),
         "axis": lambda axis: axis.replace("_", " "),
         "cell": markdown_cell,
         "title": figures.titled,
@@ -123,10 +123,10 @@ def score(value: dict[str, Any] | None) -> str:
     """Return a score with its interval: `0.312 (0.304 to 0.320)`."""
     if not value or value.get("mean") is None:
         return "–"
-    mean = words.number(value["mean"], 4)
+    mean = formatting.number(value["mean"], 4)
     if not value.get("ci95"):
         return mean
-    return f"{mean} ({words.interval(value['ci95'], lambda v: words.number(v, 4))})"
+    return f"{mean} ({formatting.interval(value['ci95'], lambda v: formatting.number(v, 4))})"
 
 
 def markdown_cell(value: Any) -> str:
@@ -147,8 +147,8 @@ def _context(
     return {
         "spec": spec,
         "found": found,
-        "description": words.describe(found.stack),
-        "baseline_description": words.describe(found.baseline_stack),
+        "description": formatting.describe(found.stack),
+        "baseline_description": formatting.describe(found.baseline_stack),
         "is_default": found.stack == found.baseline_stack,
         "contenders": _contenders(found, names),
         "effects": [*paired, *(e for e in found.effects if e["kind"] not in (PAIRED, NONE))],
@@ -164,8 +164,8 @@ def _context(
         "beside": lines_beside(found),
         "at_prediction": sentences(found.measured),
         "inside": any(r.layers for r in runs),
-        "describe": words.describe,
-        "shown": lambda run: words.number(run.value),
+        "describe": formatting.describe,
+        "shown": lambda run: formatting.number(run.value),
         "margin": f"{100 * EQUIVALENCE_MARGIN:g} %",
         "counts": {k: v for k, v in found.counts.items() if v},
         "stack_json": json.dumps(found.stack.to_json(), indent=2),
@@ -180,7 +180,7 @@ def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, 
     base = found.baseline_stack.stack_id
     own = {
         "stack_id": found.stack.stack_id,
-        "description": words.describe(found.stack),
+        "description": formatting.describe(found.stack),
         "search_value": found.search_value,
         "validation": found.validation,
         "difference": None,

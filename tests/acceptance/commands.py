@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.fake import FAKE
+from trainstack.workers.runtime.fake_bench import FAKE
 
 TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
 # What a user's shell may hold that would change what is tested here.

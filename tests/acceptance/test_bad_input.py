@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spaces.references import REFERENCES
+from trainstack.spaces.references import REFERENCES
 
 from .commands import Shell, refused
 

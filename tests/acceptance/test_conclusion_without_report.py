@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.artifacts import folder_of
+from trainstack.search.artifacts import folder_of
 
 from .commands import SMALL, Launched, Shell, refused
 

@@ -18,8 +18,8 @@ import psutil
 import pytest
 import typer
 
-from search.cli.interruptions import VIEW_ENDED
-from search.cli.main import app, run
+from trainstack.search.cli.interruptions import VIEW_ENDED
+from trainstack.search.cli.main import app, run
 
 from .commands import CLEARED, TRAINSTACK, Shell, interrupt
 
@@ -206,7 +206,7 @@ LINES = [*verbs(typer.main.get_command(app)), (), ("--help",), ("status",), ("no
 DRIVER = """
 import atexit, gc, json, os, sys
 closed, lines = int(sys.argv[1]), json.loads(sys.argv[2])
-import optuna_dashboard, search.cli.main
+import optuna_dashboard, trainstack.search.cli.main
 gc.freeze()
 codes = []
 for place, words in enumerate(lines):
@@ -218,7 +218,7 @@ for place, words in enumerate(lines):
             os.dup2(file, stream)
             os.close(file)
         sys.argv[1:] = words
-        from search.cli.__main__ import main
+        from trainstack.search.cli.__main__ import main
         try:
             main()
         except SystemExit as leave:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spaces.space import Space
+from trainstack.spaces.space import Space
 
 from .commands import Shell, refused
 
@@ -40,12 +40,13 @@ class Narrowed:
 
     def pinned(self) -> dict[str, Any]:
         """Return the space that its workers get, as the storage has it."""
-        from search.fleet import embedded, inspect
-        from search.fleet.connect import engine, parse_url
+        from trainstack.search.database import embedded_postgres
+        from trainstack.search.database.connection import engine, parse_url
+        from trainstack.search.queue import queries
 
-        here = engine(parse_url(embedded.url_of(self.shell.home / "postgres")))
+        here = engine(parse_url(embedded_postgres.url_of(self.shell.home / "postgres")))
         try:
-            return dict(inspect.spec_of(here, "narrowed").space)
+            return dict(queries.spec_of(here, "narrowed").space)
         finally:
             here.dispose()
 

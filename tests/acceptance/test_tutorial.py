@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from docs.documents import DOCUMENTS
-from search.cli.main import run
 from tests.unit.docs.commands import ROOT, Example, examples, our_commands, program, shell_lines
 from tests.unit.docs.shapes import problems
+from trainstack.search.cli.main import run
 
 from .commands import Shell
 
@@ -115,17 +115,17 @@ def varies(command: str) -> bool:
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Who has followed the tutorial to its end, in a home of their own: pages launch `digits`."""
-    from search.fleet import embedded
+    from trainstack.search.database import embedded_postgres
 
     shell = Shell(tmp_path_factory.mktemp("readers-home"))
-    embedded.hold(shell.home / "postgres")
+    embedded_postgres.hold(shell.home / "postgres")
     here = Reader(tmp_path_factory.mktemp("reader"), shell, [])
     for example in examples(TUTORIAL.read_text("utf-8")):
         done = here.type(example.command)
         as_shown(example, done)
         here.ended.append(done)
     yield here
-    embedded.release(shell.home / "postgres")
+    embedded_postgres.release(shell.home / "postgres")
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from typing import Any
 
 import pytest
 
-from search.cli.following import moment
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.search.cli.follow import moment
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 from .commands import TRAINSTACK, Launched, Shell, interrupt, refused
 
@@ -236,12 +236,12 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
     import optuna
     from optuna_dashboard import get_note
 
-    from search.fleet import embedded
-    from search.fleet.connect import parse_url
-    from search.fleet.notes import Notes
+    from trainstack.search.dashboard.notes import Notes
+    from trainstack.search.database import embedded_postgres
+    from trainstack.search.database.connection import parse_url
 
     shell, _ = detached
-    url = parse_url(embedded.url_of(shell.home / "postgres"))
+    url = parse_url(embedded_postgres.url_of(shell.home / "postgres"))
     notes = Notes(url, "changed")
     assert notes.refresh() == ["changed"]
     assert notes.refresh() == []

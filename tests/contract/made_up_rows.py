@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spaces.activations import ACTIVATIONS, Activation
-from spaces.initializers import GLOROT
-from spaces.optimizers import OPTIMIZERS, Optimizer
-from spaces.schedules import SCHEDULES, Schedule
-from spaces.tables import Call, Choice, Parameter
+from trainstack.spaces.activations import ACTIVATIONS, Activation
+from trainstack.spaces.choices import Call, Choice, Parameter
+from trainstack.spaces.initializers import GLOROT
+from trainstack.spaces.optimizers import OPTIMIZERS, Optimizer
+from trainstack.spaces.schedules import SCHEDULES, Schedule
 
 
 def inverse_root(step: int, steps: int, p: Any) -> float:

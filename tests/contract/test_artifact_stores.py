@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.artifacts import FolderStore, S3Store, Store, open_store, put
-from search.records import Measurement
-from spaces.errors import RequestError, StorageAwayError
 from tests import objects
-from workers.checkpoint import Checkpoint, Shelf
+from trainstack.search.artifacts import FolderStore, S3Store, Store, open_store, put
+from trainstack.search.records import Measurement
+from trainstack.spaces.errors import RequestError, StorageAwayError
+from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +177,8 @@ def test_without_the_library() -> None:
     program = """
 import sys
 sys.modules["boto3"] = None
-from search.artifacts import open_store
-from spaces.errors import RequestError
+from trainstack.search.artifacts import open_store
+from trainstack.spaces.errors import RequestError
 try:
     open_store("s3://bucket/prefix")
 except RequestError as error:

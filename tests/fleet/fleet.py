@@ -16,11 +16,11 @@ import optuna
 import psutil
 from sqlalchemy import URL
 
-from search.fleet import inspect
-from search.fleet.connect import ARTIFACTS, HOME, STORAGE, engine, exported
-from search.fleet.studies import create_study
 from tests.postgres.studying import agrees, spec_of
-from workers.fake import FAKE
+from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, engine, exported
+from trainstack.search.queue import queries
+from trainstack.search.studies.actions import create_study
+from trainstack.workers.runtime.fake_bench import FAKE
 
 # Long enough for a busy machine; nothing waits for it in vain.
 PATIENCE_SECONDS = 240.0
@@ -67,7 +67,14 @@ class Fleet:
             **(settings or {}),
         }
         log = self.folder / f"worker-{len(self.processes)}.log"
-        command = [sys.executable, "-m", "workers", "s", "--threads=1", "--log-level=INFO"]
+        command = [
+            sys.executable,
+            "-m",
+            "trainstack.workers",
+            "s",
+            "--threads=1",
+            "--log-level=INFO",
+        ]
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [*before, *command, f"--lease={LEASE_SECONDS}", *flags],
@@ -115,7 +122,7 @@ class Fleet:
 
     def trials(self) -> list[dict[str, Any]]:
         """Return the search trials."""
-        return inspect.trials_json(self.engine, "s")
+        return queries.trials_json(self.engine, "s")
 
     def optuna(self) -> optuna.Study:
         """Return the study as any user of Optuna loads it."""

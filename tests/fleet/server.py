@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from search.fleet import embedded
-from search.fleet.connect import parse_url
+from trainstack.search.database import embedded_postgres
+from trainstack.search.database.connection import parse_url
 
 
 class Server:
@@ -19,7 +19,7 @@ class Server:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.url = parse_url(embedded.hold(data))
+        self.url = parse_url(embedded_postgres.hold(data))
 
     def _postmaster(self) -> psutil.Process:
         return psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
@@ -34,4 +34,4 @@ class Server:
 
     def restart(self) -> None:
         """Let it come back under its old address."""
-        assert parse_url(embedded.hold(self.data)) == self.url
+        assert parse_url(embedded_postgres.hold(self.data)) == self.url

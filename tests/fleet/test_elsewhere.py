@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import URL
 
-from search.fleet.connect import ARTIFACTS, STORAGE, exported
-from spaces.stack import Stack
 from tests import objects
 from tests.acceptance.commands import Shell, refused
+from trainstack.search.database.connection import ARTIFACTS, STORAGE, exported
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres, pytest.mark.keras]
 

@@ -10,15 +10,24 @@ import keras
 import numpy as np
 import pytest
 
-from search.conditions import AUTOENCODER, EARLIER, LATER, PLAIN, RELATED, UNIT, Condition
-from search.data.load import load
-from search.records import CONFIRMATION, SEARCH
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from workers.bench import Bench
-from workers.conditions import FROZEN_SHARE, Reuse, UnmetError, changed, redraw
-from workers.messages import Job
+from trainstack.search.conditions import (
+    AUTOENCODER,
+    EARLIER,
+    LATER,
+    PLAIN,
+    RELATED,
+    UNIT,
+    Condition,
+)
+from trainstack.search.data.load import load
+from trainstack.search.records import CONFIRMATION, SEARCH
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.workers.engine.bench import Bench
+from trainstack.workers.engine.conditions import UnmetError, changed, redraw
+from trainstack.workers.messages import Job
+from trainstack.workers.tasks.reuse import FROZEN_SHARE, Reuse
 
 pytestmark = pytest.mark.keras
 SEED, EPOCHS = 5, 4

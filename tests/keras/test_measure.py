@@ -12,16 +12,16 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from search.data.load import load
-from search.evidence.beside import trivial, trivial_warnings
-from search.evidence.planned import confirmation_seed
-from search.evidence.statistics import score
-from search.records import CONFIRMATION, MEASUREMENT
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from workers.bench import Bench
-from workers.messages import Job
+from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.data.load import load
+from trainstack.search.evidence.comparisons import score
+from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.records import CONFIRMATION, MEASUREMENT
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.workers.engine.bench import Bench
+from trainstack.workers.messages import Job
 
 pytestmark = pytest.mark.keras
 STACK = CHAPTER_DEFAULT.but(units=[8, 4], batch_size=32, optimizer__learning_rate=0.02)

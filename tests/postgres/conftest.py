@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from search.fleet import embedded
-from search.fleet.connect import engine, parse_url
+from trainstack.search.database import embedded_postgres
+from trainstack.search.database.connection import engine, parse_url
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +20,8 @@ def server() -> Iterator[URL]:
     """The URL of a running server."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "postgres"
-        yield parse_url(embedded.hold(data))
-        embedded.release(data)
+        yield parse_url(embedded_postgres.hold(data))
+        embedded_postgres.release(data)
 
 
 @contextmanager

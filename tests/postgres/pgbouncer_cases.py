@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from search.fleet.connect import engine, parse_url, redacted
-from search.fleet.studies import create_study
-from search.fleet.tending import Tender
-from spaces.errors import StorageAwayError
 from tests.postgres.studying import agrees, desk, spec_of, work_off
+from trainstack.search.database.connection import engine, parse_url, redacted
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.maintenance import Tender
+from trainstack.spaces.errors import StorageAwayError
 
 pytestmark = pytest.mark.postgres
 POOL, SECRET = 3, "s3cr3t-word"

@@ -8,17 +8,17 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, func, select
 
-from search.conditions import PLAIN, Condition
-from search.fleet import leases
-from search.fleet.desk import Desk, WorkerCard
-from search.fleet.inspect import _status
-from search.fleet.studies import create_study
-from search.fleet.tables import studies, tasks
-from search.records import COUNTED, SEARCH, Measurement, Result, Run
-from search.spec import DataSpec, StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue import attempts
+from trainstack.search.queue.queries import _status
+from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
+from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.worker_client import Desk, WorkerCard
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 CARD = WorkerCard("host", 1, "cpu", 1, "0")
 DATA = DataSpec("digits", None, "classification", "f00d", 64, ("0", "1"))
@@ -92,13 +92,13 @@ def begun(url: URL, **changes: Any) -> Desk:
 
 def dies_drawing(here: Desk) -> None:
     """Let a worker claim a search trial, make it in Optuna too, and die before it is drawn."""
-    row = leases.claim(here._engine, here.study_id, here.worker_id, 60.0)
+    row = attempts.claim(here._engine, here.study_id, here.worker_id, 60.0)
     assert row is not None
     with here._engine.begin() as connection:
         trial_id, number = here._mirror.begin(connection, row)
         own = {"trial_id": trial_id, "number": number}
-        leases.write(connection, row.task_id, row.token, **own)
-    leases.give_back(here._engine, row.task_id, row.token, "its worker fell silent")
+        attempts.write(connection, row.task_id, row.token, **own)
+    attempts.give_back(here._engine, row.task_id, row.token, "its worker fell silent")
 
 
 def epochs(count: int, start: int = 1) -> list[Measurement]:

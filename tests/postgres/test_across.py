@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import URL
 
-from search.cli.main import run
-from search.fleet.studies import create_study
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
 from tests.postgres.studying import DATA, completed, desk, spec_of
+from trainstack.search.cli.main import run
+from trainstack.search.studies.actions import create_study
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 
 pytestmark = pytest.mark.postgres
 

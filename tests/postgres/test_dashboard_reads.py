@@ -15,15 +15,15 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import URL, select, update
 
-from search.artifacts import FolderStore
-from search.fleet.attached import Attached, attach_model
-from search.fleet.mirror import open_storage
-from search.fleet.reading import read_trials
-from search.fleet.shown import Shown
-from search.fleet.studies import void_trial
-from search.fleet.tables import studies, tasks
-from search.records import Result
 from tests.postgres.studying import begun, completed, desk, epochs
+from trainstack.search.artifacts import FolderStore
+from trainstack.search.dashboard.storage import Shown
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.records import Result
+from trainstack.search.sampling.optuna_mirror import open_storage
+from trainstack.search.sampling.optuna_reading import read_trials
+from trainstack.search.sampling.trial_files import Attached, attach_model
+from trainstack.search.studies.actions import void_trial
 
 pytestmark = pytest.mark.postgres
 LAYER = {"mean": 0.5, "deviation": 1.0, "saturated": 0.0, "dead": 0.25, "gradient_norm": 2.0}
@@ -88,8 +88,8 @@ def test_what_changes_is_seen(url: URL) -> None:
 
 def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number the latest and the best keep curve and stack; nothing else of any changes."""
-    monkeypatch.setattr("search.fleet.shown.MANY", 4)
-    monkeypatch.setattr("search.fleet.shown.DRAWN", 1)
+    monkeypatch.setattr("trainstack.search.dashboard.storage.MANY", 4)
+    monkeypatch.setattr("trainstack.search.dashboard.storage.DRAWN", 1)
     here = begun(url, trials=5)
     for value in (0.5, 0.1, 0.4, 0.3, 0.2):
         lease = here.claim()

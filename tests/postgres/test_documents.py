@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import URL, Engine
 
 from docs.documents import DOCUMENTS
-from search.fleet import inspect
 from tests.unit.docs.shapes import problems
+from trainstack.search.queue import queries
 
 from .studying import begun
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 def test_a_worker_at_work_is_as_the_table_says(url: URL, database: Engine) -> None:
     """`status --json` and `workers --json` of a study whose trial is being trained."""
     begun(url).claim()
-    found = inspect.status(database, "s")
+    found = queries.status(database, "s")
     assert found["workers"][0]["trial"] == 0
     for verb, document in (("status", found), ("workers", found["workers"])):
         (table,) = [d for d in DOCUMENTS if verb in d.verbs]

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import URL, Engine, func, update
 
-from search.fleet import ledger
-from search.fleet.desk import INTERRUPTED, Lease, LeaseLost
-from search.fleet.inspect import runs
-from search.fleet.studies import create_study, void_trial, wish
-from search.fleet.tables import tasks
-from search.records import SEARCH, Result
 from tests.postgres.studying import agrees, completed, desk, spec_of
+from trainstack.search.database.schema import tasks
+from trainstack.search.queue import study_store
+from trainstack.search.queue.queries import runs
+from trainstack.search.records import SEARCH, Result
+from trainstack.search.studies.actions import create_study, void_trial, wish
+from trainstack.search.studies.worker_client import INTERRUPTED, Lease, LeaseLost
 
 pytestmark = pytest.mark.postgres
 ENDINGS = [
@@ -76,7 +76,11 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
             if ended:
                 void_trial(url, self.study, ended[pick % len(ended)].number, "spoilt")
 
-        @rule(wanted=st.sampled_from([ledger.GO, ledger.GO, ledger.PAUSE, ledger.STOP]))
+        @rule(
+            wanted=st.sampled_from(
+                [study_store.GO, study_store.GO, study_store.PAUSE, study_store.STOP]
+            )
+        )
         def wish(self, wanted: str) -> None:
             wish(url, self.study, wanted)
 
@@ -90,7 +94,7 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
 
         def teardown(self) -> None:
             """From wherever it got to, the study can be brought to its end."""
-            wish(url, self.study, ledger.GO)
+            wish(url, self.study, study_store.GO)
             self.all_die()
             for _ in range(60):
                 if self.desk.advance() == "concluded":

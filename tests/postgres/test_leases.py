@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Engine, Row, func, select, update
 
-from search.fleet import leases, ledger
-from search.fleet.desk import INTERRUPTED, Desk, LeaseLost, Orders
-from search.fleet.history import attempts_json, history
-from search.fleet.inspect import runs, status, trials_json
-from search.fleet.studies import create_study
-from search.fleet.tables import tasks
-from search.fleet.tending import LEASE_SECONDS
-from search.records import SEARCH, Measurement, Result
-from spaces.references import REFERENCES
 from tests.postgres.studying import agrees, begun, completed, desk, epochs, spec_of, work_off
-from workers.limits import IDLE_SECONDS
+from trainstack.search.database.schema import tasks
+from trainstack.search.queue import attempts, study_store
+from trainstack.search.queue.history import attempts_json, history
+from trainstack.search.queue.queries import runs, status, trials_json
+from trainstack.search.records import SEARCH, Measurement, Result
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.maintenance import LEASE_SECONDS
+from trainstack.search.studies.worker_client import INTERRUPTED, Desk, LeaseLost, Orders
+from trainstack.spaces.references import REFERENCES
+from trainstack.workers.runtime.limits import IDLE_SECONDS
 
 pytestmark = pytest.mark.postgres
 
@@ -149,7 +149,7 @@ def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
 def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None:
     """A worker that dies right after its claim, its trial not yet made, loses nothing."""
     here = begun(url, trials=1)
-    assert leases.claim(database, here.study_id, here.worker_id, 60.0) is not None
+    assert attempts.claim(database, here.study_id, here.worker_id, 60.0) is not None
     assert agrees(database)["counts"]["running"] == 1
     expire(database)
     here.reap()
@@ -245,7 +245,7 @@ def test_all_failing_ends(url: URL, database: Engine) -> None:
         here.finish(lease, Result("failed", cause="a bug"))
     found = agrees(database)
     assert found["state"] == "concluded"
-    assert found["counts"]["failed"] == ledger.MOST_FAILURES
+    assert found["counts"]["failed"] == study_store.MOST_FAILURES
     assert found["budget"] == {"trials": 0, "asked": 2}
 
 

@@ -7,16 +7,16 @@ import threading
 import pytest
 from sqlalchemy import URL, Engine, update
 
-from search.fleet import ledger
-from search.fleet.desk import Orders
-from search.fleet.history import history
-from search.fleet.inspect import measurement, runs, status, statuses, trials_json
-from search.fleet.studies import create_study, void_trial, wish
-from search.fleet.tables import studies, tasks
-from search.records import CONFIRMATION, SEARCH, Result
-from spaces.errors import RequestError, StudyError
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
 from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue import study_store
+from trainstack.search.queue.history import history
+from trainstack.search.queue.queries import measurement, runs, status, statuses, trials_json
+from trainstack.search.records import CONFIRMATION, SEARCH, Result
+from trainstack.search.studies.actions import create_study, void_trial, wish
+from trainstack.search.studies.worker_client import Orders
+from trainstack.spaces.errors import RequestError, StudyError
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 
 pytestmark = pytest.mark.postgres
 
@@ -128,7 +128,7 @@ def test_unknown_names(url: URL, database: Engine) -> None:
         with pytest.raises(RequestError, match="did you mean"):
             create_study(url, spec_of(**change))
     create_study(url, spec_of(study="digits"))
-    for ask in (lambda: status(database, "digit"), lambda: wish(url, "digit", ledger.PAUSE)):
+    for ask in (lambda: status(database, "digit"), lambda: wish(url, "digit", study_store.PAUSE)):
         with pytest.raises(StudyError, match="did you mean 'digits'"):
             ask()
     assert [s["study"] for s in statuses(database)] == ["digits"]
@@ -139,13 +139,13 @@ def test_pause_and_resume(url: URL, database: Engine) -> None:
     here = begun(url, trials=3)
     lease = here.claim()
     assert lease is not None
-    assert wish(url, "s", ledger.PAUSE) == "paused"
+    assert wish(url, "s", study_store.PAUSE) == "paused"
     assert here.beat(lease) is Orders.PAUSE
     assert here.claim() is None
     here.finish(lease, completed())
     assert here.advance() == "paused"
     assert status(database, "s")["phase"] == "searching"
-    assert wish(url, "s", ledger.GO) == "searching"
+    assert wish(url, "s", study_store.GO) == "searching"
     assert work_off(here) == "concluded"
     assert agrees(database)["counts"]["completed"] == 3
 
@@ -160,7 +160,7 @@ def test_stop_concludes_with_what_there_is(url: URL, database: Engine) -> None:
     assert given_back
     here.finish(done, completed(0.25))
     here.give_back(given_back)
-    assert wish(url, "s", ledger.STOP) == "stopped"
+    assert wish(url, "s", study_store.STOP) == "stopped"
     assert here.beat(running) is Orders.STOP
     assert here.claim() is None
     assert here.advance() == "stopped"
@@ -182,7 +182,7 @@ def test_stop_during_confirmation(url: URL, database: Engine) -> None:
     here.advance()
     lease = here.claim()
     assert lease is not None
-    wish(url, "s", ledger.STOP)
+    wish(url, "s", study_store.STOP)
     assert here.claim() is None
     assert here.advance() == "stopped"
     here.finish(lease, completed())
@@ -201,12 +201,12 @@ def test_cancel_and_resume(url: URL, database: Engine) -> None:
     here = desk(url)
     lease = here.claim()
     assert lease is not None
-    assert wish(url, "s", ledger.CANCEL) == "stopped"
+    assert wish(url, "s", study_store.CANCEL) == "stopped"
     assert here.beat(lease) is Orders.CANCEL
     here.give_back(lease)
     assert (here.claim(), here.advance()) == (None, "stopped")
     assert agrees(database)["counts"]["waiting"] == 3
-    assert wish(url, "s", ledger.GO) == "searching"
+    assert wish(url, "s", study_store.GO) == "searching"
     assert work_off(here) == "concluded"
     assert agrees(database)["counts"]["completed"] == 3
 
@@ -233,13 +233,13 @@ def test_pause_stops_the_clock(url: URL, database: Engine) -> None:
     create_study(url, spec_of(trials=5, timeout_seconds=600.0))
     here = desk(url)
     assert here.claim() is not None
-    wish(url, "s", ledger.PAUSE)
+    wish(url, "s", study_store.PAUSE)
     with database.begin() as connection:
-        hour = studies.c.paused_at - ledger.func.make_interval(0, 0, 0, 0, 1)
-        earlier = studies.c.deadline_at - ledger.func.make_interval(0, 0, 0, 0, 1)
+        hour = studies.c.paused_at - study_store.func.make_interval(0, 0, 0, 0, 1)
+        earlier = studies.c.deadline_at - study_store.func.make_interval(0, 0, 0, 0, 1)
         connection.execute(update(studies).values(paused_at=hour, deadline_at=earlier))
     assert 590 < status(database, "s")["remaining_seconds"] <= 600
-    wish(url, "s", ledger.GO)
+    wish(url, "s", study_store.GO)
     assert 590 < status(database, "s")["remaining_seconds"] <= 600
 
 

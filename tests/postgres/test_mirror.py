@@ -15,17 +15,6 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 from sqlalchemy import URL, Engine, update
 
-from search.fleet import leases, ledger
-from search.fleet.desk import Desk, LeaseLost
-from search.fleet.inspect import runs
-from search.fleet.mirror import SPEC_KEY
-from search.fleet.studies import create_study, void_trial
-from search.fleet.tables import tasks
-from search.records import Result
-from search.spec import StudySpec
-from spaces.errors import StudyError
-from spaces.references import REFERENCES
-from spaces.space import Space
 from tests.postgres.studying import (
     begun,
     completed,
@@ -35,6 +24,17 @@ from tests.postgres.studying import (
     spec_of,
     work_off,
 )
+from trainstack.search.database.schema import tasks
+from trainstack.search.queue import attempts, study_store
+from trainstack.search.queue.queries import runs
+from trainstack.search.records import Result
+from trainstack.search.sampling.optuna_mirror import SPEC_KEY
+from trainstack.search.spec import StudySpec
+from trainstack.search.studies.actions import create_study, void_trial
+from trainstack.search.studies.worker_client import Desk, LeaseLost
+from trainstack.spaces.errors import StudyError
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.space import Space
 
 pytestmark = pytest.mark.postgres
 
@@ -159,12 +159,12 @@ def test_pruning(url: URL) -> None:
 def test_crash_before_the_link(url: URL, database: Engine) -> None:
     """A worker that dies while it makes a trial leaves none behind; the next attempt makes it."""
     here = begun(url, trials=1)
-    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    row = attempts.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
     with database.connect() as connection:
         assert here._mirror.begin(connection, row)[1] == 0  # never committed
     assert states(url) == []
-    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(database, row.task_id, row.token, "its worker fell silent")
     lease = here.claim()
     assert lease is not None
     assert lease.number == 0
@@ -224,7 +224,7 @@ def test_crash_after_our_write(url: URL, database: Engine) -> None:
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
-    leases.finish(database, lease.task_id, lease.token, completed(0.5))
+    attempts.finish(database, lease.task_id, lease.token, completed(0.5))
     assert states(url) == [TrialState.RUNNING]
     desk(url).leave()
     (trial,) = loaded(url).trials
@@ -234,9 +234,9 @@ def test_crash_after_our_write(url: URL, database: Engine) -> None:
 def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
     """A worker that lost its lease before making the trial makes none."""
     here = begun(url, trials=1)
-    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    row = attempts.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
-    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(database, row.task_id, row.token, "its worker fell silent")
     lease = here.claim()
     assert lease is not None
     with pytest.raises(LeaseLost):
@@ -314,7 +314,7 @@ def test_draw_that_breaks_is_a_failed_trial(url: URL, database: Engine) -> None:
     here = begun(url, trials=1)
     draw = here._mirror.draw
     here._mirror.draw = lambda row: {}[1]  # type: ignore[method-assign]
-    for _ in range(ledger.MOST_FAILURES):
+    for _ in range(study_store.MOST_FAILURES):
         here.claim()
     here._mirror.draw = draw  # type: ignore[method-assign]
     with database.begin() as connection:

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Engine, func, update
 
-from search.fleet import takeback
-from search.fleet.desk import Desk
-from search.fleet.history import attempts_json
-from search.fleet.inspect import trials_json
-from search.fleet.studies import create_study
-from search.fleet.tables import studies, tasks
-from search.fleet.tending import Tender
-from search.records import Result
-from spaces.errors import RequestError, StorageAwayError
-from spaces.references import REFERENCES
 from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue import recovery
+from trainstack.search.queue.history import attempts_json
+from trainstack.search.queue.queries import trials_json
+from trainstack.search.records import Result
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.maintenance import Tender
+from trainstack.search.studies.worker_client import Desk
+from trainstack.spaces.errors import RequestError, StorageAwayError
+from trainstack.spaces.references import REFERENCES
 
 pytestmark = pytest.mark.postgres
 
@@ -36,14 +36,14 @@ def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
     lease = here.claim()
     assert lease is not None
     let_pass(database, 100.0)
-    assert takeback.reap(database, here.study_id, 10.0, 30.0) == []
+    assert recovery.reap(database, here.study_id, 10.0, 30.0) == []
     here.report(lease, completed().measurements)
     # Heard of nobody since, though looked for all the time: now it is over.
     with database.begin() as connection:
         past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
         connection.execute(update(tasks).values(lease_until=past))
         connection.execute(update(studies).values(reaped_at=past))
-    rows = takeback.reap(database, here.study_id, 0.5, 30.0)
+    rows = recovery.reap(database, here.study_id, 0.5, 30.0)
     assert [row.status for row in rows or []] == ["waiting"]
 
 
@@ -51,8 +51,8 @@ def test_only_one_looks_at_a_time(url: URL, database: Engine) -> None:
     """Whoever comes within the interval finds that somebody has looked."""
     here = begun(url, trials=1)
     assert here.claim() is not None
-    assert takeback.reap(database, here.study_id, 60.0, 30.0) is None
-    assert takeback.reap(database, here.study_id) == []
+    assert recovery.reap(database, here.study_id, 60.0, 30.0) is None
+    assert recovery.reap(database, here.study_id) == []
 
 
 def test_tender_without_workers(url: URL, database: Engine) -> None:

@@ -14,14 +14,14 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, text
 
-from search.fleet import window
-from search.fleet.mirror import open_storage
-from search.fleet.studies import create_study
-from search.fleet.window import Window
-from spaces.references import REFERENCES
-from spaces.space import Space
 from tests.postgres.conftest import fresh
 from tests.postgres.studying import completed, desk, dies_drawing, spec_of
+from trainstack.search.sampling import trial_window
+from trainstack.search.sampling.optuna_mirror import open_storage
+from trainstack.search.sampling.trial_window import Window
+from trainstack.search.studies.actions import create_study
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.space import Space
 
 pytestmark = pytest.mark.postgres
 
@@ -115,7 +115,7 @@ def test_followed_is_joined(storage: Window, backend: RDBStorage) -> None:
 
 def test_good_trials_are_the_same(storage: Window, backend: RDBStorage) -> None:
     """TPE's good trials are those that it would find among all trials."""
-    assert max(default_gamma(n) for n in range(2000)) == window.BEST
+    assert max(default_gamma(n) for n in range(2000)) == trial_window.BEST
     dice = random.Random(3)
     study = optuna.create_study(storage=backend)
     for _ in range(50):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
-from spaces.errors import RequestError
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 CONDITIONS = (
     Condition(initializer="he_normal"),

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from search.cli.choosing import chosen, read_arms, read_outcomes
-from search.cli.replaying import compare
-from search.cli.steering import read_changes
-from spaces.errors import RequestError
+from trainstack.search.cli.replay import compare
+from trainstack.search.cli.steering import read_changes
+from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
+from trainstack.spaces.errors import RequestError
 
 
 def row(number: int, outcome: str, value: float | None, activation: str | None) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from search.cli.onray import RayWorkers
-from search.fleet.connect import ARTIFACTS, HOME, STORAGE, parse_url
-from search.onray import actor
-from search.onray.connection import FORMS, aborted, explained, knock
-from search.onray.place import OnRay, handed_over, is_embedded, on_ray
-from spaces.errors import RequestError, StorageAwayError
+from trainstack.search.cli.ray_workers import RayWorkers
+from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, parse_url
+from trainstack.search.ray import actor
+from trainstack.search.ray.connection import FORMS, aborted, explained, knock
+from trainstack.search.ray.placement import OnRay, handed_over, is_embedded, on_ray
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
 REMOTE = parse_url("postgresql://me:s3cr3t@db/study")
 
@@ -51,7 +51,9 @@ def test_what_cannot_be_meant(
 @pytest.mark.parametrize("verb", ["launch digits", "worker s"])
 def test_without_the_extra(verb: str) -> None:
     """One line says how to install Ray, with exit code 2; no database is started for it."""
-    code = "import sys\nsys.modules['ray'] = None\nfrom search.cli.main import main\nmain()"
+    code = (
+        "import sys\nsys.modules['ray'] = None\nfrom trainstack.search.cli.main import main\nmain()"
+    )
     command = [sys.executable, "-c", code, *verb.split(), "--on", "ray"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.data.load import load
-from spaces.errors import RequestError
+from trainstack.search.data.load import load
+from trainstack.spaces.errors import RequestError
 
 from .data_files import arrays, cifar, images, table, write_idx
 

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from search.data.load import load
-from search.data.pythoncode import python_lines
+from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.load import load
 
 from .data_files import arrays, cifar, images, table
 

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.cli.asking import study_name
-from search.data.csvfiles import read_csv
-from search.data.dataset import Part
-from search.data.load import load
-from search.data.pythoncode import python_lines
-from search.data.spelling import Spelling, decide, to_numbers
-from search.data.split import make_split
-from spaces.errors import RequestError
+from trainstack.search.cli.study_options import study_name
+from trainstack.search.data.csv_layout import read_csv
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.load import load
+from trainstack.search.data.spelling import Spelling, decide, to_numbers
+from trainstack.search.data.splitting import make_split
+from trainstack.spaces.errors import RequestError
 
 NAN = float("nan")
 ROWS = 60

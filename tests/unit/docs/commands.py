@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from search.cli.main import app
+from trainstack.search.cli.main import app
 
 ROOT = Path(__file__).parents[3]
 _SCRIPTS = re.compile(r"^```(?:sh|bash)\n(.*?)^```", re.S | re.M)

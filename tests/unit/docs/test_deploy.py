@@ -17,8 +17,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from search.fleet.connect import ARTIFACTS, HOME, STORAGE, parse_url
 from tests.unit.docs.commands import ROOT, understood
+from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, parse_url
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
@@ -163,8 +163,8 @@ def test_what_a_worker_is_given_to_stop_outlasts_its_drain(path: Path) -> None:
 
 
 def test_the_image_holds_every_package() -> None:
-    """The Dockerfile copies each import package of the distribution and leaves root."""
+    """The Dockerfile copies the package with its folders and leaves root."""
     lines = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").splitlines()
-    for package in ("spaces", "search", "workers"):
+    for package in ("spaces", "search", "workers", "trainstack"):
         assert f"COPY {package} {package}" in lines
     assert lines.index("USER trainstack") > max(k for k, line in enumerate(lines) if "pip" in line)

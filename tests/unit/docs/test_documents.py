@@ -12,15 +12,15 @@ import typer
 from docs.documents import DOCUMENTS
 from docs.fields import LIST, NUMBER, OBJECT, OR_NULL, STACK, TEXT, WHOLE, Document, Field
 from docs.generate import verbs
-from search.cli.main import app
-from search.cli.previewing import _told
-from search.cli.replaying import _document, compare
-from search.fleet.glance import Record
-from search.preview import Sample, Tried
-from search.ranges import read_range
-from spaces.references import CHAPTER_DEFAULT
 from tests.postgres.studying import spec_of
 from tests.unit.docs.shapes import problems
+from trainstack.search.cli.main import app
+from trainstack.search.cli.preview import _told
+from trainstack.search.cli.replay import _document, compare
+from trainstack.search.lr_range_test import read_range
+from trainstack.search.preview import Sample, Tried
+from trainstack.search.queue.progress import Record
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 SMALL = Document(
     ("thing",),

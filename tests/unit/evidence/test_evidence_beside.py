@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from search.evidence.beside import trivial, trivial_warnings
-from search.evidence.recommendation import Recommendation, recommend
-from search.evidence.words import text_of
-from search.report.write import write_report
+from trainstack.search.conclusion.recommendation import Recommendation, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.report.write import write_report
 
 from .test_evidence_recommendation import finished_study
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import Recommendation, recommend
-from search.evidence.words import text_of
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.errors import NothingToRecommend
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.stack import Stack
+from trainstack.search.conclusion.recommendation import Recommendation, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import NothingToRecommend
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.stack import Stack
 
 BN = REFERENCES["relu-he-bn-adam"]
 SELF_NORMALIZING = (CHAPTER_DEFAULT, *neighbours(4))

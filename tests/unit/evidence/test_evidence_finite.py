@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import Recommendation, recommend
-from search.evidence.words import text_of
-from search.fleet.ledger import plain
-from search.fleet.plots import PLOTS
-from search.records import CONFIRMATION, SEARCH, Run
-from search.report.write import write_report
-from search.spec import StudySpec
-from spaces.profiles import PROFILES
-from spaces.references import CHAPTER_DEFAULT
+from trainstack.search.conclusion.recommendation import Recommendation, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.dashboard.plots import PLOTS
+from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
+from trainstack.search.queue.study_store import plain
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.report.write import write_report
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 STACKS = [CHAPTER_DEFAULT, *neighbours(3)]
 PLANTED = Planted(effects={"dropout": {"last": -0.2}})

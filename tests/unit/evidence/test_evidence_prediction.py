@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.claims import Context, claims
-from search.evidence.planted import Planted, made_up_spec
-from search.evidence.prediction import (
+from trainstack.search.claims.table import Context, claims
+from trainstack.search.conclusion.recommendation import MEASURED, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.planted import Planted, made_up_spec
+from trainstack.search.evidence.prediction import (
     affordable,
     enough_passes,
     monte_carlo_gain,
     profile_note,
     sentences,
 )
-from search.evidence.recommendation import MEASURED, recommend
-from search.evidence.statistics import Estimate
-from search.evidence.words import text_of
-from spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 SPARSITY = [
     {"threshold": 0.0, "nonzero_fraction": 1.0, "loss": 0.300, "affordable": 1.0},

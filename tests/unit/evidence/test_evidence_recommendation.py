@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from search.evidence import warnings as table_of_warnings
-from search.evidence.claims import CLAIMS
-from search.evidence.effects import Effect, differ_only, effects, pairs
-from search.evidence.plan import choice
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import recommend
-from search.evidence.statistics import contrast
-from search.evidence.words import describe, text_of
-from search.records import Run
-from search.spec import StudySpec
-from spaces.axes import AXES
-from spaces.errors import NothingToRecommend
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.stack import Stack
+from trainstack.search.claims.table import CLAIMS
+from trainstack.search.conclusion import warnings as table_of_warnings
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.evidence.comparisons import contrast
+from trainstack.search.evidence.effects import Effect, differ_only, effects, pairs
+from trainstack.search.evidence.formatting import describe
+from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
+from trainstack.search.evidence.race import choice
+from trainstack.search.records import Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.axes import AXES
+from trainstack.spaces.errors import NothingToRecommend
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.stack import Stack
 
 ADAM, EXPONENTIAL, LAST, _ = NEIGHBOURS = neighbours(4)
 BETTER = Planted(effects={"dropout": {"last": -0.2}}, deviation=0.01)

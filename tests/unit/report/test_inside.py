@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from search.evidence.planted import Planted, made_up_spec
-from search.evidence.recommendation import recommend
-from search.records import Run
-from search.report.inside import COLUMNS, picture
-from search.report.write import write_report
-from spaces.references import CHAPTER_DEFAULT
 from tests.unit.evidence.test_evidence_prediction import SPARSITY, stochastic
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.planted import Planted, made_up_spec
+from trainstack.search.records import Run
+from trainstack.search.report.inside import COLUMNS, picture
+from trainstack.search.report.write import write_report
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 DEEP = CHAPTER_DEFAULT.but(units=[100] * 100)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from plotly.offline import get_plotlyjs
 
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import recommend
-from search.records import Run
-from search.report.figures import bounds
-from search.report.pictures import PICTURES
-from search.report.write import write_report
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
+from trainstack.search.records import Run
+from trainstack.search.report.figures import bounds
+from trainstack.search.report.pictures import PICTURES
+from trainstack.search.report.write import write_report
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 
 PLANTED = Planted(effects={"dropout": {"last": -0.2}})
 # What made-up runs have nothing for: a look inside, choices at prediction.

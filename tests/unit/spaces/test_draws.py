@@ -8,9 +8,9 @@ import random
 import optuna
 import pytest
 
-from spaces.references import REFERENCES
-from spaces.space import Space, space_names
-from spaces.stack import Stack, stack_keys
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack, stack_keys
 
 DRAWS = 2_000
 

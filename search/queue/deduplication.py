@@ -1,0 +1,40 @@
+"""Equal stacks: what is known already is not trained again."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sqlalchemy import Engine, Row, select
+
+from trainstack.search.database.schema import tasks
+from trainstack.search.records import SEARCH, Measurement, Result
+
+
+def known(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
+    """Find the finished search trial of an equal stack.
+
+    Args:
+        engine: Where.
+        row: A task that has its stack.
+
+    Returns:
+        The first such task, and its result as this one's; None where there is none.
+    """
+    with engine.connect() as connection:
+        twin = connection.execute(
+            select(tasks)
+            .where(tasks.c.study_id == row.study_id, tasks.c.stack_id == row.stack_id)
+            .where(tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
+            .where(tasks.c.cached_of.is_(None), tasks.c.task_id != row.task_id)
+            .order_by(tasks.c.task_id)
+            .limit(1)
+        ).first()
+    if twin is None:
+        return None
+    curves = enumerate(zip(twin.train_curve, twin.curve, strict=True), start=1)
+    measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
+    cause = f"cached: the same stack as trial {twin.number}"
+    return twin.task_id, Result(
+        "completed", twin.value, twin.best_epoch, measurements, twin.metrics, {}, cause
+    )

@@ -1,0 +1,145 @@
+"""Tasks that go back to the queue because of what happened to their worker, not to themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select, update
+
+from trainstack.search.database.schema import durable, studies, tasks, workers
+from trainstack.search.queue.attempts import NO_ROOM, end, mine, owned, requeue
+from trainstack.search.queue.eligibility import alone, soon
+from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, note
+from trainstack.search.records import SEARCH
+
+FELL_SILENT = "its worker fell silent"
+
+
+def reap(
+    engine: Engine,
+    study_id: int,
+    every_seconds: float = 0.0,
+    watched_seconds: float | None = None,
+) -> list[Row[Any]] | None:
+    """Give back what is leased to workers that fell silent.
+
+    Args:
+        engine: Where.
+        study_id: Of which study.
+        every_seconds: Do nothing if somebody did it less than this long ago.
+        watched_seconds: If nobody did it for longer than this, nobody could be heard either (the
+            database was away, or every worker gone): whoever lives first gets this long to speak.
+
+    Returns:
+        The rows of the tasks concerned, as they are now; None if it was not due, or is not now.
+    """
+    since = func.extract("epoch", func.clock_timestamp() - studies.c.reaped_at)
+    # Whoever comes while somebody claims or ends a trial looks again later instead of queueing up.
+    query = select(since).where(studies.c.study_id == study_id)
+    query = query.with_for_update(key_share=True, skip_locked=every_seconds > 0)
+    with engine.begin() as connection:
+        durable(connection)
+        row = connection.execute(query).first()
+        if row is None or (row[0] is not None and row[0] < every_seconds):
+            return None
+        change(connection, study_id, reaped_at=func.clock_timestamp())
+        unwatched = row[0] or 0.0
+        running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
+        if watched_seconds is not None and unwatched > watched_seconds:
+            renewed = func.greatest(tasks.c.lease_until, soon(watched_seconds))
+            connection.execute(update(tasks).where(running).values(lease_until=renewed))
+            return []
+        # This transaction holds the study's row, so this is safe against claims and endings.
+        expired = connection.execute(
+            select(tasks)
+            .where(running, tasks.c.lease_until < func.clock_timestamp())
+            .with_for_update()
+        ).all()
+        return [requeue(connection, row, FELL_SILENT) for row in expired]
+
+
+def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> Row[Any]:
+    """Give a task that needed more memory to another worker, once; else it is infeasible.
+
+    Args:
+        engine: Where.
+        task_id: Which task.
+        token: The proof that it is ours.
+        cause: What was said.
+        heard_seconds: Who has been heard of this recently lives.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    with engine.begin() as connection:
+        row = owned(connection, task_id, token)
+        if NO_ROOM in row.payload or alone(connection, row.study_id, row.worker_id, heard_seconds):
+            return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
+        payload = {**row.payload, NO_ROOM: row.worker_id}
+        connection.execute(update(tasks).where(mine(task_id, token)).values(payload=payload))
+        return requeue(connection, row, cause)
+
+
+def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str) -> int:
+    """Strike off a worker that fails everything, and let others have what it failed.
+
+    A search trial whose place was filled meanwhile stays failed: the budget is exact.
+
+    Args:
+        engine: Where.
+        worker_id: Which worker.
+        task_ids: What it failed lately.
+        why: Said in the study's history.
+
+    Returns:
+        How many tasks wait again.
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        worker = connection.execute(
+            update(workers)
+            .where(workers.c.worker_id == worker_id)
+            .values(state="quarantined", left_at=func.now())
+            .returning(workers.c.worker_id, workers.c.study_id)
+        ).one()
+        study = locked(connection, worker.study_id)
+        note(connection, worker, "quarantined", why)
+        room = study.trials - study.held if study.phase == SEARCHING else 0
+        spoilt = connection.execute(
+            select(tasks)
+            .where(tasks.c.task_id.in_(task_ids), tasks.c.worker_id == worker_id)
+            .where(tasks.c.status == "done", tasks.c.outcome == "failed")
+            # Stacks that somebody named first: others can be drawn again.
+            .order_by(tasks.c.payload.has_key("given").desc(), tasks.c.task_id)
+        ).all()
+        search = [row for row in spoilt if row.kind == SEARCH][:room]
+        again = [*search, *(row for row in spoilt if row.kind != SEARCH)]
+        for row in again:
+            _wait_again(connection, row, why)
+        held, failed = studies.c.held + len(search), studies.c.failed - len(search)
+        change(connection, study.study_id, held=held, failed=failed)
+        return len(again)
+
+
+def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
+    """Let a failed task wait; Optuna's trial has ended, so that the next attempt makes another."""
+    fresh: dict[str, Any] = {}
+    if row.kind == SEARCH and row.number is not None:
+        first = row.payload.get(RETRY_OF, row.number)
+        fresh = {"trial_id": None, "number": None, "payload": {**row.payload, RETRY_OF: first}}
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.task_id == row.task_id)
+        .values(
+            status="waiting",
+            outcome=None,
+            cause=why,
+            token=None,
+            finished_at=None,
+            strikes=1,
+            mirrored=False,
+            **fresh,
+        )
+    )
+    note(connection, row, "given back", why)

@@ -1,0 +1,275 @@
+"""Studies in the fleet's tables: create, find, pause, resume, stop, cancel, void.
+
+Every function here is one transaction, or part of the caller's, over our own tables; none imports
+Optuna. Whoever changes how many places are held does so under a lock on the study's row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+
+from trainstack.search.database.schema import durable, events, studies, tasks
+from trainstack.search.records import COUNTED, SEARCH
+from trainstack.spaces.errors import RequestError, StudyError, nearest
+
+if TYPE_CHECKING:
+    from trainstack.search.spec import StudySpec
+    from trainstack.spaces.stack import Stack
+
+SEARCHING, CONFIRMING, CONCLUDED, PAUSED, STOPPED = (
+    "searching",
+    "confirming",
+    "concluded",
+    "paused",
+    "stopped",
+)
+GO, PAUSE, STOP, CANCEL = "go", "pause", "stop", "cancel"
+# On a task's payload: its first trial, which has ended although the task is to be tried again.
+RETRY_OF = "retry_of"
+# A search in which this many trials failed opens no more places (or as many as its budget, if that
+# is more): something is wrong that more trials will not mend.
+MOST_FAILURES = 10
+
+
+def state_of(phase: str, wish: str) -> str:
+    """Return the state that people see."""
+    if phase == CONCLUDED or wish == GO:
+        return phase
+    return PAUSED if wish == PAUSE else STOPPED
+
+
+def derived_seed(seed: int, *path: object) -> int:
+    """Return a seed in [0, 2³¹) that depends on the study's seed and on what it is for."""
+    text = ":".join(str(part) for part in (seed, *path))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def budget_of(spec: StudySpec) -> int:
+    """Return the places that a study has: one per explicit stack, else what was asked."""
+    return len(spec.stacks) if spec.stacks else spec.trials
+
+
+def create(engine: Engine, spec: StudySpec, first: Iterable[tuple[str | None, Stack]]) -> bool:
+    """Create the study with its first stacks waiting, or find the one that equals it.
+
+    Args:
+        engine: Where.
+        spec: What is asked.
+        first: Labelled stacks to train before anything is sampled, at most as many as there are
+            places; not looked at when the spec names its stacks.
+
+    Returns:
+        True if it was created, False if it was there.
+
+    Raises:
+        StudyError: A study of that name asks for something else.
+    """
+    waiting = [(None, stack) for stack in spec.stacks] or list(first)
+    waiting = waiting[: budget_of(spec)]
+    with engine.begin() as connection:
+        durable(connection)
+        new = insert_or_not(studies).on_conflict_do_nothing(index_elements=[studies.c.name])
+        row = connection.execute(
+            new.values(
+                name=spec.study,
+                spec=spec.to_json(),
+                trials=budget_of(spec),
+                held=len(waiting),
+                opened=len(waiting),
+            ).returning(studies.c.study_id)
+        ).first()
+        if row is None:
+            _same(find(connection, spec.study), spec)
+            return False
+        for place, (label, stack) in enumerate(waiting):
+            connection.execute(
+                insert(tasks).values(search_task(row[0], spec.seed, place, stack, label))
+            )
+        note(connection, row, "created")
+        return True
+
+
+def search_task(
+    study_id: int, study_seed: int, place: int, stack: Stack | None = None, label: str | None = None
+) -> dict[str, Any]:
+    """Return the columns of a new search trial.
+
+    Args:
+        study_id: Whose.
+        study_seed: The study's.
+        place: How many places had been opened before; the seed derives from it.
+        stack: What to train; None: to be drawn.
+        label: A reference's name.
+    """
+    return {
+        "study_id": study_id,
+        "kind": SEARCH,
+        "seed": derived_seed(study_seed, SEARCH, place),
+        "stack": stack.to_json() if stack else None,
+        "stack_id": stack.stack_id if stack else None,
+        "label": label,
+        # Given stacks are meant, even twice; only drawn ones may be answered from the cache.
+        "payload": {"given": True} if stack else {},
+    }
+
+
+def _same(row: Row[Any], spec: StudySpec) -> None:
+    from trainstack.search.spec import StudySpec
+
+    differences = StudySpec.from_json(row.spec).differences(spec)
+    if differences:
+        raise StudyError(
+            f"study '{spec.study}' exists and asks differently ({'; '.join(differences[:5])})",
+            mend="ask the same again to resume it, or give another --study",
+        )
+
+
+def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
+    """Return a study's row.
+
+    Args:
+        connection: In whose transaction.
+        name: The study's name.
+        lock: Keep others from changing it until the transaction ends.
+
+    Raises:
+        StudyError: There is none of that name.
+    """
+    query = select(studies).where(studies.c.name == name)
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
+    if row is None:
+        names = connection.execute(select(studies.c.name).order_by(studies.c.name)).scalars().all()
+        mend = nearest(name, list(names)) if names else "this storage holds no study yet"
+        raise StudyError(f"no study '{name}' in this storage", mend=mend)
+    return row
+
+
+def locked(connection: Connection, study_id: int) -> Row[Any]:
+    """Lock a study's row for this transaction and return it.
+
+    Others may still add rows that refer to the study, such as events.
+    """
+    query = select(studies).where(studies.c.study_id == study_id)
+    return connection.execute(query.with_for_update(key_share=True)).one()
+
+
+def change(connection: Connection, study_id: int, **values: Any) -> None:
+    """Write columns of a study's row."""
+    connection.execute(update(studies).where(studies.c.study_id == study_id).values(**values))
+
+
+def note(connection: Connection, about: Any, kind: str, message: str | None = None) -> None:
+    """Write down that something happened to a study, a task or a worker (the row of one)."""
+    named = {k: getattr(about, k) for k in ("task_id", "worker_id") if k in about._fields}
+    connection.execute(
+        insert(events).values(study_id=about.study_id, kind=kind, message=message or "", **named)
+    )
+
+
+def wish(engine: Engine, name: str, wanted: str) -> str:
+    """Pause, resume (GO), stop or cancel a study; a concluded one stays so.
+
+    Returns:
+        The state that people see now.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        row = find(connection, name, lock=True)
+        if row.phase == CONCLUDED:
+            return CONCLUDED
+        values: dict[str, Any] = {"wish": wanted, "planned": -1}
+        if wanted == GO and row.paused_at is not None:
+            # Time spent at rest is not time that the search took.
+            values["deadline_at"] = studies.c.deadline_at + (func.now() - studies.c.paused_at)
+            values["paused_at"] = None
+        elif wanted != GO and row.paused_at is None:
+            values["paused_at"] = func.now()
+        change(connection, row.study_id, **values)
+        note(connection, row, {GO: "resumed"}.get(wanted, wanted))
+        return state_of(row.phase, wanted)
+
+
+def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
+    """Take a spoilt search trial, and what was answered from it, out of the evidence.
+
+    While the study searches, its place is free again; afterwards the budget shrinks instead.
+
+    Returns:
+        Optuna's ids of the trials that the sampler shall forget.
+
+    Raises:
+        StudyError: There is no such study.
+        RequestError: There is no such trial, or it has not ended.
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        study = find(connection, name, lock=True)
+        mine = (tasks.c.study_id == study.study_id) & (tasks.c.kind == SEARCH)
+        row = connection.execute(select(tasks).where(mine, tasks.c.number == number)).first()
+        if row is None:
+            raise RequestError(f"no trial {number} in study '{name}'", mend="see its `trials`")
+        if row.status != "done":
+            raise RequestError(f"trial {number} is {row.status}", "a trial that has ended")
+        gone = connection.execute(
+            update(tasks)
+            .where(mine, or_(tasks.c.task_id == row.task_id, tasks.c.cached_of == row.task_id))
+            .where(tasks.c.status == "done", tasks.c.outcome.in_(COUNTED))
+            .values(outcome="voided", cause=reason)
+            .returning(tasks.c.trial_id)
+        ).all()
+        places = {"trials": studies.c.trials - len(gone)} if study.phase != SEARCHING else {}
+        held, voided = studies.c.held - len(gone), studies.c.voided + len(gone)
+        change(connection, study.study_id, held=held, voided=voided, **places)
+        note(connection, row, "voided", f"trial {number}: {reason}")
+        return [r.trial_id for r in gone if r.trial_id is not None]
+
+
+def withdraw(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:
+    """Drop what waits and will not be run: gone if never begun, else failed with the cause said.
+
+    Args:
+        connection: In whose transaction; it holds the study's row.
+        study_id: Whose.
+        kind: Of which kind.
+        keep: Tasks that stay.
+
+    Returns:
+        How many were dropped.
+    """
+    waiting = (
+        (tasks.c.study_id == study_id) & (tasks.c.kind == kind) & (tasks.c.status == "waiting")
+    ) & tasks.c.task_id.not_in(list(keep))
+    begun = connection.execute(
+        update(tasks)
+        .where(waiting, tasks.c.attempts > 0)
+        .values(status="done", outcome="failed", cause="withdrawn", finished_at=func.now())
+    ).rowcount
+    fresh = connection.execute(delete(tasks).where(waiting, tasks.c.attempts == 0)).rowcount
+    if kind == SEARCH:
+        held, failed = studies.c.held - begun - fresh, studies.c.failed + begun
+        change(connection, study_id, held=held, failed=failed)
+    return begun + fresh
+
+
+def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document that JSON can hold: numbers that are not finite become null."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): clean(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(v) for v in value]
+        if hasattr(value, "tolist"):
+            return clean(value.tolist())  # NumPy's
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {str(k): clean(v) for k, v in document.items()}

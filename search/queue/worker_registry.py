@@ -1,0 +1,107 @@
+"""Who works at a study: joining and leaving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, func, insert, select, update
+
+from trainstack.search.database.schema import workers
+from trainstack.search.queue.study_store import note
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.space import Space
+
+
+@dataclass(frozen=True)
+class WorkerCard:
+    """What `status` shows of a worker.
+
+    Attributes:
+        host: Name of its machine.
+        pid: Its process id there.
+        device: Such as `cpu` or `gpu:0`.
+        threads: Threads that it trains with.
+        version: Of this package.
+    """
+
+    host: str
+    pid: int
+    device: str = "cpu"
+    threads: int = 1
+    version: str = ""
+
+
+def check(spec: StudySpec, card: WorkerCard) -> None:
+    """Refuse a worker whose package would not do what the study's others do.
+
+    Raises:
+        RequestError: Its version differs, or its tables do not hold what the space names.
+    """
+    if spec.version and card.version != spec.version:
+        raise RequestError(
+            f"trainstack {card.version or 'of no version'} here",
+            f"{spec.version}, with which study '{spec.study}' was made",
+            f"install that version, or start a new study with {card.version}",
+        )
+    try:
+        Space.from_json(dict(spec.space))
+    except RequestError as error:
+        raise RequestError(
+            f"the space of study '{spec.study}' cannot be read by this code ({error})",
+            f"the code of trainstack {spec.version or 'with which it was made'}",
+            "install the same code on every machine",
+        ) from None
+
+
+def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
+    """Write down a new worker.
+
+    Returns:
+        Its id, and how many workers the study has had before it.
+    """
+    with engine.begin() as connection:
+        row = connection.execute(
+            insert(workers)
+            .values(
+                study_id=study_id,
+                host=card.host,
+                pid=card.pid,
+                device=card.device,
+                threads=card.threads,
+                version=card.version,
+            )
+            .returning(workers.c.worker_id, workers.c.study_id)
+        ).one()
+        before = connection.execute(
+            select(func.count())
+            .select_from(workers)
+            .where(workers.c.study_id == study_id, workers.c.worker_id < row.worker_id)
+        ).scalar_one()
+        note(connection, row, "joined")
+        return row.worker_id, before
+
+
+def leave(engine: Engine, worker_id: int) -> None:
+    """Write down that a worker left; twice is once."""
+    with engine.begin() as connection:
+        row = connection.execute(
+            update(workers)
+            .where(workers.c.worker_id == worker_id, workers.c.left_at.is_(None))
+            .values(state="left", left_at=func.now())
+            .returning(workers.c.worker_id, workers.c.study_id)
+        ).first()
+        if row is not None:
+            note(connection, row, "left")
+
+
+def strike_off(engine: Engine, study_id: int, silent_seconds: float) -> int:
+    """Write down as gone who has been silent for so long; return how many."""
+    silent = func.make_interval(0, 0, 0, 0, 0, 0, float(silent_seconds))
+    with engine.begin() as connection:
+        return connection.execute(
+            update(workers)
+            .where(workers.c.study_id == study_id, workers.c.left_at.is_(None))
+            .where(workers.c.seen_at < func.now() - silent)
+            .values(state="lost", left_at=func.now())
+        ).rowcount

@@ -1,0 +1,242 @@
+"""Optuna's side: trials that mirror our tasks, so that samplers learn and Optuna's tools read.
+
+Our tables are the truth. A trial is made, drawn and reported in the transaction that writes our own
+row. It ends after ours, whose ending holds a lock on the study, in one that may be repeated: what a
+crash left apart, `repair` brings together.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import optuna
+from optuna.distributions import distribution_to_json
+from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import URL, Connection, Row, func, select, update
+
+from trainstack.search.database.connection import engine_options
+from trainstack.search.database.schema import creating, studies, tasks
+from trainstack.search.evidence.constraints import read_all
+from trainstack.search.queue.study_store import RETRY_OF
+from trainstack.search.records import SEARCH
+from trainstack.search.sampling import optuna_tables, trial_files
+from trainstack.search.sampling.pruning import cut, pruner, rung_step, seen
+from trainstack.search.sampling.samplers import sampler
+from trainstack.search.sampling.trial_window import Window
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import StudyError
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
+
+SPEC_KEY = "trainstack:spec"
+METRIC = "validation loss"
+_CONSTRAINT = "trains"
+
+
+def open_storage(url: URL) -> optuna.storages.RDBStorage:
+    """Open Optuna's storage, made if need be; safe when several processes start at once."""
+    from trainstack.search.database.connection import engine
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lock = engine(url)
+    try:
+        with lock.begin() as connection:
+            creating(connection)
+            text = url.render_as_string(hide_password=False)
+            return optuna.storages.RDBStorage(text, engine_kwargs=engine_options(url))
+    finally:
+        lock.dispose()
+
+
+def bad_value(spec: StudySpec) -> float:
+    """Return what a trial that did not train is told to have: ten times the trivial loss.
+
+    Samplers that look at values rank it last, and a picture of all values stays readable. TPE
+    looks at how far a pruned trial came, so a constraint says it once more.
+    """
+    classes = len(spec.data.classes)
+    return 10.0 * math.log(classes) if classes > 1 else 10.0
+
+
+def ensure_study(storage: optuna.storages.RDBStorage, spec: StudySpec) -> None:
+    """Make the Optuna study unless it is there, with the spec pinned."""
+    study = optuna.create_study(
+        study_name=spec.study, storage=storage, direction="minimize", load_if_exists=True
+    )
+    if study.user_attrs.get(SPEC_KEY) != spec.to_json():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna calls metric names experimental
+            study.set_metric_names([METRIC])
+        study.set_user_attr(SPEC_KEY, spec.to_json())
+
+
+def refuse_foreign(storage: optuna.storages.RDBStorage, name: str) -> None:
+    """Refuse the name of an Optuna study that somebody else made in this storage.
+
+    Raises:
+        StudyError: There is one.
+    """
+    if name not in optuna.get_all_study_names(storage):
+        return
+    # Asked after Optuna: another process that is creating this very study wrote our row first.
+    with storage.engine.connect() as connection:
+        ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
+    if ours is None:
+        raise StudyError(
+            f"'{name}' is a study of Optuna's that was not made here", mend="give another --study"
+        )
+
+
+class Mirror:
+    """One worker's view of the Optuna study."""
+
+    def __init__(self, storage: optuna.storages.RDBStorage, spec: StudySpec, seed: int) -> None:
+        self.storage, self.spec, self._seed = storage, spec, seed
+        self.space, self.pruner = Space.from_json(dict(spec.space)), pruner(spec.pruner)
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget cached trials, for a finished one was voided."""
+        self.window = Window(self.storage)
+        self._stacks: dict[int, Stack] = {}
+        self.study = optuna.load_study(
+            study_name=self.spec.study,
+            storage=self.window,
+            sampler=sampler(self.spec, self._seed),
+            pruner=optuna.pruners.NopPruner(),
+        )
+        # TPE asks for the trials again for each of a space's forty-odd groups of parameters, which
+        # is four fifths of a draw. One look for each draw says the same.
+        look = self.study._get_trials
+        self.study._get_trials = lambda deepcopy=True, states=None, use_cache=True: look(
+            deepcopy, states, use_cache=True
+        )
+
+    def load(self) -> None:
+        """Read what sampler and pruner look at, unless they look at nothing."""
+        if self.spec.sampler != "random" or self.spec.pruner != "none":
+            self.study._get_trials(deepcopy=False)
+
+    def _look_again(self) -> None:
+        """Let what others finished meanwhile count, as `Study.ask` does."""
+        self.study._thread_local.cached_all_trials = None
+
+    def begin(self, connection: Connection, row: Row[Any]) -> tuple[int, int]:
+        """Return Optuna's id and number of a task's running trial; made where there is none.
+
+        A trial that an earlier attempt made stays the task's, and keeps its number.
+        """
+        if row.trial_id is not None:
+            optuna_tables.again(connection, row.trial_id)
+            return row.trial_id, row.number
+        noted: dict[str, Any] = trial_files.of_trial(row.task_id)
+        if (fixed := self._fixed(row)) is not None:
+            noted["fixed_params"] = fixed
+        return optuna_tables.begin(connection, self.study._study_id, _told(row), noted)
+
+    def _fixed(self, row: Row[Any]) -> dict[str, Any] | None:
+        """Return the parameters of the stack that a task has; None where it has none."""
+        return self.space.encode(Stack.from_json(row.stack)) if row.stack else None
+
+    def draw(self, row: Row[Any]) -> tuple[Stack, FrozenTrial]:
+        """Draw the stack of a task whose trial has begun, or take the one that it has.
+
+        Nothing is written.
+
+        Returns:
+            The stack, and Optuna's trial with the parameters that give it; with none where
+            the stack is not of the space.
+        """
+        self._look_again()
+        given = Stack.from_json(row.stack) if row.stack else None
+        fixed = self._fixed(row)
+        with self.window.draft(row.trial_id, row.number, fixed or {}) as draft:
+            if given is not None and fixed is None:
+                return given, draft
+            return self.space.draw(Trial(self.study, row.trial_id)), draft
+
+    def drawn(self, connection: Connection, stack: Stack, draft: FrozenTrial) -> None:
+        """Tell Optuna a trial's stack and its parameters."""
+        found = {
+            name: (how.to_internal_repr(draft.params[name]), distribution_to_json(how))
+            for name, how in draft.distributions.items()
+        }
+        optuna_tables.drawn(connection, draft._trial_id, found)
+        told = {"stack_id": stack.stack_id, "family": stack.family, "stack": stack.to_json()}
+        optuna_tables.tell(connection, draft._trial_id, told)
+
+    def prune(self, trial_id: int, share: float) -> bool:
+        """Tell whether a trial ends at a rung, which is a share of its plan."""
+        self._look_again()
+        step = rung_step(share, self.spec.epochs)
+        found = {
+            trial._trial_id: seen(self._stack(trial), share, trial.intermediate_values, step)
+            for trial in self.study._get_trials(deepcopy=False)
+            if step in trial.intermediate_values
+        }
+        mine = found.pop(trial_id, None)
+        return mine is not None and cut(self.pruner, mine, found.values())
+
+    def _stack(self, trial: FrozenTrial) -> Stack:
+        """Return a drawn trial's stack; each is read once, as every rung asks for all of them."""
+        if trial._trial_id not in self._stacks:
+            self._stacks[trial._trial_id] = Stack.from_json(trial.user_attrs["stack"])
+        return self._stacks[trial._trial_id]
+
+    def end(self, row: Row[Any]) -> None:
+        """Bring a task's trial to the state that its outcome means, and note that it is done."""
+        state, value = TrialState.FAIL, None
+        gaps: dict[str, float] = {}
+        if row.outcome in ("completed", "pruned"):
+            done = row.outcome == "completed"
+            state, value = (TrialState.COMPLETE if done else TrialState.PRUNED), row.value
+            for bound in read_all(self.spec.constraints):
+                if (gap := bound.violation(row.metrics)) is not None:
+                    gaps[str(bound)] = gap
+        elif row.outcome in ("diverged", "infeasible"):
+            state, value = TrialState.PRUNED, bad_value(self.spec)
+            gaps[_CONSTRAINT] = 1.0
+        told = {"outcome": row.outcome, "cause": row.cause, "attempts": row.attempts}
+        with self.storage.engine.begin() as connection:
+            if (trial_id := row.trial_id) is not None:
+                optuna_tables.tell(
+                    connection, trial_id, {k: v for k, v in told.items() if v is not None}
+                )
+                noted = {f"{_CONSTRAINTS_KEY}:{key}": gap for key, gap in gaps.items()}
+                optuna_tables.note(connection, trial_id, noted)
+                optuna_tables.end(connection, trial_id, state.name, value)
+            connection.execute(
+                update(tasks).where(tasks.c.task_id == row.task_id).values(mirrored=True)
+            )
+
+    def wait(self, trial_id: int) -> None:
+        """Show a trial that was given back as waiting."""
+        with self.storage.engine.begin() as connection:
+            optuna_tables.wait(connection, trial_id)
+
+    def repair(self, grace_seconds: float = 5.0) -> int:
+        """Bring Optuna's trials to where our tasks are; return how many were apart.
+
+        Args:
+            grace_seconds: Leave alone what ended less than this long ago: its worker is at it.
+        """
+        ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
+        mine = select(studies.c.study_id).where(studies.c.name == self.spec.study).scalar_subquery()
+        with self.storage.engine.connect() as connection:
+            apart = connection.execute(
+                select(tasks)
+                .where(tasks.c.study_id == mine, tasks.c.status == "done")
+                .where(tasks.c.kind == SEARCH, ~tasks.c.mirrored, tasks.c.finished_at <= ago)
+            ).all()
+        for row in apart:
+            self.end(row)
+        return len(apart)
+
+
+def _told(row: Row[Any]) -> dict[str, Any]:
+    """What Optuna's tools show of a trial from its beginning."""
+    told = {"seed": row.seed, "label": row.label, RETRY_OF: row.payload.get(RETRY_OF)}
+    return {key: value for key, value in told.items() if value is not None}

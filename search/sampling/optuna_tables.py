@@ -1,0 +1,173 @@
+"""Optuna's own tables, as far as a trial of ours stands there.
+
+Optuna writes each parameter, attribute and value in a transaction of its own, after three questions
+to the server: some hundred and forty statements a trial. Here each step of a trial is a few
+statements in the caller's transaction, the one that writes our own row, so that the two sides are
+not apart. Nothing is written to a trial that is gone. What Optuna's functions read is the same
+(`optuna/storages/_rdb/models.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from trainstack.spaces.errors import StudyError
+
+_NOW = "timezone('UTC', clock_timestamp())"
+_OTHERS_WAIT = text("SELECT 1 FROM studies WHERE study_id = :study FOR UPDATE")
+# Numbers are without a gap (Optuna counts the earlier trials), and follow the ids.
+_CREATE = text(
+    "INSERT INTO trials (study_id, number, state, datetime_start) "
+    "SELECT :study, coalesce((SELECT number + 1 FROM trials WHERE study_id = :study "
+    f"  ORDER BY trial_id DESC LIMIT 1), 0), 'RUNNING', {_NOW} "
+    "RETURNING trial_id, number"
+)
+_AGAIN = text(
+    f"UPDATE trials SET state = 'RUNNING', datetime_start = {_NOW}, datetime_complete = NULL "
+    "WHERE trial_id = :trial"
+)
+_WAIT = text(
+    "UPDATE trials SET state = 'WAITING' WHERE trial_id = :trial AND state = 'RUNNING' "
+    "AND EXISTS (SELECT FROM trainstack_tasks k WHERE k.trial_id = :trial "
+    "  AND k.status = 'waiting')"
+)
+_END = text(
+    f"UPDATE trials SET state = CAST(:state AS trialstate), datetime_complete = {_NOW} "
+    "WHERE trial_id = :trial"
+)
+_VALUE = text(
+    "INSERT INTO trial_values (trial_id, objective, value, value_type) "
+    "SELECT trial_id, 0, :value, 'FINITE' FROM trials WHERE trial_id = :trial "
+    "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
+)
+_PARAMETERS = text(
+    "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+    "SELECT trial_id, new.* FROM trials, unnest(CAST(:names AS text[]), "
+    "  CAST(:numbers AS double precision[]), CAST(:hows AS text[])) AS new "
+    "WHERE trial_id = :trial "
+    "ON CONFLICT (trial_id, param_name) DO NOTHING"
+)
+_STEPS = text(
+    "INSERT INTO trial_intermediate_values "
+    "  (trial_id, step, intermediate_value, intermediate_value_type) "
+    "SELECT trial_id, step, value, CAST(kind AS trialintermediatevaluetype) FROM trials, "
+    "unnest(CAST(:steps AS integer[]), CAST(:numbers AS double precision[]), "
+    "  CAST(:kinds AS text[])) AS new (step, value, kind) WHERE trial_id = :trial "
+    "ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = "
+    "excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
+)
+_FORGET_STEPS = text("DELETE FROM trial_intermediate_values WHERE trial_id = :trial")
+# Where pruners keep what a trial had at a rung.
+_FORGET_RUNGS = text(
+    "DELETE FROM trial_system_attributes "
+    r"WHERE trial_id = :trial AND key LIKE 'completed\_rung\_%'"
+)
+_FORGET = text("UPDATE trials SET state = 'FAIL' WHERE trial_id = ANY(:trials)")
+
+
+def _saying(table: str, again: str) -> Any:
+    return text(
+        f"INSERT INTO {table} (trial_id, key, value_json) "
+        "SELECT trial_id, new.* FROM trials, "
+        "unnest(CAST(:keys AS text[]), CAST(:texts AS text[])) AS new WHERE trial_id = :trial "
+        f"ON CONFLICT (trial_id, key) DO {again}"
+    )
+
+
+_TELL = _saying("trial_user_attributes", "UPDATE SET value_json = excluded.value_json")
+_NOTE = _saying("trial_system_attributes", "NOTHING")
+
+
+def begin(
+    connection: Connection, study_id: int, told: Mapping[str, Any], noted: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Make a running trial.
+
+    Args:
+        connection: In whose transaction; others who make trials of the study wait for its end.
+        study_id: Optuna's id of the study.
+        told: Its user attributes.
+        noted: Its system attributes.
+
+    Returns:
+        Optuna's id and number of the trial.
+
+    Raises:
+        StudyError: Somebody has deleted the study with Optuna's tools.
+    """
+    if connection.execute(_OTHERS_WAIT, {"study": study_id}).first() is None:
+        raise StudyError("the study is gone from Optuna's tables", mend="start one of another name")
+    trial_id, number = connection.execute(_CREATE, {"study": study_id}).one()
+    tell(connection, trial_id, told)
+    note(connection, trial_id, noted)
+    return trial_id, number
+
+
+def again(connection: Connection, trial_id: int) -> None:
+    """Let a trial run again, without what an earlier attempt reported.
+
+    A verdict is on the present attempt alone.
+    """
+    for statement in (_FORGET_STEPS, _FORGET_RUNGS, _AGAIN):
+        connection.execute(statement, {"trial": trial_id})
+
+
+def drawn(connection: Connection, trial_id: int, found: Mapping[str, tuple[float, str]]) -> None:
+    """Write a trial's parameters: Optuna's number for each, and its distribution as JSON."""
+    if found:
+        numbers, hows = zip(*found.values(), strict=True)
+        columns = {"names": list(found), "numbers": list(numbers), "hows": list(hows)}
+        connection.execute(_PARAMETERS, {"trial": trial_id, **columns})
+
+
+def report(connection: Connection, trial_id: int, losses: Mapping[int, float]) -> None:
+    """Write a trial's validation losses by epoch; again is once."""
+    if losses:
+        numbers = [loss if math.isfinite(loss) else None for loss in losses.values()]
+        kinds = [_kind(loss) for loss in losses.values()]
+        columns = {"steps": list(losses), "numbers": numbers, "kinds": kinds}
+        connection.execute(_STEPS, {"trial": trial_id, **columns})
+
+
+def _kind(value: float) -> str:
+    if math.isnan(value):
+        return "NAN"
+    return "FINITE" if math.isfinite(value) else "INF_POS" if value > 0 else "INF_NEG"
+
+
+def wait(connection: Connection, trial_id: int) -> None:
+    """Show a trial that was given back as waiting, unless somebody has taken it meanwhile."""
+    connection.execute(_WAIT, {"trial": trial_id})
+
+
+def end(connection: Connection, trial_id: int, state: str, value: float | None) -> None:
+    """End a trial in one of Optuna's states, with a finite value or none."""
+    if value is not None:
+        connection.execute(_VALUE, {"trial": trial_id, "value": value})
+    connection.execute(_END, {"trial": trial_id, "state": state})
+
+
+def tell(connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
+    """Give a trial user attributes, which Optuna's tools show."""
+    _say(_TELL, connection, trial_id, said)
+
+
+def note(connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
+    """Give a trial system attributes, unless it has some of those keys; it may have ended."""
+    _say(_NOTE, connection, trial_id, said)
+
+
+def _say(how: Any, connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
+    if said:
+        texts = [json.dumps(value) for value in said.values()]
+        connection.execute(how, {"trial": trial_id, "keys": list(said), "texts": texts})
+
+
+def forget(connection: Connection, trial_ids: Iterable[int]) -> None:
+    """Make finished trials failed ones, of which samplers take no notice."""
+    connection.execute(_FORGET, {"trials": list(trial_ids)})

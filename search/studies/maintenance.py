@@ -1,0 +1,99 @@
+"""Tending a study on a clock: free what silent workers hold, keep Optuna's side true.
+
+Any worker does it, and so does `launch`, which may have no worker of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Any
+
+from sqlalchemy import URL, Engine, Row
+
+from trainstack.search.database.connection import guarded, parse_url
+from trainstack.search.queue import recovery, worker_registry
+from trainstack.search.records import SEARCH
+from trainstack.search.sampling.optuna_mirror import Mirror
+from trainstack.search.studies.opening import open_study
+
+# How long a lease holds without a beat.
+LEASE_SECONDS = 60.0
+# How often, over all workers, silent ones are looked for.
+REAP_SECONDS = 10.0
+# After this many leases' time of silence a worker is struck off.
+_GONE_AFTER_LEASES = 10
+
+
+class Tender:
+    """Tends one study. Its methods may be called from several threads, as often as one likes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        study_id: int,
+        mirror: Mirror,
+        lease_seconds: float = LEASE_SECONDS,
+        reap_seconds: float = REAP_SECONDS,
+    ) -> None:
+        self._engine, self._study_id, self._mirror = engine, study_id, mirror
+        self._lease_seconds, self._reap_seconds = lease_seconds, reap_seconds
+        self._looked = -math.inf
+        self._guard = threading.Lock()
+
+    @classmethod
+    def open(cls, url: URL | str, study_name: str) -> Tender:
+        """Tend a study without being one of its workers.
+
+        Raises:
+            StorageAwayError: The database does not answer.
+            StudyError: There is no such study.
+        """
+        url = parse_url(url) if isinstance(url, str) else url
+        with guarded(url):
+            found = open_study(url, study_name)
+            mirror = Mirror(found.storage, found.spec, 0)
+            return cls(found.storage.engine, found.row.study_id, mirror)
+
+    def tend(self) -> None:
+        """Do what is due: at most every ten seconds, whoever and however many ask.
+
+        Raises:
+            StorageAwayError: The database does not answer; ask again later.
+        """
+        with self._guard:
+            if time.monotonic() - self._looked < self._reap_seconds:
+                return
+            self._looked = time.monotonic()
+        with guarded(self._engine.url):
+            # Long enough for a living worker to be heard of again, a few beats at least.
+            watched = max(self._lease_seconds / 2, 3 * self._reap_seconds)
+            rows = recovery.reap(self._engine, self._study_id, self._reap_seconds, watched)
+            if rows is None:
+                return  # somebody else has, or will
+            for row in rows:
+                self.show(row)
+            silent = self._lease_seconds * _GONE_AFTER_LEASES
+            worker_registry.strike_off(self._engine, self._study_id, silent)
+            self._mirror.repair()
+
+    def reap(self) -> int:
+        """Give back what silent workers hold, now; return how many tasks that were."""
+        rows = recovery.reap(self._engine, self._study_id) or []
+        for row in rows:
+            self.show(row)
+        return len(rows)
+
+    def show(self, row: Row[Any]) -> None:
+        """Bring Optuna's trial to a task that was given back, or ended."""
+        if row.kind != SEARCH:
+            return
+        if row.status == "done":
+            self._mirror.end(row)
+        elif row.trial_id is not None:
+            self._mirror.wait(row.trial_id)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()

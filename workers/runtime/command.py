@@ -1,0 +1,134 @@
+"""What `python -m trainstack.workers STUDY` does: from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from importlib.metadata import version
+
+from trainstack.search.database import retry
+from trainstack.search.database.connection import STORAGE, artifacts, storage_url
+from trainstack.search.processes import endings
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS
+from trainstack.search.studies.worker_client import Desk, WorkerCard
+from trainstack.spaces.errors import TrainstackError
+from trainstack.workers.runtime.limits import STALL_SECONDS, Limits
+from trainstack.workers.runtime.supervisor import Supervisor
+from trainstack.workers.runtime.trainer_process import Child
+
+INTERRUPTED = 130
+# After Ctrl-C, how long the running trial may take to write its checkpoint.
+INTERRUPT_SECONDS = 4.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Work at a study until it is over; returns the exit code."""
+    try:
+        for number in endings():  # for as long as there is no trial to give back
+            signal.signal(number, signal.default_int_handler)
+        options = _parser().parse_args(argv)
+        logging.basicConfig(
+            level=options.log_level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr
+        )
+        return _work(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # before there was a trial to give back
+    except TrainstackError as error:
+        print(f"trainstack: {error}", file=sys.stderr)  # noqa: T201 - the one line on an error
+        return error.exit_code
+
+
+def _work(options: argparse.Namespace) -> int:
+    card = WorkerCard(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        device=f"gpu:{options.gpu}" if options.gpu is not None else "cpu",
+        threads=options.threads,
+        version=version("trainstack"),
+    )
+    retry.install()
+    join = functools.partial(
+        Desk.open,
+        storage_url(),
+        options.study,
+        card,
+        lease_seconds=options.lease,
+        reap_seconds=min(REAP_SECONDS, options.lease / 6),
+    )
+    desk = retry.patiently(join, options.start_timeout)
+    environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
+    spec = desk.spec
+    if options.data is not None:
+        # Where the data lies is this machine's matter; what it is, its fingerprint says.
+        spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))
+    start = functools.partial(
+        Child, spec, options.threads, artifacts(), environment, options.memory_mb
+    )
+    limits = Limits(options.max_trials, options.drain_timeout, options.stall_timeout)
+    supervisor = Supervisor(desk, start, limits)
+    interrupted = []
+
+    def on_interrupt(number: int, frame: object) -> None:
+        interrupted.append(number)
+        supervisor.leave_soon(INTERRUPT_SECONDS)
+
+    signal.signal(signal.SIGTERM, lambda number, frame: supervisor.leave_soon())
+    for number in (signal.SIGINT, *retry.hangups()):
+        signal.signal(number, on_interrupt)
+    if options.leave_with_parent:
+        threading.Thread(target=_heed_parent, args=(supervisor,), daemon=True).start()
+    supervisor.run()
+    return INTERRUPTED if interrupted else 0
+
+
+def _heed_parent(supervisor: Supervisor) -> None:
+    """Leave when whoever holds the other end of our standard input is gone, however it went."""
+    while os.read(0, 1):
+        pass
+    supervisor.leave_soon(INTERRUPT_SECONDS)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainstack.workers",
+        description=f"Join a study. The storage URL comes from {STORAGE}, never from an argument.",
+    )
+    parser.add_argument("study")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--gpu", help="number of the one GPU to use; none: the CPU")
+    parser.add_argument("--data", help="where the study's data lies on this machine")
+    parser.add_argument("--max-trials", type=int)
+    parser.add_argument(
+        "--start-timeout",
+        type=float,
+        default=retry.START_SECONDS,
+        help="seconds to wait at the start for a database that is away, then exit 3",
+    )
+    parser.add_argument("--drain-timeout", type=float, default=20.0)
+    parser.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_SECONDS,
+        help="seconds without an epoch after which the trainer is replaced",
+    )
+    parser.add_argument(
+        "--lease",
+        type=float,
+        default=LEASE_SECONDS,
+        help="seconds of silence after which others may have this worker's trial",
+    )
+    parser.add_argument(
+        "--memory-mb", type=int, default=0, help="most memory of the trainer, or of its GPU's"
+    )
+    parser.add_argument(
+        "--leave-with-parent", action="store_true", help="leave when standard input ends"
+    )
+    parser.add_argument("--log-level", default="WARNING")
+    return parser

@@ -1,0 +1,35 @@
+"""One request on standard input, answers on standard output: how the command line asks workers.
+
+`search/cli/worker_request.py` is the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from trainstack.spaces.errors import TrainstackError
+from trainstack.workers.engine.keras_settings import set_keras
+
+
+def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
+    """Answer the request on standard input, a JSON document a line, each as soon as it is there.
+
+    Args:
+        answers: Request → its answers; it imports what needs Keras when it begins, not before.
+
+    Returns:
+        The exit code: 0, or that of the error, which is told in one line on standard error.
+    """
+    request = json.load(sys.stdin)
+    set_keras()
+    try:
+        for answer in answers(request):
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+    except TrainstackError as error:
+        sys.stderr.write(f"trainstack: {error}\n")
+        return error.exit_code
+    return 0
