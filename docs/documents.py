@@ -205,7 +205,7 @@ DOCUMENTS: tuple[Document, ...] = (
             Field("[].what", TEXT, ""),
             Field("[].ok", FLAG, ""),
             Field("[].found", TEXT, ""),
-            Field("[].fix", TEXT, "empty: nothing to mend"),
+            Field("[].fix", TEXT, "empty: nothing is missing"),
         ),
     ),
 )

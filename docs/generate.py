@@ -155,7 +155,7 @@ def cli_page() -> str:
     return page(
         "The command line",
         "Results go to standard output, progress and remarks to standard error. An error is one "
-        "line on standard error that says what was got, what was expected and how to mend it.",
+        "line on standard error: the problem, what was expected, and a hint.",
         table(("exit code", "meaning"), _exit_codes()),
         table(("variable", "meaning"), [(code(name), about) for name, about in environment]),
         *(_verb(name, verb) for name, verb in verbs(root)),

@@ -270,8 +270,8 @@ class S3Store:
                 raise self._away(error) from None
             missing = _status(error) == 404
             got = f"there is no bucket for {self}" if missing else f"{self}: {_said(error)}"
-            mend = "make it" if missing else "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL"
-            raise RequestError(got, "a bucket that can be read and written", mend) from None
+            hint = "make it" if missing else "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL"
+            raise RequestError(got, "a bucket that can be read and written", hint) from None
         except (HTTPClientError, NotConnectedError) as error:
             raise self._away(error) from None
         except BotoCoreError as error:
@@ -279,7 +279,7 @@ class S3Store:
 
     def _away(self, error: Exception) -> StorageAwayError:
         return StorageAwayError(
-            f"no answer from {self} ({_said(error)})", mend="check AWS_ENDPOINT_URL"
+            f"no answer from {self} ({_said(error)})", hint="check AWS_ENDPOINT_URL"
         )
 
     def _key(self, name: str) -> str:

@@ -13,17 +13,23 @@ from __future__ import annotations
 
 
 class TrainstackError(Exception):
-    """Say in one line what was got, what was expected and how to mend it."""
+    """An error that is told in one line.
+
+    Attributes:
+        problem: The actual value, and what is wrong with it.
+        expected: The expected value; "" where it is plain.
+        hint: What to do about it, or "".
+    """
 
     exit_code = 1
 
-    def __init__(self, got: str, expected: str = "", mend: str = "") -> None:
-        self.got, self.expected, self.mend = got, expected, mend
-        parts = [got]
+    def __init__(self, problem: str, expected: str = "", hint: str = "") -> None:
+        self.problem, self.expected, self.hint = problem, expected, hint
+        parts = [problem]
         if expected:
             parts.append(f"expected {expected}")
-        if mend:
-            parts.append(mend)
+        if hint:
+            parts.append(hint)
         super().__init__("; ".join(part.strip() for part in parts))
 
 

@@ -53,7 +53,7 @@ def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
         return
     for key in document:
         if key not in _TOP:
-            yield RequestError(f"{key!r} is no part of a space", mend=nearest(str(key), _TOP))
+            yield RequestError(f"{key!r} is no part of a space", hint=nearest(str(key), _TOP))
     for key in ("name", "about", "cost"):
         parts[key] = document.get(key, "")
         if not isinstance(parts[key], str) or (key == "name" and not parts[key]):
@@ -70,7 +70,7 @@ def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
             )
         elif axis not in _ALL_AXES:
             yield RequestError(
-                f"axes.{axis} is not known", mend=nearest(str(axis), list(_ALL_AXES))
+                f"axes.{axis} is not known", hint=nearest(str(axis), list(_ALL_AXES))
             )
     arms: dict[str, Any] = {}
     for axis in _ARMED:
@@ -108,7 +108,7 @@ def _read_arms(axis: str, document: Any, arms: dict[str, Any]) -> Iterator[Reque
     for arm, given in document.items():
         here = f"{path}.{arm}"
         if arm not in rows:
-            yield RequestError(f"{here} is not known", mend=nearest(str(arm), list(rows)))
+            yield RequestError(f"{here} is not known", hint=nearest(str(arm), list(rows)))
         elif not isinstance(given, Mapping):
             yield RequestError(f"{here} is {given!r}", "an object of its parameters, {} for none")
         else:
@@ -124,8 +124,8 @@ def _read_parameters(
     known = (*special.get(axis, ()), *(p.name for p in row.parameters))
     for name in given:
         if name not in known:
-            mend = nearest(str(name), list(known)) if known else f"{row.name} has no parameter"
-            yield RequestError(f"{path}.{name} is not known", mend=mend)
+            hint = nearest(str(name), list(known)) if known else f"{row.name} has no parameter"
+            yield RequestError(f"{path}.{name} is not known", hint=hint)
     for name in special.get(axis, ()):
         read = _initializers if name == "initializer" else _unit_lists
         yield from _caught(
@@ -158,7 +158,7 @@ def _initializers(activation: str, given: Any, path: str) -> Domain:
         raise RequestError(f"{path} is {given!r}", "a name or {'choices': [names]}")
     for name in names:
         if name not in INITIALIZERS:
-            raise RequestError(f"{path} has {name!r}", mend=nearest(str(name), list(INITIALIZERS)))
+            raise RequestError(f"{path} has {name!r}", hint=nearest(str(name), list(INITIALIZERS)))
         if name not in allowed:
             raise RequestError(
                 f"{path} pairs {name!r} with {activation!r}",

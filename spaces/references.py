@@ -85,7 +85,7 @@ def _stacks(document: list[Any]) -> Iterable[tuple[Stack, str | None]]:
         if isinstance(entry, str):
             if entry not in REFERENCES:
                 raise RequestError(
-                    f"stacks[{place}] is {entry!r}", mend=nearest(entry, list(REFERENCES))
+                    f"stacks[{place}] is {entry!r}", hint=nearest(entry, list(REFERENCES))
                 )
             yield REFERENCES[entry], entry
             continue

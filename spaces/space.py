@@ -165,7 +165,7 @@ class Space:
             RequestError: There is none.
         """
         if name not in space_names():
-            raise RequestError(f"space {name!r} is not known", mend=nearest(name, space_names()))
+            raise RequestError(f"space {name!r} is not known", hint=nearest(name, space_names()))
         return cls.from_json(json.loads((_NAMED / f"{name}.json").read_text("utf-8")))
 
     @classmethod

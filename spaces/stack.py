@@ -178,7 +178,7 @@ def _check_keys(document: Mapping[str, Any]) -> None:
     known = stack_keys()
     for key in document:
         if key not in known:
-            raise RequestError(f"stack key {key!r} is not known", mend=nearest(str(key), known))
+            raise RequestError(f"stack key {key!r} is not known", hint=nearest(str(key), known))
 
 
 def _active(document: Mapping[str, Any], complete: bool) -> list[tuple[str, Any]]:

@@ -92,7 +92,7 @@ def asked(names: Sequence[str]) -> tuple[str, ...]:
         return tuple(CLAIMS)
     for name, given in zip(wanted, names, strict=True):
         if name not in CLAIMS:
-            raise RequestError(f"--claim {given!r} is not known", mend=nearest(name, [*CLAIMS]))
+            raise RequestError(f"--claim {given!r} is not known", hint=nearest(name, [*CLAIMS]))
     return tuple(i for i in CLAIMS if i in wanted)
 
 

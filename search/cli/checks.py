@@ -70,5 +70,5 @@ def known(flag: str, value: str, names: tuple[str, ...]) -> str:
         RequestError: It is not, with the nearest name.
     """
     if value not in names:
-        raise RequestError(f"{flag} {value!r} is not known", mend=nearest(value, names))
+        raise RequestError(f"{flag} {value!r} is not known", hint=nearest(value, names))
     return value

@@ -62,7 +62,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
         server = make_server(host, port, app, Threaded, Quiet)
     except OSError as error:
         raise RequestError(
-            f"cannot listen on {host}:{port} ({error.strerror})", mend="give another --port"
+            f"cannot listen on {host}:{port} ({error.strerror})", hint="give another --port"
         ) from None
     if not _is_loopback(server.server_address[0]):
         sys.stderr.write(

@@ -79,7 +79,7 @@ def _storage(storage: str | None) -> Finding:
                 version = connection.execute(text("show server_version")).scalar_one()
             here.dispose()
     except TrainstackError as error:
-        return Finding("storage", False, error.got, error.mend)
+        return Finding("storage", False, error.problem, error.hint)
     where = "embedded" if "host" in url.query and not url.host else redacted(url)
     return Finding("storage", True, f"PostgreSQL {version}, {where}")
 
@@ -102,8 +102,8 @@ def availability() -> tuple[list[str], dict[str, str]]:
         try:
             row.load(0)
         except RequestError as error:
-            if "is not on this machine" in error.got:
-                missing[name] = error.mend
+            if "is not on this machine" in error.problem:
+                missing[name] = error.hint
                 continue
         there.append(name)
     return there, missing
@@ -117,7 +117,7 @@ def _artifacts(storage: str | None) -> Finding:
         store = open_store(artifacts())
         store.check()
     except TrainstackError as error:
-        return Finding("artifacts", False, error.got, error.mend)
+        return Finding("artifacts", False, error.problem, error.hint)
     return Finding("artifacts", True, str(store))
 
 

@@ -96,8 +96,8 @@ def run(argv: list[str]) -> int:
         # A full disk, a folder without permission: the machine's matter, and no bug of ours.
         _forget_output()
         where = redact_message(f" ({error.filename})", argv) if error.filename else ""
-        mend = "free some space, or allow it there"
-        return _say(f"{error.strerror or error}{where}; {mend}", RequestError.exit_code)
+        hint = "free some space, or allow it there"
+        return _say(f"{error.strerror or error}{where}; {hint}", RequestError.exit_code)
     return code if isinstance(code, int) else 0
 
 

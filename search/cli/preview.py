@@ -53,7 +53,7 @@ def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
         causes = "; ".join(f"{_name(t)} ({t.cause})" for t in refused[:MOST_TOLD])
         more = f" and {len(refused) - MOST_TOLD} more" if len(refused) > MOST_TOLD else ""
         raise RequestError(
-            f"cannot be trained here: {causes}{more}", mend="take it out, or make it smaller"
+            f"cannot be trained here: {causes}{more}", hint="take it out, or make it smaller"
         )
 
 

@@ -18,7 +18,7 @@ def read_outcomes(asked: Sequence[str]) -> tuple[str, ...]:
     """
     for word in asked:
         if word not in OUTCOMES:
-            raise RequestError(f"--outcome {word!r} is not known", mend=nearest(word, OUTCOMES))
+            raise RequestError(f"--outcome {word!r} is not known", hint=nearest(word, OUTCOMES))
     return tuple(asked)
 
 
@@ -37,10 +37,10 @@ def read_arms(asked: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise RequestError(f"--axis {text!r}", "an axis and its arm, as in activation=relu")
         if axis not in CHOICE_AXES:
-            raise RequestError(f"no axis {axis!r}", mend=nearest(axis, list(CHOICE_AXES)))
+            raise RequestError(f"no axis {axis!r}", hint=nearest(axis, list(CHOICE_AXES)))
         if arm not in CHOICE_AXES[axis]:
-            mend = nearest(arm, list(CHOICE_AXES[axis]))
-            raise RequestError(f"no arm {arm!r} on axis {axis!r}", mend=mend)
+            hint = nearest(arm, list(CHOICE_AXES[axis]))
+            raise RequestError(f"no arm {arm!r} on axis {axis!r}", hint=hint)
         arms[axis] = arm
     return arms
 

@@ -48,9 +48,9 @@ def text_of(found: Recommendation) -> str:
         if said:
             lines += ["", *(wrapped(text) for text in said)]
     if found.warnings:
-        lines += ["", "Mind:"]
+        lines += ["", "Caveats:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]
-    lines += ["", f"Again: {found.replay}"]
+    lines += ["", f"Reproduce: {found.replay}"]
     return "\n".join(lines)
 
 

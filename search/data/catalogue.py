@@ -31,10 +31,10 @@ def _bundled(function: str, task: str, limit_bytes: int | None) -> Raw:
     return read_bundled(function, task)
 
 
-def _images(name: str, in_keras: tuple[str, ...], mend: str, limit_bytes: int | None) -> Raw:
+def _images(name: str, in_keras: tuple[str, ...], hint: str, limit_bytes: int | None) -> Raw:
     from trainstack.search.data.image_sources import read_images
 
-    return read_images(name, in_keras, mend, limit_bytes)
+    return read_images(name, in_keras, hint, limit_bytes)
 
 
 _KERAS_LINE = 'or, with internet, python -c "import keras; keras.datasets.{}.load_data()"'

@@ -30,7 +30,7 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
         task: `auto`, `classification` or `regression`.
 
     Raises:
-        RequestError: The data or the wish cannot be used; says why and how to mend it.
+        RequestError: The data or the request cannot be used.
     """
     check_task(task)
     if raw.task != "auto" and task not in ("auto", raw.task):
@@ -110,10 +110,10 @@ def _array_part(part: Part, name: str, task: str) -> Part:
     if y.ndim > 1:
         one_hot = bool((((y == 0) | (y == 1)).all()) and (y.sum(axis=-1) == 1).all())
         if one_hot or task == "classification":
-            wanted, mend = "one label a row", "undo one-hot with y.argmax(axis=1)"
+            wanted, hint = "one label a row", "undo one-hot with y.argmax(axis=1)"
         else:
-            wanted, mend = "one target a row", "keep one of its columns, such as y[:, 0]"
-        raise RequestError(f"y_{name} has shape {y.shape}", wanted, mend)
+            wanted, hint = "one target a row", "keep one of its columns, such as y[:, 0]"
+        raise RequestError(f"y_{name} has shape {y.shape}", wanted, hint)
     if len(x) != len(y):
         raise RequestError(f"x_{name} has {len(x)} rows and y_{name} {len(y)}", "as many of both")
     x = x.reshape(len(x), -1)
@@ -187,13 +187,13 @@ def _check_classes(parts: dict[str, Part], source: str) -> int:
         raise RequestError(f"{source} has a single class", "two or more classes to tell apart")
     if not np.array_equal(present, np.arange(highest + 1)):
         lacking = int(np.setdiff1d(np.arange(min(highest, len(present)) + 1), present)[0])
-        mend = "subtract 1 from each" if present[0] == 1 else "renumber them"
+        hint = "subtract 1 from each" if present[0] == 1 else "renumber them"
         if source and not source.endswith(".npz"):
-            mend = "give rows of every class"
+            hint = "give rows of every class"
         raise RequestError(
             f"the training labels of {source} run from {present[0]} to {highest} without {lacking}",
             f"every label from 0 to {max(highest, 1)}" if present[0] == 0 else "labels 0 to K-1",
-            f"{mend}, or --task regression if they are a quantity",
+            f"{hint}, or --task regression if they are a quantity",
         )
     return len(present)
 
@@ -207,9 +207,9 @@ def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -
         needed = max(MIN_ROWS, MIN_MEAN_ROWS_PER_CLASS * len(classes))
         why = "to cut into training, validation and test"
     if rows < needed:
-        mend = "add rows" + (", or give --task regression" if len(classes) > 50 else "")
+        hint = "add rows" + (", or give --task regression" if len(classes) > 50 else "")
         of = f" of {len(classes)} classes" if classes else ""
-        raise RequestError(f"{source} has {rows} rows{of}", f"at least {needed} {why}", mend)
+        raise RequestError(f"{source} has {rows} rows{of}", f"at least {needed} {why}", hint)
     if not classes or ("valid" in parts and "test" in parts):
         return
     counts = np.bincount(parts["train"].y, minlength=len(classes))

@@ -249,7 +249,7 @@ def check_numbers(values: np.ndarray, rows: Any, what: str, place: Place) -> Non
             f"{what} holds {int(bad.sum())} value(s) that are infinite or beyond float32 "
             f"(the first, {values[first]:g}, in {place(int(rows[first]))})",
             "finite numbers",
-            "mend or empty those cells",
+            "correct or empty those cells",
         )
 
 
@@ -316,5 +316,5 @@ def refuse_nearly_numbers(texts: Collection[str], what: str) -> None:
             raise RequestError(
                 f"{what} is mostly {kind} but holds text such as '{odd}'",
                 f"{kind} alone, spelt alike",
-                "mend or empty those cells",
+                "correct or empty those cells",
             )

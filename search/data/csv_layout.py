@@ -175,7 +175,7 @@ def _check_rows(path: Path, layout: Layout) -> int:
             raise RequestError(
                 f"line {begun} of {path} has {len(row)} cells and {others}",
                 "as many in every line",
-                f"mend that line, or put texts that hold a {layout.delimiter!r} in double quotes",
+                f"correct it, or put texts that hold a {layout.delimiter!r} in double quotes",
             )
     return rows
 

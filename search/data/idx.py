@@ -116,7 +116,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
         raise RequestError(f"{path} {what}", "an IDX file, plain or gzip", "fetch the file again")
     dimensions = _read(file, path, 4 * start[3])
     if len(dimensions) != 4 * start[3]:
-        raise RequestError(f"{path} ends within its header", mend="fetch the file again")
+        raise RequestError(f"{path} ends within its header", hint="fetch the file again")
     return np.dtype(_TYPES[start[2]]), struct.unpack(f">{start[3]}I", dimensions)
 
 

@@ -39,7 +39,7 @@ def places(name: str, in_keras: tuple[str, ...]) -> list[Path]:
     return [folder / name for folder in folders] + [keras / path for path in in_keras]
 
 
-def read_images(name: str, in_keras: tuple[str, ...], mend: str, limit_bytes: int | None) -> Raw:
+def read_images(name: str, in_keras: tuple[str, ...], hint: str, limit_bytes: int | None) -> Raw:
     """Read an image data set from the first place that has it.
 
     A place is a folder of IDX files, a folder of CIFAR batches, or an `.npz` (the place's name
@@ -48,7 +48,7 @@ def read_images(name: str, in_keras: tuple[str, ...], mend: str, limit_bytes: in
     Args:
         name: The data set's name.
         in_keras: Paths below Keras's cache of data sets.
-        mend: How to get the files.
+        hint: How to get the files.
         limit_bytes: Memory that may be taken; None asks the machine.
 
     Returns:
@@ -65,7 +65,7 @@ def read_images(name: str, in_keras: tuple[str, ...], mend: str, limit_bytes: in
     raise RequestError(
         f"{name} is not on this machine (looked in {', '.join(map(str, looked))})",
         "its files in one of them",
-        mend,
+        hint,
     )
 
 
@@ -115,7 +115,7 @@ def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return images, np.asarray(batch[b"labels"], dtype=np.uint8)
     except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, OSError) as error:
         raise RequestError(
-            f"{path} is not a CIFAR-10 batch ({error})", mend="fetch the files again"
+            f"{path} is not a CIFAR-10 batch ({error})", hint="fetch the files again"
         ) from None
 
 

@@ -56,7 +56,7 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in names}
     except (*DAMAGED, OSError) as error:
-        raise RequestError(f"{path} is damaged ({error})", mend="save it again") from None
+        raise RequestError(f"{path} is damaged ({error})", hint="save it again") from None
     ignored = sorted(set(headers) - set(_NAMES))
     return Raw(
         {name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"]) for name in names if name[0] == "x"},

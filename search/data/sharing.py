@@ -94,8 +94,10 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         if not path.is_file():
             _tidy(cache)
             if not _fetch(name_of(data.fingerprint), artifacts(), path):
-                mend = f"{missing.mend}, or " if missing.mend else ""
-                raise RequestError(missing.got, missing.expected, f"{mend}launch with --share-data")
+                hint = f"{missing.hint}, or " if missing.hint else ""
+                raise RequestError(
+                    missing.problem, missing.expected, f"{hint}launch with --share-data"
+                )
         try:
             os.utime(path)  # used now
             return _read(path, data)

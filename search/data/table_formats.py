@@ -59,7 +59,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise RequestError(f"{path} is damaged ({reason})", mend="write it again") from None
+        raise RequestError(f"{path} is damaged ({reason})", hint="write it again") from None
     frame.columns = frame.columns.map(str)
     check_names(list(frame.columns), str(path))
     return frame.reset_index(drop=True)

@@ -81,7 +81,7 @@ def parse_url(text: str) -> URL:
         # The text may hold a password: only its scheme is safe to repeat.
         named = "://" in text and scheme.replace("+", "").isalnum()
         got = f"storage of kind '{scheme}'" if named else "storage that is not a URL"
-        raise RequestError(got, f"a PostgreSQL URL such as {_EXAMPLE}", _mend())
+        raise RequestError(got, f"a PostgreSQL URL such as {_EXAMPLE}", _hint())
     if _RESERVED & set(text.split("://", 1)[1].rpartition("@")[0]):
         # Read on, a part of the password would become the host's or the database's name.
         raise RequestError(
@@ -107,7 +107,7 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def _mend() -> str:
+def _hint() -> str:
     return f"give --storage or {STORAGE}, or neither for the embedded PostgreSQL"
 
 
@@ -194,5 +194,5 @@ def _away(url: URL, error: Exception) -> StorageAwayError:
         reason = reason.replace(secret, "***")
     return StorageAwayError(
         f"no answer from {redacted(url)} ({reason})",
-        mend=f"check that PostgreSQL runs there and that --storage or {STORAGE} is right",
+        hint=f"check that PostgreSQL runs there and that --storage or {STORAGE} is right",
     )

@@ -165,7 +165,7 @@ def _ensure_running(data: Path) -> None:
     if not _answers(sockets):
         raise RequestError(
             f"the embedded PostgreSQL in {data} started but does not answer",
-            mend=f"see {log}",
+            hint=f"see {log}",
         )
 
 
@@ -285,7 +285,7 @@ def _run(command: str, *arguments: str) -> None:
     if done.returncode != 0:
         raise RequestError(
             f"the embedded PostgreSQL: {command} failed ({said[-1] if said else done.returncode})",
-            mend="see server.log in its folder and the free disk space, or give --storage",
+            hint="see server.log in its folder and the free disk space, or give --storage",
         )
 
 

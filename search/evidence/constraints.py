@@ -65,8 +65,8 @@ def read(text: str) -> Constraint:
     """
     match = _FORM.fullmatch(text)
     if match is None:
-        mend = "figures: " + ", ".join(FIGURES)
-        raise RequestError(f"constraint {text!r}", "such as 'latency_ms<=1'", mend)
+        hint = "figures: " + ", ".join(FIGURES)
+        raise RequestError(f"constraint {text!r}", "such as 'latency_ms<=1'", hint)
     figure, sign, said = match.groups()
     if figure not in FIGURES:
         raise RequestError(

@@ -64,7 +64,7 @@ def study_row(engine: Engine, connection: Connection, name: str) -> Row[Any]:
         StudyError: There is no such study; near names are offered.
     """
     if not exist(engine):
-        raise StudyError(f"no study '{name}' in this storage", mend="it holds no study yet")
+        raise StudyError(f"no study '{name}' in this storage", hint="it holds no study yet")
     return find(connection, name)
 
 

@@ -126,7 +126,7 @@ def _same(row: Row[Any], spec: StudySpec) -> None:
     if differences:
         raise StudyError(
             f"study '{spec.study}' exists and asks differently ({'; '.join(differences[:5])})",
-            mend="ask the same again to resume it, or give another --study",
+            hint="ask the same again to resume it, or give another --study",
         )
 
 
@@ -145,8 +145,8 @@ def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
     row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
     if row is None:
         names = connection.execute(select(studies.c.name).order_by(studies.c.name)).scalars().all()
-        mend = nearest(name, list(names)) if names else "this storage holds no study yet"
-        raise StudyError(f"no study '{name}' in this storage", mend=mend)
+        hint = nearest(name, list(names)) if names else "this storage holds no study yet"
+        raise StudyError(f"no study '{name}' in this storage", hint=hint)
     return row
 
 
@@ -216,7 +216,7 @@ def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
         mine = (tasks.c.study_id == study.study_id) & (tasks.c.kind == SEARCH)
         row = connection.execute(select(tasks).where(mine, tasks.c.number == number)).first()
         if row is None:
-            raise RequestError(f"no trial {number} in study '{name}'", mend="see its `trials`")
+            raise RequestError(f"no trial {number} in study '{name}'", hint="see its `trials`")
         if row.status != "done":
             raise RequestError(f"trial {number} is {row.status}", "a trial that has ended")
         gone = connection.execute(

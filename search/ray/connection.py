@@ -88,7 +88,7 @@ def knock(address: str) -> None:
 def away(address: str, why: str) -> StorageAwayError:
     """Return the error that says that a cluster does not answer."""
     where = f"the Ray cluster at {address}" if address else "a Ray cluster"
-    return StorageAwayError(f"no answer from {where} ({why})", mend=_START)
+    return StorageAwayError(f"no answer from {where} ({why})", hint=_START)
 
 
 def explained(error: Exception, address: str) -> RequestError | StorageAwayError:

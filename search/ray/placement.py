@@ -67,8 +67,8 @@ def on_ray(flag: str | None, cpus: float | None, gpus: float | None) -> OnRay | 
         return None
     engine, equals, address = flag.partition("=")
     if engine != "ray" or (equals and not address):
-        mend = "for other engines see docs/how-to/choose-an-engine.md"
-        raise RequestError(f"--on {flag!r}", "ray or ray=ADDRESS", mend)
+        hint = "for other engines see docs/how-to/choose-an-engine.md"
+        raise RequestError(f"--on {flag!r}", "ray or ray=ADDRESS", hint)
     cpus, gpus = 1.0 if cpus is None else cpus, 0.0 if gpus is None else gpus
     if not 0 < cpus <= MOST_CPUS:
         raise RequestError(f"--cpus-per-worker {cpus:g}", f"more than 0, at most {MOST_CPUS}")
@@ -77,7 +77,7 @@ def on_ray(flag: str | None, cpus: float | None, gpus: float | None) -> OnRay | 
             f"--gpus-per-worker {gpus:g}", "from 0 to 1: a worker trains on one GPU at most"
         )
     if find_spec("ray") is None:
-        raise RequestError("--on ray: Ray is not installed", mend="pip install 'trainstack[ray]'")
+        raise RequestError("--on ray: Ray is not installed", hint="pip install 'trainstack[ray]'")
     return OnRay(address, round(cpus, 4), round(gpus, 4))
 
 

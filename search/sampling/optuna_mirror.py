@@ -86,7 +86,7 @@ def refuse_foreign(storage: optuna.storages.RDBStorage, name: str) -> None:
         ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
     if ours is None:
         raise StudyError(
-            f"'{name}' is a study of Optuna's that was not made here", mend="give another --study"
+            f"'{name}' is a study of Optuna's that was not made here", hint="give another --study"
         )
 
 

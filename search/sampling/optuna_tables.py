@@ -101,7 +101,7 @@ def begin(
         StudyError: Somebody has deleted the study with Optuna's tools.
     """
     if connection.execute(_OTHERS_WAIT, {"study": study_id}).first() is None:
-        raise StudyError("the study is gone from Optuna's tables", mend="start one of another name")
+        raise StudyError("the study is gone from Optuna's tables", hint="start one of another name")
     trial_id, number = connection.execute(_CREATE, {"study": study_id}).one()
     tell(connection, trial_id, told)
     note(connection, trial_id, noted)

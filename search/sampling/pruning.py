@@ -99,7 +99,7 @@ def pruner(name: str) -> Pruner:
     """
     row = PRUNERS.get(name)
     if row is None:
-        raise RequestError(f"pruner '{name}' is not known", mend=nearest(name, list(PRUNERS)))
+        raise RequestError(f"pruner '{name}' is not known", hint=nearest(name, list(PRUNERS)))
     return row
 
 

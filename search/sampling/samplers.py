@@ -71,7 +71,7 @@ def sampler(spec: StudySpec, seed: int) -> BaseSampler:
     row = SAMPLERS.get(spec.sampler)
     if row is None:
         raise RequestError(
-            f"sampler '{spec.sampler}' is not known", mend=nearest(spec.sampler, list(SAMPLERS))
+            f"sampler '{spec.sampler}' is not known", hint=nearest(spec.sampler, list(SAMPLERS))
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna calls `group` experimental

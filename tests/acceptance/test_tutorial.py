@@ -142,7 +142,7 @@ def here(
 
 def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     """Every command runs as shown, and at the end a model has judged the table's rows."""
-    assert any("\nUse " in done.stdout and "\nMind:" in done.stdout for done in reader.ended)
+    assert any("\nUse " in done.stdout and "\nCaveats:" in done.stdout for done in reader.ended)
     lines = (reader.folder / "predicted.csv").read_text("utf-8").splitlines()
     assert lines[0] == "diagnosis,p(benign),p(malignant)"
     assert len(lines) == 1 + 569

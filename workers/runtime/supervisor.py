@@ -221,7 +221,7 @@ class Supervisor:
         why = f"{len(self.spoilt)} trials in a row failed here, the last: {last}"
         self._deliver()
         self.outbox.reach(lambda: self.desk.quarantine(list(self.spoilt), why), None)
-        raise RequestError(why, mend="others go on with them, without this worker")
+        raise RequestError(why, hint="others go on with them, without this worker")
 
     def _check_progress(self) -> None:
         allowed = max(self.limits.stall_seconds, STALL_EPOCHS * self.longest_epoch)
@@ -239,7 +239,7 @@ class Supervisor:
         if self.child is not None:
             self.child.kill()
         if not (self.ready or again):
-            raise RequestError(f"the trainer did not start: {why}", mend="see its messages above")
+            raise RequestError(f"the trainer did not start: {why}", hint="see its messages above")
         self.ready = False
         if (lease := self.lease) is not None:
             self._give_back(why)

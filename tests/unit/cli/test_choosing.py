@@ -53,9 +53,9 @@ def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
         ("activation=rellu", "'relu'"),
     ],
 )
-def test_a_misspelt_arm_is_answered_with_the_nearest(text: str, mend: str) -> None:
+def test_a_misspelt_arm_is_answered_with_the_nearest(text: str, hint: str) -> None:
     """An axis or an arm that is not there is refused with the one that was meant."""
-    with pytest.raises(RequestError, match=mend):
+    with pytest.raises(RequestError, match=hint):
         read_arms([text])
 
 

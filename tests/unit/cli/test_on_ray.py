@@ -128,7 +128,7 @@ def test_what_ray_says_is_said_in_one_line() -> None:
         "This process on node 10.0.0.1 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
     said = explained(mismatch, "head:6379")
-    assert (said.exit_code, said.got) == (
+    assert (said.exit_code, said.problem) == (
         2,
         "another version than the Ray cluster's (Ray 2.59.0 and 2.60.0, Python 3.11.7)",
     )
