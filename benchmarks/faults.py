@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.scale import table
-from tests.fleet.fleet import Fleet
-from tests.fleet.server import Server
+from tests.support.fleet import Fleet
+from tests.support.postgres_server import Server
 from trainstack.search.database import embedded_postgres
 from trainstack.search.queue import history
 from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS

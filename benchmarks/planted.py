@@ -2,7 +2,7 @@
 
     python -m benchmarks.planted [STUDIES]
 
-A made-up response (`trainstack.search.evidence.planted`) stands in for training; search,
+A made-up response (`tests.support.planted_study`) stands in for training; search,
 confirmation, choice, ablations, effects and verdict are the product's. Effects are in deviations of
 one run over seeds; `shared` is the part of that variance that all stacks with one seed have in
 common.
@@ -16,12 +16,12 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.evidence.ablation import changed
 from trainstack.search.evidence.candidates import confirmed, losses
 from trainstack.search.evidence.comparisons import compare, contrast
 from trainstack.search.evidence.effects import confirmed_losses, effects, pairs
-from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
 from trainstack.search.evidence.race import choice, confirmation_seed
 from trainstack.search.records import Run
 from trainstack.spaces.references import CHAPTER_DEFAULT

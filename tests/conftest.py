@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import LAUNCH, Launched, Shell
+from tests.support.shell import LAUNCH, Launched, Shell
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.shell import Shell, refused
 from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
-
-from .commands import Shell, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

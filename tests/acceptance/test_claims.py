@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from docs.documents import DOCUMENTS
-from tests.unit.docs.shapes import problems
-
-from .commands import Shell, refused
+from tests.support.json_shapes import problems
+from tests.support.shell import Shell, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

@@ -14,10 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.shell import SMALL, Launched, Shell, adds_up
 from trainstack.spaces.stack import Stack
-
-from .commands import SMALL, Shell, adds_up
-from .conftest import Launched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

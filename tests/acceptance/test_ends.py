@@ -18,10 +18,9 @@ import psutil
 import pytest
 import typer
 
+from tests.support.shell import CLEARED, TRAINSTACK, Shell, interrupt
 from trainstack.search.cli.interruptions import VIEW_ENDED
 from trainstack.search.cli.main import app, run
-
-from .commands import CLEARED, TRAINSTACK, Shell, interrupt
 
 pytestmark = [
     pytest.mark.acceptance,

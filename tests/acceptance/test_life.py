@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.shell import LAUNCH, SMALL, Launched, Shell, adds_up, interrupt, refused
 from trainstack.spaces.stack import Stack
-
-from .commands import SMALL, Shell, adds_up, interrupt, refused
-from .conftest import LAUNCH, Launched
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

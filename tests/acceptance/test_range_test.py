@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.shell import Shell, refused
 from trainstack.spaces.space import Space
-
-from .commands import Shell, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from .commands import TRAINSTACK, Shell, adds_up
-from .conftest import LAUNCH, Launched
+from tests.support.shell import LAUNCH, TRAINSTACK, Launched, Shell, adds_up
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

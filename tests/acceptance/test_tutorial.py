@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from docs.documents import DOCUMENTS
-from tests.unit.docs.commands import ROOT, Example, examples, our_commands, program, shell_lines
-from tests.unit.docs.shapes import problems
+from tests.support.documents import ROOT, Example, examples, our_commands, program, shell_lines
+from tests.support.json_shapes import problems
+from tests.support.shell import Shell
 from trainstack.search.cli.main import run
-
-from .commands import Shell
 
 # The tutorial is one long setup; each of its commands has a limit of its own.
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras, pytest.mark.timeout(900)]

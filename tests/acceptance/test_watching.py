@@ -22,11 +22,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.shell import TRAINSTACK, Launched, Shell, interrupt, refused
 from trainstack.search.cli.follow import moment
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
-
-from .commands import TRAINSTACK, Launched, Shell, interrupt, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

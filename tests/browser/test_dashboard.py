@@ -7,18 +7,13 @@ import io
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.acceptance.commands import Launched, Shell
+from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.shell import Launched, Shell
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 # The note is written less often the longer that takes: on a busy machine every half a minute.
 PATIENCE_SECONDS = 150
 pytestmark = [

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.test_dashboard import CHROMIUM, FLAGS
-from tests.unit.evidence.test_evidence_prediction import SPARSITY, stochastic
-from tests.unit.report.test_inside import layer
-from tests.unit.report.test_report import study
+from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.measurements import SPARSITY, layer, stochastic
+from tests.support.planted_study import study
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.report.pictures import PICTURES
 from trainstack.search.report.write import write_report

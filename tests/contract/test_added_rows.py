@@ -15,11 +15,10 @@ import optuna
 import pytest
 
 from docs.generate import spaces_page, stack_page
+from tests.support.made_up_rows import ADDED, Added
 from trainstack.search.cli.main import run
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
-
-from .made_up_rows import ADDED, Added
 
 ROOT = Path(__file__).parents[2]
 # The suites that a new row enters by itself → the axes whose rows they are about.
@@ -113,7 +112,7 @@ def test_the_suites_of_the_tables_pick_it_up(tmp_path: Path) -> None:
     """Every suite over a table runs its tests over the new row too, unchanged, and all hold."""
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-p", "tests.contract.made_up_rows", "-v"),
+            *(sys.executable, "-m", "pytest", "-p", "tests.support.made_up_rows", "-v"),
             *("-p", "no:cacheprovider", "-k", "made_up or every_activation or every_optimizer"),
             *SUITES,
         ],

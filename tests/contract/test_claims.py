@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.claims.experiment import Arm, arms, next_runs, sides
 from trainstack.search.claims.figures import FIGURES, LOSS
 from trainstack.search.claims.findings import findings
@@ -15,7 +16,6 @@ from trainstack.search.claims.table import CLAIMS, CONTRADICTED, SUPPORTED, Cont
 from trainstack.search.claims.types import Claim
 from trainstack.search.evidence.effects import NO_EVIDENCE
 from trainstack.search.evidence.planned_run import Planned
-from trainstack.search.evidence.planted import Planted, made_up_spec
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.spaces.stack import Stack
 

@@ -26,7 +26,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.unit.docs.commands import ROOT
+from tests.support.documents import ROOT
 from trainstack.search.database import embedded_postgres
 from trainstack.search.database.connection import HOME
 from trainstack.workers.runtime.fake_bench import FAKE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.fleet import LEASE_SECONDS, PATIENCE_SECONDS, Fleet
-from tests.fleet.server import Server
+from tests.support.fleet import LEASE_SECONDS, PATIENCE_SECONDS, Fleet
+from tests.support.postgres_server import Server
 from trainstack.search.database import embedded_postgres
 from trainstack.search.queue import history
 

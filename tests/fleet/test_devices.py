@@ -9,8 +9,8 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from tests.acceptance.commands import Shell, refused
-from tests.fleet.fleet import Fleet
+from tests.support.fleet import Fleet
+from tests.support.shell import Shell, refused
 from trainstack.search.cli.local_workers import cores
 from trainstack.search.database.connection import STORAGE, exported
 from trainstack.workers.runtime.fake_bench import FAKE

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.postgres.studying import spec_of
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.studies import spec_of
 from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.data.load import load
 from trainstack.search.processes import FORK_SERVER

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.postgres.studying import DATA
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.studies import DATA
 from trainstack.search.database.connection import ARTIFACTS
 from trainstack.search.queue import history, study_store
 from trainstack.search.studies.actions import wish

@@ -17,9 +17,9 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from tests.acceptance.commands import Shell, interrupt, refused
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.fleet.raycluster import Cluster, free_port, quiet
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.ray_cluster import Cluster, free_port, quiet
+from tests.support.shell import Shell, interrupt, refused
 from trainstack.search.database.connection import STORAGE, exported
 from trainstack.workers.runtime.fake_bench import FAKE
 

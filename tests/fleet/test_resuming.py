@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from trainstack.search.data.load import load
 from trainstack.search.queue import history
 from trainstack.search.spec import DataSpec

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from trainstack.search.data.load import load
 from trainstack.search.queue import history, queries
 from trainstack.search.spec import DataSpec

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.acceptance.commands import TRAINSTACK, Shell
-from tests.fleet.fleet import Fleet
-from tests.unit.docs.commands import ROOT
+from tests.support.documents import ROOT
+from tests.support.fleet import Fleet
+from tests.support.shell import TRAINSTACK, Shell
 from trainstack.search.database.connection import STORAGE, exported
 from trainstack.workers.runtime.fake_bench import FAKE
 

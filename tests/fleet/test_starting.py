@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.acceptance.commands import Shell
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.fleet.server import Server
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.postgres_server import Server
+from tests.support.shell import Shell
 from trainstack.search.database import embedded_postgres, retry
 from trainstack.search.database.connection import STORAGE, exported
 from trainstack.spaces.errors import StorageAwayError

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import select
 
-from tests.fleet.fleet import Fleet, trainer_of
+from tests.support.fleet import Fleet, trainer_of
 from trainstack.search.database.schema import attempts, tasks
 from trainstack.search.queue import history
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from tests.postgres.studying import agrees, desk, spec_of, work_off
+from tests.support.studies import agrees, desk, spec_of, work_off
 from trainstack.search.database.connection import engine, parse_url, redacted
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.maintenance import Tender

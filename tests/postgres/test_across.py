@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import URL
 
-from tests.postgres.studying import DATA, completed, desk, spec_of
+from tests.support.studies import DATA, completed, desk, spec_of
 from trainstack.search.cli.main import run
 from trainstack.search.studies.actions import create_study
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES

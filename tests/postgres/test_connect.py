@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from tests.postgres.studying import CARD, desk, spec_of
+from tests.support.studies import CARD, desk, spec_of
 from trainstack.search.database import connection
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.worker_client import Desk

@@ -15,7 +15,7 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import URL, select, update
 
-from tests.postgres.studying import begun, completed, desk, epochs
+from tests.support.studies import begun, completed, desk, epochs
 from trainstack.search.artifacts import FolderStore
 from trainstack.search.dashboard.storage import Shown
 from trainstack.search.database.schema import studies, tasks

@@ -6,10 +6,9 @@ import pytest
 from sqlalchemy import URL, Engine
 
 from docs.documents import DOCUMENTS
-from tests.unit.docs.shapes import problems
+from tests.support.json_shapes import problems
+from tests.support.studies import begun
 from trainstack.search.queue import queries
-
-from .studying import begun
 
 pytestmark = pytest.mark.postgres
 

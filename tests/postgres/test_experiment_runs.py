@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL, Engine
 
-from tests.postgres.studying import begun, completed
+from tests.support.studies import begun, completed
 from trainstack.search.claims.experiment import Look
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.evidence.ablation import TUNING_INDEX

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import URL, Engine, func, update
 
-from tests.postgres.studying import agrees, completed, desk, spec_of
+from tests.support.studies import agrees, completed, desk, spec_of
 from trainstack.search.database.schema import tasks
 from trainstack.search.queue import study_store
 from trainstack.search.queue.queries import runs

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Engine, Row, func, select, update
 
-from tests.postgres.studying import agrees, begun, completed, desk, epochs, spec_of, work_off
+from tests.support.studies import agrees, begun, completed, desk, epochs, spec_of, work_off
 from trainstack.search.database.schema import tasks
 from trainstack.search.queue import attempts, study_store
 from trainstack.search.queue.history import attempts_json, history

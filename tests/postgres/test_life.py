@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy import URL, Engine, update
 
-from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+from tests.support.studies import agrees, begun, completed, desk, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import study_store
 from trainstack.search.queue.history import history

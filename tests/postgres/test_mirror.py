@@ -15,7 +15,7 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 from sqlalchemy import URL, Engine, update
 
-from tests.postgres.studying import (
+from tests.support.studies import (
     begun,
     completed,
     desk,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Engine, func, update
 
-from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+from tests.support.studies import agrees, begun, completed, desk, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import recovery
 from trainstack.search.queue.history import attempts_json

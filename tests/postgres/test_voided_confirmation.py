@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import URL, Engine, update
 
-from tests.postgres.studying import begun, completed, desk
+from tests.support.studies import begun, completed, desk
 from trainstack.search.database.schema import tasks
 from trainstack.search.evidence import race
 from trainstack.search.queue.queries import runs

@@ -14,8 +14,8 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, text
 
-from tests.postgres.conftest import fresh
-from tests.postgres.studying import completed, desk, dies_drawing, spec_of
+from tests.support.databases import fresh
+from tests.support.studies import completed, desk, dies_drawing, spec_of
 from trainstack.search.sampling import trial_window
 from trainstack.search.sampling.optuna_mirror import open_storage
 from trainstack.search.sampling.trial_window import Window

@@ -28,7 +28,7 @@ print("started", flush=True)
 raise SystemExit(crew.worst_exit_code())
 """
 TRAINER = """
-from trainstack.search.evidence.planted import made_up_spec
+from tests.support.planted_study import made_up_spec
 from trainstack.workers.runtime.trainer_process import Child
 child = Child(made_up_spec(), 1, "nowhere", {})
 print("started", flush=True)

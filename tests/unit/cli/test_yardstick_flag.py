@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import typer.testing
 
+from tests.support.planted_study import made_up_spec
 from trainstack.search.cli.main import app
-from trainstack.search.evidence.planted import made_up_spec
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.data_files import arrays, cifar, images, table, write_idx
 from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
-
-from .data_files import arrays, cifar, images, table, write_idx
 
 
 def _npz(path, **changed):

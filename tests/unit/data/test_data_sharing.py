@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.data_files import arrays, table
+from tests.support.data_kinds import KINDS, PARTS
 from trainstack.search.artifacts import FolderStore
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
@@ -21,9 +23,6 @@ from trainstack.search.data.load import load
 from trainstack.search.data.sharing import KEPT_SECONDS, name_of, obtain, packed, share
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
-
-from .data_files import arrays, table
-from .test_data_python_code import KINDS, PARTS
 
 
 def gone(data: DataSpec) -> DataSpec:

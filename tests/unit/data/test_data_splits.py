@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.data_files import arrays, images, table
 from trainstack.search.data.catalogue import DATASETS
 from trainstack.search.data.load import load
 from trainstack.search.data.splitting import mean_and_scale
-
-from .data_files import arrays, images, table
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import trainstack
-
-from .commands import ROOT
+from tests.support.documents import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PACKAGES = ("spaces", "search", "workers")

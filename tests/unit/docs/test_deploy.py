@@ -17,7 +17,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.unit.docs.commands import ROOT, understood
+from tests.support.documents import ROOT, understood
 from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, parse_url
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))

@@ -12,8 +12,8 @@ import typer
 from docs.documents import DOCUMENTS
 from docs.fields import LIST, NUMBER, OBJECT, OR_NULL, STACK, TEXT, WHOLE, Document, Field
 from docs.generate import verbs
-from tests.postgres.studying import spec_of
-from tests.unit.docs.shapes import problems
+from tests.support.json_shapes import problems
+from tests.support.studies import spec_of
 from trainstack.search.cli.main import app
 from trainstack.search.cli.preview import _told
 from trainstack.search.cli.replay import _document, compare

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from docs.conf import contents
-from tests.unit.docs.commands import ROOT
+from tests.support.documents import ROOT
 
 STRICT = ("-W", "--keep-going", "-n", "-q")
 # A page of links, a page that it leads to, and one that nothing leads to.

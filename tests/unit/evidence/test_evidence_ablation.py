@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.evidence import ablation
 from trainstack.search.evidence.ablation import ablations, changed, searched_axes
 from trainstack.search.evidence.comparisons import contrast
 from trainstack.search.evidence.effects import differ_only, effects
-from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
 from trainstack.search.evidence.race import choice, next_runs, race
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.cli.across import one_study, recommend_across, text_of
 from trainstack.search.conclusion.across_studies import Across, across
-from trainstack.search.evidence.planted import Planted, made_up_spec
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError

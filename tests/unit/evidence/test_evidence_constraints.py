@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.evidence.candidates import candidates
 from trainstack.search.evidence.constraints import FIGURES, read, violation
-from trainstack.search.evidence.planted import Planted, made_up_spec
 from trainstack.search.evidence.race import choice, race
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec

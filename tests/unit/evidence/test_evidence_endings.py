@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
-from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import NothingToRecommend

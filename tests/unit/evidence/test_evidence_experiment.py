@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.claims.experiment import (
     RATIO,
     WIDEST,
@@ -23,7 +24,6 @@ from trainstack.search.claims.table import CLAIMS
 from trainstack.search.claims.types import Claim
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
-from trainstack.search.evidence.planted import Planted, made_up_spec
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.dashboard.plots import PLOTS
-from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
 from trainstack.search.queue.study_store import plain
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.report.write import write_report

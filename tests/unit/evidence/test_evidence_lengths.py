@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion import warnings as table
-from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
 from trainstack.search.evidence.race import Choice, choice
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.evidence.candidates import MOST_CANDIDATES, candidates, departures
-from trainstack.search.evidence.planted import Planted, made_up_spec, neighbours
 from trainstack.search.evidence.race import choice, confirmation_seed, next_runs, race
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.spec import StudySpec

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.evidence.constraints import FIGURES
-from trainstack.search.evidence.planted import Planted, made_up_spec
 from trainstack.search.evidence.race import choice
 from trainstack.search.evidence.simplicity import SPARED
 from trainstack.search.records import CONFIRMATION, Run

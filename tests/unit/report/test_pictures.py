@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.evidence.test_evidence_prediction import SPARSITY
-from tests.unit.report.test_report import study
+from tests.support.measurements import SPARSITY
+from tests.support.planted_study import study
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.evidence.candidates import confirmed
 from trainstack.search.evidence.race import Choice, choice

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainstack.search.evidence.planted import RandomTrial
+from tests.support.planted_study import RandomTrial
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack

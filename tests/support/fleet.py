@@ -16,7 +16,7 @@ import optuna
 import psutil
 from sqlalchemy import URL
 
-from tests.postgres.studying import agrees, spec_of
+from tests.support.studies import agrees, spec_of
 from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, engine, exported
 from trainstack.search.queue import queries
 from trainstack.search.studies.actions import create_study

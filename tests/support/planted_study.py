@@ -22,7 +22,7 @@ import numpy as np
 from trainstack.search.evidence.race import next_runs
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.spec import DataSpec, StudySpec
-from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -194,3 +194,29 @@ def neighbours(count: int, origin: Stack = CHAPTER_DEFAULT) -> list[Stack]:
         {"units": [100, 100]},
     )
     return [origin.but(**change) for change in changes[:count]]
+
+
+ADAM, EXPONENTIAL, LAST, _ = NEIGHBOURS = neighbours(4)
+
+
+BETTER = Planted(effects={"dropout": {"last": -0.2}}, deviation=0.01)
+
+
+def finished_study(
+    planted: Planted = BETTER,
+    stacks: tuple[Stack, ...] = (CHAPTER_DEFAULT, *NEIGHBOURS),
+    **asked: Any,
+) -> tuple[StudySpec, list[Run]]:
+    """A study that was searched and confirmed."""
+    spec = made_up_spec(**{"space": {"axes": {}}, "trials": len(stacks), **asked})
+    return spec, planted.confirm(spec, planted.search(spec, stacks))
+
+
+BETTER_LAST = Planted(effects={"dropout": {"last": -0.2}})
+STACKS = [CHAPTER_DEFAULT, *neighbours(4), REFERENCES["relu-he-bn-adam"]]
+
+
+def study(count: int = len(STACKS), replicates: int = 5) -> tuple[StudySpec, list[Run]]:
+    """A study of the first few stacks."""
+    spec = made_up_spec(space={"axes": {}}, trials=count, replicates=replicates)
+    return spec, BETTER_LAST.confirm(spec, BETTER_LAST.search(spec, STACKS[:count]))

@@ -1,6 +1,6 @@
 """A made-up activation, optimizer and schedule, one row each; as a pytest plugin, in every suite.
 
-    pytest -p tests.contract.made_up_rows tests/contract/test_tables.py -k made_up
+    pytest -p tests.support.made_up_rows tests/contract/test_tables.py -k made_up
 
 A row comes with the one line that the suite of its table asks for (see CONTRIBUTING.md).
 """

@@ -11,7 +11,7 @@ import typer
 
 from trainstack.search.cli.main import app
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 _SCRIPTS = re.compile(r"^```(?:sh|bash)\n(.*?)^```", re.S | re.M)
 _SESSIONS = re.compile(r"^```console\n(.*?)^```", re.S | re.M)
 _PROGRAMS = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
