@@ -107,6 +107,7 @@ def test_the_space_verbs_know_it(
     assert "`made_up`" in spaces_page()
 
 
+@pytest.mark.process
 @pytest.mark.keras
 def test_the_suites_of_the_tables_pick_it_up(tmp_path: Path) -> None:
     """Every suite over a table runs its tests over the new row too, unchanged, and all hold."""

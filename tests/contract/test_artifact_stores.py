@@ -17,6 +17,8 @@ from trainstack.search.records import Measurement
 from trainstack.spaces.errors import RequestError, StorageAwayError
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[dict[str, str]]:

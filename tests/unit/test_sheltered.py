@@ -13,7 +13,10 @@ import pytest
 from trainstack.search.processes import environment
 from trainstack.workers.runtime.fake_bench import FAKE
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's"),
+]
 
 # Each is the command's part: it starts a process, says so, and outlives the signal itself.
 HEAD = """

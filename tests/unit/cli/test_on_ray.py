@@ -48,6 +48,7 @@ def test_what_cannot_be_meant(
         on_ray(flag, cpus, gpus)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("verb", ["launch digits", "worker s"])
 def test_without_the_extra(verb: str) -> None:
     """One line says how to install Ray, with exit code 2; no database is started for it."""

@@ -11,6 +11,8 @@ import pytest
 
 from trainstack.search.processes import endings
 
+pytestmark = pytest.mark.process
+
 BEGIN = """
 import os, signal, sys, time, types
 from trainstack.search.cli import __main__ as entry

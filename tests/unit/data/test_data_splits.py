@@ -222,6 +222,7 @@ def test_fashion_mnist_has_the_chapters_split(monkeypatch, tmp_path):
     np.testing.assert_array_equal(np.bincount(split.y_test), 1_000)
 
 
+@pytest.mark.process
 def test_names_are_listed_without_a_library():
     """Importing the catalogue loads neither NumPy nor pandas nor scikit-learn."""
     code = "import sys; from trainstack.search.data.catalogue import DATASETS; print(*sys.modules)"

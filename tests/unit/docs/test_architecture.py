@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import trainstack
 from tests.support.documents import ROOT
 
@@ -45,6 +47,7 @@ def test_every_path_on_the_page_is_there() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.process
 def test_the_package_has_one_name() -> None:
     """No module of ours is loaded under the name of its folder alone."""
     code = (
@@ -58,6 +61,7 @@ def test_the_package_has_one_name() -> None:
     assert loaded.stdout.strip() == ""
 
 
+@pytest.mark.process
 def test_the_public_names() -> None:
     """Every public name is there, and importing the package imports nothing slow."""
     assert [name for name in trainstack.__all__ if getattr(trainstack, name) is None] == []

@@ -56,6 +56,7 @@ def test_a_service_runs_a_known_command_against_a_readable_storage(name: str) ->
     assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
+@pytest.mark.process
 def test_compose_is_what_its_published_schema_says() -> None:
     """The compose file is valid against the Compose specification's schema."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
@@ -137,6 +138,7 @@ def test_a_script_runs_a_known_command(path: str, start: str) -> None:
     assert understood(argv) is None
 
 
+@pytest.mark.process
 def test_the_batch_script_is_sound_shell() -> None:
     """bash reads the script to its end."""
     script = ROOT / "deploy" / "slurm" / "worker.sbatch"
