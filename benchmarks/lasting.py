@@ -20,8 +20,8 @@ from trainstack.search.data.load import load
 from trainstack.search.records import COUNTED, SEARCH, Measurement
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.bench import Bench
 from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
 
 FEW, MANY = 20, 300
 
@@ -33,7 +33,7 @@ def job(stack: Stack, place: int, epochs: int) -> Job:
 
 def warm_start() -> Row:
     """From the trainer's receipt of a job to its first step, the program being there already."""
-    bench = Bench(StudySpec("warm", load("digits").describe(), {}), threads=1, artifacts=".")
+    bench = JobBench(StudySpec("warm", load("digits").describe(), {}), threads=1, artifacts=".")
     stack = Stack.of()
     bench.train(job(stack, 0, epochs=1), lambda m: None)
     began, first = time.perf_counter(), []

@@ -20,23 +20,23 @@ from trainstack.search.records import CONFIRMATION, MEASUREMENT
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
-from trainstack.workers.engine.bench import Bench
 from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
 
 pytestmark = pytest.mark.keras
 STACK = CHAPTER_DEFAULT.but(units=[8, 4], batch_size=32, optimizer__learning_rate=0.02)
 EPOCHS = 2
 
 
-def bench_of(folder: Path, frame: pd.DataFrame, target: str, **changes: Any) -> Bench:
+def bench_of(folder: Path, frame: pd.DataFrame, target: str, **changes: Any) -> JobBench:
     """A bench for a table."""
     frame.to_csv(folder / "rows.csv", index=False)
     data = load(str(folder / "rows.csv"), target, "auto").describe()
     spec = StudySpec("m", data, Space.named("chapter").to_json(), epochs=EPOCHS, **changes)
-    return Bench(spec, 0, str(folder))
+    return JobBench(spec, 0, str(folder))
 
 
-def measured(bench: Bench, runs: int = 2) -> dict[str, Any]:
+def measured(bench: JobBench, runs: int = 2) -> dict[str, Any]:
     """Confirm the stack with some seeds, and look at the test set."""
     kept = {}
     for index in range(runs):
