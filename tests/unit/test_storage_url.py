@@ -126,7 +126,7 @@ def told(line: list[str], url: str, storage: str) -> tuple[int, str]:
     encoded=st.booleans(),
     stored=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_line_tells_a_password(
     line: list[str], form: str, password: str, encoded: bool, stored: bool
 ) -> None:
