@@ -16,7 +16,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import text
 
-from trainstack.search.sampling.trial_window import Window
+from trainstack.search.sampling.trial_window import TrialWindow
 
 # In a study of more trials than so many only some are shown with their curves: so many of the
 # latest and of the best. Those of the others stand in `trials`, and among their artifacts.
@@ -30,7 +30,7 @@ _REVISION = text(
 )
 
 
-class Shown(Window):
+class DashboardStorage(TrialWindow):
     """Optuna's cached storage, read in bulk, and anew when trials that had ended have changed.
 
     Of more trials than a page can draw the latest and the best are listed; what is asked of one by

@@ -16,13 +16,13 @@ from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
 from trainstack.search.queue.eligibility import (
-    alone,
+    is_only_worker,
     kinds_open,
     next_waiting,
     open_to_search,
-    soon,
+    seconds_from_now,
 )
-from trainstack.search.queue.study_store import change, locked, note, plain, search_task
+from trainstack.search.queue.study_store import change, json_safe, locked, record_event, search_task
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result
 
 MOST_STRIKES = 3
@@ -61,7 +61,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
         task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
         leased = {"status": "running", "worker_id": worker_id, "claimed_at": func.now()}
-        leased |= {"token": secrets.token_hex(8), "lease_until": soon(seconds)}
+        leased |= {"token": secrets.token_hex(8), "lease_until": seconds_from_now(seconds)}
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
             change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
@@ -69,7 +69,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         else:
             if task_id is None:
                 room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
-                anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
+                anyway = () if is_only_worker(connection, study_id, worker_id, seconds) else (room,)
                 task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
             if task_id is None:
                 return None
@@ -82,7 +82,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         timeout = study.spec["timeout_seconds"]
         if row.kind == SEARCH and timeout is not None and study.deadline_at is None:
             # The search takes time from its first trial on, not from when it was asked for.
-            change(connection, study_id, deadline_at=soon(timeout))
+            change(connection, study_id, deadline_at=seconds_from_now(timeout))
         return row
 
 
@@ -129,7 +129,7 @@ def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -
     return row
 
 
-def beat(
+def heartbeat(
     engine: Engine, worker_id: int, state: str, held: tuple[int, str] | None, seconds: float
 ) -> str | None:
     """Say that the worker lives, and renew its lease.
@@ -154,7 +154,7 @@ def beat(
         renewed = (
             held is None
             or connection.execute(
-                update(tasks).where(mine(*held)).values(lease_until=soon(seconds))
+                update(tasks).where(mine(*held)).values(lease_until=seconds_from_now(seconds))
             ).rowcount
         )
         if not renewed or study_id is None:
@@ -202,10 +202,10 @@ def finish(
         "outcome": result.outcome,
         "value": result.value,
         "best_epoch": result.best_epoch,
-        "metrics": plain(result.metrics),
-        "seconds": plain(result.seconds),
+        "metrics": json_safe(result.metrics),
+        "seconds": json_safe(result.seconds),
         "artifacts": dict(result.artifacts),
-        "found": plain(result.payload),
+        "found": json_safe(result.payload),
         "cause": result.cause,
         "cached_of": cached_of,
     }
@@ -225,7 +225,7 @@ def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]
         held, failed = studies.c.held - 1, studies.c.failed + 1
         change(connection, row.study_id, held=held, failed=failed)
     end_attempt(connection, row, row.outcome, row.cause)
-    note(connection, row, row.outcome, row.cause)
+    record_event(connection, row, row.outcome, row.cause)
     return row
 
 
@@ -263,5 +263,5 @@ def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
     free = {"status": "waiting", "token": None, "lease_until": None}
     back = write(connection, row.task_id, row.token, strikes=strikes, cause=cause, **free)
     end_attempt(connection, row, "given back", cause)
-    note(connection, row, "given back", cause)
+    record_event(connection, row, "given back", cause)
     return back

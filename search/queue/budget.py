@@ -10,7 +10,7 @@ from sqlalchemy import URL, Engine, func, select
 from trainstack.search.database.connection import engine as connect
 from trainstack.search.database.connection import guarded, parse_url
 from trainstack.search.database.schema import durable, ensure, events
-from trainstack.search.queue.study_store import CONCLUDED, SEARCHING, change, find, note
+from trainstack.search.queue.study_store import CONCLUDED, SEARCHING, change, find, record_event
 from trainstack.spaces.errors import RequestError
 
 # The event that says how many workers are wanted; its message is the number.
@@ -92,9 +92,9 @@ def _adjust(
         if values:
             change(connection, study.study_id, **values)
         for line in told:
-            note(connection, study, "changed", line)
+            record_event(connection, study, "changed", line)
         if workers is not None:
-            note(connection, study, WORKERS, str(workers))
+            record_event(connection, study, WORKERS, str(workers))
             told.append(f"workers: {workers} from now on, wherever some were started")
         return told
 

@@ -11,7 +11,7 @@ from trainstack.search.database.schema import tasks
 from trainstack.search.records import SEARCH, Measurement, Result
 
 
-def known(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
+def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
     """Find the finished search trial of an equal stack.
 
     Args:
@@ -22,7 +22,7 @@ def known(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
         The first such task, and its result as this one's; None where there is none.
     """
     with engine.connect() as connection:
-        twin = connection.execute(
+        duplicate = connection.execute(
             select(tasks)
             .where(tasks.c.study_id == row.study_id, tasks.c.stack_id == row.stack_id)
             .where(tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
@@ -30,11 +30,17 @@ def known(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
             .order_by(tasks.c.task_id)
             .limit(1)
         ).first()
-    if twin is None:
+    if duplicate is None:
         return None
-    curves = enumerate(zip(twin.train_curve, twin.curve, strict=True), start=1)
+    curves = enumerate(zip(duplicate.train_curve, duplicate.curve, strict=True), start=1)
     measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
-    cause = f"cached: the same stack as trial {twin.number}"
-    return twin.task_id, Result(
-        "completed", twin.value, twin.best_epoch, measurements, twin.metrics, {}, cause
+    cause = f"cached: the same stack as trial {duplicate.number}"
+    return duplicate.task_id, Result(
+        "completed",
+        duplicate.value,
+        duplicate.best_epoch,
+        measurements,
+        duplicate.metrics,
+        {},
+        cause,
     )

@@ -12,7 +12,7 @@ from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, S
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH
 
 
-def soon(seconds: float) -> ColumnElement[Any]:
+def seconds_from_now(seconds: float) -> ColumnElement[Any]:
     """So long from now, by the database's clock."""
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
 
@@ -27,7 +27,7 @@ def open_to_search(connection: Connection, study: Row[Any]) -> bool:
     return connection.execute(select(func.clock_timestamp())).scalar_one() < study.deadline_at
 
 
-def alone(
+def is_only_worker(
     connection: Connection, study_id: int, worker_id: int | None, heard_seconds: float
 ) -> bool:
     """Tell whether no other worker of the study has been heard of lately."""
@@ -35,7 +35,11 @@ def alone(
     return not connection.execute(
         select(func.count())
         .select_from(workers)
-        .where(others, workers.c.left_at.is_(None), workers.c.seen_at > soon(-heard_seconds))
+        .where(
+            others,
+            workers.c.left_at.is_(None),
+            workers.c.seen_at > seconds_from_now(-heard_seconds),
+        )
     ).scalar_one()
 
 

@@ -13,7 +13,7 @@ from trainstack.search.records import MEASUREMENT
 from trainstack.spaces.stack import Stack
 
 
-class Orders(enum.Enum):
+class HeartbeatReply(enum.Enum):
     """What a heartbeat brings back."""
 
     GO_ON = "go"

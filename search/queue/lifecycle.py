@@ -23,10 +23,10 @@ from trainstack.search.queue.study_store import (
     SEARCHING,
     STOP,
     change,
+    drop_waiting,
     locked,
-    note,
+    record_event,
     state_of,
-    withdraw,
 )
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Run
 from trainstack.search.spec import StudySpec
@@ -120,11 +120,11 @@ def _end_search(engine: Engine, study_id: int) -> bool:
         study = locked(connection, study_id)
         if not _search_over(connection, study):
             return False
-        withdraw(connection, study_id, SEARCH)
+        drop_waiting(connection, study_id, SEARCH)
         # Ended early, the budget is what was spent, so that counts and budget agree.
         spent = {"trials": studies.c.held, "phase": CONFIRMING, "wish": GO, "paused_at": None}
         change(connection, study_id, **spent)
-        note(connection, study, CONFIRMING)
+        record_event(connection, study, CONFIRMING)
         return True
 
 
@@ -199,7 +199,7 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
     there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
     spoilt = [row.task_id for row in rows if row.outcome == "voided"]
     wanted = {(p.stack_id, p.seed_index): p for p in planned}
-    withdraw(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
+    drop_waiting(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
     number = connection.execute(
         select(func.coalesce(func.max(tasks.c.number) + 1, 0)).where(confirmations)
     ).scalar_one()
@@ -236,7 +236,7 @@ def _reopen(connection: Connection, task_id: int) -> None:
 def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:
     values = {"phase": CONCLUDED, "wish": GO, "concluded_at": func.now()}
     change(connection, study.study_id, **values)
-    note(connection, study, CONCLUDED, why)
+    record_event(connection, study, CONCLUDED, why)
 
 
 def _measure(

@@ -165,7 +165,7 @@ class Record:
         curve: Validation loss per epoch.
         device: Such as `cpu` or `gpu:0`; empty where it is not known.
         threads: Threads that it was trained with; 0: as many as there are cores.
-        twin: Number of the trial whose result this is, where equal stacks were not trained twice.
+        duplicate_of: Number of the trial that this result was copied from, if any.
     """
 
     number: int
@@ -176,7 +176,7 @@ class Record:
     curve: tuple[float, ...]
     device: str
     threads: int
-    twin: int | None = None
+    duplicate_of: int | None = None
 
 
 def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record:
@@ -193,10 +193,10 @@ def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record
     with engine.connect() as connection:
         task_id = _task_id(connection, name, number, kind)
         row = connection.execute(rows.where(tasks.c.task_id == task_id)).one()
-        shown, twin = row.outcome or row.status, None
+        shown, duplicate_of = row.outcome or row.status, None
         if row.cached_of is not None:
             row = connection.execute(rows.where(tasks.c.task_id == row.cached_of)).one()
-            twin = row.number
+            duplicate_of = row.number
     if row.status != "done" or not row.curve or not row.stack:
         raise RequestError(
             f"{what} {number} is {shown} and has no epoch to compare with",
@@ -211,7 +211,7 @@ def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record
         curve=tuple(row.curve),
         device=row.device or "",
         threads=row.threads or 0,
-        twin=twin,
+        duplicate_of=duplicate_of,
     )
 
 

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import NO_ROOM, end, mine, owned, requeue
-from trainstack.search.queue.eligibility import alone, soon
-from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, note
+from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
+from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, record_event
 from trainstack.search.records import SEARCH
 
-FELL_SILENT = "its worker fell silent"
+LEASE_EXPIRED = "lease expired: the worker stopped responding"
 
 
-def reap(
+def requeue_expired(
     engine: Engine,
     study_id: int,
     every_seconds: float = 0.0,
@@ -47,7 +47,7 @@ def reap(
         unwatched = row[0] or 0.0
         running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
         if watched_seconds is not None and unwatched > watched_seconds:
-            renewed = func.greatest(tasks.c.lease_until, soon(watched_seconds))
+            renewed = func.greatest(tasks.c.lease_until, seconds_from_now(watched_seconds))
             connection.execute(update(tasks).where(running).values(lease_until=renewed))
             return []
         # This transaction holds the study's row, so this is safe against claims and endings.
@@ -56,7 +56,7 @@ def reap(
             .where(running, tasks.c.lease_until < func.clock_timestamp())
             .with_for_update()
         ).all()
-        return [requeue(connection, row, FELL_SILENT) for row in expired]
+        return [requeue(connection, row, LEASE_EXPIRED) for row in expired]
 
 
 def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> Row[Any]:
@@ -74,7 +74,9 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
     """
     with engine.begin() as connection:
         row = owned(connection, task_id, token)
-        if NO_ROOM in row.payload or alone(connection, row.study_id, row.worker_id, heard_seconds):
+        if NO_ROOM in row.payload or is_only_worker(
+            connection, row.study_id, row.worker_id, heard_seconds
+        ):
             return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
         payload = {**row.payload, NO_ROOM: row.worker_id}
         connection.execute(update(tasks).where(mine(task_id, token)).values(payload=payload))
@@ -104,7 +106,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             .returning(workers.c.worker_id, workers.c.study_id)
         ).one()
         study = locked(connection, worker.study_id)
-        note(connection, worker, "quarantined", why)
+        record_event(connection, worker, "quarantined", why)
         room = study.trials - study.held if study.phase == SEARCHING else 0
         spoilt = connection.execute(
             select(tasks)
@@ -142,4 +144,4 @@ def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
             **fresh,
         )
     )
-    note(connection, row, "given back", why)
+    record_event(connection, row, "given back", why)

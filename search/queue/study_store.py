@@ -91,7 +91,7 @@ def create(engine: Engine, spec: StudySpec, first: Iterable[tuple[str | None, St
             connection.execute(
                 insert(tasks).values(search_task(row[0], spec.seed, place, stack, label))
             )
-        note(connection, row, "created")
+        record_event(connection, row, "created")
         return True
 
 
@@ -164,7 +164,7 @@ def change(connection: Connection, study_id: int, **values: Any) -> None:
     connection.execute(update(studies).where(studies.c.study_id == study_id).values(**values))
 
 
-def note(connection: Connection, about: Any, kind: str, message: str | None = None) -> None:
+def record_event(connection: Connection, about: Any, kind: str, message: str | None = None) -> None:
     """Write down that something happened to a study, a task or a worker (the row of one)."""
     named = {k: getattr(about, k) for k in ("task_id", "worker_id") if k in about._fields}
     connection.execute(
@@ -172,7 +172,7 @@ def note(connection: Connection, about: Any, kind: str, message: str | None = No
     )
 
 
-def wish(engine: Engine, name: str, wanted: str) -> str:
+def request_state(engine: Engine, name: str, wanted: str) -> str:
     """Pause, resume (GO), stop or cancel a study; a concluded one stays so.
 
     Returns:
@@ -194,7 +194,7 @@ def wish(engine: Engine, name: str, wanted: str) -> str:
         elif wanted != GO and row.paused_at is None:
             values["paused_at"] = func.now()
         change(connection, row.study_id, **values)
-        note(connection, row, {GO: "resumed"}.get(wanted, wanted))
+        record_event(connection, row, {GO: "resumed"}.get(wanted, wanted))
         return state_of(row.phase, wanted)
 
 
@@ -229,11 +229,11 @@ def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
         places = {"trials": studies.c.trials - len(gone)} if study.phase != SEARCHING else {}
         held, voided = studies.c.held - len(gone), studies.c.voided + len(gone)
         change(connection, study.study_id, held=held, voided=voided, **places)
-        note(connection, row, "voided", f"trial {number}: {reason}")
+        record_event(connection, row, "voided", f"trial {number}: {reason}")
         return [r.trial_id for r in gone if r.trial_id is not None]
 
 
-def withdraw(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:
+def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:
     """Drop what waits and will not be run: gone if never begun, else failed with the cause said.
 
     Args:
@@ -260,7 +260,7 @@ def withdraw(connection: Connection, study_id: int, kind: str, keep: Iterable[in
     return begun + fresh
 
 
-def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+def json_safe(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document that JSON can hold: numbers that are not finite become null."""
 
     def clean(value: Any) -> Any:

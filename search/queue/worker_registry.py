@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, insert, select, update
 
 from trainstack.search.database.schema import workers
-from trainstack.search.queue.study_store import note
+from trainstack.search.queue.study_store import record_event
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.space import Space
@@ -78,7 +78,7 @@ def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
             .select_from(workers)
             .where(workers.c.study_id == study_id, workers.c.worker_id < row.worker_id)
         ).scalar_one()
-        note(connection, row, "joined")
+        record_event(connection, row, "joined")
         return row.worker_id, before
 
 
@@ -92,10 +92,10 @@ def leave(engine: Engine, worker_id: int) -> None:
             .returning(workers.c.worker_id, workers.c.study_id)
         ).first()
         if row is not None:
-            note(connection, row, "left")
+            record_event(connection, row, "left")
 
 
-def strike_off(engine: Engine, study_id: int, silent_seconds: float) -> int:
+def mark_lost(engine: Engine, study_id: int, silent_seconds: float) -> int:
     """Write down as gone who has been silent for so long; return how many."""
     silent = func.make_interval(0, 0, 0, 0, 0, 0, float(silent_seconds))
     with engine.begin() as connection:

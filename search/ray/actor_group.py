@@ -20,7 +20,7 @@ WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
 @dataclass
-class Seat:
+class ActorRecord:
     """One actor.
 
     Attributes:
@@ -57,7 +57,7 @@ class Seat:
 
 
 @dataclass
-class Crew:
+class ActorGroup:
     """The actors of one study that have the same resources.
 
     They are named and detached: a driver finds those of an earlier one by their names.
@@ -69,7 +69,7 @@ class Crew:
         gpus: Of each, fractions included.
         order: What each does; its name is put in.
         logs: Folder into which their logs are copied.
-        seats: Those that are meant to work, by name.
+        active: Those that are meant to work, by name.
         leaving: Those that were told to finish their trial and go.
         wanted: How many are meant to work.
         over: The study is: none is placed any more.
@@ -82,14 +82,14 @@ class Crew:
     gpus: float
     order: Order
     logs: Path
-    seats: dict[str, Seat] = field(default_factory=dict)
-    leaving: dict[str, Seat] = field(default_factory=dict)
+    active: dict[str, ActorRecord] = field(default_factory=dict)
+    leaving: dict[str, ActorRecord] = field(default_factory=dict)
     wanted: int = 0
     over: bool = False
     lines: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Crew:
+    def of(cls, document: Mapping[str, Any]) -> ActorGroup:
         """Read what the command line sends."""
         order = Order(
             study=document["study"],
@@ -108,20 +108,22 @@ class Crew:
         self.wanted = count
         names = [f"{self.kind}-{place}" for place in range(count)]
         for name in names:
-            if name not in self.seats or self.seats[name].state == ENDED:
-                self.seats[name] = self._place(name)
+            if name not in self.active or self.active[name].state == ENDED:
+                self.active[name] = self._place(name)
         here = self._present()
         for name in here - set(names) - set(self.leaving):
             if name.rpartition("-")[0] != self.kind:
                 continue
-            seat = self.seats.get(name)
+            record = self.active.get(name)
             with contextlib.suppress(ValueError):  # it went meanwhile
-                seat = seat or Seat(name, ray().get_actor(name, namespace=self.namespace))
-                self._dismiss(seat, signal.SIGTERM)
-        for name in set(self.seats) - set(names):
-            del self.seats[name]
+                record = record or ActorRecord(
+                    name, ray().get_actor(name, namespace=self.namespace)
+                )
+                self._dismiss(record, signal.SIGTERM)
+        for name in set(self.active) - set(names):
+            del self.active[name]
 
-    def _place(self, name: str) -> Seat:
+    def _place(self, name: str) -> ActorRecord:
         self.leaving.pop(name, None)
         order = Order(**{**vars(self.order), "name": name})
         actor = (
@@ -139,66 +141,66 @@ class Crew:
             .remote(order)
         )
         actor.begin.remote()  # one that an earlier driver placed may have ended its work
-        return Seat(name, actor)
+        return ActorRecord(name, actor)
 
-    def _dismiss(self, seat: Seat, number: int) -> None:
-        self.leaving[seat.name] = seat
-        if seat.answer is None and not self._answers(seat):
+    def _dismiss(self, record: ActorRecord, number: int) -> None:
+        self.leaving[record.name] = record
+        if record.answer is None and not self._answers(record):
             # It waits for a node. Should it have begun just now, its worker notices.
-            ray().kill(seat.actor, no_restart=True)
+            ray().kill(record.actor, no_restart=True)
         else:
-            seat.actor.leave.remote(int(number))
+            record.actor.leave.remote(int(number))
 
-    def _answers(self, seat: Seat) -> bool:
-        seat.asked = seat.asked or seat.actor.look.remote({})
-        ready, _ = ray().wait([seat.asked], timeout=2.0)
+    def _answers(self, record: ActorRecord) -> bool:
+        record.asked = record.asked or record.actor.look.remote({})
+        ready, _ = ray().wait([record.asked], timeout=2.0)
         return bool(ready)
 
     def look(self) -> list[dict[str, Any]]:
         """Ask all how they fare, and put others in the place of those that are lost."""
-        everyone = [*self.seats.values(), *self.leaving.values()]
-        for seat in everyone:
-            if seat.state != ENDED and seat.asked is None:
-                seat.asked = seat.actor.look.remote(seat.seen)
-        asked = {seat.asked: seat for seat in everyone if seat.asked is not None}
+        everyone = [*self.active.values(), *self.leaving.values()]
+        for record in everyone:
+            if record.state != ENDED and record.asked is None:
+                record.asked = record.actor.look.remote(record.seen)
+        asked = {record.asked: record for record in everyone if record.asked is not None}
         if asked:
             ready, _ = ray().wait(list(asked), num_returns=len(asked), timeout=0.2)
             for reference in ready:
                 self._hear(asked[reference])
-        for name in [n for n, seat in self.leaving.items() if seat.state == ENDED]:
+        for name in [n for n, record in self.leaving.items() if record.state == ENDED]:
             del self.leaving[name]
-        return [seat.shown() for seat in (*self.seats.values(), *self.leaving.values())]
+        return [record.shown() for record in (*self.active.values(), *self.leaving.values())]
 
-    def _hear(self, seat: Seat) -> None:
+    def _hear(self, record: ActorRecord) -> None:
         from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
-        reference, seat.asked = seat.asked, None
+        reference, record.asked = record.asked, None
         try:
             answer = ray().get(reference)
         except ActorUnavailableError:
-            seat.state = WAITING  # its node is gone, Ray places it anew
+            record.state = WAITING  # its node is gone, Ray places it anew
         except ActorDiedError as error:
-            self._lost(seat, error)
+            self._lost(record, error)
         except RayError as error:
-            self._refused(seat, error)
+            self._refused(record, error)
         else:
-            seat.answer, seat.state = answer, RUNNING
-            self._copy(seat, answer["log"])
+            record.answer, record.state = answer, RUNNING
+            self._copy(record, answer["log"])
             if answer["code"] is not None:
-                seat.ended(answer["code"], "")
-                ray().kill(seat.actor, no_restart=True)
+                record.ended(answer["code"], "")
+                ray().kill(record.actor, no_restart=True)
 
-    def _lost(self, seat: Seat, error: Any) -> None:
+    def _lost(self, record: ActorRecord, error: Any) -> None:
         if error.actor_init_failed:
-            self._refused(seat, error)
-        elif self.over or seat.name in self.leaving:
-            seat.ended(0, "")
-        elif time.monotonic() - seat.placed >= REPLACE_SECONDS:
-            self.seats[seat.name] = self._place(seat.name)
+            self._refused(record, error)
+        elif self.over or record.name in self.leaving:
+            record.ended(0, "")
+        elif time.monotonic() - record.placed >= REPLACE_SECONDS:
+            self.active[record.name] = self._place(record.name)
         else:
-            seat.state = WAITING
+            record.state = WAITING
 
-    def _refused(self, seat: Seat, error: BaseException) -> None:
+    def _refused(self, record: ActorRecord, error: BaseException) -> None:
         """Its actor cannot work where it was placed: one more would not either."""
         words = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         if "No module named" in words:
@@ -206,15 +208,15 @@ class Crew:
                 f"a node of the Ray cluster lacks trainstack ({words}); "
                 "expected this version on every node; pip install 'trainstack[ray]' there"
             )
-        seat.ended(2, words)
-        self.lines.append(f"{seat.name}: {seat.words}")
+        record.ended(2, words)
+        self.lines.append(f"{record.name}: {record.words}")
 
-    def _copy(self, seat: Seat, log: Mapping[str, Any]) -> None:
+    def _copy(self, record: ActorRecord, log: Mapping[str, Any]) -> None:
         """Put what a worker said into a file of ours, at its place: twice is once."""
         text: bytes = log["text"]
         if not text:
             return
-        seat.seen[log["name"]] = log["at"] + len(text)
+        record.seen[log["name"]] = log["at"] + len(text)
         path = self.logs / log["name"]
         path.touch()
         with path.open("r+b") as file:
@@ -222,8 +224,8 @@ class Crew:
             file.write(text)
         lines = text.decode("utf-8", "replace").strip().splitlines()
         if lines:
-            seat.words = lines[-1].removeprefix("trainstack: ")
-        self.lines += [f"{seat.name}: {line}" for line in lines]
+            record.words = lines[-1].removeprefix("trainstack: ")
+        self.lines += [f"{record.name}: {line}" for line in lines]
 
     def heard(self) -> list[str]:
         """Return what workers said since the last time, a line each."""
@@ -237,23 +239,25 @@ class Crew:
 
     def leave(self, seconds: float) -> None:
         """Have all give back what they hold and leave; wait for that, for so long."""
-        dismissed = [seat for seat in self.seats.values() if seat.state != ENDED]
-        self.wanted, self.seats = 0, {}
-        for seat in dismissed:
-            self._dismiss(seat, signal.SIGINT)
+        dismissed = [record for record in self.active.values() if record.state != ENDED]
+        self.wanted, self.active = 0, {}
+        for record in dismissed:
+            self._dismiss(record, signal.SIGINT)
         self.finish(seconds)
 
     def finish(self, seconds: float) -> None:
         """The study is over: wait for all to leave, for so long, and let no actor stay behind."""
         self.over, until = True, time.monotonic() + seconds
-        while any(seat["state"] == RUNNING for seat in self.look()) and time.monotonic() < until:
+        while (
+            any(record["state"] == RUNNING for record in self.look()) and time.monotonic() < until
+        ):
             time.sleep(0.2)
-        everyone = {**self.seats, **self.leaving}
+        everyone = {**self.active, **self.leaving}
         while (here := self._present() & set(everyone)) and time.monotonic() < until + seconds:
             for name in here:
                 ray().kill(everyone[name].actor, no_restart=True)
             time.sleep(0.2)
-        for seat in self.seats.values():
-            if seat.state != ENDED:
-                seat.ended(0, "")
+        for record in self.active.values():
+            if record.state != ENDED:
+                record.ended(0, "")
         self.leaving.clear()

@@ -14,7 +14,7 @@ import select
 import sys
 from typing import Any
 
-from trainstack.search.ray.actor_group import Crew
+from trainstack.search.ray.actor_group import ActorGroup
 from trainstack.search.ray.connection import connect
 from trainstack.spaces.errors import TrainstackError
 
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _serve(say: Any) -> None:
-    crew: Crew | None = None
+    group: ActorGroup | None = None
     # Not sys.stdin, which reads ahead: what it holds `select` would not see.
     questions, unread = 0, b""
     while True:
@@ -55,18 +55,18 @@ def _serve(say: Any) -> None:
                     case {"connect": address}:
                         say(nodes=connect(address))
                     case {"place": order}:
-                        crew = Crew.of(order)
-                    case {"keep": int(count)} if crew is not None:
-                        crew.keep(count)
-                    case {"finish": float(seconds)} if crew is not None:
-                        crew.finish(seconds)
+                        group = ActorGroup.of(order)
+                    case {"keep": int(count)} if group is not None:
+                        group.keep(count)
+                    case {"finish": float(seconds)} if group is not None:
+                        group.finish(seconds)
                         finished = True
-                    case {"leave": float(seconds)} if crew is not None:
-                        crew.leave(seconds)
+                    case {"leave": float(seconds)} if group is not None:
+                        group.leave(seconds)
                         finished = True
-        if crew is not None:
-            workers = crew.look()
-            say(wanted=crew.wanted, workers=workers, said=crew.heard(), finished=finished)
+        if group is not None:
+            workers = group.look()
+            say(wanted=group.wanted, workers=workers, said=group.heard(), finished=finished)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from trainstack.search.records import SEARCH
 from trainstack.search.sampling import optuna_tables, trial_files
 from trainstack.search.sampling.pruning import cut, pruner, rung_step, seen
 from trainstack.search.sampling.samplers import sampler
-from trainstack.search.sampling.trial_window import Window
+from trainstack.search.sampling.trial_window import TrialWindow
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import StudyError
 from trainstack.spaces.space import Space
@@ -90,7 +90,7 @@ def refuse_foreign(storage: optuna.storages.RDBStorage, name: str) -> None:
         )
 
 
-class Mirror:
+class OptunaMirror:
     """One worker's view of the Optuna study."""
 
     def __init__(self, storage: optuna.storages.RDBStorage, spec: StudySpec, seed: int) -> None:
@@ -100,7 +100,7 @@ class Mirror:
 
     def reload(self) -> None:
         """Forget cached trials, for a finished one was voided."""
-        self.window = Window(self.storage)
+        self.window = TrialWindow(self.storage)
         self._stacks: dict[int, Stack] = {}
         self.study = optuna.load_study(
             study_name=self.spec.study,

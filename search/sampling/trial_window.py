@@ -43,7 +43,7 @@ _BEST = text(
 )
 
 
-class Window(_CachedStorage):
+class TrialWindow(_CachedStorage):
     """Optuna's cached storage of which only the trials that matter are read and kept.
 
     Those are the latest, of the earlier ones the best that keep to the constraints, and whatever

@@ -56,7 +56,7 @@ def create_study(
             storage.engine.dispose()
 
 
-def wish(url: URL | str, name: str, wanted: str) -> str:
+def request_state(url: URL | str, name: str, wanted: str) -> str:
     """Pause, resume (`go`), stop or cancel a study; returns the state that people see.
 
     Raises:
@@ -68,7 +68,7 @@ def wish(url: URL | str, name: str, wanted: str) -> str:
         here = engine(url)
         try:
             ensure(here)
-            return study_store.wish(here, name, wanted)
+            return study_store.request_state(here, name, wanted)
         finally:
             here.dispose()
 

@@ -1,8 +1,8 @@
-"""The desk: everything that a worker's supervisor says to the database, and nothing else.
+"""The client: everything that a worker's supervisor says to the database, and nothing else.
 
-    desk = Desk.open(url, "digits", WorkerCard("host", 1234))
-    while (state := desk.advance()) not in ("concluded", "stopped"):
-        if (lease := desk.claim()) is None: wait
+    client = WorkerClient.open(url, "digits", WorkerCard("host", 1234))
+    while (state := client.advance()) not in ("concluded", "stopped"):
+        if (lease := client.claim()) is None: wait
         else: train, `beat` meanwhile, `report` epochs, `verdict` at rungs, then `finish`
 
 Every method may raise StorageAwayError (try again later: repeating is safe) and those that write to
@@ -32,52 +32,60 @@ from trainstack.search.queue import (
     worker_registry,
 )
 from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
-from trainstack.search.queue.eligibility import soon
-from trainstack.search.queue.lease import Lease, Orders, lease_of
+from trainstack.search.queue.eligibility import seconds_from_now
+from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Result
 from trainstack.search.sampling import optuna_tables
-from trainstack.search.sampling.optuna_mirror import Mirror, ensure_study
+from trainstack.search.sampling.optuna_mirror import OptunaMirror, ensure_study
 from trainstack.search.sampling.pruning import reported, step_of
-from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS, Tender
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
 from trainstack.search.studies.opening import open_study
 
-__all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "INTERRUPTED",
+    "HeartbeatReply",
+    "Lease",
+    "LeaseLost",
+    "WorkerCard",
+    "WorkerClient",
+]
 
 # How often at least a worker says that it lives, and hears what people wish.
-BEAT_SECONDS = 2.0
+HEARTBEAT_SECONDS = 2.0
 # And how many times within a lease.
-_BEATS = 6
+_HEARTBEATS_PER_LEASE = 6
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def _reaching(
-    method: Callable[Concatenate[Desk, P], T],
-) -> Callable[Concatenate[Desk, P], T]:
+    method: Callable[Concatenate[WorkerClient, P], T],
+) -> Callable[Concatenate[WorkerClient, P], T]:
     """Say StorageAwayError where the database does not answer."""
 
     @functools.wraps(method)
-    def wrapped(self: Desk, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapped(self: WorkerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with guarded(self.url):
             return method(self, *args, **kwargs)
 
     return wrapped
 
 
-class Desk:
+class WorkerClient:
     """A worker's place at a study. Its methods may be called from several threads."""
 
     def __init__(
         self,
         url: URL,
         study: Row[Any],
-        mirror: Mirror,
+        mirror: OptunaMirror,
         worker: tuple[int, WorkerCard],
         *,
         lease_seconds: float,
-        reap_seconds: float,
+        requeue_seconds: float,
         judge: lifecycle.Judge | None,
     ) -> None:
         self.url, self.study_id = url, study.study_id
@@ -85,8 +93,10 @@ class Desk:
         self.worker_id, self.card = worker
         self._mirror, self._engine = mirror, mirror.storage.engine
         self._lease_seconds, self._judge = lease_seconds, judge
-        self.beat_seconds = min(BEAT_SECONDS, lease_seconds / _BEATS)
-        self._tender = Tender(self._engine, self.study_id, mirror, lease_seconds, reap_seconds)
+        self.heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_PER_LEASE)
+        self._maintenance = Maintenance(
+            self._engine, self.study_id, mirror, lease_seconds, requeue_seconds
+        )
         self._voided = study.voided
         self._loaded = False
         self._unbegun: Row[Any] | None = None
@@ -99,9 +109,9 @@ class Desk:
         card: WorkerCard,
         *,
         lease_seconds: float = LEASE_SECONDS,
-        reap_seconds: float = REAP_SECONDS,
+        requeue_seconds: float = REQUEUE_SECONDS,
         judge: lifecycle.Judge | None = None,
-    ) -> Desk:
+    ) -> WorkerClient:
         """Join a study.
 
         Args:
@@ -109,7 +119,7 @@ class Desk:
             study_name: Which study.
             card: Who joins.
             lease_seconds: How long a lease holds without a beat.
-            reap_seconds: How often, at most, silent workers' leases are looked for.
+            requeue_seconds: How often, at most, silent workers' leases are looked for.
             judge: Who decides about the confirmation; the product's own unless given.
 
         Raises:
@@ -128,17 +138,17 @@ class Desk:
             return cls(
                 url,
                 found.row,
-                Mirror(found.storage, spec, seed),
+                OptunaMirror(found.storage, spec, seed),
                 (worker_id, card),
                 lease_seconds=lease_seconds,
-                reap_seconds=reap_seconds,
+                requeue_seconds=requeue_seconds,
                 judge=judge,
             )
 
     @_reaching
     def claim(self) -> Lease | None:
         """Take the next task; None when there is nothing to do now (ask `advance` whether ever)."""
-        self._tender.tend()
+        self._maintenance.run_if_due()
         self._heed_voids()
         self._load()
         self._undo()
@@ -190,9 +200,9 @@ class Desk:
             self._mirror.drawn(connection, stack, draft)
         if (
             not row.payload.get("given")
-            and (twin := deduplication.known(self._engine, row)) is not None
+            and (duplicate := deduplication.find_finished_duplicate(self._engine, row)) is not None
         ):
-            self._finish(row, twin[1], cached_of=twin[0])
+            self._finish(row, duplicate[1], cached_of=duplicate[0])
             return None
         lease = lease_of(row)
         return dataclasses.replace(
@@ -205,15 +215,15 @@ class Desk:
 
     def _until(self) -> Any:
         """A whole lease from now: nobody beats while a trial is claimed, which takes its time."""
-        return soon(self._lease_seconds)
+        return seconds_from_now(self._lease_seconds)
 
     @_reaching
-    def beat(self, lease: Lease | None, state: str = "idle") -> Orders:
+    def heartbeat(self, lease: Lease | None, state: str = "idle") -> HeartbeatReply:
         """Say that this worker lives, renew its lease, and hear what people wish."""
         held = None if lease is None else (lease.task_id, lease.token)
-        wish = attempts.beat(self._engine, self.worker_id, state, held, self._lease_seconds)
-        self._tender.tend()
-        return Orders.LOST if wish is None else Orders(wish)
+        wish = attempts.heartbeat(self._engine, self.worker_id, state, held, self._lease_seconds)
+        self._maintenance.run_if_due()
+        return HeartbeatReply.LOST if wish is None else HeartbeatReply(wish)
 
     @_reaching
     def report(self, lease: Lease, measurements: Sequence[Measurement]) -> None:
@@ -277,7 +287,7 @@ class Desk:
         Raises:
             LeaseLost: The task is no longer ours.
         """
-        self._tender.show(attempts.give_back(self._engine, lease.task_id, lease.token, cause))
+        self._maintenance.show(attempts.give_back(self._engine, lease.task_id, lease.token, cause))
 
     @_reaching
     def no_room(self, lease: Lease, cause: str) -> None:
@@ -288,7 +298,7 @@ class Desk:
         """
         heard = self._lease_seconds
         row = recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
-        self._tender.show(row)
+        self._maintenance.show(row)
 
     @_reaching
     def quarantine(self, task_ids: Sequence[int], why: str) -> None:
@@ -298,16 +308,16 @@ class Desk:
     @_reaching
     def advance(self) -> str:
         """Take the study as far as it can go, and return its state; safe at any time."""
-        self._tender.tend()
+        self._maintenance.run_if_due()
         state = lifecycle.advance(self._engine, self.study_id, self._judge)
         if state in (study_store.CONFIRMING, study_store.CONCLUDED):
             self._mirror.repair(grace_seconds=0.0 if state == study_store.CONCLUDED else 5.0)
         return state
 
     @_reaching
-    def reap(self) -> int:
+    def requeue_expired(self) -> int:
         """Give back what silent workers hold, now; return how many tasks that were."""
-        return self._tender.reap()
+        return self._maintenance.requeue_expired()
 
     def _heed_voids(self) -> None:
         with self._engine.connect() as connection:
