@@ -1,4 +1,4 @@
-"""Equal stacks: what is known already is not trained again."""
+"""Reuse of results: a stack that was trained before is not trained again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from trainstack.search.records import SEARCH, Measurement, Result
 
 
 def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
-    """Find the finished search trial of an equal stack.
+    """Find a completed search trial of an equal stack.
 
     Args:
-        engine: Where.
-        row: A task that has its stack.
+        engine: The database.
+        row: A task whose stack is known.
 
     Returns:
-        The first such task, and its result as this one's; None where there is none.
+        Id of the first such task and a copy of its result; None if there is none.
     """
     with engine.connect() as connection:
         duplicate = connection.execute(

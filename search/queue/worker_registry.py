@@ -1,4 +1,4 @@
-"""Who works at a study: joining and leaving."""
+"""Registration of a study's workers: joining and leaving."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from trainstack.spaces.space import Space
 
 @dataclass(frozen=True)
 class WorkerCard:
-    """What `status` shows of a worker.
+    """Description of a worker, as `status` shows it.
 
     Attributes:
-        host: Name of its machine.
-        pid: Its process id there.
+        host: Name of the machine.
+        pid: Process id.
         device: Such as `cpu` or `gpu:0`.
-        threads: Threads that it trains with.
-        version: Of this package.
+        threads: Number of threads for training.
+        version: Version of this package.
     """
 
     host: str
@@ -33,10 +33,10 @@ class WorkerCard:
 
 
 def check(spec: StudySpec, card: WorkerCard) -> None:
-    """Refuse a worker whose package would not do what the study's others do.
+    """Check that a worker's package is the one that the study was created with.
 
     Raises:
-        RequestError: Its version differs, or its tables do not hold what the space names.
+        RequestError: The version differs, or the package cannot read the study's space.
     """
     if spec.version and card.version != spec.version:
         raise RequestError(
@@ -55,10 +55,10 @@ def check(spec: StudySpec, card: WorkerCard) -> None:
 
 
 def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
-    """Write down a new worker.
+    """Register a new worker.
 
     Returns:
-        Its id, and how many workers the study has had before it.
+        The worker's id, and the number of workers that joined the study before it.
     """
     with engine.begin() as connection:
         row = connection.execute(
@@ -83,7 +83,7 @@ def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
 
 
 def leave(engine: Engine, worker_id: int) -> None:
-    """Write down that a worker left; twice is once."""
+    """Mark a worker as left; repeating it is harmless."""
     with engine.begin() as connection:
         row = connection.execute(
             update(workers)
@@ -96,7 +96,7 @@ def leave(engine: Engine, worker_id: int) -> None:
 
 
 def mark_lost(engine: Engine, study_id: int, silent_seconds: float) -> int:
-    """Write down as gone who has been silent for so long; return how many."""
+    """Mark workers without a heartbeat for `silent_seconds` as lost; return their number."""
     silent = func.make_interval(0, 0, 0, 0, 0, 0, float(silent_seconds))
     with engine.begin() as connection:
         return connection.execute(
