@@ -1,4 +1,4 @@
-"""A study's actors of one kind on a Ray cluster: as many as are wanted, whoever placed them."""
+"""A study's actors of one kind on a Ray cluster, including those of earlier drivers."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 from trainstack.search.ray.actor import RESTARTS, Order, TrainstackWorker
 from trainstack.search.ray.connection import ray
 
-# A worker whose actor died for good, and not by an ending of its own, gets another after so long.
+# An actor that died without its worker ending is replaced after this time.
 REPLACE_SECONDS = 60.0
-# What is said of a worker: waiting for a node, at work, or how it ended.
+# States of a worker: waiting for a node, running, ended.
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
 @dataclass
 class ActorRecord:
-    """One actor.
+    """The driver's record of one actor.
 
     Attributes:
-        name: Its name in the study's namespace.
-        actor: Its handle.
-        asked: What was asked of it and is not yet answered.
-        answer: What it said last.
-        state: How it fares.
+        name: Name in the study's namespace.
+        actor: Ray's handle.
+        asked: Pending request, if any.
+        answer: Last reply.
+        state: WAITING, RUNNING or ENDED.
         code: The worker's exit code, once it ended.
-        words: Its last words.
-        placed: When.
-        seen: Of each of its log files, how many bytes we have.
+        words: Last line of its log.
+        placed: Monotonic time of its placement.
+        seen: Number of bytes copied of each of its log files.
     """
 
     name: str
@@ -46,11 +46,11 @@ class ActorRecord:
     seen: dict[str, int] = field(default_factory=dict)
 
     def ended(self, code: int, words: str) -> None:
-        """Write down how it ended."""
+        """Mark the actor as ended."""
         self.state, self.code, self.words = ENDED, code, words or self.words
 
     def shown(self) -> dict[str, Any]:
-        """Return what the command line wants to know."""
+        """Return the state for the command line."""
         where = (self.answer or {}).get("host")
         about = {"name": self.name, "state": self.state, "host": where}
         return {**about, "code": self.code, "words": self.words}
@@ -60,20 +60,20 @@ class ActorRecord:
 class ActorGroup:
     """The actors of one study that have the same resources.
 
-    They are named and detached: a driver finds those of an earlier one by their names.
+    They are named and detached, so a driver finds those of an earlier one by their names.
 
     Attributes:
-        namespace: Ray's, the study's own.
-        kind: What their names begin with; it says their resources.
-        cpus: Of each.
-        gpus: Of each, fractions included.
-        order: What each does; its name is put in.
+        namespace: The study's namespace in Ray.
+        kind: Prefix of their names; encodes their resources.
+        cpus: CPUs per actor.
+        gpus: GPUs per actor, possibly a fraction.
+        order: Instructions for each actor, without its name.
         logs: Folder into which their logs are copied.
-        active: Those that are meant to work, by name.
-        leaving: Those that were told to finish their trial and go.
-        wanted: How many are meant to work.
-        over: The study is: none is placed any more.
-        lines: What workers said that nobody was told yet.
+        active: Actors that should work, by name.
+        leaving: Actors that are finishing their trial before they leave.
+        wanted: Number of actors that should work.
+        over: Whether the study is over, after which none is placed.
+        lines: Output of workers not yet returned by `heard`.
     """
 
     namespace: str
@@ -90,7 +90,7 @@ class ActorGroup:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> ActorGroup:
-        """Read what the command line sends."""
+        """Create a group from the command line's request."""
         order = Order(
             study=document["study"],
             name="",
@@ -104,7 +104,7 @@ class ActorGroup:
         return cls(*names, document["cpus"], document["gpus"], order, logs)
 
     def keep(self, count: int) -> None:
-        """Have so many from now on, those of earlier drivers included."""
+        """Scale to `count` workers, including those of earlier drivers."""
         self.wanted = count
         names = [f"{self.kind}-{place}" for place in range(count)]
         for name in names:
@@ -115,7 +115,7 @@ class ActorGroup:
             if name.rpartition("-")[0] != self.kind:
                 continue
             record = self.active.get(name)
-            with contextlib.suppress(ValueError):  # it went meanwhile
+            with contextlib.suppress(ValueError):  # it ended meanwhile
                 record = record or ActorRecord(
                     name, ray().get_actor(name, namespace=self.namespace)
                 )
@@ -140,13 +140,13 @@ class ActorGroup:
             )
             .remote(order)
         )
-        actor.begin.remote()  # one that an earlier driver placed may have ended its work
+        actor.begin.remote()  # the worker of an existing actor may have ended
         return ActorRecord(name, actor)
 
     def _dismiss(self, record: ActorRecord, number: int) -> None:
         self.leaving[record.name] = record
         if record.answer is None and not self._answers(record):
-            # It waits for a node. Should it have begun just now, its worker notices.
+            # It waits for a node. If it has just begun, its worker detects the end of the actor.
             ray().kill(record.actor, no_restart=True)
         else:
             record.actor.leave.remote(int(number))
@@ -157,7 +157,7 @@ class ActorGroup:
         return bool(ready)
 
     def look(self) -> list[dict[str, Any]]:
-        """Ask all how they fare, and put others in the place of those that are lost."""
+        """Poll all actors, replace lost ones, and return their states."""
         everyone = [*self.active.values(), *self.leaving.values()]
         for record in everyone:
             if record.state != ENDED and record.asked is None:
@@ -178,7 +178,7 @@ class ActorGroup:
         try:
             answer = ray().get(reference)
         except ActorUnavailableError:
-            record.state = WAITING  # its node is gone, Ray places it anew
+            record.state = WAITING  # its node is gone; Ray places it again
         except ActorDiedError as error:
             self._lost(record, error)
         except RayError as error:
@@ -201,7 +201,7 @@ class ActorGroup:
             record.state = WAITING
 
     def _refused(self, record: ActorRecord, error: BaseException) -> None:
-        """Its actor cannot work where it was placed: one more would not either."""
+        """Mark an actor as ended that cannot run on its node; it is not replaced."""
         words = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         if "No module named" in words:
             words = (
@@ -212,7 +212,7 @@ class ActorGroup:
         self.lines.append(f"{record.name}: {record.words}")
 
     def _copy(self, record: ActorRecord, log: Mapping[str, Any]) -> None:
-        """Put what a worker said into a file of ours, at its place: twice is once."""
+        """Write a part of a worker's log at its offset, so repeating it is harmless."""
         text: bytes = log["text"]
         if not text:
             return
@@ -228,17 +228,17 @@ class ActorGroup:
         self.lines += [f"{record.name}: {line}" for line in lines]
 
     def heard(self) -> list[str]:
-        """Return what workers said since the last time, a line each."""
+        """Return the lines that workers wrote since the last call."""
         lines, self.lines = self.lines, []
         return lines
 
     def _present(self) -> set[str]:
-        """Return the names of the study's actors, whoever placed them."""
+        """Return the names of all actors of the study."""
         found = ray().util.list_named_actors(all_namespaces=True)
         return {row["name"] for row in found if row["namespace"] == self.namespace}
 
     def leave(self, seconds: float) -> None:
-        """Have all give back what they hold and leave; wait for that, for so long."""
+        """Tell all workers to give back their tasks and leave; wait up to `seconds`."""
         dismissed = [record for record in self.active.values() if record.state != ENDED]
         self.wanted, self.active = 0, {}
         for record in dismissed:
@@ -246,7 +246,7 @@ class ActorGroup:
         self.finish(seconds)
 
     def finish(self, seconds: float) -> None:
-        """The study is over: wait for all to leave, for so long, and let no actor stay behind."""
+        """Wait up to `seconds` for all workers to leave, then kill the remaining actors."""
         self.over, until = True, time.monotonic() + seconds
         while (
             any(record["state"] == RUNNING for record in self.look()) and time.monotonic() < until
