@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from trainstack.search.processes import endings
+from trainstack.search.processes import interruption_signals
 from trainstack.spaces.errors import RequestError
 
 _USER = "postgres"
@@ -135,7 +135,7 @@ def _later_interrupt() -> Iterator[None]:
         yield
         return
     seen: list[int] = []
-    old = {s: signal.getsignal(s) for s in endings()}
+    old = {s: signal.getsignal(s) for s in interruption_signals()}
     for number in old:
         signal.signal(number, lambda n, _: seen.append(n))
     try:

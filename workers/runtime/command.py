@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from trainstack.search.database import retry
 from trainstack.search.database.connection import STORAGE, artifacts, storage_url
-from trainstack.search.processes import endings
+from trainstack.search.processes import interruption_signals
 from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
 from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
 from trainstack.spaces.errors import TrainstackError
@@ -31,7 +31,7 @@ INTERRUPT_SECONDS = 4.0
 def main(argv: list[str] | None = None) -> int:
     """Work at a study until it is over; returns the exit code."""
     try:
-        for number in endings():  # for as long as there is no trial to give back
+        for number in interruption_signals():  # for as long as there is no trial to give back
             signal.signal(number, signal.default_int_handler)
         options = _parser().parse_args(argv)
         logging.basicConfig(
