@@ -11,8 +11,8 @@ from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 
 # Precision of the products in a training step. Mixed: factors in bfloat16; weights, sums, losses
-# and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning Training",
-# 2019).
+# and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning
+# Training", 2019).
 PRECISIONS = ("float32", "mixed")
 
 

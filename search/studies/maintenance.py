@@ -75,7 +75,7 @@ class Maintenance:
             if rows is None:
                 return  # another process has done it, or is about to
             for row in rows:
-                self.show(row)
+                self.update_trial(row)
             silent = self._lease_seconds * _GONE_AFTER_LEASES
             worker_registry.mark_lost(self._engine, self._study_id, silent)
             self._mirror.repair()
@@ -84,10 +84,10 @@ class Maintenance:
         """Requeue tasks with an expired lease now; return their number."""
         rows = recovery.requeue_expired(self._engine, self._study_id) or []
         for row in rows:
-            self.show(row)
+            self.update_trial(row)
         return len(rows)
 
-    def show(self, row: Row[Any]) -> None:
+    def update_trial(self, row: Row[Any]) -> None:
         """Update the Optuna trial of a task that was requeued or ended."""
         if row.kind != SEARCH:
             return

@@ -232,7 +232,7 @@ class WorkerClient:
         """Write the measurements of one or more epochs; repeating a write is harmless.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
         losses = {}
         if lease.trial_id is not None:
@@ -269,7 +269,7 @@ class WorkerClient:
         """End the task with a result; a value that is not finite counts as divergence.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
         if result.value is not None and not math.isfinite(result.value):
             why = result.cause or f"validation loss {result.value}"
@@ -287,20 +287,22 @@ class WorkerClient:
         """Return the task to the queue; a cause other than INTERRUPTED counts against it.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
-        self._maintenance.show(attempts.give_back(self._engine, lease.task_id, lease.token, cause))
+        self._maintenance.update_trial(
+            attempts.give_back(self._engine, lease.task_id, lease.token, cause)
+        )
 
     @_reaching
     def no_room(self, lease: Lease, cause: str) -> None:
         """Requeue a task that ran out of memory for another worker, once; else end it.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
         heard = self._lease_seconds
         row = recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
-        self._maintenance.show(row)
+        self._maintenance.update_trial(row)
 
     @_reaching
     def quarantine(self, task_ids: Sequence[int], why: str) -> None:

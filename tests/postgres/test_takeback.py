@@ -23,7 +23,7 @@ pytestmark = pytest.mark.postgres
 
 
 def let_pass(database: Engine, seconds: float) -> None:
-    """Move every lease and the last look for silent workers so far into the past."""
+    """Move every lease and the last check for expired leases into the past."""
     ago = func.make_interval(0, 0, 0, 0, 0, 0, seconds)
     with database.begin() as connection:
         connection.execute(update(tasks).values(lease_until=tasks.c.lease_until - ago))
@@ -55,8 +55,8 @@ def test_only_one_looks_at_a_time(url: URL, database: Engine) -> None:
     assert recovery.requeue_expired(database, here.study_id) == []
 
 
-def test_tender_without_workers(url: URL, database: Engine) -> None:
-    """Whoever watches a study can free what silent workers hold."""
+def test_maintenance_without_workers(url: URL, database: Engine) -> None:
+    """A process that watches a study can requeue tasks with an expired lease."""
     here = begun(url, trials=1)
     assert here.claim() is not None
     maintenance = Maintenance.open(url, "s")
