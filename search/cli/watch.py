@@ -62,7 +62,7 @@ def work(
         wanted = WorkersWanted(here, spec.study)
 
     def check(status: dict[str, Any]) -> None:
-        # Also with no worker of our own: what silent workers hold is freed on the clock.
+        # Requeues expired leases even if this process has no workers.
         with contextlib.suppress(StorageAwayError):
             maintenance.run_if_due()
             with guarded(url):

@@ -168,7 +168,7 @@ def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None
 
 
 def test_beat_renews(url: URL, database: Engine) -> None:
-    """A beat keeps the lease of a trial that takes long."""
+    """A heartbeat keeps the lease of a trial that takes long."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
