@@ -81,7 +81,7 @@ def _adjust(
                 )
             if trials < study.held:
                 raise RequestError(
-                    f"trials={trials}, but {study.held} have ended, run or wait already",
+                    f"trials={trials}, but {study.held} have ended, are running or are waiting",
                     f"{study.held} or more",
                     f"or end the search: trainstack stop {name}",
                 )

@@ -245,7 +245,7 @@ def _measure(
     """Insert the measurement on the test set, or conclude if there is nothing to measure."""
     if chosen is None:
         over = any(row.outcome == "completed" for row in rows)
-        _conclude(connection, study, "" if over else "nothing finished")
+        _conclude(connection, study, "" if over else "no trial finished")
         return
     asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
     confirmed = [

@@ -125,8 +125,8 @@ def _same(row: Row[Any], spec: StudySpec) -> None:
     differences = StudySpec.from_json(row.spec).differences(spec)
     if differences:
         raise StudyError(
-            f"study '{spec.study}' exists and asks differently ({'; '.join(differences[:5])})",
-            hint="ask the same again to resume it, or give another --study",
+            f"study '{spec.study}' exists with another request ({'; '.join(differences[:5])})",
+            hint="repeat the original request to resume it, or give another --study",
         )
 
 

@@ -40,17 +40,17 @@ def check(spec: StudySpec, card: WorkerCard) -> None:
     """
     if spec.version and card.version != spec.version:
         raise RequestError(
-            f"trainstack {card.version or 'of no version'} here",
-            f"{spec.version}, with which study '{spec.study}' was made",
+            f"trainstack {card.version or 'of unknown version'} on this machine",
+            f"{spec.version}, the version that created study '{spec.study}'",
             f"install that version, or start a new study with {card.version}",
         )
     try:
         Space.from_json(dict(spec.space))
     except RequestError as error:
         raise RequestError(
-            f"the space of study '{spec.study}' cannot be read by this code ({error})",
-            f"the code of trainstack {spec.version or 'with which it was made'}",
-            "install the same code on every machine",
+            f"the space of study '{spec.study}' cannot be read by this version ({error})",
+            f"trainstack {spec.version or 'in the version that created it'}",
+            "install the same version on every machine",
         ) from None
 
 

@@ -131,7 +131,7 @@ def test_most_trials(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"version": "9.9"}, "expected 9.9, with which study 's' was made"), ({}, "fingerprint")],
+    [({"version": "9.9"}, "expected 9.9, the version that created study 's'"), ({}, "fingerprint")],
 )
 def test_refusal(fleet: Fleet, changes: dict[str, str], words: str) -> None:
     """A worker whose package or data are not the study's refuses in one line, and holds nothing."""
