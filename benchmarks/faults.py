@@ -21,7 +21,7 @@ from tests.support.fleet import Fleet
 from tests.support.postgres_server import Server
 from trainstack.search.database import embedded_postgres
 from trainstack.search.queue import history
-from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
 
 KILL_SECONDS, AWAY_SECONDS = 4.0, 60.0
 
@@ -87,9 +87,9 @@ def outage(fleet: Fleet, server: Server) -> str:
 
 FAULTS: dict[str, tuple[Callable[[Fleet, Server], str], str]] = {
     "4 workers, one SIGKILLed every 4 s": (storm, "40 counted, none RUNNING, retries linked"),
-    "death between claim and first beat": (
+    "death between claim and first heartbeat": (
         unheard,
-        f"given back within {LEASE_SECONDS:.0f} + {REAP_SECONDS:.0f} s",
+        f"given back within {LEASE_SECONDS:.0f} + {REQUEUE_SECONDS:.0f} s",
     ),
     "PostgreSQL killed and away for 60 s, leases of 3 s": (
         outage,

@@ -35,7 +35,7 @@ from trainstack.search.database.connection import engine, parse_url
 from trainstack.search.records import Measurement, Result
 from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.search.studies.actions import create_study
-from trainstack.search.studies.worker_client import Desk, Lease, WorkerCard
+from trainstack.search.studies.worker_client import Lease, WorkerCard, WorkerClient
 from trainstack.spaces.errors import StorageAwayError
 from trainstack.spaces.space import Space
 
@@ -74,12 +74,12 @@ def database() -> Iterator[URL]:
         embedded_postgres.release(data)
 
 
-def desk(url: URL) -> Desk:
+def open_client(url: URL) -> WorkerClient:
     """Join as a worker."""
-    return Desk.open(url, "scale", WorkerCard("host", 1))
+    return WorkerClient.open(url, "scale", WorkerCard("host", 1))
 
 
-def work(here: Desk, seconds: float = 0.0) -> tuple[float, float, float]:
+def work(here: WorkerClient, seconds: float = 0.0) -> tuple[float, float, float]:
     """Take one trial and finish it; return the seconds of claim, ten reports, finish."""
     began = time.perf_counter()
     lease = here.claim()
@@ -144,7 +144,7 @@ def spent(url: URL) -> tuple[float, float]:
 def fill(url: URL, size: int, sampler: str, pruner: str) -> None:
     """Make a study with so many finished trials."""
     create_study(url, spec_of(sampler, pruner), first=())
-    here = desk(url)
+    here = open_client(url)
     for _ in range(TEMPLATES):
         work(here)
     here.leave()
@@ -162,7 +162,7 @@ def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str
         with database() as url:
             fill(url, size, sampler, pruner)
             began = time.perf_counter()
-            here = desk(url)
+            here = open_client(url)
             work(here)
             first = time.perf_counter() - began
             before = spent(url)
@@ -187,18 +187,18 @@ class Crew:
     def run(self, ready: Any, results: Any) -> None:
         """Work until the time is over; hand over what claims took, and how long all of it did."""
         retry.install()
-        desks = [desk(parse_url(self.url)) for _ in range(self.threads)]
+        clients = [open_client(parse_url(self.url)) for _ in range(self.threads)]
         ready.wait()
         began = time.monotonic()
         serve = partial(self._serve, until=began + RUN_SECONDS)
-        threads = [threading.Thread(target=serve, args=(here,)) for here in desks]
+        threads = [threading.Thread(target=serve, args=(here,)) for here in clients]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         results.put((self.claims, self.vain, time.monotonic() - began))
 
-    def _serve(self, here: Desk, until: float) -> None:
+    def _serve(self, here: WorkerClient, until: float) -> None:
         time.sleep(TRIAL_SECONDS * random.random())  # in a fleet not all begin in one moment
         while time.monotonic() < until:
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Reading a learning-rate range test: where the loss falls, and where it diverges.
+"""Evaluation of a learning-rate range test: where the loss falls, and where it diverges.
 
 Reference: Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3.
 """
@@ -11,27 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Share of the whole fall of the loss after which learning counts as begun.
+# Share of the total decrease of the loss after which learning counts as begun.
 BEGUN = 0.1
-# A smoothed loss this many times the lowest counts as diverging.
+# A smoothed loss above this multiple of the lowest counts as diverging.
 DIVERGING = 1.5
-# A range narrower than a decade is not worth searching: it is widened downwards.
+# Least width of a range in decades; a narrower one is extended downwards.
 LEAST_DECADES = 1.0
-# What a narrowed space says of itself: a study pins it, and two launches can be told apart.
+# Appended to the description of a narrowed space, which is stored in the study's spec.
 NARROWED = "Its learning rates were narrowed by a range test on the study's data."
 _SMOOTHING = 0.6
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test of one optimizer found.
+    """Result of a range test of one optimizer.
 
     Attributes:
-        optimizer: Its name.
+        optimizer: Name of the optimizer.
         rates: Learning rates tried, rising.
-        losses: Validation loss after some steps at each (the last may be huge or NaN).
-        stable: Largest rate of the chapter's descent (divide by three until it no longer
-            diverges), or None if none was stable.
+        losses: Validation loss after some steps at each rate (the last may be huge or NaN).
+        stable: Largest rate found stable by the chapter's procedure (divide by three until it
+            no longer diverges); None if none was.
         low: Rate from which the loss falls.
         high: Largest rate worth searching.
     """
@@ -47,8 +47,8 @@ class RangeTest:
 def smoothed(losses: Sequence[float]) -> list[float]:
     """Return the exponential moving average of losses, corrected for its start.
 
-    s_k = (1 - a) · sum_j a^(k-j) x_j / (1 - a^(k+1)) with a = 0.6; a loss that is not finite ends
-    it with infinity.
+    s_k = (1 - a) · sum_j a^(k-j) x_j / (1 - a^(k+1)) with a = 0.6; from the first loss that
+    is not finite, the result is infinity.
     """
     average, result = 0.0, []
     for k, loss in enumerate(losses):
@@ -65,15 +65,15 @@ def read_range(
     """Find the range of rates worth searching.
 
     Args:
-        optimizer: Whose test.
+        optimizer: Name of the optimizer.
         rates: Learning rates tried, rising.
         losses: Validation loss after some steps at each, same length.
-        stable: Largest rate that the chapter's descent found stable.
+        stable: Largest stable rate; see `RangeTest`.
 
     Returns:
-        `low`: the first rate at which a tenth of the whole fall has happened. `high`: the last
-        rate before the smoothed loss rises for good above 1.5 times its lowest, but not above
-        the stable one. At least a decade lies between them.
+        `low`: the first rate at which a tenth of the total decrease is reached. `high`: the last
+        rate before the smoothed loss exceeds 1.5 times its lowest, but not above the stable one.
+        At least a decade lies between them.
     """
     curve = smoothed(losses)
     lowest = min(range(len(curve)), key=curve.__getitem__)
@@ -88,16 +88,16 @@ def read_range(
 
 
 def searched(space: Mapping[str, Any]) -> list[str]:
-    """Return the optimizers whose learning rate a space (as JSON) searches over a range."""
+    """Return the optimizers whose learning rate is a range in a space (as JSON)."""
     arms = space["axes"]["optimizer"]
     return [name for name, arm in arms.items() if _is_range(arm.get("learning_rate"))]
 
 
 def narrowed(space: Mapping[str, Any], tests: Sequence[RangeTest]) -> dict[str, Any]:
-    """Return a space (as JSON) whose optimizers search only where their range test says.
+    """Return a space (as JSON) with learning rates narrowed to the results of range tests.
 
-    An arm whose range and test do not overlap by half a decade keeps its range: the test then
-    contradicts the space, and a search should see both. The space says that it was narrowed.
+    If range and test overlap by less than half a decade, they contradict each other, and the arm
+    keeps its range. The space's description notes the narrowing.
     """
     document = copy.deepcopy(dict(space))
     for test in tests:
@@ -113,7 +113,7 @@ def narrowed(space: Mapping[str, Any], tests: Sequence[RangeTest]) -> dict[str, 
 
 
 def is_narrowed(found: Mapping[str, Any], space: Mapping[str, Any]) -> bool:
-    """True if `found` is `space` narrowed by some range tests, whatever these said."""
+    """Return whether `found` is `space` narrowed by range tests of any result."""
     expected = narrowed(space, [])
     for name in searched(space):
         mine = expected["axes"]["optimizer"][name]["learning_rate"]

@@ -1,4 +1,4 @@
-"""How long a trial may train unless the user says so: updates, not epochs, decided by the rows.
+"""Default length of a trial: a number of updates, converted to epochs by the number of rows.
 
 Measured on eight tables of 768 to 20,640 rows (docs/training-length.md).
 """
@@ -14,15 +14,15 @@ from trainstack.spaces.domains import Choices, Range
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
-# Updates of a whole plan at the middle batch size on offer. Classifiers overfit before regressions
-# have levelled off.
+# Updates in a whole plan, for the middle batch size of the space. Classifiers overfit before
+# regressions level off.
 UPDATES = {"classification": 4_000, "regression": 8_000}
-# A plan has no fewer epochs than the first and no more than the second.
+# Bounds on the epochs of a plan.
 LEAST_EPOCHS, MOST_EPOCHS = 30, 256
 
 
 def training_rows(dataset: Any) -> int:
-    """Return how many rows of a data set are trained on: what is not held out."""
+    """Return the number of training rows of a data set, without those held out."""
     rows = len(dataset.y)
     for part in ("test", "valid"):
         if part not in dataset.parts:
@@ -36,8 +36,8 @@ def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:
     Args:
         task: `classification` or `regression`.
         rows: Training rows, at least 1.
-        batch_sizes: Those on offer, at least one; their geometric middle says how many updates
-            an epoch has.
+        batch_sizes: Possible batch sizes, at least one; the geometric mean of the extremes
+            determines the updates per epoch.
     """
     sizes = tuple(batch_sizes)
     updates = max(1.0, rows / math.sqrt(min(sizes) * max(sizes)))
@@ -45,7 +45,7 @@ def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:
 
 
 def batch_sizes(space: Space, stacks: Sequence[Stack] = ()) -> tuple[float, ...]:
-    """Return the batch sizes of given stacks; where there are none, those that a space offers."""
+    """Return the batch sizes of given stacks; without stacks, those of a space."""
     if stacks:
         return tuple(stack["batch_size"] for stack in stacks)
     domain = space.numbers["batch_size"]

@@ -6,7 +6,7 @@ import os
 import signal
 from types import FrameType
 
-from trainstack.search.processes import endings, heeding, open_streams
+from trainstack.search.processes import interruption_signals, open_streams, unblock_interrupts
 
 INTERRUPTED = 130
 
@@ -14,9 +14,9 @@ INTERRUPTED = 130
 def main() -> int:
     """Work at a study until it is over; returns the exit code."""
     open_streams()
-    for number in endings():
+    for number in interruption_signals():
         signal.signal(number, _leave)
-    heeding()
+    unblock_interrupts()
     from trainstack.workers.runtime.command import main as work
 
     return work()

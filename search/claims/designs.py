@@ -59,7 +59,7 @@ def reused(pretrained: str, labels: int, classes: str = "all") -> Contrast:
     """Compare lower layers trained before with fresh weights, few labels there in either."""
     fresh = Condition(labels=labels, classes=classes)
     reused = replace(fresh, pretrained=pretrained)
-    names = reused.said.rpartition(", ")[2], f"fresh weights, {labels} labels"
+    names = reused.description.rpartition(", ")[2], f"fresh weights, {labels} labels"
     return Contrast({}, {}, names=names, under=(reused, fresh))
 
 

@@ -33,7 +33,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
 
     from trainstack.search.artifacts import open_store
     from trainstack.search.dashboard.notes import Notes
-    from trainstack.search.dashboard.storage import Shown
+    from trainstack.search.dashboard.storage import DashboardStorage
     from trainstack.search.database.connection import artifacts, guarded, storage_url
     from trainstack.search.sampling.optuna_mirror import open_storage
     from trainstack.search.sampling.trial_files import Attached
@@ -57,7 +57,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
         optuna_storage = open_storage(url)
         page = _page(optuna_storage, study)
         attached = Attached(optuna_storage.engine, open_store(artifacts()))
-        app = wsgi(Shown(optuna_storage), artifact_store=attached)
+        app = wsgi(DashboardStorage(optuna_storage), artifact_store=attached)
     try:
         server = make_server(host, port, app, Threaded, Quiet)
     except OSError as error:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from trainstack.search.processes import FORK_SERVER, environment, sheltered
+from trainstack.search.processes import FORK_SERVER, environment, interrupts_blocked
 
 # Trainers that ask at the same time, while TensorFlow is still being imported.
 MOST_WAITING = 1024
@@ -47,7 +47,7 @@ def _start(folder: str) -> tuple[subprocess.Popen[bytes], str]:
         listener.listen(MOST_WAITING)
         process = None
         try:
-            with sheltered():
+            with interrupts_blocked():
                 process = subprocess.Popen(
                     [
                         sys.executable,

@@ -208,7 +208,7 @@ def _set_going(url: Any, study: str) -> None:
     """Let a study that was stopped or cancelled go on: that is what launching it again asks."""
     from trainstack.search.database.connection import engine, guarded
     from trainstack.search.queue import queries
-    from trainstack.search.studies.actions import wish
+    from trainstack.search.studies.actions import request_state
 
     here = engine(url)
     with guarded(url):
@@ -217,7 +217,7 @@ def _set_going(url: Any, study: str) -> None:
         finally:
             here.dispose()
     if state == "stopped":
-        wish(url, study, "go")
+        request_state(url, study, "go")
         err().print("it had been stopped: it goes on now", markup=False)
     elif state == "paused":
         err().print(f"it is paused until `trainstack resume {study}`", markup=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trainstack.search.artifacts import folder_of
-from trainstack.search.processes import environment, sheltered
+from trainstack.search.processes import environment, interrupts_blocked
 
 # How long workers may take to give back what they hold when told to leave at once.
 LEAVE_SECONDS = 20.0
@@ -98,7 +98,7 @@ class LocalWorkers:
             f"--threads={threads}",
             *self.extra,
         ]
-        with log.open("ab") as file, sheltered():
+        with log.open("ab") as file, interrupts_blocked():
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -153,7 +153,7 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
     from trainstack.search.cli.checks import worker_count
     from trainstack.search.cli.watch import work
     from trainstack.search.queue import queries
-    from trainstack.search.studies.actions import wish
+    from trainstack.search.studies.actions import request_state
 
     status = queries.status(engine, study)
     if status["concluded"]:
@@ -168,9 +168,9 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
             )
         if not sum(status["counts"][k] for k in ("completed", "pruned", "diverged", "running")):
             raise NothingToRecommend(f"study '{study}' has no finished trial yet")
-        wish(url, study, "stop")
+        request_state(url, study, "stop")
     elif status["state"] != "confirming":
-        wish(url, study, "go")
+        request_state(url, study, "go")
     count = 0 if busy else worker_count(None)
     with fork_server(needed=count > 0):
         work(url, queries.spec_of(engine, study), count)

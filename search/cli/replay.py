@@ -157,7 +157,7 @@ def _document(
         "stack_id": first.stack.stack_id,
         "seed": first.seed,
         "threads": first.threads,
-        "cached_of": first.twin,
+        "cached_of": first.duplicate_of,
         "tolerance": tolerance,
         **asdict(found),
         "recorded": {"outcome": first.outcome, "curve": list(first.curve), "device": first.device},
@@ -177,8 +177,10 @@ def _print(first: Record, again: dict[str, Any], found: Comparison) -> None:
         table.add_row(str(epoch + 1), *row)
     console = out()
     console.print(table)
-    if first.twin is not None:
-        console.print(f"its result is trial {first.twin}'s, of the same stack", markup=False)
+    if first.duplicate_of is not None:
+        console.print(
+            f"its result is trial {first.duplicate_of}'s, of the same stack", markup=False
+        )
     if found.same:
         how = "exactly" if found.exact else f"within {found.difference:.1g}"
         took = seconds(again["seconds"].get("total"))

@@ -13,7 +13,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from trainstack.search.processes import ECHO_SECONDS, endings
+from trainstack.search.processes import ECHO_SECONDS, interruption_signals
 
 INTERRUPTED = 130
 # Delay after which an interruption lost in a library's clean-up is raised again.
@@ -33,7 +33,7 @@ def heed() -> None:
     wherever the program happens to be, an interruption can land in the midst of a library that
     writes a traceback of it. The clean-up goes on as for every exception.
     """
-    _State.numbers = tuple(endings())
+    _State.numbers = tuple(interruption_signals())
     for number in _State.numbers:
         signal.signal(number, _interrupt)
     sys.unraisablehook = _raise_again

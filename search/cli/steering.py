@@ -21,9 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def _wish(storage: str | None, study: str, wanted: str) -> None:
     from trainstack.search.database.connection import storage_url
-    from trainstack.search.studies.actions import wish
+    from trainstack.search.studies.actions import request_state
 
-    state = wish(storage_url(storage), study, wanted)
+    state = request_state(storage_url(storage), study, wanted)
     out().print(f"{study}: {state}", markup=False)
 
 

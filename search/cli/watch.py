@@ -53,18 +53,18 @@ def work(
     from trainstack.search.database.connection import engine, exported, guarded
     from trainstack.search.database.retry import hangups
     from trainstack.search.queue.budget import WorkersWanted
-    from trainstack.search.studies.maintenance import Tender
+    from trainstack.search.studies.maintenance import Maintenance
 
     if _concluded(url, spec.study):
         return
-    tender, here = Tender.open(url, spec.study), engine(url)
+    maintenance, here = Maintenance.open(url, spec.study), engine(url)
     with guarded(url):
         wanted = WorkersWanted(here, spec.study)
 
     def check(status: dict[str, Any]) -> None:
-        # Also with no worker of our own: what silent workers hold is freed on the clock.
+        # Requeues expired leases even if this process has no workers.
         with contextlib.suppress(StorageAwayError):
-            tender.tend()
+            maintenance.run_if_due()
             with guarded(url):
                 heed(local, wanted.news())
         _check(local, status)
@@ -85,7 +85,7 @@ def work(
         finally:
             local.close()
             notes.stop(last=ended)
-            tender.close()
+            maintenance.close()
             here.dispose()
 
 

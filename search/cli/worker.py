@@ -18,7 +18,7 @@ from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.cli.interruptions import Interruption
 from trainstack.search.cli.local_workers import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
 from trainstack.search.cli.signals import INTERRUPTED
-from trainstack.search.processes import endings
+from trainstack.search.processes import interruption_signals
 from trainstack.search.ray.placement import on_ray
 from trainstack.spaces.errors import RequestError, StorageAwayError
 
@@ -145,7 +145,7 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
         patiently(lambda: _look(url, study), wanted.start_timeout)
         flags = wanted.flags()
         share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
-        with Interruption(*endings()) as starting:
+        with Interruption(*interruption_signals()) as starting:
             crews = [
                 LocalWorkers.start(
                     exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True

@@ -1,7 +1,7 @@
-"""What optuna-dashboard shows of a study beyond its trials: a live note and our own plots.
+"""The live note and the plots that optuna-dashboard shows of a study.
 
-Derived from our tables and written again only when a trial ended or the state changed; the time
-that it takes is kept to a small share, however long the study.
+They derive from the fleet's tables and are rewritten only when a trial ended or the state changed;
+the time for that stays a small share, however long the study.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trainstack.notes")
 
-# Between two looks at what has changed, at least; and so many times what writing took.
+# Least interval between two checks for changes, also as a multiple of the time that writing took.
 EVERY_SECONDS, COST_TIMES = 4.0, 20.0
-WARNING = "Written by trainstack as the study moves; what is changed here is overwritten."
+WARNING = "Written by trainstack and updated during the study; changes made here are overwritten."
 
 
 class Notes:
-    """Keeps notes and plots current from a thread of its own.
+    """Updates notes and plots in a background thread.
 
     Args:
         url: The database.
-        study: Which study; None: every one.
+        study: Name of the study; None: all studies.
     """
 
     def __init__(self, url: URL, study: str | None = None) -> None:
@@ -42,13 +42,13 @@ class Notes:
         self._optuna: Any = None
 
     def start(self) -> Notes:
-        """Begin; returns itself."""
+        """Start the thread and return this object."""
         self._thread = threading.Thread(target=self._follow, daemon=True, name="notes")
         self._thread.start()
         return self
 
     def stop(self, last: bool) -> None:
-        """End; look once more if asked, so that the conclusion is there."""
+        """Stop the thread; if `last`, update once more, to include the conclusion."""
         self._over.set()
         if self._thread is not None:
             self._thread.join(10.0)
@@ -66,16 +66,16 @@ class Notes:
                 return
 
     def _try(self) -> None:
-        """Refresh; a database that is away, or a fault of ours, must not end the search."""
+        """Refresh without raising: an error here must not end the search."""
         try:
             self.refresh()
         except TrainstackError:
-            return  # told where it matters; the next look may do better
+            return  # reported elsewhere; the next refresh may succeed
         except Exception as error:
             log.warning("the dashboard's note was not written: %s", error)
 
     def refresh(self) -> list[str]:
-        """Write what has changed since the last look; returns the names of those studies.
+        """Update the studies that have changed since the last refresh, and return their names.
 
         Raises:
             StorageAwayError: The database does not answer.
@@ -121,8 +121,8 @@ class Notes:
         if status["concluded"]:
             with here.begin() as connection:
                 named = attach_model(connection, find(connection, name).study_id)
-            for key, said in named.items():
-                self._optuna.set_study_system_attr(study._study_id, key, said)
+            for key, value in named.items():
+                self._optuna.set_study_system_attr(study._study_id, key, value)
         for identifier, draw in PLOTS.items():
             figure = draw(runs)
             if figure.data:
@@ -130,14 +130,14 @@ class Notes:
 
 
 def note_in(attributes: dict[str, Any]) -> str:
-    """Return the note that stands among a study's attributes."""
+    """Return the note stored in a study's attributes."""
     from optuna_dashboard._note import get_note_from_system_attrs
 
     return get_note_from_system_attrs(attributes, None)["body"]
 
 
 def _conclusion(spec: Any, runs: Sequence[Run], measured: dict[str, Any]) -> str | None:
-    """Return what a study concludes as text; None where there is nothing to recommend."""
+    """Return a study's conclusion as text; None if there is nothing to recommend."""
     if spec.experiment:
         from trainstack.search.claims import findings
 
@@ -153,22 +153,22 @@ def _conclusion(spec: Any, runs: Sequence[Run], measured: dict[str, Any]) -> str
 
 
 def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None) -> str:
-    """Say how a study stands, in Markdown.
+    """Format the state of a study as Markdown.
 
     Args:
-        status: As `status --json` gives it.
-        runs: Its trials and confirmation runs.
-        conclusion: The recommendation as text, once there is one.
+        status: The status as in `status --json`.
+        runs: The study's trials and confirmation runs.
+        conclusion: The recommendation as text, if there is one.
     """
     from trainstack.search.dashboard.storage import LATEST
     from trainstack.search.evidence.formatting import describe
 
     words = ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "waiting")
     counts = status["counts"]
-    told = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+    counted = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
     lines = [
         f"# {status['study']}: {status['state']}",
-        f"Budget {status['budget']['trials']} trials: {told or 'nothing yet'}.",
+        f"Budget {status['budget']['trials']} trials: {counted or 'nothing yet'}.",
     ]
     searched = {run.number: run for run in runs if run.phase == "search" and run.number >= 0}
     best = searched.get(status["best"]["trial"]) if status["best"] else None

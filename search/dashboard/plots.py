@@ -13,7 +13,7 @@ from trainstack.spaces.references import CHAPTER_DEFAULT
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# More curves or points than these are neither read by people nor cheap to keep.
+# Limits that keep the plots readable and cheap to store.
 MOST_CURVES, MOST_POINTS, MOST_STACKS = 10, 400, 8
 # Axes whose arms are compared side by side.
 COMPARED = ("activation", "optimizer", "normalization", "schedule", "dropout")
@@ -23,7 +23,7 @@ ABLATION = "ablation:"
 
 
 def best_over_time(runs: Sequence[Run]) -> Figure:
-    """Every completed trial's loss, and the best so far as a staircase."""
+    """Plot each completed trial's loss, and the best loss so far as steps."""
     done = _thinned(_completed(runs, SEARCH))
     values = [_loss(run) for run in done]
     numbers = [run.number for run in done]
@@ -36,7 +36,7 @@ def best_over_time(runs: Sequence[Run]) -> Figure:
 
 
 def learning_curves(runs: Sequence[Run]) -> Figure:
-    """Validation loss per epoch of the best trials, and of the chapter's default."""
+    """Plot validation loss per epoch of the best trials and of the chapter's default."""
     done = sorted(_completed(runs, SEARCH), key=_loss)
     shown = done[:MOST_CURVES]
     shown += [run for run in done if _is_default(run) and run not in shown][:1]
@@ -49,7 +49,7 @@ def learning_curves(runs: Sequence[Run]) -> Figure:
 
 
 def loss_by_arm(runs: Sequence[Run]) -> Figure:
-    """Losses of completed trials by the arm that each took on an axis."""
+    """Plot losses of completed trials by their arm on each axis."""
     done = _thinned(_completed(runs, SEARCH))
     traces = []
     for axis in COMPARED:
@@ -62,11 +62,11 @@ def loss_by_arm(runs: Sequence[Run]) -> Figure:
 
 
 def confirmation(runs: Sequence[Run]) -> Figure:
-    """Losses with fresh seeds: the same seeds for every candidate, best mean first."""
+    """Plot losses with fresh seeds, the same for every candidate, best mean first."""
     numbers = {run.stack_id: run.number for run in reversed(_completed(runs, SEARCH))}
     by_stack: dict[str, list[Run]] = {}
     for run in _completed(runs, CONFIRMATION):
-        # What was trained to tell what one axis is worth competes with nobody.
+        # Ablation runs are not candidates.
         if not (run.label or "").startswith(ABLATION):
             by_stack.setdefault(run.stack_id or "", []).append(run)
     groups = sorted(by_stack.values(), key=lambda group: sum(map(_loss, group)) / len(group))
@@ -83,7 +83,7 @@ def confirmation(runs: Sequence[Run]) -> Figure:
     return _figure("Confirmation with fresh seeds", traces, "")
 
 
-# Identifier of the plot in the dashboard → how to draw it. A new row is a new plot.
+# Identifier of each plot in the dashboard → function that draws it.
 PLOTS: dict[str, Callable[[Sequence[Run]], Any]] = {
     "best-over-time": best_over_time,
     "learning-curves": learning_curves,
@@ -98,7 +98,7 @@ def _completed(runs: Sequence[Run], phase: str) -> list[Run]:
 
 
 def _thinned(runs: list[Run]) -> list[Run]:
-    """Keep every so-many-th run of a long search, and the best one always."""
+    """Thin out a long search to about MOST_POINTS runs, the best one included."""
     step = -(-len(runs) // MOST_POINTS)
     if step <= 1:
         return runs
@@ -121,8 +121,8 @@ def _is_default(run: Run) -> bool:
 def _named(run: Run, numbers: Mapping[str | None, int]) -> str:
     if _is_default(run):
         return "chapter's default"
-    known = numbers.get(run.stack_id)
-    return run.label or (f"trial {known}" if known is not None else f"stack {run.stack_id}")
+    number = numbers.get(run.stack_id)
+    return run.label or (f"trial {number}" if number is not None else f"stack {run.stack_id}")
 
 
 def _points(name: str, x: Sequence[Any], y: Sequence[Any], mode: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _figure(title: str, traces: list[dict[str, Any]], x: str) -> Figure:
         "title": {"text": title},
         "xaxis": {"title": {"text": x}, "zeroline": False},
         "yaxis": {"title": {"text": LOSS}},
-        # The default template is ten times as long as what it dresses.
+        # The default template is ten times as large as the figure itself.
         "template": "none",
         "showlegend": len(traces) > 1 and traces[0]["type"] == "scatter",
     }

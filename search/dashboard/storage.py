@@ -1,8 +1,8 @@
-"""Optuna's storage as the dashboard reads it: not too many trials, and never an old view of them.
+"""Optuna's storage for the dashboard: a bounded number of trials, and never a stale view.
 
-Optuna's cache never looks again at a trial that has ended, though one may be voided. And the page
-gets every trial as 7 kB of JSON and draws a line for each that has a learning curve:
-ten thousand of them stop a browser for minutes.
+Optuna's cache never reads a trial again that has ended, although it may be voided. The page gets
+each trial as 7 kB of JSON and draws a line for each learning curve: ten thousand of them stop a
+browser for minutes.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import text
 
-from trainstack.search.sampling.trial_window import Window
+from trainstack.search.sampling.trial_window import TrialWindow
 
-# In a study of more trials than so many only some are shown with their curves: so many of the
-# latest and of the best. Those of the others stand in `trials`, and among their artifacts.
+# In a study of more than MANY trials, only the latest and the best DRAWN keep their curves; those
+# of the others are shown by `trainstack trials` and among their artifacts.
 MANY, DRAWN = 500, 50
-# Of the trials themselves so many of the latest are listed, and so many of the best before them.
+# Numbers of trials listed: the latest, and the best of those before.
 LATEST, BEST = 1000, 50
-# What changes when trials that had ended are no longer what they were, or have more to offer.
+# Changes when trials that had ended are voided or gain artifacts.
 _REVISION = text(
     "SELECT s.voided, s.phase FROM trainstack_studies s "
     "JOIN studies o ON o.study_name = s.name WHERE o.study_id = :study"
 )
 
 
-class Shown(Window):
-    """Optuna's cached storage, read in bulk, and anew when trials that had ended have changed.
+class DashboardStorage(TrialWindow):
+    """Optuna's cached storage, read in bulk, and read again when ended trials have changed.
 
-    Of more trials than a page can draw the latest and the best are listed; what is asked of one by
-    its id is answered for every trial.
+    Lists only the latest and the best trials; lookups by id work for every trial.
     """
 
     def __init__(self, backend: RDBStorage, latest: int = LATEST, best: int = BEST) -> None:
@@ -53,14 +52,14 @@ class Shown(Window):
             super()._read_trials_from_remote_storage(study_id)
 
     def _drop(self, study_id: int) -> None:
-        """Drop nothing, for pages ask for what they lack, but thin out what nobody reads."""
+        """Keep all trials, as pages request missing ones, but drop details that are not shown."""
         study = self._studies[study_id]
         if len(study.trials) > MANY:
             _thin_out(list(study.trials.values()))
 
 
 def _thin_out(trials: Sequence[FrozenTrial]) -> None:
-    """Take their curves, and the stack that their parameters say, from trials that nobody reads."""
+    """Remove curves and stacks from trials that are neither among the latest nor the best."""
     done = [trial for trial in trials if trial.state.is_finished()]
     latest = heapq.nlargest(DRAWN, done, key=lambda trial: trial.number)
     completed = [trial for trial in done if trial.state is TrialState.COMPLETE]

@@ -1,4 +1,4 @@
-"""Where the database is, how to reach it, and what to say when it does not answer."""
+"""Location of the database, connections to it, and errors when it is unavailable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 STORAGE, HOME, ARTIFACTS = "TRAINSTACK_STORAGE", "TRAINSTACK_HOME", "TRAINSTACK_ARTIFACTS"
 _DRIVER = "postgresql+psycopg2"
-# What ends user and password in a URL, so that neither may hold it as it is.
+# Characters that end user and password in a URL, and must be percent-encoded there.
 _RESERVED = set("@/?#[] ")
 _EXAMPLE = "postgresql://user@host:5432/database"
-# A worker does one thing after the other: one connection, and more only for as long as threads need
-# them, so that 200 workers stay under 400 connections.
+# A worker keeps one connection, and opens more only while several threads need one, so that 200
+# workers stay below 400 connections.
 POOL = {"pool_size": 1, "max_overflow": 3, "pool_pre_ping": True, "pool_recycle": 1800}
 _CONNECT_SECONDS = 10
 
@@ -36,7 +36,7 @@ def home() -> Path:
 
 
 def artifacts() -> str:
-    """Return where models, checkpoints and reports go: a folder's path or an object store's URL."""
+    """Return the location of models, checkpoints and reports: a folder or an object store's URL."""
     chosen = os.environ.get(ARTIFACTS)
     if chosen and "://" in chosen:
         return chosen
@@ -44,12 +44,12 @@ def artifacts() -> str:
 
 
 def storage_url(flag: str | None = None) -> URL:
-    """Return the database's URL: the flag's, else the environment's, else the embedded one.
+    """Return the database's URL: the flag's, else the environment's, else the embedded server's.
 
     The embedded server is started if it is not running, and kept until this process ends.
 
     Args:
-        flag: What `--storage` said.
+        flag: The value of `--storage`.
 
     Returns:
         A URL that names its driver.
@@ -61,14 +61,14 @@ def storage_url(flag: str | None = None) -> URL:
 
     data = home() / "postgres"
     given = flag or os.environ.get(STORAGE)
-    # A launcher may hand its workers the embedded server's URL: they too keep it running.
+    # A launcher may pass the embedded server's URL to workers, which then keep it running, too.
     if given and not (data.is_dir() and parse_url(given) == parse_url(url_of(data))):
         return parse_url(given)
     return parse_url(hold(data))
 
 
 def parse_url(text: str) -> URL:
-    """Read a PostgreSQL URL as users type it and name the driver.
+    """Parse a PostgreSQL URL as users type it, and add the driver.
 
     Raises:
         RequestError: It is not a PostgreSQL URL.
@@ -83,14 +83,14 @@ def parse_url(text: str) -> URL:
         got = f"storage of kind '{scheme}'" if named else "storage that is not a URL"
         raise RequestError(got, f"a PostgreSQL URL such as {_EXAMPLE}", _hint())
     if _RESERVED & set(text.split("://", 1)[1].rpartition("@")[0]):
-        # Read on, a part of the password would become the host's or the database's name.
+        # Otherwise a part of the password would be read as the host or the database.
         raise RequestError(
             "a storage URL with a reserved character before its host",
             _EXAMPLE,
             "percent-encode user and password: @ is %40, / is %2F, # is %23, ? is %3F",
         )
     if not url_parameters.is_known(url_parameters.query_of(text)):
-        # An unknown name may be a part of a password that was cut at its &: it is not repeated.
+        # An unknown name may be part of a password that was split at an &: do not repeat it.
         raise RequestError(
             "a storage URL with something after its ? that is no parameter of PostgreSQL's",
             f"{_EXAMPLE}?sslmode=require",
@@ -112,10 +112,10 @@ def _hint() -> str:
 
 
 def redacted(url: URL | str) -> str:
-    """Return the URL for people to read, its password left out.
+    """Return the URL without its password, for display.
 
-    Where the query holds one, all of the query is left out: a password that was cut at its & may
-    go on there.
+    If the query holds a password, the whole query is left out, as a password that was split at an
+    & may continue there.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
     safe = {} if url_parameters.SECRET & set(parsed.query) else parsed.query
@@ -131,15 +131,15 @@ def exported(url: URL) -> str:
 
 
 def engine_options(url: URL) -> dict[str, Any]:
-    """Return the keyword arguments of `create_engine` that every engine here uses.
+    """Return the keyword arguments of `create_engine` shared by all engines.
 
     Args:
-        url: Its own `connect_timeout` wins over ours.
+        url: The database; parameters in its query take precedence.
     """
     connect: dict[str, Any] = {
         "application_name": "trainstack",
         "connect_timeout": _CONNECT_SECONDS,
-        # A peer that vanished without a word is noticed within about a minute.
+        # Detects a vanished peer within about a minute.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
@@ -156,7 +156,7 @@ def engine(url: URL) -> Engine:
 
 @contextlib.contextmanager
 def guarded(url: URL) -> Iterator[None]:
-    """Turn the database's absence into a StorageAwayError; use as `with` or as a decorator.
+    """Raise StorageAwayError for errors of the connection; a context manager or decorator.
 
     Raises:
         StorageAwayError: The server does not answer, refuses, or dropped the connection.
@@ -169,12 +169,12 @@ def guarded(url: URL) -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise _away(url, error) from None
     except DBAPIError as error:
-        # Without a statement it is the connection that was refused: by its parameters, say.
+        # Without a statement the connection itself was refused, for example by its parameters.
         if error.connection_invalidated or error.statement is None:
             raise _away(url, error) from None
         raise
     except Exception as error:
-        # Optuna wraps what SQLAlchemy raised; told by name, so that reading needs no Optuna.
+        # Optuna wraps SQLAlchemy's errors; compare by name to avoid importing Optuna.
         cause = error.__cause__
         if type(error).__name__ == "StorageInternalError" and isinstance(
             cause, (OperationalError, InterfaceError, PoolTimeoutError)
@@ -186,7 +186,7 @@ def guarded(url: URL) -> Iterator[None]:
 def _away(url: URL, error: Exception) -> StorageAwayError:
     reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
     hidden = [str(url.password or "")]
-    # A part of it may have been read as another parameter
+    # Part of a password may have been read as another parameter.
     if url_parameters.SECRET & set(url.query):
         for value in url.query.values():
             hidden += [value] if isinstance(value, str) else value

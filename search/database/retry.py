@@ -1,7 +1,7 @@
-"""Waiting for what is away, but not for ever, and without being deaf to signals.
+"""Bounded, interruptible retries while the database is unavailable.
 
-libpq waits inside C code: for a server that vanished without a word for up to a quarter of an hour,
-during which Python runs no signal handler. psycopg2 lets the program do the waiting instead.
+libpq waits inside C code: up to a quarter of an hour for a vanished server, during which Python
+runs no signal handler. psycopg2 lets the program wait instead.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from trainstack.spaces.errors import StorageAwayError
 
 log = logging.getLogger("trainstack.worker")
 
-# The longest answer that is waited for; a claim among hundreds of workers takes a second or two.
+# Timeout of a database call; a claim among hundreds of workers takes a second or two.
 MOST_SECONDS = 30.0
-# How long a worker that starts waits for a database that is away, and its first and longest pause.
+# How long a starting worker waits for an unavailable database; its first and longest pause.
 START_SECONDS = 30.0
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 10.0
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def install(most_seconds: float = MOST_SECONDS) -> None:
-    """From now on give a silent server up after so long, in this whole process."""
+    """Time out unresponsive database calls in this process after `most_seconds`."""
     import psycopg2
     from psycopg2 import extensions
 
@@ -39,26 +39,26 @@ def install(most_seconds: float = MOST_SECONDS) -> None:
             poll = select.poll()  # unlike select.select it takes any file descriptor
             poll.register(connection.fileno(), events[state])
             if not poll.poll(most_seconds * 1000):
-                raise psycopg2.OperationalError(f"silent for {most_seconds:g} s")
+                raise psycopg2.OperationalError(f"timed out after {most_seconds:g} s")
 
     extensions.set_wait_callback(wait)
 
 
 def hangups() -> list[int]:
-    """Return the signal of a terminal that closes, unless it is to be ignored, as `nohup` wants."""
+    """Return SIGHUP, sent when a terminal closes, unless it is ignored, as by `nohup`."""
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows
     return [] if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN else [hangup]
 
 
 def patiently(action: Callable[[], T], most_seconds: float) -> T:
-    """Do something; where the storage is away try again, ever less often, for so long.
+    """Call a function, and repeat it with growing pauses while the storage is unavailable.
 
     Args:
-        action: What to do; safe to repeat.
-        most_seconds: 0: try once.
+        action: The function; must be safe to repeat.
+        most_seconds: Time limit; 0: call once.
 
     Raises:
-        StorageAwayError: It was away all the time.
+        StorageAwayError: The storage stayed unavailable.
     """
     until, pause = time.monotonic() + most_seconds, _FIRST_SECONDS
     while True:
@@ -70,6 +70,6 @@ def patiently(action: Callable[[], T], most_seconds: float) -> T:
                 raise
             if pause == _FIRST_SECONDS:
                 log.warning("%s: trying again for %.0f s", error, left)
-        # Not all in one moment: a whole fleet may be waiting.
+        # Jitter, as a whole fleet may be waiting.
         time.sleep(min(left, random.uniform(0.5, 1.0) * pause))
         pause = min(2 * pause, _LONGEST_SECONDS)

@@ -1,6 +1,6 @@
 """The fleet's tables: studies, tasks, attempts, workers and events.
 
-They stand beside Optuna's in the same database and are the truth; Optuna's trials mirror them.
+They share a database with Optuna's tables and are authoritative; Optuna's trials mirror them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from trainstack.spaces.errors import RequestError
 
 metadata = MetaData()
-# Any number will do as long as nobody else in the database takes it for an advisory lock.
+# Key of the advisory lock; arbitrary, but unique within the database.
 _CREATING = 7_219_402_615
-# Written on a table, so that another version's tables are recognised. Count up with every change.
+# Comment of a table that identifies the layout. Increment it with every change.
 _LAYOUT = "trainstack tables, layout 2"
 
 _empty_json = functools.partial(Column, type_=JSONB, nullable=False, server_default="{}")
@@ -49,7 +49,7 @@ def _id(name: str) -> Column[Any]:
 
 
 def _of(target: str, nullable: bool = False) -> Column[Any]:
-    """A column that refers to another of our tables, and goes when that row goes."""
+    """Return a foreign key to another of these tables, with deletion by cascade or to null."""
     table, name = target.split(".")
     rule = "SET NULL" if nullable else "CASCADE"
     key = ForeignKey(f"trainstack_{table}.{name}", ondelete=rule)
@@ -61,14 +61,14 @@ studies = Table(
     metadata,
     _id("study_id"),
     Column("name", Text, nullable=False, unique=True),
-    # Not JSONB, which sorts keys: the order of a space's choices is part of it.
+    # Not JSONB, which sorts keys: the order of a space's choices matters.
     Column("spec", JSON, nullable=False),
-    # Where the study's life is: searching, confirming, concluded; and what people wish: go, pause,
-    # stop, cancel. The state that people see derives from the two.
+    # The phase (searching, confirming, concluded) and the requested state (go, pause, stop,
+    # cancel), from which the state shown by `status` derives.
     Column("phase", Text, nullable=False, server_default="searching"),
     Column("wish", Text, nullable=False, server_default="go"),
-    # Places in the budget: how many there are, and how many are held by counted, running and
-    # waiting search trials. Both change only under a lock on this row.
+    # Places in the budget, and those held by counted, running and waiting search trials. Both
+    # change only under a lock on this row.
     Column("trials", Integer, nullable=False),
     _count("held"),
     _count("opened"),
@@ -109,7 +109,7 @@ tasks = Table(
     Column("status", Text, nullable=False, server_default="waiting"),
     Column("outcome", Text),
     Column("cause", Text),
-    # What to train. A sampled place has no stack until somebody drew it.
+    # What to train. A sampled place has no stack until it is claimed.
     Column("stack", JSONB(none_as_null=True)),
     Column("stack_id", Text),
     Column("label", Text),
@@ -120,13 +120,13 @@ tasks = Table(
     Column("trial_id", Integer),
     Column("number", Integer),
     Column("mirrored", Boolean, nullable=False, server_default="false"),
-    # Who has it. A write is good only with the token of the attempt that runs now.
+    # The lease. A write is valid only with the token of the current attempt.
     Column("token", Text),
     _time("lease_until"),
     _of("workers.worker_id", nullable=True),
     _count("attempts"),
     _count("strikes"),
-    # What came of it. PostgreSQL's arrays, unlike its JSON, hold NaN and infinity.
+    # The result. PostgreSQL's arrays, unlike its JSON, hold NaN and infinity.
     Column("value", Double),
     _count("best_epoch"),
     Column("curve", ARRAY(Double), nullable=False, server_default="{}"),
@@ -148,7 +148,7 @@ tasks = Table(
         "study_id",
         postgresql_where=text("status = 'done' AND kind = 'search' AND NOT mirrored"),
     ),
-    # What makes planning the confirmation safe for several processes at once.
+    # Makes concurrent planning of the confirmation safe.
     Index(
         "trainstack_tasks_once",
         "study_id",
@@ -190,12 +190,12 @@ events = Table(
 
 
 def creating(connection: Connection) -> None:
-    """Wait for the lock under which tables are made; it goes with the transaction."""
+    """Acquire the lock for creating tables until the transaction ends."""
     connection.execute(func.pg_advisory_xact_lock(_CREATING).select())
 
 
 def ensure(engine: Engine) -> None:
-    """Make our tables unless they are there; safe when several processes start at once."""
+    """Create the tables if they are missing; safe for concurrent processes."""
     if exist(engine):
         return
     with engine.begin() as connection:
@@ -204,10 +204,10 @@ def ensure(engine: Engine) -> None:
 
 
 def exist(engine: Engine) -> bool:
-    """Tell whether our tables are there (the last one made stands for all).
+    """Return whether the tables exist (the last one created stands for all).
 
     Raises:
-        RequestError: They are those of another version.
+        RequestError: They belong to another version.
     """
     found = inspect(engine)
     if not found.has_table(events.name):
@@ -225,7 +225,7 @@ def exist(engine: Engine) -> bool:
 def durable(connection: Connection) -> None:
     """Make this transaction, and all committed before it, survive a crash of the server.
 
-    The embedded server does not wait for the disk on each of Optuna's small commits; what counts
-    does. The log is written in order, so what Optuna wrote earlier is safe then too.
+    The embedded server does not wait for the disk on Optuna's small commits, only on transactions
+    marked here. As the log is written in order, Optuna's earlier commits are then safe, too.
     """
     connection.execute(text("SET LOCAL synchronous_commit = on"))

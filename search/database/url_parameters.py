@@ -1,11 +1,11 @@
-"""What the URL of a storage may hold, and which of it is secret."""
+"""Parameters allowed in the URL of a storage, and which of them are secret."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
 SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
-# Parameters that nobody else is to see.
+# Parameters that must not be shown.
 SECRET = frozenset(
     {"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"}
 )
@@ -22,17 +22,17 @@ KNOWN = SECRET | {
     *("target_session_attrs", "load_balance_hosts", "oauth_issuer", "oauth_client_id"),
     "oauth_scope",
 }
-# Several servers may stand in one URL.
+# Parameters that may occur several times, as a URL may name several servers.
 _REPEATED = frozenset({"host", "port"})
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text is, or was meant as, a storage's URL."""
+    """Return whether a text is, or was meant as, a storage's URL."""
     return text.partition("://")[0].lower() in SCHEMES and "://" in text
 
 
 def query_of(text: str) -> list[tuple[str, str]] | None:
-    """Return the parameters of a URL's query, decoded; None where they are no `name=value`."""
+    """Return the decoded parameters of a URL's query; None if one is not `name=value`."""
     query = text.partition("?")[2]
     try:
         return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
@@ -41,7 +41,7 @@ def query_of(text: str) -> list[tuple[str, str]] | None:
 
 
 def is_known(query: list[tuple[str, str]] | None) -> bool:
-    """Tell whether a query can be read as PostgreSQL's parameters, each given once."""
+    """Return whether a query holds only PostgreSQL's parameters, each given once."""
     names = [name for name, _ in query or ()]
     once = [name for name in names if name not in _REPEATED]
     return query is not None and set(names) <= KNOWN and len(once) == len(set(once))

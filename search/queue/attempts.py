@@ -1,7 +1,7 @@
-"""Leases: claim a task, keep it, write to it, end it, and take it from whoever fell silent.
+"""Leases: claim a task, renew it, write to it, end it or give it back.
 
-A claim hands out a token. Every later write names it, and a write whose token is no longer the
-task's changes nothing and raises `LeaseLost`: whoever was cut off cannot overwrite.
+A claim hands out a token, which every later write must name. A write whose token is no longer the
+task's changes nothing and raises `LeaseLost`, so a worker that was cut off cannot overwrite.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
 from trainstack.search.queue.eligibility import (
-    alone,
+    is_only_worker,
     kinds_open,
     next_waiting,
     open_to_search,
-    soon,
+    seconds_from_now,
 )
-from trainstack.search.queue.study_store import change, locked, note, plain, search_task
+from trainstack.search.queue.study_store import change, json_safe, locked, record_event, search_task
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result
 
 MOST_STRIKES = 3
-# The one cause of giving back that says nothing against the trial, so that it never adds up.
+# The only cause for giving a task back that does not count against it.
 INTERRUPTED = "interrupted"
-# On a task's payload: the worker whose memory did not suffice.
+# Key in a task's payload: id of the worker that ran out of memory.
 NO_ROOM = "no_room"
 
 
-class LeaseLost(Exception):  # noqa: N818 - not a fault: the news that somebody else has the task
-    """The task is no longer ours: drop it, write nothing, take the next."""
+class LeaseLost(Exception):  # noqa: N818 - not a fault: another worker has the task
+    """The worker no longer holds the task: drop it, write nothing, claim the next."""
 
 
 def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> Row[Any] | None:
-    """Take the next task, or open a new place in the budget and take that.
+    """Claim the next task, or open a new place in the budget and claim that.
 
     Order: the measurement, a confirmation, a search trial that was given back, one that was
-    enqueued, a new one. What this very worker could not do comes last: another may. Of the
-    confirmation's runs those of a stack that it has trained already come first, whose compiled
-    program it has, then those of a stack that nobody has begun.
+    enqueued, a new one. Tasks that this worker has failed come last. Among confirmation runs,
+    those of a stack that the worker has trained come first, as it has the compiled program; then
+    those of a stack that no worker has begun.
 
     Args:
-        engine: Where.
-        study_id: Of which study.
-        worker_id: For whom.
-        seconds: How long the lease holds without a beat.
+        engine: The database.
+        study_id: Id of the study.
+        worker_id: Id of the claiming worker.
+        seconds: Duration of the lease without a heartbeat.
 
     Returns:
-        The task's row with its token, or None when there is nothing to do (now).
+        The task's row with its token; None if there is nothing to do at present.
     """
     with engine.begin() as connection:
         durable(connection)
@@ -61,7 +61,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
         task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
         leased = {"status": "running", "worker_id": worker_id, "claimed_at": func.now()}
-        leased |= {"token": secrets.token_hex(8), "lease_until": soon(seconds)}
+        leased |= {"token": secrets.token_hex(8), "lease_until": seconds_from_now(seconds)}
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
             change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
@@ -69,7 +69,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         else:
             if task_id is None:
                 room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
-                anyway = () if alone(connection, study_id, worker_id, seconds) else (room,)
+                anyway = () if is_only_worker(connection, study_id, worker_id, seconds) else (room,)
                 task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
             if task_id is None:
                 return None
@@ -81,18 +81,18 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         )
         timeout = study.spec["timeout_seconds"]
         if row.kind == SEARCH and timeout is not None and study.deadline_at is None:
-            # The search takes time from its first trial on, not from when it was asked for.
-            change(connection, study_id, deadline_at=soon(timeout))
+            # The timeout starts with the first trial, not with the creation of the study.
+            change(connection, study_id, deadline_at=seconds_from_now(timeout))
         return row
 
 
 def mine(task_id: int, token: str) -> ColumnElement[bool]:
-    """The fence: this attempt, and it still runs."""
+    """Return the condition that this attempt still holds the task."""
     return and_(tasks.c.task_id == task_id, tasks.c.token == token, tasks.c.status == "running")
 
 
 def write(connection: Connection, task_id: int, token: str, /, **values: Any) -> Row[Any]:
-    """Write columns of a leased task and return its row.
+    """Update columns of a leased task and return its row.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -106,16 +106,16 @@ def write(connection: Connection, task_id: int, token: str, /, **values: Any) ->
 
 
 def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -> Row[Any]:
-    """Return a leased task's row; the transaction will last, and holds its study unless needless.
+    """Return a leased task's row, in a durable transaction that locks its study if necessary.
 
-    A search trial that ends and counts keeps the place that it holds: nobody waits for the others'
-    turns to write that. All else that ends changes what the study's row says, or what is planned.
+    A search trial that ends with a counted outcome keeps its place in the budget, so it needs no
+    lock. Every other ending changes the study's row or the confirmation plan.
 
     Args:
-        connection: In whose transaction.
-        task_id: Which task.
-        token: The proof that it is ours.
-        outcome: How it is going to end, if it is.
+        connection: The transaction.
+        task_id: Id of the task.
+        token: Token of the lease.
+        outcome: The outcome with which the task is about to end; empty if it does not end.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -129,20 +129,20 @@ def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -
     return row
 
 
-def beat(
+def heartbeat(
     engine: Engine, worker_id: int, state: str, held: tuple[int, str] | None, seconds: float
 ) -> str | None:
-    """Say that the worker lives, and renew its lease.
+    """Record a heartbeat and renew the worker's lease.
 
     Args:
-        engine: Where.
-        worker_id: Who.
-        state: What `status` shows for it.
-        held: The task and its token, if it has one.
-        seconds: How long the lease holds from now.
+        engine: The database.
+        worker_id: Id of the worker.
+        state: The worker's state as `status` shows it.
+        held: Id and token of the leased task, if any.
+        seconds: Duration of the lease from now.
 
     Returns:
-        What people wish of the study (go, pause, stop, cancel), or None if the lease is lost.
+        The study's requested state (go, pause, stop, cancel); None if the lease is lost.
     """
     with engine.begin() as connection:
         study_id = connection.execute(
@@ -154,7 +154,7 @@ def beat(
         renewed = (
             held is None
             or connection.execute(
-                update(tasks).where(mine(*held)).values(lease_until=soon(seconds))
+                update(tasks).where(mine(*held)).values(lease_until=seconds_from_now(seconds))
             ).rowcount
         )
         if not renewed or study_id is None:
@@ -165,7 +165,7 @@ def beat(
 
 
 def record(connection: Connection, task_id: int, token: str, news: Sequence[Measurement]) -> None:
-    """Write epochs' measurements; writing them again changes nothing.
+    """Write the measurements of epochs; repeating a write is harmless.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -189,11 +189,11 @@ def finish(
     """End a task with its result.
 
     Args:
-        engine: Where.
-        task_id: Which task.
-        token: The proof that it is ours.
-        result: How it ended.
-        cached_of: The task whose result this is, if it was not trained again.
+        engine: The database.
+        task_id: Id of the task.
+        token: Token of the lease.
+        result: The result.
+        cached_of: Id of the task from which the result was copied, if any.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -202,10 +202,10 @@ def finish(
         "outcome": result.outcome,
         "value": result.value,
         "best_epoch": result.best_epoch,
-        "metrics": plain(result.metrics),
-        "seconds": plain(result.seconds),
+        "metrics": json_safe(result.metrics),
+        "seconds": json_safe(result.seconds),
         "artifacts": dict(result.artifacts),
-        "found": plain(result.payload),
+        "found": json_safe(result.payload),
         "cause": result.cause,
         "cached_of": cached_of,
     }
@@ -218,14 +218,14 @@ def finish(
 
 
 def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
-    """End a task that is `owned`, and settle its place and its attempt."""
+    """End an `owned` task, and update its place in the budget and its attempt."""
     values = {**values, "status": "done", "lease_until": None, "finished_at": func.now()}
     row = write(connection, task_id, token, **values)
     if row.kind == SEARCH and row.outcome not in COUNTED:
         held, failed = studies.c.held - 1, studies.c.failed + 1
         change(connection, row.study_id, held=held, failed=failed)
     end_attempt(connection, row, row.outcome, row.cause)
-    note(connection, row, row.outcome, row.cause)
+    record_event(connection, row, row.outcome, row.cause)
     return row
 
 
@@ -238,10 +238,10 @@ def end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str |
 
 
 def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
-    """Let others have the task; a cause other than INTERRUPTED counts against it.
+    """Return the task to the queue; a cause other than INTERRUPTED counts against it.
 
     Returns:
-        The task's row: waiting, or done and failed when that was one time too many.
+        The task's row: waiting, or failed after MOST_STRIKES such causes.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -251,9 +251,9 @@ def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
 
 
 def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
-    """Let a running task wait again, or fail it when that was one time too many.
+    """Return a running task to the queue, or fail it after MOST_STRIKES causes.
 
-    The caller's transaction holds the study's row.
+    The caller's transaction must hold the lock on the study's row.
     """
     strikes = row.strikes + (cause != INTERRUPTED)
     if strikes >= MOST_STRIKES:
@@ -263,5 +263,5 @@ def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
     free = {"status": "waiting", "token": None, "lease_until": None}
     back = write(connection, row.task_id, row.token, strikes=strikes, cause=cause, **free)
     end_attempt(connection, row, "given back", cause)
-    note(connection, row, "given back", cause)
+    record_event(connection, row, "given back", cause)
     return back

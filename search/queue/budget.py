@@ -1,4 +1,4 @@
-"""Changing what a study may spend while it searches, and how many workers serve it."""
+"""Changes to a study's budget and number of workers while it runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sqlalchemy import URL, Engine, func, select
 from trainstack.search.database.connection import engine as connect
 from trainstack.search.database.connection import guarded, parse_url
 from trainstack.search.database.schema import durable, ensure, events
-from trainstack.search.queue.study_store import CONCLUDED, SEARCHING, change, find, note
+from trainstack.search.queue.study_store import CONCLUDED, SEARCHING, change, find, record_event
 from trainstack.spaces.errors import RequestError
 
-# The event that says how many workers are wanted; its message is the number.
+# Kind of the event that sets the number of workers; its message is the number.
 WORKERS = "workers"
 
 
@@ -24,23 +24,23 @@ def adjust(
     timeout_seconds: float | None = None,
     workers: int | None = None,
 ) -> list[str]:
-    """Change a study's budget or its workers; both are heeded a second or two later.
+    """Change a study's budget or number of workers; takes effect within about two seconds.
 
     Args:
         url: The database.
-        name: Which study.
-        trials: Counted trials that the search may hold, those it holds already included.
-        timeout_seconds: How long it may go on searching, from now (from its resumption, if it
-            rests).
-        workers: How many each process that starts workers (`launch`, `trainstack worker`) keeps
-            from now on.
+        name: Name of the study.
+        trials: Counted trials in the search's budget, including those that it holds already.
+        timeout_seconds: Remaining time of the search, from now (from its resumption, if it is
+            paused).
+        workers: Number of workers that each process that starts workers (`launch`,
+            `trainstack worker`) keeps from now on.
 
     Returns:
-        What was changed, a line each; recorded as events.
+        One line per change, as recorded in the events.
 
     Raises:
-        RequestError: The search (for workers: the study) has ended, or holds more trials than
-            asked.
+        RequestError: The search (for `workers`: the study) has ended, or already holds more
+            trials than `trials`.
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
@@ -67,10 +67,12 @@ def _adjust(
         spends = trials is not None or timeout_seconds is not None
         if study.phase == CONCLUDED or (spends and study.phase != SEARCHING):
             raise RequestError(
-                f"study '{name}' is {study.phase}", "a study that still searches", "launch another"
+                f"study '{name}' is {study.phase}",
+                "a study that is still searching",
+                "launch another",
             )
         values: dict[str, Any] = {}
-        told = []
+        changes = []
         if trials is not None:
             if study.spec["stacks"]:
                 raise RequestError(
@@ -79,32 +81,32 @@ def _adjust(
                 )
             if trials < study.held:
                 raise RequestError(
-                    f"trials={trials}, but {study.held} have ended, run or wait already",
+                    f"trials={trials}, but {study.held} have ended, are running or are waiting",
                     f"{study.held} or more",
                     f"or end the search: trainstack stop {name}",
                 )
             values["trials"] = trials
-            told.append(f"trials: {study.trials} before, {trials} now")
+            changes.append(f"trials: {study.trials} before, {trials} now")
         if timeout_seconds is not None:
             begins = func.now() if study.paused_at is None else study.paused_at
             values["deadline_at"] = begins + timedelta(seconds=timeout_seconds)
-            told.append(f"timeout: {timeout_seconds:g} s from now")
+            changes.append(f"timeout: {timeout_seconds:g} s from now")
         if values:
             change(connection, study.study_id, **values)
-        for line in told:
-            note(connection, study, "changed", line)
+        for line in changes:
+            record_event(connection, study, "changed", line)
         if workers is not None:
-            note(connection, study, WORKERS, str(workers))
-            told.append(f"workers: {workers} from now on, wherever some were started")
-        return told
+            record_event(connection, study, WORKERS, str(workers))
+            changes.append(f"workers: {workers} from now on, wherever some were started")
+        return changes
 
 
 class WorkersWanted:
-    """What `set STUDY workers=N` says to a process that keeps workers, from its beginning on.
+    """Reads the numbers of workers requested by `set STUDY workers=N` since its creation.
 
     Args:
         engine: The database.
-        name: Which study.
+        name: Name of the study.
 
     Raises:
         StudyError: There is no such study.
@@ -118,7 +120,7 @@ class WorkersWanted:
             self._seen = connection.execute(last).scalar() or 0
 
     def news(self) -> int | None:
-        """Return how many workers are wanted, if that was said since the last look."""
+        """Return the requested number of workers; None if unchanged since the last call."""
         with self._engine.connect() as connection:
             row = connection.execute(
                 select(events.c.event_id, events.c.message)

@@ -1,4 +1,4 @@
-"""Equal stacks: what is known already is not trained again."""
+"""Reuse of results: a stack that was trained before is not trained again."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from trainstack.search.database.schema import tasks
 from trainstack.search.records import SEARCH, Measurement, Result
 
 
-def known(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
-    """Find the finished search trial of an equal stack.
+def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
+    """Find a completed search trial of an equal stack.
 
     Args:
-        engine: Where.
-        row: A task that has its stack.
+        engine: The database.
+        row: A task whose stack is known.
 
     Returns:
-        The first such task, and its result as this one's; None where there is none.
+        Id of the first such task and a copy of its result; None if there is none.
     """
     with engine.connect() as connection:
-        twin = connection.execute(
+        duplicate = connection.execute(
             select(tasks)
             .where(tasks.c.study_id == row.study_id, tasks.c.stack_id == row.stack_id)
             .where(tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
@@ -30,11 +30,17 @@ def known(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
             .order_by(tasks.c.task_id)
             .limit(1)
         ).first()
-    if twin is None:
+    if duplicate is None:
         return None
-    curves = enumerate(zip(twin.train_curve, twin.curve, strict=True), start=1)
+    curves = enumerate(zip(duplicate.train_curve, duplicate.curve, strict=True), start=1)
     measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
-    cause = f"cached: the same stack as trial {twin.number}"
-    return twin.task_id, Result(
-        "completed", twin.value, twin.best_epoch, measurements, twin.metrics, {}, cause
+    cause = f"cached: the same stack as trial {duplicate.number}"
+    return duplicate.task_id, Result(
+        "completed",
+        duplicate.value,
+        duplicate.best_epoch,
+        measurements,
+        duplicate.metrics,
+        {},
+        cause,
     )

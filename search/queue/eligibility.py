@@ -1,4 +1,4 @@
-"""Whose turn it is: what may be claimed next, as questions to the tables."""
+"""Queries for the task that may be claimed next."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, S
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH
 
 
-def soon(seconds: float) -> ColumnElement[Any]:
-    """So long from now, by the database's clock."""
+def seconds_from_now(seconds: float) -> ColumnElement[Any]:
+    """Return the time `seconds` from now, by the database's clock."""
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
 
 
 def open_to_search(connection: Connection, study: Row[Any]) -> bool:
-    """Tell whether a search trial may be started now, by the database's clock."""
-    told = study.phase == SEARCHING and study.wish == GO
-    if not told or study.failed >= max(MOST_FAILURES, study.trials):
+    """Return whether a search trial may start now, by the database's clock."""
+    searching = study.phase == SEARCHING and study.wish == GO
+    if not searching or study.failed >= max(MOST_FAILURES, study.trials):
         return False
     if study.deadline_at is None:
         return True
     return connection.execute(select(func.clock_timestamp())).scalar_one() < study.deadline_at
 
 
-def alone(
+def is_only_worker(
     connection: Connection, study_id: int, worker_id: int | None, heard_seconds: float
 ) -> bool:
-    """Tell whether no other worker of the study has been heard of lately."""
+    """Return whether no other worker has sent a heartbeat within `heard_seconds`."""
     others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
     return not connection.execute(
         select(func.count())
         .select_from(workers)
-        .where(others, workers.c.left_at.is_(None), workers.c.seen_at > soon(-heard_seconds))
+        .where(
+            others,
+            workers.c.left_at.is_(None),
+            workers.c.seen_at > seconds_from_now(-heard_seconds),
+        )
     ).scalar_one()
 
 
@@ -43,7 +47,7 @@ def kinds_open(study: Row[Any], search: bool) -> list[str]:
     """Return the kinds of task that may start now."""
     kinds = [SEARCH] if search else []
     if study.phase == CONFIRMING and study.wish in (GO, STOP):
-        # After `stop`, what has been confirmed is still measured.
+        # After `stop`, the confirmed stack is still measured.
         kinds += [MEASUREMENT] if study.wish == STOP else [MEASUREMENT, CONFIRMATION]
     return kinds
 
@@ -55,21 +59,21 @@ def next_waiting(
     kinds: list[str],
     *only: ColumnElement[bool],
 ) -> int | None:
-    """Return the task that is next among those that wait, if any; `claim` says in which order.
+    """Return the id of the next waiting task, if any, in the order described at `claim`.
 
     Args:
-        connection: Holds the study's row.
-        study_id: Of which study.
-        worker_id: For whom.
-        kinds: Of which kinds.
-        only: What must be true of it.
+        connection: Transaction that holds the lock on the study's row.
+        study_id: Id of the study.
+        worker_id: Id of the claiming worker.
+        kinds: Kinds of task to consider.
+        only: Further conditions on the task.
     """
     order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
     begun = tasks.alias("begun")
     confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
     own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == worker_id)
-    anybodys = select(begun.c.stack_id).where(confirmed, begun.c.worker_id.is_not(None))
-    mine, new = tasks.c.stack_id.in_(own), tasks.c.stack_id.not_in(anybodys)
+    any_worker = select(begun.c.stack_id).where(confirmed, begun.c.worker_id.is_not(None))
+    mine, new = tasks.c.stack_id.in_(own), tasks.c.stack_id.not_in(any_worker)
     again = case((mine, 0), (new, 1), else_=2)
     return connection.execute(
         select(tasks.c.task_id)

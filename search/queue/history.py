@@ -1,4 +1,4 @@
-"""What the command line reads of a study's past: its events, and the attempts at a trial."""
+"""A study's history for the command line: its events and the attempts at a trial."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from trainstack.search.records import SEARCH
 
 
 def history(engine: Engine, name: str, after: int = 0) -> list[dict[str, Any]]:
-    """Return what happened in a study, oldest first.
+    """Return a study's events, oldest first.
 
     Args:
-        engine: Where.
-        name: Which study.
-        after: Only events with an `id` above this.
+        engine: The database.
+        name: Name of the study.
+        after: Return only events whose `id` is greater.
 
     Raises:
         StudyError: There is no such study.
@@ -44,7 +44,7 @@ def history(engine: Engine, name: str, after: int = 0) -> list[dict[str, Any]]:
 
 
 def attempts_json(engine: Engine, name: str, number: int) -> list[dict[str, Any]]:
-    """Return how each attempt at a search trial began and ended.
+    """Return the start and ending of each attempt at a search trial.
 
     Raises:
         StudyError: There is no such study.

@@ -1,4 +1,4 @@
-"""What a claim hands out, and what a heartbeat brings back."""
+"""The lease that a claim returns, and the reply to a heartbeat."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trainstack.search.records import MEASUREMENT
 from trainstack.spaces.stack import Stack
 
 
-class Orders(enum.Enum):
-    """What a heartbeat brings back."""
+class HeartbeatReply(enum.Enum):
+    """Reply to a heartbeat: the study's requested state, or that the lease is lost."""
 
     GO_ON = "go"
     PAUSE = "pause"
@@ -25,20 +25,20 @@ class Orders(enum.Enum):
 
 @dataclass(frozen=True)
 class Lease:
-    """A task that is ours until we end it, give it back or fall silent.
+    """A claimed task, held until it ends, is given back or the lease expires.
 
     Attributes:
-        task_id: Its row.
-        token: Proves that this attempt is the one that runs.
-        attempt: 1 for the first.
+        task_id: Id of the task.
+        token: Identifies the current attempt in every write.
+        attempt: Number of the attempt, from 1.
         kind: `search`, `confirmation` or `measurement`.
         number: Optuna's number of a search trial, a running number in the confirmation, else -1.
-        stack: What to train; None for a measurement.
-        seed: Of weights, batch order and masks.
+        stack: The stack to train; None for a measurement.
+        seed: Seed of weights, batch order and masks.
         seed_index: 0, 1, … in the confirmation, else -1.
-        payload: What a measurement needs.
-        rungs: Epochs at which training waits for a verdict.
-        label: A reference's name.
+        payload: Input of a measurement.
+        rungs: Epochs at which training waits for a pruning decision.
+        label: Name of the reference stack, if it is one.
         trial_id: Optuna's id of a search trial.
     """
 
@@ -57,7 +57,7 @@ class Lease:
 
 
 def lease_of(row: Row[Any]) -> Lease:
-    """Return a claimed task's row as a lease."""
+    """Return the lease for the row of a claimed task."""
     return Lease(
         task_id=row.task_id,
         token=row.token,

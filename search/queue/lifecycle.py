@@ -1,7 +1,7 @@
-"""The life of a study: from searching to confirming to concluded.
+"""The life cycle of a study: from searching to confirming to concluded.
 
-Anybody may call `advance` at any time, several at once too: each step is one transaction under the
-study's lock that looks at the tables again, and does nothing when it was done already.
+`advance` may be called at any time and concurrently: each step is one transaction under the study's
+lock that reads the tables again, and does nothing if the step was done already.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from trainstack.search.queue.study_store import (
     SEARCHING,
     STOP,
     change,
+    drop_waiting,
     locked,
-    note,
+    record_event,
     state_of,
-    withdraw,
 )
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Run
 from trainstack.search.spec import StudySpec
@@ -34,7 +34,7 @@ from trainstack.spaces.stack import Stack
 
 
 class Planned(Protocol):
-    """A confirmation run that the evidence asks for."""
+    """A confirmation run that the evidence requires."""
 
     @property
     def stack(self) -> Stack: ...
@@ -51,7 +51,7 @@ class Planned(Protocol):
 
 
 class Choice(Protocol):
-    """What to recommend, and what to compare it with."""
+    """The stack to recommend, and the baseline to compare it with."""
 
     @property
     def stack(self) -> Stack: ...
@@ -60,19 +60,19 @@ class Choice(Protocol):
 
 
 class Judge(Protocol):
-    """Who decides what to confirm and what to choose: pure functions of finished runs."""
+    """Decides what to confirm and what to recommend: pure functions of finished runs."""
 
     def next_runs(self, spec: StudySpec, runs: Sequence[Run]) -> Sequence[Planned]:
-        """Return the confirmation runs still wanted; none: the confirmation is done."""
+        """Return the confirmation runs still required; empty when the confirmation is done."""
         ...
 
     def choice(self, spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
-        """Return what is chosen; None where nothing finished."""
+        """Return the choice; None if no run finished."""
         ...
 
 
 def evidence(spec: StudySpec) -> Judge:
-    """Return the product's own judge of a study: of a search, or of an experiment for claims."""
+    """Return the default judge: that of a search, or of an experiment for claims."""
     from trainstack.search.claims import experiment
     from trainstack.search.evidence import race
 
@@ -80,17 +80,17 @@ def evidence(spec: StudySpec) -> Judge:
 
 
 def advance(engine: Engine, study_id: int, judge: Judge | None = None) -> str:
-    """Take the study as far as its finished tasks allow.
+    """Advance the study as far as its finished tasks allow.
 
     Args:
-        engine: Where.
-        study_id: Which study.
-        judge: Who decides; the product's own unless given.
+        engine: The database.
+        study_id: Id of the study.
+        judge: Decides about the confirmation; by default `evidence` of the spec.
 
     Returns:
-        The state that people see now.
+        The study's state as `status` shows it.
     """
-    # A step that did something may make the next one possible.
+    # One step may make the next one possible.
     while _end_search(engine, study_id) or _confirm(engine, study_id, judge):
         pass
     with engine.connect() as connection:
@@ -99,20 +99,20 @@ def advance(engine: Engine, study_id: int, judge: Judge | None = None) -> str:
 
 
 def _count(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
-    """Return how many tasks of a kind wait and run."""
+    """Return the numbers of waiting and of running tasks of a kind."""
     counts = connection.execute(
         select(tasks.c.status, func.count())
         .where(tasks.c.study_id == study_id, tasks.c.kind == kind)
-        .where(tasks.c.status.in_(["waiting", "running"]))  # not `<> 'done'`: by the index
+        .where(tasks.c.status.in_(["waiting", "running"]))  # uses the index, unlike `<> 'done'`
         .group_by(tasks.c.status)
     )
     return {"waiting": 0, "running": 0, **{row[0]: row[1] for row in counts}}
 
 
 def _end_search(engine: Engine, study_id: int) -> bool:
-    """Go on to confirming when every place is used up, or no more may be."""
+    """Start the confirmation if the budget is used up or no more trials may start."""
     with engine.connect() as connection:
-        # Idle workers ask again and again: only who finds the end waits for the lock.
+        # Idle workers poll this: take the lock only if the search has ended.
         if not _search_over(connection, _row(connection, study_id)):
             return False
     with engine.begin() as connection:
@@ -120,11 +120,11 @@ def _end_search(engine: Engine, study_id: int) -> bool:
         study = locked(connection, study_id)
         if not _search_over(connection, study):
             return False
-        withdraw(connection, study_id, SEARCH)
-        # Ended early, the budget is what was spent, so that counts and budget agree.
+        drop_waiting(connection, study_id, SEARCH)
+        # If the search ended early, reduce the budget to the trials held, so that counts agree.
         spent = {"trials": studies.c.held, "phase": CONFIRMING, "wish": GO, "paused_at": None}
         change(connection, study_id, **spent)
-        note(connection, study, CONFIRMING)
+        record_event(connection, study, CONFIRMING)
         return True
 
 
@@ -133,7 +133,7 @@ def _row(connection: Connection, study_id: int) -> Row[Any]:
 
 
 def _search_over(connection: Connection, study: Row[Any]) -> bool:
-    """Tell whether nothing runs, and nothing more will."""
+    """Return whether no search trial is running and none can start."""
     if study.phase != SEARCHING or study.wish not in (GO, STOP):
         return False
     now = _count(connection, study.study_id, SEARCH)
@@ -144,7 +144,7 @@ def _search_over(connection: Connection, study: Row[Any]) -> bool:
 
 
 def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
-    """Insert what the evidence asks for next, or conclude; False when there is only waiting."""
+    """Insert the confirmation runs required next, or conclude; return whether to call again."""
     with engine.connect() as connection:
         study = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
         if study.phase != CONFIRMING or study.wish not in (GO, STOP):
@@ -165,7 +165,7 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
         if study.phase != CONFIRMING or study.wish not in (GO, STOP):
             return False
         if _finished(connection, study_id) != seen:
-            return True  # more is known by now: think again
+            return True  # the evidence has changed meanwhile
         if measured is not None:
             if measured.status == "done":
                 _conclude(connection, study)
@@ -180,7 +180,7 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
 
 
 def _finished(connection: Connection, study_id: int) -> int:
-    """Return what grows whenever evidence changes: tasks that ended, voided ones twice."""
+    """Return a count that grows with every change of evidence: ended tasks, voided ones twice."""
     done = (tasks.c.study_id == study_id) & (tasks.c.status == "done")
     voided = func.count().filter(tasks.c.outcome == "voided")
     return connection.execute(select(func.count() + voided).where(done)).scalar_one()
@@ -193,19 +193,19 @@ def _measurement(connection: Connection, study_id: int) -> Row[Any] | None:
 
 
 def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> None:
-    """Let the planned runs wait, each once, and drop waiting ones that are no longer wanted."""
+    """Insert the planned runs, each once, and drop waiting runs that are no longer planned."""
     confirmations = (tasks.c.study_id == study_id) & (tasks.c.kind == CONFIRMATION)
     rows = connection.execute(select(tasks).where(confirmations)).all()
     there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
     spoilt = [row.task_id for row in rows if row.outcome == "voided"]
     wanted = {(p.stack_id, p.seed_index): p for p in planned}
-    withdraw(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
+    drop_waiting(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
     number = connection.execute(
         select(func.coalesce(func.max(tasks.c.number) + 1, 0)).where(confirmations)
     ).scalar_one()
     for key, plan in wanted.items():
         if key in there:
-            # Taken out of the evidence and wanted again: the same place, trained anew.
+            # Voided and required again: train it anew in the same row.
             if there[key] in spoilt:
                 _reopen(connection, there[key])
             continue
@@ -225,7 +225,7 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
 
 
 def _reopen(connection: Connection, task_id: int) -> None:
-    """Let a task that has ended wait again, as if nothing had come of it."""
+    """Reset an ended task to waiting and clear its result."""
     nothing = {"outcome": None, "cause": None, "value": None, "best_epoch": 0, "token": None}
     empty = {"curve": [], "train_curve": [], "metrics": {}, "seconds": {}, "artifacts": {}}
     values = {**nothing, **empty, "found": {}, "strikes": 0, "finished_at": None}
@@ -236,16 +236,16 @@ def _reopen(connection: Connection, task_id: int) -> None:
 def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:
     values = {"phase": CONCLUDED, "wish": GO, "concluded_at": func.now()}
     change(connection, study.study_id, **values)
-    note(connection, study, CONCLUDED, why)
+    record_event(connection, study, CONCLUDED, why)
 
 
 def _measure(
     connection: Connection, study: Row[Any], chosen: Choice | None, rows: Sequence[Row[Any]]
 ) -> None:
-    """Let the one look at the test set wait, or conclude when there is nothing to look at."""
+    """Insert the measurement on the test set, or conclude if there is nothing to measure."""
     if chosen is None:
         over = any(row.outcome == "completed" for row in rows)
-        _conclude(connection, study, "" if over else "nothing finished")
+        _conclude(connection, study, "" if over else "no trial finished")
         return
     asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
     confirmed = [
@@ -254,7 +254,7 @@ def _measure(
         if row.kind == CONFIRMATION
         and row.outcome == "completed"
         and row.stack_id in asked
-        and row.seed_index < study.spec["replicates"]  # not what tuned a learning rate
+        and row.seed_index < study.spec["replicates"]  # without the runs that tuned a learning rate
     ]
     kept: dict[str, dict[str, Any]] = {stack_id: {} for stack_id in asked}
     for row in confirmed:

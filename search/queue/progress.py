@@ -1,4 +1,4 @@
-"""What a live view shows beside the status, in a few cheap queries; and one trial's full record."""
+"""Details for a live view beside the status, in a few cheap queries; and one trial's record."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
-# Trials whose time says how long the next ones will take.
+# Number of latest trials from which the duration of the next ones is estimated.
 RECENT = 20
-# Events worth a person's look; workers that come and go are seen in their own table.
+# Number of events shown; workers that join or leave appear in a table of their own.
 LAST_EVENTS = 5
-# How long a shell may wait for names to complete (libpq waits for two seconds at least).
+# Time limit for the completion of names in a shell (libpq waits at least two seconds).
 COMPLETION_SECONDS = 2
 
 
 @dataclass(frozen=True)
 class Running:
-    """A trial under way.
+    """A trial that is running.
 
     Attributes:
-        worker: Who trains it.
+        worker: Name of the worker.
         kind: `search`, `confirmation` or `measurement`.
         number: The trial's number; None for a measurement.
-        epochs: Epochs done in this attempt.
+        epochs: Epochs completed in this attempt.
         loss: Validation loss of the last of them; None before the first.
-        stack: What is trained; None while it is drawn, and for a measurement.
+        stack: Its stack; None while it is being sampled, and for a measurement.
     """
 
     worker: str
@@ -48,7 +48,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: when, what, to what (`trial 3`, `run 0`), and what was said."""
+    """An event: time, kind, subject (`trial 3`, `run 0`) and message."""
 
     at: datetime
     kind: str
@@ -58,14 +58,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Glance:
-    """A moment of a study.
+    """A snapshot of a study.
 
     Attributes:
         losses: Validation losses of completed search trials in the order in which they ended.
         baseline: Loss of the chapter's default in this search; None before it has ended.
         best_stack: Stack of the best search trial so far.
-        running: Trials under way, oldest first.
-        mean_seconds: What a trial of the present phase took lately; None before the first ended.
+        running: Running trials, oldest first.
+        mean_seconds: Mean duration of the latest trials of this phase; None before the first ended.
         events: The last few, oldest first.
     """
 
@@ -78,7 +78,7 @@ class Glance:
 
 
 def glance(engine: Engine, name: str) -> Glance:
-    """Look at a study.
+    """Return a snapshot of a study.
 
     Raises:
         StudyError: There is no such study.
@@ -154,18 +154,18 @@ def _running(row: Row[Any]) -> Running:
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that training a trial again needs, and what came of it the first time.
+    """Everything needed to train a trial again, and its first result.
 
     Attributes:
         number: The trial's number.
         kind: `search` or `confirmation`.
-        stack: What was trained.
-        seed: Of weights, batch order and masks.
-        outcome: How it ended.
+        stack: Its stack.
+        seed: Seed of weights, batch order and masks.
+        outcome: Its outcome.
         curve: Validation loss per epoch.
-        device: Such as `cpu` or `gpu:0`; empty where it is not known.
-        threads: Threads that it was trained with; 0: as many as there are cores.
-        twin: Number of the trial whose result this is, where equal stacks were not trained twice.
+        device: Such as `cpu` or `gpu:0`; empty if unknown.
+        threads: Number of threads used; 0: one per core.
+        duplicate_of: Number of the trial that this result was copied from, if any.
     """
 
     number: int
@@ -176,14 +176,14 @@ class Record:
     curve: tuple[float, ...]
     device: str
     threads: int
-    twin: int | None = None
+    duplicate_of: int | None = None
 
 
 def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record:
     """Return the record of a trial that has ended.
 
     Raises:
-        RequestError: There is no such trial, or nothing of it that could be trained again.
+        RequestError: There is no such trial, or it has no epoch to reproduce.
         StudyError: There is no such study.
     """
     what = "trial" if kind == SEARCH else "confirmation run"
@@ -193,10 +193,10 @@ def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record
     with engine.connect() as connection:
         task_id = _task_id(connection, name, number, kind)
         row = connection.execute(rows.where(tasks.c.task_id == task_id)).one()
-        shown, twin = row.outcome or row.status, None
+        shown, duplicate_of = row.outcome or row.status, None
         if row.cached_of is not None:
             row = connection.execute(rows.where(tasks.c.task_id == row.cached_of)).one()
-            twin = row.number
+            duplicate_of = row.number
     if row.status != "done" or not row.curve or not row.stack:
         raise RequestError(
             f"{what} {number} is {shown} and has no epoch to compare with",
@@ -211,12 +211,12 @@ def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record
         curve=tuple(row.curve),
         device=row.device or "",
         threads=row.threads or 0,
-        twin=twin,
+        duplicate_of=duplicate_of,
     )
 
 
 def trial_exists(engine: Engine, name: str, number: int, kind: str = SEARCH) -> None:
-    """Refuse the number of a trial that is not there.
+    """Check that a trial exists.
 
     Raises:
         RequestError: There is no such trial.
@@ -240,7 +240,7 @@ def _task_id(connection: Connection, name: str, number: int, kind: str) -> int:
 
 
 def moment(engine: Engine) -> dict[str, tuple[Any, ...]]:
-    """Return for each study what changes whenever one of its trials ends, or its state does."""
+    """Return a value per study that changes when one of its trials ends or its state changes."""
     ended = func.count(tasks.c.task_id).filter(tasks.c.status == "done")
     columns = (studies.c.phase, studies.c.wish, studies.c.voided, studies.c.trials)
     with engine.connect() as connection:
@@ -255,8 +255,7 @@ def moment(engine: Engine) -> dict[str, tuple[Any, ...]]:
 def names() -> list[str]:
     """Return the names of the studies in the storage that the environment names.
 
-    An embedded server that does not run is not started; what does not answer at once, not waited
-    for.
+    An embedded server that is not running is not started, and a slow server is not waited for.
 
     Raises:
         DBAPIError: The database does not answer.

@@ -1,4 +1,4 @@
-"""What the command line reads: status, runs, trials, the measurement. No Optuna here."""
+"""Read access for the command line: status, runs, trials and measurement; without Optuna."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from trainstack.spaces.errors import StudyError
 if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
 
-# A worker that has not been heard of for so long is shown as lost.
+# A worker without a heartbeat for this long is shown as lost.
 SILENT_SECONDS = 60.0
 
 
 def spec_of(engine: Engine, name: str) -> StudySpec:
-    """Return what was asked of a study.
+    """Return the spec of a study.
 
     Raises:
         StudyError: There is no such study.
@@ -43,7 +43,7 @@ def statuses(engine: Engine) -> list[dict[str, Any]]:
 
 
 def status(engine: Engine, name: str) -> dict[str, Any]:
-    """Return how a study stands, as `status --json` prints it.
+    """Return the status of a study, as `status --json` prints it.
 
     Raises:
         StudyError: There is no such study; near names are offered.
@@ -53,7 +53,7 @@ def status(engine: Engine, name: str) -> dict[str, Any]:
 
 
 def _snapshot(engine: Engine) -> Connection:
-    """Read everything as of one moment, so that budget and counts agree."""
+    """Return a connection whose reads see one snapshot, so that budget and counts agree."""
     return engine.connect().execution_options(isolation_level="REPEATABLE READ")
 
 
@@ -72,7 +72,7 @@ def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
     now = connection.execute(select(func.clock_timestamp())).scalar_one()
     left = None
     if study.deadline_at is not None and study.phase == "searching":
-        # At rest the clock stands still.
+        # While a study is paused, its remaining time does not decrease.
         at = study.paused_at if study.paused_at and study.wish != GO else now
         left = max(0.0, (study.deadline_at - at).total_seconds())
     best = connection.execute(
@@ -115,7 +115,7 @@ def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
 
 
 def _workers(connection: Connection, study_id: int, now: Any) -> list[dict[str, Any]]:
-    """Return the workers that have not left, with the trial that each is at."""
+    """Return the workers that have not left, each with its current trial."""
     holds = (tasks.c.worker_id == workers.c.worker_id) & (tasks.c.status == "running")
     rows = connection.execute(
         select(workers, tasks.c.number, tasks.c.kind)
@@ -143,14 +143,14 @@ def _workers(connection: Connection, study_id: int, now: Any) -> list[dict[str, 
 
 
 def worker_name(host: str, pid: int, worker_id: int) -> str:
-    """Return what people call a worker."""
+    """Return a worker's name as it is shown to users."""
     return f"{host}-{pid}-{worker_id}"
 
 
 def rows_of(
     connection: Connection, study_id: int, phases: Sequence[str] = (SEARCH, CONFIRMATION)
 ) -> list[Row[Any]]:
-    """Return task rows with their worker's name, in the order in which they came to be."""
+    """Return task rows with the names of their workers, in order of creation."""
     name = workers.c.host + "-" + func.concat(workers.c.pid) + "-" + func.concat(tasks.c.worker_id)
     return list(
         connection.execute(
@@ -163,11 +163,11 @@ def rows_of(
 
 
 def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
-    """Return a study's trials as evidence.
+    """Return a study's trials as runs.
 
     Args:
-        engine: Where.
-        name: Which study.
+        engine: The database.
+        name: Name of the study.
         phase: SEARCH or CONFIRMATION; None: both.
 
     Raises:
@@ -180,8 +180,8 @@ def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
 
 
 def run_of(row: Row[Any]) -> Run:
-    """Return a task's row as evidence."""
-    from trainstack.spaces.stack import Stack  # not at the top: `status` is to answer at once
+    """Return the run for a task's row."""
+    from trainstack.spaces.stack import Stack  # imported here to keep `status` fast
 
     return Run(
         phase=row.kind,
@@ -213,7 +213,7 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, float]:
 
 
 def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str, Any]]:
-    """Return a study's trials as `trials --json` prints them; what is not finite is null.
+    """Return a study's trials as `trials --json` prints them; numbers that are not finite are null.
 
     Raises:
         StudyError: There is no such study.
@@ -250,7 +250,7 @@ def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str
 
 
 def measurement(engine: Engine, name: str) -> dict[str, Any] | None:
-    """Return what the one look at the test set found; None before that, or if it failed.
+    """Return the result of the measurement on the test set; None if there is none (yet).
 
     Raises:
         StudyError: There is no such study.

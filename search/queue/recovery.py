@@ -1,4 +1,4 @@
-"""Tasks that go back to the queue because of what happened to their worker, not to themselves."""
+"""Return of tasks to the queue because of a fault of their worker."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import NO_ROOM, end, mine, owned, requeue
-from trainstack.search.queue.eligibility import alone, soon
-from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, note
+from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
+from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, record_event
 from trainstack.search.records import SEARCH
 
-FELL_SILENT = "its worker fell silent"
+LEASE_EXPIRED = "lease expired: the worker stopped responding"
 
 
-def reap(
+def requeue_expired(
     engine: Engine,
     study_id: int,
     every_seconds: float = 0.0,
     watched_seconds: float | None = None,
 ) -> list[Row[Any]] | None:
-    """Give back what is leased to workers that fell silent.
+    """Return tasks whose lease has expired to the queue.
 
     Args:
-        engine: Where.
-        study_id: Of which study.
-        every_seconds: Do nothing if somebody did it less than this long ago.
-        watched_seconds: If nobody did it for longer than this, nobody could be heard either (the
-            database was away, or every worker gone): whoever lives first gets this long to speak.
+        engine: The database.
+        study_id: Id of the study.
+        every_seconds: Do nothing if the last check was less than this long ago.
+        watched_seconds: If the last check was longer ago than this, heartbeats may have been lost
+            as well (the database was unavailable, or every worker gone): leases are first
+            extended by this time.
 
     Returns:
-        The rows of the tasks concerned, as they are now; None if it was not due, or is not now.
+        The updated rows of the tasks concerned; None if no check was due, or the study was locked.
     """
     since = func.extract("epoch", func.clock_timestamp() - studies.c.reaped_at)
-    # Whoever comes while somebody claims or ends a trial looks again later instead of queueing up.
+    # Skip the check while another transaction holds the study, instead of queueing for the lock.
     query = select(since).where(studies.c.study_id == study_id)
     query = query.with_for_update(key_share=True, skip_locked=every_seconds > 0)
     with engine.begin() as connection:
@@ -47,34 +48,36 @@ def reap(
         unwatched = row[0] or 0.0
         running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
         if watched_seconds is not None and unwatched > watched_seconds:
-            renewed = func.greatest(tasks.c.lease_until, soon(watched_seconds))
+            renewed = func.greatest(tasks.c.lease_until, seconds_from_now(watched_seconds))
             connection.execute(update(tasks).where(running).values(lease_until=renewed))
             return []
-        # This transaction holds the study's row, so this is safe against claims and endings.
+        # The lock on the study's row excludes concurrent claims and endings.
         expired = connection.execute(
             select(tasks)
             .where(running, tasks.c.lease_until < func.clock_timestamp())
             .with_for_update()
         ).all()
-        return [requeue(connection, row, FELL_SILENT) for row in expired]
+        return [requeue(connection, row, LEASE_EXPIRED) for row in expired]
 
 
 def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> Row[Any]:
-    """Give a task that needed more memory to another worker, once; else it is infeasible.
+    """Requeue a task that ran out of memory for another worker, once; else end it as infeasible.
 
     Args:
-        engine: Where.
-        task_id: Which task.
-        token: The proof that it is ours.
-        cause: What was said.
-        heard_seconds: Who has been heard of this recently lives.
+        engine: The database.
+        task_id: Id of the task.
+        token: Token of the lease.
+        cause: The error message.
+        heard_seconds: Workers with a heartbeat within this time count as alive.
 
     Raises:
         LeaseLost: The token is no longer the task's.
     """
     with engine.begin() as connection:
         row = owned(connection, task_id, token)
-        if NO_ROOM in row.payload or alone(connection, row.study_id, row.worker_id, heard_seconds):
+        if NO_ROOM in row.payload or is_only_worker(
+            connection, row.study_id, row.worker_id, heard_seconds
+        ):
             return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
         payload = {**row.payload, NO_ROOM: row.worker_id}
         connection.execute(update(tasks).where(mine(task_id, token)).values(payload=payload))
@@ -82,18 +85,18 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
 
 
 def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str) -> int:
-    """Strike off a worker that fails everything, and let others have what it failed.
+    """Quarantine a worker that fails every task, and requeue the tasks that it failed.
 
-    A search trial whose place was filled meanwhile stays failed: the budget is exact.
+    A search trial whose place was filled meanwhile stays failed, so that the budget stays exact.
 
     Args:
-        engine: Where.
-        worker_id: Which worker.
-        task_ids: What it failed lately.
-        why: Said in the study's history.
+        engine: The database.
+        worker_id: Id of the worker.
+        task_ids: Ids of the tasks that it failed recently.
+        why: Reason for the study's history.
 
     Returns:
-        How many tasks wait again.
+        Number of tasks requeued.
     """
     with engine.begin() as connection:
         durable(connection)
@@ -104,13 +107,13 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             .returning(workers.c.worker_id, workers.c.study_id)
         ).one()
         study = locked(connection, worker.study_id)
-        note(connection, worker, "quarantined", why)
+        record_event(connection, worker, "quarantined", why)
         room = study.trials - study.held if study.phase == SEARCHING else 0
         spoilt = connection.execute(
             select(tasks)
             .where(tasks.c.task_id.in_(task_ids), tasks.c.worker_id == worker_id)
             .where(tasks.c.status == "done", tasks.c.outcome == "failed")
-            # Stacks that somebody named first: others can be drawn again.
+            # Given stacks first: sampled ones can be replaced.
             .order_by(tasks.c.payload.has_key("given").desc(), tasks.c.task_id)
         ).all()
         search = [row for row in spoilt if row.kind == SEARCH][:room]
@@ -123,7 +126,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
 
 
 def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
-    """Let a failed task wait; Optuna's trial has ended, so that the next attempt makes another."""
+    """Requeue a failed task; as its Optuna trial has ended, the next attempt creates another."""
     fresh: dict[str, Any] = {}
     if row.kind == SEARCH and row.number is not None:
         first = row.payload.get(RETRY_OF, row.number)
@@ -142,4 +145,4 @@ def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
             **fresh,
         )
     )
-    note(connection, row, "given back", why)
+    record_event(connection, row, "given back", why)

@@ -1,7 +1,7 @@
 """Studies in the fleet's tables: create, find, pause, resume, stop, cancel, void.
 
-Every function here is one transaction, or part of the caller's, over our own tables; none imports
-Optuna. Whoever changes how many places are held does so under a lock on the study's row.
+Every function is one transaction over the fleet's tables, or part of the caller's; none imports
+Optuna. The number of held places changes only under a lock on the study's row.
 """
 
 from __future__ import annotations
@@ -30,45 +30,45 @@ SEARCHING, CONFIRMING, CONCLUDED, PAUSED, STOPPED = (
     "stopped",
 )
 GO, PAUSE, STOP, CANCEL = "go", "pause", "stop", "cancel"
-# On a task's payload: its first trial, which has ended although the task is to be tried again.
+# Key in a task's payload: number of its first trial, which ended before the task was requeued.
 RETRY_OF = "retry_of"
-# A search in which this many trials failed opens no more places (or as many as its budget, if that
-# is more): something is wrong that more trials will not mend.
+# A search opens no more places after this many failed trials, or as many as its budget if that is
+# more.
 MOST_FAILURES = 10
 
 
-def state_of(phase: str, wish: str) -> str:
-    """Return the state that people see."""
-    if phase == CONCLUDED or wish == GO:
+def state_of(phase: str, requested_state: str) -> str:
+    """Return the state that `status` shows."""
+    if phase == CONCLUDED or requested_state == GO:
         return phase
-    return PAUSED if wish == PAUSE else STOPPED
+    return PAUSED if requested_state == PAUSE else STOPPED
 
 
 def derived_seed(seed: int, *path: object) -> int:
-    """Return a seed in [0, 2³¹) that depends on the study's seed and on what it is for."""
+    """Return a seed in [0, 2³¹) derived from the study's seed and a path that names its purpose."""
     text = ":".join(str(part) for part in (seed, *path))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def budget_of(spec: StudySpec) -> int:
-    """Return the places that a study has: one per explicit stack, else what was asked."""
+    """Return the number of places in the budget: one per explicit stack, else the trials asked."""
     return len(spec.stacks) if spec.stacks else spec.trials
 
 
 def create(engine: Engine, spec: StudySpec, first: Iterable[tuple[str | None, Stack]]) -> bool:
-    """Create the study with its first stacks waiting, or find the one that equals it.
+    """Create the study with its first stacks waiting, unless an equal one exists.
 
     Args:
-        engine: Where.
-        spec: What is asked.
-        first: Labelled stacks to train before anything is sampled, at most as many as there are
-            places; not looked at when the spec names its stacks.
+        engine: The database.
+        spec: The spec.
+        first: Labelled stacks to train before sampling starts, at most one per place; ignored if
+            the spec names its stacks.
 
     Returns:
-        True if it was created, False if it was there.
+        True if the study was created, False if it existed.
 
     Raises:
-        StudyError: A study of that name asks for something else.
+        StudyError: A study of that name has another spec.
     """
     waiting = [(None, stack) for stack in spec.stacks] or list(first)
     waiting = waiting[: budget_of(spec)]
@@ -91,7 +91,7 @@ def create(engine: Engine, spec: StudySpec, first: Iterable[tuple[str | None, St
             connection.execute(
                 insert(tasks).values(search_task(row[0], spec.seed, place, stack, label))
             )
-        note(connection, row, "created")
+        record_event(connection, row, "created")
         return True
 
 
@@ -101,11 +101,11 @@ def search_task(
     """Return the columns of a new search trial.
 
     Args:
-        study_id: Whose.
-        study_seed: The study's.
-        place: How many places had been opened before; the seed derives from it.
-        stack: What to train; None: to be drawn.
-        label: A reference's name.
+        study_id: Id of the study.
+        study_seed: Seed of the study.
+        place: Number of places opened before; the trial's seed derives from it.
+        stack: The stack to train; None: to be sampled.
+        label: Name of the reference stack, if it is one.
     """
     return {
         "study_id": study_id,
@@ -114,7 +114,7 @@ def search_task(
         "stack": stack.to_json() if stack else None,
         "stack_id": stack.stack_id if stack else None,
         "label": label,
-        # Given stacks are meant, even twice; only drawn ones may be answered from the cache.
+        # Given stacks are trained even if repeated; only sampled ones may come from the cache.
         "payload": {"given": True} if stack else {},
     }
 
@@ -125,8 +125,8 @@ def _same(row: Row[Any], spec: StudySpec) -> None:
     differences = StudySpec.from_json(row.spec).differences(spec)
     if differences:
         raise StudyError(
-            f"study '{spec.study}' exists and asks differently ({'; '.join(differences[:5])})",
-            hint="ask the same again to resume it, or give another --study",
+            f"study '{spec.study}' exists with another request ({'; '.join(differences[:5])})",
+            hint="repeat the original request to resume it, or give another --study",
         )
 
 
@@ -134,12 +134,12 @@ def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
     """Return a study's row.
 
     Args:
-        connection: In whose transaction.
-        name: The study's name.
-        lock: Keep others from changing it until the transaction ends.
+        connection: The transaction.
+        name: Name of the study.
+        lock: Lock the row until the transaction ends.
 
     Raises:
-        StudyError: There is none of that name.
+        StudyError: There is no such study.
     """
     query = select(studies).where(studies.c.name == name)
     row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
@@ -153,30 +153,30 @@ def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
 def locked(connection: Connection, study_id: int) -> Row[Any]:
     """Lock a study's row for this transaction and return it.
 
-    Others may still add rows that refer to the study, such as events.
+    Other transactions may still add rows that refer to the study, such as events.
     """
     query = select(studies).where(studies.c.study_id == study_id)
     return connection.execute(query.with_for_update(key_share=True)).one()
 
 
 def change(connection: Connection, study_id: int, **values: Any) -> None:
-    """Write columns of a study's row."""
+    """Update columns of a study's row."""
     connection.execute(update(studies).where(studies.c.study_id == study_id).values(**values))
 
 
-def note(connection: Connection, about: Any, kind: str, message: str | None = None) -> None:
-    """Write down that something happened to a study, a task or a worker (the row of one)."""
+def record_event(connection: Connection, about: Any, kind: str, message: str | None = None) -> None:
+    """Record an event of a study, a task or a worker, given as its row."""
     named = {k: getattr(about, k) for k in ("task_id", "worker_id") if k in about._fields}
     connection.execute(
         insert(events).values(study_id=about.study_id, kind=kind, message=message or "", **named)
     )
 
 
-def wish(engine: Engine, name: str, wanted: str) -> str:
-    """Pause, resume (GO), stop or cancel a study; a concluded one stays so.
+def request_state(engine: Engine, name: str, wanted: str) -> str:
+    """Request that a study go on (GO), pause, stop or cancel; a concluded one stays concluded.
 
     Returns:
-        The state that people see now.
+        The study's state as `status` shows it.
 
     Raises:
         StudyError: There is no such study.
@@ -188,23 +188,23 @@ def wish(engine: Engine, name: str, wanted: str) -> str:
             return CONCLUDED
         values: dict[str, Any] = {"wish": wanted, "planned": -1}
         if wanted == GO and row.paused_at is not None:
-            # Time spent at rest is not time that the search took.
+            # Paused time does not count towards the timeout.
             values["deadline_at"] = studies.c.deadline_at + (func.now() - studies.c.paused_at)
             values["paused_at"] = None
         elif wanted != GO and row.paused_at is None:
             values["paused_at"] = func.now()
         change(connection, row.study_id, **values)
-        note(connection, row, {GO: "resumed"}.get(wanted, wanted))
+        record_event(connection, row, {GO: "resumed"}.get(wanted, wanted))
         return state_of(row.phase, wanted)
 
 
 def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
-    """Take a spoilt search trial, and what was answered from it, out of the evidence.
+    """Remove an invalid search trial, and cached copies of its result, from the evidence.
 
-    While the study searches, its place is free again; afterwards the budget shrinks instead.
+    During the search its place becomes free again; afterwards the budget shrinks instead.
 
     Returns:
-        Optuna's ids of the trials that the sampler shall forget.
+        Optuna's ids of the trials that the sampler must forget.
 
     Raises:
         StudyError: There is no such study.
@@ -229,21 +229,21 @@ def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
         places = {"trials": studies.c.trials - len(gone)} if study.phase != SEARCHING else {}
         held, voided = studies.c.held - len(gone), studies.c.voided + len(gone)
         change(connection, study.study_id, held=held, voided=voided, **places)
-        note(connection, row, "voided", f"trial {number}: {reason}")
+        record_event(connection, row, "voided", f"trial {number}: {reason}")
         return [r.trial_id for r in gone if r.trial_id is not None]
 
 
-def withdraw(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:
-    """Drop what waits and will not be run: gone if never begun, else failed with the cause said.
+def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:
+    """Drop waiting tasks: delete those never begun, end the others as failed.
 
     Args:
-        connection: In whose transaction; it holds the study's row.
-        study_id: Whose.
-        kind: Of which kind.
-        keep: Tasks that stay.
+        connection: Transaction that holds the lock on the study's row.
+        study_id: Id of the study.
+        kind: Kind of the tasks.
+        keep: Ids of tasks to keep.
 
     Returns:
-        How many were dropped.
+        Number of tasks dropped.
     """
     waiting = (
         (tasks.c.study_id == study_id) & (tasks.c.kind == kind) & (tasks.c.status == "waiting")
@@ -260,8 +260,8 @@ def withdraw(connection: Connection, study_id: int, kind: str, keep: Iterable[in
     return begun + fresh
 
 
-def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document that JSON can hold: numbers that are not finite become null."""
+def json_safe(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document that JSON can represent: numbers that are not finite become null."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -269,7 +269,7 @@ def plain(document: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, list | tuple):
             return [clean(v) for v in value]
         if hasattr(value, "tolist"):
-            return clean(value.tolist())  # NumPy's
+            return clean(value.tolist())  # a NumPy array or scalar
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return {str(k): clean(v) for k, v in document.items()}

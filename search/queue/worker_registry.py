@@ -1,4 +1,4 @@
-"""Who works at a study: joining and leaving."""
+"""Registration of a study's workers: joining and leaving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, insert, select, update
 
 from trainstack.search.database.schema import workers
-from trainstack.search.queue.study_store import note
+from trainstack.search.queue.study_store import record_event
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.space import Space
@@ -15,14 +15,14 @@ from trainstack.spaces.space import Space
 
 @dataclass(frozen=True)
 class WorkerCard:
-    """What `status` shows of a worker.
+    """Description of a worker, as `status` shows it.
 
     Attributes:
-        host: Name of its machine.
-        pid: Its process id there.
+        host: Name of the machine.
+        pid: Process id.
         device: Such as `cpu` or `gpu:0`.
-        threads: Threads that it trains with.
-        version: Of this package.
+        threads: Number of threads for training.
+        version: Version of this package.
     """
 
     host: str
@@ -33,32 +33,32 @@ class WorkerCard:
 
 
 def check(spec: StudySpec, card: WorkerCard) -> None:
-    """Refuse a worker whose package would not do what the study's others do.
+    """Check that a worker's package is the one that the study was created with.
 
     Raises:
-        RequestError: Its version differs, or its tables do not hold what the space names.
+        RequestError: The version differs, or the package cannot read the study's space.
     """
     if spec.version and card.version != spec.version:
         raise RequestError(
-            f"trainstack {card.version or 'of no version'} here",
-            f"{spec.version}, with which study '{spec.study}' was made",
+            f"trainstack {card.version or 'of unknown version'} on this machine",
+            f"{spec.version}, the version that created study '{spec.study}'",
             f"install that version, or start a new study with {card.version}",
         )
     try:
         Space.from_json(dict(spec.space))
     except RequestError as error:
         raise RequestError(
-            f"the space of study '{spec.study}' cannot be read by this code ({error})",
-            f"the code of trainstack {spec.version or 'with which it was made'}",
-            "install the same code on every machine",
+            f"the space of study '{spec.study}' cannot be read by this version ({error})",
+            f"trainstack {spec.version or 'in the version that created it'}",
+            "install the same version on every machine",
         ) from None
 
 
 def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
-    """Write down a new worker.
+    """Register a new worker.
 
     Returns:
-        Its id, and how many workers the study has had before it.
+        The worker's id, and the number of workers that joined the study before it.
     """
     with engine.begin() as connection:
         row = connection.execute(
@@ -78,12 +78,12 @@ def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
             .select_from(workers)
             .where(workers.c.study_id == study_id, workers.c.worker_id < row.worker_id)
         ).scalar_one()
-        note(connection, row, "joined")
+        record_event(connection, row, "joined")
         return row.worker_id, before
 
 
 def leave(engine: Engine, worker_id: int) -> None:
-    """Write down that a worker left; twice is once."""
+    """Mark a worker as left; repeating it is harmless."""
     with engine.begin() as connection:
         row = connection.execute(
             update(workers)
@@ -92,11 +92,11 @@ def leave(engine: Engine, worker_id: int) -> None:
             .returning(workers.c.worker_id, workers.c.study_id)
         ).first()
         if row is not None:
-            note(connection, row, "left")
+            record_event(connection, row, "left")
 
 
-def strike_off(engine: Engine, study_id: int, silent_seconds: float) -> int:
-    """Write down as gone who has been silent for so long; return how many."""
+def mark_lost(engine: Engine, study_id: int, silent_seconds: float) -> int:
+    """Mark workers without a heartbeat for `silent_seconds` as lost; return their number."""
     silent = func.make_interval(0, 0, 0, 0, 0, 0, float(silent_seconds))
     with engine.begin() as connection:
         return connection.execute(

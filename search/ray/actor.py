@@ -1,7 +1,7 @@
-"""The actor that Ray places: it has one child, the ordinary worker, and nothing to do with trials.
+"""The actor that Ray places: it runs the ordinary worker as a child process.
 
-What a worker may know that others may not (the storage's password) comes in the arguments of the
-constructor, which Ray keeps for restarts and shows nowhere, and goes on in the child's environment.
+Secrets such as the storage's password come in the arguments of the constructor, which Ray keeps for
+restarts and shows nowhere, and are passed on in the child's environment.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from typing import Any
 
 from trainstack.search.ray.connection import ray
 
-# Exit codes of a worker that has nothing more to do here; after another Ray restarts the actor.
+# Exit codes after which a worker is not restarted; after any other, Ray restarts the actor.
 FINAL = (0, 2, 4, 130)
-# Restarts by Ray that an actor gets; a worker whose database is away leaves after half a minute.
+# Ray's limit of restarts; a worker leaves after half a minute without its database.
 RESTARTS = 100
-# How long an actor stays when its worker has ended, so that a driver can ask how.
+# How long an actor stays after its worker has ended, so that a driver can read the exit code.
 LINGER_SECONDS = 10.0
-# Of a log file, what one answer carries at most.
+# Most bytes of a log file in one reply.
 MOST_BYTES = 65536
 
 
 @dataclass(frozen=True)
 class Order:
-    """What an actor is to do.
+    """Instructions for an actor.
 
     Attributes:
-        study: Which study.
-        name: Of the actor.
+        study: Name of the study.
+        name: Name of the actor.
         flags: Further arguments of `python -m trainstack.workers`.
-        gpus: The fraction of a GPU that is the worker's; 0: none.
-        environment: Further variables of the worker; secrets are among them.
+        gpus: The worker's fraction of a GPU; 0: none.
+        environment: Further environment variables of the worker, including secrets.
     """
 
     study: str
@@ -50,26 +50,26 @@ class Order:
 
 
 class TrainstackWorker:
-    """Runs `python -m trainstack.workers` for as long as it has something to do.
+    """Runs `python -m trainstack.workers` until it has no more work.
 
     Args:
-        order: What to run.
+        order: The instructions.
     """
 
     def __init__(self, order: Order) -> None:
         self._order = order
         self._guard = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._told_to_leave = self._again = False
+        self._leaving = self._again = False
         self.begin()
 
     def begin(self) -> None:
-        """Start the worker, unless it runs; one that was told to leave is followed by another."""
+        """Start the worker unless it is running; if it is leaving, start another one afterwards."""
         with self._guard:
             if self._child is not None and self._child.poll() is None:
-                self._again = self._told_to_leave
+                self._again = self._leaving
                 return
-            self._told_to_leave = self._again = False
+            self._leaving = self._again = False
             folder = _log_folder(self._order)
             command = [
                 sys.executable,
@@ -80,7 +80,7 @@ class TrainstackWorker:
             ]
             child = self._child = subprocess.Popen(
                 [*command, "--leave-with-parent", *device_flags(self._order.gpus)],
-                stdin=subprocess.PIPE,  # its end is how the worker hears of ours
+                stdin=subprocess.PIPE,  # its closing tells the worker that the actor ended
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **self._order.environment},
@@ -92,19 +92,19 @@ class TrainstackWorker:
         threading.Thread(target=self._watch, args=(child, self._log), daemon=True).start()
 
     def look(self, seen: Mapping[str, int]) -> dict[str, Any]:
-        """Say how the worker fares.
+        """Return the worker's state and the next part of its log.
 
         Args:
-            seen: How many bytes of which log file the asker has.
+            seen: Number of bytes that the caller has of each log file.
 
         Returns:
-            `host`, `pid`, `code` (its exit code, once its log has been told; None before), and of
-            its `log` the name, the place and the next bytes.
+            `host`, `pid`, `code` (the exit code, once the log has been read; None before), and
+            `log`: name, offset and the next bytes.
         """
         at = seen.get(self._log.name, 0)
         with self._log.open("rb") as file:
             file.seek(at)
-            ended = self._ended  # before reading: what is written later is read next time
+            ended = self._ended  # before reading, so that later output is read by the next call
             text = file.read(MOST_BYTES)
         code = ended if len(text) < MOST_BYTES else None
         assert self._child is not None
@@ -112,13 +112,13 @@ class TrainstackWorker:
         return {"host": socket.gethostname(), "pid": self._child.pid, "code": code, "log": log}
 
     def leave(self, number: int) -> None:
-        """Pass a signal on to the worker, after which it is not started again."""
-        self._told_to_leave = True
+        """Send a signal to the worker, which is then not restarted."""
+        self._leaving = True
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
 
     def _watch(self, child: subprocess.Popen[bytes], log: Path) -> None:
-        """Copy what the worker says into its file and Ray's, then see to its ending."""
+        """Copy the worker's output to its log file and Ray's, and handle its exit."""
         assert child.stderr is not None
         with log.open("ab", buffering=0) as file:
             for line in child.stderr:
@@ -126,8 +126,8 @@ class TrainstackWorker:
                 with contextlib.suppress(OSError):
                     os.write(2, line)
         code = child.wait()
-        if code not in FINAL and not self._told_to_leave:
-            os._exit(1)  # a crash, or a database that is away: Ray restarts us, here or elsewhere
+        if code not in FINAL and not self._leaving:
+            os._exit(1)  # crash or unavailable database: Ray restarts the actor, here or elsewhere
         if self._again:
             self.begin()
             return
@@ -139,10 +139,10 @@ class TrainstackWorker:
 
 
 def device_flags(fraction: float) -> list[str]:
-    """Return the arguments that give a worker its part of the GPU that Ray assigned.
+    """Return the arguments that assign a worker its fraction of the GPU chosen by Ray.
 
     Args:
-        fraction: Of a GPU, from 0 to 1; below 1 the worker may take this part of its memory.
+        fraction: Fraction of a GPU, from 0 to 1, and of its memory.
     """
     if not fraction:
         return []
@@ -173,16 +173,16 @@ def _assigned_gpus() -> list[str]:
 
 
 def _memory_mb(gpu: str) -> int | None:
-    """Return the memory of a GPU in MiB, as its driver says it."""
+    """Return the memory of a GPU in MiB as its driver reports it; None if unknown."""
     command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.total"]
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [*command, "--format=csv,noheader,nounits"],
             capture_output=True,
             text=True,
             timeout=20,
             check=True,
         ).stdout
-        return int(said.split()[0])
+        return int(output.split()[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None

@@ -1,4 +1,4 @@
-"""A study's actors of one kind on a Ray cluster: as many as are wanted, whoever placed them."""
+"""A study's actors of one kind on a Ray cluster, including those of earlier drivers."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 from trainstack.search.ray.actor import RESTARTS, Order, TrainstackWorker
 from trainstack.search.ray.connection import ray
 
-# A worker whose actor died for good, and not by an ending of its own, gets another after so long.
+# An actor that died without its worker ending is replaced after this time.
 REPLACE_SECONDS = 60.0
-# What is said of a worker: waiting for a node, at work, or how it ended.
+# States of a worker: waiting for a node, running, ended.
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
 @dataclass
-class Seat:
-    """One actor.
+class ActorRecord:
+    """The driver's record of one actor.
 
     Attributes:
-        name: Its name in the study's namespace.
-        actor: Its handle.
-        asked: What was asked of it and is not yet answered.
-        answer: What it said last.
-        state: How it fares.
+        name: Name in the study's namespace.
+        actor: Ray's handle.
+        asked: Pending request, if any.
+        answer: Last reply.
+        state: WAITING, RUNNING or ENDED.
         code: The worker's exit code, once it ended.
-        words: Its last words.
-        placed: When.
-        seen: Of each of its log files, how many bytes we have.
+        words: Last line of its log.
+        placed: Monotonic time of its placement.
+        seen: Number of bytes copied of each of its log files.
     """
 
     name: str
@@ -46,34 +46,34 @@ class Seat:
     seen: dict[str, int] = field(default_factory=dict)
 
     def ended(self, code: int, words: str) -> None:
-        """Write down how it ended."""
+        """Mark the actor as ended."""
         self.state, self.code, self.words = ENDED, code, words or self.words
 
     def shown(self) -> dict[str, Any]:
-        """Return what the command line wants to know."""
+        """Return the state for the command line."""
         where = (self.answer or {}).get("host")
         about = {"name": self.name, "state": self.state, "host": where}
         return {**about, "code": self.code, "words": self.words}
 
 
 @dataclass
-class Crew:
+class ActorGroup:
     """The actors of one study that have the same resources.
 
-    They are named and detached: a driver finds those of an earlier one by their names.
+    They are named and detached, so a driver finds those of an earlier one by their names.
 
     Attributes:
-        namespace: Ray's, the study's own.
-        kind: What their names begin with; it says their resources.
-        cpus: Of each.
-        gpus: Of each, fractions included.
-        order: What each does; its name is put in.
+        namespace: The study's namespace in Ray.
+        kind: Prefix of their names; encodes their resources.
+        cpus: CPUs per actor.
+        gpus: GPUs per actor, possibly a fraction.
+        order: Instructions for each actor, without its name.
         logs: Folder into which their logs are copied.
-        seats: Those that are meant to work, by name.
-        leaving: Those that were told to finish their trial and go.
-        wanted: How many are meant to work.
-        over: The study is: none is placed any more.
-        lines: What workers said that nobody was told yet.
+        active: Actors that should work, by name.
+        leaving: Actors that are finishing their trial before they leave.
+        wanted: Number of actors that should work.
+        over: Whether the study is over, after which none is placed.
+        lines: Output of workers not yet returned by `heard`.
     """
 
     namespace: str
@@ -82,15 +82,15 @@ class Crew:
     gpus: float
     order: Order
     logs: Path
-    seats: dict[str, Seat] = field(default_factory=dict)
-    leaving: dict[str, Seat] = field(default_factory=dict)
+    active: dict[str, ActorRecord] = field(default_factory=dict)
+    leaving: dict[str, ActorRecord] = field(default_factory=dict)
     wanted: int = 0
     over: bool = False
     lines: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Crew:
-        """Read what the command line sends."""
+    def of(cls, document: Mapping[str, Any]) -> ActorGroup:
+        """Create a group from the command line's request."""
         order = Order(
             study=document["study"],
             name="",
@@ -104,24 +104,26 @@ class Crew:
         return cls(*names, document["cpus"], document["gpus"], order, logs)
 
     def keep(self, count: int) -> None:
-        """Have so many from now on, those of earlier drivers included."""
+        """Scale to `count` workers, including those of earlier drivers."""
         self.wanted = count
         names = [f"{self.kind}-{place}" for place in range(count)]
         for name in names:
-            if name not in self.seats or self.seats[name].state == ENDED:
-                self.seats[name] = self._place(name)
+            if name not in self.active or self.active[name].state == ENDED:
+                self.active[name] = self._place(name)
         here = self._present()
         for name in here - set(names) - set(self.leaving):
             if name.rpartition("-")[0] != self.kind:
                 continue
-            seat = self.seats.get(name)
-            with contextlib.suppress(ValueError):  # it went meanwhile
-                seat = seat or Seat(name, ray().get_actor(name, namespace=self.namespace))
-                self._dismiss(seat, signal.SIGTERM)
-        for name in set(self.seats) - set(names):
-            del self.seats[name]
+            record = self.active.get(name)
+            with contextlib.suppress(ValueError):  # it ended meanwhile
+                record = record or ActorRecord(
+                    name, ray().get_actor(name, namespace=self.namespace)
+                )
+                self._dismiss(record, signal.SIGTERM)
+        for name in set(self.active) - set(names):
+            del self.active[name]
 
-    def _place(self, name: str) -> Seat:
+    def _place(self, name: str) -> ActorRecord:
         self.leaving.pop(name, None)
         order = Order(**{**vars(self.order), "name": name})
         actor = (
@@ -138,83 +140,83 @@ class Crew:
             )
             .remote(order)
         )
-        actor.begin.remote()  # one that an earlier driver placed may have ended its work
-        return Seat(name, actor)
+        actor.begin.remote()  # the worker of an existing actor may have ended
+        return ActorRecord(name, actor)
 
-    def _dismiss(self, seat: Seat, number: int) -> None:
-        self.leaving[seat.name] = seat
-        if seat.answer is None and not self._answers(seat):
-            # It waits for a node. Should it have begun just now, its worker notices.
-            ray().kill(seat.actor, no_restart=True)
+    def _dismiss(self, record: ActorRecord, number: int) -> None:
+        self.leaving[record.name] = record
+        if record.answer is None and not self._answers(record):
+            # It waits for a node. If it has just begun, its worker detects the end of the actor.
+            ray().kill(record.actor, no_restart=True)
         else:
-            seat.actor.leave.remote(int(number))
+            record.actor.leave.remote(int(number))
 
-    def _answers(self, seat: Seat) -> bool:
-        seat.asked = seat.asked or seat.actor.look.remote({})
-        ready, _ = ray().wait([seat.asked], timeout=2.0)
+    def _answers(self, record: ActorRecord) -> bool:
+        record.asked = record.asked or record.actor.look.remote({})
+        ready, _ = ray().wait([record.asked], timeout=2.0)
         return bool(ready)
 
     def look(self) -> list[dict[str, Any]]:
-        """Ask all how they fare, and put others in the place of those that are lost."""
-        everyone = [*self.seats.values(), *self.leaving.values()]
-        for seat in everyone:
-            if seat.state != ENDED and seat.asked is None:
-                seat.asked = seat.actor.look.remote(seat.seen)
-        asked = {seat.asked: seat for seat in everyone if seat.asked is not None}
+        """Poll all actors, replace lost ones, and return their states."""
+        everyone = [*self.active.values(), *self.leaving.values()]
+        for record in everyone:
+            if record.state != ENDED and record.asked is None:
+                record.asked = record.actor.look.remote(record.seen)
+        asked = {record.asked: record for record in everyone if record.asked is not None}
         if asked:
             ready, _ = ray().wait(list(asked), num_returns=len(asked), timeout=0.2)
             for reference in ready:
                 self._hear(asked[reference])
-        for name in [n for n, seat in self.leaving.items() if seat.state == ENDED]:
+        for name in [n for n, record in self.leaving.items() if record.state == ENDED]:
             del self.leaving[name]
-        return [seat.shown() for seat in (*self.seats.values(), *self.leaving.values())]
+        return [record.shown() for record in (*self.active.values(), *self.leaving.values())]
 
-    def _hear(self, seat: Seat) -> None:
+    def _hear(self, record: ActorRecord) -> None:
         from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
-        reference, seat.asked = seat.asked, None
+        reference, record.asked = record.asked, None
         try:
             answer = ray().get(reference)
         except ActorUnavailableError:
-            seat.state = WAITING  # its node is gone, Ray places it anew
+            record.state = WAITING  # its node is gone; Ray places it again
         except ActorDiedError as error:
-            self._lost(seat, error)
+            self._lost(record, error)
         except RayError as error:
-            self._refused(seat, error)
+            self._refused(record, error)
         else:
-            seat.answer, seat.state = answer, RUNNING
-            self._copy(seat, answer["log"])
+            record.answer, record.state = answer, RUNNING
+            self._copy(record, answer["log"])
             if answer["code"] is not None:
-                seat.ended(answer["code"], "")
-                ray().kill(seat.actor, no_restart=True)
+                record.ended(answer["code"], "")
+                ray().kill(record.actor, no_restart=True)
 
-    def _lost(self, seat: Seat, error: Any) -> None:
+    def _lost(self, record: ActorRecord, error: Any) -> None:
         if error.actor_init_failed:
-            self._refused(seat, error)
-        elif self.over or seat.name in self.leaving:
-            seat.ended(0, "")
-        elif time.monotonic() - seat.placed >= REPLACE_SECONDS:
-            self.seats[seat.name] = self._place(seat.name)
+            self._refused(record, error)
+        elif self.over or record.name in self.leaving:
+            record.ended(0, "")
+        elif time.monotonic() - record.placed >= REPLACE_SECONDS:
+            self.active[record.name] = self._place(record.name)
         else:
-            seat.state = WAITING
+            record.state = WAITING
 
-    def _refused(self, seat: Seat, error: BaseException) -> None:
-        """Its actor cannot work where it was placed: one more would not either."""
+    def _refused(self, record: ActorRecord, error: BaseException) -> None:
+        """Mark an actor as ended that cannot run on its node; it is not replaced."""
         words = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         if "No module named" in words:
             words = (
                 f"a node of the Ray cluster lacks trainstack ({words}); "
                 "expected this version on every node; pip install 'trainstack[ray]' there"
             )
-        seat.ended(2, words)
-        self.lines.append(f"{seat.name}: {seat.words}")
+        record.ended(2, words)
+        self.lines.append(f"{record.name}: {record.words}")
 
-    def _copy(self, seat: Seat, log: Mapping[str, Any]) -> None:
-        """Put what a worker said into a file of ours, at its place: twice is once."""
+    def _copy(self, record: ActorRecord, log: Mapping[str, Any]) -> None:
+        """Write a part of a worker's log at its offset, so repeating it is harmless."""
         text: bytes = log["text"]
         if not text:
             return
-        seat.seen[log["name"]] = log["at"] + len(text)
+        record.seen[log["name"]] = log["at"] + len(text)
         path = self.logs / log["name"]
         path.touch()
         with path.open("r+b") as file:
@@ -222,38 +224,40 @@ class Crew:
             file.write(text)
         lines = text.decode("utf-8", "replace").strip().splitlines()
         if lines:
-            seat.words = lines[-1].removeprefix("trainstack: ")
-        self.lines += [f"{seat.name}: {line}" for line in lines]
+            record.words = lines[-1].removeprefix("trainstack: ")
+        self.lines += [f"{record.name}: {line}" for line in lines]
 
     def heard(self) -> list[str]:
-        """Return what workers said since the last time, a line each."""
+        """Return the lines that workers wrote since the last call."""
         lines, self.lines = self.lines, []
         return lines
 
     def _present(self) -> set[str]:
-        """Return the names of the study's actors, whoever placed them."""
+        """Return the names of all actors of the study."""
         found = ray().util.list_named_actors(all_namespaces=True)
         return {row["name"] for row in found if row["namespace"] == self.namespace}
 
     def leave(self, seconds: float) -> None:
-        """Have all give back what they hold and leave; wait for that, for so long."""
-        dismissed = [seat for seat in self.seats.values() if seat.state != ENDED]
-        self.wanted, self.seats = 0, {}
-        for seat in dismissed:
-            self._dismiss(seat, signal.SIGINT)
+        """Tell all workers to give back their tasks and leave; wait up to `seconds`."""
+        dismissed = [record for record in self.active.values() if record.state != ENDED]
+        self.wanted, self.active = 0, {}
+        for record in dismissed:
+            self._dismiss(record, signal.SIGINT)
         self.finish(seconds)
 
     def finish(self, seconds: float) -> None:
-        """The study is over: wait for all to leave, for so long, and let no actor stay behind."""
+        """Wait up to `seconds` for all workers to leave, then kill the remaining actors."""
         self.over, until = True, time.monotonic() + seconds
-        while any(seat["state"] == RUNNING for seat in self.look()) and time.monotonic() < until:
+        while (
+            any(record["state"] == RUNNING for record in self.look()) and time.monotonic() < until
+        ):
             time.sleep(0.2)
-        everyone = {**self.seats, **self.leaving}
+        everyone = {**self.active, **self.leaving}
         while (here := self._present() & set(everyone)) and time.monotonic() < until + seconds:
             for name in here:
                 ray().kill(everyone[name].actor, no_restart=True)
             time.sleep(0.2)
-        for seat in self.seats.values():
-            if seat.state != ENDED:
-                seat.ended(0, "")
+        for record in self.active.values():
+            if record.state != ENDED:
+                record.ended(0, "")
         self.leaving.clear()

@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster, and saying in one line why not."""
+"""Connections to a Ray cluster, with errors of one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from trainstack.spaces.errors import RequestError, StorageAwayError
 
-# How long an address may take to accept a connection.
+# Time limit for an address to accept a connection.
 KNOCK_SECONDS = 5.0
 ATTEMPTS = 2
 FORMS = "ray=HOST:PORT on a node of the cluster, ray=ray://HOST:10001 elsewhere, or plain ray"
@@ -17,25 +17,25 @@ _START = "start one with `ray start --head`, or name one: --on ray=HOST:PORT"
 
 
 def ray() -> Any:
-    """Return Ray's module, whose own types say too little of what it makes."""
+    """Return the module `ray`, untyped, as its own types are incomplete."""
     import ray
 
     return ray
 
 
 def connect(address: str) -> list[dict[str, Any]]:
-    """Become a driver of a cluster.
+    """Connect to a cluster as a driver.
 
     Args:
-        address: `HOST:PORT`, `ray://HOST:PORT`, or empty: the cluster that Ray finds by itself, by
-            RAY_ADDRESS or on this machine.
+        address: `HOST:PORT`, `ray://HOST:PORT`, or empty for the cluster that Ray finds by itself,
+            by RAY_ADDRESS or on this machine.
 
     Returns:
-        Its living nodes: `host`, `cpus`, `gpus`.
+        The living nodes: `host`, `cpus`, `gpus`.
 
     Raises:
-        RequestError: Ray is of another version than the cluster's, or must not be used from here.
-        StorageAwayError: Nothing answers there.
+        RequestError: The cluster has another version of Ray, or refuses this machine.
+        StorageAwayError: The cluster does not answer.
     """
     knock(address)
     attempts = ATTEMPTS
@@ -44,12 +44,12 @@ def connect(address: str) -> list[dict[str, Any]]:
         try:
             ray().init(
                 address=address or "auto",
-                log_to_driver=False,  # the workers' logs come by files
+                log_to_driver=False,  # workers' logs are copied as files
                 logging_level=logging.ERROR,
             )
             return nodes()
         except Exception as error:
-            # The process that Ray starts for a client from elsewhere does not always come up.
+            # Ray's server process for a remote client does not always start.
             if not attempts or not address.startswith("ray://"):
                 raise explained(error, address) from None
 
@@ -68,11 +68,11 @@ def nodes() -> list[dict[str, Any]]:
 
 
 def knock(address: str) -> None:
-    """See whether anything listens at an address: Ray itself would try for minutes.
+    """Check that an address accepts connections, as Ray itself would try for minutes.
 
     Raises:
-        RequestError: It is no address.
-        StorageAwayError: Nothing does.
+        RequestError: It is not an address.
+        StorageAwayError: Nothing listens there.
     """
     if not address or address == "auto":
         return
@@ -86,47 +86,47 @@ def knock(address: str) -> None:
 
 
 def away(address: str, why: str) -> StorageAwayError:
-    """Return the error that says that a cluster does not answer."""
+    """Return the error for a cluster that does not answer."""
     where = f"the Ray cluster at {address}" if address else "a Ray cluster"
     return StorageAwayError(f"no answer from {where} ({why})", hint=_START)
 
 
 def explained(error: Exception, address: str) -> RequestError | StorageAwayError:
-    """Return the error of ours that stands for one of Ray's at the start."""
-    said = " ".join(str(error).split())
-    if re.search(r"version mismatch|versions? .*mismatch", said, re.IGNORECASE):
+    """Convert an error that Ray raised on connecting."""
+    message = " ".join(str(error).split())
+    if re.search(r"version mismatch|versions? .*mismatch", message, re.IGNORECASE):
         return RequestError(
-            f"another version than the Ray cluster's ({_versions(said)})",
+            f"another version than the Ray cluster's ({_versions(message)})",
             "the same version of Ray and of Python on both sides",
             "install the cluster's here, or the other way round",
         )
     if isinstance(error, ConnectionError):
-        return away(address, _first_sentence(said))
-    return RequestError(f"the Ray cluster refuses ({_first_sentence(said)})", FORMS)
+        return away(address, _first_sentence(message))
+    return RequestError(f"the Ray cluster refuses ({_first_sentence(message)})", FORMS)
 
 
-def aborted(said: str, address: str) -> RequestError | StorageAwayError:
-    """Return the error that stands for what a driver said that Ray ended.
+def aborted(output: str, address: str) -> RequestError | StorageAwayError:
+    """Return the error for a driver that Ray ended.
 
     Args:
-        said: Its standard error.
-        address: What it was to reach.
+        output: The driver's standard error.
+        address: Address of the cluster.
     """
-    if "Failed to connect to socket" in said and "raylet" in said:
+    if "Failed to connect to socket" in output and "raylet" in output:
         where = f"the Ray cluster at {address}" if address else "Ray's cluster"
-        return RequestError(f"this machine is no node of {where}", FORMS)
+        return RequestError(f"this machine is not a node of {where}", FORMS)
     return away(address, "Ray ended the driver")
 
 
-def _versions(said: str) -> str:
-    """Return the two versions of Ray and of Python that a message names."""
+def _versions(message: str) -> str:
+    """Return the versions of Ray and Python named in a message."""
     found = [
         f"{what} {' and '.join(dict.fromkeys(numbers))}"
         for what in ("Ray", "Python")
-        if (numbers := re.findall(rf"{what}:? (?:version )?([0-9]+(?:\.[0-9a-z]+)+)", said))
+        if (numbers := re.findall(rf"{what}:? (?:version )?([0-9]+(?:\.[0-9a-z]+)+)", message))
     ]
-    return ", ".join(found) or said
+    return ", ".join(found) or message
 
 
-def _first_sentence(said: str) -> str:
-    return re.split(r"\. |: Traceback", said, maxsplit=1)[0].rstrip(".") or "no reason given"
+def _first_sentence(message: str) -> str:
+    return re.split(r"\. |: Traceback", message, maxsplit=1)[0].rstrip(".") or "no reason given"

@@ -1,9 +1,9 @@
 """`python -m trainstack.search.ray.driver`: the process that talks to Ray for the command line.
 
-A process of its own, since Ray ends a driver whose cluster goes away, writes to its standard error
-as it likes, and may take minutes to answer. Lines of JSON go both ways: on standard input
-`connect`, then `place`, `keep`, `finish` and `leave`; on standard output what came of it. It ends
-with its standard input; the actors, which are detached, go on.
+It is a separate process because Ray ends a driver whose cluster goes away, writes freely to
+standard error, and may take minutes to answer. Both sides exchange lines of JSON: requests
+`connect`, then `place`, `keep`, `finish` and `leave` on standard input; replies on standard output.
+The driver ends when its standard input closes; the actors, which are detached, go on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import select
 import sys
 from typing import Any
 
-from trainstack.search.ray.actor_group import Crew
+from trainstack.search.ray.actor_group import ActorGroup
 from trainstack.search.ray.connection import connect
 from trainstack.spaces.errors import TrainstackError
 
@@ -22,9 +22,9 @@ LOOK_SECONDS = 1.0
 
 
 def main() -> int:
-    """Serve the command line until it has had enough; returns the exit code."""
+    """Serve the command line until standard input closes; return the exit code."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what Ray prints is no answer
+    os.dup2(2, 1)  # keep Ray's output off the channel for replies
 
     def say(**document: Any) -> None:
         answers.write(json.dumps(document) + "\n")
@@ -39,8 +39,8 @@ def main() -> int:
 
 
 def _serve(say: Any) -> None:
-    crew: Crew | None = None
-    # Not sys.stdin, which reads ahead: what it holds `select` would not see.
+    group: ActorGroup | None = None
+    # Not sys.stdin, whose buffer is invisible to `select`.
     questions, unread = 0, b""
     while True:
         finished = False
@@ -55,22 +55,22 @@ def _serve(say: Any) -> None:
                     case {"connect": address}:
                         say(nodes=connect(address))
                     case {"place": order}:
-                        crew = Crew.of(order)
-                    case {"keep": int(count)} if crew is not None:
-                        crew.keep(count)
-                    case {"finish": float(seconds)} if crew is not None:
-                        crew.finish(seconds)
+                        group = ActorGroup.of(order)
+                    case {"keep": int(count)} if group is not None:
+                        group.keep(count)
+                    case {"finish": float(seconds)} if group is not None:
+                        group.finish(seconds)
                         finished = True
-                    case {"leave": float(seconds)} if crew is not None:
-                        crew.leave(seconds)
+                    case {"leave": float(seconds)} if group is not None:
+                        group.leave(seconds)
                         finished = True
-        if crew is not None:
-            workers = crew.look()
-            say(wanted=crew.wanted, workers=workers, said=crew.heard(), finished=finished)
+        if group is not None:
+            workers = group.look()
+            say(wanted=group.wanted, workers=workers, said=group.heard(), finished=finished)
 
 
 if __name__ == "__main__":
-    # By its importable name: what is sent to Ray names its module.
+    # Import by its full name, under which objects are pickled for Ray.
     from trainstack.search.ray.driver import main as run
 
     raise SystemExit(run())

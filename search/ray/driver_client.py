@@ -1,4 +1,4 @@
-"""The command line's side of the talk with `trainstack.search.ray.driver`, a process of its own."""
+"""Client of the driver process `trainstack.search.ray.driver`, for the command line."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from trainstack.search.processes import environment
 from trainstack.search.ray.connection import aborted, away
 from trainstack.spaces.errors import TrainstackError, of_exit_code
 
-# How long a cluster may take to let us in; how long a driver may take to leave.
+# Time limits for connecting to the cluster and for the driver to exit.
 CONNECT_SECONDS, LEAVE_SECONDS = 60.0, 5.0
 
 
 class Dialogue:
-    """A driver that has been let in to a cluster, and what it says.
+    """A driver process connected to a cluster.
 
     Attributes:
-        nodes: The cluster's nodes as they were when it was let in.
+        nodes: The cluster's nodes at the time of the connection.
     """
 
     def __init__(self, address: str) -> None:
-        """Start a driver and wait until the cluster has let it in.
+        """Start a driver and wait until it is connected to the cluster.
 
         Raises:
             RequestError: The cluster cannot be used.
-            StorageAwayError: It does not answer.
+            StorageAwayError: The cluster does not answer.
         """
         self._address = address
         self._news: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trainstack.search.ray.driver"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._errors,
             text=True,
             encoding="utf-8",
-            # What Ray itself logs, and what a driver that it ends says, is of no use on a terminal.
+            # Suppress Ray's own log, which is of no use on a terminal.
             env=environment(RAY_BACKEND_LOG_LEVEL="fatal"),
-            start_new_session=True,  # Ctrl-C is for us
+            start_new_session=True,  # Ctrl-C must not reach the driver
         )
         threading.Thread(target=self._listen, daemon=True).start()
         self.ask(connect=address)
@@ -65,32 +65,32 @@ class Dialogue:
                     return news["nodes"]
         except queue.Empty:
             self.close()
-            raise away(self._address, f"not in {CONNECT_SECONDS:.0f} s") from None
+            raise away(self._address, f"timed out after {CONNECT_SECONDS:.0f} s") from None
         raise self._failure()
 
     def _failure(self) -> TrainstackError:
         """Return the error with which the driver ended."""
         code = self._process.wait()
-        self._said.seek(0)
-        said = self._said.read()
+        self._errors.seek(0)
+        output = self._errors.read()
         self.close()
-        ours = [line for line in said.splitlines() if line.startswith("trainstack: ")]
+        ours = [line for line in output.splitlines() if line.startswith("trainstack: ")]
         if ours:
             return of_exit_code(code, ours[-1].removeprefix("trainstack: "))
-        return aborted(said, self._address)
+        return aborted(output, self._address)
 
     def ask(self, **document: Any) -> None:
-        """Ask the driver for something; of one that is gone, `next` tells."""
+        """Send a request to the driver; if it is gone, `next` returns None."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(json.dumps(document) + "\n")
             self._process.stdin.flush()
 
     def next(self, seconds: float = 0.0) -> dict[str, Any] | None:
-        """Return what the driver says next; None: it is gone.
+        """Return the driver's next reply; None if the driver is gone.
 
         Raises:
-            queue.Empty: It says nothing for so long.
+            queue.Empty: There was no reply within `seconds`.
         """
         return self._news.get(timeout=seconds) if seconds > 0 else self._news.get_nowait()
 
@@ -104,4 +104,4 @@ class Dialogue:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._said.close()
+        self._errors.close()

@@ -1,4 +1,4 @@
-"""Where on Ray workers are placed, with what, and what they are told."""
+"""Placement of workers on Ray: cluster, resources and environment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 MOST_CPUS = 1024
-# Variables that go along to the workers: ours, libpq's and the object store's. What names a file
-# or a folder of this machine stays here.
+# Prefixes of variables passed to the workers: trainstack's, libpq's and the object store's. STAYING
+# lists exceptions, which name files or folders of this machine.
 HANDED_OVER = ("TRAINSTACK_", "PG", "AWS_")
 STAYING = (
     "TRAINSTACK_HOME",
@@ -31,12 +31,12 @@ STAYING += ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "
 
 @dataclass(frozen=True)
 class OnRay:
-    """Where on Ray, and what each worker gets.
+    """A Ray cluster and the resources of each worker.
 
     Attributes:
-        address: `HOST:PORT` or `ray://HOST:PORT`; empty: what Ray finds by itself.
-        cpus: Of each worker, more than 0.
-        gpus: Of each worker, from 0 to 1.
+        address: `HOST:PORT` or `ray://HOST:PORT`; empty: the cluster that Ray finds by itself.
+        cpus: CPUs per worker, more than 0.
+        gpus: GPUs per worker, from 0 to 1.
     """
 
     address: str
@@ -45,20 +45,20 @@ class OnRay:
 
     @property
     def kind(self) -> str:
-        """What the names of its actors begin with."""
+        """Prefix of the actors' names."""
         return f"{self.cpus:g}cpu" + (f"-{self.gpus:g}gpu" if self.gpus else "")
 
     @property
     def threads(self) -> int:
-        """Threads that a worker trains with."""
+        """Number of training threads per worker."""
         return max(1, int(self.cpus))
 
 
 def on_ray(flag: str | None, cpus: float | None, gpus: float | None) -> OnRay | None:
-    """Read `--on`, `--cpus-per-worker` and `--gpus-per-worker`; None: workers of this machine.
+    """Parse `--on`, `--cpus-per-worker` and `--gpus-per-worker`; None: workers on this machine.
 
     Raises:
-        RequestError: They cannot be read or met, or Ray is not installed.
+        RequestError: A value is invalid, or Ray is not installed.
     """
     if flag is None:
         for name, value in (("--cpus-per-worker", cpus), ("--gpus-per-worker", gpus)):
@@ -82,7 +82,7 @@ def on_ray(flag: str | None, cpus: float | None, gpus: float | None) -> OnRay | 
 
 
 def namespace(url: URL, study: str) -> str:
-    """Return the namespace of a study's actors: another study of that name has another.
+    """Return the namespace of a study's actors, unique even among studies of the same name.
 
     Raises:
         StorageAwayError: The database does not answer.
@@ -102,7 +102,7 @@ def namespace(url: URL, study: str) -> str:
 
 
 def handed_over(url: URL) -> dict[str, str]:
-    """Return the variables that workers elsewhere get: how to reach storage and artifacts."""
+    """Return the environment for workers: access to storage and artifacts."""
     from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, exported, home
 
     found = {
@@ -111,7 +111,7 @@ def handed_over(url: URL) -> dict[str, str]:
         if name.startswith(HANDED_OVER) and name not in STAYING
     }
     found[STORAGE] = exported(url)
-    if is_embedded(url):  # all nodes are this machine: they share its database and its artifacts
+    if is_embedded(url):  # all nodes are on this machine and share its database and artifacts
         found[HOME] = str(home())
     elif ARTIFACTS in found and "://" not in found[ARTIFACTS]:
         found[ARTIFACTS] = os.path.abspath(os.path.expanduser(found[ARTIFACTS]))
@@ -119,7 +119,7 @@ def handed_over(url: URL) -> dict[str, str]:
 
 
 def is_embedded(url: URL | str | None) -> bool:
-    """Tell whether a storage is reached by a socket of this machine alone."""
+    """Return whether a storage is reachable only by a socket of this machine."""
     from trainstack.search.database.connection import parse_url
 
     if url is None:

@@ -1,7 +1,7 @@
-"""Optuna's trials read in bulk.
+"""Bulk reading of Optuna's trials.
 
-Optuna's own reading goes through its object mapper, 1 to 2 ms a trial, and parses each parameter's
-distribution twice. What is read is the same.
+Optuna itself reads through its object mapper, 1 to 2 ms per trial, and parses each parameter's
+distribution twice. The result here is the same.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _TRIALS = f"SELECT t.* FROM trials t WHERE {_WANTED} ORDER BY t.trial_id"
 def read_trials(
     engine: Engine, study_id: int, last: int = -1, also: Collection[int] = ()
 ) -> list[FrozenTrial]:
-    """Read an Optuna study's trials, in a few queries however many they are.
+    """Read an Optuna study's trials in a constant number of queries.
 
     Args:
-        engine: Where.
-        study_id: Optuna's.
-        last: Only trials whose id is above this.
-        also: Ids of trials that are read, too.
+        engine: The database.
+        study_id: Optuna's id of the study.
+        last: Read only trials whose id is greater.
+        also: Ids of further trials to read.
     """
     asked = {"study": study_id, "last": last, "also": list(also)}
     snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
@@ -48,7 +48,7 @@ def read_trials(
             "step, intermediate_value, intermediate_value_type",
             "trial_intermediate_value_id",
         )
-        said = read("trial_user_attributes", "key, value_json", "trial_user_attribute_id")
+        user = read("trial_user_attributes", "key, value_json", "trial_user_attribute_id")
         system = read("trial_system_attributes", "key, value_json", "trial_system_attribute_id")
     found = []
     for row in rows:
@@ -64,7 +64,7 @@ def read_trials(
                 datetime_complete=_here(row.datetime_complete),
                 params={name: how.to_external_repr(value) for name, (how, value) in drawn.items()},
                 distributions={name: how for name, (how, _) in drawn.items()},
-                user_attrs={name: json.loads(value) for name, value in said[key]},
+                user_attrs={name: json.loads(value) for name, value in user[key]},
                 system_attrs={name: json.loads(value) for name, value in system[key]},
                 intermediate_values={step: _number(v, kind) for step, v, kind in steps[key]},
                 trial_id=key,
@@ -76,7 +76,7 @@ def read_trials(
 def _by_trial(
     connection: Connection, asked: dict[str, Any], name: str, columns: str, order: str
 ) -> dict[int, list[Any]]:
-    """Return rows of one of Optuna's tables by trial."""
+    """Return the rows of one of Optuna's tables, grouped by trial."""
     query = (
         f"SELECT c.trial_id, {', '.join('c.' + part for part in columns.split(', '))} "
         f"FROM {name} c JOIN trials t ON t.trial_id = c.trial_id WHERE {_WANTED} ORDER BY c.{order}"
@@ -88,8 +88,8 @@ def _by_trial(
 
 
 @functools.lru_cache(maxsize=4096)
-def _distribution(said: str) -> BaseDistribution:
-    return json_to_distribution(said)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
 
 
 def _number(value: float | None, kind: str) -> float:
@@ -97,7 +97,7 @@ def _number(value: float | None, kind: str) -> float:
 
 
 def _here(moment: datetime | None) -> datetime | None:
-    """Return a time that stands in Optuna's tables as Optuna gives it: by this machine's clock."""
+    """Convert a time from Optuna's tables (UTC) to naive local time, as Optuna returns it."""
     if moment is None:
         return None
     return moment.replace(tzinfo=timezone.utc).astimezone().replace(tzinfo=None)

@@ -1,9 +1,9 @@
-"""Optuna's own tables, as far as a trial of ours stands there.
+"""Direct writes of trials to Optuna's tables.
 
-Optuna writes each parameter, attribute and value in a transaction of its own, after three questions
-to the server: some hundred and forty statements a trial. Here each step of a trial is a few
-statements in the caller's transaction, the one that writes our own row, so that the two sides are
-not apart. Nothing is written to a trial that is gone. What Optuna's functions read is the same
+Optuna writes each parameter, attribute and value in a separate transaction after three queries:
+about 140 statements per trial. Here each step of a trial takes a few statements in the caller's
+transaction, which also writes the task's row, so that both stay consistent. Writes to a deleted
+trial have no effect. The rows are those that Optuna's own functions write
 (`optuna/storages/_rdb/models.py`).
 """
 
@@ -20,7 +20,7 @@ from trainstack.spaces.errors import StudyError
 
 _NOW = "timezone('UTC', clock_timestamp())"
 _OTHERS_WAIT = text("SELECT 1 FROM studies WHERE study_id = :study FOR UPDATE")
-# Numbers are without a gap (Optuna counts the earlier trials), and follow the ids.
+# Trial numbers have no gaps (Optuna counts the earlier trials) and follow the ids.
 _CREATE = text(
     "INSERT INTO trials (study_id, number, state, datetime_start) "
     "SELECT :study, coalesce((SELECT number + 1 FROM trials WHERE study_id = :study "
@@ -62,7 +62,7 @@ _STEPS = text(
     "excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
 )
 _FORGET_STEPS = text("DELETE FROM trial_intermediate_values WHERE trial_id = :trial")
-# Where pruners keep what a trial had at a rung.
+# Pruners store a trial's value at a rung in these attributes.
 _FORGET_RUNGS = text(
     "DELETE FROM trial_system_attributes "
     r"WHERE trial_id = :trial AND key LIKE 'completed\_rung\_%'"
@@ -70,55 +70,55 @@ _FORGET_RUNGS = text(
 _FORGET = text("UPDATE trials SET state = 'FAIL' WHERE trial_id = ANY(:trials)")
 
 
-def _saying(table: str, again: str) -> Any:
+def _upsert(table: str, conflict: str) -> Any:
     return text(
         f"INSERT INTO {table} (trial_id, key, value_json) "
         "SELECT trial_id, new.* FROM trials, "
         "unnest(CAST(:keys AS text[]), CAST(:texts AS text[])) AS new WHERE trial_id = :trial "
-        f"ON CONFLICT (trial_id, key) DO {again}"
+        f"ON CONFLICT (trial_id, key) DO {conflict}"
     )
 
 
-_TELL = _saying("trial_user_attributes", "UPDATE SET value_json = excluded.value_json")
-_NOTE = _saying("trial_system_attributes", "NOTHING")
+_USER_ATTRIBUTES = _upsert("trial_user_attributes", "UPDATE SET value_json = excluded.value_json")
+_SYSTEM_ATTRIBUTES = _upsert("trial_system_attributes", "NOTHING")
 
 
 def begin(
-    connection: Connection, study_id: int, told: Mapping[str, Any], noted: Mapping[str, Any]
+    connection: Connection, study_id: int, user: Mapping[str, Any], system: Mapping[str, Any]
 ) -> tuple[int, int]:
-    """Make a running trial.
+    """Create a running trial.
 
     Args:
-        connection: In whose transaction; others who make trials of the study wait for its end.
+        connection: The transaction; other creations of trials in the study wait for its end.
         study_id: Optuna's id of the study.
-        told: Its user attributes.
-        noted: Its system attributes.
+        user: User attributes of the trial.
+        system: System attributes of the trial.
 
     Returns:
         Optuna's id and number of the trial.
 
     Raises:
-        StudyError: Somebody has deleted the study with Optuna's tools.
+        StudyError: The study was deleted with Optuna's tools.
     """
     if connection.execute(_OTHERS_WAIT, {"study": study_id}).first() is None:
         raise StudyError("the study is gone from Optuna's tables", hint="start one of another name")
     trial_id, number = connection.execute(_CREATE, {"study": study_id}).one()
-    tell(connection, trial_id, told)
-    note(connection, trial_id, noted)
+    set_user_attributes(connection, trial_id, user)
+    add_system_attributes(connection, trial_id, system)
     return trial_id, number
 
 
 def again(connection: Connection, trial_id: int) -> None:
-    """Let a trial run again, without what an earlier attempt reported.
+    """Restart a trial and delete what an earlier attempt reported.
 
-    A verdict is on the present attempt alone.
+    Pruning then considers the current attempt only.
     """
     for statement in (_FORGET_STEPS, _FORGET_RUNGS, _AGAIN):
         connection.execute(statement, {"trial": trial_id})
 
 
 def drawn(connection: Connection, trial_id: int, found: Mapping[str, tuple[float, str]]) -> None:
-    """Write a trial's parameters: Optuna's number for each, and its distribution as JSON."""
+    """Write a trial's parameters: name → Optuna's internal value and the distribution as JSON."""
     if found:
         numbers, hows = zip(*found.values(), strict=True)
         columns = {"names": list(found), "numbers": list(numbers), "hows": list(hows)}
@@ -126,7 +126,7 @@ def drawn(connection: Connection, trial_id: int, found: Mapping[str, tuple[float
 
 
 def report(connection: Connection, trial_id: int, losses: Mapping[int, float]) -> None:
-    """Write a trial's validation losses by epoch; again is once."""
+    """Write a trial's validation losses by step; repeating a write is harmless."""
     if losses:
         numbers = [loss if math.isfinite(loss) else None for loss in losses.values()]
         kinds = [_kind(loss) for loss in losses.values()]
@@ -141,7 +141,7 @@ def _kind(value: float) -> str:
 
 
 def wait(connection: Connection, trial_id: int) -> None:
-    """Show a trial that was given back as waiting, unless somebody has taken it meanwhile."""
+    """Mark a trial that was given back as waiting, unless it has been claimed again."""
     connection.execute(_WAIT, {"trial": trial_id})
 
 
@@ -152,22 +152,29 @@ def end(connection: Connection, trial_id: int, state: str, value: float | None) 
     connection.execute(_END, {"trial": trial_id, "state": state})
 
 
-def tell(connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
-    """Give a trial user attributes, which Optuna's tools show."""
-    _say(_TELL, connection, trial_id, said)
+def set_user_attributes(
+    connection: Connection, trial_id: int, attributes: Mapping[str, Any]
+) -> None:
+    """Set user attributes of a trial, which Optuna's tools show."""
+    _set(_USER_ATTRIBUTES, connection, trial_id, attributes)
 
 
-def note(connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
-    """Give a trial system attributes, unless it has some of those keys; it may have ended."""
-    _say(_NOTE, connection, trial_id, said)
+def add_system_attributes(
+    connection: Connection, trial_id: int, attributes: Mapping[str, Any]
+) -> None:
+    """Add system attributes to a trial, which may have ended; existing keys are kept."""
+    _set(_SYSTEM_ATTRIBUTES, connection, trial_id, attributes)
 
 
-def _say(how: Any, connection: Connection, trial_id: int, said: Mapping[str, Any]) -> None:
-    if said:
-        texts = [json.dumps(value) for value in said.values()]
-        connection.execute(how, {"trial": trial_id, "keys": list(said), "texts": texts})
+def _set(
+    statement: Any, connection: Connection, trial_id: int, attributes: Mapping[str, Any]
+) -> None:
+    if attributes:
+        texts = [json.dumps(value) for value in attributes.values()]
+        columns = {"keys": list(attributes), "texts": texts}
+        connection.execute(statement, {"trial": trial_id, **columns})
 
 
 def forget(connection: Connection, trial_ids: Iterable[int]) -> None:
-    """Make finished trials failed ones, of which samplers take no notice."""
+    """Mark finished trials as failed, so that samplers ignore them."""
     connection.execute(_FORGET, {"trials": list(trial_ids)})

@@ -1,9 +1,9 @@
-"""The table of pruners: who is ended early at a rung, decided from curves alone.
+"""The table of pruners, which end trials early at rungs, based on their curves.
 
-A rung is a share of each trial's own plan, so that plans of different lengths meet there. A trial
-is compared only with trials whose rate has at least as far still to come down: the loss under a
-high rate says little about the end of the plan, and one that has cooled would look better for that
-alone. Pure functions; Optuna's own pruners know nothing of schedules.
+A rung is a share of each trial's own plan, so that plans of different lengths are comparable. A
+trial is compared only with trials whose learning rate has at least as far to decrease: the loss at
+a high rate says little about the end of the plan, and a trial at a lower rate would look better for
+that reason only. Pure functions; Optuna's own pruners do not know schedules.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import heat
 
-# Epochs of a trial that are written to Optuna, rungs aside.
+# Number of epochs per trial that are written to Optuna, besides rungs.
 REPORTS = 10
 # Heats within this factor count as equal.
 SAME_HEAT = 0.8
@@ -26,11 +26,11 @@ class Pruner:
     """A pruner.
 
     Attributes:
-        about: What it is, with its reference.
-        rungs: Shares of the plan at which a trial waits for a verdict, rising, in (0, 1).
-        keep: The share of the compared trials that goes on, in (0, 1].
-        least: Fewer compared trials than this, the trial itself included, decide nothing.
-        brackets: Trials take turns to be exempt from the first 0, 1, … `brackets` - 1 rungs.
+        about: Description with reference.
+        rungs: Rising shares of the plan, in (0, 1), at which a trial waits for a decision.
+        keep: Share of the compared trials that continue, in (0, 1].
+        least: Least number of compared trials, including the trial itself, for a decision.
+        brackets: Trials are exempt in rotation from the first 0, 1, … `brackets` - 1 rungs.
     """
 
     about: str
@@ -42,7 +42,7 @@ class Pruner:
     def places(self, planned: int) -> dict[int, float]:
         """Return the rungs of a plan: epoch → share, at most one per epoch and none at the end.
 
-        Where rungs of a short plan fall into one epoch, the first of them counts.
+        If several rungs of a short plan fall on one epoch, the first of them counts.
         """
         found: dict[int, float] = {}
         for share in self.rungs:
@@ -54,18 +54,18 @@ class Pruner:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a comparison at a rung knows of a trial.
+    """A trial's state at a rung, for comparison.
 
     Attributes:
-        heat: How far its rate is still to come down there (`trainstack.spaces.stopping.heat`).
-        loss: Its lowest validation loss up to the rung.
+        heat: Remaining decrease of the learning rate (`trainstack.spaces.stopping.heat`).
+        loss: Lowest validation loss up to the rung.
     """
 
     heat: float
     loss: float
 
 
-# Rungs and shares by replaying whole curves (docs/training-length.md).
+# Rungs and shares were chosen by replaying whole curves (docs/training-length.md).
 PRUNERS: Mapping[str, Pruner] = {
     "asha": Pruner(
         "asynchronous successive halving: at a third and two thirds of a plan the better half "
@@ -92,7 +92,7 @@ PRUNERS: Mapping[str, Pruner] = {
 
 
 def pruner(name: str) -> Pruner:
-    """Return a pruner's row.
+    """Return the pruner of a name.
 
     Raises:
         RequestError: There is no such pruner.
@@ -104,7 +104,7 @@ def pruner(name: str) -> Pruner:
 
 
 def cut(row: Pruner, mine: Seen, others: Iterable[Seen]) -> bool:
-    """Decide whether a trial ends at a rung.
+    """Return whether to prune a trial at a rung.
 
     Args:
         row: The pruner.
@@ -112,8 +112,8 @@ def cut(row: Pruner, mine: Seen, others: Iterable[Seen]) -> bool:
         others: Trials that have reached the same rung.
 
     Returns:
-        True where the trial is not among the best `keep` of those it may be compared with. The
-        best of them always goes on.
+        True if the trial is not among the best `keep` of the comparable trials. The best of them
+        always continues.
     """
     fair = [other.loss for other in others if other.heat >= SAME_HEAT * mine.heat]
     compared = len(fair) + 1
@@ -122,22 +122,22 @@ def cut(row: Pruner, mine: Seen, others: Iterable[Seen]) -> bool:
 
 
 def seen(stack: Stack, share: float, losses: Mapping[int, float], step: int) -> Seen:
-    """Return what a rung knows of a trial that has reached it.
+    """Return the state at a rung of a trial that has reached it.
 
     Args:
         stack: The trial's stack.
-        share: The rung, a share of the plan.
-        losses: Validation loss per step, as Optuna was given them (`step_of`).
-        step: The rung's step.
+        share: The rung, as a share of the plan.
+        losses: Validation loss per step, as written to Optuna (`step_of`).
+        step: Step of the rung.
     """
     return Seen(heat(stack, share), min(loss for at, loss in losses.items() if at <= step))
 
 
 def step_of(row: Pruner, epoch: int, planned: int, most: int) -> int:
-    """Return the step under which Optuna is given an epoch: the epoch of a whole plan.
+    """Return the step for an epoch in Optuna's tables: the epoch scaled to a whole plan.
 
-    Equal steps are equal shares of the plan, so that Optuna's samplers and pictures, too, compare
-    like with like. A rung has the same step under every plan.
+    Equal steps are equal shares of the plan, so that trials are comparable in Optuna's samplers
+    and plots. A rung has the same step in every plan.
     """
     share = row.places(planned).get(epoch)
     if share is not None:
@@ -146,7 +146,7 @@ def step_of(row: Pruner, epoch: int, planned: int, most: int) -> int:
 
 
 def rung_step(share: float, most: int) -> int:
-    """Return the step of a rung where a whole plan has `most` epochs."""
+    """Return the step of a rung, for a whole plan of `most` epochs."""
     return max(1, int(share * most))
 
 

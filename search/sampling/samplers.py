@@ -1,4 +1,4 @@
-"""The table of samplers: who proposes stacks."""
+"""The table of samplers, which propose stacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SamplerRow:
     """A sampler.
 
     Attributes:
-        about: What it is, with its reference.
+        about: Description with reference.
         build: `(spec, seed)` → Optuna's sampler; the seed differs between workers.
     """
 
@@ -30,7 +30,7 @@ class SamplerRow:
 
 
 def startup_trials(trials: int) -> int:
-    """Return how many trials come before the model: a quarter of the budget, from 5 to 10."""
+    """Return the number of random trials before the model: a quarter of the budget, 5 to 10."""
     return max(5, min(10, trials // 4))
 
 
@@ -74,5 +74,5 @@ def sampler(spec: StudySpec, seed: int) -> BaseSampler:
             f"sampler '{spec.sampler}' is not known", hint=nearest(spec.sampler, list(SAMPLERS))
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls `group` experimental
+        warnings.simplefilter("ignore")  # `group` is experimental in Optuna
         return row.build(spec, seed)

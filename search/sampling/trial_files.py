@@ -1,8 +1,8 @@
-"""Files that the dashboard offers: a trial's curve and layer statistics, the recommended model.
+"""Files in the dashboard: a trial's curve and layer statistics, the recommended model.
 
-Optuna calls them artifacts. Each trial names its own from the beginning; what they hold is written
-when somebody asks, from our tables and the artifact store: nothing is kept twice, nothing can be
-out of date, and a worker spends no time on it.
+Optuna calls them artifacts. Each trial lists its files from the start; their content is generated
+on request from the fleet's tables and the artifact store. Nothing is stored twice or can be out of
+date, and workers spend no time on it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from trainstack.spaces.stack import Stack
 if TYPE_CHECKING:
     from trainstack.search.artifacts import Store
 
-# How Optuna's keys for them begin (`optuna/artifacts/_upload.py`).
+# Prefix of Optuna's keys for artifacts (`optuna/artifacts/_upload.py`).
 _PREFIX = "artifacts:"
-# The first part of an artifact's id; the second one is the task's.
+# First part of an artifact's id; the second part is the task's id.
 CURVE, LAYERS, MODEL = 1, 2, 3
 FILES = {
     CURVE: ("curve.csv", "text/csv"),
@@ -35,7 +35,7 @@ FILES = {
     MODEL: ("model.keras", "application/octet-stream"),
 }
 FIGURES = ("mean", "deviation", "saturated", "dead", "gradient_norm")
-# A model of more bytes is not held in memory while it is sent.
+# Larger models are not held in memory while they are sent.
 _IN_MEMORY_BYTES = 16 * 2**20
 
 
@@ -47,19 +47,24 @@ def of_trial(task_id: int) -> dict[str, str]:
 def _attribute(kind: int, task_id: int) -> tuple[str, str]:
     name, mimetype = FILES[kind]
     identifier = f"{kind}-{task_id}"
-    said = {"artifact_id": identifier, "filename": name, "mimetype": mimetype, "encoding": None}
-    return _PREFIX + identifier, json.dumps(said)
+    described = {
+        "artifact_id": identifier,
+        "filename": name,
+        "mimetype": mimetype,
+        "encoding": None,
+    }
+    return _PREFIX + identifier, json.dumps(described)
 
 
 def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
-    """Name the recommended stack's model on the search trial that found it; again is once.
+    """Attach the recommended stack's model to its search trial; repeating it is harmless.
 
     Args:
-        connection: In whose transaction.
-        study_id: Ours.
+        connection: The transaction.
+        study_id: The fleet's id of the study.
 
     Returns:
-        The attribute that names it on the study; empty where there is no model.
+        The attribute that attaches it to the study; empty if there is no model.
     """
     mine = tasks.c.study_id == study_id
     row = connection.execute(
@@ -67,7 +72,7 @@ def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
     ).first()
     if row is None or "keras" not in row.artifacts:
         return {}
-    key, said = _attribute(MODEL, row.task_id)
+    key, text = _attribute(MODEL, row.task_id)
     chosen = Stack.from_json(row.payload["chosen"]).stack_id
     trial_id = connection.execute(
         select(tasks.c.trial_id)
@@ -77,16 +82,16 @@ def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
         .limit(1)
     ).scalar()
     if trial_id is not None:
-        optuna_tables.note(connection, trial_id, {key: said})
-    return {key: said}
+        optuna_tables.add_system_attributes(connection, trial_id, {key: text})
+    return {key: text}
 
 
 class Attached:
-    """Optuna's artifact store over our tables; what people upload goes to our artifact store.
+    """Optuna's artifact store backed by the fleet's tables; uploads go to trainstack's store.
 
     Args:
         engine: The database.
-        store: Where models are.
+        store: The store of models and uploads.
     """
 
     def __init__(self, engine: Engine, store: Store) -> None:
@@ -96,7 +101,7 @@ class Attached:
         """Open an artifact.
 
         Raises:
-            ArtifactNotFound: There is none of that id, or its file cannot be read from here.
+            ArtifactNotFound: There is no artifact of that id, or its file cannot be read.
         """
         from optuna.artifacts.exceptions import ArtifactNotFound
 
@@ -115,18 +120,18 @@ class Attached:
             raise ArtifactNotFound(f"no artifact {artifact_id} ({error})") from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Keep what somebody uploads."""
+        """Store an upload."""
         self._store.write(
             _uploaded(artifact_id), lambda file: shutil.copyfileobj(content_body, file)
         )
 
     def remove(self, artifact_id: str) -> None:
-        """Remove what was uploaded; what is ours goes with its study."""
+        """Remove an upload; generated files are kept as long as their study."""
         if artifact_id.count("-") != 1:
             self._store.remove(_uploaded(artifact_id))
 
     def _copy(self, name: str) -> BinaryIO:
-        # Whoever asked reads it to its end, and it goes with the last reference to it.
+        # The caller reads it to its end; the file is deleted with the last reference.
         copy = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115
         with self._store.read(name) as file:
             shutil.copyfileobj(file, copy)
@@ -139,14 +144,14 @@ def _uploaded(artifact_id: str) -> str:
 
 
 def curve_csv(row: Row[Any]) -> str:
-    """Return losses per epoch, penalty-free, as a table."""
+    """Return penalty-free losses per epoch as CSV."""
     train, valid = row.train_curve, row.curve
     rows = [(k + 1, train[k] if k < len(train) else "", loss) for k, loss in enumerate(valid)]
     return _csv(("epoch", "train_loss", "valid_loss"), rows)
 
 
 def layers_csv(row: Row[Any]) -> str:
-    """Return what was seen inside the network, at its start and at its best, as a table."""
+    """Return layer statistics at the start and at the best epoch as CSV."""
     seen: Mapping[str, Any] = row.found.get("layers") or {}
     rows = [
         (moment, place + 1, *(layer.get(figure) for figure in FIGURES))

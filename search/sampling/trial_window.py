@@ -1,8 +1,8 @@
-"""Optuna's storage as samplers and pruners see it: bounded, however many trials have finished.
+"""Optuna's storage for samplers and pruners, with a bounded number of finished trials.
 
-Optuna's own cache reads every trial of a study when a process first asks, about 1 ms each, and TPE
-goes through all of them for each group of a space's parameters. A claim would take seconds in a
-study of ten thousand trials, and joining one of a hundred thousand minutes.
+Optuna's own cache reads every trial of a study on first use, about 1 ms each, and TPE iterates over
+all of them for each group of a space's parameters. A claim would take seconds in a study of ten
+thousand trials, and joining a study of a hundred thousand would take minutes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sqlalchemy import text
 
 from trainstack.search.sampling.optuna_reading import read_trials
 
-# TPE goes through all of them for each of a space's forty groups of parameters, and would weigh
-# older ones ever less; a rung's best third is known to two percent of the trials.
+# TPE iterates over all of them for each of a space's forty groups of parameters, and would give
+# older ones less weight; a rung's best third is known to two percent of the trials.
 LATEST = 500
-# TPE takes no more for good ones (`default_gamma` in Optuna's TPE), so that with these kept its
-# good trials are those of the whole study.
+# TPE uses at most this many good trials (`default_gamma` in Optuna's TPE), so its good trials are
+# those of the whole study.
 BEST = 25
 
 _LAST_EARLIER = text(
@@ -43,16 +43,16 @@ _BEST = text(
 )
 
 
-class Window(_CachedStorage):
-    """Optuna's cached storage of which only the trials that matter are read and kept.
+class TrialWindow(_CachedStorage):
+    """Optuna's cached storage limited to the latest and the best trials.
 
-    Those are the latest, of the earlier ones the best that keep to the constraints, and whatever
-    has not ended. What is asked of one trial by its id is answered for every trial.
+    It holds the latest trials, the best earlier ones that satisfy the constraints, and all that
+    have not ended. Lookups by id work for every trial.
 
     Args:
-        backend: Where trials are.
-        latest: How many of the latest.
-        best: How many of the best among the earlier ones, by the least value.
+        backend: The storage.
+        latest: Number of latest trials.
+        best: Number of best earlier trials, by least value.
     """
 
     def __init__(self, backend: RDBStorage, latest: int = LATEST, best: int = BEST) -> None:
@@ -62,15 +62,15 @@ class Window(_CachedStorage):
 
     @contextlib.contextmanager
     def draft(self, trial_id: int, number: int, fixed: Mapping[str, Any]) -> Iterator[FrozenTrial]:
-        """Let a trial that runs, and has nothing yet, be drawn in memory.
+        """Sample a running trial without parameters in memory.
 
         Args:
-            trial_id: Optuna's id of it.
-            number: Its number.
-            fixed: Parameters that are not to be drawn.
+            trial_id: Optuna's id of the trial.
+            number: Number of the trial.
+            fixed: Parameters that are not sampled.
 
         Returns:
-            The trial, to which everything is added that is asked of it within.
+            The trial, to which parameters sampled within the context are added.
         """
         draft = optuna.trial.create_trial(
             state=TrialState.RUNNING, system_attrs={"fixed_params": dict(fixed)}
@@ -83,7 +83,7 @@ class Window(_CachedStorage):
             del self._drafts[trial_id]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial, as far as it has been drawn."""
+        """Return a trial, or its draft while it is being sampled."""
         draft = self._drafts.get(trial_id)
         return super().get_trial(trial_id) if draft is None else draft
 
@@ -102,10 +102,10 @@ class Window(_CachedStorage):
         draft.params[param_name] = distribution.to_external_repr(param_value_internal)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Write an attribute of the sampler's or pruner's, or keep it in a draft.
+        """Write a system attribute, or keep it in a draft.
 
-        With a draft it goes: TPE tells others what it is about to draw, arms that it then does not
-        take included, and a trial is shown to them when it has been drawn.
+        Attributes of a draft are discarded: TPE announces the parameters that it is about to
+        sample, including arms not taken, but other workers see the trial once it is complete.
         """
         if (draft := self._drafts.get(trial_id)) is None:
             super().set_trial_system_attr(trial_id, key, value)
@@ -113,7 +113,7 @@ class Window(_CachedStorage):
             draft.system_attrs[key] = value
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        self.get_study_directions(study_id)  # makes the study known here; KeyError: there is none
+        self.get_study_directions(study_id)  # adds the study to the cache, or raises KeyError
         with self._lock:
             if self._studies[study_id].last_finished_trial_id < 0:
                 self._skip(study_id)
@@ -121,7 +121,7 @@ class Window(_CachedStorage):
             self._drop(study_id)
 
     def _read(self, study_id: int) -> None:
-        """Read what is new, and what had not ended."""
+        """Read new trials and those that had not ended."""
         study = self._studies[study_id]
         last, unfinished = study.last_finished_trial_id, study.unfinished_trial_ids
         trials = read_trials(self._backend.engine, study_id, last, unfinished)
@@ -134,7 +134,7 @@ class Window(_CachedStorage):
                 unfinished.add(trial._trial_id)
 
     def _skip(self, study_id: int) -> None:
-        """Note what to read of the earlier trials, as if the others had been read already."""
+        """Mark all earlier trials as read except those to keep."""
         asked = {"study": study_id, "latest": self._latest, "best": self._best}
         with self._backend.engine.connect() as connection:
             last = connection.execute(_LAST_EARLIER, asked).scalar()
@@ -147,7 +147,7 @@ class Window(_CachedStorage):
         self._studies[study_id].unfinished_trial_ids |= wanted
 
     def _drop(self, study_id: int) -> None:
-        """Forget what is no longer among the latest, nor the best."""
+        """Drop trials that are neither among the latest nor the best."""
         trials = self._studies[study_id].trials
         if len(trials) <= self._latest:
             return
@@ -159,7 +159,7 @@ class Window(_CachedStorage):
 
 
 def _superfluous(earlier: Iterable[FrozenTrial], best: int) -> list[FrozenTrial]:
-    """Return the trials that have ended and are not among the best."""
+    """Return the ended trials that are not among the best."""
     done = [trial for trial in earlier if trial.state.is_finished()]
     good = [t for t in done if t.state == TrialState.COMPLETE and max(_gaps(t)) <= 0]
     good.sort(key=lambda trial: (trial.values[0], trial.number))

@@ -1,4 +1,4 @@
-"""What people do to studies, on both sides: our tables and Optuna's."""
+"""Operations on studies that change both the fleet's tables and Optuna's."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from trainstack.spaces.stack import Stack
 def create_study(
     url: URL | str, spec: StudySpec, first: Iterable[tuple[str | None, Stack]] | None = None
 ) -> bool:
-    """Create a study, or find the one of that name that asks the same.
+    """Create a study, unless one with the same spec exists.
 
     Args:
         url: The database.
-        spec: What is asked.
-        first: Labelled stacks to train before anything is sampled; the reference stacks unless
-            given. Not looked at when the spec names its stacks.
+        spec: The spec.
+        first: Labelled stacks to train before sampling starts; by default the reference stacks.
+            Ignored if the spec names its stacks.
 
     Returns:
-        True if it was created, False if it was there.
+        True if the study was created, False if it existed.
 
     Raises:
         RequestError: The spec names a sampler or a pruner that does not exist.
         StorageAwayError: The database does not answer.
-        StudyError: A study of that name asks for something else, or is not ours.
+        StudyError: A study of that name has another spec, or was created by Optuna itself.
     """
     from trainstack.search.sampling.optuna_mirror import ensure_study, open_storage, refuse_foreign
     from trainstack.search.sampling.pruning import pruner
     from trainstack.search.sampling.samplers import sampler
 
-    # Unknown names are refused before anything is written.
+    # Reject unknown names before writing anything.
     sampler(spec, 0)
     pruner(spec.pruner)
     if first is None:
@@ -56,8 +56,8 @@ def create_study(
             storage.engine.dispose()
 
 
-def wish(url: URL | str, name: str, wanted: str) -> str:
-    """Pause, resume (`go`), stop or cancel a study; returns the state that people see.
+def request_state(url: URL | str, name: str, wanted: str) -> str:
+    """Pause, resume (`go`), stop or cancel a study, and return its state as `status` shows it.
 
     Raises:
         StorageAwayError: The database does not answer.
@@ -68,13 +68,13 @@ def wish(url: URL | str, name: str, wanted: str) -> str:
         here = engine(url)
         try:
             ensure(here)
-            return study_store.wish(here, name, wanted)
+            return study_store.request_state(here, name, wanted)
         finally:
             here.dispose()
 
 
 def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
-    """Take a spoilt search trial out of the evidence; the sampler and the counts forget it.
+    """Remove an invalid search trial from the evidence, the counts and the sampler's history.
 
     Raises:
         RequestError: There is no such trial, or it has not ended.

@@ -1,6 +1,6 @@
-"""Tending a study on a clock: free what silent workers hold, keep Optuna's side true.
+"""Periodic maintenance of a study: requeue expired leases, keep Optuna's trials consistent.
 
-Any worker does it, and so does `launch`, which may have no worker of its own.
+Every worker runs it, and so does `launch`, which may have no worker of its own.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from sqlalchemy import URL, Engine, Row
 from trainstack.search.database.connection import guarded, parse_url
 from trainstack.search.queue import recovery, worker_registry
 from trainstack.search.records import SEARCH
-from trainstack.search.sampling.optuna_mirror import Mirror
+from trainstack.search.sampling.optuna_mirror import OptunaMirror
 from trainstack.search.studies.opening import open_study
 
-# How long a lease holds without a beat.
+# Duration of a lease without a heartbeat.
 LEASE_SECONDS = 60.0
-# How often, over all workers, silent ones are looked for.
-REAP_SECONDS = 10.0
-# After this many leases' time of silence a worker is struck off.
+# Interval of the check for expired leases, over all workers together.
+REQUEUE_SECONDS = 10.0
+# A worker is marked as lost after this many lease durations without a heartbeat.
 _GONE_AFTER_LEASES = 10
 
 
-class Tender:
-    """Tends one study. Its methods may be called from several threads, as often as one likes."""
+class Maintenance:
+    """Maintains one study. The methods are thread-safe and may be called at any rate."""
 
     def __init__(
         self,
         engine: Engine,
         study_id: int,
-        mirror: Mirror,
+        mirror: OptunaMirror,
         lease_seconds: float = LEASE_SECONDS,
-        reap_seconds: float = REAP_SECONDS,
+        requeue_seconds: float = REQUEUE_SECONDS,
     ) -> None:
         self._engine, self._study_id, self._mirror = engine, study_id, mirror
-        self._lease_seconds, self._reap_seconds = lease_seconds, reap_seconds
+        self._lease_seconds, self._requeue_seconds = lease_seconds, requeue_seconds
         self._looked = -math.inf
         self._guard = threading.Lock()
 
     @classmethod
-    def open(cls, url: URL | str, study_name: str) -> Tender:
-        """Tend a study without being one of its workers.
+    def open(cls, url: URL | str, study_name: str) -> Maintenance:
+        """Open the maintenance of a study for a process that is not one of its workers.
 
         Raises:
             StorageAwayError: The database does not answer.
@@ -53,40 +53,42 @@ class Tender:
         url = parse_url(url) if isinstance(url, str) else url
         with guarded(url):
             found = open_study(url, study_name)
-            mirror = Mirror(found.storage, found.spec, 0)
+            mirror = OptunaMirror(found.storage, found.spec, 0)
             return cls(found.storage.engine, found.row.study_id, mirror)
 
-    def tend(self) -> None:
-        """Do what is due: at most every ten seconds, whoever and however many ask.
+    def run_if_due(self) -> None:
+        """Run maintenance unless any process ran it within the last `requeue_seconds`.
 
         Raises:
-            StorageAwayError: The database does not answer; ask again later.
+            StorageAwayError: The database does not answer; call again later.
         """
         with self._guard:
-            if time.monotonic() - self._looked < self._reap_seconds:
+            if time.monotonic() - self._looked < self._requeue_seconds:
                 return
             self._looked = time.monotonic()
         with guarded(self._engine.url):
-            # Long enough for a living worker to be heard of again, a few beats at least.
-            watched = max(self._lease_seconds / 2, 3 * self._reap_seconds)
-            rows = recovery.reap(self._engine, self._study_id, self._reap_seconds, watched)
+            # Long enough for several heartbeats of a living worker.
+            watched = max(self._lease_seconds / 2, 3 * self._requeue_seconds)
+            rows = recovery.requeue_expired(
+                self._engine, self._study_id, self._requeue_seconds, watched
+            )
             if rows is None:
-                return  # somebody else has, or will
+                return  # another process has done it, or is about to
             for row in rows:
-                self.show(row)
+                self.update_trial(row)
             silent = self._lease_seconds * _GONE_AFTER_LEASES
-            worker_registry.strike_off(self._engine, self._study_id, silent)
+            worker_registry.mark_lost(self._engine, self._study_id, silent)
             self._mirror.repair()
 
-    def reap(self) -> int:
-        """Give back what silent workers hold, now; return how many tasks that were."""
-        rows = recovery.reap(self._engine, self._study_id) or []
+    def requeue_expired(self) -> int:
+        """Requeue tasks with an expired lease now; return their number."""
+        rows = recovery.requeue_expired(self._engine, self._study_id) or []
         for row in rows:
-            self.show(row)
+            self.update_trial(row)
         return len(rows)
 
-    def show(self, row: Row[Any]) -> None:
-        """Bring Optuna's trial to a task that was given back, or ended."""
+    def update_trial(self, row: Row[Any]) -> None:
+        """Update the Optuna trial of a task that was requeued or ended."""
         if row.kind != SEARCH:
             return
         if row.status == "done":
@@ -95,5 +97,5 @@ class Tender:
             self._mirror.wait(row.trial_id)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database connections."""
         self._engine.dispose()

@@ -1,4 +1,4 @@
-"""Opening a study that is there: its row, what was asked, and Optuna's storage beside it."""
+"""Opening an existing study: its row, its spec and Optuna's storage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from trainstack.search.spec import StudySpec
 
 @dataclass(frozen=True)
 class Opened:
-    """A study within reach.
+    """An open study.
 
     Attributes:
-        storage: Optuna's; its engine is everybody's.
-        row: The study's, as it was just now.
-        spec: What was asked.
+        storage: Optuna's storage; its engine is shared by all code.
+        row: The study's row as read on opening.
+        spec: The study's spec.
     """
 
     storage: optuna.storages.RDBStorage
@@ -30,7 +30,7 @@ class Opened:
 
 
 def open_study(url: URL, name: str) -> Opened:
-    """Reach a study.
+    """Open a study.
 
     Raises:
         StudyError: There is no such study.

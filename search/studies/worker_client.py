@@ -1,12 +1,12 @@
-"""The desk: everything that a worker's supervisor says to the database, and nothing else.
+"""The client through which a worker's supervisor talks to the database.
 
-    desk = Desk.open(url, "digits", WorkerCard("host", 1234))
-    while (state := desk.advance()) not in ("concluded", "stopped"):
-        if (lease := desk.claim()) is None: wait
-        else: train, `beat` meanwhile, `report` epochs, `verdict` at rungs, then `finish`
+    client = WorkerClient.open(url, "digits", WorkerCard("host", 1234))
+    while (state := client.advance()) not in ("concluded", "stopped"):
+        if (lease := client.claim()) is None: wait
+        else: train, call `heartbeat`, `report` epochs, `verdict` at rungs, then `finish`
 
-Every method may raise StorageAwayError (try again later: repeating is safe) and those that write to
-a lease may raise LeaseLost (drop the trial, take the next).
+Every method may raise StorageAwayError (repeat it later, which is safe), and those that write to a
+lease may raise LeaseLost (drop the trial, claim the next).
 """
 
 from __future__ import annotations
@@ -32,52 +32,60 @@ from trainstack.search.queue import (
     worker_registry,
 )
 from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
-from trainstack.search.queue.eligibility import soon
-from trainstack.search.queue.lease import Lease, Orders, lease_of
+from trainstack.search.queue.eligibility import seconds_from_now
+from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Result
 from trainstack.search.sampling import optuna_tables
-from trainstack.search.sampling.optuna_mirror import Mirror, ensure_study
+from trainstack.search.sampling.optuna_mirror import OptunaMirror, ensure_study
 from trainstack.search.sampling.pruning import reported, step_of
-from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS, Tender
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
 from trainstack.search.studies.opening import open_study
 
-__all__ = ["BEAT_SECONDS", "INTERRUPTED", "Desk", "Lease", "LeaseLost", "Orders", "WorkerCard"]
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "INTERRUPTED",
+    "HeartbeatReply",
+    "Lease",
+    "LeaseLost",
+    "WorkerCard",
+    "WorkerClient",
+]
 
-# How often at least a worker says that it lives, and hears what people wish.
-BEAT_SECONDS = 2.0
-# And how many times within a lease.
-_BEATS = 6
+# Longest interval between heartbeats, which also return the study's requested state.
+HEARTBEAT_SECONDS = 2.0
+# Least number of heartbeats per lease.
+_HEARTBEATS_PER_LEASE = 6
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def _reaching(
-    method: Callable[Concatenate[Desk, P], T],
-) -> Callable[Concatenate[Desk, P], T]:
-    """Say StorageAwayError where the database does not answer."""
+    method: Callable[Concatenate[WorkerClient, P], T],
+) -> Callable[Concatenate[WorkerClient, P], T]:
+    """Raise StorageAwayError if the database does not answer."""
 
     @functools.wraps(method)
-    def wrapped(self: Desk, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapped(self: WorkerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with guarded(self.url):
             return method(self, *args, **kwargs)
 
     return wrapped
 
 
-class Desk:
-    """A worker's place at a study. Its methods may be called from several threads."""
+class WorkerClient:
+    """A worker's connection to a study. The methods are thread-safe."""
 
     def __init__(
         self,
         url: URL,
         study: Row[Any],
-        mirror: Mirror,
+        mirror: OptunaMirror,
         worker: tuple[int, WorkerCard],
         *,
         lease_seconds: float,
-        reap_seconds: float,
+        requeue_seconds: float,
         judge: lifecycle.Judge | None,
     ) -> None:
         self.url, self.study_id = url, study.study_id
@@ -85,8 +93,10 @@ class Desk:
         self.worker_id, self.card = worker
         self._mirror, self._engine = mirror, mirror.storage.engine
         self._lease_seconds, self._judge = lease_seconds, judge
-        self.beat_seconds = min(BEAT_SECONDS, lease_seconds / _BEATS)
-        self._tender = Tender(self._engine, self.study_id, mirror, lease_seconds, reap_seconds)
+        self.heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_PER_LEASE)
+        self._maintenance = Maintenance(
+            self._engine, self.study_id, mirror, lease_seconds, requeue_seconds
+        )
         self._voided = study.voided
         self._loaded = False
         self._unbegun: Row[Any] | None = None
@@ -99,21 +109,21 @@ class Desk:
         card: WorkerCard,
         *,
         lease_seconds: float = LEASE_SECONDS,
-        reap_seconds: float = REAP_SECONDS,
+        requeue_seconds: float = REQUEUE_SECONDS,
         judge: lifecycle.Judge | None = None,
-    ) -> Desk:
+    ) -> WorkerClient:
         """Join a study.
 
         Args:
             url: The database.
-            study_name: Which study.
-            card: Who joins.
-            lease_seconds: How long a lease holds without a beat.
-            reap_seconds: How often, at most, silent workers' leases are looked for.
-            judge: Who decides about the confirmation; the product's own unless given.
+            study_name: Name of the study.
+            card: Description of the worker.
+            lease_seconds: Duration of a lease without a heartbeat.
+            requeue_seconds: Least interval between checks for expired leases.
+            judge: Decides about the confirmation; see `lifecycle.advance`.
 
         Raises:
-            RequestError: This package is not the one that the study was made with.
+            RequestError: The study was created with another version of this package.
             StorageAwayError: The database does not answer.
             StudyError: There is no such study.
         """
@@ -128,17 +138,17 @@ class Desk:
             return cls(
                 url,
                 found.row,
-                Mirror(found.storage, spec, seed),
+                OptunaMirror(found.storage, spec, seed),
                 (worker_id, card),
                 lease_seconds=lease_seconds,
-                reap_seconds=reap_seconds,
+                requeue_seconds=requeue_seconds,
                 judge=judge,
             )
 
     @_reaching
     def claim(self) -> Lease | None:
-        """Take the next task; None when there is nothing to do now (ask `advance` whether ever)."""
-        self._tender.tend()
+        """Claim the next task; None if there is none now (`advance` tells if the study ended)."""
+        self._maintenance.run_if_due()
         self._heed_voids()
         self._load()
         self._undo()
@@ -156,22 +166,22 @@ class Desk:
         return None
 
     def _load(self) -> None:
-        """Read trials before a lease begins: several hundred take about a second."""
+        """Read trials before a lease begins, as several hundred take about a second."""
         if not self._loaded:
             self._mirror.load()
             self._loaded = True
 
     def _undo(self) -> None:
-        """Give back a task that was claimed when the database went away in the middle."""
+        """Give back a task whose claim was interrupted by an unavailable database."""
         if (row := self._unbegun) is not None:
             with contextlib.suppress(LeaseLost):
                 attempts.give_back(self._engine, row.task_id, row.token, INTERRUPTED)
             self._unbegun = None
 
     def _begin(self, row: Row[Any]) -> Lease | None:
-        """Give a claimed place its Optuna trial and its stack; None if the cache answered it."""
+        """Create the Optuna trial and stack of a claimed place; return None if cached."""
         with self._engine.begin() as connection:
-            # Written before the draw, so that whoever comes after a crash goes on with this trial.
+            # Written before sampling, so that the attempt after a crash reuses this trial.
             durable(connection)
             trial_id, number = self._mirror.begin(connection, row)
             own = {"trial_id": trial_id, "number": number, "lease_until": self._until()}
@@ -179,7 +189,7 @@ class Desk:
         try:
             stack, draft = self._mirror.draw(row)
         except (ValueError, TypeError, ArithmeticError, LookupError):
-            # A fault of ours or the sampler's: the trial keeps the traceback, the worker goes on.
+            # A fault of this code or the sampler: store the traceback and go on.
             self._finish(row, Result("failed", cause=traceback.format_exc()))
             return None
         with self._engine.begin() as connection:
@@ -190,9 +200,9 @@ class Desk:
             self._mirror.drawn(connection, stack, draft)
         if (
             not row.payload.get("given")
-            and (twin := deduplication.known(self._engine, row)) is not None
+            and (duplicate := deduplication.find_finished_duplicate(self._engine, row)) is not None
         ):
-            self._finish(row, twin[1], cached_of=twin[0])
+            self._finish(row, duplicate[1], cached_of=duplicate[0])
             return None
         lease = lease_of(row)
         return dataclasses.replace(
@@ -204,29 +214,31 @@ class Desk:
         return lease.stack.planned_epochs(self.spec.epochs)
 
     def _until(self) -> Any:
-        """A whole lease from now: nobody beats while a trial is claimed, which takes its time."""
-        return soon(self._lease_seconds)
+        """Return the end of a full lease from now: no heartbeat is sent while claiming."""
+        return seconds_from_now(self._lease_seconds)
 
     @_reaching
-    def beat(self, lease: Lease | None, state: str = "idle") -> Orders:
-        """Say that this worker lives, renew its lease, and hear what people wish."""
+    def heartbeat(self, lease: Lease | None, state: str = "idle") -> HeartbeatReply:
+        """Send a heartbeat, renew the lease and return the study's requested state."""
         held = None if lease is None else (lease.task_id, lease.token)
-        wish = attempts.beat(self._engine, self.worker_id, state, held, self._lease_seconds)
-        self._tender.tend()
-        return Orders.LOST if wish is None else Orders(wish)
+        requested = attempts.heartbeat(
+            self._engine, self.worker_id, state, held, self._lease_seconds
+        )
+        self._maintenance.run_if_due()
+        return HeartbeatReply.LOST if requested is None else HeartbeatReply(requested)
 
     @_reaching
     def report(self, lease: Lease, measurements: Sequence[Measurement]) -> None:
-        """Write epochs' measurements, any number at once; writing them again changes nothing.
+        """Write the measurements of one or more epochs; repeating a write is harmless.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
-        told = {}
+        losses = {}
         if lease.trial_id is not None:
             row, planned, most = self._mirror.pruner, self._planned(lease), self.spec.epochs
             epochs = reported(row, planned)
-            told = {
+            losses = {
                 step_of(row, m.epoch, planned, most): m.valid_loss
                 for m in measurements
                 if m.epoch in epochs
@@ -234,14 +246,14 @@ class Desk:
         with self._engine.begin() as connection:
             attempts.record(connection, lease.task_id, lease.token, measurements)
             if lease.trial_id is not None:
-                optuna_tables.report(connection, lease.trial_id, told)
+                optuna_tables.report(connection, lease.trial_id, losses)
 
     @_reaching
     def verdict(self, lease: Lease, epoch: int) -> bool:
-        """Tell whether to prune, at a rung whose epoch has been reported.
+        """Return whether to prune the trial at a rung whose epoch has been reported.
 
-        Given stacks compete, so that others are measured by them, but are trained to their end:
-        somebody wants to know what they give.
+        Given stacks are never pruned, as their result was requested, but others are compared with
+        them.
         """
         if lease.trial_id is None or epoch not in lease.rungs:
             return False
@@ -254,10 +266,10 @@ class Desk:
 
     @_reaching
     def finish(self, lease: Lease, result: Result) -> None:
-        """End the task; a value that is not finite is a divergence.
+        """End the task with a result; a value that is not finite counts as divergence.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
         if result.value is not None and not math.isfinite(result.value):
             why = result.cause or f"validation loss {result.value}"
@@ -272,42 +284,44 @@ class Desk:
 
     @_reaching
     def give_back(self, lease: Lease, cause: str = INTERRUPTED) -> None:
-        """Let another attempt have the task; a cause other than INTERRUPTED counts against it.
+        """Return the task to the queue; a cause other than INTERRUPTED counts against it.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
-        self._tender.show(attempts.give_back(self._engine, lease.task_id, lease.token, cause))
+        self._maintenance.update_trial(
+            attempts.give_back(self._engine, lease.task_id, lease.token, cause)
+        )
 
     @_reaching
     def no_room(self, lease: Lease, cause: str) -> None:
-        """End a task for which memory did not suffice, or let another worker try it, once.
+        """Requeue a task that ran out of memory for another worker, once; else end it.
 
         Raises:
-            LeaseLost: The task is no longer ours.
+            LeaseLost: The worker no longer holds the task.
         """
         heard = self._lease_seconds
         row = recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
-        self._tender.show(row)
+        self._maintenance.update_trial(row)
 
     @_reaching
     def quarantine(self, task_ids: Sequence[int], why: str) -> None:
-        """Sign off as a worker that fails everything; others may have what it failed."""
+        """Quarantine this worker and requeue the tasks that it failed."""
         recovery.quarantine(self._engine, self.worker_id, task_ids, why)
 
     @_reaching
     def advance(self) -> str:
-        """Take the study as far as it can go, and return its state; safe at any time."""
-        self._tender.tend()
+        """Advance the study as far as possible and return its state; safe at any time."""
+        self._maintenance.run_if_due()
         state = lifecycle.advance(self._engine, self.study_id, self._judge)
         if state in (study_store.CONFIRMING, study_store.CONCLUDED):
             self._mirror.repair(grace_seconds=0.0 if state == study_store.CONCLUDED else 5.0)
         return state
 
     @_reaching
-    def reap(self) -> int:
-        """Give back what silent workers hold, now; return how many tasks that were."""
-        return self._tender.reap()
+    def requeue_expired(self) -> int:
+        """Requeue tasks with an expired lease now; return their number."""
+        return self._maintenance.requeue_expired()
 
     def _heed_voids(self) -> None:
         with self._engine.connect() as connection:
@@ -320,7 +334,7 @@ class Desk:
 
     @_reaching
     def leave(self) -> None:
-        """Sign off; what is still leased should have been finished or given back."""
+        """Leave the study and disconnect; finish or give back any lease before."""
         worker_registry.leave(self._engine, self.worker_id)
         self._mirror.repair(grace_seconds=0.0)
         self._engine.dispose()

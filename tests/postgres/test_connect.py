@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from tests.support.studies import CARD, desk, spec_of
+from tests.support.studies import CARD, open_client, spec_of
 from trainstack.search.database import connection
 from trainstack.search.studies.actions import create_study
-from trainstack.search.studies.worker_client import Desk
+from trainstack.search.studies.worker_client import WorkerClient
 from trainstack.spaces.errors import RequestError, StorageAwayError
 
 pytestmark = pytest.mark.postgres
@@ -82,7 +82,7 @@ def test_nobody_answers() -> None:
         port = free.getsockname()[1]
     url = f"postgresql://me:{SECRET}@127.0.0.1:{port}/base"
     for reach in (
-        lambda: Desk.open(url, "s", CARD),
+        lambda: WorkerClient.open(url, "s", CARD),
         lambda: create_study(url, spec_of()),
     ):
         with pytest.raises(StorageAwayError, match=f"me@127.0.0.1:{port}/base") as away:
@@ -93,9 +93,9 @@ def test_nobody_answers() -> None:
 
 
 def test_dropped_connections_are_replaced(url: URL, database: Engine) -> None:
-    """A desk whose connections the server cut goes on with new ones."""
+    """A client whose connections the server cut goes on with new ones."""
     create_study(url, spec_of())
-    here = desk(url)
+    here = open_client(url)
     assert here.claim() is not None
     with database.connect() as connection:
         others = "pid <> pg_backend_pid() AND datname = current_database()"
@@ -112,7 +112,7 @@ def test_no_password_in_any_row(url: URL, database: Engine) -> None:
     secret = url.set(username="worker_a", password=SECRET)
     try:
         create_study(secret, spec_of())
-        here = desk(secret)
+        here = open_client(secret)
         lease = here.claim()
         assert lease is not None
         here.give_back(lease, "trainer died")

@@ -18,9 +18,9 @@ from sqlalchemy import URL, Engine, update
 from tests.support.studies import (
     begun,
     completed,
-    desk,
     dies_drawing,
     epochs,
+    open_client,
     spec_of,
     work_off,
 )
@@ -31,7 +31,7 @@ from trainstack.search.records import Result
 from trainstack.search.sampling.optuna_mirror import SPEC_KEY
 from trainstack.search.spec import StudySpec
 from trainstack.search.studies.actions import create_study, void_trial
-from trainstack.search.studies.worker_client import Desk, LeaseLost
+from trainstack.search.studies.worker_client import LeaseLost, WorkerClient
 from trainstack.spaces.errors import StudyError
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.space import Space
@@ -48,7 +48,7 @@ def states(url: URL) -> list[TrialState]:
     return [t.state for t in loaded(url).trials]
 
 
-def ended(here: Desk, result: Result) -> None:
+def ended(here: WorkerClient, result: Result) -> None:
     lease = here.claim()
     assert lease is not None
     here.finish(lease, result)
@@ -108,7 +108,7 @@ def test_tpe_ranks_diverged_last(url: URL) -> None:
 def test_references_teach_the_sampler(url: URL) -> None:
     """A reference inside the space becomes a trial with the parameters that give it."""
     create_study(url, spec_of(trials=len(REFERENCES)))
-    here = desk(url)
+    here = open_client(url)
     work_off(here)
     space = Space.named("chapter")
     for trial in loaded(url).trials:
@@ -164,7 +164,9 @@ def test_crash_before_the_link(url: URL, database: Engine) -> None:
     with database.connect() as connection:
         assert here._mirror.begin(connection, row)[1] == 0  # never committed
     assert states(url) == []
-    attempts.give_back(database, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(
+        database, row.task_id, row.token, "lease expired: the worker stopped responding"
+    )
     lease = here.claim()
     assert lease is not None
     assert lease.number == 0
@@ -226,7 +228,7 @@ def test_crash_after_our_write(url: URL, database: Engine) -> None:
     assert lease is not None
     attempts.finish(database, lease.task_id, lease.token, completed(0.5))
     assert states(url) == [TrialState.RUNNING]
-    desk(url).leave()
+    open_client(url).leave()
     (trial,) = loaded(url).trials
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
 
@@ -236,7 +238,9 @@ def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
     here = begun(url, trials=1)
     row = attempts.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
-    attempts.give_back(database, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(
+        database, row.task_id, row.token, "lease expired: the worker stopped responding"
+    )
     lease = here.claim()
     assert lease is not None
     with pytest.raises(LeaseLost):
@@ -248,7 +252,7 @@ def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
 def test_many_make_trials_at_once(url: URL) -> None:
     """Trials that many workers make in one moment have the numbers from 0 on, each once."""
     create_study(url, spec_of(trials=24), first=())
-    crew = [desk(url) for _ in range(6)]
+    crew = [open_client(url) for _ in range(6)]
     with ThreadPoolExecutor(len(crew)) as pool:
         for _ in range(4):
             leases_of = list(pool.map(lambda here: here.claim(), crew))
@@ -304,7 +308,7 @@ def test_optuna_command_reads_the_study(url: URL) -> None:
 def test_workers_draw_differently(url: URL) -> None:
     """Two workers' samplers do not propose the same stacks."""
     create_study(url, spec_of(trials=4), first=())
-    one, two = desk(url), desk(url)
+    one, two = open_client(url), open_client(url)
     drawn = [lease.stack_id for d in (one, two) if (a := d.claim()) and (lease := a.stack)]
     assert len(set(drawn)) == 2
 

@@ -15,7 +15,7 @@ from trainstack.search.queue.queries import _status
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
 from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.search.studies.actions import create_study
-from trainstack.search.studies.worker_client import Desk, WorkerCard
+from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -78,19 +78,19 @@ class FakeJudge:
         return None if best is None else Plan(best)
 
 
-def desk(url: URL, study: str = "s", **options: Any) -> Desk:
+def open_client(url: URL, study: str = "s", **options: Any) -> WorkerClient:
     """Join a study with a judge that needs no statistics."""
-    return Desk.open(url, study, CARD, **{"judge": FakeJudge(), **options})
+    return WorkerClient.open(url, study, CARD, **{"judge": FakeJudge(), **options})
 
 
-def begun(url: URL, **changes: Any) -> Desk:
+def begun(url: URL, **changes: Any) -> WorkerClient:
     """Create a study without references and join it."""
     spec = spec_of(**changes)
     create_study(url, spec, first=())
-    return desk(url, spec.study)
+    return open_client(url, spec.study)
 
 
-def dies_drawing(here: Desk) -> None:
+def dies_drawing(here: WorkerClient) -> None:
     """Let a worker claim a search trial, make it in Optuna too, and die before it is drawn."""
     row = attempts.claim(here._engine, here.study_id, here.worker_id, 60.0)
     assert row is not None
@@ -98,7 +98,9 @@ def dies_drawing(here: Desk) -> None:
         trial_id, number = here._mirror.begin(connection, row)
         own = {"trial_id": trial_id, "number": number}
         attempts.write(connection, row.task_id, row.token, **own)
-    attempts.give_back(here._engine, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(
+        here._engine, row.task_id, row.token, "lease expired: the worker stopped responding"
+    )
 
 
 def epochs(count: int, start: int = 1) -> list[Measurement]:
@@ -134,7 +136,7 @@ def agrees(engine: Engine, study: str = "s") -> dict[str, Any]:
     return found
 
 
-def work_off(here: Desk, value: float = 0.5, most: int = 200) -> str:
+def work_off(here: WorkerClient, value: float = 0.5, most: int = 200) -> str:
     """Finish whatever can be claimed until the study concludes or rests."""
     for _ in range(most):
         state = here.advance()

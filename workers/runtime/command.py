@@ -15,9 +15,9 @@ from importlib.metadata import version
 
 from trainstack.search.database import retry
 from trainstack.search.database.connection import STORAGE, artifacts, storage_url
-from trainstack.search.processes import endings
-from trainstack.search.studies.maintenance import LEASE_SECONDS, REAP_SECONDS
-from trainstack.search.studies.worker_client import Desk, WorkerCard
+from trainstack.search.processes import interruption_signals
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
+from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.runtime.limits import STALL_SECONDS, Limits
 from trainstack.workers.runtime.supervisor import Supervisor
@@ -31,7 +31,7 @@ INTERRUPT_SECONDS = 4.0
 def main(argv: list[str] | None = None) -> int:
     """Work at a study until it is over; returns the exit code."""
     try:
-        for number in endings():  # for as long as there is no trial to give back
+        for number in interruption_signals():  # for as long as there is no trial to give back
             signal.signal(number, signal.default_int_handler)
         options = _parser().parse_args(argv)
         logging.basicConfig(
@@ -55,16 +55,16 @@ def _work(options: argparse.Namespace) -> int:
     )
     retry.install()
     join = functools.partial(
-        Desk.open,
+        WorkerClient.open,
         storage_url(),
         options.study,
         card,
         lease_seconds=options.lease,
-        reap_seconds=min(REAP_SECONDS, options.lease / 6),
+        requeue_seconds=min(REQUEUE_SECONDS, options.lease / 6),
     )
-    desk = retry.patiently(join, options.start_timeout)
+    client = retry.patiently(join, options.start_timeout)
     environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
-    spec = desk.spec
+    spec = client.spec
     if options.data is not None:
         # Where the data lies is this machine's matter; what it is, its fingerprint says.
         spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))
@@ -72,7 +72,7 @@ def _work(options: argparse.Namespace) -> int:
         Child, spec, options.threads, artifacts(), environment, options.memory_mb
     )
     limits = Limits(options.max_trials, options.drain_timeout, options.stall_timeout)
-    supervisor = Supervisor(desk, start, limits)
+    supervisor = Supervisor(client, start, limits)
     interrupted = []
 
     def on_interrupt(number: int, frame: object) -> None:

@@ -25,7 +25,7 @@ import traceback
 import warnings
 from multiprocessing.connection import Connection
 
-from trainstack.search.processes import heeding
+from trainstack.search.processes import unblock_interrupts
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.runtime import trainer
 from trainstack.workers.runtime.fake_bench import FAKE
@@ -141,7 +141,7 @@ def main() -> None:
     # Ctrl-C and a terminal that closes reach everyone of it; we end when nobody needs us.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    heeding()
+    unblock_interrupts()
     listener, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     try:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # workers of a GPU have no part in this

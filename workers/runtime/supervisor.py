@@ -17,7 +17,13 @@ from typing import Any
 
 from trainstack.search.processes import ECHO_SECONDS
 from trainstack.search.records import Measurement, Result
-from trainstack.search.studies.worker_client import INTERRUPTED, Desk, Lease, LeaseLost, Orders
+from trainstack.search.studies.worker_client import (
+    INTERRUPTED,
+    HeartbeatReply,
+    Lease,
+    LeaseLost,
+    WorkerClient,
+)
 from trainstack.spaces.errors import RequestError, StorageAwayError, of_exit_code
 from trainstack.workers.messages import (
     ABANDONED,
@@ -46,15 +52,15 @@ log = logging.getLogger("trainstack.worker")
 
 @dataclass
 class Supervisor:
-    """One worker: a desk, a trainer, and at most one lease.
+    """One worker: a client, a trainer, and at most one lease.
 
     Attributes:
-        desk: The worker's place at the study.
+        client: The worker's connection to the study.
         start: Starts a trainer.
         limits: When to stop by itself.
     """
 
-    desk: Desk
+    client: WorkerClient
     start: Callable[[], Child]
     limits: Limits = field(default_factory=Limits)
 
@@ -68,9 +74,9 @@ class Supervisor:
         self.spoilt: dict[int, str] = {}  # tasks that failed here since one went well
         self.told_to_leave = self.leaving = 0.0  # when; and when to be gone. 0: not at all
         self.at_once = self.asked = False
-        self.state, self.orders = "", Orders.GO_ON
+        self.state, self.reply = "", HeartbeatReply.GO_ON
         self.heard = self.flushed = time.monotonic()
-        self.beaten = 0.0
+        self.heartbeat_at = 0.0
         self.longest_epoch = 0.0
         self.idle_until = self.idle = 0.0
 
@@ -112,10 +118,10 @@ class Supervisor:
             return idle or time.monotonic() >= self.leaving
         if self.lease is not None or self.outbox:
             return False
-        return self.state == "concluded" or self.orders is Orders.CANCEL or self._enough()
+        return self.state == "concluded" or self.reply is HeartbeatReply.CANCEL or self._enough()
 
     def _leave(self) -> None:
-        """Give back what is held, as far as the database answers; else it is reaped."""
+        """Give back what is held, if the database answers; otherwise the lease expires."""
         if self.child is not None:
             if self.lease is None and not self.at_once:
                 self.child.leave()
@@ -125,7 +131,7 @@ class Supervisor:
                 self._give_back(INTERRUPTED)
             self._deliver()
         try:
-            self.desk.leave()
+            self.client.leave()
         except StorageAwayError as error:
             log.warning("left without signing off: %s", error)
 
@@ -149,7 +155,7 @@ class Supervisor:
             until = self.idle_until
         else:
             until = self.leaving or math.inf
-        tick = min(TICK_SECONDS, self.desk.beat_seconds)
+        tick = min(TICK_SECONDS, self.client.heartbeat_seconds)
         return max(0.01, min(tick, until - time.monotonic()))
 
     # What the trainer says.
@@ -188,7 +194,7 @@ class Supervisor:
                 self.child.send(Verdict(message.token, None, epoch))
 
     def _judge(self, lease: Lease, epoch: int) -> None:
-        prune = self.desk.verdict(lease, epoch)
+        prune = self.client.verdict(lease, epoch)
         if self.child is not None:
             self.child.send(Verdict(lease.token, "pruned" if prune else None, epoch))
 
@@ -200,11 +206,11 @@ class Supervisor:
         self.fresh = []  # the result holds every measurement
         self._report(list(result.measurements))
         if result.outcome == OUT_OF_MEMORY:
-            self._post(lambda lease: self.desk.no_room(lease, result.cause or OUT_OF_MEMORY))
+            self._post(lambda lease: self.client.no_room(lease, result.cause or OUT_OF_MEMORY))
             self.lease = None
             self._replace_trainer("out of memory")  # what it holds is in the next trial's way
             return
-        self._post(lambda lease: self.desk.finish(lease, result))
+        self._post(lambda lease: self.client.finish(lease, result))
         task_id, self.lease = self.lease.task_id, None
         self.done += 1
         if result.outcome == "failed":
@@ -220,7 +226,7 @@ class Supervisor:
         last = (cause.strip().splitlines() or ["no cause"])[-1]
         why = f"{len(self.spoilt)} trials in a row failed here, the last: {last}"
         self._deliver()
-        self.outbox.reach(lambda: self.desk.quarantine(list(self.spoilt), why), None)
+        self.outbox.reach(lambda: self.client.quarantine(list(self.spoilt), why), None)
         raise RequestError(why, hint="others go on with them, without this worker")
 
     def _check_progress(self) -> None:
@@ -252,9 +258,9 @@ class Supervisor:
 
     def _keep_in_touch(self) -> None:
         now = time.monotonic()
-        if now - self.beaten >= self.desk.beat_seconds:
-            self.beaten = now
-            self._beat()
+        if now - self.heartbeat_at >= self.client.heartbeat_seconds:
+            self.heartbeat_at = now
+            self._heartbeat()
         if self.fresh and now - self.flushed >= TICK_SECONDS:
             self._flush()
         self._deliver()
@@ -263,15 +269,15 @@ class Supervisor:
             self.asked = True
             self.child.send(Verdict(self.lease.token, INTERRUPTED))
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         word = "training" if self.lease else ("idle" if self.ready else "starting")
         word = "leaving" if self.leaving else word
-        orders = self.outbox.reach(lambda: self.desk.beat(self.lease, word), self.orders)
-        if orders is Orders.LOST:
+        reply = self.outbox.reach(lambda: self.client.heartbeat(self.lease, word), self.reply)
+        if reply is HeartbeatReply.LOST:
             self._lost()
             return
-        self.orders = orders
-        if orders is Orders.CANCEL and self.lease is not None:
+        self.reply = reply
+        if reply is HeartbeatReply.CANCEL and self.lease is not None:
             self._give_back(INTERRUPTED)
 
     # What goes to the database, in order.
@@ -283,7 +289,7 @@ class Supervisor:
 
     def _report(self, news: list[Measurement]) -> None:
         if news:
-            self._post(lambda lease: self.desk.report(lease, news))
+            self._post(lambda lease: self.client.report(lease, news))
 
     def _post(self, action: Callable[[Lease], None]) -> None:
         lease = self.lease
@@ -305,7 +311,7 @@ class Supervisor:
 
     def _give_back(self, cause: str) -> None:
         """Return the trial to the queue and let the trainer forget it."""
-        self._post(lambda lease: self.desk.give_back(lease, cause))
+        self._post(lambda lease: self.client.give_back(lease, cause))
         self._drop(INTERRUPTED)
 
     def _drop(self, verdict: str) -> None:
@@ -319,9 +325,9 @@ class Supervisor:
     def _take_next(self) -> None:
         if time.monotonic() < self.idle_until:
             return
-        lease = None if self._enough() else self.outbox.reach(self.desk.claim, None)
+        lease = None if self._enough() else self.outbox.reach(self.client.claim, None)
         if lease is None:
-            self.state = self.outbox.reach(self.desk.advance, self.state)
+            self.state = self.outbox.reach(self.client.advance, self.state)
             # At first not at all: there may be work now that there was none of before.
             self.idle_until = time.monotonic() + self.idle
             self.idle = min(max(2 * self.idle, IDLE_SECONDS), MOST_IDLE_SECONDS)
@@ -329,7 +335,7 @@ class Supervisor:
         self.idle = 0.0
         self.lease, self.heard, self.longest_epoch = lease, time.monotonic(), 0.0
         assert self.child is not None
-        self.child.send(job_of(self.desk.spec, lease))
+        self.child.send(job_of(self.client.spec, lease))
 
     def _enough(self) -> bool:
         most = self.limits.most_trials

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from trainstack.search.processes import heeding
+from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, Measurement, Result
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
@@ -38,7 +38,7 @@ def main(
     # Ctrl-C reaches the whole terminal; the supervisor decides what becomes of the trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    heeding()
+    unblock_interrupts()
     _end_with_parent()
     # Where the supervisor is gone, so are we.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):

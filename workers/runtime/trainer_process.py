@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from trainstack.search.processes import FORK_SERVER, sheltered
+from trainstack.search.processes import FORK_SERVER, interrupts_blocked
 from trainstack.search.spec import StudySpec
 from trainstack.workers.runtime import trainer
 from trainstack.workers.runtime.forked_trainer import Forked
@@ -129,7 +129,7 @@ def _spawned(
     # Started in there it would let Ctrl-C through again
     if sys.platform != "win32":
         resource_tracker.ensure_running()
-    with theirs, _environment(environment), sheltered():
+    with theirs, _environment(environment), interrupts_blocked():
         process.start()
     return ours, process
 

@@ -136,7 +136,7 @@ def test_what_ray_says_is_said_in_one_line() -> None:
     crash = "raylet_ipc_client.cc:85: Failed to connect to socket at address:/tmp/raylet\n*** "
     said = aborted(crash, "head:6379")
     assert isinstance(said, RequestError)
-    assert "is no node of the Ray cluster at head:6379" in str(said)
+    assert "is not a node of the Ray cluster at head:6379" in str(said)
     assert isinstance(aborted("", "head:6379"), StorageAwayError)
     lost = ConnectionError("Initialization failure from server: Traceback (most recent\n  File x")
     assert str(explained(lost, "ray://head:1")).startswith(

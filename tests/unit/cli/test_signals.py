@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from trainstack.search.processes import endings
+from trainstack.search.processes import interruption_signals
 
 pytestmark = pytest.mark.process
 
@@ -113,7 +113,7 @@ def test_endings_are_what_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> Non
     """The signals to heed are those whose default stands."""
     ignored = {signal.SIGHUP: signal.SIG_IGN}
     monkeypatch.setattr(signal, "getsignal", lambda number: ignored.get(number, signal.SIG_DFL))
-    assert endings() == [signal.SIGINT, signal.SIGTERM]
+    assert interruption_signals() == [signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])

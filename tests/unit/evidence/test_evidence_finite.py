@@ -18,7 +18,7 @@ from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.dashboard.plots import PLOTS
-from trainstack.search.queue.study_store import plain
+from trainstack.search.queue.study_store import json_safe
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.report.write import write_report
 from trainstack.search.spec import StudySpec
@@ -191,5 +191,5 @@ def test_any_figure_is_not_finite(data: st.DataObject, tmp_path_factory: Any) ->
     found: Any = measured()
     for path in data.draw(st.lists(st.sampled_from(places(found)), max_size=3)):
         found = spoilt(found, path, data.draw(value))
-    kept = plain(found) if data.draw(st.booleans()) else found
+    kept = json_safe(found) if data.draw(st.booleans()) else found
     concluded(spec, runs, kept, tmp_path_factory.mktemp("report"))
