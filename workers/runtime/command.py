@@ -89,7 +89,7 @@ def _work(options: argparse.Namespace) -> int:
 
 
 def _heed_parent(supervisor: Supervisor) -> None:
-    """Leave when the process that holds the other end of standard input has ended, for any reason."""
+    """Leave when the process at the other end of standard input has ended, for any reason."""
     while os.read(0, 1):
         pass
     supervisor.leave_soon(INTERRUPT_SECONDS)
