@@ -1,7 +1,7 @@
-"""Draw what `trainstack watch STUDY` shows now: `python -m docs.terminal STUDY FILE.svg [COLUMNS]`.
+"""Draw the current view of `trainstack watch`: `python -m docs.terminal STUDY FILE.svg [COLUMNS]`.
 
-The pictures in docs/pictures were made so, at 80 and at 140 columns, while two workers served the
-study on one machine; only the machine's name is another one.
+The pictures in docs/pictures were made at 80 and at 140 columns, while two workers served the study
+on one machine, whose name is replaced.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAME = "workstation"
 
 
 def draw(study: str, columns: int) -> str:
-    """Return the live view of a study as it stands, drawn as a terminal so wide (SVG)."""
+    """Return the current live view of a study as an SVG of a terminal with `columns` columns."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
 
@@ -34,7 +34,7 @@ def draw(study: str, columns: int) -> str:
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     console.print(view(status, dataclasses.replace(seen, running=running), columns))
     picture = console.export_svg(title=f"trainstack watch {study}", theme=MONOKAI)
-    # No page of ours fetches anything from elsewhere: whoever looks has a monospaced font.
+    # Pages fetch nothing from other hosts: use the reader's own monospaced font.
     return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
 
 

@@ -12,7 +12,7 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Work at a study until it is over; returns the exit code."""
+    """Work on a study until it is over; return the exit code."""
     open_streams()
     for number in interruption_signals():
         signal.signal(number, _leave)
@@ -23,7 +23,7 @@ def main() -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Nothing is held yet."""
+    """Exit at once: no trial is held yet."""
     os._exit(INTERRUPTED)
 
 

@@ -38,7 +38,7 @@ MOST_SPLITS = 8
 
 
 class Bench:
-    """Device, data and compiled programs: what outlives a job in the trainer.
+    """Device, data and compiled programs, which the trainer keeps between jobs.
 
     Raises:
         RequestError: The data here is not the study's.
@@ -65,9 +65,9 @@ class Bench:
     def split(
         self, seed: int, condition: Condition = PLAIN
     ) -> tuple[Any, DeviceData | StreamedData]:
-        """Return a split and its standardised parts on the device, as a condition leaves them."""
+        """Return a split under a condition, and its standardised parts on the device."""
         if "valid" in self.dataset.parts:
-            seed = 0  # the data brings its own: every seed gives the same split
+            seed = 0  # the data defines the split, so every seed gives the same one
         key = seed, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
@@ -87,9 +87,9 @@ class Bench:
         outputs: int = 0,
         task: str = "",
     ) -> tuple[Program, float]:
-        """Return the stack's program, ready for `reset`, and the seconds that building took.
+        """Return the stack's program, ready for `reset`, and the seconds spent on building it.
 
-        Its head is as wide as `outputs` and its loss that of `task`, the data's unless given.
+        Its head has the width `outputs` and its loss is that of `task`; both default to the data's.
         """
         began = time.perf_counter()
         rows = data.rows
@@ -109,7 +109,7 @@ class Bench:
     def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
         """Return a program holding a confirmation run's best weights, and its split.
 
-        Where the file cannot be seen from here the run is trained again: same seed, same data.
+        If the file is not accessible here, the run is trained again with the same seed and data.
         """
         split, data = self.split(run.seed)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
@@ -123,7 +123,7 @@ class Bench:
         return program, split
 
     def _kept(self, name: str) -> list[np.ndarray] | None:
-        """Return kept weights; None where they cannot be read from here."""
+        """Return kept weights, or None if they cannot be read here."""
         if not name:
             return None
         try:
@@ -136,7 +136,7 @@ class Bench:
             return None
 
     def untrained_loss(self, split: Any) -> float:
-        """Return the loss that a network which has learnt nothing may have; see there."""
+        """Return `untrained_loss` of a split for the study's task."""
         return untrained_loss(split, self.spec.data.task)
 
     @property
@@ -146,15 +146,15 @@ class Bench:
 
     @staticmethod
     def out_of_memory(error: Exception) -> bool:
-        """True when the device or the machine had no room for the trial."""
+        """Return whether the device or the machine ran out of memory."""
         return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
 
 
 def untrained_loss(split: Any, task: str) -> float:
-    """Return the loss that a network which has learnt nothing may have.
+    """Return the loss of a network that has learnt nothing.
 
-    The cross-entropy of equal probabilities, ln K for K classes: fresh weights know nothing of a
-    rare class, whose frequencies have a far lower entropy. For regression 1, the variance of a
-    standardised target.
+    For classification it is the cross-entropy of equal probabilities, ln K for K classes: the
+    entropy of the class frequencies can be far lower, but fresh weights do not know them. For
+    regression it is 1, the variance of a standardised target.
     """
     return 1.0 if task == "regression" else math.log(max(2, int(split.y_train.max()) + 1))

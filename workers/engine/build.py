@@ -1,4 +1,4 @@
-"""The one place that turns a stack into Keras objects."""
+"""Building Keras objects from a stack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainstack.workers.engine.layers import RUNTIME, Context, RReLU
 from trainstack.workers.engine.model_plan import Node, Plan, plan
 from trainstack.workers.engine.optimizer_updates import OWN
 
-# What the engine does itself, with run-time numbers; a plain model leaves it to Keras.
+# Arguments that the engine applies itself, with run-time numbers; plain models leave them to Keras.
 _ENGINES = ("kernel_regularizer", "kernel_constraint", "kernel_initializer")
 
 
@@ -25,8 +25,8 @@ def training_model(
 ) -> tuple[keras.Model, list[keras.KerasTensor]]:
     """Build the network as the engine trains it.
 
-    Dropout reads its rate from `context`; penalties, max-norm and fresh weights are the engine's.
-    The hidden layers have Keras's dtype policy `policy`; dropout and the head stay in float32.
+    Dropout reads its rate from `context`; the engine applies penalties, max-norm and fresh weights.
+    The hidden layers use Keras's dtype policy `policy`; dropout and the head stay in float32.
 
     Returns:
         The model, and the output of each hidden block.
@@ -48,12 +48,12 @@ def training_model(
 
 
 def plain_model(stack: Stack, features: int, outputs: int) -> keras.Model:
-    """Build the network of Keras's own layers, regularizers and constraints alone."""
+    """Build the network from Keras's own layers, regularizers and constraints only."""
     return _assemble(plan(stack, features, outputs), features, plain_layer)[0]
 
 
 def plain_layer(node: Node) -> keras.layers.Layer:
-    """Make a node's layer of Keras's own; RReLU stands as its inference form, leaky ReLU."""
+    """Make a node's Keras layer; RReLU becomes its inference form, leaky ReLU."""
     if node.path == "RReLU":
         slope = (node.arguments["lower"] + node.arguments["upper"]) / 2
         return keras.layers.LeakyReLU(negative_slope=slope)
@@ -87,12 +87,12 @@ def _assemble(
 
 
 def training_optimizer(stack: Stack, knobs: Mapping[str, Any]) -> keras.Optimizer:
-    """Make the stack's optimizer as the engine trains; `knobs` are its run-time variables."""
+    """Make the stack's optimizer as the engine uses it; `knobs` are its run-time variables."""
     return _optimizer(stack, knobs, OWN)
 
 
 def make_optimizer(stack: Stack, knobs: Mapping[str, Any] | None = None) -> keras.Optimizer:
-    """Make the stack's optimizer of Keras's own; `knobs` replaces some numbers by variables."""
+    """Make the stack's Keras optimizer; `knobs` replaces some numbers with variables."""
     return _optimizer(stack, knobs or {}, {})
 
 
@@ -109,16 +109,16 @@ def _optimizer(
 
 
 def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Draw a kernel of the initializer's distribution.
+    """Draw a kernel from the initializer's distribution.
 
     Args:
-        row: Family and form.
+        row: Row of the table of initializers.
         shape: (fan_in, fan_out).
         rng: Source of randomness.
 
     Returns:
-        float32 array of that shape. The normal form is cut off at two deviations and widened so
-        that its variance is the table's, as Keras does.
+        float32 array of that shape. The normal form is truncated at two deviations and rescaled to
+        the table's variance, as Keras does.
     """
     deviation = row.variance(*shape) ** 0.5
     if row.name.endswith("uniform"):
@@ -127,11 +127,11 @@ def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Genera
     draws = rng.standard_normal(shape, dtype=np.float32)
     while (far := np.abs(draws) > 2.0).any():
         draws[far] = rng.standard_normal(int(far.sum()), dtype=np.float32)
-    # Deviation of a standard normal cut off at ±2.
+    # Deviation of a standard normal truncated at ±2.
     return draws * np.float32(deviation / 0.8796256610342398)
 
 
 def initializer_of(node: Node) -> Initializer:
-    """Return the table's row of a dense node's initializer."""
+    """Return the row of the table of initializers for a dense node."""
     call = node.arguments["kernel_initializer"]
     return next(row for row in INITIALIZERS.values() if row.call == call)

@@ -1,7 +1,8 @@
-"""A trial's checkpoint: what it takes to go on as if never interrupted.
+"""A trial's checkpoint: the state needed to resume as if never interrupted.
 
-Batch orders and masks are pure functions of seed and epoch, and the schedule's and early stopping's
-memory follows from the curve; so weights, optimizer slots, best weights and the curve are all.
+Batch orders and masks are pure functions of seed and epoch, and the state of the schedule and of
+early stopping follows from the curve. So weights, optimizer slots, best weights and the curve
+suffice.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from trainstack.search.records import Measurement
 
 log = logging.getLogger("trainstack.trainer")
 
-# How often a running trial is written down.
+# Interval between checkpoints of a running trial.
 CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trial between two epochs.
+    """A trial's state between two epochs.
 
     Attributes:
-        measurements: Of every epoch so far.
-        weights: The model's variables now.
-        slots: The optimizer's variables now.
-        best: The model's variables after the best epoch so far.
+        measurements: Measurements of all epochs so far.
+        weights: Current variables of the model.
+        slots: Current variables of the optimizer.
+        best: Variables of the model after the best epoch so far.
     """
 
     measurements: tuple[Measurement, ...]
@@ -48,9 +49,9 @@ class Shelf:
 
     Args:
         artifacts: The store.
-        name: Of the file.
-        identity: What must be equal for a checkpoint to be of this very trial.
-        every_seconds: How often at most to write it.
+        name: Name of the file.
+        identity: Values that must match for a checkpoint to belong to this trial.
+        every_seconds: Minimum interval between two writes.
     """
 
     def __init__(
@@ -65,15 +66,15 @@ class Shelf:
         self._written = time.monotonic()
 
     def due(self) -> bool:
-        """Tell whether it is time to write."""
+        """Return whether the next checkpoint is due."""
         return time.monotonic() - self._written >= self.every_seconds
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint over the last one; where that cannot be, say so and go on."""
+        """Write a checkpoint over the last one; only warn if that fails."""
         self._written = time.monotonic()
         curve = [asdict(measured) for measured in checkpoint.measurements]
-        said = json.dumps({"identity": self.identity, "measurements": curve})
-        arrays = {"said": np.frombuffer(said.encode(), np.uint8)}
+        document = json.dumps({"identity": self.identity, "measurements": curve})
+        arrays = {"said": np.frombuffer(document.encode(), np.uint8)}
         for kind in ("weights", "slots", "best"):
             for place, array in enumerate(getattr(checkpoint, kind)):
                 arrays[f"{kind}-{place}"] = array
@@ -83,17 +84,17 @@ class Shelf:
             log.warning("no checkpoint in %s (%s): training goes on", self.artifacts, error)
 
     def load(self) -> Checkpoint | None:
-        """Return the trial's checkpoint; None where there is none that can be read."""
+        """Return the trial's checkpoint, or None if there is none or it cannot be read."""
         try:
             with (
                 self.artifacts.read(self.name) as file,
                 np.load(file, allow_pickle=False) as stored,
             ):
-                said = json.loads(stored["said"].tobytes())
-                if said["identity"] != self.identity:
+                document = json.loads(stored["said"].tobytes())
+                if document["identity"] != self.identity:
                     return None
                 return Checkpoint(
-                    tuple(Measurement(**measured) for measured in said["measurements"]),
+                    tuple(Measurement(**measured) for measured in document["measurements"]),
                     *(_arrays(stored, kind) for kind in ("weights", "slots", "best")),
                 )
         except FileNotFoundError:
@@ -103,7 +104,7 @@ class Shelf:
             return None
 
     def drop(self) -> None:
-        """Throw the checkpoint away: the trial has ended."""
+        """Delete the checkpoint of a trial that has ended."""
         with contextlib.suppress(OSError):
             self.artifacts.remove(self.name)
 

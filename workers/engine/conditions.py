@@ -1,7 +1,7 @@
 """Runs under a condition: other weights, inputs or labels.
 
-Training itself stays as it is: what differs is the split that a run gets, and the weights that it
-begins with. Lower layers trained before are in `trainstack.workers.tasks.reuse`.
+Training itself is unchanged: a condition alters the split and the initial weights of a run.
+Pretrained lower layers are in `trainstack.workers.tasks.reuse`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from trainstack.workers.messages import Job
 
 UNFROZEN_RATE = 1 / 3
-# Unlabelled rows are plenty where there are so many times the labelled ones.
+# Minimum number of training rows per labelled row for labels to count as scarce.
 PLENTY = 4
-# What a stack has to be for its lower layers to be reused: dense layers and nothing between them.
+# Choices that allow lower layers to be reused: dense layers and nothing between them.
 _REUSABLE = {
     **{"normalization": "none", "input_normalization": "none", "connection": "plain"},
     **{"dropout": "none"},
@@ -32,14 +32,14 @@ _REUSABLE = {
 
 
 class UnmetError(Exception):
-    """The data cannot serve the condition: the run is infeasible, and this says why."""
+    """The data cannot serve the condition, so the run is infeasible; the message is the reason."""
 
 
 def check(job: Job, experiment: bool) -> None:
-    """Refuse a condition anywhere but in a run of a designed experiment.
+    """Refuse a condition outside a run of a designed experiment.
 
     Raises:
-        ValueError: Somebody asked for it elsewhere, or of a stack whose layers cannot be reused.
+        ValueError: The run belongs to no experiment, or the stack's layers cannot be reused.
     """
     if not job.condition:
         return
@@ -53,7 +53,7 @@ def check(job: Job, experiment: bool) -> None:
 
 
 def outputs(condition: Condition, classes: int) -> int:
-    """Return the width of the head: classes that are there, of so many (1 for a regression)."""
+    """Return the width of the head: the number of classes left (1 for a regression)."""
     if condition.classes == ALL:
         return classes
     earlier = (classes + 1) // 2
@@ -61,13 +61,13 @@ def outputs(condition: Condition, classes: int) -> int:
 
 
 def changed(split: Any, condition: Condition, classes: int, seed: int) -> Any:
-    """Return a split as a condition leaves it; labels begin at 0 again.
+    """Return a split changed by a condition; labels start at 0 again.
 
     Args:
         split: A `trainstack.search.data.splitting.Split`.
-        condition: What to do.
-        classes: How many classes the data has; 0: a regression.
-        seed: Which labels are known, the same for every run with this seed.
+        condition: The condition to apply.
+        classes: Number of classes of the data; 0: a regression.
+        seed: Seed that selects the known labels, the same for every run with this seed.
 
     Raises:
         UnmetError: The data has too few classes or rows.
@@ -97,7 +97,7 @@ def _half(split: Any, condition: Condition, classes: int) -> Any:
 
 
 def _few_labels(split: Any, labels: int, seed: int) -> Any:
-    """Keep so many training rows, class by class in turn; the inputs' statistics stay."""
+    """Keep `labels` training rows, taken from the classes in turn; the inputs' statistics stay."""
     rows = len(split.y_train)
     if rows < PLENTY * labels:
         raise UnmetError(
@@ -116,10 +116,10 @@ def _few_labels(split: Any, labels: int, seed: int) -> Any:
 
 
 def redraw(program: Program, initializer: str, seed: int) -> None:
-    """Draw the hidden layers' fresh weights anew, by another initializer.
+    """Draw the hidden layers' initial weights again with another initializer.
 
     The random numbers are those of the stack's own initializer of that form, so the weights are
-    its weights times a factor a layer.
+    its weights times one factor per layer.
     """
     row, rng = INITIALIZERS[initializer], np.random.default_rng([seed, 0])
     for kernel in program.hidden_kernels:
@@ -128,6 +128,6 @@ def redraw(program: Program, initializer: str, seed: int) -> None:
 
 
 def unfrozen(stack: Stack) -> Stack:
-    """Return a stack with the lower rate that it goes on with when reused layers are unfrozen."""
+    """Return a stack with the lower learning rate used after reused layers are unfrozen."""
     rate = stack["optimizer.learning_rate"] * UNFROZEN_RATE
     return stack.but(optimizer__learning_rate=rate)

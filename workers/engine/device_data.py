@@ -10,7 +10,7 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class DeviceData:
-    """One split on the device: x float32 [N, D] standardised; y int32 labels or float32 target."""
+    """A split on the device: x float32 [N, D] standardised; y int32 labels or float32 target."""
 
     x_train: tf.Tensor
     y_train: tf.Tensor
@@ -19,7 +19,7 @@ class DeviceData:
 
     @property
     def rows(self) -> tuple[int, int]:
-        """Training and validation rows."""
+        """Numbers of training and validation rows."""
         return cast(int, self.x_train.shape[0]), cast(int, self.x_valid.shape[0])
 
     @property
@@ -28,5 +28,5 @@ class DeviceData:
         return cast(int, self.x_train.shape[1])
 
     def head(self, rows: int) -> tf.Tensor:
-        """Return the first training rows."""
+        """Return the first `rows` training rows."""
         return self.x_train[:rows]

@@ -1,4 +1,4 @@
-"""What happens inside a network: each hidden layer's outputs and gradients on one batch."""
+"""Statistics of each hidden layer's outputs and gradients on one batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainstack.workers.engine.losses import losses
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.streaming import StreamedData
 
-# One batch, large enough for a deviation to be known to a few per cent.
+# Rows of the batch: enough to estimate a deviation to a few per cent.
 ROWS = 256
 # A unit whose output varies less than this over the batch is dead.
 DEAD_DEVIATION = 1e-6
@@ -33,7 +33,7 @@ def look_inside(
         outputs beyond the activation's bounds), `dead` (share of units that do not react), and
         `gradient_norm` (Euclidean, of the loss by the layer's kernel).
     """
-    kept = program.weights()  # the forward pass moves batch normalization's averages
+    kept = program.weights()  # the forward pass changes batch normalization's averages
     program.context.rate = tf.constant(0.0)
     program.context.key = tf.constant(0, tf.uint32)
     inside = _probe(program)
@@ -51,7 +51,7 @@ def look_inside(
 
 
 def _probe(program: Program) -> keras.Model:
-    """A view of the program's network that also gives the hidden outputs; made once."""
+    """Return a view of the program's network that also outputs the hidden layers; made once."""
     if not hasattr(program, "probe"):
         outputs = [*program.hidden, program.model.output]
         program.probe = keras.Model(program.model.input, outputs)  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """Layers for training: dropout whose rate and random key are run-time values.
 
-Keras's own dropout holds its rate as a constant, so each rate would compile a program of its own;
-and under XLA on the CPU its random numbers cost more than the training (docs/engine.md). Here a
-mask is a pure function of (key, position): a 32-bit integer hash that the compiler vectorises.
+Keras's dropout has a constant rate, so each rate would compile a separate program; and under XLA
+on the CPU its random numbers cost more than the training (docs/engine.md). Here a mask is a pure
+function of (key, position): a 32-bit integer hash that the compiler vectorises.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import tensorflow as tf
 
 @dataclass
 class Context:
-    """The run-time values that layers read while a step is traced.
+    """Run-time values that layers read while a step is traced.
 
-    All layers' masks of a step are drawn at once: by a layer it would be sixty operations each.
+    The masks of all layers are drawn together, because each draw takes sixty operations.
 
     Attributes:
         rate: Dropout rate, a scalar float32 tensor in [0, 1).
-        key: Random key of this step, a scalar uint32 tensor, each time another object.
-        monte_carlo: True while dropout is on at prediction too, and nothing else of training.
-        widths: Of each random layer, by its place, the numbers that it draws for a row.
+        key: Random key of this step, a scalar uint32 tensor, a new object each time.
+        monte_carlo: True while dropout is on at prediction; the rest stays in inference mode.
+        widths: Place of each random layer → numbers that it draws per row.
     """
 
     rate: Any = None
@@ -60,8 +60,8 @@ def random_words(key: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """Return uniform 32-bit words, a pure function of the arguments.
 
     Args:
-        key: Scalar uint32, another one each step.
-        count: How many.
+        key: Scalar uint32, different in each step.
+        count: Number of words.
 
     Returns:
         uint32 tensor of shape [count].
@@ -86,11 +86,11 @@ class _Random(keras.layers.Layer):
         return self.context.words(self.place, tf.shape(inputs)[0] if rows is None else rows)
 
     def idle(self, training: bool) -> bool:
-        """True at prediction, unless dropout is asked for there too."""
+        """Return whether the layer is inactive: at prediction without Monte-Carlo dropout."""
         return not (training or self.context.monte_carlo)
 
     def kept(self, inputs: tf.Tensor) -> tf.Tensor:
-        """True with probability 1 - rate."""
+        """Return a mask that is true with probability 1 - rate."""
         threshold = tf.cast(self.context.rate * 4294967296.0, tf.uint32)
         return self.words(inputs) >= threshold
 
@@ -105,7 +105,7 @@ class Dropout(_Random):
 
 
 class AlphaDropout(_Random):
-    """Alpha dropout: dropped units go to SELU's negative limit, then mean and deviation are mended.
+    """Alpha dropout: set dropped units to SELU's negative limit, then restore mean and deviation.
 
     Reference: Klambauer et al., "Self-Normalizing Neural Networks", 2017, section "alpha dropout".
     """

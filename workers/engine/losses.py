@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# A task beside the data's own: the inputs themselves are the targets.
+# A task besides the data's own, whose targets are the inputs themselves.
 RECONSTRUCTION = "reconstruction"
 
 
 def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """Return each row's loss, shape [B].
 
-    Cross-entropy in nats of the softmax of `outputs` [B, K], the squared error of `outputs`
-    [B, 1], or of a reconstruction [B, D] the mean of its squared errors.
+    It is the cross-entropy in nats of the softmax of `outputs` [B, K], the squared error of
+    `outputs` [B, 1], or the mean squared error of a reconstruction [B, D].
     """
     if task == "classification":
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)

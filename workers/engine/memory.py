@@ -1,4 +1,4 @@
-"""How much memory a trainer may take."""
+"""Limiting and releasing a trainer's memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tensorflow.python.framework import ops
 
 
 def limit_memory(gpus: Sequence[Any], memory_mb: int) -> None:
-    """Let the trainer take memory as it needs it, up to a limit.
+    """Let the trainer allocate memory as needed, up to a limit.
 
     Args:
-        gpus: TensorFlow's physical GPUs that this process sees; empty: the limit is on the process.
+        gpus: TensorFlow's physical GPUs visible to this process; empty: limit the process itself.
         memory_mb: The limit in MiB; 0: none.
     """
     for gpu in gpus:
@@ -27,17 +27,17 @@ def limit_memory(gpus: Sequence[Any], memory_mb: int) -> None:
     if memory_mb and not gpus:
         import resource  # not on Windows
 
-        # Not the address space, of which threads and libraries reserve far more than they use.
+        # Not the address space: threads and libraries reserve far more of it than they use.
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, most))
 
 
 def forget_dropped_graphs() -> None:
-    """Take back the memory of traced functions that nobody refers to any more.
+    """Release the memory of traced functions that are no longer referenced.
 
-    TensorFlow itself keeps them: each use of `tf.custom_gradient` while tracing (an optimizer's
-    update is one) stays registered for good and holds its graph, and kernels stay with the device.
-    Both are needed only while a graph is traced or run; living functions make their kernels anew.
+    TensorFlow keeps them: each use of `tf.custom_gradient` while tracing (an optimizer's update is
+    one) stays registered and holds its graph, and kernels stay with the device. Both are needed
+    only while a graph is traced or run; functions in use create their kernels again.
     """
     registered = ops.gradient_registry
     for name in [n for n in registered.list() if n.startswith("CustomGradient-")]:

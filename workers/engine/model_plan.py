@@ -1,4 +1,4 @@
-"""A stack as a plan of Keras layers: data that the builder makes and the exporter prints."""
+"""A stack as a plan of Keras layers, which the builder instantiates and the exporter prints."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Node:
 
     Attributes:
         role: `dropout`, `dense`, `normalization`, `activation` or `head`.
-        path: Keras's class, a dotted name below `keras`, or a class of
+        path: Dotted name of a class below `keras`, or a class of
             `trainstack.workers.engine.layers`.
-        arguments: Its keyword arguments; a `Call` stands for a nested Keras object.
+        arguments: Keyword arguments; a `Call` stands for a nested Keras object.
     """
 
     role: str
@@ -38,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network: what the input passes first, the hidden blocks, the linear head."""
+    """A network: layers before the first block, hidden blocks, linear head."""
 
     entry: tuple[Node, ...]
     blocks: tuple[Block, ...]
@@ -51,17 +51,17 @@ class Plan:
 
 
 def plan(stack: Stack, features: int, outputs: int) -> Plan:
-    """Lay a stack out as layers.
+    """Return a stack's plan of layers.
 
     Args:
-        stack: What to build.
+        stack: Stack to build.
         features: Width of the (standardised) input.
         outputs: Width of the head: classes, or 1 for regression.
 
     Returns:
-        Input normalization and input dropout, one block a hidden layer (dense, normalization,
-        activation, dropout in the order that the stack says), and a linear head with Glorot
-        weights. The head gives logits: softmax is the loss's, and the exported model's.
+        Input normalization and input dropout, one block per hidden layer (dense, normalization,
+        activation, dropout in the stack's order), and a linear head with Glorot weights. The head
+        gives logits: the loss and the exported model apply the softmax.
     """
     entry: list[Node] = []
     if stack["input_normalization"] == "batch":
@@ -81,7 +81,7 @@ def plan(stack: Stack, features: int, outputs: int) -> Plan:
 
 
 def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
-    """Dense, normalization and activation in the stack's order."""
+    """Return dense, normalization and activation in the stack's order."""
     row = ACTIVATIONS[stack["activation"]]
     assert row.call is not None
     activation = Node("activation", row.call.path, row.call.keywords(stack.numbers("activation")))
@@ -109,6 +109,6 @@ def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
 
 
 def _dropout(stack: Stack) -> Node:
-    """Dropout at the stack's rate: alpha dropout with SELU, always."""
+    """Return dropout at the stack's rate; with SELU it is always alpha dropout."""
     kind = "AlphaDropout" if stack["activation"] == "selu" else "Dropout"
     return Node("dropout", f"layers.{kind}", {"rate": stack["dropout.rate"]})

@@ -1,4 +1,4 @@
-"""Packing a model's trainable variables into few flat ones."""
+"""Packing a model's trainable variables into a few flat ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tensorflow as tf
 
 
 class Packing:
-    """Packs a model's trainable variables into few flat ones, for the optimizer to work on.
+    """Packs a model's trainable variables into a few flat ones for the optimizer.
 
-    Every optimizer here works element by element, so the arithmetic is the same; tracing (and
-    without XLA each step too) costs by the number of variables. Compiled programs keep large
-    kernels apart: there a copy of each in every step costs more than it saves.
+    Every optimizer here works element by element, so the arithmetic is the same. The cost of
+    tracing (and without XLA that of each step) grows with the number of variables. Compiled
+    programs keep large kernels separate: copying them in every step costs more than it saves.
     """
 
     # Elements up to which a variable is packed with others in a compiled program.

@@ -1,4 +1,4 @@
-"""Which devices have arithmetic for mixed precision."""
+"""Checking that a device supports mixed precision."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from trainstack.spaces.errors import RequestError
 
-# From this compute capability on an NVIDIA GPU multiplies bfloat16 (CUDA C++ Programming Guide,
+# Lowest compute capability of NVIDIA GPUs that multiply bfloat16 (CUDA C++ Programming Guide,
 # "Arithmetic Instructions").
 LEAST_CAPABILITY = (8, 0)
-# The processor's own instructions for it, as Linux names them.
+# Linux's names of the processor instructions for bfloat16.
 CPU_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
@@ -22,8 +22,8 @@ def check_precision(precision: str, gpus: Sequence[Any], cpu_info: str = "/proc/
 
     Args:
         precision: One of `trainstack.search.spec.PRECISIONS`.
-        gpus: TensorFlow's physical GPUs that this process sees; empty: the processor counts.
-        cpu_info: The file in which the system describes its processors.
+        gpus: TensorFlow's physical GPUs visible to this process; empty: check the processor.
+        cpu_info: File in which the system describes its processors.
 
     Raises:
         RequestError: A device here has no bfloat16 arithmetic.

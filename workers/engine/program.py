@@ -1,7 +1,7 @@
 """The engine: an epoch as one program over data that stays on the device.
 
 The inner loop is a function of (structure, weights, optimizer slots, numbers, data). The structure
-is traced, and compiled where that pays; everything else is passed in, so one program serves every
+is traced, and compiled if that pays off; everything else is passed in, so one program serves every
 trial of its structure. Model, optimizer and gradient are ordinary Keras 3 and TensorFlow.
 """
 
@@ -36,23 +36,23 @@ from trainstack.workers.engine.structure import (
     run_time_numbers,
 )
 
-# Rows of one forward pass when a loss is measured: bounds the memory of wide layers.
+# Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
-# Keys of an epoch's steps lie this far apart (odd, so that none repeats).
+# Distance between the keys of an epoch's steps (odd, so that none repeats).
 STEP_KEY = 0x85EBCA6B
 
 
 def rewrite_graphs(wanted: bool) -> None:
-    """Let TensorFlow rewrite a traced graph before it runs, or not; as it comes, it does.
+    """Enable or disable TensorFlow's graph rewriting, which is on by default.
 
-    On a CPU that takes a sixth of the time until the first epoch is over, and the epochs are no
-    shorter for it (docs/engine.md).
+    On a CPU it takes a sixth of the time until the end of the first epoch, and makes epochs no
+    faster (docs/engine.md).
     """
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
 
 
 class Knob(keras.Variable):
-    """A number of an optimizer as a variable; Keras asks only whether it differs from zero."""
+    """An optimizer's number as a variable; Keras only compares it with zero."""
 
     def __ne__(self, other: object) -> bool:  # type: ignore[override]
         return True
@@ -62,10 +62,10 @@ class Knob(keras.Variable):
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one call of the program gives.
+    """Result of one call of the program.
 
     Attributes:
-        train_loss: Mean penalty-free loss of the epoch's batches, as the weights moved.
+        train_loss: Mean penalty-free loss of the epoch's batches, while the weights changed.
         valid_loss: Penalty-free validation loss after the epoch.
         metric: Validation accuracy, or root mean squared error of the standardised target.
     """
@@ -78,8 +78,8 @@ class EpochResult:
 class Program:
     """A structure's model, optimizer and compiled epoch; reset before each trial.
 
-    While it trains, the weights live in a few flat variables (see `Packing`); `set_weights` brings
-    them to the model, whose own variables everybody else reads.
+    During training the weights are held in a few flat variables (see `Packing`); `set_weights`
+    copies them to the model's own variables, which all other code reads.
     """
 
     def __init__(self, structure: Structure, stack: Stack) -> None:
@@ -87,7 +87,7 @@ class Program:
         self.context = Context()
         shape = (stack, structure.features, structure.outputs, self.context)
         self.model, self.hidden = training_model(*shape)
-        # What is measured and exported computes in float32; in mixed precision only steps do not.
+        # Measurements and exports use float32; mixed precision applies to training steps only.
         self._learner = self.model
         if structure.precision == "mixed":
             self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
@@ -124,7 +124,7 @@ class Program:
 
     @property
     def hidden_kernels(self) -> list[Any]:
-        """The kernels that penalties and max-norm are about: all but the head's."""
+        """The kernels that penalties and max-norm apply to: all but the head's."""
         return self.kernels[:-1]
 
     def reset(self, stack: Stack, seed: int) -> None:
@@ -132,7 +132,7 @@ class Program:
 
         Args:
             stack: The trial's stack (of this program's structure).
-            seed: Equal seeds give equal weights, whatever was trained before.
+            seed: Seed of the weights, which do not depend on earlier trials.
         """
         for variable, value in zip(self._state, self._at_start, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
@@ -157,11 +157,11 @@ class Program:
         """Train one epoch and measure the validation loss.
 
         Args:
-            stack: Whose run-time numbers to use.
+            stack: Stack that holds the run-time numbers.
             data: The split.
             order: int32 [steps, batch], rows of the training part.
             rates: float32 [steps], learning rates.
-            momenta: float32 [steps] where the schedule moves the momentum, else None.
+            momenta: float32 [steps] if the schedule changes the momentum, else None.
             key: Random key of the epoch's masks, below 2³².
         """
         if momenta is None:
@@ -193,7 +193,7 @@ class Program:
         numbers: tf.Tensor,
         key: int,
     ) -> np.ndarray:
-        """The same epoch, one run of steps after the other."""
+        """Run the same epoch over streamed data, one run of steps after the other."""
         trained = np.float32(0.0)
         for part, x, y in data.runs(order):
             rows = np.arange(order[part].size, dtype=np.int32).reshape(order[part].shape)
@@ -208,7 +208,7 @@ class Program:
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
 
-        With the model's own weights: `settle` them, or put some back, before.
+        It uses the model's own weights: call `settle` or `set_weights` first.
         """
         parts = [
             self._forward(tf.convert_to_tensor(x[k : k + EVALUATION_ROWS])).numpy()
@@ -222,7 +222,7 @@ class Program:
         return float(tf.reduce_mean(losses(self.structure.task, tf.constant(y), outputs)))
 
     def weights(self) -> list[np.ndarray]:
-        """Return copies of the weights as they are now, in the order of the model's variables."""
+        """Return copies of the current weights, in the order of the model's variables."""
         trained = iter(self.packing.unpack())
         return [
             next(trained) if variable.trainable else np.array(variable.numpy())
@@ -230,11 +230,11 @@ class Program:
         ]
 
     def settle(self) -> None:
-        """Bring the weights as they are now to the model's own variables."""
+        """Copy the current weights to the model's own variables."""
         self.set_weights(self.weights())
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Put back what `weights` gave."""
+        """Set weights that `weights` returned."""
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
         self.packing.pack(self.model.trainable_variables)
@@ -251,7 +251,7 @@ class Program:
         numbers: tf.Tensor,
         key: tf.Tensor,
     ) -> tf.Tensor:
-        """Trace the loop over the epoch's steps and the validation pass behind it."""
+        """Trace the loop over the epoch's steps and the validation pass after it."""
         steps = tf.cast(tf.shape(order)[0], tf.float32)
         trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key)
         rows = cast(int, x_valid.shape[0])
@@ -268,7 +268,7 @@ class Program:
         numbers: tf.Tensor,
         key: tf.Tensor,
     ) -> tf.Tensor:
-        """Trace the loop over a run of steps; gives the sum of their losses."""
+        """Trace the loop over a run of steps; return the sum of their losses."""
         rate, l1, l2, radius, limit = tf.unstack(numbers)
         self.context.rate = rate
         knob = self.knobs.get("momentum")
@@ -297,7 +297,7 @@ class Program:
         radius: tf.Tensor,
         limit: tf.Tensor,
     ) -> tf.Tensor:
-        """One update; returns the batch's penalty-free loss."""
+        """Trace one update; return the batch's penalty-free loss."""
         flat = [tf.convert_to_tensor(variable.value) for variable in self.packing.flat]
         with tf.GradientTape() as tape:
             tape.watch(flat)
@@ -331,7 +331,7 @@ class Program:
             variable.assign(value)
 
     def _call(self, weights: list[Any], x: tf.Tensor, training: bool) -> tuple[Any, list[Any]]:
-        """Run the network with these weights; also return what batch normalization has moved."""
+        """Run the network with these weights; also return batch normalization's new averages."""
         fixed = [variable.value for variable in self.model.non_trainable_variables]
         model = self._learner if training else self.model
         found: Any = model.stateless_call(weights, fixed, x, training=training)
@@ -351,6 +351,6 @@ class Program:
 
 
 def _thrifty(value: np.ndarray) -> np.ndarray:
-    """Keep one number where all are equal (zeros and ones, mostly)."""
+    """Return a single number if all are equal (mostly zeros and ones), else the array."""
     flat = value.reshape(-1)
     return flat[0] if flat.size and (flat == flat[0]).all() else value

@@ -1,4 +1,4 @@
-"""Compiled programs by structure: traced once, used by every trial of that structure."""
+"""Compiled programs by structure, traced once and used by every trial of that structure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from trainstack.workers.engine.memory import forget_dropped_graphs
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure
 
-# Programs kept: more than a confirmation's race goes back and forth between.
+# Number of programs kept: more than a confirmation's race alternates between.
 MOST = 8
-# The memory of dropped programs is taken back when there are so many of them: it costs a tenth of a
-# second where a kept program is run again.
+# Number of dropped programs after which their memory is released. Releasing costs a tenth of a
+# second when a kept program runs next.
 MOST_DROPPED = 2
-# XLA never gives a compiled program back, some 5 MB a layer: a trainer that has compiled so many
-# layers is replaced by a fresh one between two trials.
+# XLA never releases a compiled program, some 5 MB per layer: after this many compiled layers a
+# trainer is replaced between two trials.
 MOST_COMPILED_LAYERS = 100
-# Of each program that was traced something stays, too, a quarter of a MB.
+# Each traced program also leaves a quarter of a MB behind.
 MOST_BUILT = 100
 
 
@@ -29,7 +29,7 @@ class Programs:
         self._dropped = self._compiled_layers = self._built = 0
 
     def get(self, structure: Structure, make: Callable[[], Program]) -> tuple[Program, bool]:
-        """Return the program of a structure and whether it was there already."""
+        """Return the program of a structure, and whether it already existed."""
         known = structure in self._programs
         if not known:
             self._make_room()
@@ -50,7 +50,7 @@ class Programs:
 
     @property
     def worn(self) -> bool:
-        """True when so much has been built that the process should make way for a fresh one."""
+        """True when enough has been built that the process should be replaced."""
         return self._compiled_layers >= MOST_COMPILED_LAYERS or self._built >= MOST_BUILT
 
     def __contains__(self, structure: Structure) -> bool:

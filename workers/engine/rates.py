@@ -1,4 +1,4 @@
-"""Learning rates of an epoch, step by step, and what performance scheduling remembers."""
+"""Learning rates of an epoch, step by step, and the state of performance scheduling."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class RateMaker:
     """Turns a stack's schedule into rates; holds the state of performance scheduling.
 
     Attributes:
-        stack: Whose schedule.
-        steps_per_epoch: Updates of one epoch.
-        epochs: Planned epochs: the length that the schedule is stretched over.
-        scale: What performance scheduling has multiplied the rate by so far.
+        stack: Stack that holds the schedule.
+        steps_per_epoch: Updates per epoch.
+        epochs: Planned epochs, over which the schedule is stretched.
+        scale: Factor that performance scheduling has applied to the rate so far.
         best: Lowest validation loss that performance scheduling has seen.
-        waited: Epochs since then.
+        waited: Epochs since the lowest validation loss.
     """
 
     stack: Stack
@@ -36,7 +36,7 @@ class RateMaker:
         return np.array([initial * f for f in self._over(epoch, "factor")], np.float32)
 
     def momenta(self, epoch: int) -> np.ndarray | None:
-        """Return the momenta of an epoch where the schedule moves them, else None."""
+        """Return the momenta of an epoch if the schedule changes them, else None."""
         if SCHEDULES[self.stack["schedule"]].momentum is None:
             return None
         return np.array(self._over(epoch, "momentum"), np.float32)
@@ -48,7 +48,7 @@ class RateMaker:
         return [function(first + k, total, numbers) for k in range(self.steps_per_epoch)]
 
     def saw(self, valid_loss: float) -> None:
-        """Tell a validation loss: performance scheduling shrinks the rate when it stalls."""
+        """Record a validation loss; performance scheduling lowers the rate when it stalls."""
         if not SCHEDULES[self.stack["schedule"]].reacts:
             return
         if valid_loss < self.best:

@@ -1,7 +1,7 @@
-"""Data that does not fit the device's share: the same batches in the same order, in runs of steps.
+"""Streaming of data that does not fit on the device: the same batches, in runs of steps.
 
-The host standardises the rows of a run of steps while the device trains the run before; `tf.data`
-keeps the next ones ready.
+The host standardises the rows of a run of steps while the device trains the previous run; `tf.data`
+prefetches the next ones.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-# Bytes of one run's inputs: large enough that starting a run costs nothing beside it.
+# Bytes of one run's inputs: large enough that the overhead of starting a run is negligible.
 RUN_BYTES = 64 << 20
-# Runs kept ready.
+# Number of prefetched runs.
 AHEAD = 2
-# Of a worker's memory, how much resident data may take.
+# Share of a worker's memory that resident data may take.
 RESIDENT_SHARE = 0.5
-# What a GPU is taken to have for data where nobody said how much memory a worker may use.
+# Memory of a GPU available for data when a worker has no memory limit.
 GPU_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
 class StreamedData:
-    """One split that stays on the host, raw; targets are on the device.
+    """A split whose raw inputs stay on the host; targets are on the device.
 
     Attributes:
         x_train: Raw inputs, [N, D], any number type.
@@ -46,7 +46,7 @@ class StreamedData:
 
     @property
     def rows(self) -> tuple[int, int]:
-        """Training and validation rows."""
+        """Numbers of training and validation rows."""
         return len(self.x_train), len(self.x_valid)
 
     @property
@@ -55,7 +55,7 @@ class StreamedData:
         return self.x_train.shape[1]
 
     def head(self, rows: int) -> tf.Tensor:
-        """Return the first training rows, standardised."""
+        """Return the first `rows` training rows, standardised."""
         return tf.constant(self.standardise(self.x_train[:rows]))
 
     def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any]]:
@@ -65,7 +65,7 @@ class StreamedData:
             order: int32 [steps, batch], rows of the training part.
 
         Yields:
-            Which steps, their rows' inputs [S · batch, D] and targets [S · batch], batch by
+            The steps, and their rows' inputs [S · batch, D] and targets [S · batch], batch by
             batch.
         """
         steps, batch = order.shape
@@ -91,10 +91,10 @@ class StreamedData:
 
 
 def resident_bytes(device: str, threads: int, memory_mb: int = 0) -> int:
-    """Return how many bytes of data a trainer may keep on its device.
+    """Return the number of bytes of data that a trainer may keep on its device.
 
-    Half of its memory limit where it has one; else, on the CPU, half of its share of the machine's
-    memory (by threads), and on a GPU a fixed amount.
+    It is half of the memory limit if there is one; otherwise half of the trainer's share of the
+    machine's memory (by threads) on the CPU, and a fixed amount on a GPU.
     """
     if memory_mb:
         return int(RESIDENT_SHARE * (memory_mb << 20))
@@ -106,12 +106,12 @@ def resident_bytes(device: str, threads: int, memory_mb: int = 0) -> int:
 
 
 def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
-    """Return a split's data for training: on the device where it fits, else streamed.
+    """Return a split's data for training: on the device if it fits, else streamed.
 
     Args:
         split: The encoded split.
-        fits_bytes: What the device may keep.
-        resident: Makes resident data of x_train, y_train, x_valid, y_valid.
+        fits_bytes: Bytes that the device may keep.
+        resident: Makes resident data from x_train, y_train, x_valid, y_valid.
     """
     needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
     if needed <= fits_bytes:

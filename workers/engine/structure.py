@@ -1,4 +1,4 @@
-"""What a compiled program depends on, and what enters it as a number at run time."""
+"""The parts of a stack that shape a compiled program, and its run-time numbers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
-# Optimizer parameters that are run-time values wherever an optimizer has them. The others (betas,
-# rho) are constants of the program: spaces rarely vary them.
+# Optimizer parameters that are run-time values. The others (betas, rho) are constants of the
+# program, because spaces rarely vary them.
 KNOBS = ("momentum", "weight_decay")
 
-# Stack keys that never change the program: run-time numbers, what happens on the host, and how
-# fresh weights are drawn.
+# Stack keys that never change the program: run-time numbers, choices applied on the host, and the
+# distribution of initial weights.
 _FREE = (
     *(
         "initializer",
@@ -64,12 +64,12 @@ def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
 
 
 def knobs(stack: Stack) -> tuple[str, ...]:
-    """Return which of the optimizer's parameters are run-time values in this stack's program."""
+    """Return the optimizer's parameters that are run-time values in this stack's program."""
     return tuple(k for k in KNOBS if f"optimizer.{k}" in dict(stack.items))
 
 
 def run_time_numbers(stack: Stack) -> dict[str, float]:
-    """Return the numbers that a trial passes to its program (0 where a number is not active)."""
+    """Return the numbers that a trial passes to its program (0 if a number is not active)."""
     return {
         "rate": stack.get("dropout.rate", 0.0),
         "l1": stack.get("penalty.l1", 0.0),
@@ -85,26 +85,26 @@ def cycled_knob(stack: Stack) -> str | None:
 
 
 def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> bool:
-    """Decide by estimated cost whether XLA pays: it costs more at first and less at every step.
+    """Return whether compiling with XLA is estimated to save more step time than it costs.
 
     Args:
-        stack: What would be trained.
+        stack: Stack to train.
         features: Width of the input.
-        steps: Steps of one run if nothing stops it early.
-        runs: Runs that will use the program.
+        steps: Steps of one run without early stopping.
+        runs: Number of runs that will use the program.
     """
     return saved_seconds_a_step(stack, features) * steps * runs > compiling_seconds(stack)
 
 
 def compiling_seconds(stack: Stack) -> float:
-    """Estimate what compiling costs more than tracing alone (`python -m benchmarks.compiling`)."""
+    """Estimate the cost of compiling beyond tracing (`python -m benchmarks.compiling`)."""
     return 0.70 + 0.18 * len(stack.units)
 
 
 def saved_seconds_a_step(stack: Stack, features: int) -> float:
-    """Estimate what a compiled step saves; measured as `compiling_seconds`.
+    """Estimate the time that a compiled step saves, measured as `compiling_seconds`.
 
-    Passes over each hidden weight, and the calls of each layer's operations.
+    The saving is in passes over each hidden weight and in calls of each layer's operations.
     """
     weights = sum(a * b for a, b in pairwise((features, *stack.units)))
     a_layer = 0.02e-3 if stack["normalization"] == "none" else 0.07e-3
@@ -112,5 +112,5 @@ def saved_seconds_a_step(stack: Stack, features: int) -> float:
 
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:
-    """Return the run-time numbers in the order in which a program takes them."""
+    """Return the run-time numbers in the order that a program expects."""
     return [numbers[name] for name in ("rate", "l1", "l2", "radius", "limit")]

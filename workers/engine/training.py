@@ -19,25 +19,25 @@ from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.messages import ABANDONED, INTERRUPTED
 
-# A loss this many times an untrained network's is not training any more, unless it falls.
+# A loss above this multiple of an untrained network's counts as diverged, unless it is falling.
 DIVERGED_TIMES = 10.0
 
-# Told each measurement; answers None to go on, or the outcome that ends the trial.
+# Takes each measurement; returns None to continue, or the outcome that ends the trial.
 Judge = Callable[[Measurement], str | None]
 
 
 @dataclass
 class Training:
-    """A trial under way; everything that a resumed trial needs to go on as if never stopped.
+    """A running trial, with all state that is needed to resume it.
 
     Attributes:
         program: The structure's program, reset for this trial.
-        stack: What is trained.
-        seed: Of weights, batch order and masks.
-        epochs: Most epochs of the study; the stack plans its share of them.
-        untrained_loss: Loss that a network which has learnt nothing may have.
-        shelf: Where its checkpoint is; None: none is kept.
-        start: Gives the state to begin with, with epochs that count as trained; None: fresh.
+        stack: Stack to train.
+        seed: Seed of weights, batch order and masks.
+        epochs: Maximum epochs of the study, of which the stack plans a share.
+        untrained_loss: Loss of a network that has learnt nothing.
+        shelf: Place of the checkpoint; None: none is kept.
+        start: Returns the initial state, with epochs that count as trained; None: fresh weights.
     """
 
     program: Program
@@ -54,14 +54,14 @@ class Training:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, data: DeviceData | StreamedData, judge: Judge) -> Result:
-        """Train to the end, to an early stop, or until the judge ends it.
+        """Train to the end, to an early stop, or until the judge ends the trial.
 
-        The epochs of an earlier attempt's checkpoint are gone through again without training: the
-        judge, the schedule and early stopping see what they would have seen.
+        The epochs of an earlier attempt's checkpoint are replayed without training, so that the
+        judge, the schedule and early stopping see the same measurements.
 
         Returns:
-            `completed` (the model then holds the best weights), `diverged`, or what the judge
-            said.
+            `completed` (the model then holds the best weights), `diverged`, or the judge's
+            outcome.
         """
         rows, batch = data.rows[0], self.stack["batch_size"]
         batch = min(batch, rows)
@@ -103,7 +103,7 @@ class Training:
         return self._result(outcome, cause)
 
     def _resumed(self) -> tuple[Measurement, ...]:
-        """Take up an earlier attempt's checkpoint, or a start that was given; return its epochs."""
+        """Restore an earlier attempt's checkpoint or the given start; return its epochs."""
         checkpoint = self.shelf.load() if self.shelf else None
         if checkpoint is None and self.start is not None:
             checkpoint = self.start()
@@ -121,7 +121,7 @@ class Training:
         return Checkpoint(tuple(self.measurements), now, slots, self.best_weights)
 
     def _leave(self, outcome: str, known_epochs: int) -> None:
-        """Keep a checkpoint of an interrupted trial, none of one that ended."""
+        """Save the checkpoint of an interrupted trial; drop that of one that ended."""
         if self.shelf is None or outcome == ABANDONED:
             return
         if outcome != INTERRUPTED:
@@ -132,7 +132,7 @@ class Training:
     def _epoch(
         self, data: DeviceData | StreamedData, maker: RateMaker, epoch: int, steps: int, batch: int
     ) -> Measurement:
-        """One epoch; the first one of a new program is where it is traced and compiled."""
+        """Train one epoch; the first one of a new program includes tracing and compiling."""
         began, fresh = time.perf_counter(), not self.program.used
         result = self.program.epoch(
             self.stack,
@@ -143,16 +143,16 @@ class Training:
             epoch_key(self.seed, epoch),
         )
         seconds = time.perf_counter() - began
-        if fresh:  # the first call's surplus over the second is not worth a second clock
+        if fresh:  # includes the epoch's training time
             self.seconds["compile"] = seconds
         metric = result.metric * self.metric_scale
         return Measurement(epoch, result.train_loss, result.valid_loss, metric, seconds)
 
     def _divergence(self, m: Measurement, hot: bool) -> str | None:
-        """Say why the trial has diverged, or None.
+        """Return the reason why the trial has diverged, or None.
 
-        A finite loss is judged by its trend, and not before the schedule has lowered its rate: a
-        slow starter falls, and a rate at its height may do what the end of the plan redeems.
+        A finite loss is judged by its trend, and only after the schedule has lowered its rate: the
+        loss of a slow start still falls, and a high rate's may fall later in the plan.
         """
         if not (math.isfinite(m.train_loss) and math.isfinite(m.valid_loss)):
             return f"loss not finite in epoch {m.epoch}"
@@ -165,7 +165,7 @@ class Training:
         )
 
     def _never_trained(self) -> str | None:
-        """Say that no epoch came near what an untrained network may have, or None."""
+        """Return a cause if no epoch's loss came near an untrained network's, or None."""
         if self.best is None or self.best.valid_loss <= self._limit:
             return None
         return f"validation loss above {DIVERGED_TIMES:g} times an untrained network's to the end"
@@ -189,7 +189,7 @@ class Training:
 def batch_order(seed: int, epoch: int, rows: int, steps: int, batch: int) -> np.ndarray:
     """Return the rows of each batch of an epoch, int32 [steps, batch].
 
-    A fresh permutation each epoch; the rows beyond the last full batch sit this epoch out.
+    Each epoch has a new permutation; rows beyond the last full batch are skipped.
     """
     order = np.random.default_rng([seed, 1, epoch]).permutation(rows)
     return order[: steps * batch].reshape(steps, batch).astype(np.int32)

@@ -1,6 +1,6 @@
-"""The parts of an exported script that stand in it as they are."""
+"""Fixed parts of an exported script."""
 
-# Before Keras is imported, and after: as in the search, whatever a configuration file says.
+# Settings before and after Keras is imported: those of the search, overriding configuration files.
 BACKEND = 'os.environ["KERAS_BACKEND"] = "tensorflow"'
 SETTINGS = """\
 keras.config.set_floatx("float32")
@@ -40,7 +40,7 @@ MOVED = """        self.model.optimizer.momentum.assign({momentum}(*at))
 
 STOPPING = '''
 class Stopping(keras.callbacks.EarlyStopping):
-    """Keeps the best weights of all epochs; loses patience only once the rate has come down."""
+    """Keeps the best weights of all epochs; counts patience only after the rate has fallen."""
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -50,7 +50,7 @@ class Stopping(keras.callbacks.EarlyStopping):
 
 MOMENTUM = '''
 class Momentum(keras.Variable):
-    """A momentum that moves while training; Keras asks only whether it differs from zero."""
+    """A momentum that changes during training; Keras only compares it with zero."""
 
     def __ne__(self, other):
         return True
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     main()
 """
 
-# The metric named crossentropy is the loss without weight penalties: they are no part of a score.
+# The metric named crossentropy is the loss without weight penalties, as scores exclude them.
 CLASSIFY = """\
         keras.utils.set_random_seed(seed)
         model = train(x_train, y_train, x_valid, y_valid)

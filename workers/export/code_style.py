@@ -1,4 +1,4 @@
-"""Printing Python the way a formatter would: line width, quotes, imports in their order."""
+"""Formatting of generated Python: line width, quotes, order of imports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 100
 
 
 def fit(line: str) -> list[str]:
-    """Break a line that is too long at its outermost bracket, one element a line.
+    """Break a line that is too long at its outermost bracket, one element per line.
 
     >>> fit("short(1, 2)")
     ['short(1, 2)']
@@ -33,15 +33,15 @@ def fit(line: str) -> list[str]:
 
 
 def _outermost(line: str) -> tuple[int, int, list[int]] | None:
-    """Return where the first call or list opens and closes, and its commas' places.
+    """Return the positions of the first call's or list's brackets and commas.
 
-    None where there is none, or something else than a subscript or a colon stands behind it.
+    None if there is none, or if anything but a subscript or a colon follows it.
     """
     opened, depth, commas = -1, 0, []
     for place, text in _operators(line):
         if text in "([{":
             if opened < 0:
-                # A tuple's or a group's bracket is no call's: a comma there has a meaning.
+                # A trailing comma would change the meaning of a tuple or a group.
                 if text == "(" and not re.search(r"[\w\])]$", line[:place]):
                     return None
                 opened = place
@@ -57,7 +57,7 @@ def _outermost(line: str) -> tuple[int, int, list[int]] | None:
 
 
 def _operators(line: str) -> list[tuple[int, str]]:
-    """Return every operator of a line with its place; brackets within texts are none."""
+    """Return every operator of a line with its position, ignoring string literals."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(line.lstrip()).readline))
     except (tokenize.TokenError, SyntaxError):
@@ -67,7 +67,7 @@ def _operators(line: str) -> list[tuple[int, str]]:
 
 
 def quoted(line: str) -> str:
-    """Return a line whose texts stand in double quotes, where that needs no escape."""
+    """Return a line with its strings in double quotes where that needs no escape."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(line.strip()).readline))
     except (tokenize.TokenError, SyntaxError):
@@ -82,7 +82,7 @@ def quoted(line: str) -> str:
 
 
 def split_imports(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return (imports, the rest without blank lines at its start and never two in a row)."""
+    """Return the imports and the rest, without leading or repeated blank lines."""
     imports, rest = [], []
     for line in lines:
         if line.startswith(("import ", "from ")):
@@ -93,7 +93,7 @@ def split_imports(lines: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def merged(imports: Iterable[str]) -> list[str]:
-    """Write the names that come from one module as one import."""
+    """Merge the imports from each module into one."""
     names: dict[str, set[str]] = {}
     plain = []
     for line in imports:
@@ -106,7 +106,7 @@ def merged(imports: Iterable[str]) -> list[str]:
 
 
 def import_block(imports: Iterable[str]) -> list[str]:
-    """Sort imports: the standard library's, then the others'; `import` before `from`."""
+    """Sort imports: standard library first, then others; `import` before `from`."""
     groups: tuple[list[str], list[str]] = [], []
     for line in sorted(merged(imports), key=lambda line: (line.startswith("from "), line.lower())):
         package = re.split(r"[ .]", line)[1]
@@ -115,5 +115,5 @@ def import_block(imports: Iterable[str]) -> list[str]:
 
 
 def call(name: str, arguments: Sequence[str]) -> str:
-    """Return a call's text."""
+    """Return the source text of a call."""
     return f"{name}({', '.join(arguments)})"

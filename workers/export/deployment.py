@@ -1,4 +1,4 @@
-"""What a model costs where it is deployed: quick answers, 16- and 8-bit weights."""
+"""Costs of a deployed model: latency, and 16- and 8-bit weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Rows answered at once: one user, and a batch.
+# Rows per prediction: a single request, and a batch.
 BATCHES = (1, 64)
 PRECISIONS = ("float32", "float16", "int8")
 ROUNDS, CALLS = 20, 10
@@ -18,10 +18,10 @@ _WARM_UP = 10
 
 
 def median_ms(answer: Callable[[], Any]) -> float:
-    """Return the median time of a call in milliseconds, in the quietest of ROUNDS rounds of CALLS.
+    """Return the median time of a call in milliseconds, in the fastest of ROUNDS rounds of CALLS.
 
-    Other programs on the machine only ever make a call slower: while they run, a median over all
-    calls says more about them than about the model.
+    Other programs on the machine only make calls slower, so a median over all calls would measure
+    their load.
     """
     for _ in range(_WARM_UP):
         answer()
@@ -37,7 +37,7 @@ def median_ms(answer: Callable[[], Any]) -> float:
 
 
 def latency_ms(model: keras.Model, batch: int = 1) -> float:
-    """Return the milliseconds that the exported model takes to predict `batch` rows."""
+    """Return the exported model's time to predict `batch` rows, in milliseconds."""
     predict = tf.function(lambda x: model(x, training=False), autograph=False)
     x = tf.constant(np.zeros((batch, *model.input_shape[1:]), np.float32))
     return median_ms(lambda: predict(x).numpy())
@@ -46,19 +46,19 @@ def latency_ms(model: keras.Model, batch: int = 1) -> float:
 def lite(
     model: keras.Model, x: np.ndarray, judge: Callable[[np.ndarray], dict[str, float]]
 ) -> list[dict[str, Any]]:
-    """Measure the model as TensorFlow Lite runs it, on one thread.
+    """Measure the model under TensorFlow Lite, on one thread.
 
     The converter folds batch normalization into the layer before it. `float16` and `int8` are the
-    weights' precision; the arithmetic stays in float32 where the machine has no other.
+    weights' precision; the arithmetic stays in float32 if the machine supports no other.
 
     Args:
         model: The exported model.
-        x: Test inputs as it takes them, [N, ...].
-        judge: Its outputs [N, K] → named test figures.
+        x: Test inputs in the model's format, [N, ...].
+        judge: Outputs [N, K] → named test figures.
 
     Returns:
-        A row a precision: `precision`, `bytes`, `latency_ms` (one row), `latency_ms_64`, and what
-        `judge` says; or `precision` and `cause`, where it cannot be converted.
+        One row per precision: `precision`, `bytes`, `latency_ms` (one row), `latency_ms_64`, and
+        the figures of `judge`; or `precision` and `cause`, if it cannot be converted.
 
     Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference", 2018.
@@ -106,8 +106,8 @@ def _lite_ms(content: bytes, row: np.ndarray, batch: int) -> float:
 
 def _asker(content: bytes, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function that runs the model on inputs of one shape."""
-    # TensorFlow means to leave this class to the package ai-edge-litert, whose class gives the same
-    # outputs as quickly. The converter is TensorFlow's in any case, so until that goes this stays.
+    # TensorFlow plans to move this class to the package ai-edge-litert, whose class gives the same
+    # outputs equally fast. The converter is still TensorFlow's, so its interpreter is used as well.
     interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
     place = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(place, shape)

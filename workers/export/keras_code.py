@@ -1,4 +1,4 @@
-"""The recommended stack as the plain Keras code that a reader would have written."""
+"""The recommended stack as plain, readable Keras code."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def script(
     """Write the training script: data, preprocessing, network, training, test figures.
 
     Args:
-        dataset: The loaded data (its loading as plain code is printed).
-        spec: What the study asked.
-        stack: What is recommended.
+        dataset: The loaded data, whose loading is printed as plain code.
+        spec: The study's specification.
+        stack: The recommended stack.
         runs: The confirmation runs, whose seeds the script repeats.
-        measured: The test figures on record, for comparison.
+        measured: The recorded test figures, for comparison.
 
     Returns:
-        A program that needs Keras, TensorFlow, scikit-learn and NumPy (pandas for tables) alone.
+        A program that needs only Keras, TensorFlow, scikit-learn and NumPy (pandas for tables).
     """
     classification = spec.data.task == "classification"
     data_imports, data = split_imports(python_lines(dataset))
@@ -80,12 +80,12 @@ def script(
 
 
 def _stepped(stack: Stack) -> bool:
-    """True where the rate follows a function of the step."""
+    """Return whether the rate is a function of the step."""
     return stack["schedule"] != "constant" and not SCHEDULES[stack["schedule"]].reacts
 
 
 def _cycled(stack: Stack) -> bool:
-    """True where the schedule moves the optimizer's momentum too."""
+    """Return whether the schedule also changes the optimizer's momentum."""
     moves = SCHEDULES[stack["schedule"]].momentum is not None
     return moves and OPTIMIZERS[stack["optimizer"]].cycles is not None
 
@@ -102,12 +102,12 @@ def _header(spec: StudySpec, measured: Mapping[str, Any]) -> str:
     ]
     for what, values in measured.get("test", {}).items():
         figures = ", ".join(f"{v:.4f}" for v in values[:5])
-        lines.append(f"Test {what} on record, one a seed: {figures}{', …' if values[5:] else ''}")
+        lines.append(f"Recorded test {what} per seed: {figures}{', …' if values[5:] else ''}")
     return "\n".join([*lines, '"""'])
 
 
 def _imports(imports: list[str]) -> str:
-    """Return the imports; Keras's backend is named before those of other packages."""
+    """Return the imports, with Keras's backend set before those of other packages."""
     lines = import_block(imports)
     place = lines.index("")
     return "\n".join([*lines[:place], "", BACKEND, *lines[place:]])
@@ -120,7 +120,7 @@ def _numbers(spec: StudySpec, stack: Stack, runs: list[Kept]) -> str:
     ]
     if _stepped(stack):
         lines.append(f"SCHEDULE = {stack.numbers('schedule')!r}")
-    lines += ["# Of weights, batches and the split.", f"SEEDS = {[run.seed for run in runs]}"]
+    lines += ["# Seeds of weights, batches and the split.", f"SEEDS = {[run.seed for run in runs]}"]
     return "\n".join(lines)
 
 
@@ -131,7 +131,7 @@ def _load_data(lines: list[str]) -> str:
 
 
 def _schedule(stack: Stack) -> list[str]:
-    """Return the schedule's function and the callback that asks it, where there is one."""
+    """Return the schedule's function and the callback that applies it, if there is one."""
     if not _stepped(stack):
         return []
     row, cycled = SCHEDULES[stack["schedule"]], _cycled(stack)
@@ -145,13 +145,13 @@ def _schedule(stack: Stack) -> list[str]:
 
 
 def _stopping(stack: Stack, planned: int) -> list[str]:
-    """Return the callback of a rule that waits for the rate to come down, where it does."""
+    """Return the callback of a stopping rule that waits for the rate to fall, if it does."""
     from_epoch = stopping_of(stack, planned).from_epoch
     return [STOPPING.format(from_epoch=from_epoch)] if from_epoch else []
 
 
 def _source(function: Any) -> str:
-    """The function's own source, without the annotations that need this package."""
+    """Return a function's source without the annotations that need this package."""
     source = inspect.getsource(function).strip()
     return f"def {function.__name__}(step, steps, p):" + source.split("-> float:", 1)[1]
 
@@ -168,7 +168,7 @@ def _expression(value: Any) -> str:
 
 
 def _layer(node: Node) -> str:
-    """Return a layer's text; hidden dense layers are the script's `hidden`."""
+    """Return a layer's source text; hidden dense layers call the script's `hidden`."""
     if node.role == "dense":
         return f"hidden({node.arguments['units']})"
     prefix = "" if node.path == "RReLU" else "keras."
@@ -176,7 +176,7 @@ def _layer(node: Node) -> str:
 
 
 def _merged(block: Block) -> tuple[Block, str | None]:
-    """Let a dense layer apply the plain activation behind it, as people write it."""
+    """Move a plain activation into the dense layer before it, as is common in Keras code."""
     dense, *others = block.nodes
     if not others or others[0].path != "layers.Activation":
         return block, None
@@ -208,12 +208,12 @@ def _build(stack: Stack, spec: StudySpec) -> str:
 
 
 def _shape(block: Block) -> Any:
-    """What blocks written as one loop have in common: everything but the width."""
+    """Return the parts that blocks written as one loop share: everything but the width."""
     return block.residual, block.nodes[1:]
 
 
 def _blocks(blocks: list[Block]) -> list[str]:
-    """Write hidden layers that differ in width alone: one after the other, or as a loop."""
+    """Write hidden layers that differ only in width, as a loop if there are several."""
     widths = [block.nodes[0].arguments["units"] for block in blocks]
     head, width, indent = [], str(widths[0]), "    "
     if len(blocks) > 1:

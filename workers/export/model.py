@@ -1,4 +1,4 @@
-"""What a user takes away: the model with its preprocessing, plain Keras code, the stack as data."""
+"""Exports: the model with its preprocessing, plain Keras code, the stack as data."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from trainstack.workers.messages import Kept
 if TYPE_CHECKING:
     from trainstack.workers.engine.bench import Bench
 
-# A mean of more deviations than this costs float32 digits of what is left when it is taken off.
+# Subtracting a mean of more deviations than this in float32 loses digits of the difference.
 _FAR = 1000.0
 
 
 def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> keras.Model:
-    """Build the whole model of Keras's own layers: standardise, network, softmax (or the unit).
+    """Build the complete model from Keras's layers: standardisation, network, softmax or unit.
 
-    It takes the raw features (images in their own shape; tables as the encoder gives them) and
-    gives class probabilities [B, K], or the prediction in the target's unit [B, 1]. Features whose
-    mean is more than 1000 deviations from zero are taken in float64, and such a target is given in
-    it: `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
+    It takes raw features (images in their own shape, tables as encoded) and returns class
+    probabilities [B, K], or the prediction in the target's unit [B, 1]. Features and targets whose
+    mean is more than 1000 deviations from zero are in float64: `model(x)` keeps their digits, while
+    Keras's `model.predict(x)` rounds inputs to float32.
     """
     network = plain_model(stack, len(split.mean), bench.spec.data.outputs)
     for variable, value in zip(network.weights, program.weights(), strict=True):
@@ -51,15 +51,15 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
 
 
 def precision_of(mean: Any, scale: Any) -> str:
-    """Return the type of number that keeps the digits of what has this mean and deviation."""
+    """Return the dtype that keeps the digits of values with this mean and deviation."""
     return "float64" if np.any(np.abs(mean) > _FAR * np.asarray(scale)) else "float32"
 
 
 def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
-    """Return (inputs - mean) / scale by Keras's own layers.
+    """Return (inputs - mean) / scale, computed by Keras's own layers.
 
-    Keras takes variances in float32 and deviations of at least 1e-7: features in unusual units are
-    first brought near 1. Far from zero, the mean is taken off in float64.
+    Keras takes variances in float32 and deviations of at least 1e-7, so features in unusual units
+    are first scaled to near 1. A mean far from zero is subtracted in float64.
     """
     mean, scale = np.asarray(mean, np.float64), np.asarray(scale, np.float64)
     if precision_of(mean, scale) == "float64":
@@ -74,7 +74,7 @@ def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
 
 
 def in_unit(outputs: Any, mean: float, scale: float) -> Any:
-    """Return outputs * scale + mean, in float64 where float32 would lose their digits."""
+    """Return outputs * scale + mean, in float64 if float32 would lose digits."""
     kind = precision_of(mean, scale)
     # Arrays, not numbers: Keras would store and cast those in float32.
     arrays: list[Any] = [np.asarray([number], kind) for number in (scale, mean)]
@@ -91,7 +91,7 @@ def save_all(
     """Write model, preprocessing, script and stack; return kind → name in the store.
 
     Raises:
-        OSError: There is no room.
+        OSError: The disk or the store is full.
     """
     program, split = bench.weights(stack, runs[0])
     with tempfile.TemporaryDirectory() as scratch:

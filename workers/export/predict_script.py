@@ -1,4 +1,4 @@
-"""The short script beside an exported table model: raw rows in, predictions out."""
+"""The script beside an exported table model, which predicts from raw rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SCRIPT = '''\
 
     python {{this file}} rows.csv > predictions.csv
 
-Columns are read as they were in training: what is spelt otherwise is refused, and values that
-training did not have are counted on standard error. The model and its encoder stand beside this
-file. It needs Keras, TensorFlow, scikit-learn and pandas.
+Columns are read as in training: cells in another format are refused, and values unknown in
+training are counted on standard error. The model and its encoder must be beside this file. It needs
+Keras, TensorFlow, scikit-learn and pandas.
 """
 
 import csv
@@ -40,7 +40,7 @@ NAME = HERE.name.removesuffix(".predict.py")
 TARGET = {target!r}
 NUMERIC = {numeric!r}
 TEXT = {text!r}
-# How the texts of numeric columns are spelt, where it is not as plain numbers.
+# Formats of numeric columns that are not plain numbers.
 SPELT = {spelt!r}
 MISSING = {missing!r}
 {classes}
@@ -49,12 +49,12 @@ MISSING = {missing!r}
 
 
 def plain(name):
-    """Return a column's name with every run of blanks as one."""
+    """Return a column's name with each run of blanks replaced by one."""
     return " ".join(str(name).split())
 
 
 def read(path):
-    """Return the cells of a table: the texts of a CSV file by their line, or Parquet's columns."""
+    """Return the cells of a table: a CSV file's texts by line, or Parquet's columns."""
     if str(path).lower().endswith(".parquet"):
         return pd.read_parquet(path).rename_axis("row")
     needed = {{plain(name) for name in (*NUMERIC, *TEXT)}}
@@ -86,7 +86,7 @@ def cells_of(path, delimiter):
 
 
 def numbers(column, name):
-    """Return a column's numbers, NaN where a cell is empty."""
+    """Return a column's numbers, with NaN for empty cells."""
     spelt = SPELT.get(name, {{}})
     if pd.api.types.is_numeric_dtype(column) and spelt.get("kind") != "date":
         values = column.astype("float64")
@@ -108,7 +108,7 @@ def numbers(column, name):
 
 
 def place(column, chosen, name):
-    """Return where the first chosen cell stands."""
+    """Return the position of the first chosen cell."""
     return f"{{column.index.name or 'row'}} {{column.index[chosen][0]}}, column {{plain(name)!r}}"
 
 
@@ -121,7 +121,7 @@ def labels(column):
 
 
 def features(frame):
-    """Return what the model takes, [rows, features], of a table with the training columns."""
+    """Return the model's inputs, [rows, features], for a table with the training columns."""
     known = {{plain(name): name for name in (*NUMERIC, *TEXT)}}
     frame = frame.rename(columns=lambda name: known.get(plain(name), name))
     for name in (*NUMERIC, *TEXT):
@@ -137,7 +137,7 @@ def features(frame):
 
 
 def say_unknown(columns, encoder):
-    """Count on standard error what training did not have."""
+    """Report gaps and values unknown in training on standard error."""
     gaps = next(names for kind, _, names in encoder.transformers_ if kind == "missing")
     for name in NUMERIC:
         if name not in gaps and (count := int(columns[name].isna().sum())):
@@ -158,7 +158,7 @@ def say(message):
 def predict(frame):
     """Return {returns}."""
     inputs = features(frame)
-    import keras  # late: what is wrong with a table is said at once
+    import keras  # slow: errors in the table are reported first
 
 {settings}
     model = keras.models.load_model(HERE.with_name(f"{{NAME}}.keras"))
@@ -169,7 +169,7 @@ def predict(frame):
 
 
 def main():
-    """Predict the table that the command line names; return the exit code."""
+    """Predict for the table named on the command line; return the exit code."""
     if len(sys.argv) != 2:
         say(f"expected one table, as in `python {{HERE.name}} rows.csv > predictions.csv`")
         return 2
@@ -201,13 +201,13 @@ def predict_script(dataset: Any) -> str:
         dataset: The loaded table.
 
     Returns:
-        A program that needs Keras, TensorFlow, scikit-learn and pandas alone, and looks for
-        `NAME.keras` and `NAME.preprocessing.joblib` beside itself, where it is `NAME.predict.py`.
-        It reads columns as `dataset` says, whatever else a file's cells look like. Its exit code
-        is 2, with one line on standard error, where a file cannot be read so.
+        A program `NAME.predict.py` that needs only Keras, TensorFlow, scikit-learn and pandas, and
+        looks for `NAME.keras` and `NAME.preprocessing.joblib` beside itself. It reads columns in
+        the formats of `dataset`. If a file cannot be read so, it prints one line on standard error
+        and exits with 2.
     """
     classification = dataset.task == "classification"
-    spelt = {name: said.arguments() for name, said in dataset.spellings.items()}
+    spelt = {name: spelling.arguments() for name, spelling in dataset.spellings.items()}
     text = _SCRIPT.format(
         backend=BACKEND,
         settings=indent(SETTINGS, "    "),
@@ -219,9 +219,9 @@ def predict_script(dataset: Any) -> str:
         classes=f"CLASSES = {list(dataset.classes)!r}\n" if classification else "",
         missing=MISSING,
         functions="\n\n".join(map(_source, (as_text, moment, number_pattern, to_number))).strip(),
-        returns="the class and each class's probability, a row each"
+        returns="the class and each class's probability, one row each"
         if classification
-        else "the prediction in the target's unit, a row each",
+        else "the prediction in the target's unit, one row each",
         body=_CLASSIFY if classification else _REGRESS,
     )
     lines = text.replace("{this file}", "model.predict.py").splitlines()

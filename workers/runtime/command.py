@@ -1,4 +1,4 @@
-"""What `python -m trainstack.workers STUDY` does: from its arguments to its exit code."""
+"""The command `python -m trainstack.workers STUDY`: arguments, signals and exit code."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from trainstack.workers.runtime.supervisor import Supervisor
 from trainstack.workers.runtime.trainer_process import Child
 
 INTERRUPTED = 130
-# After Ctrl-C, how long the running trial may take to write its checkpoint.
+# Time that the running trial has to write its checkpoint after Ctrl-C.
 INTERRUPT_SECONDS = 4.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Work at a study until it is over; returns the exit code."""
+    """Work on a study until it is over; return the exit code."""
     try:
-        for number in interruption_signals():  # for as long as there is no trial to give back
+        for number in interruption_signals():  # until there is a trial to give back
             signal.signal(number, signal.default_int_handler)
         options = _parser().parse_args(argv)
         logging.basicConfig(
@@ -66,7 +66,7 @@ def _work(options: argparse.Namespace) -> int:
     environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
     spec = client.spec
     if options.data is not None:
-        # Where the data lies is this machine's matter; what it is, its fingerprint says.
+        # The data's path differs between machines; its fingerprint identifies it.
         spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))
     start = functools.partial(
         Child, spec, options.threads, artifacts(), environment, options.memory_mb
@@ -89,7 +89,7 @@ def _work(options: argparse.Namespace) -> int:
 
 
 def _heed_parent(supervisor: Supervisor) -> None:
-    """Leave when whoever holds the other end of our standard input is gone, however it went."""
+    """Leave when the process at the other end of standard input has ended, for any reason."""
     while os.read(0, 1):
         pass
     supervisor.leave_soon(INTERRUPT_SECONDS)
@@ -101,15 +101,15 @@ def _parser() -> argparse.ArgumentParser:
         description=f"Join a study. The storage URL comes from {STORAGE}, never from an argument.",
     )
     parser.add_argument("study")
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
-    parser.add_argument("--gpu", help="number of the one GPU to use; none: the CPU")
-    parser.add_argument("--data", help="where the study's data lies on this machine")
+    parser.add_argument("--threads", type=int, default=0, help="0: one per core")
+    parser.add_argument("--gpu", help="number of the GPU to use; without it, the CPU is used")
+    parser.add_argument("--data", help="path of the study's data on this machine")
     parser.add_argument("--max-trials", type=int)
     parser.add_argument(
         "--start-timeout",
         type=float,
         default=retry.START_SECONDS,
-        help="seconds to wait at the start for a database that is away, then exit 3",
+        help="seconds to wait at the start for an unavailable database before exiting with 3",
     )
     parser.add_argument("--drain-timeout", type=float, default=20.0)
     parser.add_argument(
@@ -122,10 +122,10 @@ def _parser() -> argparse.ArgumentParser:
         "--lease",
         type=float,
         default=LEASE_SECONDS,
-        help="seconds of silence after which others may have this worker's trial",
+        help="seconds without a heartbeat after which other workers may take this worker's trial",
     )
     parser.add_argument(
-        "--memory-mb", type=int, default=0, help="most memory of the trainer, or of its GPU's"
+        "--memory-mb", type=int, default=0, help="limit of the trainer's memory, or of its GPU's"
     )
     parser.add_argument(
         "--leave-with-parent", action="store_true", help="leave when standard input ends"

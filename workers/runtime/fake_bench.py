@@ -1,4 +1,4 @@
-"""A bench that trains nothing: canned curves, and faults on demand, for tests and measurements."""
+"""A bench that trains nothing: canned curves and injected faults, for tests and measurements."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pathlib import Path
 from trainstack.search.records import Measurement, Result
 from trainstack.workers.messages import Job
 
-# Names the environment variable with a document of `Canned`'s fields: a worker that has it
-# trains by this module, and neither loads data nor imports TensorFlow.
+# Environment variable with a document of `Canned`'s fields: a worker that has it trains with this
+# module, and neither loads data nor imports TensorFlow.
 FAKE = "TRAINSTACK_FAKE"
 
 
 @dataclass(frozen=True)
 class Canned:
-    """What the fake does.
+    """Behaviour of the fake bench.
 
     Attributes:
-        epoch_seconds: How long an epoch takes.
-        fault: What happens in `fault_epoch`: `fail` (an exception), `memory` (a MemoryError),
-            `hang`, `die` (killed by a signal); empty: nothing.
-        fault_epoch: In which epoch, from 1.
-        once: A file: only whoever creates it has the fault. Empty: every trial has.
-        hold: A file: no epoch ends before it is there. Empty: none is waited for.
+        epoch_seconds: Duration of an epoch.
+        fault: Fault in `fault_epoch`: `fail` (an exception), `memory` (a MemoryError),
+            `hang`, `die` (killed by a signal); empty: none.
+        fault_epoch: Epoch of the fault, from 1.
+        once: Path of a file: only the trial that creates it has the fault. Empty: every trial has.
+        hold: Path of a file: no epoch ends before it exists. Empty: epochs do not wait.
         worn_after: Trials after which the trainer asks to be replaced; 0: never.
     """
 
@@ -42,7 +42,7 @@ class Canned:
 
 
 class FakeBench:
-    """Does what `trainstack.workers.tasks.jobs.JobBench` does, as seen from its trainer."""
+    """Stand-in for `trainstack.workers.tasks.jobs.JobBench`, with the same interface."""
 
     device = "fake"
 
@@ -51,7 +51,7 @@ class FakeBench:
         self.trained = 0
 
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
-        """Follow a curve that only the stack decides: it falls by the epoch towards its floor."""
+        """Follow a curve that depends on the stack alone and falls towards its floor."""
         assert job.stack is not None
         self.trained += 1
         floor = 0.2 + int(job.stack.stack_id, 16) % 1000 / 1000
@@ -72,7 +72,7 @@ class FakeBench:
 
     @property
     def worn(self) -> bool:
-        """True after as many trials as the document says."""
+        """True after `worn_after` trials."""
         return 0 < self.canned.worn_after <= self.trained
 
     def _fault(self, epoch: int) -> None:
@@ -96,10 +96,10 @@ class FakeBench:
         return True
 
     def measure(self, job: Job) -> Result:
-        """Say that the test set was looked at."""
+        """Return a canned measurement."""
         return Result("completed", payload={"fake": True})
 
     @staticmethod
     def out_of_memory(error: Exception) -> bool:
-        """Tell whether memory did not suffice."""
+        """Return whether the error means that memory ran out."""
         return isinstance(error, MemoryError)

@@ -1,13 +1,12 @@
 """The fork server: TensorFlow is imported once, and every trainer of a command is a fork.
 
 `python -m trainstack.workers.runtime.fork_server LISTENER FOLDER`: serves the listening socket
-with that file descriptor, whose address lies in the folder. Of TensorFlow nothing but its modules
-is loaded: it has started no threads and touched no device, which is what makes forking safe
-(decision 0070).
+with that file descriptor, whose address lies in the folder. Only TensorFlow's modules are loaded:
+it has started no threads and touched no device, which makes forking safe (decision 0070).
 
-A client connects, sends three file descriptors (of the trainer's pipe, its standard output and its
-standard error), and keeps the connection: closing it kills the trainer, and when the trainer ends
-the exit code comes back. What to train follows through the pipe.
+A client connects, sends three file descriptors (the trainer's pipe, standard output and standard
+error) and keeps the connection: closing it kills the trainer, and the exit code is sent over it
+when the trainer ends. The trainer's arguments follow through the pipe.
 """
 
 from __future__ import annotations
@@ -30,22 +29,22 @@ from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.runtime import trainer
 from trainstack.workers.runtime.fake_bench import FAKE
 
-# How long a client may take to send its file descriptors, which it does at once.
+# Timeout for a client's file descriptors, which it sends immediately.
 GREETING_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
 class Server:
-    """Forks trainers, kills those whose client is gone, and says how they ended.
+    """Forks trainers, kills those whose client is gone, and reports their exit codes.
 
     Args:
-        listener: Where clients connect.
-        life: File descriptor that ends when the command that started us does.
+        listener: Socket to which clients connect.
+        life: File descriptor that reaches its end when the command that started the server exits.
     """
 
     def __init__(self, listener: socket.socket, life: int) -> None:
         self.listener, self.life = listener, life
-        self.clients: dict[int, socket.socket] = {}  # by the process id of their trainer
+        self.clients: dict[int, socket.socket] = {}  # by process id of the trainer
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
         self.selector.register(life, selectors.EVENT_READ)
@@ -56,7 +55,7 @@ class Server:
         self.selector.register(self.woken, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Serve until the command is gone and so are all trainers."""
+        """Serve until the command and all trainers have ended."""
         open_for_more = True
         while open_for_more or self.clients:
             for key, _ in self.selector.select():
@@ -93,7 +92,7 @@ class Server:
             os.close(handle)
 
     def _kill(self, pid: int) -> None:
-        """End a trainer whose client is gone; one that is not reaped yet has its number still."""
+        """Kill a trainer whose client is gone; its process id is valid until it is reaped."""
         self.selector.unregister(self.clients[pid])
         os.kill(pid, signal.SIGKILL)
 
@@ -103,20 +102,20 @@ class Server:
             if not ended:
                 continue
             client = self.clients.pop(pid)
-            with contextlib.suppress(KeyError):  # where it was killed
+            with contextlib.suppress(KeyError):  # if it was killed
                 self.selector.unregister(client)
             with contextlib.suppress(OSError):
                 client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
             client.close()
 
     def _become_trainer(self, client: socket.socket, handles: list[int]) -> None:
-        """Go on as a trainer: never returns."""
+        """Continue as a trainer; never return."""
         try:
             signal.set_wakeup_fd(-1)
-            # Ctrl-C stays ignored: trainers leave that to their supervisor.
+            # Ctrl-C stays ignored: the supervisor handles it.
             for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
-            # The server is what would end us; without it nothing else may keep us.
+            # Only the server can end this process, so it must not outlive the server.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             for other in (self.listener, *self.clients.values()):
                 other.close()
@@ -133,25 +132,25 @@ class Server:
             traceback.print_exc()
         finally:
             sys.stderr.flush()
-            os._exit(1)  # a trainer that ends well has left by itself
+            os._exit(1)  # a trainer that succeeds has already exited
 
 
 def main() -> None:
-    """Import TensorFlow, and serve."""
-    # Ctrl-C and a terminal that closes reach everyone of it; we end when nobody needs us.
+    """Import TensorFlow and serve."""
+    # Ctrl-C and a closing terminal reach every process of it; the server ends when it is unused.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     unblock_interrupts()
     listener, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     try:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # workers of a GPU have no part in this
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPU workers do not use the fork server
         if FAKE not in os.environ:
             set_keras()
             import trainstack.workers.tasks.jobs
-            import trainstack.workers.tasks.measure  # noqa: F401 - what trainers need sooner or later
+            import trainstack.workers.tasks.measure  # noqa: F401 - needed by trainers later
         gc.collect()
-        gc.freeze()  # what is collected would be copied
-        # NumPy's own threads, which it puts away around a fork.
+        gc.freeze()  # a collection would copy the shared pages
+        # NumPy's threads, which it stops around a fork.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         Server(listener, 0).serve()
     finally:

@@ -1,4 +1,4 @@
-"""A trainer that a fork server has forked, as its supervisor sees it."""
+"""The supervisor's handle on a trainer that the fork server has forked."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from multiprocessing.connection import Connection
 
 
 class Forked:
-    """Like `multiprocessing.Process`, as far as a supervisor needs one.
+    """The part of `multiprocessing.Process`'s interface that a supervisor uses.
 
     Args:
-        address: Of the fork server's socket.
+        address: Address of the fork server's socket.
         pipe: The trainer's end of the pipe.
 
     Attributes:
-        exitcode: None while it runs; negative for a signal; also None where the fork server ended,
+        exitcode: None while it runs; negative for a signal; also None if the fork server ended,
             and the trainer with it.
 
     Raises:
-        OSError: Nobody serves that address.
+        OSError: No server listens at that address.
     """
 
     def __init__(self, address: str, pipe: Connection) -> None:
@@ -43,14 +43,14 @@ class Forked:
         self._ended.set()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, or for so many seconds."""
+        """Wait until it has ended, or for `timeout` seconds."""
         self._ended.wait(timeout)
 
     def is_alive(self) -> bool:
-        """True until it has ended."""
+        """Return whether it is still running."""
         return not self._ended.is_set()
 
     def kill(self) -> None:
-        """Have it ended now."""
+        """Kill it."""
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_WR)

@@ -1,33 +1,34 @@
-"""The supervisor's times: how often, how long, and when a worker stops by itself."""
+"""The supervisor's intervals and timeouts, and the limits at which a worker stops."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# How often measurements are written, and the loop turns when nothing happens.
+# Interval at which measurements are written, and at which an idle loop runs.
 TICK_SECONDS = 1.0
-# How long to wait before asking a third time for work when there is none, and in the end.
+# First and longest delay between requests for work, from the third request on.
 IDLE_SECONDS, MOST_IDLE_SECONDS = 0.25, 1.0
-# A trainer that has said nothing for so long hangs: at least this, and many of its own epochs.
+# A trainer counts as hung after this time without a message, or after this many of its own epochs
+# if that is longer.
 STALL_SECONDS = 600.0
 STALL_EPOCHS = 20
-# How long the database may be away before the worker gives up.
+# Time for which the database may be unavailable before the worker gives up.
 AWAY_SECONDS = 1800.0
-# A worker on which this many different trials failed in a row is itself what is broken.
+# After this many different trials fail in a row, the worker itself counts as faulty.
 MOST_FAILURES_IN_A_ROW = 3
-# Of the time to leave, so much is for ending the epoch and writing a checkpoint.
+# Part of the drain time reserved for ending the epoch and writing a checkpoint.
 CHECKPOINT_SECONDS = 5.0
 
 
 @dataclass
 class Limits:
-    """When a worker stops by itself.
+    """Limits at which a worker stops.
 
     Attributes:
-        most_trials: Leave after this many trials; None: never.
-        drain_seconds: After SIGTERM, how long the running trial may take to finish.
-        stall_seconds: Silence after which a trainer is taken for hung.
-        away_seconds: How long the database may be away.
+        most_trials: Number of trials after which to leave; None: no limit.
+        drain_seconds: Time that the running trial has to finish after SIGTERM.
+        stall_seconds: Time without a message after which a trainer counts as hung.
+        away_seconds: Time for which the database may be unavailable.
     """
 
     most_trials: int | None = None

@@ -1,4 +1,4 @@
-"""What the database is still to be told: in order, and kept while it is away."""
+"""Pending database writes, kept in order while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 from trainstack.spaces.errors import StorageAwayError
 
 log = logging.getLogger("trainstack.worker")
-# How long to leave a database alone that did not answer.
+# Delay before the next attempt after the database did not answer.
 RETRY_SECONDS = 1.0
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ class Outbox:
     """Actions that wait for the database.
 
     Args:
-        away_seconds: How long it may be away before that is an error.
+        away_seconds: Time for which it may be unavailable before that is an error.
     """
 
     def __init__(self, away_seconds: float) -> None:
@@ -31,22 +31,22 @@ class Outbox:
         self._not_before = 0.0
 
     def __bool__(self) -> bool:
-        """Tell whether anything waits."""
+        """Return whether any action is pending."""
         return bool(self._actions)
 
     def post(self, action: Callable[[], object]) -> None:
-        """Let an action wait behind the others."""
+        """Append an action to the queue."""
         self._actions.append(action)
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard all pending actions."""
         self._actions.clear()
 
     def reach(self, action: Callable[[], T], otherwise: T) -> T:
-        """Do something with the database now; return `otherwise` while it is away.
+        """Run an action on the database now; return `otherwise` while it is unavailable.
 
         Raises:
-            StorageAwayError: It has been away for too long.
+            StorageAwayError: It has been unavailable for too long.
         """
         if time.monotonic() < self._not_before:
             return otherwise
@@ -61,10 +61,10 @@ class Outbox:
         return result
 
     def deliver(self) -> None:
-        """Do what waits, as far as the database answers.
+        """Run pending actions in order for as long as the database answers.
 
         Raises:
-            StorageAwayError: It has been away for too long.
+            StorageAwayError: It has been unavailable for too long.
         """
         while self._actions and self.reach(self._first, False):
             self._actions.popleft()

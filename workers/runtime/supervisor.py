@@ -1,7 +1,7 @@
 """The supervisor: lease, heartbeat, database and signals. It never imports TensorFlow.
 
-One loop handles what the trainer says and what the clock says. Everything for the database goes
-through an outbox in order, so an absent database stops neither the loop nor the training.
+One loop handles messages from the trainer and timed tasks. All database writes go through an
+ordered outbox, so an unavailable database stops neither the loop nor the training.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Supervisor:
     Attributes:
         client: The worker's connection to the study.
         start: Starts a trainer.
-        limits: When to stop by itself.
+        limits: Limits at which to stop.
     """
 
     client: WorkerClient
@@ -71,8 +71,9 @@ class Supervisor:
         self.outbox = Outbox(self.limits.away_seconds)
         self.fresh: list[Measurement] = []
         self.done = 0
-        self.spoilt: dict[int, str] = {}  # tasks that failed here since one went well
-        self.told_to_leave = self.leaving = 0.0  # when; and when to be gone. 0: not at all
+        self.spoilt: dict[int, str] = {}  # tasks that failed here since the last success
+        # Time of the request to leave, and time by which to be gone; 0: no request
+        self.leave_requested_at = self.leaving = 0.0
         self.at_once = self.asked = False
         self.state, self.reply = "", HeartbeatReply.GO_ON
         self.heard = self.flushed = time.monotonic()
@@ -81,27 +82,29 @@ class Supervisor:
         self.idle_until = self.idle = 0.0
 
     def leave_soon(self, drain_seconds: float | None = None) -> None:
-        """Take no more trials and leave; told again: at once, giving back (signal handlers).
+        """Take no more trials and leave; a second call gives the trial back at once.
+
+        Safe in a signal handler.
 
         Args:
-            drain_seconds: How long the running trial may take to finish; as limited unless given.
+            drain_seconds: Time that the running trial has to finish; by default that of the limits.
         """
         now = time.monotonic()
         if not self.leaving:
             drain = self.limits.drain_seconds if drain_seconds is None else drain_seconds
-            self.told_to_leave, self.leaving = now, now + drain
-        elif now - self.told_to_leave > ECHO_SECONDS:
+            self.leave_requested_at, self.leaving = now, now + drain
+        elif now - self.leave_requested_at > ECHO_SECONDS:
             self.at_once = True
         if self.child is not None:
             self.child.wake()
 
     def run(self) -> None:
-        """Work until the study is over, the limits are reached, or told to leave.
+        """Work until the study is over, a limit is reached, or the worker is asked to leave.
 
         Raises:
             RequestError: The data here is not the study's, or every trial fails here.
-            StorageAwayError: The database has been away for too long, or the artifact store when
-                the data was to be fetched from there.
+            StorageAwayError: The database has been unavailable for too long, or the artifact store
+                was unavailable when the data was to be fetched from there.
         """
         self.child = self.start()
         try:
@@ -121,7 +124,7 @@ class Supervisor:
         return self.state == "concluded" or self.reply is HeartbeatReply.CANCEL or self._enough()
 
     def _leave(self) -> None:
-        """Give back what is held, if the database answers; otherwise the lease expires."""
+        """Give back the held trial if the database answers; otherwise its lease expires."""
         if self.child is not None:
             if self.lease is None and not self.at_once:
                 self.child.leave()
@@ -136,7 +139,7 @@ class Supervisor:
             log.warning("left without signing off: %s", error)
 
     def _serve(self) -> None:
-        """One turn: the database's share, the next job, the trainer's news."""
+        """Run the loop once: timed tasks, the next job, the trainer's next message."""
         self._keep_in_touch()
         if self.ready and self.lease is None and not (self.outbox or self.leaving):
             self._take_next()
@@ -158,7 +161,7 @@ class Supervisor:
         tick = min(TICK_SECONDS, self.client.heartbeat_seconds)
         return max(0.01, min(tick, until - time.monotonic()))
 
-    # What the trainer says.
+    # Messages from the trainer.
 
     def _handle(self, message: Any) -> None:
         match message:
@@ -166,7 +169,7 @@ class Supervisor:
                 self.ready = True
             case Refused(error=error, exit_code=code):
                 raise of_exit_code(code, error)
-            case Died(exit_code=None):  # the next one starts by itself
+            case Died(exit_code=None):  # the next one is spawned without the server
                 self._replace_trainer("the fork server ended", again=True)
             case Died(exit_code=code):
                 self._replace_trainer(f"its trainer died (exit code {code})")
@@ -177,7 +180,7 @@ class Supervisor:
                 if worn and self.ready:
                     self._replace_trainer("much was built, and not all of its memory is given back")
             case _:
-                pass  # about a trial that is no longer ours
+                pass  # about a trial that this worker no longer holds
 
     def _current(self, token: str) -> bool:
         return self.lease is not None and self.lease.token == token
@@ -190,7 +193,7 @@ class Supervisor:
             self._flush()
             self._post(lambda lease: self._judge(lease, epoch))
             self._deliver()
-            if self.outbox and self.child is not None:  # the database is away: train on
+            if self.outbox and self.child is not None:  # database unavailable: keep training
                 self.child.send(Verdict(message.token, None, epoch))
 
     def _judge(self, lease: Lease, epoch: int) -> None:
@@ -208,7 +211,7 @@ class Supervisor:
         if result.outcome == OUT_OF_MEMORY:
             self._post(lambda lease: self.client.no_room(lease, result.cause or OUT_OF_MEMORY))
             self.lease = None
-            self._replace_trainer("out of memory")  # what it holds is in the next trial's way
+            self._replace_trainer("out of memory")  # to free the memory for the next trial
             return
         self._post(lambda lease: self.client.finish(lease, result))
         task_id, self.lease = self.lease.task_id, None
@@ -219,7 +222,7 @@ class Supervisor:
             self.spoilt.clear()
 
     def _spoil(self, task_id: int, cause: str) -> None:
-        """Remember a failure; several in a row are the worker's own, which then leaves."""
+        """Record a failure; after several in a row, quarantine this worker and leave."""
         self.spoilt[task_id] = cause
         if len(self.spoilt) < MOST_FAILURES_IN_A_ROW:
             return
@@ -236,7 +239,9 @@ class Supervisor:
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
     def _replace_trainer(self, why: str, again: bool = False) -> None:
-        """Start another trainer; one that never was ready only `again`, for it would be no other.
+        """Start another trainer.
+
+        One that was never ready is replaced only with `again`: a new one would fail the same way.
 
         Raises:
             RequestError: The trainer does not start.
@@ -254,7 +259,7 @@ class Supervisor:
             self.child = self.start()
         self.heard = time.monotonic()
 
-    # What the clock says.
+    # Timed tasks.
 
     def _keep_in_touch(self) -> None:
         now = time.monotonic()
@@ -280,7 +285,7 @@ class Supervisor:
         if reply is HeartbeatReply.CANCEL and self.lease is not None:
             self._give_back(INTERRUPTED)
 
-    # What goes to the database, in order.
+    # Database writes, in order.
 
     def _flush(self) -> None:
         news, self.fresh = self.fresh, []
@@ -297,25 +302,25 @@ class Supervisor:
         self.outbox.post(lambda: action(lease))
 
     def _deliver(self) -> None:
-        """Do what stands in the outbox; keep what cannot be done while the database is away."""
+        """Run the actions in the outbox; keep them while the database is unavailable."""
         try:
             self.outbox.deliver()
         except LeaseLost:
             self._lost()
 
     def _lost(self) -> None:
-        """Somebody else has the trial: nothing of ours may be written any more."""
-        # A claim is made only with an empty outbox: what stands there is about that one trial.
+        """Drop a trial that another worker has taken; write nothing more about it."""
+        # Trials are claimed only with an empty outbox, so all its actions are about this one.
         self.outbox.clear()
         self._drop(ABANDONED)
 
     def _give_back(self, cause: str) -> None:
-        """Return the trial to the queue and let the trainer forget it."""
+        """Return the trial to the queue and stop the trainer's work on it."""
         self._post(lambda lease: self.client.give_back(lease, cause))
         self._drop(INTERRUPTED)
 
     def _drop(self, verdict: str) -> None:
-        """Forget the lease; the trainer ends what it is doing at its next epoch."""
+        """Drop the lease; the trainer stops after its current epoch."""
         if self.lease is not None and self.child is not None:
             self.child.send(Verdict(self.lease.token, verdict))
         self.lease, self.fresh = None, []
@@ -328,7 +333,7 @@ class Supervisor:
         lease = None if self._enough() else self.outbox.reach(self.client.claim, None)
         if lease is None:
             self.state = self.outbox.reach(self.client.advance, self.state)
-            # At first not at all: there may be work now that there was none of before.
+            # No delay at first: advancing the study may have created work.
             self.idle_until = time.monotonic() + self.idle
             self.idle = min(max(2 * self.idle, IDLE_SECONDS), MOST_IDLE_SECONDS)
             return

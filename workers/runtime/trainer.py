@@ -27,7 +27,7 @@ from trainstack.workers.runtime.fake_bench import FAKE, FakeBench
 if TYPE_CHECKING:
     from trainstack.workers.tasks.jobs import JobBench
 
-# How long a rung waits for its verdict: training never waits on a database that is away.
+# Timeout of a rung's verdict: training never waits for an unavailable database.
 VERDICT_SECONDS = 5.0
 
 
@@ -35,23 +35,23 @@ def main(
     connection: Connection, spec_document: dict, threads: int, artifacts: str, memory_mb: int = 0
 ) -> None:
     """Serve jobs until the pipe closes (entry point of the child process)."""
-    # Ctrl-C reaches the whole terminal; the supervisor decides what becomes of the trial.
+    # Ctrl-C reaches every process of the terminal; the supervisor decides about the trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     unblock_interrupts()
     _end_with_parent()
-    # Where the supervisor is gone, so are we.
+    # A closed pipe means that the supervisor has ended.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
-    # Nothing is left to write, and TensorFlow takes seconds to put itself away.
+    # Nothing is left to write, and TensorFlow takes seconds to shut down.
     os._exit(0)
 
 
 def _end_with_parent() -> None:
-    """End when the supervisor does, in the middle of an epoch too: nobody would hear of it."""
+    """Exit when the supervisor does, even within an epoch: the result could not be reported."""
     parent = multiprocessing.parent_process()
     if parent is None:
-        return  # of a fork server's trainers, the server does that
+        return  # the fork server does this for its trainers
 
     def wait() -> None:
         parent.join()
@@ -63,13 +63,13 @@ def _end_with_parent() -> None:
 def serve(
     connection: Connection, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0
 ) -> None:
-    """Load the data, say so, and work on what comes."""
+    """Load the data, report readiness, and run the jobs that arrive."""
     try:
         bench = _bench(spec, threads, artifacts, memory_mb)
     except TrainstackError as error:
         connection.send(Refused(str(error), error.exit_code))
         return
-    # What is here now stays: the garbage collector need not look at TensorFlow's modules each time.
+    # These objects stay: the garbage collector need not scan TensorFlow's modules each time.
     gc.freeze()
     connection.send(Ready(bench.device))
     while True:
@@ -87,17 +87,17 @@ def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Job
     with _hushed():
         set_keras()  # imports TensorFlow, seconds
         from trainstack.workers.tasks.jobs import JobBench
-    # It warns of every structure that is traced anew, which is what the search is for.
+    # TensorFlow warns of every newly traced structure, which is normal in a search.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return JobBench(spec, threads, artifacts, memory_mb)
 
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Drop what libraries write to standard error below Python.
+    """Discard what native libraries write to standard error.
 
-    While it is imported TensorFlow tells of the processor's instructions and of missing GPUs,
-    whatever TF_CPP_MIN_LOG_LEVEL says. An import that fails raises, and is not hushed.
+    TensorFlow reports the processor's instructions and missing GPUs while it is imported,
+    whatever TF_CPP_MIN_LOG_LEVEL is. A failing import still raises.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -111,7 +111,7 @@ def _hushed() -> Iterator[None]:
 
 
 def _work(connection: Connection, bench: JobBench | FakeBench, job: Job) -> Result:
-    """Do one job; our bugs become a failed result with the traceback, not a dead trainer."""
+    """Run one job; an exception gives a failed result with the traceback."""
     began = time.perf_counter()
     try:
         if job.kind == MEASUREMENT:
@@ -129,7 +129,7 @@ def _work(connection: Connection, bench: JobBench | FakeBench, job: Job) -> Resu
 
 
 def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | None:
-    """Send a measurement; return what ends the trial, or None to go on."""
+    """Send a measurement; return the outcome that ends the trial, or None to continue."""
     waits = measurement.epoch in job.rungs
     connection.send(Measured(job.token, measurement, waits))
     until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
@@ -137,7 +137,7 @@ def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | N
         message = connection.recv()
         if message is None:
             raise EOFError
-        # A late "go on" about an earlier rung is no answer; a late end of the trial is.
+        # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
         mine = isinstance(message, Verdict) and message.token == job.token
         if mine and (message.outcome is not None or message.epoch == measurement.epoch):
             return message.outcome

@@ -1,4 +1,4 @@
-"""A trainer as its supervisor sees it: a process, a pipe, and news that arrive in a queue."""
+"""The supervisor's handle on a trainer: a process, a pipe, and a queue of its messages."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from trainstack.search.spec import StudySpec
 from trainstack.workers.runtime import trainer
 from trainstack.workers.runtime.forked_trainer import Forked
 
-# How long a trainer may take to leave by itself.
+# Time that a trainer has to exit before it is killed.
 LEAVE_SECONDS = 5.0
 
 
 class Died:
-    """The trainer is gone (in the queue, once, after everything that it said)."""
+    """The trainer has ended (queued once, after all of its messages)."""
 
     def __init__(self, exit_code: int | None) -> None:
         self.exit_code = exit_code
 
 
 class Woken:
-    """Nothing was said: somebody wants the supervisor's loop to turn."""
+    """No message from the trainer: wakes the supervisor's loop."""
 
 
 class Child:
     """One trainer process.
 
     Args:
-        spec: What the study asks.
-        threads: To train with; 0: as many as there are cores.
-        artifacts: Where artifacts go.
-        environment: Further variables.
-        memory_mb: What the trainer may take, of the GPU's memory if it has one; 0: all there is.
+        spec: The study's specification.
+        threads: Number of threads to train with; 0: one per core.
+        artifacts: Place of the artifacts.
+        environment: Additional environment variables.
+        memory_mb: Limit of the trainer's memory, or of its GPU's if it has one; 0: no limit.
 
     Attributes:
-        news: What the trainer said, in order; `Died` last.
+        news: The trainer's messages, in order; `Died` last.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Child:
         self.pipe, self.process = _forked(environment, arguments) or _spawned(
             environment, arguments
         )
-        # Draining the pipe here keeps the trainer from ever waiting on its supervisor.
+        # Draining the pipe in a thread ensures that the trainer never waits for its supervisor.
         threading.Thread(target=self._listen, args=(self.pipe,), daemon=True).start()
 
     def _listen(self, pipe: Connection) -> None:
@@ -73,36 +73,36 @@ class Child:
         self.news.put(Died(self.process.exitcode))
 
     def send(self, message: Any) -> None:
-        """Tell the trainer something; a trainer that is gone is heard of through `Died`."""
+        """Send a message to the trainer; one that has ended is reported through `Died`."""
         with contextlib.suppress(OSError, ValueError):
             self.pipe.send(message)
 
     def wake(self) -> None:
-        """Let whoever waits for news look up; safe in a signal handler."""
+        """Wake the reader of `news`; safe in a signal handler."""
         self.news.put(Woken())
 
     def leave(self) -> None:
-        """Let the trainer go; end it if it does not."""
+        """Ask the trainer to exit; kill it if it does not."""
         self.send(None)
         self.process.join(LEAVE_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """End the trainer now."""
+        """Kill the trainer."""
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
 
 
 def _pipe() -> tuple[Connection, Connection]:
-    """Return our end of a pipe, and the trainer's (of a type of its own on Windows)."""
+    """Return the supervisor's and the trainer's end of a pipe (Windows has its own type)."""
     return cast("tuple[Connection, Connection]", multiprocessing.Pipe())
 
 
 def _forked(
     environment: dict[str, str], arguments: tuple[Any, ...]
 ) -> tuple[Connection, Forked] | None:
-    """Let the fork server start a trainer; None where there is none, or it is not for us."""
+    """Let the fork server start a trainer; return None without one, or for a GPU worker."""
     address = os.environ.get(FORK_SERVER)
     if address is None or environment.get("CUDA_VISIBLE_DEVICES") != "-1":
         return None
@@ -110,9 +110,9 @@ def _forked(
     try:
         with theirs:
             process = Forked(address, theirs)
-        # Long ones wait here for the fork; where the server ends instead, nobody holds their end.
+        # Blocks on long arguments until the fork reads them; fails if the server ends instead.
         ours.send((environment, arguments))
-    except OSError:  # it is gone
+    except OSError:  # the server has ended
         ours.close()
         return None
     return ours, process
@@ -121,12 +121,12 @@ def _forked(
 def _spawned(
     environment: dict[str, str], arguments: tuple[Any, ...]
 ) -> tuple[Connection, BaseProcess]:
-    """Start a trainer that imports TensorFlow for itself."""
+    """Start a trainer that imports TensorFlow itself."""
     ours, theirs = _pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
     )
-    # Started in there it would let Ctrl-C through again
+    # Started within `sheltered`, it would unblock Ctrl-C
     if sys.platform != "win32":
         resource_tracker.ensure_running()
     with theirs, _environment(environment), interrupts_blocked():
@@ -136,7 +136,7 @@ def _spawned(
 
 @contextlib.contextmanager
 def _environment(extra: dict[str, str]) -> Iterator[None]:
-    """Set variables while a child starts: it inherits them before its first line runs."""
+    """Set environment variables while a child starts, so that it inherits them."""
     before = {name: os.environ.get(name) for name in extra}
     os.environ.update(extra)
     try:

@@ -1,4 +1,4 @@
-"""The trainer's work: training runs, and the one look at the test set."""
+"""The trainer's jobs: training runs, and the single measurement on the test set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger("trainstack.trainer")
 
 
 class JobBench(Bench):
-    """A bench on which a trainer does its jobs.
+    """A bench that runs a trainer's jobs.
 
     Raises:
         RequestError: The data here is not the study's.
@@ -87,7 +87,7 @@ class JobBench(Bench):
         return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found)
 
     def _shelf(self, job: Job, program: Program) -> Shelf:
-        """Return the place of a trial's checkpoint; any attempt, anywhere, finds the same."""
+        """Return the place of a trial's checkpoint, which is the same for every attempt."""
         name = f"{job.run_id}-{job.seed}-{job.split_seed}.checkpoint.npz"
         identity = {
             "data": self.spec.data.fingerprint,
@@ -100,9 +100,9 @@ class JobBench(Bench):
         return Shelf(self.artifacts, f"{job.folder}/{name}", identity)
 
     def _keep(self, job: Job, program: Program) -> dict[str, str]:
-        """Write the weights beside the others of this study; return what and where.
+        """Write the weights to the study's folder; return kind → name in the store.
 
-        Where there is no room the study goes on: who needs the weights trains them again.
+        A failed write does not stop the study: the weights are trained again when needed.
         """
         relative = f"{job.folder}/{job.run_id}-{job.seed}.npz"
         try:
@@ -114,9 +114,9 @@ class JobBench(Bench):
         return {"weights": relative}
 
     def _bounded(self, stack: Stack, program: Program, split: Any) -> dict[str, float]:
-        """Measure what the study's constraints and its profile are about, if anything."""
+        """Measure the figures that the study's constraints and profile need, if any."""
         return bounded_figures(self, stack, program, split)
 
     def measure(self, job: Job) -> Result:
-        """Look at the test set: once, for the chosen stack and the baseline."""
+        """Measure the chosen stack and the baseline on the test set, once."""
         return measure(self, job)

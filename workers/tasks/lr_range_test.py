@@ -1,6 +1,6 @@
 """Learning-rate range tests: `python -m trainstack.workers.tasks.lr_range_test`.
 
-The request is read from standard input, the findings go to standard output.
+The request is read from standard input; the findings are written to standard output.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.tasks.requests import serve
 
-# Sweep: this many rates, over the optimizer's usual range widened by this factor on both sides.
+# Sweep: number of rates, and the factor that widens the optimizer's usual range on both sides.
 POINTS, WIDENED = 60, 30.0
-# Steps at each rate of the sweep, and how many times as many of each try of the chapter's descent.
+# Steps at each rate of the sweep, and the multiple of them in each try of the chapter's descent.
 SWEEP_STEPS, DESCENT_TIMES = 5, 12
-# The descent starts at the sweep's top and gives up after this many thirds.
+# The descent starts at the sweep's highest rate and gives up after this many divisions by three.
 MOST_THIRDS = 12
 
 
 def tests(request: Any) -> Iterator[dict[str, Any]]:
-    """Answer `{"spec": …, "optimizers": […], "threads": n}`: a range test an optimizer."""
+    """Answer `{"spec": …, "optimizers": […], "threads": n}` with one range test per optimizer."""
     from trainstack.workers.engine.bench import Bench
 
     spec = StudySpec.from_json(request["spec"])
@@ -40,8 +40,8 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     """Sweep an optimizer's learning rates on the study's data, with the chapter's default stack.
 
     Smith's sweep: one run whose rate rises geometrically, a few steps at each, until it diverges.
-    The chapter's descent: fresh weights at a high rate, a third of it each time until the loss
-    stays below the trivial predictor's.
+    The chapter's descent: fresh weights at a high rate, divided by three until the loss stays
+    below the trivial predictor's.
     """
     from trainstack.workers.tasks.trivial_predictor import TrivialPredictor
 

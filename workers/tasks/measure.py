@@ -1,4 +1,4 @@
-"""The one look at the test set, and what the chosen stack costs to run."""
+"""The single measurement on the test set, and the chosen stack's cost at prediction."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ log = logging.getLogger("trainstack.trainer")
 
 
 def measure(bench: Bench, job: Job) -> Result:
-    """Measure the chosen stack and the baseline on the test set, one figure a seed.
+    """Measure the chosen stack and the baseline on the test set, one figure per seed.
 
     The job's payload holds `chosen` and `baseline` (stacks as JSON) and `runs`: stack id → seed
-    index → where the weights are. The chosen stack's model of the first seed (named before
-    anybody saw its test figure) becomes the exported one.
+    index → place of the weights. The chosen stack's model of the first seed (selected before its
+    test figure was known) is exported.
     """
     began = time.perf_counter()
     payload = job.payload or {}
@@ -74,7 +74,7 @@ def measure(bench: Bench, job: Job) -> Result:
 
 
 def _yardstick(bench: Bench, seed: int, seconds: float) -> dict[str, Any]:
-    """Return the yardstick's document under its name, on the first seed's split; or nothing."""
+    """Return the yardstick's document under its name, on the first seed's split, if wanted."""
     spec = bench.spec
     if spec.yardstick is False or spec.experiment:
         return {}
@@ -84,13 +84,13 @@ def _yardstick(bench: Bench, seed: int, seconds: float) -> dict[str, Any]:
 
 
 def _trivial_unconfirmed(bench: Bench) -> dict[str, Any]:
-    """Return the trivial predictor's figures where no network was confirmed."""
+    """Return the trivial predictor's figures for a study without a confirmed network."""
     split, _ = bench.split(confirmation_seed(bench.spec.seed, 0))
     return trivial_alone(split, len(bench.spec.data.classes))
 
 
 def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> list[Kept]:
-    """Return a stack's confirmation runs in the order of their seeds' indices."""
+    """Return a stack's confirmation runs in the order of their seed indices."""
     return [
         Kept(confirmation_seed(bench.spec.seed, int(index)), artifacts.get("weights", ""))
         for index, artifacts in sorted(kept.items(), key=lambda item: int(item[0]))
@@ -133,7 +133,7 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
 
 
 def _stochastic(program: Program, stack: Stack, standard: Any, seed: int) -> list[dict[str, float]]:
-    """Return the test figures of Monte-Carlo dropout, a row a number of passes."""
+    """Return the test figures of Monte-Carlo dropout, one row per number of passes."""
     averages = monte_carlo(program, stack, standard.x_test, PASSES, seed)
     return [
         {"passes": n, **probability_figures(np.log(np.maximum(p, 1e-300)), standard.y_test)}
@@ -142,7 +142,7 @@ def _stochastic(program: Program, stack: Stack, standard: Any, seed: int) -> lis
 
 
 def averaged(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """Return Monte-Carlo dropout's figures over the seeds: means, a row a number of passes."""
+    """Return Monte-Carlo dropout's means over the seeds, one row per number of passes."""
     return [
         {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         for rows in zip(*(run["passes"] for run in runs), strict=True)
@@ -150,7 +150,7 @@ def averaged(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
 
 
 def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, Any]:
-    """Measure on one model what needs no repetition: cost, and choices made at prediction."""
+    """Measure what needs one model only: cost, and choices made at prediction."""
     standard = split.standardised()
     kernels = np.concatenate([np.asarray(k.numpy()).ravel() for k in program.kernels])
     exported = export_model(bench, stack, program, split)
@@ -171,7 +171,10 @@ def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dic
 
 
 def _exported_figures(bench: Bench, split: Any, outputs: np.ndarray) -> dict[str, float]:
-    """Return the test loss and metric of an exported model's outputs: probabilities, or units."""
+    """Return the test loss and metric of an exported model's outputs.
+
+    The outputs are probabilities, or in regression predictions in the target's unit.
+    """
     standard = split.standardised()
     if bench.spec.data.task == "classification":
         log_p = np.log(np.maximum(outputs.astype(np.float64), 1e-300))
@@ -182,9 +185,9 @@ def _exported_figures(bench: Bench, split: Any, outputs: np.ndarray) -> dict[str
 
 
 def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, float]:
-    """Return, of one confirmation run, the figures that constraints bound or the profile spares.
+    """Return a confirmation run's figures that constraints bound or the profile minimizes.
 
-    Empty where there is none that has to be measured; the program's weights stay.
+    The result is empty if none has to be measured. The program's weights stay unchanged.
     """
     asked = {constraint.figure for constraint in read_all(bench.spec.constraints)}
     asked.add(PROFILES[bench.spec.profile].spares or "")

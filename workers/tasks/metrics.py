@@ -1,4 +1,4 @@
-"""Figures of a model's answers: losses, accuracies, calibration."""
+"""Figures of a model's predictions: losses, accuracies, calibration."""
 
 from __future__ import annotations
 

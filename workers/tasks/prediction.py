@@ -10,9 +10,9 @@ import tensorflow as tf
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.program import EVALUATION_ROWS, Program
 
-# Passes at which Monte-Carlo dropout is measured: its returns diminish.
+# Numbers of passes at which Monte-Carlo dropout is measured.
 PASSES = (1, 2, 5, 10, 20, 50)
-# Relative loss of validation that dropping weights may cost.
+# Relative rise of the validation loss that dropping weights may cost.
 SPARSITY_COST = 0.01
 # Thresholds tried, as quantiles of the weights' magnitudes.
 _QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
@@ -26,11 +26,11 @@ def monte_carlo(
     Only dropout is on; batch normalization and the rest are in inference mode.
 
     Args:
-        program: Holds the weights.
-        stack: Whose dropout rate.
+        program: Program that holds the weights.
+        stack: Stack that holds the dropout rate.
         x: Standardised inputs, [N, D].
-        passes: How many passes to average, rising.
-        seed: Of the masks.
+        passes: Numbers of passes to average, rising.
+        seed: Seed of the masks.
 
     Returns:
         Number of passes → probabilities, float64 [N, K].
@@ -62,12 +62,12 @@ def monte_carlo(
 def sparsified(
     program: Program, x: np.ndarray, y: np.ndarray, cost: float = SPARSITY_COST
 ) -> list[dict[str, float]]:
-    """Measure what dropping small weights costs; the program ends with the last one affordable.
+    """Measure the cost of dropping small weights; leave the program at the last affordable step.
 
-    Weights of a kernel under the threshold become zero; biases and normalization stay.
+    Kernel weights below the threshold become zero; biases and normalization stay.
 
     Args:
-        program: Holds the weights.
+        program: Program that holds the weights.
         x: Standardised validation inputs, [N, D].
         y: Their targets, [N].
         cost: Relative rise of the validation loss that is affordable.

@@ -16,14 +16,14 @@ from trainstack.spaces.errors import TrainstackError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.tasks.requests import serve
 
-# A validation row costs a forward pass: about a third of a training row's share of a step.
+# Cost of a validation row's forward pass, as a share of a training row's cost.
 FORWARD_SHARE = 1 / 3
-# Steps that are timed, of the same program that stepped the first batch.
+# Number of timed steps, after the first batch.
 TIMED_STEPS = 3
 
 
 def tries(request: Any) -> Iterator[dict[str, Any]]:
-    """Answer `{"spec", "stacks", "threads"}`: a document a stack, in their order."""
+    """Answer `{"spec", "stacks", "threads"}` with one document per stack, in their order."""
     from trainstack.workers.engine.bench import Bench
 
     bench = Bench(StudySpec.from_json(request["spec"]), request["threads"], ".")
@@ -36,7 +36,7 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
 
     Returns:
         `build_seconds` (tracing and compiling included), `epoch_seconds` (estimated from the
-        timed steps) and `parameters`; or `cause`, where it cannot be built or stepped.
+        timed steps) and `parameters`; or `cause`, if it cannot be built or stepped.
     """
     began = time.perf_counter()
     try:
@@ -56,10 +56,10 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
     except TrainstackError:
         raise
     except Exception as error:
-        # Whatever Keras or TensorFlow says of a stack is why it cannot be trained here.
-        said = (str(error).strip().splitlines() or [""])[0]
-        return {"cause": f"{type(error).__name__}: {said}"}
-    # Timed was a step and a pass over the validation rows; an epoch has one of those as well.
+        # Any error of Keras or TensorFlow is the reason why the stack cannot be trained here.
+        message = (str(error).strip().splitlines() or [""])[0]
+        return {"cause": f"{type(error).__name__}: {message}"}
+    # Each timed call is one step and one validation pass; an epoch has one such pass, too.
     validation = FORWARD_SHARE * valid_rows / batch
     step = timed / (1 + validation)
     return {

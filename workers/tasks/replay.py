@@ -1,6 +1,6 @@
-"""One trial again: `python -m trainstack.workers.tasks.replay`.
+"""Train a recorded trial again: `python -m trainstack.workers.tasks.replay`.
 
-Its record is read from standard input, its curve goes to standard output.
+The record is read from standard input; the curve is written to standard output.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def replay(request: Any) -> Iterator[dict[str, Any]]:
     """Train the trial as its worker did: same stack, seeds, split, batch order and compilation.
 
     Args:
-        request: `{"spec", "stack", "kind", "seed", "epochs", "threads"}`; `epochs` is after how
-            many to end it, as the pruner may have done.
+        request: `{"spec", "stack", "kind", "seed", "epochs", "threads"}`; the trial ends after
+            `epochs` epochs, as the pruner may have ended it.
 
     Raises:
         RequestError: The data here is not the study's.
@@ -36,7 +36,7 @@ def replay(request: Any) -> Iterator[dict[str, Any]]:
 
     job = Job(
         token="replay",
-        kind=SEARCH,  # which keeps no weights
+        kind=SEARCH,  # keeps no weights
         stack=Stack.from_json(request["stack"]),
         seed=request["seed"],
         split_seed=request["seed"] if confirming else spec.seed,
@@ -44,7 +44,7 @@ def replay(request: Any) -> Iterator[dict[str, Any]]:
         again=spec.replicates if confirming else 1,
         folder="replay",
     )
-    # A folder of its own: no checkpoint of the first time is taken up, and none is left.
+    # A separate folder, so that no earlier checkpoint is resumed and none is left behind.
     with tempfile.TemporaryDirectory() as folder:
         bench = JobBench(spec, request["threads"], folder)
         found = bench.train(job, judge)

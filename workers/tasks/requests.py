@@ -1,6 +1,6 @@
-"""One request on standard input, answers on standard output: how the command line asks workers.
+"""The command line's requests to workers: one on standard input, answers on standard output.
 
-`search/cli/worker_request.py` is the other end.
+The client is `search/cli/worker_request.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from trainstack.workers.engine.keras_settings import set_keras
 
 
 def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
-    """Answer the request on standard input, a JSON document a line, each as soon as it is there.
+    """Answer the request on standard input, one JSON document per line, each when it is ready.
 
     Args:
-        answers: Request → its answers; it imports what needs Keras when it begins, not before.
+        answers: Request → its answers. It must import modules that need Keras when it is called,
+            not before.
 
     Returns:
-        The exit code: 0, or that of the error, which is told in one line on standard error.
+        The exit code: 0, or that of the error, which is printed in one line on standard error.
     """
     request = json.load(sys.stdin)
     set_keras()

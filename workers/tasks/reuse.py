@@ -1,6 +1,6 @@
 """Lower layers that are trained before a run and reused by it.
 
-The first epochs train the upper layers alone, on what the frozen ones make of the inputs.
+The first epochs train only the upper layers, on the outputs of the frozen ones.
 
 Reference: Bengio et al., "Greedy layer-wise training of deep networks", 2007 (unsupervised
 pretraining); Yosinski et al., "How transferable are features in deep neural networks?", 2014.
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from trainstack.workers.messages import Job
 
 
-# Part of the epochs for which reused layers are frozen, and the learning rate's factor afterwards.
+# Share of the epochs during which reused layers are frozen.
 FROZEN_SHARE = 0.25
 
 
 class Reuse:
-    """Trains lower layers, and lets a run begin with them; the last ones trained are kept.
+    """Trains lower layers and starts runs with them; keeps those trained last.
 
-    What an arm's rates are tried with has the same seed, and so the same lower layers.
+    The runs that tune an arm's learning rate share a seed, and so the same lower layers.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -46,15 +46,15 @@ class Reuse:
         self._kept: tuple[Any, list[np.ndarray]] = ((), [])
 
     def start(self, job: Job, program: Program) -> Checkpoint:
-        """Return a run's beginning: lower layers reused, the upper ones trained on top of them.
+        """Return a run's initial state: reused lower layers with the upper ones trained on them.
 
-        The epochs so spent count as the run's own.
+        The epochs spent on this count as the run's own.
         """
         assert job.stack is not None
         lower = self._lower(job, job.stack)
         program.set_weights([*lower, *program.weights()[len(lower) :]])
         split, _ = self.bench.split(job.split_seed, job.condition)
-        place = len(lower) // 2  # a kernel and a bias each
+        place = len(lower) // 2  # one kernel and one bias per layer
         below = keras.Model(program.model.input, program.hidden[place - 1])
         standard = split.standardised()
         data = DeviceData(
@@ -70,7 +70,7 @@ class Reuse:
         best = [*lower, *upper.weights()]
         slots = [np.array(variable.numpy()) for variable in program.optimizer.variables]
         known = result.measurements[: result.best_epoch]
-        if result.outcome != "completed":  # said in the words of training itself
+        if result.outcome != "completed":  # makes the run itself report the divergence
             known = (Measurement(1, float("nan"), float("nan"), float("nan")),)
         return Checkpoint(known, best, slots, best)
 
@@ -84,7 +84,7 @@ class Reuse:
         return self._kept[1][: 2 * (len(stack.units) - 1)]
 
     def _pretrained(self, job: Job, stack: Stack) -> list[np.ndarray]:
-        """Train a whole network on what is there in plenty; return its weights."""
+        """Train a whole network on the inputs or on a related task; return its weights."""
         bench, condition = self.bench, job.condition
         if condition.pretrained == AUTOENCODER:
             split, data = bench.split(job.split_seed, replace(condition, labels=0, pretrained=""))
@@ -104,6 +104,6 @@ class Reuse:
 
 
 def _through(layers: Any, x: np.ndarray) -> tf.Tensor:
-    """Return what layers make of inputs [N, D], in slices that bound the memory."""
+    """Return the layers' outputs for inputs [N, D], in slices that bound the memory."""
     parts = range(0, len(x), EVALUATION_ROWS)
     return tf.concat([layers(tf.constant(x[k : k + EVALUATION_ROWS])) for k in parts], 0)

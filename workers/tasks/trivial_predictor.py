@@ -1,4 +1,4 @@
-"""What a recommendation stands beside: the trivial predictor, and a model of another kind."""
+"""The trivial predictor, a baseline for every recommendation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from trainstack.search.data.splitting import Split
 from trainstack.search.evidence.comparisons import estimate
 from trainstack.workers.tasks.metrics import log_softmax, probability_figures, regression_figures
 
-# The share that the trivial predictor gives to a class without a training row.
+# Share that the trivial predictor assigns to a class without a training row.
 LEAST_SHARE = 1e-12
 
 
 class TrivialPredictor:
-    """The predictor that knows no features, fitted on a split's training part.
+    """A predictor without features, fitted on a split's training part.
 
-    It answers every row with the class shares, or with the mean of the targets.
+    It predicts the class shares, or the mean of the targets, for every row.
 
     Args:
         split: The parts, not standardised.
@@ -49,7 +49,7 @@ class TrivialPredictor:
         """Return a network's loss minus this predictor's on each test row; accuracy likewise.
 
         Args:
-            outputs: The network's, [N, K]: logits, or the standardised target.
+            outputs: The network's outputs, [N, K]: logits, or the standardised target.
 
         Returns:
             `loss` and, in classification, `accuracy` (1 where only the network is right, -1 where
@@ -68,17 +68,17 @@ class TrivialPredictor:
 
 
 def trivial_alone(split: Split, classes: int) -> dict[str, Any]:
-    """Return the document of `trivial_document` where no network was confirmed: validation only."""
+    """Return the document of `trivial_document` without a confirmed network: validation only."""
     return {"validation": TrivialPredictor(split, classes).figures("valid")}
 
 
 def trivial_run(split: Split, classes: int, outputs: np.ndarray) -> dict[str, Any]:
-    """Return what the trivial predictor gives on one seed's split, beside a network there.
+    """Return the trivial predictor's figures on one seed's split, and a network's gaps to it.
 
     Args:
         split: The seed's parts, not standardised.
         classes: Number of classes; 0 in regression.
-        outputs: The network's for the test rows.
+        outputs: The network's outputs for the test rows.
     """
     predictor = TrivialPredictor(split, classes)
     return {
@@ -89,10 +89,10 @@ def trivial_run(split: Split, classes: int, outputs: np.ndarray) -> dict[str, An
 
 
 def trivial_document(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the seeds' `trivial_run`s say together.
+    """Combine the `trivial_run`s of all seeds.
 
-    Test rows are what the interval is about: every seed is tested on the same ones, and a network
-    that learned nothing is as close to the trivial predictor as these rows happen to put it.
+    The interval is over the test rows, because every seed is tested on the same ones: they decide
+    how close a network that learned nothing comes to the trivial predictor.
 
     Returns:
         `validation` and `test`: means over the seeds. `difference`: figure → `mean` of the

@@ -1,4 +1,4 @@
-"""The yardstick: a standard model of another kind, trained once on the rows of a network."""
+"""The yardstick: a standard model of another kind, trained once on a network's rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from trainstack.search.data.splitting import Split
 from trainstack.workers.tasks.metrics import probability_figures, regression_figures
 
-# Bound on (rows + SHORT) × features × trees of a round, unless it is asked for. 100 rounds took
-# 0.5 to 2.3 seconds a million on one core that other work shared (from 200 × 5,000 to 50,000 × 20,
-# 2 to 10 classes): about a minute. A tree's histograms cost as much as SHORT rows.
+# Bound on (rows + SHORT) × features × trees per round, unless it is requested. 100 rounds took
+# 0.5 to 2.3 seconds per million on one core shared with other work (from 200 × 5,000 to
+# 50,000 × 20, 2 to 10 classes): about a minute. A tree's histograms cost as much as SHORT rows.
 MOST_WORK = 30_000_000
 SHORT = 5_000
-# Asked for or not, the measurement goes on without it after this: well before its trainer would
-# count as hung (`trainstack.workers.runtime.limits.STALL_SECONDS`).
+# The measurement continues without it after this time, well before its trainer would count as
+# hung (`trainstack.workers.runtime.limits.STALL_SECONDS`).
 MOST_SECONDS = 480.0
 
 SEED = 0
@@ -29,12 +29,12 @@ def model_name(classes: int) -> str:
 
 
 def work(rows: int, features: int, classes: int) -> int:
-    """Return what training costs, as MOST_WORK counts it.
+    """Return the cost of training in the unit of MOST_WORK.
 
     Args:
-        rows: Of the training part.
+        rows: Rows of the training part.
         features: Inputs of the network.
-        classes: Number of classes, each with a tree a round if more than two; 0 in regression.
+        classes: Number of classes, each with one tree per round if more than two; 0 in regression.
     """
     return (rows + SHORT) * features * (classes if classes > 2 else 1)
 
@@ -42,14 +42,14 @@ def work(rows: int, features: int, classes: int) -> int:
 def yardstick(
     split: Split, classes: int, asked: bool | None, threads: int, seconds: float = MOST_SECONDS
 ) -> dict[str, Any]:
-    """Train the yardstick and score it, or say why it is left out; never raises.
+    """Train and score the yardstick, or give the reason why it is left out; never raise.
 
     Args:
         split: The parts that a network was trained on, not standardised.
         classes: Number of classes; 0 in regression.
-        asked: True trains it whatever it costs, None within the bound.
-        threads: How many it may use.
-        seconds: How long to wait for it.
+        asked: True trains it at any cost, None within the bound.
+        threads: Number of threads.
+        seconds: Time to wait for it.
 
     Returns:
         `model` and `seconds`, and for `validation` and `test` a `loss` and `accuracy` or `rmse`;
@@ -65,11 +65,11 @@ def yardstick(
     def train() -> None:
         try:
             found.update(_figures(split, classes, max(1, threads)), left_out=None)
-        except Exception as error:  # whatever it is, the measurement is worth more
+        except Exception as error:  # must not fail the measurement
             cause = " ".join(str(error).split())
             found["left_out"] = f"{type(error).__name__}: {cause}"[:200]
 
-    # scikit-learn cannot be interrupted; a trainer does not wait for this thread when it ends.
+    # scikit-learn cannot be interrupted; as a daemon, the thread does not delay the trainer's exit.
     began, thread = time.perf_counter(), threading.Thread(target=train, daemon=True)
     if seconds > 0.0:
         thread.start()
@@ -85,8 +85,8 @@ def _figures(split: Split, classes: int, threads: int) -> dict[str, dict[str, fl
     from threadpoolctl import threadpool_limits
 
     model = getattr(sklearn.ensemble, model_name(classes))(random_state=SEED)
-    # Set in the thread that trains, for OpenMP counts by thread. More than this process may use
-    # wait for each other actively: fifty times slower on a busy machine.
+    # Set in the training thread, because OpenMP's limit is per thread. More threads than cores wait
+    # for each other actively: fifty times slower on a busy machine.
     with threadpool_limits(threads, user_api="openmp"):
         model.fit(split.x_train, split.target(split.y_train))
         return {
