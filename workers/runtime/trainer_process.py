@@ -126,7 +126,7 @@ def _spawned(
     process = multiprocessing.get_context("spawn").Process(
         target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
     )
-    # Started within `sheltered`, it would unblock Ctrl-C
+    # Started within `interrupts_blocked`, it would unblock Ctrl-C
     if sys.platform != "win32":
         resource_tracker.ensure_running()
     with theirs, _environment(environment), interrupts_blocked():
