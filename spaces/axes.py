@@ -32,8 +32,8 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "stopping": STOPPINGS,
 }
 
-# Axes that are one number. Plan fraction: the share of a study's most epochs that is planned, over
-# which the schedule is stretched.
+# Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
+# the schedule is stretched.
 NUMBER_AXES: dict[str, Parameter] = {
     "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
     "plan_fraction": Parameter("plan_fraction", 1.0, 0.01, 1.0),
@@ -50,7 +50,7 @@ BUNDLES: dict[str, str] = {
     "free": "every choice on its own, within the pairing of initializer and activation",
 }
 
-# What the self-normalizing bundle decides (Klambauer et al. 2017; chapter section 1).
+# Choices fixed by the self-normalizing bundle (Klambauer et al. 2017; chapter section 1).
 SELF_NORMALIZING: dict[str, str] = {
     "connection": "plain",
     "activation": "selu",

@@ -1,4 +1,4 @@
-"""The tables of normalizations: of the hidden layers, and of the input.
+"""The tables of normalizations of the hidden layers and of the input.
 
 Batch normalization: Ioffe and Szegedy, "Batch Normalization", 2015.
 """

@@ -1,4 +1,4 @@
-"""Reading a space strictly: unknown axis, unknown choice, empty range, forbidden pairing."""
+"""Strict parsing of spaces: rejects unknown axes and choices, empty ranges, forbidden pairings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainstack.spaces.stack import Stack
 _TOP = ("name", "about", "cost", "axes")
 _ARMED = (BUNDLE_AXIS, UNITS_AXIS, *(axis for axis in CHOICE_AXES if axis != "initializer"))
 _ALL_AXES = (*_ARMED, *NUMBER_AXES)
-# An axis that a space leaves out stands at its first choice: none, plain, or the usual stopping.
+# An axis missing from a space takes its first choice: none, plain, or the usual stopping.
 _OPTIONAL = (
     *("bundle", "connection", "input_normalization", "penalty", "max_norm", "clipping"),
     "stopping",
@@ -42,12 +42,12 @@ def read_space(document: Any) -> dict[str, Any]:
 
 
 def problems(document: Any) -> list[str]:
-    """Return every problem of a document, one line each; empty when it is a valid space."""
+    """Return every problem of a document, one line each; empty for a valid space."""
     return [str(problem) for problem in _problems(document, {})]
 
 
 def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
-    """Yield every problem; what is sound is put into `parts`."""
+    """Yield every problem and store the valid parts in `parts`."""
     if not isinstance(document, Mapping):
         yield RequestError(f"a space is {type(document).__name__}", "an object with name and axes")
         return
@@ -119,7 +119,7 @@ def _read_arms(axis: str, document: Any, arms: dict[str, Any]) -> Iterator[Reque
 def _read_parameters(
     axis: str, row: Choice, given: Mapping[str, Any], found: dict[str, Domain], path: str
 ) -> Iterator[RequestError]:
-    """Read the domains of one arm; a parameter left out stands at its default."""
+    """Read the domains of one arm; a missing parameter takes its default."""
     special = {"activation": ("initializer",), UNITS_AXIS: ("units",) * (row.name == "list")}
     known = (*special.get(axis, ()), *(p.name for p in row.parameters))
     for name in given:
@@ -148,7 +148,7 @@ def _caught(found: dict, name: str, read: Callable[[], Domain]) -> Iterator[Requ
 
 
 def _initializers(activation: str, given: Any, path: str) -> Domain:
-    """Read which of an activation's initializers may be drawn; left out: the usual one."""
+    """Read the initializers that may be drawn for an activation; default: the usual one."""
     allowed = ACTIVATIONS[activation].initializers
     names = given.get("choices") if isinstance(given, Mapping) else given
     if names is None and given is None:

@@ -1,7 +1,7 @@
 """The table of reference stacks: the chapter's default, its variants, and classic stacks.
 
-They are enqueued before anything is sampled, so that every search starts from known-good and every
-comparison has its baseline. To add one, add a row.
+They are enqueued before sampling starts, so that every search begins with known good stacks and
+every comparison has its baseline. To add one, add a row.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ REFERENCES: dict[str, Stack] = {
 
 CHAPTER_DEFAULT = REFERENCES["chapter-default"]
 
-# Those that every search starts with; the rest are there to be asked for by name.
+# The stacks with which every search starts; the others are available by name.
 FIRST = (
     "chapter-default",
     "relu-he-bn-adam",
@@ -63,13 +63,13 @@ FIRST = (
 
 
 def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
-    """Read what `--stacks` holds: a stack, or a list of stacks or names of reference stacks.
+    """Read the document of `--stacks`: a stack, or a list of stacks or reference names.
 
     Returns:
-        Each stack with the name it was asked for by, or None.
+        Each stack with its reference name, or None.
 
     Raises:
-        RequestError: The document is no list, or one of its entries is wrong (with its place).
+        RequestError: The document is not a list, or an entry is wrong.
     """
     if isinstance(document, Mapping):  # one stack, as `export --format json` writes it
         document = [document]

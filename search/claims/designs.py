@@ -1,4 +1,4 @@
-"""What the table of claims is made of: networks to change, and ways to compare them."""
+"""Building blocks of the table of claims: base networks and standard comparisons."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def broken(name: str, **change: str) -> Contrast:
 
 
 def condition_broken(name: str, condition: Condition) -> Contrast:
-    """Compare the bundle with itself, where what breaks it is nothing that a stack can say."""
+    """Compare the bundle with itself under a condition that a stack cannot express."""
     return Contrast({}, {}, "drift", names=("the bundle", name), under=(PLAIN, condition))
 
 
 def wrong_initializers(activation: str, wrong: str, layers: int) -> tuple[Contrast, Contrast]:
-    """Compare an activation's own initializer with one that does not go with it, in deep networks.
+    """Compare an activation's own initializer with an unsuitable one, in deep networks.
 
     Returns:
-        The comparison, and by how much it exceeds the same one in two layers.
+        The comparison, and its excess over the same comparison in two layers.
     """
     right = ACTIVATIONS[activation].initializers[0]
     families = [name.partition("_")[0] for name in (right, wrong)]
-    said = [{"lecun": "LeCun"}.get(family, family.title()) for family in families]
+    titles = [{"lecun": "LeCun"}.get(family, family.title()) for family in families]
 
     def compared(layers: int, beyond: Contrast | None = None) -> Contrast:
         choices = {"units": (64,) * layers, "activation": activation, "initializer": right}
-        names = f"{said[0]} in {layers} {name(activation)} layers", f"{said[1]} in {layers}"
+        names = f"{titles[0]} in {layers} {name(activation)} layers", f"{titles[1]} in {layers}"
         under = PLAIN, Condition(initializer=wrong)
         return Contrast(choices, choices, names=names, under=under, beyond=beyond)
 
@@ -56,7 +56,7 @@ def wrong_initializers(activation: str, wrong: str, layers: int) -> tuple[Contra
 
 
 def reused(pretrained: str, labels: int, classes: str = "all") -> Contrast:
-    """Compare lower layers trained before with fresh weights, few labels there in either."""
+    """Compare reused lower layers with fresh weights, both with few labels."""
     fresh = Condition(labels=labels, classes=classes)
     reused = replace(fresh, pretrained=pretrained)
     names = reused.description.rpartition(", ")[2], f"fresh weights, {labels} labels"
@@ -71,19 +71,19 @@ def alpha_dropout(name: str, **other: str) -> Contrast:
 
 
 def against_reference(name: str) -> Contrast:
-    """Compare the chapter's default with a reference stack: at least as good, all in all."""
+    """Claim that the chapter's default is at least as good as a reference stack."""
     default, other = dict(CHAPTER_DEFAULT.items), dict(REFERENCES[name].items)
     second = {k.replace(".", "__"): v for k, v in other.items() if default.get(k) != v}
     first = {axis: default[axis] for axis in second if "__" not in axis}
     return Contrast(first, second, at_least=True, names=("the default", name))
 
 
-# What experiments change. Ten layers are deep enough for gradients to vanish and explode.
+# Base networks of experiments. In ten layers gradients can vanish and explode.
 RELU = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal")
 DEEP = CHAPTER_DEFAULT.but(units=[64] * 10)
 DEEP_RELU = RELU.but(units=[64] * 10)
 RESIDUAL = RELU.but(units=[100] * 3, connection="residual")
-# With few labels small batches make enough steps.
+# With few labels, small batches give enough steps.
 SMALL_BATCHES = CHAPTER_DEFAULT.but(units=[100] * 3, batch_size=10)
 ONLY_CLAIMS = "runs that no search makes: `trainstack claims` makes them"
 

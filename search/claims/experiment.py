@@ -1,11 +1,11 @@
 """The designed experiment for some claims: which runs to train, as a pure function of the runs.
 
-Every contrast of a claim (`claims.CLAIMS`) has two *arms*: the claim's base stack with the one
-choice and with the other, and everything else equal. Each arm's learning rate is tuned first, on a
-seed of its own: a few rates around the usual one, and further while the best lies at the edge, so
-that neither arm wins by a rate that suits it. Then all arms are trained with the same fresh seeds
-(pairs). A study that asks for claims has no search; its confirmation is these runs, which the same
-fleet trains; `next_runs` and `choice` stand where `plan` has them for a search.
+Every contrast of a claim (`claims.CLAIMS`) has two *arms*: the claim's base stack with either
+choice, everything else equal. First each arm's learning rate is tuned on a separate seed: a few
+rates around the usual one, extended while the best lies at the edge, so that neither arm wins by a
+favourable rate. Then all arms are trained with the same fresh seeds (pairs). A study of claims has
+no search; its confirmation is these runs, trained by the same workers. `next_runs` and `choice`
+take the place of those in `evidence.race`.
 
 Reference: Wilson et al., "The marginal value of adaptive gradient methods in machine learning",
 2017 (a power grid of rates, extended while the best is at its end).
@@ -30,14 +30,14 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.stack import Stack
 
-# Rates tried: the usual one times this to the power of -1, 0 and 1, and on to ±WIDEST while the
-# best of them is at the end.
+# Rates tried: the usual one times this to the power of -1, 0 and 1, extended to ±WIDEST while the
+# best is at the end.
 RATIO = 3.0
 WIDEST = 3
-# What `seconds_of` reckons with; measured on one core of a server of 2021.
+# Constants of `seconds_of`, measured on one core of a server of 2021.
 START_SECONDS, STEP_SECONDS, LAYER_SECONDS = 1.0, 0.1e-3, 0.06e-3
 OPERATIONS_A_SECOND = 1.0e11
-# A claim is asked for unless told otherwise when it has at most so many arms.
+# Claims with at most this many arms are tested by default.
 FEW_ARMS = 2
 LABEL = "claims: "
 
@@ -50,10 +50,10 @@ class Arm:
     """A stack that an experiment trains.
 
     Attributes:
-        stack: With its usual learning rate, or the one to be trained with.
-        label: What its runs are called.
-        tuned: True where its learning rate is tuned first.
-        condition: What is done to its runs beside the stack.
+        stack: The stack with its usual learning rate, or the rate to train with.
+        label: Label of its runs.
+        tuned: True if its learning rate is tuned first.
+        condition: Condition of its runs beside the stack.
     """
 
     stack: Stack
@@ -67,23 +67,23 @@ class Arm:
         return self.stack.but(optimizer__learning_rate=rate * RATIO**power)
 
     def found(self, stack: Stack, index: int, known: Known) -> Run | None:
-        """Return the arm's run that ended, with a learning rate and a seed's index."""
+        """Return the arm's finished run with a learning rate and a seed's index."""
         return known.get((self.condition.identity(stack), index))
 
     def planned(self, stack: Stack, index: int, spec: StudySpec) -> Planned:
-        """Return the arm's run with a learning rate and a seed's index, as one that is wanted."""
+        """Return the planned run of the arm with a learning rate and a seed's index."""
         seed = confirmation_seed(spec.seed, index)
         return Planned(stack, self.label, index, seed, self.condition)
 
 
 def asked(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids of the claims asked for, in the table's order.
+    """Return the ids of the requested claims, in the table's order.
 
     Args:
-        names: Ids, in any spelling; `all`; none: those that are cheap to test.
+        names: Ids in any case, or `all`; empty: the claims that are cheap to test.
 
     Raises:
-        RequestError: There is no such claim.
+        RequestError: A claim does not exist.
     """
     if not names:
         return tuple(i for i, c in CLAIMS.items() if c.contrasts and len(arms([i])) <= FEW_ARMS)
@@ -122,12 +122,12 @@ def _arm(
 
 
 def compared(claim: Claim) -> list[Contrast]:
-    """Return every contrast that a claim's experiment trains the arms of."""
+    """Return every contrast whose arms a claim's experiment trains."""
     return [one for c in claim.contrasts for one in (c.beyond, c) if one is not None]
 
 
 def measured_arm(claim: Claim) -> Arm | None:
-    """Return the arm whose look at the test set decides a claim; None where none does."""
+    """Return the arm whose test-set measurement decides a claim, or None."""
     if claim.measures is None:
         return None
     choices = ((axis, value) for axis, value in claim.measures.items() if "__" not in axis)
@@ -135,7 +135,7 @@ def measured_arm(claim: Claim) -> Arm | None:
 
 
 def arms(ids: Sequence[str]) -> tuple[Arm, ...]:
-    """Return the distinct arms of some claims, in order; claims share what is the same."""
+    """Return the distinct arms of some claims, in order; claims share equal arms."""
     found: dict[tuple[Stack, Condition, bool], Arm] = {}
     for claim in (CLAIMS[i] for i in ids):
         these = [arm for contrast in compared(claim) for arm in sides(claim, contrast)]
@@ -146,19 +146,19 @@ def arms(ids: Sequence[str]) -> tuple[Arm, ...]:
 
 
 def constraints(ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the bounds that make workers measure what the claims are about; all keep them."""
+    """Return constraints, always satisfied, that make workers measure the claims' figures."""
     figures = {contrast.figure for i in ids for contrast in CLAIMS[i].contrasts}
     return tuple(f.constraint for f in FIGURES.values() if f.constraint and f.name in figures)
 
 
 def seconds_of(stack: Stack, rows: int, features: int, outputs: int, epochs: int) -> float:
-    """Estimate what one run takes on one core, if nothing stops it early.
+    """Estimate the seconds of one run on one core without early stopping.
 
-    Starting and compiling, then steps, each with a fixed cost a layer and 6 floating-point
-    operations a weight and row (forward 2, backward 4). Within a factor of two or three.
+    Starting and compiling, then steps, each with a fixed cost per layer and 6 floating-point
+    operations per weight and row (forward 2, backward 4). Accurate to a factor of two or three.
 
     Args:
-        stack: What is trained.
+        stack: The stack to train.
         rows: Rows of the training part.
         features: Inputs of the network.
         outputs: Width of its head.
@@ -172,7 +172,7 @@ def seconds_of(stack: Stack, rows: int, features: int, outputs: int, epochs: int
 
 
 def run_counts(ids: Sequence[str], replicates: int) -> tuple[int, int]:
-    """Return how many runs claims take: where no tuning goes on, and at most."""
+    """Return the least (no extended tuning) and greatest number of runs of some claims."""
     found = arms(ids)
     tuned = sum(arm.tuned for arm in found)
     paired = len(found) * replicates
@@ -180,7 +180,7 @@ def run_counts(ids: Sequence[str], replicates: int) -> tuple[int, int]:
 
 
 def ended(runs: Sequence[Run]) -> Known:
-    """Return the runs that are over, by stack and seed."""
+    """Return the finished runs by stack and seed."""
     return {
         (r.stack_id, r.seed_index): r
         for r in runs
@@ -189,11 +189,11 @@ def ended(runs: Sequence[Run]) -> Known:
 
 
 def settled(arm: Arm, known: Known) -> tuple[Stack | None, list[Stack]]:
-    """Return an arm with its learning rate tuned, and the rates that are still to be tried.
+    """Return an arm with its tuned learning rate, and the runs still missing for it.
 
     Returns:
-        The stack to compare (None before the tuning is over, and where no rate ended with a
-        finite loss), and the stacks of missing tuning runs.
+        The stack to compare (None before tuning is over, or if no rate gave a finite loss), and
+        the stacks of missing tuning runs.
     """
     if not arm.tuned:
         return arm.stack, []
@@ -206,11 +206,11 @@ def settled(arm: Arm, known: Known) -> tuple[Stack | None, list[Stack]]:
         if all(run and run.outcome == "infeasible" for run in tried.values()):
             return None, []  # no rate would help
         losses = {p: _loss(run) for p, run in tried.items() if run is not None}
-        # Where two rates are as good the usual one, or the nearer to it, is taken.
+        # Ties go to the rate nearest to the usual one.
         best = min(losses, key=lambda power: (losses[power], abs(power)))
         hopeless = math.isinf(losses[best])
         if (hopeless or best == low) and low > -WIDEST:
-            low -= 1  # what diverges everywhere may learn at a lower rate
+            low -= 1  # a stack that diverges at every rate may learn at a lower one
         elif not hopeless and best == high and high < WIDEST:
             high += 1
         else:
@@ -222,10 +222,10 @@ def _loss(run: Run) -> float:
 
 
 def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
-    """Return the experiment's runs that are still missing, in the order to train them.
+    """Return the experiment's missing runs, in the order to train them.
 
-    Tuning comes first: an arm's paired runs wait for it, and for nothing else. A run that failed,
-    diverged or was infeasible is not asked for again.
+    Tuning comes first; the paired runs of an arm wait only for its own tuning. A run that failed,
+    diverged or was infeasible is not repeated.
     """
     known = ended(runs)
     tuning: list[Planned] = []
@@ -243,7 +243,7 @@ def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
 
 @dataclass(frozen=True)
 class Look:
-    """What to measure on the test set: one stack, which is compared with itself alone."""
+    """What to measure on the test set: a single stack, without comparison."""
 
     stack: Stack
 
@@ -254,7 +254,7 @@ class Look:
 
 
 def choice(spec: StudySpec, runs: Sequence[Run]) -> Look | None:
-    """Return what to measure on the test set; None where no claim asks for it."""
+    """Return what to measure on the test set; None if no claim needs it."""
     known = ended(runs)
     for claim in (CLAIMS[i] for i in spec.experiment):
         if (arm := measured_arm(claim)) is not None:

@@ -1,7 +1,6 @@
-"""The table of figures that claims are about: what two paired runs are compared by.
+"""The table of figures by which claims compare paired runs.
 
-To add one, add a row. Every figure is better when it is lower, or a claim says so by the order in
-which it names its choices.
+To add one, add a row. Lower is better; where it is not, a claim reverses the order of its choices.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from trainstack.search.records import Run
 
 LOSS = "loss"
 
-# Two runs of a pair → the figure of each, or None where one of them does not have it.
+# Two runs of a pair → the figure of each, or None if either run lacks it.
 Measure = Callable[[Run, Run], "tuple[float, float] | None"]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What paired runs are compared by.
+    """A figure by which paired runs are compared.
 
     Attributes:
-        name: Its name.
-        title: What it is, with its unit, as a sentence says it.
-        measure: Finds it in the two runs of a pair.
-        machine: True where it hangs on the machine: then a pair's runs are of one machine.
-        constraint: Bound that everything keeps, which makes workers measure the figure of every
-            confirmation run; empty where they always do.
+        name: Name of the figure.
+        title: Description with its unit, for use in a sentence.
+        measure: Reads it from the two runs of a pair.
+        machine: True if it depends on the machine; then a pair's runs must share one.
+        constraint: Constraint, always satisfied, that makes workers measure the figure in every
+            confirmation run; empty if they always do.
     """
 
     name: str
@@ -41,7 +40,7 @@ class Figure:
 
 
 def _each(of: Callable[[Run], float | None]) -> Measure:
-    """Return the measure that looks at each run by itself."""
+    """Return a measure that reads each run by itself."""
 
     def measure(first: Run, second: Run) -> tuple[float, float] | None:
         one, other = of(first), of(second)
@@ -53,7 +52,7 @@ def _each(of: Callable[[Run], float | None]) -> Measure:
 
 
 def _epochs_to_reach(first: Run, second: Run) -> tuple[float, float] | None:
-    """Return how many epochs each needs to the lowest loss that both reach."""
+    """Return the epochs that each run needs to the lowest loss that both reach."""
     if not (first.curve and second.curve):
         return None
     reached = finite(first.curve), finite(second.curve)
@@ -81,7 +80,7 @@ def _gap(run: Run) -> float | None:
 
 
 def _rises(run: Run) -> float | None:
-    """Return by how much the validation loss rises from one epoch to the next, on average."""
+    """Return the mean rise of the validation loss from one epoch to the next."""
     if len(finite(run.curve)) < len(run.curve):
         return None
     steps = [max(0.0, b - a) for a, b in zip(run.curve, run.curve[1:], strict=False)]
@@ -89,7 +88,7 @@ def _rises(run: Run) -> float | None:
 
 
 def _drift(run: Run) -> float | None:
-    """Return the farthest that a hidden layer's outputs are from mean 0 and deviation 1.
+    """Return the greatest distance of a hidden layer's outputs from mean 0 and deviation 1.
 
     max over layers of sqrt(mean² + ln(deviation)²), with the restored weights: 0 is a network
     that normalizes itself.
@@ -112,7 +111,7 @@ FIGURES: dict[str, Figure] = {
     for figure in (
         Figure(LOSS, "validation loss", _each(lambda run: run.value if usable(run) else None)),
         Figure("epochs", "epochs to the loss that both reach", _epochs_to_reach),
-        Figure("epoch_seconds", "seconds an epoch", _each(_epoch_seconds), machine=True),
+        Figure("epoch_seconds", "seconds per epoch", _each(_epoch_seconds), machine=True),
         Figure("gap", "validation loss above training loss", _each(_gap)),
         Figure("rises", "rise of the validation loss from epoch to epoch", _each(_rises)),
         Figure("drift", "distance of the farthest layer from mean 0, deviation 1", _each(_drift)),
@@ -122,7 +121,7 @@ FIGURES: dict[str, Figure] = {
             constraint="nonzero_fraction<=1",
         ),
         Figure(
-            *("latency_ms", "milliseconds that the exported model takes for a row"),
+            *("latency_ms", "latency of the exported model in milliseconds per row"),
             _metric("latency_ms"),
             machine=True,
             constraint="latency_ms<=1e+09",
@@ -132,7 +131,7 @@ FIGURES: dict[str, Figure] = {
 
 
 def paired_figures(figure: str, first: Run, second: Run) -> tuple[float, float] | None:
-    """Return a figure of two runs; None where one lacks it, or they cannot be compared."""
+    """Return a figure of two runs; None if either lacks it or they cannot be compared."""
     row = FIGURES[figure]
     if row.machine and _host(first) != _host(second):
         return None
@@ -140,5 +139,5 @@ def paired_figures(figure: str, first: Run, second: Run) -> tuple[float, float] 
 
 
 def _host(run: Run) -> str:
-    """Return the machine's name: a worker is called `host-process-number`."""
+    """Return the host name in a worker's name, `host-process-number`."""
     return (run.worker or "").rsplit("-", 2)[0]

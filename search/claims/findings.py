@@ -1,4 +1,4 @@
-"""What the designed experiment says of each claim, as JSON and in words."""
+"""The results of the designed experiment for each claim, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from trainstack.search.spec import StudySpec
 def findings(
     spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Judge the claims that a study was asked to test.
+    """Judge the claims that a study tests.
 
     Args:
-        spec: What was asked.
+        spec: Spec of the study.
         runs: All runs.
-        measured: What the look at the test set gave; empty where none was taken.
+        measured: Measurement on the test set; empty if none was taken.
 
     Returns:
-        The document of `claims --json`: a row a claim with a row a contrast, and the arms.
+        The document of `claims --json`: the claims with their contrasts, and the arms.
     """
     context = Context(runs, None, measured=(measured or {}).get("chosen", {}))
-    asked = [CLAIMS[name] for name in spec.experiment]
-    # Only claims that have pairs are comparisons; all of their intervals hold together.
-    together = sum(_judged(claim, context, spec)[0].n_pairs > 0 for claim in asked)
+    claims = [CLAIMS[name] for name in spec.experiment]
+    # Only claims with pairs count as comparisons; their intervals hold simultaneously.
+    together = sum(_judged(claim, context, spec)[0].n_pairs > 0 for claim in claims)
     context = replace(context, comparisons=max(1, together))
     rows = []
-    for claim in asked:
-        said, parts = _judged(claim, context, spec)
-        rows.append({**row_of(claim, said), "contrasts": [asdict(part) for part in parts]})
+    for claim in claims:
+        judgement, parts = _judged(claim, context, spec)
+        rows.append({**row_of(claim, judgement), "contrasts": [asdict(part) for part in parts]})
     least, most = run_counts(spec.experiment, spec.replicates)
     mine = [r.outcome for r in runs if r.phase == CONFIRMATION]
     return {
@@ -68,7 +68,7 @@ def findings(
 
 
 def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement, list[Judgement]]:
-    """Judge a claim, and each of its contrasts, by the runs of its own arms."""
+    """Judge a claim and each of its contrasts by the runs of its own arms."""
     if not claim.testable:
         return Judgement(reason=f"needs {claim.needs}"), []
     if claim.measures is not None and claim.judge is not None:
@@ -76,19 +76,19 @@ def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement,
     known = ended(context.runs)
     paired = [(c, _pairs(claim, c, known, spec.replicates)) for c in claim.contrasts]
     parts = weighed(paired, context)
-    said = summed(claim, parts)
-    if not said.n_pairs:
-        said = replace(said, reason=_silence(claim, known))
-    return said, parts
+    judgement = summed(claim, parts)
+    if not judgement.n_pairs:
+        judgement = replace(judgement, reason=_silence(claim, known))
+    return judgement, parts
 
 
 def _pairs(
     claim: Claim, contrast: Contrast, known: Known, replicates: int
 ) -> list[tuple[Run, Run]]:
-    """Return the pairs of a contrast's two arms, at the learning rates that tuning found.
+    """Return the pairs of a contrast's two arms, at the tuned learning rates.
 
-    Where it is to go beyond another contrast, that one's pairs come after its own, turned round,
-    for the seeds that both have.
+    If the contrast must exceed another one, the pairs of that one follow in reverse, for the seeds
+    that both have.
     """
     first, second = sides(claim, contrast)
     mine = _finished(first, known, replicates), _finished(second, known, replicates)
@@ -101,14 +101,14 @@ def _pairs(
 
 
 def _finished(arm: Arm, known: Known, replicates: int) -> dict[int, Run]:
-    """Return an arm's runs that ended with a loss, at its tuned rate, by their seed's index."""
+    """Return an arm's runs with a loss at its tuned rate, by seed index."""
     best, _ = settled(arm, known)
     found = {j: arm.found(best, j, known) for j in range(replicates)} if best else {}
     return {j: run for j, run in found.items() if run is not None and run.finished}
 
 
 def _silence(claim: Claim, known: Known) -> str:
-    """Say why a tested claim has no pairs."""
+    """Return the reason why a tested claim has no pairs."""
     for arm in (arm for contrast in compared(claim) for arm in sides(claim, contrast)):
         best, missing = settled(arm, known)
         name = arm.label.partition(": ")[2]
@@ -123,7 +123,7 @@ def _silence(claim: Claim, known: Known) -> str:
 
 
 def _arms(spec: StudySpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return a row an arm: what it is, the learning rate that tuning chose, and its losses."""
+    """Return one row per arm: its stack, tuned learning rate, and losses."""
     known = ended(runs)
     found = []
     for arm in arms(spec.experiment):
@@ -150,10 +150,10 @@ def text_of(document: Mapping[str, Any]) -> str:
     for row in document["claims"]:
         lines.append(f"{row['id']}  {row['word']}")
         lines += _wrapped(row["claim"] + ".", 4)
-        told = [part for part in row["contrasts"] if part["n_pairs"]]
-        for part in told:
+        shown = [part for part in row["contrasts"] if part["n_pairs"]]
+        for part in shown:
             lines += _wrapped(_line(part), 4)
-        if not told:
+        if not shown:
             lines += _wrapped(_line(row) if row["n_pairs"] else f"{row['reason']}.", 4)
         lines.append("")
     margin, level = document["equivalence_margin"], document["level"]

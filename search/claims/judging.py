@@ -1,4 +1,4 @@
-"""How paired runs decide a claim: contrast by contrast, then all in one word."""
+"""Judge claims by paired runs: contrast by contrast, then summed up in one word."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainstack.spaces.stack import Stack
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 EQUIVALENT = "equivalent"
 
-# The claims' word for what `statistics.verdict` says of the first choice.
+# Result of `comparisons.verdict` on the first choice → word for the claim.
 _WORDS = {"better": SUPPORTED, "worse": CONTRADICTED, "equivalent": EQUIVALENT}
 
 # A contrast and its pairs of runs.
@@ -28,7 +28,7 @@ Paired = tuple[Contrast, Sequence[tuple[Run, Run]]]
 
 
 def of_a_study(claim: Claim, context: Context) -> Judgement:
-    """Judge a claim by whatever pairs a study's runs make."""
+    """Judge a claim by all pairs among a study's runs."""
     if claim.judge is not None:
         return claim.judge(context)
     if not claim.contrasts:
@@ -43,10 +43,10 @@ def of_a_study(claim: Claim, context: Context) -> Judgement:
 
 
 def studied(contrast: Contrast, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """Return every pair for a contrast: equal seeds, and else equal but for its axes.
+    """Return every pair for a contrast: runs with equal seeds that differ in its axes only.
 
     What follows from an axis (an activation's initializer), an axis's own numbers and the learning
-    rate may differ. Runs that tuned a learning rate make no pairs.
+    rate may differ. Tuning runs make no pairs.
     """
     axes = contrast.axes
     without = (*axes, "initializer") if "activation" in axes else axes
@@ -73,7 +73,7 @@ def _agrees(stack: Stack, choices: Mapping[str, Any]) -> bool:
 
 
 def weighed(paired: Sequence[Paired], context: Context) -> list[Judgement]:
-    """Judge contrasts one by one, with intervals that hold for all of the context's together."""
+    """Judge each contrast, with intervals that hold simultaneously for all claims."""
     table = confirmed_losses(context.runs)
     figures = [_figures(c, rows) for c, rows in paired]
     family = context.comparisons * max(1, sum(bool(rows) for rows in figures))
@@ -99,25 +99,25 @@ def _figures(contrast: Contrast, paired: Sequence[tuple[Run, Run]]) -> list[_Row
 def _weighed(
     what: Contrast, rows: Sequence[_Row], table: Any, scale: float | None, family: int
 ) -> Judgement:
-    said = " against ".join(what.sides)
+    text = " against ".join(what.sides)
     if what.beyond is not None:
-        said += ", beyond what " + " gains on ".join(what.beyond.sides)
+        text += ", beyond what " + " gains on ".join(what.beyond.sides)
     if what.factor is not None:
-        said += f" at {what.factor:.3g} times the usual rate"
+        text += f" at {what.factor:.3g} times the usual rate"
     if what.figure != LOSS:
-        said += f", by {FIGURES[what.figure].title}"
+        text += f", by {FIGURES[what.figure].title}"
     if not rows:
-        return Judgement(reason=f"no pairs of {said}", figure=what.figure)
-    # Only losses are lent each other's spread: other figures stand on their own pairs.
+        return Judgement(reason=f"no pairs of {text}", figure=what.figure)
+    # Only losses share estimates of their spread; other figures use their own pairs.
     lent = table if what.figure == LOSS else {}
     value = contrast([(a, b, seed, one - other) for a, b, seed, one, other in rows], lent, family)
     pairs = len(rows)
-    if what.beyond is not None:  # half the rows are the other contrast's, turned round
+    if what.beyond is not None:  # half of the rows are the other contrast's, reversed
         value, pairs = value.scaled(2.0), pairs // 2
     if what.figure != LOSS or scale is None:
         scale = sum(other for *_, other in rows) / len(rows)
     word = _word(value, scale, what.at_least)
-    return Judgement(word, value.mean, value.ci95, pairs, said, what.figure)
+    return Judgement(word, value.mean, value.ci95, pairs, text, what.figure)
 
 
 def _word(value: Estimate, scale: float, at_least: bool) -> str:
@@ -127,10 +127,10 @@ def _word(value: Estimate, scale: float, at_least: bool) -> str:
 
 
 def summed(claim: Claim, judgements: Sequence[Judgement]) -> Judgement:
-    """Say in one word what a claim's contrasts say.
+    """Sum up the judgements of a claim's contrasts.
 
-    Contradicted when one contrast is. Else the claim takes its strongest word, or, where every
-    contrast must hold, the weakest of those that had pairs. The numbers are those of the first
+    A claim is contradicted if one contrast is. Otherwise it takes the strongest word, or, if every
+    contrast must hold, the weakest word among those with pairs. The numbers are those of the first
     contrast with that word.
     """
     found = [one for one in judgements if one.n_pairs]
@@ -151,21 +151,21 @@ def summed(claim: Claim, judgements: Sequence[Judgement]) -> Judgement:
 
 
 def good_default(context: Context) -> Judgement:
-    """Judge the default stack against its strongest rival: it is at least as good, or it is not."""
+    """Judge whether the default stack is at least as good as its strongest rival."""
     if context.rival is None or context.rival.low is None:
         return Judgement(reason="no other stack was confirmed beside the default")
-    # The rival minus the default: turned round, so that below 0 favours the claim.
+    # The rival minus the default: reversed, so that values below 0 favour the claim.
     turned = context.rival.scaled(-1.0)
     word = _word(turned, context.scale or 0.0, at_least=True)
-    said = {
+    reason = {
         SUPPORTED: "no confirmed stack beats it by more than the margin",
         CONTRADICTED: "a confirmed stack beats it",
     }.get(word, "a confirmed stack may be better by more than the margin")
-    return Judgement(word, turned.mean, turned.ci95, turned.n, said)
+    return Judgement(word, turned.mean, turned.ci95, turned.n, reason)
 
 
 def better_probabilities(context: Context) -> Judgement:
-    """Judge Monte-Carlo dropout by the log loss it wins over one pass, model by model."""
+    """Judge Monte-Carlo dropout by its reduction of log loss against one pass, per model."""
     value = monte_carlo_gain(context.measured, "log_loss", context.comparisons)
     if value.n < 2:
         return Judgement(reason="the stack measured has no dropout, or one seed only")

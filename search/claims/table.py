@@ -1,10 +1,10 @@
-"""The table of the chapter's claims, and what a study's runs say about each.
+"""The table of the chapter's claims, and their judgement by a study's runs.
 
-To add a claim, add a row. A claim that runs can decide names what is compared (`contrasts`): it
-holds when the first choice has the lower loss, or another figure, than the second in pairs of runs
-that are else equal. `trainstack claims` trains exactly these pairs, from the row's `base`. What
-runs cannot decide says in `needs` what would; then the word is `no evidence`, and so it is when
-there are no pairs, or when their interval leaves it open.
+To add a claim, add a row. A claim that runs can decide has `contrasts`: it holds if the first
+choice has a lower loss, or other figure, than the second in pairs of otherwise equal runs.
+`trainstack claims` trains exactly these pairs, from the row's `base`. Any other claim states in
+`needs` what would decide it; its word is `no evidence`, as it is without pairs or when the interval
+is inconclusive.
 """
 
 from __future__ import annotations
@@ -259,8 +259,8 @@ CLAIMS: dict[str, Claim] = {
 
 
 def claims(context: Context) -> list[dict[str, Any]]:
-    """Return one row a claim: what it is, and the fields of its `Judgement`."""
-    # Only claims that have pairs are comparisons; all of their intervals hold together.
+    """Return one row per claim: its description, and the fields of its `Judgement`."""
+    # Only claims with pairs count as comparisons; their intervals hold simultaneously.
     first = [of_a_study(claim, context) for claim in CLAIMS.values()]
     together = replace(context, comparisons=max(1, sum(found.n_pairs > 0 for found in first)))
     return [row_of(claim, of_a_study(claim, together)) for claim in CLAIMS.values()]
@@ -268,5 +268,4 @@ def claims(context: Context) -> list[dict[str, Any]]:
 
 def row_of(claim: Claim, found: Judgement) -> dict[str, Any]:
     """Return a claim and its judgement as JSON."""
-    said = {"id": claim.id, "claim": claim.text, "section": claim.section}
-    return {**said, **asdict(found)}
+    return {"id": claim.id, "claim": claim.text, "section": claim.section, **asdict(found)}

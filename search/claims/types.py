@@ -1,4 +1,4 @@
-"""What a claim is: its contrasts, and whatever else a row of the table says."""
+"""The types of the table of claims."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from trainstack.spaces.stack import Stack
 
 @dataclass(frozen=True)
 class Contrast:
-    """One comparison: the first choices have the lower figure than the second.
+    """A comparison: the first choices have a lower figure than the second.
 
     Attributes:
-        first: `axis` → choice that the claim prefers; `axis__parameter` → number, with which an
-            experiment makes the stack (pairs of other studies may have other numbers).
-        second: The same of what it is compared with, for the same axes.
+        first: `axis` → choice that the claim prefers; `axis__parameter` → number that an
+            experiment uses (pairs of other studies may have other numbers).
+        second: The choices to compare with, for the same axes.
         figure: One of FIGURES.
-        at_least: True where the claim is only that the first is not worse by more than the margin.
-        factor: Both are trained at this factor of their usual learning rate, untuned; None: tuned.
-        names: How a sentence calls the two; empty: by their choices, where that is one axis.
-        under: What is done to either beside its stack; only an experiment makes such runs.
-        beyond: The first gains more on the second here than the first of this contrast on its
-            second: what is judged is the difference of the two differences.
+        at_least: True if the claim is only that the first is not worse by more than the margin.
+        factor: Train both at this factor of their usual learning rate, untuned; None: tuned.
+        names: Names of both sides in sentences; empty: their choices, if they differ in one axis.
+        under: Conditions of each side beside its stack; only an experiment makes such runs.
+        beyond: Another contrast whose gain this one must exceed; the difference of the two
+            differences is judged.
     """
 
     first: Mapping[str, Any]
@@ -45,7 +45,7 @@ class Contrast:
 
     @property
     def conditional(self) -> bool:
-        """True where no run of a search can be one of the two."""
+        """True if no run of a search can belong to the contrast."""
         return any(self.under)
 
     @property
@@ -68,7 +68,7 @@ _PLAIN = ("activation", "optimizer", "schedule", "units")
 
 
 def said(axis: str, choice: Any) -> str:
-    """Return a choice on an axis as a sentence has it.
+    """Return a choice on an axis in words.
 
     >>> said("activation", "relu"), said("dropout", "last"), said("dropout", "none")
     ('ReLU', 'dropout last', 'no dropout')
@@ -80,7 +80,7 @@ def said(axis: str, choice: Any) -> str:
 
 
 def steps(axis: str, *pairs: tuple[Any, Any], **more: Any) -> tuple[Contrast, ...]:
-    """Return contrasts on one axis: (better, worse) each."""
+    """Return contrasts on one axis from pairs (better, worse)."""
     return tuple(Contrast({axis: first}, {axis: second}, **more) for first, second in pairs)
 
 
@@ -94,15 +94,15 @@ def made(base: Stack, choices: Mapping[str, Any]) -> Stack:
 
 @dataclass(frozen=True)
 class Context:
-    """What a judge may look at.
+    """The input of a judge.
 
     Attributes:
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction; None: the loss
-            of the second choice, as with every other figure.
+            of the second choice, as for every other figure.
         rival: The strongest confirmed stack's loss minus the chapter default's; None: no pair.
-        comparisons: Number of claims judged together (`claims` counts them).
-        measured: What the look at the test set found of the recommended stack.
+        comparisons: Number of claims judged together.
+        measured: Test-set measurement of the recommended stack.
     """
 
     runs: Sequence[Run]
@@ -114,15 +114,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the runs say about a claim, or about one of its contrasts.
+    """The judgement of a claim or of one of its contrasts.
 
     Attributes:
         word: `supported`, `contradicted`, `equivalent` or `no evidence`.
-        effect: Difference of the figure, below 0 in the claim's favour.
+        effect: Difference of the figure; below 0 favours the claim.
         ci95: Its interval.
         n_pairs: Number of pairs.
         reason: What was compared, or why nothing was.
-        figure: What was compared by: one of FIGURES.
+        figure: The figure that was compared, one of FIGURES.
     """
 
     word: str = NO_EVIDENCE
@@ -144,13 +144,13 @@ class Claim:
         id: `C1` … `C26`.
         text: The claim in one line.
         section: Part of the chapter that makes it.
-        contrasts: What is compared; they are the arms of its experiment too.
-        base: The stack that an experiment changes; everything but the contrasts' choices is its.
-        every: True where each contrast must hold; else one suffices, and none may be refuted.
-        among: Tells of which stacks the claim speaks; None: of all.
-        judge: Decides it from a study in place of the contrasts' pairs.
-        measures: Choices of the stack whose look at the test set decides the claim, by `judge`.
-        needs: What would decide it, where there are neither contrasts nor a judge.
+        contrasts: Comparisons that decide the claim; they define the arms of its experiment.
+        base: The stack that an experiment modifies by the contrasts' choices.
+        every: True if each contrast must hold; else one suffices, and none may be refuted.
+        among: Selects the stacks to which the claim applies; None: all.
+        judge: Decides the claim in place of the contrasts' pairs.
+        measures: Choices of the stack whose test-set measurement `judge` needs.
+        needs: What would decide the claim if it has neither contrasts nor a judge.
     """
 
     id: str
@@ -166,5 +166,5 @@ class Claim:
 
     @property
     def testable(self) -> bool:
-        """True where an experiment can be designed for it."""
+        """True if an experiment can be designed for the claim."""
         return bool(self.contrasts) or self.measures is not None

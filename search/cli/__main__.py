@@ -1,4 +1,4 @@
-"""The command's entry: streams and signals first, then everything that takes time to import."""
+"""Entry point of the command: set up streams and signals before the slow imports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from trainstack.search.processes import open_streams
 
 
 def main() -> None:
-    """Run the command and leave with the contract's exit code, at every moment."""
+    """Run the command and exit with its documented code, even when interrupted early."""
     open_streams()
     signals.heed()
     try:
@@ -15,7 +15,7 @@ def main() -> None:
 
         command()
     except BaseException:
-        # Whatever a library made of the interruption
+        # A library may have replaced the KeyboardInterrupt by an exception of its own.
         if signals.told():
             raise SystemExit(signals.INTERRUPTED) from None
         raise

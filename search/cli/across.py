@@ -1,4 +1,4 @@
-"""`recommend --across`: the default that serves the data of several studies."""
+"""`recommend --across`: the best default for the data of several studies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def one_study(names: Sequence[str]) -> str:
     """Return the only name given.
 
     Raises:
-        RequestError: There are several.
+        RequestError: Several names were given.
     """
     if len(names) != 1:
         raise RequestError(
@@ -29,11 +29,11 @@ def one_study(names: Sequence[str]) -> str:
 
 
 def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -> None:
-    """Print which stack serves the data of all these studies; nothing is trained.
+    """Print the stack that does best over the data of all these studies, without training.
 
     Raises:
-        RequestError: Fewer than two studies are named, or one twice.
-        StudyError: There is no such study.
+        RequestError: Fewer than two studies are named, or a study is named twice.
+        StudyError: A study does not exist.
         NothingToRecommend: No stack was trained in all of them.
     """
     if len(set(names)) < 2 or len(set(names)) < len(names):
@@ -73,8 +73,8 @@ def text_of(found: Across) -> str:
     lines += ["", *_columns(rows)]
     for k, title in enumerate(found.data):
         places = sorted((e.places[k].rank, e.name, e.places[k].regret) for e in found.entrants)
-        told = ", ".join(f"{rank}. {name} {share(regret)}" for rank, name, regret in places)
-        lines += ["", *textwrap.wrap(f"{title}: {told}", _WIDTH, subsequent_indent="  ")]
+        ranking = ", ".join(f"{rank}. {name} {share(regret)}" for rank, name, regret in places)
+        lines += ["", *textwrap.wrap(f"{title}: {ranking}", _WIDTH, subsequent_indent="  ")]
     if found.left_out:
         rows = [("left out", "chosen on the others", "its regret", "default's")]
         for row in found.left_out:

@@ -1,4 +1,4 @@
-"""`trainstack claims DATA`: test claims of the chapter on your data, by runs designed for them."""
+"""`trainstack claims DATA`: test claims of the chapter on your data with designed experiments."""
 
 from __future__ import annotations
 
@@ -28,22 +28,20 @@ def claims(
     data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
     claim: Annotated[
         list[str] | None,
-        typer.Option(help="C1 to C26 (repeatable), or all; default: those with two arms."),
+        typer.Option(help="C1 to C26 (repeatable), or all; default: claims with two arms."),
     ] = None,
     study: Annotated[
         str | None,
-        typer.Option(
-            help="Name; default: claims- and the data's and the claims'.", callback=no_url
-        ),
+        typer.Option(help="Name of the study; default: claims-DATA-CLAIMS.", callback=no_url),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Most epochs of a run; default: by the rows.")
+        int | None, typer.Option(help="Maximum epochs per run; default: by the number of rows.")
     ] = None,
-    replicates: Annotated[int, typer.Option(help="Fresh seeds: pairs of each comparison.")] = 5,
+    replicates: Annotated[int, typer.Option(help="Fresh seeds: pairs per comparison.")] = 5,
     workers: Annotated[
-        int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
+        int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Everything random derives from it.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     storage: Storage = None,
@@ -51,8 +49,8 @@ def claims(
 ) -> None:
     """Test the chapter's claims on your data: supported, contradicted, equivalent, no evidence.
 
-    Each claim's choices are trained with everything else equal, the learning rate tuned for each
-    on a seed of its own, then with the same fresh seeds. The same command again goes on.
+    Each claim's choices are trained with everything else equal: first the learning rate of each is
+    tuned on a separate seed, then all run with the same fresh seeds. Repeat the command to resume.
 
     Example: trainstack claims digits
     """
@@ -74,7 +72,7 @@ def claims(
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
     if not any(CLAIMS[i].testable for i in ids):
-        _conclude(spec, [], {}, as_json)  # nothing to train: each says what it would need
+        _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
         return
     for note in dataset.notes:
         err().print(note, markup=False)
@@ -123,7 +121,7 @@ def _spec(
 
 
 def _cost(spec: StudySpec, rows: int, workers: int) -> str:
-    """Say in one line what the experiment will take."""
+    """Return one line that estimates the cost of the experiment."""
     from trainstack.search.claims.experiment import arms, run_counts, seconds_of
     from trainstack.search.cli.local_workers import cores
 

@@ -1,4 +1,4 @@
-"""optuna-dashboard over this storage."""
+"""Serve optuna-dashboard over this storage."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from trainstack.spaces.errors import RequestError
 
 
 def serve(storage: str | None, host: str, port: int, study: str | None = None) -> None:
-    """Serve the dashboard until interrupted; its URL goes to standard output first.
+    """Print the dashboard's URL on standard output, then serve it until interrupted.
 
     Args:
-        storage: What `--storage` said.
+        storage: Value of `--storage`.
         host: Address to listen on.
         port: Port; 0: any free one.
-        study: Whose page the URL opens; None: the list of studies.
+        study: Study whose page the URL opens; None: the list of studies.
 
     Raises:
-        RequestError: The address cannot be listened on.
+        RequestError: The address cannot be bound.
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
@@ -38,15 +38,15 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
     from trainstack.search.sampling.optuna_mirror import open_storage
     from trainstack.search.sampling.trial_files import Attached
 
-    # The dashboard computes importances, and Optuna remarks on each; people see the page.
+    # Optuna logs a message for every importance that the dashboard computes.
     warnings.simplefilter("ignore")
-    # A page of ten thousand trials is millions of small objects: looking for cycles among them
-    # every few hundred takes a fifth of the time.
+    # A page of ten thousand trials creates millions of small objects; frequent garbage collection
+    # would take a fifth of the time.
     gc.set_threshold(200_000, 20, 100)
 
     class Quiet(WSGIRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
-            """Requests are not news."""
+            """Do not log requests."""
 
     class Threaded(ThreadingMixIn, WSGIServer):
         daemon_threads = True
@@ -66,7 +66,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
         ) from None
     if not _is_loopback(server.server_address[0]):
         sys.stderr.write(
-            f"warning: whoever reaches {host}:{server.server_port} can delete studies; the "
+            f"warning: anyone who can reach {host}:{server.server_port} can delete studies; the "
             "dashboard has no login: put a proxy that asks for one in front of it\n"
         )
     shown = f"[{host}]" if ":" in host else host
@@ -85,7 +85,7 @@ def _is_loopback(address: Any) -> bool:
 
 
 def _page(storage: Any, study: str | None) -> str:
-    """Return the path of a study's page below the dashboard's."""
+    """Return the path of a study's page in the dashboard."""
     if study is None:
         return ""
     from trainstack.search.database.schema import ensure

@@ -1,4 +1,4 @@
-"""`trainstack doctor`: what this machine has, with a fix for what is missing."""
+"""`trainstack doctor`: check this machine and suggest fixes for what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEAST_FREE_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's."""
+    """The result of one check."""
 
     what: str
     ok: bool
@@ -26,7 +26,7 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
-    """What this machine has: TensorFlow, devices, storage, data, disk, and fixes.
+    """Check this machine: TensorFlow, devices, storage, data, disk, and fixes.
 
     Example: trainstack doctor --json
     """
@@ -91,9 +91,9 @@ def _data(storage: str | None) -> Finding:
 
 
 def availability() -> tuple[list[str], dict[str, str]]:
-    """Return the data sets that are here, and of the others how to get them.
+    """Return the data sets on this machine, and how to get the others.
 
-    Files are looked for, not read: each data set is asked for with no memory to take.
+    Data sets are requested with a memory limit of 0, so files are found but not read.
     """
     from trainstack.search.data.catalogue import DATASETS
 
@@ -129,7 +129,7 @@ def _disk(storage: str | None) -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     enough = free >= LEAST_FREE_BYTES
-    fix = "" if enough else "free some, or set TRAINSTACK_HOME to a roomier disk"
+    fix = "" if enough else "free some space, or set TRAINSTACK_HOME to a larger disk"
     return Finding("disk", enough, f"{free / 2**30:.0f} GiB free at {folder}", fix)
 
 

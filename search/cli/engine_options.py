@@ -1,4 +1,4 @@
-"""The flags of `--on`, which say what engine places the workers."""
+"""The flag `--on`, which names the engine that places the workers, and its companions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 On = Annotated[
     str | None,
-    typer.Option(help="Who places the workers: ray or ray=ADDRESS; default: this machine."),
+    typer.Option(help="Where workers run: ray or ray=ADDRESS; default: this machine."),
 ]
-CpusPerWorker = Annotated[float | None, typer.Option(help="With --on: of each worker; default 1.")]
+CpusPerWorker = Annotated[float | None, typer.Option(help="With --on: CPUs per worker; default 1.")]
 GpusPerWorker = Annotated[
-    float | None, typer.Option(help="With --on: of each worker, 0 to 1; default 0.")
+    float | None, typer.Option(help="With --on: GPUs per worker, 0 to 1; default 0.")
 ]
 
 
 def reach_engine(place: OnRay, storage: str | None) -> RayWorkers:
-    """Reach the engine that is to place workers, before anything is created."""
+    """Connect to the engine that places workers, before anything is created."""
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.database.connection import STORAGE
     from trainstack.search.ray.placement import is_embedded

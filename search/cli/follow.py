@@ -1,4 +1,4 @@
-"""`--follow`: a listing that goes on as the study moves, on a terminal, in a pipe, or as JSON."""
+"""`--follow`: a listing that is updated while a study runs, as a view, lines or JSON."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 Follow = Annotated[
     bool,
     typer.Option(
-        "--follow", help="Go on as things change until the study is over; JSON: one a line."
+        "--follow", help="Show changes until the study is over; JSON: one document per line."
     ),
 ]
 
-# Between two looks at least, and so many times what a look took.
+# Least seconds between two queries, and least multiple of the time that a query took.
 EVERY_SECONDS, COST_TIMES = 0.5, 10.0
-# What changes with the clock alone is no news.
+# Fields that change with the clock alone are ignored.
 CLOCKS = ("elapsed_seconds", "remaining_seconds")
 
 
@@ -39,16 +39,17 @@ def follow(
     line: Callable[[Any], str],
     as_json: bool,
 ) -> None:
-    """Show something of a study whenever it has changed, until the study is over.
+    """Show part of a study whenever it has changed, until the study is over.
 
     Args:
-        engine: Where the study is.
-        study: Its name.
-        look: Status → what is shown.
-        documents: What was shown before (None at first) and now → the documents that are new.
-        draw: What is shown → how a terminal shows it, drawn again in place.
-        line: A document → one line of text.
-        as_json: Print documents as JSON, one a line; else lines, unless somebody looks.
+        engine: Database engine.
+        study: Name of the study.
+        look: Maps a status to what is shown.
+        documents: Maps what was shown before (None at first) and now to the new documents.
+        draw: Renders what is shown for a terminal, where it is redrawn in place.
+        line: Formats a document as one line of text.
+        as_json: Print documents as JSON, one per line; else a live view on a terminal, and lines
+            elsewhere.
 
     Raises:
         StudyError: There is no such study.
@@ -81,7 +82,7 @@ def follow(
 
 
 def moment(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a status is news when it changes."""
+    """Return a status without the fields that change with the clock alone."""
     kept = {key: value for key, value in status.items() if key not in CLOCKS}
     workers = [{**w, "last_seen_seconds": None} for w in status["workers"]]
     return {**kept, "workers": workers}
@@ -93,13 +94,13 @@ def changed(
     name: str,
     *of: str,
 ) -> list[Mapping[str, Any]]:
-    """Return the rows that are new, or of which one of some fields is another.
+    """Return the rows that are new or differ in one of some fields.
 
     Args:
         before: Rows as they were; None: there were none.
         now: Rows as they are.
-        name: The field that tells rows apart.
-        of: The fields that matter.
+        name: The field that identifies a row.
+        of: The fields to compare.
 
     >>> changed([{"n": 1, "x": 2}], [{"n": 1, "x": 2}, {"n": 2, "x": 2}], "n", "x")
     [{'n': 2, 'x': 2}]

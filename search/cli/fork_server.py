@@ -1,4 +1,4 @@
-"""The fork server that a command starts for its workers, before there is anything to train."""
+"""The fork server that a command starts for the trainers of its workers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from collections.abc import Iterator
 
 from trainstack.search.processes import FORK_SERVER, environment, interrupts_blocked
 
-# Trainers that ask at the same time, while TensorFlow is still being imported.
+# Trainers that may connect at the same time, while TensorFlow is still being imported.
 MOST_WAITING = 1024
 
 
 @contextlib.contextmanager
 def fork_server(needed: bool = True) -> Iterator[None]:
-    """Let the trainers of workers that are started in here be forks of one process.
+    """Fork the trainers of all workers that are started within this context from one process.
 
-    It imports TensorFlow once for all of them, while the command loads data, opens the database and
-    starts the workers. Where there is no fork server (on Linux alone forking is safe beside the
-    system's own libraries) every trainer imports it for itself. Where the command is killed, it
-    stays for as long as trainers of it live.
+    That process imports TensorFlow once for all of them, while the command loads data, opens the
+    database and starts the workers. Without it (forking is only safe on Linux) every trainer
+    imports TensorFlow itself. If the command is killed, it lives until its last trainer ends.
     """
     if not needed or sys.platform != "linux" or FORK_SERVER in os.environ:
         yield
@@ -40,7 +39,7 @@ def fork_server(needed: bool = True) -> Iterator[None]:
 
 
 def _start(folder: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the process; return it and its address, where clients may connect at once."""
+    """Start the process; return it and its address, which accepts connections at once."""
     address = f"{folder}/forks"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -56,7 +55,7 @@ def _start(folder: str) -> tuple[subprocess.Popen[bytes], str]:
                         str(listener.fileno()),
                         folder,
                     ],
-                    stdin=subprocess.PIPE,  # its end tells the server that the command is gone
+                    stdin=subprocess.PIPE,  # closed when the command ends
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=[listener.fileno()],

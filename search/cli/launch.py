@@ -1,4 +1,4 @@
-"""`launch`: create a study, or go on with it, and see it to its end."""
+"""`launch`: create or resume a study and run it to its end."""
 
 from __future__ import annotations
 
@@ -38,64 +38,64 @@ def register(app: typer.Typer) -> None:
 def launch(
     data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
     study: Annotated[
-        str | None, typer.Option(help="Name; default: the data's.", callback=no_url)
+        str | None, typer.Option(help="Name of the study; default: the data's.", callback=no_url)
     ] = None,
     space: Annotated[
         str | None, typer.Option(help="Named space or JSON file; default: the profile's.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="What the stack is for.")] = "default",
-    trials: Annotated[int, typer.Option(help="Budget of search trials.")] = 40,
+    profile: Annotated[str, typer.Option(help="Purpose of the stack.")] = "default",
+    trials: Annotated[int, typer.Option(help="Number of search trials.")] = 40,
     epochs: Annotated[
-        int | None, typer.Option(help="Most epochs of a trial; default: by the rows.")
+        int | None, typer.Option(help="Maximum epochs per trial; default: by the number of rows.")
     ] = None,
-    timeout: Annotated[str | None, typer.Option(help="Time to search, e.g. 30m.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Time limit of the search, e.g. 30m.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Workers here; 0: none; default: one a core, at most 8.")
+        int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
     ] = None,
     on: On = None,
     cpus_per_worker: CpusPerWorker = None,
     gpus_per_worker: GpusPerWorker = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Everything random derives from it.")] = 0,
-    sampler: Annotated[str, typer.Option(help="Who proposes stacks.")] = "tpe",
-    pruner: Annotated[str, typer.Option(help="Who ends trials early, or none.")] = "asha",
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    sampler: Annotated[str, typer.Option(help="Sampler that proposes stacks.")] = "tpe",
+    pruner: Annotated[str, typer.Option(help="Pruner that ends trials early, or none.")] = "asha",
     stacks: Annotated[
-        Path | None, typer.Option(help="JSON list: train exactly these stacks.")
+        Path | None, typer.Option(help="JSON list of stacks to train instead of sampling.")
     ] = None,
     constraint: Annotated[
         list[str] | None,
-        typer.Option(help="Bound on the choice, e.g. 'latency_ms<=1'; repeatable."),
+        typer.Option(help="Bound on the recommended stack, e.g. 'latency_ms<=1'; repeatable."),
     ] = None,
     range_test: Annotated[
         bool,
-        typer.Option("--range-test", help="Narrow the learning rates by a test first."),
+        typer.Option("--range-test", help="Narrow the learning rates with a range test first."),
     ] = False,
     precision: Annotated[
-        str, typer.Option(help="Of training steps: float32, or mixed (with bfloat16).")
+        str, typer.Option(help="Precision of training: float32, or mixed (with bfloat16).")
     ] = "float32",
     yardstick: Annotated[
         bool | None,
-        typer.Option(help="Gradient boosting on the same rows; default: if a minute will do."),
+        typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     share_data: Annotated[
         bool,
-        typer.Option("--share-data", help="Put the data where workers without it can fetch it."),
+        typer.Option("--share-data", help="Upload the data for workers that do not have it."),
     ] = False,
     preview: Annotated[
         bool,
-        typer.Option("--preview", help="Try one batch of every arm, estimate the time; no more."),
+        typer.Option("--preview", help="Only try one batch of every arm and estimate the time."),
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Create it, say how workers join, and return.")
+        bool, typer.Option("--detach", help="Create the study, print how workers join, and return.")
     ] = False,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search a data set for the stack to use, confirm it with fresh seeds, and recommend it.
+    """Search for the best stack on a data set, confirm it with fresh seeds, and recommend it.
 
-    The same command again resumes the study of that name.
+    Repeat the command to resume the study.
 
     Example: trainstack launch digits --trials 40 --workers 2
     """
@@ -158,7 +158,7 @@ def _see_to_its_end(url: URL, spec: StudySpec, count: int, crew: RayWorkers | No
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
-    """Place workers and leave them to the engine."""
+    """Place workers on the engine and detach."""
     from trainstack.search.database.connection import exported
 
     crew.start(exported(url), study, count).placed()
@@ -166,7 +166,7 @@ def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
 
 
 def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
-    """See that the artifact store can be used, and put the data there if workers need it."""
+    """Check the artifact store, and upload the data if it is to be shared."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import ARTIFACTS, artifacts
 
@@ -180,15 +180,15 @@ def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
     name = share(load(spec.data.source, spec.data.target, spec.data.task), store)
     err().print(f"the data is shared: {name} in {store}", markup=False)
     if ARTIFACTS not in os.environ:
-        err().print(f"set {ARTIFACTS} to a place that other machines see, too", markup=False)
+        err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)
 
 
 def create(spec: StudySpec, storage: str | None) -> Any:
-    """Create a study, or let the one of that name go on; return the storage's URL.
+    """Create a study or resume the one of that name; return the storage's URL.
 
     Raises:
         StorageAwayError: The storage does not answer.
-        StudyError: The study of that name asks for something else.
+        StudyError: The study of that name has another spec.
     """
     from trainstack.search.database.connection import storage_url
     from trainstack.search.studies.actions import create_study
@@ -196,8 +196,8 @@ def create(spec: StudySpec, storage: str | None) -> Any:
 
     url = storage_url(storage)
     created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
-    signals.say("interrupted: the same command again goes on with the study")
-    word = "new study" if created else "going on with study"
+    signals.say("interrupted: repeat the command to resume the study")
+    word = "new study" if created else "resuming study"
     err().print(f"{word} '{spec.study}'", markup=False)
     if not created:
         _set_going(url, spec.study)
@@ -205,7 +205,7 @@ def create(spec: StudySpec, storage: str | None) -> Any:
 
 
 def _set_going(url: Any, study: str) -> None:
-    """Let a study that was stopped or cancelled go on: that is what launching it again asks."""
+    """Resume a study that was stopped or cancelled, since it is launched again."""
     from trainstack.search.database.connection import engine, guarded
     from trainstack.search.queue import queries
     from trainstack.search.studies.actions import request_state
@@ -218,7 +218,7 @@ def _set_going(url: Any, study: str) -> None:
             here.dispose()
     if state == "stopped":
         request_state(url, study, "go")
-        err().print("it had been stopped: it goes on now", markup=False)
+        err().print("resuming stopped study", markup=False)
     elif state == "paused":
         err().print(f"it is paused until `trainstack resume {study}`", markup=False)
 

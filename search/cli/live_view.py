@@ -1,4 +1,4 @@
-"""The live view of a study: a pure function of its status, a glance at it, and the width."""
+"""The live view of a study: a pure function of its status, a glance and the width."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 SPENT = ("completed", "pruned", "diverged", "infeasible")
 BARS = "▁▂▃▄▅▆▇█"
-# From this width on a running trial's stack is told in words.
+# Least width at which a running trial's stack is described in words.
 WIDE = 110
-# Below this width progress is told in numbers alone.
+# Below this width progress is shown as numbers only.
 NARROW = 60
 
 
 def line_of(status: dict[str, Any]) -> str:
-    """Say how far a study is in one line of at most about 80 characters."""
+    """Return the progress of a study in one line of at most about 80 characters."""
     counts, confirm = status["counts"], status["confirmation"]
     best = status["best"]
     if status["phase"] == "searching" and not status["budget"]["trials"]:
@@ -46,16 +46,16 @@ def line_of(status: dict[str, Any]) -> str:
 
 
 def spent(counts: dict[str, int]) -> int:
-    """Return how many trials have ended and hold a place."""
+    """Return how many ended trials count against the budget."""
     return sum(counts[word] for word in SPENT)
 
 
 def time_left(status: dict[str, Any], mean_seconds: float | None) -> float | None:
-    """Estimate the seconds until the present phase ends; None where nothing tells.
+    """Estimate the seconds until the current phase ends; None if unknown.
 
     Args:
         status: The study's.
-        mean_seconds: What a trial took lately.
+        mean_seconds: Mean seconds of recent trials.
     """
     if status["state"] not in ("searching", "confirming"):
         return None
@@ -73,7 +73,7 @@ def time_left(status: dict[str, Any], mean_seconds: float | None) -> float | Non
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """Draw the best value so far over time, high at first, one character a step.
+    """Draw the best value so far over time, one character per step.
 
     >>> sparkline([3.0, 2.0, 2.5, 1.0], 4)
     '█▅▅▁'
@@ -97,11 +97,11 @@ def bar(done: int, total: int, width: int) -> str:
 
 
 def view(status: dict[str, Any], glance: Glance, width: int) -> Group:
-    """Return what stands on the terminal.
+    """Return the view for a terminal.
 
     Args:
-        status: The study's, as `status --json` gives it.
-        glance: What came of it so far and what runs.
+        status: Status of the study, as `status --json` prints it.
+        glance: Results so far and running trials.
         width: Columns of the terminal.
     """
     from rich.console import Group
@@ -133,10 +133,10 @@ def view(status: dict[str, Any], glance: Glance, width: int) -> Group:
 
 
 def _counts(status: dict[str, Any]) -> str:
-    """Every trial is in one of these: they add up to what was opened."""
+    """Return the number of trials in each state; each trial is in exactly one."""
     words = ("completed", "pruned", "diverged", "infeasible", "running", "waiting", "failed")
-    told = ", ".join(f"{status['counts'][w]} {w}" for w in words if status["counts"][w])
-    return told or "nothing yet"
+    counted = ", ".join(f"{status['counts'][w]} {w}" for w in words if status["counts"][w])
+    return counted or "nothing yet"
 
 
 def _best(status: dict[str, Any], glance: Glance) -> str:
@@ -154,7 +154,7 @@ def _best(status: dict[str, Any], glance: Glance) -> str:
 
 
 def _workers(status: dict[str, Any], glance: Glance, width: int) -> Table | None:
-    """One row a worker: what it trains, and how far that is."""
+    """Return one row per worker: what it trains, and its progress."""
     from rich.table import Table
 
     held = {running.worker: running for running in glance.running}
@@ -163,7 +163,7 @@ def _workers(status: dict[str, Any], glance: Glance, width: int) -> Table | None
     table = Table(box=None, pad_edge=False, show_header=False, expand=True)
     columns = 4 if width >= WIDE else 3
     for place in range(columns):
-        # The last one has what the others leave, and is the one to be cut.
+        # The last column takes the remaining width and is truncated.
         last = place == columns - 1
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
     for worker in status["workers"]:

@@ -1,4 +1,4 @@
-"""Workers of this machine, started as processes by the command line."""
+"""Worker processes on this machine, started by the command line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from typing import Protocol
 from trainstack.search.artifacts import folder_of
 from trainstack.search.processes import environment, interrupts_blocked
 
-# How long workers may take to give back what they hold when told to leave at once.
+# Seconds that workers may take to return their trials when they must exit at once.
 LEAVE_SECONDS = 20.0
-# What is said to whoever interrupts the command that keeps them.
+# Message on interruption of the command that runs them.
 FAREWELL = (
-    "interrupted: running trials went back to the queue; "
-    "the same command again goes on with the study"
+    "interrupted: running trials went back to the queue; repeat the command to resume the study"
 )
 
 
 class Workers(Protocol):
-    """The workers that a command keeps, wherever they are."""
+    """The workers that a command manages, wherever they run."""
 
     wanted: int
 
@@ -39,18 +38,18 @@ class Workers(Protocol):
 
 @dataclass
 class LocalWorkers:
-    """Some worker processes and the files that they log to.
+    """Worker processes and their log files.
 
     Attributes:
-        url: Storage URL with its password; it goes into their environment, never into their
-            arguments, which every user of the machine could read.
-        study: Which study.
+        url: Storage URL with its password; passed in the environment, since every user of the
+            machine can read a process's arguments.
+        study: Name of the study.
         extra: Further arguments of `python -m trainstack.workers`.
-        show: Let them write to our standard error instead of log files.
-        processes: Those that are meant to work.
-        logs: Where each of them logs to.
-        leaving: Those that were told to finish their trial and go.
-        wanted: How many are meant to work.
+        show: Write to this command's standard error instead of log files.
+        processes: Workers that should keep running.
+        logs: Log file of each worker.
+        leaving: Workers that were asked to finish their trial and exit.
+        wanted: Target number of workers.
     """
 
     url: str
@@ -66,13 +65,13 @@ class LocalWorkers:
     def start(
         cls, url: str, study: str, count: int, extra: tuple[str, ...] = (), show: bool = False
     ) -> LocalWorkers:
-        """Start `count` workers that share the machine's cores; the rest as the attributes."""
+        """Start `count` workers that share the machine's cores; other arguments: see attributes."""
         made = cls(url, study, extra, show)
         made.keep(count)
         return made
 
     def keep(self, count: int) -> None:
-        """Have so many from now on: start some, or let the latest finish their trial and leave."""
+        """Scale to `count` workers: start more, or let the latest finish their trial and exit."""
         self.wanted = count
         while len(self.processes) > count:
             process = self.processes.pop()
@@ -111,15 +110,15 @@ class LocalWorkers:
 
     @property
     def everyone(self) -> list[subprocess.Popen[bytes]]:
-        """Those that work and those that are leaving."""
+        """All processes, including those that are leaving."""
         return [*self.processes, *self.leaving]
 
     def alive(self) -> int:
-        """Return how many still run."""
+        """Return the number of running workers."""
         return sum(process.poll() is None for process in self.everyone)
 
     def failure(self) -> tuple[int, str] | None:
-        """Return exit code and last words of a worker that ended badly, or None."""
+        """Return exit code and last line of a worker that failed, or None."""
         for process, log in zip(self.processes, self.logs, strict=True):
             code = process.poll()
             if code not in (None, 0):
@@ -129,34 +128,34 @@ class LocalWorkers:
         return None
 
     def worst_exit_code(self) -> int:
-        """Return the worst exit code of those that were not told to leave, as a shell says it."""
+        """Return the worst exit code of the workers not asked to leave, by the shell's rule."""
         codes = [process.wait() for process in self.processes]
         return max((code if code >= 0 else 128 - code for code in codes), default=0)
 
     def finish(self, seconds: float) -> None:
-        """The study is over: let the workers know, and end those that do not leave."""
-        self.send(signal.SIGTERM)  # one that is idle asks only now and then
+        """Shut down the workers after the study is over; kill those that do not exit."""
+        self.send(signal.SIGTERM)  # idle workers poll only occasionally
         self.wait(seconds)
         self.interrupt()
 
     def interrupt(self) -> None:
-        """Let every worker give back what it holds and leave; end those that do not."""
+        """Let every worker return its trial and exit; kill those that do not."""
         self.send(signal.SIGINT)
         self.wait(LEAVE_SECONDS)
         for process in self.everyone:
             if process.poll() is None:
                 process.kill()
 
-    close = interrupt  # where the command goes, they go
+    close = interrupt
 
     def send(self, number: int) -> None:
-        """Send a signal to all that still run."""
+        """Send a signal to all running workers."""
         for process in self.everyone:
             if process.poll() is None:
                 process.send_signal(number)
 
     def wait(self, at_most_seconds: float) -> None:
-        """Wait until all have left, or for so long."""
+        """Wait until all have exited, for at most `at_most_seconds`."""
         until = time.monotonic() + at_most_seconds
         for process in self.everyone:
             try:
@@ -166,7 +165,7 @@ class LocalWorkers:
 
 
 def cores() -> int:
-    """Return the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FOLLOW_SECONDS = 1.0
-# Lines of each log file of this machine that are shown.
+# Last lines shown of each local log file.
 MOST_LINES = 200
 
 
@@ -41,9 +41,9 @@ def register(app: typer.Typer) -> None:
 def workers(
     study: Study, follow: Follow = False, as_json: AsJson = False, storage: Storage = None
 ) -> None:
-    """Who works at a study now: machine, device, state, trial, and when last heard of.
+    """List a study's workers: machine, device, state, trial, and last heartbeat.
 
-    With --follow whoever came, went or took another trial.
+    With --follow, print workers that join, leave or change trial.
 
     Example: trainstack workers digits --follow
     """
@@ -80,12 +80,12 @@ def _workers_table(found: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _news_json(last: Any, now: Any) -> list[Any]:
-    """As `workers --json`: the list, whenever it is another one."""
+    """Return the whole list as one document, as `workers --json` prints it."""
     return [now]
 
 
 def _news(last: Any, now: Any) -> list[Any]:
-    """Who is new or does something else, and who is gone."""
+    """Return the workers that are new, changed or gone."""
     here = {worker["id"] for worker in now}
     gone = [{**w, "state": "gone", "trial": None} for w in last or () if w["id"] not in here]
     return [*changed(last, now, "id", "state", "trial"), *gone]
@@ -100,16 +100,16 @@ def logs(
     study: Study,
     trial: Annotated[
         int | None,
-        typer.Argument(min=0, max=2**31 - 1, help="Number of a search trial; none: everything."),
+        typer.Argument(min=0, max=2**31 - 1, help="Number of a search trial; default: all."),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """What happened, from any machine; and what this machine's workers wrote.
+    """Show a study's events from all machines, and the logs of this machine's workers.
 
-    Events and causes come from the database. With a trial: its attempts, and why it ended so.
-    With --json --follow the events alone, one a line.
+    Events and causes come from the database. With a trial, show its attempts and why each ended.
+    With --json --follow, print events only, one per line.
 
     Example: trainstack logs digits --follow
     """
@@ -126,22 +126,22 @@ def logs(
         files = log_files(study) if trial is None else []
         if as_json and not follow:
             lines = {str(path): tail(path) for path in files}
-            told = list(of_trial(events, trial))
-            print_json({"study": study, "events": told, "attempts": attempts, "files": lines})
+            shown = list(of_trial(events, trial))
+            print_json({"study": study, "events": shown, "attempts": attempts, "files": lines})
             return
         with viewing() if follow else contextlib.nullcontext() as interruption:
             if not as_json:
-                _say_files(files)
-            _say_events(of_trial(events, trial), as_json)
+                _print_files(files)
+            _print_events(of_trial(events, trial), as_json)
             if not as_json:
-                _say_attempts(attempts)
+                _print_attempts(attempts)
             while follow and interruption:
-                # Asked first: with what the study ended is told, too.
+                # Query the status first, so that the last events are shown too.
                 follow = not _over(queries.status(engine, study))
                 interruption.pause(FOLLOW_SECONDS if follow else 0.0)
                 news = history(engine, study, events[-1]["id"] if events else 0)
                 events += news
-                _say_events(of_trial(news, trial), as_json)
+                _print_events(of_trial(news, trial), as_json)
 
 
 def _over(status: dict[str, Any]) -> bool:
@@ -151,14 +151,14 @@ def _over(status: dict[str, Any]) -> bool:
 
 
 def of_trial(events: Sequence[dict[str, Any]], trial: int | None) -> Iterator[dict[str, Any]]:
-    """Return the events of one search trial, or all."""
+    """Yield the events of one search trial, or all events."""
     for event in events:
         if trial is None or (event["trial"] == trial and event["phase"] == "search"):
             yield event
 
 
 def log_files(study: str) -> list[Path]:
-    """Return the files that workers which `launch` started here wrote for a study, oldest first."""
+    """Return the log files of workers that `launch` started here for a study, oldest first."""
     from trainstack.search.database.connection import home
 
     folder = home() / "logs" / folder_of(study)
@@ -167,18 +167,18 @@ def log_files(study: str) -> list[Path]:
 
 
 def tail(path: Path) -> list[str]:
-    """Return the last lines of a log file."""
+    """Return the last MOST_LINES lines of a log file."""
     return path.read_text("utf-8", "replace").splitlines()[-MOST_LINES:]
 
 
-def _say_files(files: Sequence[Path]) -> None:
+def _print_files(files: Sequence[Path]) -> None:
     for path in files:
         out().print(f"{path}:", markup=False)
         for line in tail(path):
             out().print(f"  {line}", markup=False)
 
 
-def _say_events(events: Iterator[dict[str, Any]], as_json: bool) -> None:
+def _print_events(events: Iterator[dict[str, Any]], as_json: bool) -> None:
     for event in events:
         if as_json:
             print_line(event)
@@ -195,7 +195,7 @@ def _say_events(events: Iterator[dict[str, Any]], as_json: bool) -> None:
             out().print(f"    {line}", markup=False)
 
 
-def _say_attempts(attempts: Sequence[dict[str, Any]]) -> None:
+def _print_attempts(attempts: Sequence[dict[str, Any]]) -> None:
     for attempt in attempts:
         words = f"attempt {attempt['attempt']}: {attempt['ending'] or 'under way'}"
         out().print(words, markup=False)

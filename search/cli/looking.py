@@ -1,4 +1,4 @@
-"""`status`, `trials`, `dashboard`, `doctor`: looking at what there is."""
+"""The verbs that inspect studies and the machine: `status`, `trials`, `dashboard`, `doctor`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def status(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the study; none: all.", autocompletion=study_names, callback=no_url
+            help="Name of the study; default: all.", autocompletion=study_names, callback=no_url
         ),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Counts, best so far, workers, budget and remaining time.
+    """Show counts, best trial so far, workers, budget and remaining time.
 
     Example: trainstack status digits --follow
     """
@@ -60,7 +60,7 @@ def status(
         print_json(found)
         return
     if study is None and not found:
-        out().print("no study yet: `trainstack launch digits` makes one")
+        out().print("no study yet: `trainstack launch digits` creates one")
     for document in [found] if study is not None else found:
         out().print("\n".join(status_lines(document)), markup=False)
 
@@ -70,7 +70,7 @@ def _follow_status(study: str | None, as_json: bool, storage: str | None) -> Non
     from trainstack.search.cli.live_view import line_of
 
     if study is None:
-        raise RequestError("--follow without a study", "the name of one")
+        raise RequestError("--follow without a study", "the name of a study")
 
     def draw(found: Any) -> Any:
         from rich.text import Text
@@ -82,7 +82,7 @@ def _follow_status(study: str | None, as_json: bool, storage: str | None) -> Non
 
 
 def status_lines(s: dict[str, Any]) -> list[str]:
-    """Say a status document in a few lines."""
+    """Return a status document as lines of text."""
     counts = s["counts"]
     used = {k: v for k, v in counts.items() if v}
     lines = [
@@ -93,8 +93,8 @@ def status_lines(s: dict[str, Any]) -> list[str]:
     ]
     confirmation = {k: v for k, v in s["confirmation"].items() if v}
     if confirmation:
-        said = ", ".join(f"{v} {k}" for k, v in confirmation.items())
-        lines.append(f"  confirmation: {said}")
+        counted = ", ".join(f"{v} {k}" for k, v in confirmation.items())
+        lines.append(f"  confirmation: {counted}")
     if s["best"]:
         lines.append(
             f"  best: trial {s['best']['trial']}, validation loss {number(s['best']['value'])}"
@@ -112,10 +112,10 @@ def _spent(counts: dict[str, int]) -> int:
 def trials(
     study: Study,
     confirmation: Annotated[
-        bool, typer.Option("--confirmation", help="The confirmation's runs instead.")
+        bool, typer.Option("--confirmation", help="Show the runs of the confirmation instead.")
     ] = False,
     outcome: Annotated[
-        list[str] | None, typer.Option(help="Only those that ended so; repeatable.")
+        list[str] | None, typer.Option(help="Only trials with this outcome; repeatable.")
     ] = None,
     axis: Annotated[
         list[str] | None,
@@ -124,15 +124,16 @@ def trials(
         ),
     ] = None,
     best: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Only so many, lowest loss first.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="At most this many, lowest loss first."),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """One row a trial, in the order in which they were drawn.
+    """List trials, one per row, in the order in which they were drawn.
 
-    With --follow those whose outcome is new; on a terminal the latest that fit.
+    With --follow, print trials whose outcome changed; on a terminal, the latest that fit.
 
     Example: trainstack trials digits --best 5 --arm activation=relu
     """
@@ -188,22 +189,22 @@ def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _latest(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """As many rows as the terminal surely has lines for."""
+    """Return a table of the latest rows that fit the terminal."""
     table = _trials_table(rows[-max(1, out().height - 2) :])
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table
 
 
 def _trial_line(row: Mapping[str, Any]) -> str:
-    told, outcome, loss, epochs, time, stack = _cells(row)
-    return f"trial {told}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
+    which, outcome, loss, epochs, time, stack = _cells(row)
+    return f"trial {which}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
 
 
 def dashboard(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the study to open; none: the list.",
+            help="Name of the study to open; default: the list.",
             autocompletion=study_names,
             callback=no_url,
         ),
@@ -212,10 +213,10 @@ def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8080,
     storage: Storage = None,
 ) -> None:
-    """Serve optuna-dashboard over this storage until interrupted; no login: mind the address.
+    """Serve optuna-dashboard over this storage until interrupted; it has no login.
 
-    Each study's note and plots are kept current while it is served; a trial's artifacts are its
-    curves and layer statistics, and the recommended stack's saved model.
+    Notes and plots of each study are kept up to date; a trial's artifacts are its curves and layer
+    statistics, and the recommended stack's saved model.
 
     Example: trainstack dashboard digits --port 0
     """

@@ -1,4 +1,4 @@
-"""`launch --preview`: what would be trained, whether each arm works, and how long it would take."""
+"""`launch --preview`: what would be trained, whether each arm works, and the estimated time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from trainstack.spaces.space import Space
 if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
 
-# So many causes fit into one line that a person reads.
+# Most causes named in the error message.
 MOST_TOLD = 3
 
 
 def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
-    """Try what a launch would train and say what it would cost; nothing is created.
+    """Try what a launch would train and print its estimated cost; nothing is created.
 
     Args:
-        spec: What is asked.
-        workers: How many would train.
+        spec: Spec of the study.
+        workers: Number of workers that would train.
         as_json: Print one JSON document.
 
     Raises:
@@ -32,33 +32,33 @@ def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
     """
     space = Space.from_json(dict(spec.space))
     samples = [Sample(stack) for stack in spec.stacks] or covering(space)
-    asked = "given stacks" if spec.stacks else f"stacks that hold every arm of '{space.name}'"
-    err().print(f"one batch of each of {len(samples)} {asked}", markup=False)
+    what = "given stacks" if spec.stacks else f"stacks that hold every arm of '{space.name}'"
+    err().print(f"one batch of each of {len(samples)} {what}", markup=False)
     tried = try_all(spec, samples, workers)
     refused = [t for t in tried if t.cause]
     if not spec.stacks and refused:
         good = [t.sample for t in tried if not t.cause]
         single = [one for t in refused for one in singled_out(space, t.sample, good)]
-        # Each arm once, however many samples had it.
+        # Test each arm once.
         unique = {tuple(one.arms): one for one in single}
         alone = try_all(spec, list(unique.values()), workers)
         tried += alone
         refused = [t for t in alone if t.cause] or refused
-    told = _told(spec, tried, refused, workers)
+    document = _document(spec, tried, refused, workers)
     if as_json:
-        print_json(told)
+        print_json(document)
     else:
-        out().print("\n".join(_lines(spec, told)), markup=False)
+        out().print("\n".join(_lines(spec, document)), markup=False)
     if refused:
         causes = "; ".join(f"{_name(t)} ({t.cause})" for t in refused[:MOST_TOLD])
         more = f" and {len(refused) - MOST_TOLD} more" if len(refused) > MOST_TOLD else ""
         raise RequestError(
-            f"cannot be trained here: {causes}{more}", hint="take it out, or make it smaller"
+            f"cannot be trained here: {causes}{more}", hint="remove it, or make it smaller"
         )
 
 
 def try_all(spec: StudySpec, samples: Sequence[Sample], workers: int) -> list[Tried]:
-    """Build samples in a process of its own, and in another one after one that broke it.
+    """Build samples in a separate process, restarted after a sample that crashes it.
 
     Raises:
         RequestError: The data here is not the study's.
@@ -82,7 +82,7 @@ def try_all(spec: StudySpec, samples: Sequence[Sample], workers: int) -> list[Tr
         except TrainstackError as error:
             if type(error) is not TrainstackError:
                 raise
-            # Such as by the system, for the memory that it took.
+            # The process was killed, for example by the system for lack of memory.
             tried.append(Tried(samples[len(tried)], cause=str(error)))
     return tried
 
@@ -92,7 +92,7 @@ def _name(tried: Tried) -> str:
     return ", ".join(arms) if arms else f"stack {tried.sample.stack.stack_id}"
 
 
-def _told(
+def _document(
     spec: StudySpec, tried: Sequence[Tried], refused: Sequence[Tried], workers: int
 ) -> dict[str, Any]:
     """Return what `launch --preview --json` prints."""
@@ -130,9 +130,9 @@ def _told(
     }
 
 
-def _lines(spec: StudySpec, told: dict[str, Any]) -> list[str]:
-    """Say a preview in a few lines."""
-    what = f"{len(spec.stacks)} given stacks" if spec.stacks else f"space '{told['space']}'"
+def _lines(spec: StudySpec, document: dict[str, Any]) -> list[str]:
+    """Return a preview as lines of text."""
+    what = f"{len(spec.stacks)} given stacks" if spec.stacks else f"space '{document['space']}'"
     lines = [
         f"{spec.study}: {what} on {spec.data.source}, {spec.trials} trials of at most "
         f"{spec.epochs} epochs, then {spec.replicates} fresh seeds for each stack confirmed"
@@ -141,17 +141,18 @@ def _lines(spec: StudySpec, told: dict[str, Any]) -> list[str]:
         for axis, arms in Space.from_json(dict(spec.space)).arms.items():
             if len(arms) > 1:
                 lines.append(f"  {axis}: {', '.join(arms)}")
-    worked = [row for row in told["tried"] if not row["cause"]]
-    lines.append(f"one batch: {len(worked)} of {len(told['tried'])} stacks work")
-    lines += [f"  cannot be trained: {row['what']} ({row['cause']})" for row in told["refused"]]
+    worked = [row for row in document["tried"] if not row["cause"]]
+    lines.append(f"one batch: {len(worked)} of {len(document['tried'])} stacks work")
+    lines += [f"  cannot be trained: {row['what']} ({row['cause']})" for row in document["refused"]]
     if worked:
         sizes = [row["parameters"] for row in worked]
         epochs = [row["epoch_seconds"] for row in worked]
         lines.append(f"  weights: {min(sizes):,} to {max(sizes):,}")
         lines.append(f"  an epoch: {number(min(epochs), 3)} to {number(max(epochs), 3)} s here")
         lines.append(
-            f"search: about {seconds(told['estimate']['search_seconds'])} with {told['workers']} "
-            "workers if no trial ended early; most do. The confirmation comes on top."
+            f"search: about {seconds(document['estimate']['search_seconds'])} with "
+            f"{document['workers']} workers if no trial ended early; most do. The confirmation "
+            "comes on top."
         )
     lines.append("nothing was created")
     return lines

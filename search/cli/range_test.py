@@ -1,4 +1,4 @@
-"""`trainstack range-test DATA`: which learning rates are worth searching on this data."""
+"""`trainstack range-test DATA`: find the learning rates worth searching on this data."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def register(app: typer.Typer) -> None:
 def range_test(
     data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
     optimizer: Annotated[
-        list[str] | None, typer.Option(help="Which (repeatable); default: the space's.")
+        list[str] | None, typer.Option(help="Optimizer to test (repeatable); default: the space's.")
     ] = None,
     space: Annotated[str, typer.Option(help="Named space or JSON file.")] = "chapter",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where the picture (HTML) goes.")
+        Path | None, typer.Option("-o", "--output", help="File for the picture (HTML).")
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of weights and batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Sweep each optimizer's learning rate on your data, and name the range worth searching.
+    """Sweep each optimizer's learning rate on your data and print the range worth searching.
 
-    Smith's sweep: the rate rises while a network trains, until it diverges. And the chapter's
-    descent: start high and take a third until it no longer diverges.
+    Smith's sweep raises the rate while a network trains, until it diverges. The chapter's descent
+    starts high and divides the rate by three until training no longer diverges.
 
     Example: trainstack range-test digits --optimizer nadam -o rates.html
     """
@@ -69,12 +69,12 @@ def range_test(
 
 
 def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
-    """Let a study search each optimizer only where a range test on its data says that it learns.
+    """Narrow each optimizer's learning rates to the range that a test on the data finds useful.
 
-    A study of that name that was narrowed when it was made keeps its ranges without another test.
+    An existing study of that name that was narrowed keeps its ranges without another test.
 
     Raises:
-        RequestError: There is nothing to narrow, or the tests could not be run.
+        RequestError: There is nothing to narrow, or the tests cannot run.
     """
     from trainstack.search import lr_range_test
 
@@ -95,12 +95,12 @@ def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
         return dataclasses.replace(spec, space=lr_range_test.narrowed(spec.space, tests))
     if lr_range_test.is_narrowed(there.space, spec.space):
         return dataclasses.replace(spec, space=there.space)
-    # Another study: creating it says in what they differ.
+    # A different study: its creation reports the differences.
     return dataclasses.replace(spec, space=lr_range_test.narrowed(spec.space, []))
 
 
 def _pinned(study: str, storage: str | None) -> StudySpec | None:
-    """Return what a study was asked for when it was made; None where there is none."""
+    """Return the spec with which a study was created; None if there is no such study."""
     from trainstack.search.queue import queries
 
     with reach(storage) as (_, engine):
@@ -111,10 +111,10 @@ def _pinned(study: str, storage: str | None) -> StudySpec | None:
 
 
 def run_tests(spec: StudySpec, optimizers: Sequence[str]) -> Iterator[RangeTest]:
-    """Run range tests in a process of its own; yield each as soon as it is done.
+    """Run range tests in a separate process and yield each when it is done.
 
     Raises:
-        RequestError: They could not be run.
+        RequestError: The tests cannot run.
     """
     from trainstack.search.cli.local_workers import cores
     from trainstack.search.lr_range_test import RangeTest

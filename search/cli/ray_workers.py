@@ -1,4 +1,4 @@
-"""`--on ray`: workers that Ray places, as the command line sees them."""
+"""`--on ray`: workers that run on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainstack.search.ray.driver_client import CONNECT_SECONDS, Dialogue
 from trainstack.search.ray.placement import MOST_CPUS, OnRay, handed_over, namespace
 from trainstack.spaces.errors import RequestError, TrainstackError
 
-# How long a cluster may be silent, and how long it is then tried to come back to it.
+# Seconds without news after which to reconnect, and seconds to keep trying.
 SILENT_SECONDS, AWAY_SECONDS = 60.0, 120.0
 
 
@@ -27,9 +27,9 @@ class RayWorkers:
     """A study's workers on a Ray cluster; see `trainstack.search.cli.local_workers.LocalWorkers`.
 
     Attributes:
-        place: Where, and with what.
-        nodes: The cluster's nodes as they were at the start.
-        wanted: How many workers are meant to work.
+        place: The cluster, and the resources per worker.
+        nodes: The cluster's nodes at the time of connection.
+        wanted: Target number of workers.
     """
 
     place: OnRay
@@ -41,19 +41,19 @@ class RayWorkers:
     _dialogue: Dialogue | None = None
     _heard: float = 0.0
     _away_since: float | None = None
-    _told: str = ""
+    _reported: str = ""
 
     @classmethod
     def connect(cls, place: OnRay, embedded: bool) -> RayWorkers:
-        """Reach the cluster, before anything is created.
+        """Connect to the cluster, before anything is created.
 
         Args:
-            place: Where.
-            embedded: The storage is this machine's, which no other reaches.
+            place: The cluster, and the resources per worker.
+            embedded: True for the embedded database, which other machines cannot reach.
 
         Raises:
-            RequestError: The cluster cannot be used, or no node has what a worker needs.
-            StorageAwayError: It does not answer.
+            RequestError: The cluster cannot be used, or no node has the resources for a worker.
+            StorageAwayError: The cluster does not answer.
         """
         made = cls(place)
         made._begin()
@@ -69,7 +69,7 @@ class RayWorkers:
             self._dialogue.ask(**document)
 
     def _check(self, embedded: bool) -> None:
-        """Refuse what cannot work on these nodes."""
+        """Reject requests that these nodes cannot serve."""
         import socket
 
         if not self.room:
@@ -79,8 +79,8 @@ class RayWorkers:
             raise RequestError(
                 f"no node of the Ray cluster has {self.place.cpus:g} CPUs "
                 f"and {self.place.gpus:g} GPUs for a worker",
-                f"what some node has, such as {has}",
-                "change --cpus-per-worker and --gpus-per-worker, or add such a node first",
+                f"resources of some node, such as {has}",
+                "change --cpus-per-worker and --gpus-per-worker, or add such a node",
             )
         elsewhere = sorted({n["host"] for n in self.nodes} - {socket.gethostname()})
         if embedded and elsewhere:
@@ -88,16 +88,16 @@ class RayWorkers:
             raise RequestError(
                 f"the embedded database, which Ray's node {elsewhere[0]} cannot reach",
                 "a PostgreSQL server that every node reaches",
-                "give --storage or TRAINSTACK_STORAGE",
+                "set --storage or TRAINSTACK_STORAGE",
             )
         from trainstack.search.database.connection import ARTIFACTS
 
         if elsewhere and ARTIFACTS not in os.environ:
-            err().print(f"set {ARTIFACTS} to a place that all nodes see, too", markup=False)
+            err().print(f"set {ARTIFACTS} to a location that all nodes can reach", markup=False)
 
     @property
     def room(self) -> int:
-        """How many workers the cluster's nodes have room for, were they empty."""
+        """Number of workers that fit on the cluster's nodes when idle."""
         return sum(
             min(
                 int(node["cpus"] / self.place.cpus + 1e-9),
@@ -107,9 +107,9 @@ class RayWorkers:
         )
 
     def start(self, url: str, study: str, count: int, flags: tuple[str, ...] = ()) -> RayWorkers:
-        """Place so many workers, those that an earlier command placed included.
+        """Place `count` workers, including those that an earlier command placed.
 
-        From now on a terminal that closes ends the command, and the workers go on.
+        Afterwards, closing the terminal ends the command but not the workers.
         """
         from trainstack.search.database.connection import home, parse_url
         from trainstack.search.database.retry import hangups
@@ -138,13 +138,13 @@ class RayWorkers:
         return self
 
     def keep(self, count: int) -> None:
-        """Have so many from now on."""
+        """Scale to `count` workers."""
         self.wanted = count
         self._workers = [{"state": "waiting", "code": None}] * count
         self._ask(keep=count)
 
     def _hear(self) -> None:
-        """Take in what the driver says; one that is gone or silent is replaced.
+        """Process the driver's messages; replace a driver that ended or stopped responding.
 
         Raises:
             StorageAwayError: The cluster has been away for too long.
@@ -156,7 +156,7 @@ class RayWorkers:
                 gone = news is None
                 if news is not None and "workers" in news:
                     self._heard = time.monotonic()
-                    self._tell(news)
+                    self._update(news)
         if self._dialogue is None or gone or time.monotonic() - self._heard > SILENT_SECONDS:
             self._begin_again()
 
@@ -179,47 +179,47 @@ class RayWorkers:
         self._ask(place=self._order)
         self._ask(keep=self.wanted)
 
-    def _tell(self, news: dict[str, Any]) -> None:
-        """Take in how the workers fare, and say what is new."""
+    def _update(self, news: dict[str, Any]) -> None:
+        """Record the state of the workers and report changes."""
         if self.show:
             for line in news["said"]:
                 err().print(line, markup=False)
         if news["wanted"] != self.wanted:
-            return  # it has not yet heard how many we want
+            return  # the driver has not received the new count yet
         self._workers = news["workers"]
         states = [worker["state"] for worker in self._workers]
         running, waiting = states.count("running"), states.count("waiting")
-        told = f"on Ray: {running} of {self.wanted} workers run"
+        line = f"on Ray: {running} of {self.wanted} workers run"
         if waiting:
-            told += f", {waiting} {'waits' if waiting == 1 else 'wait'} for a node"
-        if told != self._told:
-            self._told = told
-            err().print(told, markup=False)
+            line += f", {waiting} {'waits' if waiting == 1 else 'wait'} for a node"
+        if line != self._reported:
+            self._reported = line
+            err().print(line, markup=False)
 
     def alive(self) -> int:
-        """Return how many work, or wait for a node."""
+        """Return the number of workers that run or wait for a node."""
         self._hear()
         return sum(worker["state"] != "ended" for worker in self._workers)
 
     def failure(self) -> tuple[int, str] | None:
-        """Return exit code and last words of a worker that ended badly, or None."""
+        """Return exit code and last line of a worker that failed, or None."""
         for worker in self._workers:
             if worker["code"]:
                 return worker["code"], worker["words"] or "see trainstack logs"
         return None
 
     def worst_exit_code(self) -> int:
-        """Return the worst exit code so far, as a shell says it."""
+        """Return the worst exit code so far, by the shell's rule."""
         codes = [worker["code"] or 0 for worker in self._workers]
         return max((code if code >= 0 else 128 - code for code in codes), default=0)
 
     def wait(self, at_most_seconds: float) -> None:
-        """Wait until none is left, or for so long."""
+        """Wait until no worker is left, for at most `at_most_seconds`."""
         self._until(lambda: not self.alive(), at_most_seconds)
 
     def placed(self, at_most_seconds: float = 10.0) -> None:
-        """Wait until Ray knows of the workers."""
-        self._until(lambda: bool(self.alive() and self._told), at_most_seconds)
+        """Wait until Ray has registered the workers."""
+        self._until(lambda: bool(self.alive() and self._reported), at_most_seconds)
 
     @staticmethod
     def _until(true: Callable[[], bool], seconds: float) -> None:
@@ -228,12 +228,12 @@ class RayWorkers:
             time.sleep(0.2)
 
     def finish(self, seconds: float) -> None:
-        """The study is over: wait for the workers to leave; no actor stays behind."""
+        """Wait for the workers to exit after the study is over, and remove all actors."""
         self._ask(finish=seconds)
         self._until_finished(seconds)
 
     def interrupt(self) -> None:
-        """Let every worker give back what it holds and leave; before any was placed, only go."""
+        """Let every worker return its trial and exit, then close the connection."""
         if self._order is not None:
             self._ask(leave=LEAVE_SECONDS)
             self._until_finished(LEAVE_SECONDS)
@@ -246,13 +246,13 @@ class RayWorkers:
                 news = self._dialogue.next(until - time.monotonic())
                 if news is None:
                     break
-                self._tell(news)
+                self._update(news)
                 if news["finished"]:
                     break
         self.close()
 
     def close(self) -> None:
-        """Go away; workers that are still there stay."""
+        """Close the connection; running workers continue."""
         if self._dialogue is not None:
             self._dialogue.close()
             self._dialogue = None

@@ -1,4 +1,4 @@
-"""`recommend`, `report`, `export`: the conclusion of a study, said, drawn and taken away."""
+"""`recommend`, `report` and `export`: print, write and export a study's conclusion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-# What stands beside a table's model: its encoder, and a script that applies both to raw rows.
+# Files exported with a table's model: its encoder, and a script that applies both to raw rows.
 SIDECARS = {"preprocessing": ".preprocessing.joblib", "predict": ".predict.py"}
 
 
@@ -43,12 +43,13 @@ def recommend(
         typer.Argument(help="Name of the study; several with --across.", callback=no_url),
     ],
     across: Annotated[
-        bool, typer.Option("--across", help="The default that serves the data of all the studies.")
+        bool,
+        typer.Option("--across", help="Find the best default for all the studies."),
     ] = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """The recommendation; candidates are confirmed first if that has not been done.
+    """Print the recommendation; confirm the candidates first if necessary.
 
     Example: trainstack recommend digits --json
     """
@@ -85,10 +86,10 @@ def report(
 def export(
     study: Study,
     form: Annotated[str, typer.Option("--format", help="keras, python or json.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write it.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File or folder to write to.")],
     storage: Storage = None,
 ) -> None:
-    """The recommended stack: a saved model, plain Keras code, or data.
+    """Export the recommended stack as a saved model, plain Keras code, or data.
 
     Example: trainstack export digits --format keras -o model.keras
     """
@@ -119,7 +120,7 @@ def export(
 
 
 def _is_folder(output: Path, form: str) -> bool:
-    """True where `-o` names a folder; Keras reads models from files ending in .keras alone."""
+    """Tell whether `-o` names a folder; Keras models need the suffix .keras."""
     return output.is_dir() or (form == "keras" and output.suffix != ".keras")
 
 
@@ -132,7 +133,7 @@ def _copy(store: Store, name: str, target: Path) -> None:
                 raise RequestError(
                     f"{name} is not in {store}",
                     "the artifact store that the workers wrote to",
-                    "set TRAINSTACK_ARTIFACTS as it was for them",
+                    "set TRAINSTACK_ARTIFACTS as on the workers",
                 ) from None
             except OSError as error:
                 raise RequestError(f"cannot read {name} from {store} ({error})") from None
@@ -144,10 +145,10 @@ def _copy(store: Store, name: str, target: Path) -> None:
 
 
 def _settle(url: URL, engine: Engine, study: str) -> None:
-    """See to it that the study is concluded, with workers of this machine if need be.
+    """Conclude the study if necessary, with workers on this machine.
 
     Raises:
-        RequestError: Others are still searching.
+        RequestError: Other workers are still searching.
         StudyError: There is no such study.
     """
     from trainstack.search.cli.checks import worker_count
@@ -178,10 +179,10 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What a study concludes, and what from.
+    """A study's recommendation and its evidence.
 
     Attributes:
-        spec: What was asked.
+        spec: Spec of the study.
         runs: All its runs.
         found: The recommendation.
     """
@@ -192,10 +193,10 @@ class Conclusion:
 
 
 def gather(engine: Engine, study: str) -> Conclusion:
-    """Read a study's evidence and conclude.
+    """Read a study's evidence and derive its recommendation.
 
     Raises:
-        NothingToRecommend: No trial finished, or the study tests claims.
+        NothingToRecommend: No trial finished, or the study only tests claims.
     """
     from trainstack.search.conclusion.recommendation import recommend as judge
     from trainstack.search.queue import queries
@@ -203,7 +204,7 @@ def gather(engine: Engine, study: str) -> Conclusion:
     spec = queries.spec_of(engine, study)
     if spec.experiment:
         raise NothingToRecommend(
-            f"study '{study}' tests claims", "one that searched", "`trainstack claims` judges them"
+            f"study '{study}' tests claims", "a study with a search", "use `trainstack claims`"
         )
     measured = queries.measurement(engine, study) or {}
     runs = queries.runs(engine, study)
@@ -227,10 +228,9 @@ def write(conclusion: Conclusion, folder: Path) -> list[Path]:
 
 
 def conclude(url: URL, study: str, as_json: bool) -> None:
-    """Print the recommendation, then write its report beside the study's artifacts.
+    """Print the recommendation, then write its report into the study's artifacts.
 
-    A report that cannot be written is a warning: the recommendation stands, and so does the exit
-    code 0.
+    A report that cannot be written causes a warning; the exit code stays 0.
 
     Raises:
         NothingToRecommend: No trial finished.
@@ -250,7 +250,7 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
         else:
             out().print(text_of(conclusion.found), markup=False)
     except BrokenPipeError:
-        _write_beside_artifacts(conclusion)  # nobody reads on here; the report is for later
+        _write_beside_artifacts(conclusion)
         raise
     folder = _write_beside_artifacts(conclusion)
     if folder is not None and not as_json:
@@ -258,9 +258,9 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
 
 
 def _write_beside_artifacts(conclusion: Conclusion) -> Path | None:
-    """Write the report into the artifact store; return a folder of this machine that holds it.
+    """Write the report into the artifact store and return the local folder that holds it.
 
-    None, after a warning, where there is no such folder.
+    Return None, after a warning, if there is no such folder.
     """
     from trainstack.search.artifacts import FolderStore, folder_of, open_store, put
     from trainstack.search.database.connection import artifacts, home

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trainstack.search.queue.progress import Record
     from trainstack.search.spec import StudySpec
 
-# Equal but for the order in which a machine adds: more is another training.
+# Allows for a different order of summation on another machine.
 TOLERANCE = 1e-3
 
 
@@ -38,14 +38,14 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two curves of one trial.
+    """Comparison of a trial's recorded curve with its repetition.
 
     Attributes:
-        same: Equally long, and nowhere further apart than the tolerance.
-        exact: Equal to the last digit.
-        epochs: Epochs that both have.
-        difference: Largest relative difference over these; None where one is not finite.
-        differs_at: First epoch beyond the tolerance, or that only one has; None: nowhere.
+        same: True if the lengths agree and no difference exceeds the tolerance.
+        exact: True if both are equal to the last digit.
+        epochs: Number of epochs in both curves.
+        difference: Largest relative difference; None if not finite.
+        differs_at: First epoch beyond the tolerance or in one curve only; None: nowhere.
     """
 
     same: bool
@@ -59,9 +59,9 @@ def compare(recorded: Sequence[float], again: Sequence[float], tolerance: float)
     """Compare two curves epoch by epoch.
 
     Args:
-        recorded: Validation loss per epoch, the first time.
-        again: The same, now.
-        tolerance: Most |again − recorded| / |recorded| that counts as the same, 0 or more.
+        recorded: Validation loss per epoch of the record.
+        again: Validation loss per epoch of the repetition.
+        tolerance: Greatest |again − recorded| / |recorded| that counts as the same, 0 or more.
     """
     pairs = list(zip(recorded, again, strict=False))
     gaps = [
@@ -81,17 +81,17 @@ def replay(
     study: Study,
     trial: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="Number of the trial.")],
     confirmation: Annotated[
-        bool, typer.Option("--confirmation", help="The number is of a confirmation's run.")
+        bool, typer.Option("--confirmation", help="Replay a run of the confirmation.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(help="Relative difference of the losses that counts as the same.")
+        float, typer.Option(help="Greatest relative difference of losses that count as equal.")
     ] = TOLERANCE,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
     """Train one trial again from its record (stack, seed, split) and compare the curves.
 
-    With the threads of the first time the CPU gives the same numbers. Exits 1 where they differ.
+    With the same number of threads a CPU reproduces the numbers. Exit code 1 if they differ.
 
     Example: trainstack replay digits 3
     """
@@ -118,21 +118,21 @@ def replay(
     if not found.same:
         raise TrainstackError(
             f"trial {trial} differs from its record from epoch {found.differs_at} on",
-            f"losses within {tolerance:g} of those recorded",
+            f"losses within {tolerance:g} of the recorded ones",
             f"it was trained on {first.device or 'an unknown device'}, now on {again['device']}",
         )
 
 
 def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
-    """Train a trial again in a process of its own, since this one imports no TensorFlow.
+    """Train a trial again in a separate process, which imports TensorFlow.
 
     Returns:
         `device`, `outcome`, `cause`, `curve` and `seconds`.
 
     Raises:
-        RequestError: It could not be trained here.
+        RequestError: The trial cannot be trained here.
     """
-    # A trial that ended by itself does so again; one that was ended is ended at the same epoch.
+    # A completed or diverged trial ends by itself; any other is stopped at the same epoch.
     to_its_end = first.outcome in ("completed", "diverged")
     request = {
         "spec": spec.to_json(),
@@ -179,7 +179,7 @@ def _print(first: Record, again: dict[str, Any], found: Comparison) -> None:
     console.print(table)
     if first.duplicate_of is not None:
         console.print(
-            f"its result is trial {first.duplicate_of}'s, of the same stack", markup=False
+            f"its result is that of trial {first.duplicate_of}, the same stack", markup=False
         )
     if found.same:
         how = "exactly" if found.exact else f"within {found.difference:.1g}"

@@ -1,4 +1,4 @@
-"""`trainstack space …`: the named spaces, one as data, and a check of a user's own."""
+"""`trainstack space …`: list the named spaces, show one as JSON, check a user's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from trainstack.search.cli.common import AsJson, out, print_json, read_json
 from trainstack.spaces.errors import RequestError
 
-spaces = typer.Typer(help="The named spaces, one as data, and a check of your own.")
+spaces = typer.Typer(help="List the named spaces, show one as JSON, or check your own.")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 @spaces.command("list")
 def list_spaces(as_json: AsJson = False) -> None:
-    """The named spaces: what each asks and what it costs; and what a space of your own may name.
+    """List the named spaces with purpose and cost, and the choices for a space of your own.
 
     Example: trainstack space list
     """
@@ -51,7 +51,7 @@ def list_spaces(as_json: AsJson = False) -> None:
 
 @spaces.command("show")
 def show_space(name: Annotated[str, typer.Argument(help="Name of a space.")]) -> None:
-    """One space as the JSON file that `space check` and `launch --space` read.
+    """Print a space as the JSON that `space check` and `launch --space` read.
 
     Example: trainstack space show quick > mine.json
     """
@@ -64,7 +64,7 @@ def show_space(name: Annotated[str, typer.Argument(help="Name of a space.")]) ->
 def check_space(
     file: Annotated[Path, typer.Argument(help="JSON file with a space.")], as_json: AsJson = False
 ) -> None:
-    """Check a space of your own: every problem on a line, with its path and the rule it breaks.
+    """Check a space of your own; print each problem with its path and the violated rule.
 
     Example: trainstack space check mine.json
     """

@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `stop`, `cancel`, `void`, `set`: what people do to a study that runs."""
+"""`pause`, `resume`, `stop`, `cancel`, `void`, `set`: control a running study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _wish(storage: str | None, study: str, wanted: str) -> None:
 
 
 def pause(study: Study, storage: Storage = None) -> None:
-    """Start no new trials; those that run go on to their end.
+    """Start no new trials; running trials finish.
 
     Example: trainstack pause digits
     """
@@ -36,7 +36,7 @@ def pause(study: Study, storage: Storage = None) -> None:
 
 
 def resume(study: Study, storage: Storage = None) -> None:
-    """Go on after `pause`, `stop` or `cancel`.
+    """Resume a study after `pause`, `stop` or `cancel`.
 
     Example: trainstack resume digits
     """
@@ -44,7 +44,7 @@ def resume(study: Study, storage: Storage = None) -> None:
 
 
 def stop(study: Study, storage: Storage = None) -> None:
-    """Let running trials finish, then conclude with what there is.
+    """Let running trials finish, then conclude from the existing trials.
 
     Example: trainstack stop digits
     """
@@ -52,7 +52,7 @@ def stop(study: Study, storage: Storage = None) -> None:
 
 
 def cancel(study: Study, storage: Storage = None) -> None:
-    """End running trials now; they go back to the queue.
+    """End running trials at once and return them to the queue.
 
     Example: trainstack cancel digits
     """
@@ -62,10 +62,10 @@ def cancel(study: Study, storage: Storage = None) -> None:
 def void(
     study: Study,
     trial: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="Number of the trial.")],
-    reason: Annotated[str, typer.Option(help="Why it says nothing.")],
+    reason: Annotated[str, typer.Option(help="Reason for excluding the trial.")],
     storage: Storage = None,
 ) -> None:
-    """Take a spoilt trial out of the evidence; sampler and counts forget it.
+    """Exclude a spoilt trial from the evidence, the sampler and the counts.
 
     Example: trainstack void digits 3 --reason "the machine was throttled"
     """
@@ -84,11 +84,11 @@ def change(
     ],
     storage: Storage = None,
 ) -> None:
-    """Change what a search may spend and who works at it, in force within seconds.
+    """Change the budget of a search and its number of workers, within seconds.
 
-    trials counts those that the study has already; timeout is from now on; workers is how many
-    each `launch` and each `trainstack worker` without GPUs keeps: more are started, those too many
-    finish their trial and leave.
+    trials includes those that already exist; timeout counts from now; workers is the number that
+    each `launch` and each `trainstack worker` without GPUs runs: more are started, surplus ones
+    exit after their trial.
 
     Example: trainstack set digits trials=200 timeout=1h workers=4
     """

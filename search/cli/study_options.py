@@ -1,4 +1,4 @@
-"""From flags to a study's spec: everything is checked before anything is touched."""
+"""Build a study's spec from flags; everything is checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def make_spec(
     checked: Callable[[], object] = lambda: None,
     **rest: Any,
 ) -> StudySpec:
-    """Check a launch and load its data.
+    """Check the flags of a launch and load its data.
 
     Args:
-        checked: Called when all but the data has been checked: it is worth making ready for it.
+        checked: Called when all flags are valid, before the data is loaded.
 
     Raises:
-        RequestError: Anything is unknown, unreadable or impossible.
+        RequestError: A flag or the data is unknown, unreadable or impossible.
     """
     from trainstack.search.cli.checks import known
     from trainstack.search.data.load import load
@@ -64,7 +64,7 @@ def make_spec(
     for note in dataset.notes:
         err().print(note, markup=False)
     rows = training_rows(dataset)
-    if searched.name in space_names():  # one of the user's own says exactly what it offers
+    if searched.name in space_names():  # a user's own space stays as it is
         searched = searched.for_rows(rows)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
@@ -86,12 +86,12 @@ def make_spec(
 
 
 def read_space_flag(text: str) -> Space:
-    """Return a named space, or the one in a file."""
+    """Return a named space, or a space read from a file."""
     if text in space_names():
         return Space.named(text)
     if text.endswith(".json") or "/" in text or Path(text).exists():
         return Space.read(text)
-    return Space.named(text)  # refuses, with the nearest name
+    return Space.named(text)  # raises, with the nearest name as hint
 
 
 def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
@@ -101,15 +101,16 @@ def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
 
 
 def study_name(study: str | None, data: str) -> str:
-    """Return the study's name: as given, else the data's, without what no name may hold.
+    """Return the study's name: as given, else made from the data's name.
 
     Raises:
-        RequestError: It is no name for a study.
+        RequestError: The name is not valid.
     """
     name = study if study is not None else _named_by(data)
     if name in (".", "..") or not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
         raise RequestError(
-            f"study name {name!r}", "1 to 100 letters, digits, spaces and . _ + -, no space first"
+            f"study name {name!r}",
+            "1 to 100 letters, digits, spaces and . _ + -, no leading space",
         )
     return name
 

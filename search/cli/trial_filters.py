@@ -1,4 +1,4 @@
-"""Which trials a listing shows: by outcome, by arm, the best so many."""
+"""Filters for lists of trials: by outcome, by arm, and by rank."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from trainstack.spaces.axes import CHOICE_AXES
 from trainstack.spaces.errors import RequestError, nearest
 
 
-def read_outcomes(asked: Sequence[str]) -> tuple[str, ...]:
-    """Check the words of `--outcome`.
+def read_outcomes(texts: Sequence[str]) -> tuple[str, ...]:
+    """Check the values of `--outcome`.
 
     Raises:
-        RequestError: One is no outcome.
+        RequestError: A value is not an outcome.
     """
-    for word in asked:
+    for word in texts:
         if word not in OUTCOMES:
             raise RequestError(f"--outcome {word!r} is not known", hint=nearest(word, OUTCOMES))
-    return tuple(asked)
+    return tuple(texts)
 
 
-def read_arms(asked: Sequence[str]) -> dict[str, str]:
+def read_arms(texts: Sequence[str]) -> dict[str, str]:
     """Read `--axis activation=relu` as axis → arm.
 
     >>> read_arms(["activation=relu"])
     {'activation': 'relu'}
 
     Raises:
-        RequestError: There is no such axis or arm, or it cannot be read.
+        RequestError: An axis or arm does not exist, or the text cannot be read.
     """
     arms = {}
-    for text in asked:
+    for text in texts:
         axis, equals, arm = text.partition("=")
         if not equals:
             raise RequestError(f"--axis {text!r}", "an axis and its arm, as in activation=relu")
@@ -51,13 +51,13 @@ def chosen(
     arms: Mapping[str, str] | None = None,
     best: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the trials that were asked for.
+    """Return the trials that pass all filters.
 
     Args:
         rows: As `trials --json` lists them.
-        outcomes: Words that the outcome may be; none: any.
+        outcomes: Accepted outcomes; empty: any.
         arms: Axis → arm that the stack must have.
-        best: At most so many completed ones, lowest loss first; None: all, in their order.
+        best: Maximum number of completed trials, lowest loss first; None: all, in their order.
     """
 
     def fits(row: dict[str, Any]) -> bool:
@@ -68,6 +68,6 @@ def chosen(
     found = [row for row in rows if fits(row)]
     if best is None:
         return found
-    # A pruned trial's loss is that of the epoch at which it ended: it competes with no other.
+    # The loss of a pruned trial is that of its last epoch and cannot be compared.
     completed = [r for r in found if r["outcome"] == "completed" and r["value"] is not None]
     return sorted(completed, key=lambda row: row["value"])[:best]

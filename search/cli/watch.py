@@ -1,4 +1,4 @@
-"""Progress of a study in the terminal, while workers of this machine serve it."""
+"""Progress of a study in the terminal, with or without local workers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
 
 POLL_SECONDS = 0.5
-# Between two plain lines when nothing was counted meanwhile.
+# Seconds between two plain lines if no count changes.
 PLAIN_SECONDS = 30.0
 AWAY_SECONDS = 120.0
 
@@ -41,12 +41,12 @@ def work(
 
     Args:
         url: The database.
-        spec: What is asked.
-        count: Workers.
-        start: Starts them, given the database, the study's name and the count.
+        spec: Spec of the study.
+        count: Number of workers.
+        start: Starts workers, given the database, the study's name and the count.
 
     Raises:
-        KeyboardInterrupt: After the workers have given back what they held.
+        KeyboardInterrupt: Raised after the workers have returned their trials.
         TrainstackError: The workers cannot serve the study.
     """
     from trainstack.search.dashboard.notes import Notes
@@ -62,15 +62,15 @@ def work(
         wanted = WorkersWanted(here, spec.study)
 
     def check(status: dict[str, Any]) -> None:
-        # Requeues expired leases even if this process has no workers.
+        # Maintenance also runs without local workers: it requeues expired leases.
         with contextlib.suppress(StorageAwayError):
             maintenance.run_if_due()
             with guarded(url):
                 heed(local, wanted.news())
         _check(local, status)
 
-    # Whoever ends us (a terminal that closes, `kill`) means what Ctrl-C means; so does Ctrl-C where
-    # a shell started us with `&`, for the workers heed it there. `nohup` means what it says.
+    # A closed terminal and SIGTERM act as Ctrl-C does, also in a job started with `&`, whose
+    # workers receive SIGINT. `nohup` is respected.
     with Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption:
         local = start(exported(url), spec.study, count)
         notes, ended = Notes(url, spec.study).start(), False
@@ -90,7 +90,7 @@ def work(
 
 
 def heed(local: Workers, count: int | None) -> None:
-    """Keep as many workers as somebody wants now; None: as before."""
+    """Scale to the requested number of workers; None: no change."""
     if count is not None and count != local.wanted:
         local.keep(count)
 
@@ -108,7 +108,7 @@ def _concluded(url: URL, study: str) -> bool:
 
 
 def _check(local: Workers, status: dict[str, Any]) -> None:
-    """Say why when no worker of ours is left and none serves the study from elsewhere."""
+    """Raise the cause if no local worker is left and no other worker serves the study."""
     if local.wanted == 0 or local.alive():
         return
     others = [w for w in status["workers"] if w["last_seen_seconds"] < 60]
@@ -119,10 +119,10 @@ def _check(local: Workers, status: dict[str, Any]) -> None:
 
 
 def over(status: dict[str, Any]) -> bool:
-    """True when nothing more will happen: concluded, or stopped and every worker has left.
+    """Return True when a study is concluded, or stopped and without workers.
 
-    After `stop` workers finish their trials and the study goes on to its confirmation; after
-    `cancel` they leave.
+    After `stop` workers finish their trials and the study proceeds to its confirmation; after
+    `cancel` they exit.
     """
     if status["concluded"]:
         return True
@@ -136,16 +136,16 @@ def follow(
     pause: Callable[[float], None],
     check: Callable[[dict[str, Any]], None] = lambda status: None,
 ) -> dict[str, Any]:
-    """Show progress until the study is over; a paused one is waited for.
+    """Show progress until the study is over; wait while it is paused.
 
     Args:
         url: The database.
-        study: Which study.
-        pause: Waits for so many seconds, between two looks.
-        check: Told each status.
+        study: Name of the study.
+        pause: Waits for a number of seconds between two queries.
+        check: Called with each status.
 
     Returns:
-        Its last status.
+        The last status.
 
     Raises:
         StorageAwayError: The database has been away for too long.
@@ -180,9 +180,9 @@ def follow(
 
 
 def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
-    """Live view of a study until it is over; Ctrl-C ends the view and nothing else.
+    """Show a live view of a study until it is over; Ctrl-C ends only the view.
 
-    With --json the last status, once the study is over.
+    With --json, print the last status when the study is over.
 
     Example: trainstack watch digits
     """
@@ -197,7 +197,7 @@ def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> Non
 
 
 def _plain() -> Callable[[dict[str, Any] | None], None]:
-    """Sober lines for a pipe or a log: one when something was counted, or now and then."""
+    """Return a display for pipes and logs: a line when counts change, else every 30 seconds."""
     last: list[Any] = [None, -PLAIN_SECONDS]
 
     def show(status: dict[str, Any] | None) -> None:
@@ -219,10 +219,10 @@ def _plain() -> Callable[[dict[str, Any] | None], None]:
 def _live(
     look: Callable[[], Glance],
 ) -> Callable[[dict[str, Any] | None], None]:
-    """A view that is drawn again in place: somebody is looking. Rich asks for the width anew.
+    """Return a display for terminals that is redrawn in place.
 
     Args:
-        look: Reads what stands beside the status.
+        look: Reads the glance shown with the status.
     """
     from rich.live import Live
 
@@ -238,7 +238,7 @@ def _live(
             live.stop()
             return
         if (now := live.console.width) != width[0]:
-            # What the terminal has wrapped anew no longer has the height that we would go up by.
+            # Wrapped lines change the height of the view, so it cannot be redrawn in place.
             width[0] = now
             live.console.clear()
         live.update(view(status, look(), now), refresh=True)

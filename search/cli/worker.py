@@ -1,4 +1,4 @@
-"""`worker`: join a study, with processes of this machine or of an engine."""
+"""`worker`: join a study with worker processes on this machine or on an engine."""
 
 from __future__ import annotations
 
@@ -28,22 +28,21 @@ if TYPE_CHECKING:
     from trainstack.search.cli.ray_workers import RayWorkers
 
 POLL_SECONDS = 3.0
-# What is said to whoever interrupts the workers of this machine.
 WORKERS_LEFT = "interrupted: running trials went back to the queue"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `trainstack worker` was asked for.
+    """The options of `trainstack worker`.
 
     Attributes:
-        gpus: `all`, `none`, or numbers with commas.
-        count: Workers; where there are GPUs, on each of them.
-        max_trials: After how many each leaves; None: when the study is over.
-        drain_timeout: Seconds a trial may still take after SIGTERM.
-        start_timeout: Seconds to wait for a database that is away at the start.
-        memory_mb: What each trainer may take, in MiB; 0: no limit.
-        data: Where the study's data lies here; None: where the study says.
+        gpus: `all`, `none`, or numbers separated by commas.
+        count: Number of workers; with GPUs, per GPU.
+        max_trials: Trials after which each worker exits; None: no limit.
+        drain_timeout: Seconds that a trial may still take after SIGTERM.
+        start_timeout: Seconds to wait at the start for an unavailable database.
+        memory_mb: Memory limit of each trainer, in MiB; 0: no limit.
+        data: Local path of the study's data; None: the study's path.
     """
 
     gpus: str
@@ -55,7 +54,7 @@ class Wanted:
     data: str | None
 
     def flags(self) -> tuple[str, ...]:
-        """Return the arguments of `python -m trainstack.workers` that say the same."""
+        """Return the equivalent arguments of `python -m trainstack.workers`."""
         flags = [f"--drain-timeout={self.drain_timeout}", f"--start-timeout={self.start_timeout}"]
         if self.max_trials is not None:
             flags.append(f"--max-trials={self.max_trials}")
@@ -76,28 +75,30 @@ def worker(
     gpus: Annotated[str, typer.Option(help="all, none, or numbers such as 0,1.")] = "all",
     count: Annotated[
         int,
-        typer.Option("--count", "--workers", help="Workers; where there are GPUs, on each."),
+        typer.Option("--count", "--workers", help="Number of workers; with GPUs, per GPU."),
     ] = 1,
     on: On = None,
     cpus_per_worker: CpusPerWorker = None,
     gpus_per_worker: GpusPerWorker = None,
-    max_trials: Annotated[int | None, typer.Option(help="Leave after this many each.")] = None,
+    max_trials: Annotated[
+        int | None, typer.Option(help="Exit after this many trials each.")
+    ] = None,
     drain_timeout: Annotated[
-        float, typer.Option(help="Seconds a trial may still take after SIGTERM.")
+        float, typer.Option(help="Seconds that a trial may still take after SIGTERM.")
     ] = 20.0,
     start_timeout: Annotated[
         float,
-        typer.Option(help="Seconds to wait at the start for a database that is away; then exit 3."),
+        typer.Option(help="Seconds to wait at the start for an unavailable database; then exit 3."),
     ] = 30.0,
     memory_mb: Annotated[
-        int, typer.Option(help="Most memory of each trainer, or of its GPU's, in MiB; 0: all.")
+        int, typer.Option(help="Memory limit of each trainer, or of its GPU, in MiB; 0: none.")
     ] = 0,
     data: Annotated[
-        str | None, typer.Option(help="Where the data lies here; default: where the study says.")
+        str | None, typer.Option(help="Local path of the data; default: the study's path.")
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Join this machine to a study: needs only the storage and the name.
+    """Join this machine to a study; only the storage and the name are needed.
 
     Example: trainstack worker digits --count 4
     """
@@ -124,9 +125,9 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
     """Run workers until they end; return the worst of their exit codes.
 
     Raises:
-        RequestError: `--gpus` cannot be read, a number is not there, or the artifact store cannot
+        RequestError: `--gpus` cannot be read, a GPU does not exist, or the artifact store cannot
             be used.
-        StorageAwayError: The database, or the artifact store, was away for too long.
+        StorageAwayError: The database or the artifact store was unavailable for too long.
         StudyError: There is no such study.
     """
     from trainstack.search.database.connection import exported, storage_url
@@ -137,8 +138,8 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
     if chosen and wanted.count > 1 and not wanted.memory_mb:
         raise RequestError(
             f"--count {wanted.count} on each of {len(chosen)} GPU(s)",
-            "--memory-mb too: how much of a GPU's memory each worker may take",
-            "or leave --count out, or give --gpus none",
+            "--memory-mb, the GPU memory of each worker",
+            "or omit --count, or pass --gpus none",
         )
     url = storage_url(storage)
     with fork_server(needed=not chosen):
@@ -165,11 +166,11 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
 
 
 def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -> int:
-    """Have an engine place workers, until the study is over; return the worst of their exit codes.
+    """Run workers on an engine until the study is over; return the worst of their exit codes.
 
     Raises:
-        KeyboardInterrupt: After the workers have given back what they held.
-        StorageAwayError: The database, or the engine, was away for too long.
+        KeyboardInterrupt: Raised after the workers have returned their trials.
+        StorageAwayError: The database or the engine was unavailable for too long.
         StudyError: There is no such study.
     """
     from trainstack.search.cli.watch import heed, over
@@ -207,7 +208,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
 
 
 def _heed(url: URL, crew: LocalWorkers) -> None:
-    """Keep as many workers as `set STUDY workers=N` says, until none is left."""
+    """Follow `set STUDY workers=N` until no worker is left."""
     from trainstack.search.cli.watch import heed
     from trainstack.search.database.connection import engine, guarded
     from trainstack.search.queue.budget import WorkersWanted
@@ -217,12 +218,12 @@ def _heed(url: URL, crew: LocalWorkers) -> None:
         with contextlib.suppress(StorageAwayError), guarded(url):
             wanted = wanted or WorkersWanted(here, crew.study)
             heed(crew, wanted.news())
-        here.dispose()  # where hundreds are started one by one, each would hold a connection
+        here.dispose()  # hundreds of such commands would each hold a connection
         crew.wait(POLL_SECONDS)
 
 
 def _look(url: URL, study: str) -> None:
-    """See that the study and the artifact store are there, before any process is started."""
+    """Check the study and the artifact store before any process is started."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import artifacts, engine, guarded
     from trainstack.search.database.schema import ensure
@@ -245,13 +246,13 @@ def _pass_on_signals(crews: list[LocalWorkers]) -> None:
         for crew in crews:
             crew.send(number)
 
-    # The terminal sends Ctrl-C to the workers too; being told twice, they leave at once.
+    # The terminal sends Ctrl-C to the workers too; on the second signal they exit at once.
     for number in (signal.SIGTERM, signal.SIGINT, *hangups()):
         signal.signal(number, pass_on)
 
 
 def installed_gpus() -> tuple[str, ...]:
-    """Return the numbers of this machine's NVIDIA GPUs, as their driver lists them."""
+    """Return the indices of this machine's NVIDIA GPUs, as listed by nvidia-smi."""
     try:
         listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
@@ -269,14 +270,14 @@ def chosen_gpus(flag: str, installed: tuple[str, ...]) -> tuple[str, ...]:
     """Read `--gpus`.
 
     Args:
-        flag: `all`, `none`, or numbers with commas.
-        installed: Numbers of the GPUs that are there.
+        flag: `all`, `none`, or numbers separated by commas.
+        installed: Numbers of the installed GPUs.
 
     Returns:
-        The numbers to use; empty: the CPU.
+        The GPUs to use; empty: the CPU.
 
     Raises:
-        RequestError: It cannot be read, or a number is not there.
+        RequestError: The flag cannot be read, or a GPU does not exist.
     """
     if flag == "none":
         return ()
@@ -288,5 +289,5 @@ def chosen_gpus(flag: str, installed: tuple[str, ...]) -> tuple[str, ...]:
             raise RequestError(f"--gpus {flag!r}", "all, none, or numbers such as 0,1")
         if number not in installed:
             there = ", ".join(installed) or "none"
-            raise RequestError(f"--gpus {number}", f"a GPU that is here: {there}", "try none")
+            raise RequestError(f"--gpus {number}", f"an installed GPU: {there}", "try none")
     return numbers

@@ -1,4 +1,4 @@
-"""A module of `workers` as a child process: the command line itself imports no TensorFlow."""
+"""Run modules of `workers` in a child process, so that the command imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from trainstack.spaces.errors import TrainstackError, of_exit_code
 
 
 def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
-    """Run `python -m MODULE` with a JSON document on its standard input.
+    """Run `python -m MODULE` with a JSON document on its standard input and yield its answers.
 
     Args:
-        module: Such as `trainstack.workers.tasks.replay`: it reads one document, writes its
-            answers to standard output, one JSON document per line, and refuses with a line
-            `trainstack: …` and the exit code of the error.
+        module: Such as `trainstack.workers.tasks.replay`. It reads one document and writes its
+            answers to standard output, one JSON document per line; on failure it writes a line
+            `trainstack: …` and exits with the code of the error.
         request: The document.
 
     Yields:
-        Its answers, each as soon as it is there. Whoever stops listening ends it.
+        Each answer as soon as it arrives. Closing the iterator kills the process.
 
     Raises:
-        RequestError: It refused what was asked.
-        TrainstackError: It broke; its last words say how.
+        RequestError: The module rejected the request.
+        TrainstackError: The module crashed; the message holds its last line.
     """
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=errors,
             text=True,
             encoding="utf-8",
             env=environment(),
@@ -50,15 +50,15 @@ def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
             for line in child.stdout:
                 yield json.loads(line)
             if child.wait():
-                said.seek(0)
-                raise _failure(module, child.returncode, said.read())
+                errors.seek(0)
+                raise _failure(module, child.returncode, errors.read())
         finally:
             child.kill()
 
 
-def _failure(module: str, code: int, said: str) -> TrainstackError:
-    """Return the error that a child's exit code and last words stand for."""
-    lines = said.strip().splitlines()
+def _failure(module: str, code: int, text: str) -> TrainstackError:
+    """Return the error for a child's exit code and standard error."""
+    lines = text.strip().splitlines()
     if code < 0:
         return TrainstackError(f"{module} was ended by signal {-code}")
     ours = [line for line in lines if line.startswith("trainstack: ")]

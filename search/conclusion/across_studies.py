@@ -1,9 +1,9 @@
-"""The default that serves several data sets: regret and rank on each, and leave-one-out.
+"""The best default over several data sets: regret and rank on each, and leave-one-out.
 
-*Regret* is how much more loss a stack has on a data set than the best of the stacks compared there,
-as a fraction of that best loss; so losses of different sizes can be averaged. Only stacks that were
-trained on every data set are compared: the reference stacks are, for every search begins with them
-and none of them is pruned.
+*Regret* is a stack's excess loss on a data set over the best of the compared stacks, as a fraction
+of that best loss, so that losses of different sizes can be averaged. Only stacks trained on every
+data set are compared. The reference stacks are, since every search begins with them and none of
+them is pruned.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.stack import Stack
 
-# Reference stacks have names.
 _LABELS = {stack.stack_id: name for name, stack in REFERENCES.items()}
 
 
 @dataclass(frozen=True)
 class Place:
-    """How a stack did on a data set: its loss, runs behind it, rank (1: best) and regret."""
+    """Result of a stack on a data set: loss, number of runs, rank (1: best) and regret."""
 
     data: str
     loss: float
@@ -40,14 +39,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A stack that was trained on every data set; `places` in the order of the data sets."""
+    """A stack trained on every data set; `places` follow the order of the data sets."""
 
     stack: Stack
     places: tuple[Place, ...]
 
     @property
     def mean_regret(self) -> float:
-        """Mean over the data sets; infinite where the stack could not be trained on one."""
+        """Mean regret over the data sets; infinite if the stack failed to train on one."""
         return fmean(place.regret for place in self.places)
 
     @property
@@ -62,13 +61,13 @@ class Entrant:
 
     @property
     def name(self) -> str:
-        """The name of the reference stack that it is, or its fingerprint."""
+        """Name of the reference stack, or the fingerprint of any other stack."""
         return stack_name(self.stack)
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What would have been chosen without a data set, and how that does there."""
+    """The stack chosen without one data set, and its result there."""
 
     data: str
     stack: Stack
@@ -82,9 +81,9 @@ class Across:
 
     Attributes:
         studies: Names of the studies read.
-        data: The data sets, in the order in which the studies name them.
+        data: The data sets, in the order of the studies.
         entrants: Stacks trained on all of them, the least mean regret first.
-        left_out: Leave-one-out, a row a data set; empty with fewer than two.
+        left_out: Leave-one-out, one row per data set; empty with fewer than two.
         difference: Regret of the first entrant minus the chapter default's, paired by data set.
         word: `better`, `equivalent`, `undecided` against the chapter's default, or `no evidence`.
     """
@@ -114,8 +113,8 @@ class Across:
         if self.word == NO_EVIDENCE:
             return f"{head}; the chapter's default was not trained on all of them."
         base = next(e for e in self.entrants if e.stack == BASELINE)
-        told = {"better": "", "equivalent": ", equivalent within the margin"}
-        luck = told.get(self.word, ", which may be luck")
+        endings = {"better": "", "equivalent": ", equivalent within the margin"}
+        luck = endings.get(self.word, ", which may be luck")
         return f"{head}, the chapter's default {share(base.mean_regret)}{luck}."
 
     def to_json(self) -> dict[str, Any]:
@@ -184,15 +183,15 @@ def stack_name(stack: Stack) -> str:
 
 
 def share(regret: float) -> str:
-    """Return a regret in percent; an infinite one in a word."""
+    """Format a regret in percent; an infinite one is `diverged`."""
     return f"{100.0 * regret:.1f} %" if math.isfinite(regret) else "diverged"
 
 
 def _scores(runs: Sequence[Run], stacks: dict[str, Stack]) -> dict[str, tuple[float, int]]:
     """Return each stack's mean loss in a study and the number of runs behind it.
 
-    Over the confirmation's runs where there are any, else the search's. A stack that was only seen
-    to diverge, or to be infeasible, has an infinite loss; a pruned one has none.
+    The runs are those of the confirmation if there are any, else of the search. A stack that only
+    diverged or was infeasible has an infinite loss; a pruned one has none.
     """
     stacks.update({run.stack.stack_id: run.stack for run in runs if run.stack is not None})
     confirmed = confirmed_losses(runs)
@@ -231,7 +230,7 @@ def _regret(loss: float, best: float) -> float:
 
 
 def _against_default(entrants: Sequence[Entrant]) -> tuple[str, Estimate]:
-    """Return the word for the first entrant against the chapter's default, and the difference."""
+    """Return the verdict on the first entrant against the chapter's default, and the difference."""
     base = next((e for e in entrants if e.stack == BASELINE), None)
     if base is None or len(entrants) < 2:
         return NO_EVIDENCE, Estimate(math.nan)
@@ -247,7 +246,7 @@ def _against_default(entrants: Sequence[Entrant]) -> tuple[str, Estimate]:
 
 
 def _leave_one_out(entrants: Sequence[Entrant], data: Sequence[str]) -> tuple[LeftOut, ...]:
-    """Return, for each data set, what the others would have chosen, and how it does there."""
+    """Return, for each data set, the choice of the others and its result there."""
     base = next((e for e in entrants if e.stack == BASELINE), None)
     found = []
     for k, title in enumerate(data):
@@ -264,7 +263,7 @@ def _leave_one_out(entrants: Sequence[Entrant], data: Sequence[str]) -> tuple[Le
 
 
 def _title(group: Sequence[tuple[StudySpec, Sequence[Run]]]) -> str:
-    """Return what a data set is called: its name, or its file's."""
+    """Return the name of a data set, or of its file."""
     return group[0][0].data.source.rstrip("/").rpartition("/")[2]
 
 

@@ -1,4 +1,4 @@
-"""The recommendation: everything a study concludes, as one frozen record and as JSON."""
+"""The recommendation: the conclusion of a study as one frozen record and as JSON."""
 
 from __future__ import annotations
 
@@ -43,32 +43,32 @@ MEASURED = ("latency_ms", "parameters", "nonzero_fraction", "log_loss", "ece", "
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What a study concludes.
+    """The conclusion of a study.
 
     Attributes:
         study: The study's name.
-        profile: The profile it was asked for.
+        profile: The study's profile.
         metric: `accuracy` or `rmse`.
         stack: The recommended stack.
         baseline_stack: The chapter's default.
         verdict: `better`, `equivalent`, `worse` or `undecided`, against the baseline.
         sentence: The conclusion in one sentence.
-        reasons: Why this stack, in sentences.
+        reasons: Sentences that justify the choice.
         validation: `loss` and the metric, each {mean, ci95, n}, over the confirmation's seeds.
-        test: The same on the test set; nulls before it was opened.
+        test: The same on the test set; null before it was opened.
         baseline: `validation`, `test`, `trivial` and `measured` of the chapter's default.
-        trivial: The predictor that knows no features: `validation` and `test`, and the stack's
+        trivial: The predictor without features: `validation` and `test`, and the stack's
             `difference` to it on the test rows.
-        yardstick: Gradient boosting on the same rows, and how it compares with the stack.
+        yardstick: Gradient boosting on the same rows, and its comparison with the stack.
         difference: Validation loss of the stack minus the baseline's, paired.
         optimism: Search score minus confirmed score, in seed standard deviations, or None.
         search_value: The search's score of the stack, or None.
-        runners_up: The other stacks that were confirmed, best first.
-        effects: One row an axis.
-        claims: One row a claim of the chapter.
+        runners_up: The other confirmed stacks, best first.
+        effects: One row per axis.
+        claims: One row per claim of the chapter.
         warnings: Sentences.
-        measured: What the stack costs and how honest its probabilities are.
-        replay: The command line that trains it again.
+        measured: Costs of the stack and calibration of its probabilities.
+        replay: Command line that trains the stack again.
         counts: Search trials by outcome.
     """
 
@@ -110,9 +110,9 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     """Conclude a study from its runs.
 
     Args:
-        spec: What was asked.
-        runs: All runs, search and confirmation, whatever their outcome.
-        measured: What the look at the test set gave; empty when it has not been taken.
+        spec: Spec of the study.
+        runs: All runs of search and confirmation, with any outcome.
+        measured: Measurement on the test set; empty before it was taken.
 
     Raises:
         NothingToRecommend: No search trial finished.
@@ -122,8 +122,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     if chosen is None:
         raise NothingToRecommend(
             f"study '{spec.study}' has no finished trial ({_tally(counts)})",
-            "one that ran to its end",
-            "look at the causes with `trainstack trials`, and give it more trials or epochs",
+            "at least one finished trial",
+            "see the causes with `trainstack trials`, and allow more trials or epochs",
         )
     measured, lost = tidied(measured)
     metric = "accuracy" if spec.data.task == "classification" else "rmse"
@@ -134,7 +134,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     validation = _validation(table.get(mine, {}), metric)
     reference = _validation(table.get(base, {}), metric)
     scale = reference["loss"]["mean"] or validation["loss"]["mean"] or 0.0
-    said = "equivalent" if mine == base else verdict(difference, scale)
+    word = "equivalent" if mine == base else verdict(difference, scale)
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
     search_value = candidate.search_value if candidate else None
     found = effects(chosen.stack, runs, scale)
@@ -150,9 +150,9 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         metric=metric,
         stack=chosen.stack,
         baseline_stack=chosen.baseline,
-        verdict=said,
+        verdict=word,
         sentence=nothing_learned(floor, base_floor, metric, mine == base)
-        + sentence(chosen, said, validation["loss"], difference),
+        + sentence(chosen, word, validation["loss"], difference),
         reasons=(*chosen.reasons, *([note] if note else ())),
         validation=validation,
         test=test,
@@ -195,7 +195,7 @@ def _difference(rows: Mapping[str, Mapping[int, float]], mine: str, base: str) -
 
 
 def _rival(rows: Mapping[str, Mapping[int, float]], base: str) -> Estimate | None:
-    """Return the strongest stack's loss minus the baseline's: who may gain most, beaters first."""
+    """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
     others = compare(rows, base).values() if base in rows else ()
     found = [value for value in others if value.low is not None and value.high is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
@@ -223,7 +223,7 @@ def _validation(row: Mapping[int, Run], metric: str) -> dict[str, Any]:
 
 
 def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """Return the test scores; the same shape with nulls where nothing was measured."""
+    """Return the test scores; null where nothing was measured."""
     test = part.get("test") or {}
     return {
         what: _score(score([float(v) for v in test.get(what) or ()], what))
@@ -232,7 +232,7 @@ def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 
 def _measured(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is always there, null where not measured, and whatever else was."""
+    """Return the standard figures, null if not measured, and all further ones."""
     more = {what: value for what, value in part.items() if what not in ("test", "trivial")}
     return {**dict.fromkeys(MEASURED), **more}
 
@@ -243,7 +243,7 @@ def _runners_up(
     table: Mapping[str, Mapping[int, Run]],
     metric: str,
 ) -> list[dict[str, Any]]:
-    """Return the other stacks that were compared, the lowest confirmed loss first."""
+    """Return the other compared stacks, the lowest confirmed loss first."""
     mine = chosen.stack.stack_id
     against = compare(rows, mine) if mine in rows else {}
     found = []
@@ -278,7 +278,7 @@ def _warnings(
 
 
 def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
-    """Return the command that trains the stack again; a stack never searched is launched anew."""
+    """Return the command that trains the stack again; `launch` for one that was not searched."""
     study = shlex.quote(spec.study)
     if candidate is not None and candidate.number is not None:
         return f"trainstack replay {study} {candidate.number}"
@@ -289,17 +289,17 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
 
 
 def _tally(counts: Mapping[str, int]) -> str:
-    told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
-    return told or "no trial at all"
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+    return counted or "no trials"
 
 
 def _number(value: Any, otherwise: Any = math.nan) -> Any:
-    """Return a finite number, or something else in its place."""
+    """Return a finite number, or a substitute."""
     return value if isinstance(value, int | float) and math.isfinite(value) else otherwise
 
 
 def _finite(value: Any) -> Any:
-    """Return plain JSON types, with null for numbers that JSON cannot hold."""
+    """Convert to plain JSON types; non-finite numbers become null."""
     if isinstance(value, Mapping):
         return {str(k): _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

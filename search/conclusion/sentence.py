@@ -1,4 +1,4 @@
-"""A conclusion in one sentence."""
+"""The conclusion as one sentence."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from trainstack.search.evidence.formatting import about, describe, interval, num
 from trainstack.search.evidence.race import Choice
 
 
-def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Estimate) -> str:
-    """Return the conclusion in plain words, the margin and its interval included."""
+def sentence(chosen: Choice, word: str, loss: Mapping[str, Any], difference: Estimate) -> str:
+    """Return the conclusion in one sentence, with the difference and its interval."""
     head = f"Use {describe(chosen.stack)}"
     if chosen.stack == chosen.baseline:
         head = f"Use the chapter's default: {describe(chosen.stack)}"
@@ -32,11 +32,11 @@ def sentence(chosen: Choice, said: str, loss: Mapping[str, Any], difference: Est
     gap = f"{number(abs(difference.mean))} {side} than the chapter's default"
     if difference.ci95 is None:
         return f"{head}, {gap}; one pair of runs cannot tell whether that is luck."
-    if said in ("better", "worse"):
+    if word in ("better", "worse"):
         ends = sorted(abs(e) for e in difference.ci95)
         return f"{head}, {number(abs(difference.mean))} {side} (95 % interval " + (
             f"{interval(ends)}) than the chapter's default."
         )
     ends = f"95 % interval of the difference {interval(difference.ci95)}"
-    told = "equivalent to it within the margin" if said == "equivalent" else "which may be luck"
-    return f"{head}, {gap}, {told} ({ends})."
+    meaning = "equivalent to it within the margin" if word == "equivalent" else "which may be luck"
+    return f"{head}, {gap}, {meaning} ({ends})."

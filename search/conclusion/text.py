@@ -1,4 +1,4 @@
-"""A recommendation as plain text."""
+"""The recommendation as plain text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainstack.search.evidence.prediction import sentences
 
 
 def lines_beside(found: Recommendation) -> list[str]:
-    """Return what stands beside a recommendation, one line each; none where not measured."""
+    """Return the yardsticks of a recommendation, one line each; none if not measured."""
     lines = (
         trivial_line(found.trivial, found.metric),
         yardstick_line(found.yardstick, found.metric),
@@ -30,7 +30,7 @@ def text_of(found: Recommendation) -> str:
     if found.reasons:
         lines += [wrapped(" ".join(found.reasons)), ""]
     metric = found.metric
-    itself = found.stack == found.baseline_stack  # then one column says it all
+    itself = found.stack == found.baseline_stack  # one column suffices
     rows: list[tuple[str, str, str]] = [
         ("", "chapter's default", "") if itself else ("", "recommended", "chapter's default")
     ]
@@ -44,9 +44,9 @@ def text_of(found: Recommendation) -> str:
         rows.append(("difference in loss", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
-    for said in (lines_beside(found), sentences(found.measured)):
-        if said:
-            lines += ["", *(wrapped(text) for text in said)]
+    for texts in (lines_beside(found), sentences(found.measured)):
+        if texts:
+            lines += ["", *(wrapped(text) for text in texts)]
     if found.warnings:
         lines += ["", "Caveats:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]

@@ -1,4 +1,4 @@
-"""Where the evidence is thin: one sentence for each thing a reader should mind."""
+"""Warnings about weak evidence, one sentence each."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from trainstack.search.records import COUNTED, SEARCH, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stopping import cool_from
 
-# Fewer replicates than this say little about the spread.
+# Fewer replicates than this give a poor estimate of the spread.
 FEW_REPLICATES = 3
-# Fewer finished trials than this say little about an arm.
+# Fewer finished trials than this are little evidence about an arm.
 FEW_TRIALS = 3
-# The part of a range, on its log scale, that counts as its edge.
+# Fraction of a range, on its log scale, that counts as its edge.
 EDGE = 0.1
 # A curve still falls when its last epoch beats the best of the epochs before it by this fraction.
 STILL_FALLING = 0.002
-# Below this many counted trials per searched axis the search is little more than a look.
+# Fewer counted trials per searched axis than this are a first look only.
 FEW_PER_AXIS = 2
 
 Warner = Callable[[StudySpec, Sequence[Run], Choice], list[str]]
 
 
 def warnings(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Return all warnings, the ones about the conclusion first."""
+    """Return all warnings, those about the conclusion first."""
     return [text for warner in WARNERS for text in warner(spec, runs, chosen)]
 
 
 def bettered(found: Sequence[Effect]) -> list[str]:
-    """Paired runs made after the choice show that another choice on an axis would be better."""
+    """Warn if paired runs made after the choice favour another choice on an axis."""
     rows = [
         f"{e.axis.replace('_', ' ')} {name(e.alternative)} instead of {name(e.choice)} (loss "
         f"{interval([-end for end in reversed(e.ci95)], signed)})"
@@ -46,13 +46,13 @@ def bettered(found: Sequence[Effect]) -> list[str]:
     if not rows:
         return []
     return [
-        f"Paired runs made after the choice speak for {'; '.join(rows)}. Have that confirmed with "
-        "`launch --stacks`, or search on with more trials."
+        f"Paired runs made after the choice speak for {'; '.join(rows)}. Confirm that with "
+        "`launch --stacks`, or search with more trials."
     ]
 
 
 def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """The intervals stand on too few seeds, or there are none."""
+    """Warn if there are too few seeds for intervals, or none."""
     row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {})
     n = len(row)
     if n >= FEW_REPLICATES:
@@ -69,7 +69,7 @@ def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list
 
 
 def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """A candidate was ruled out by a run that did not end well, or the baseline has such runs."""
+    """Warn if a failed run ruled out a candidate, or if the baseline has failed runs."""
     by_id = {c.stack_id: c for c in chosen.candidates}
     found = [
         f"A candidate left the race ({why}): {describe(by_id[i].stack)}."
@@ -92,14 +92,14 @@ def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
 
 
 def constraints_kept(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """The chosen stack breaks a constraint, or nobody measured what it bounds."""
+    """Warn if the chosen stack breaks a constraint, or the bounded figure was not measured."""
     row = confirmed(chosen.candidates, runs).get(chosen.stack.stack_id, {})
     own = list(row.values()) or [r for r in runs if r.stack_id == chosen.stack.stack_id]
     return told(read_all(spec.constraints), own)
 
 
 def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """The chosen learning rate lies within a tenth of its range from one of the range's ends."""
+    """Warn if the chosen learning rate lies within a tenth of its range from an end."""
     optimizer = chosen.stack["optimizer"]
     arm = _axes(spec).get("optimizer", {}).get(optimizer, {})
     domain = arm.get("learning_rate") if isinstance(arm, Mapping) else None
@@ -118,7 +118,7 @@ def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[s
 
 
 def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """The chosen stack's validation loss still fell when its plan was over."""
+    """Warn if the chosen stack's validation loss still fell at the end of its plan."""
     row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {}).values()
     own = list(row) or [r for r in runs if r.finished and r.stack_id == chosen.stack.stack_id]
     planned = chosen.stack.planned_epochs(spec.epochs)
@@ -132,7 +132,7 @@ def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 
 
 def stopped_early(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Half of the completed search trials, or more, stopped before half of their plan."""
+    """Warn if at least half of the completed search trials stopped before half of their plan."""
     done = [r for r in runs if r.phase == SEARCH and r.finished and r.stack]
     early = [r for r in done if r.stack and 2 * r.epochs < r.stack.planned_epochs(spec.epochs)]
     if not early or 2 * len(early) < len(done):
@@ -144,7 +144,7 @@ def stopped_early(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 
 
 def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Planned schedules that were pruned before their rate had come down: half of them, or more."""
+    """Warn if at least half of the planned schedules were pruned before their rate fell."""
     planned = [
         r
         for r in runs
@@ -166,14 +166,14 @@ def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 
 
 def falls_at_end(curve: Sequence[float]) -> bool:
-    """Tell whether the last epoch clearly beats the best of all before it."""
+    """Tell whether the last epoch clearly beats all earlier ones."""
     before = finite(curve[:-1])
     last = curve[-1] if len(before) >= 2 else math.nan
     return math.isfinite(last) and last < (1.0 - STILL_FALLING) * min(before)
 
 
 def thin_arms(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Arms of the space that fewer than three trials finished."""
+    """Warn about arms of the space with fewer than three finished trials."""
     if spec.stacks:
         return []
     finished = [r.stack for r in runs if r.phase == SEARCH and r.finished and r.stack]
@@ -191,9 +191,9 @@ def thin_arms(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
 
 
 def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Pruned trials whose loss was no higher than the search's best at that share of its plan.
+    """Warn about pruned trials level with the search's best at the same share of its plan.
 
-    A slow starter under a long schedule can look like that and still win.
+    A slow starter under a long schedule may look like that and still win.
     """
     finished = [r for r in runs if r.phase == SEARCH and usable(r) and r.curve]
     if not finished:
@@ -220,12 +220,12 @@ def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> li
 
 
 def _lowest(curve: Sequence[float]) -> float:
-    """Return the lowest loss of a part of a curve; below every loss where none is finite."""
+    """Return the lowest loss of a part of a curve; minus infinity if none is finite."""
     return min(finite(curve), default=-math.inf)
 
 
 def small_budget(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """The search spent few trials for the number of axes it searched."""
+    """Warn if there were few trials for the number of searched axes."""
     spent = sum(1 for r in runs if r.phase == SEARCH and r.outcome in COUNTED)
     open_axes = sum(1 for choices in _axes(spec).values() if len(choices) > 1)
     if spec.stacks or spent >= FEW_PER_AXIS * open_axes:
@@ -235,7 +235,7 @@ def small_budget(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[s
 
 
 def bad_trials(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """A good part of the trials diverged or failed."""
+    """Warn if many trials diverged or failed."""
     ended = [r for r in runs if r.phase == SEARCH and r.outcome in (*COUNTED, "failed")]
     found = []
     for outcome in ("diverged", "infeasible", "failed"):
@@ -267,12 +267,12 @@ def _axes(spec: StudySpec) -> Mapping[str, Any]:
 
 
 def _is_choice(value: Any) -> bool:
-    """Tell a table of arms from the domain of one number."""
+    """Tell whether this is a table of arms, not the domain of a number."""
     return isinstance(value, Mapping) and "choices" not in value and "low" not in value
 
 
 def _place(value: float, domain: Mapping[str, Any]) -> float | None:
-    """Return where a value lies in its range, 0 at the low end and 1 at the high end."""
+    """Return the position of a value in its range, from 0 (low end) to 1 (high end)."""
     low, high = float(domain["low"]), float(domain["high"])
     if domain.get("log"):
         if min(low, high, value) <= 0.0:

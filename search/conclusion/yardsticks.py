@@ -1,7 +1,7 @@
-"""What a recommendation stands beside: the predictor that knows no features.
+"""Yardsticks of a recommendation: the predictor without features, and gradient boosting.
 
-Everything here is read from the measurement, the one look at the test set, which
-`trainstack.workers.tasks.trivial_predictor` makes.
+All figures come from the measurement, the one evaluation on the test set, which
+`trainstack.workers.tasks.trivial_predictor` contributes to.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from trainstack.search.evidence.formatting import interval, number, signed
 if TYPE_CHECKING:
     pass
 
-# Metric → what the trivial predictor always answers.
+# Metric → constant prediction of the trivial predictor.
 ANSWERS = {"accuracy": "the class shares", "rmse": "the mean of the training targets"}
-# Two figures closer than this differ by rounding.
+# Smaller differences of figures are due to rounding.
 SAME = 1e-9
 
 
 def trivial(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """Return the trivial predictor's figures beside one stack, null where not measured.
+    """Return the trivial predictor's figures for one stack, null where not measured.
 
     Args:
         part: `chosen` or `baseline` of the measurement.
@@ -50,10 +50,10 @@ def beats_trivial(beside: Mapping[str, Any]) -> bool | None:
     """Tell whether a stack's test loss is shown to be below the trivial predictor's.
 
     Args:
-        beside: What `trivial` returned.
+        beside: Result of `trivial`.
 
     Returns:
-        None where no test row was compared.
+        None if no test row was compared.
     """
     gap = beside["difference"]["loss"]
     if gap["mean"] is None:
@@ -64,13 +64,13 @@ def beats_trivial(beside: Mapping[str, Any]) -> bool | None:
 def nothing_learned(
     mine: Mapping[str, Any], base: Mapping[str, Any], metric: str, is_default: bool
 ) -> str:
-    """Return what opens the conclusion where neither stack beats the trivial predictor; else "".
+    """Return an opening sentence if neither stack beats the trivial predictor, else "".
 
     Args:
-        mine: What `trivial` returned of the recommended stack.
-        base: The same of the chapter's default.
+        mine: Result of `trivial` for the recommended stack.
+        base: Result of `trivial` for the chapter's default.
         metric: `accuracy` or `rmse`.
-        is_default: They are the same stack.
+        is_default: True if both are the same stack.
     """
     if beats_trivial(mine) is not False or beats_trivial(base) is not False:
         return ""
@@ -82,12 +82,12 @@ def nothing_learned(
 def trivial_warnings(
     beside: Mapping[str, Any], scores: Mapping[str, Any], loss: float | None, metric: str
 ) -> list[str]:
-    """Warn where a stack does not beat the trivial predictor in loss or in accuracy.
+    """Warn if a stack does not beat the trivial predictor in loss or in accuracy.
 
     Args:
-        beside: What `trivial` returned of the stack.
+        beside: Result of `trivial` for the stack.
         scores: The stack's test scores, `loss` and the metric.
-        loss: Its validation loss, which decides where the test set was not opened.
+        loss: Its validation loss, which decides if the test set was not opened.
         metric: `accuracy` or `rmse`.
     """
     return [*_loss_warning(beside, scores, loss, ANSWERS[metric]), *_share_warning(beside, scores)]
@@ -129,7 +129,7 @@ def _share_warning(beside: Mapping[str, Any], scores: Mapping[str, Any]) -> list
 def yardstick(
     found: Mapping[str, Any] | None, scores: Mapping[str, Any], metric: str
 ) -> dict[str, Any]:
-    """Return the yardstick's figures and how they compare with the recommended stack's.
+    """Return the yardstick's figures and their comparison with the recommended stack's.
 
     Args:
         found: The measurement's `yardstick`, or None.
@@ -163,26 +163,26 @@ def _against(value: float | None, score: Mapping[str, Any], higher: bool) -> str
 
 
 def yardstick_line(beside: Mapping[str, Any], metric: str) -> str:
-    """Return the yardstick in one line, or why it is left out; empty where none was wanted."""
+    """Return the yardstick in one line, or why it is left out; empty if not requested."""
     title = f"Gradient boosting (scikit-learn's {beside['model']} with its defaults)"
     if beside["left_out"]:
         return f"{title} was left out: {beside['left_out']}."
     if beside["test"]["loss"] is None:
         return ""
     against = beside["against"]
-    said = _compared(against["loss"], against.get("accuracy"))
-    return f"{title} on the same rows: {_parts(beside, metric)}{said}."
+    comparison = _compared(against["loss"], against.get("accuracy"))
+    return f"{title} on the same rows: {_parts(beside, metric)}{comparison}."
 
 
 def _compared(loss: str | None, accuracy: str | None) -> str:
-    """Say how the yardstick compares with the network; nothing without a network."""
+    """Return the comparison of the yardstick with the network; empty without a network."""
     if loss is None:
         return ""
-    said = f"{'level with' if loss == 'level' else f'{loss} than'} the network"
+    line = f"{'level with' if loss == 'level' else f'{loss} than'} the network"
     if accuracy not in (None, loss):
-        said += f" in loss, {accuracy} in accuracy"
+        line += f" in loss, {accuracy} in accuracy"
     return (
-        f"; {said}"
+        f"; {line}"
         + {
             "better": ". The network does not beat it, and may not be the right tool here",
             "level": ". The network does not beat it",
@@ -192,7 +192,7 @@ def _compared(loss: str | None, accuracy: str | None) -> str:
 
 
 def trivial_line(beside: Mapping[str, Any], metric: str) -> str:
-    """Return the trivial predictor's figures in one line; empty where not measured."""
+    """Return the trivial predictor's figures in one line; empty if not measured."""
     if beside["validation"]["loss"] is None:
         return ""
     return f"Always answering {ANSWERS[metric]}: {_parts(beside, metric)}."

@@ -1,4 +1,4 @@
-"""The table of named data sets: a row is the registration. Importing it loads no library."""
+"""The table of named data sets: to register one, add a row. Importing it loads no library."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NamedData:
-    """A data set that is asked for by name.
+    """A named data set.
 
     Attributes:
-        about: One line for a list.
+        about: One-line description.
         load: Takes the memory limit in bytes (or None) and returns the raw data, with the lines
             of plain Python that load the same.
     """

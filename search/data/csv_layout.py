@@ -1,4 +1,4 @@
-"""CSV as it is found: which mark parts the columns, and whether every row has its place."""
+"""The layout of CSV files: detection of the delimiter and a check of every row."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 @dataclass(frozen=True)
 class Layout:
-    """What the beginning of a file says.
+    """The layout read from the beginning of a file.
 
     Attributes:
-        delimiter: The mark between columns.
-        names: Of the columns; one without a name is called by its place, as pandas does.
-        rows: Their number, estimated from the first megabyte.
+        delimiter: The delimiter of columns.
+        names: Names of the columns; unnamed ones are numbered as in pandas.
+        rows: Number of rows, estimated from the first megabyte.
     """
 
     delimiter: str
@@ -40,13 +40,13 @@ def layout_of(path: Path) -> Layout:
     """Return the layout that the first rows agree on.
 
     Raises:
-        RequestError: It is no CSV, two marks fit, or a name occurs twice.
+        RequestError: The file is not CSV, two delimiters fit, or a name occurs twice.
     """
     with path.open("rb") as file:
         probe = file.read(_PROBE_BYTES)
     if b"\0" in probe or probe[:4] in (b"PAR1", b"PK\3\4") or probe[:2] == b"\x1f\x8b":
-        raise RequestError(f"{path} is not a CSV file", "text in UTF-8, columns parted by commas")
-    # A character cut in two by the end of the probe is no fault.
+        raise RequestError(f"{path} is not a CSV file", "UTF-8 text, columns separated by commas")
+    # The end of the probe may cut a character in two.
     text = probe.decode("utf-8-sig", errors="ignore")
     whole = len(probe) < _PROBE_BYTES
     first = {mark: _first_rows(text, mark, whole, path) for mark in _DELIMITERS}
@@ -55,8 +55,8 @@ def layout_of(path: Path) -> Layout:
     if len(fitting) > 1:
         marks = " or by ".join(_DELIMITERS[mark] for mark in fitting)
         raise RequestError(
-            f"the columns of {path} could be parted by {marks}",
-            "one of them alone",
+            f"the columns of {path} could be separated by {marks}",
+            "one of them only",
             "write it with commas, and texts that hold a comma in double quotes",
         )
     delimiter = [*fitting, *several, ","][0]
@@ -68,10 +68,10 @@ def layout_of(path: Path) -> Layout:
 
 
 def check_names(names: Sequence[str], file: str) -> None:
-    """Refuse a name that two columns share; runs of blanks count as one.
+    """Reject duplicate column names; runs of blanks count as one.
 
     Raises:
-        RequestError: Names it.
+        RequestError: Two columns share a name.
     """
     plain = [" ".join(name.split()) for name in names]
     twice = next((name for name in plain if plain.count(name) > 1), None)
@@ -84,11 +84,11 @@ def check_names(names: Sequence[str], file: str) -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Return every cell as the text that stands in the file.
+    """Return every cell as the text in the file.
 
     Raises:
         RequestError: A row has more or fewer cells than the header, the file has no header, or
-            it is no text.
+            it is not text.
     """
     import pandas as pd
 
@@ -113,8 +113,8 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise RequestError(f"{path} cannot be read as CSV ({reason})") from None
     if len(frame) != rows:
         raise RequestError(
-            f"{path} has {rows} or {len(frame)} rows, as its quotes are read",
-            "quotes that open and close",
+            f"{path} has {rows} or {len(frame)} rows, depending on its quotes",
+            "balanced quotes",
             "write it again with a program that quotes texts",
         )
     frame.columns = pd.Index(layout.names)
@@ -132,7 +132,7 @@ def python_of(path: Path) -> str:
 
 
 def line_of(path: Path, row: int) -> str:
-    """Return where a row, from 0, stands: its line in the file."""
+    """Return the line in the file of a row, counted from 0."""
     rows = _rows(path, layout_of(path).delimiter)  # the header comes first
     return next((f"line {begun}" for place, (begun, _) in enumerate(rows, -1) if place == row), "")
 
@@ -158,7 +158,7 @@ def _blank(row: Sequence[str]) -> bool:
 
 
 def _fits(row: Sequence[str], count: int) -> bool:
-    """Tell whether a row has all cells; empty ones behind the last are a trailing mark's."""
+    """Tell whether a row has all cells; further empty ones come from trailing delimiters."""
     return len(row) >= count and not any(row[count:])
 
 
@@ -169,19 +169,19 @@ def _check_rows(path: Path, layout: Layout) -> int:
         rows += 1
         if rows == 1:
             usual = len(row)
-        # Delimiters at the end of some rows alone may be cells that a comma within one has moved.
+        # If only some rows end in delimiters, an unquoted comma may have shifted their cells.
         if not _fits(row, count) or (rows > 1 and len(row) != usual):
             others = f"the lines before it {usual}" if _fits(row, count) else f"the header {count}"
             raise RequestError(
                 f"line {begun} of {path} has {len(row)} cells and {others}",
-                "as many in every line",
+                "the same number in every line",
                 f"correct it, or put texts that hold a {layout.delimiter!r} in double quotes",
             )
     return rows
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank with the number of its first line."""
+    """Yield each non-blank row with the number of its first line."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader, begun = csv.reader(file, delimiter=delimiter), 1
         for row in reader:
@@ -191,7 +191,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_header(frame: pd.DataFrame, file: str) -> None:
-    """Refuse a first line that looks like a row: its cells would be taken for names."""
+    """Reject a first line that looks like a row of data instead of names."""
     names = [str(name) for name in frame.columns]
     numbers = [name for name in names if numbers_of([name])]
     looks_like_row = len(numbers) == len(names) and not _counts(names)
@@ -199,21 +199,21 @@ def _check_header(frame: pd.DataFrame, file: str) -> None:
     if looks_like_row or odd:
         shown = _shown((odd or numbers)[0])
         raise RequestError(
-            f"the first line of {file} looks like a row: {shown} is no column's name",
+            f"the first line of {file} looks like a row: {shown} is not a column name",
             "a first line of column names",
             "add one, or rename the column",
         )
 
 
 def _counts(names: Sequence[str]) -> bool:
-    """Tell whether three names or more are whole numbers one apart: places, or years."""
+    """Tell whether at least three names are consecutive whole numbers, such as years."""
     if len(names) < 3 or not all(name.isdecimal() for name in names):
         return False
     return all(int(b) - int(a) == 1 for a, b in itertools.pairwise(names))
 
 
 def _holds_its_name(column: pd.Series) -> bool:
-    """Tell whether a column's name is one of its values, other than as a tick."""
+    """Tell whether a column's name is one of its values, unless it only marks rows."""
     same = column == str(column.name)
     empty = column == ""
     ticks = bool((same | empty).all()) and bool(empty.any())

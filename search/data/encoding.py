@@ -1,4 +1,4 @@
-"""The encoder that makes features of a table's columns."""
+"""The encoder that converts a table's columns to features."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def make_encoder(
 ) -> Any:
     """Return the unfitted transformer of a tidy frame.
 
-    What there is to encode (which columns lack values, which categories exist) is given, so that
-    the number of features is the same for every split; every number that it learns (medians,
-    how frequent a category is) comes from the rows it is fitted on.
+    The structure (columns with missing values, known categories) is given, so that the number of
+    features is the same for every split; all learned numbers (medians, frequencies of categories)
+    come from the rows it is fitted on.
 
     Args:
-        numeric: Columns whose gaps are filled with the median.
-        has_missing: Numeric columns that also get a feature telling that the value was missing.
-        text: Columns that become one-hot.
-        categories: The categories of each text column; others encode as the infrequent feature
-            where the column has one, else as zeros.
+        numeric: Columns whose missing values are replaced by the median.
+        has_missing: Numeric columns that also get an indicator of missing values.
+        text: Columns to encode as one-hot.
+        categories: The categories of each text column; others are encoded as the infrequent
+            feature if the column has one, else as zeros.
 
     Returns:
         A ColumnTransformer; its output is a dense array [N, D].

@@ -1,4 +1,4 @@
-"""A data set as plain Python: what an exported script runs without this package."""
+"""Generated Python code that loads and splits a data set without this package."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from trainstack.search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
 def python_lines(dataset: Dataset) -> list[str]:
     """Return lines that give the same arrays as `Dataset.split(seed)`.
 
-    They need NumPy, scikit-learn and, for tables, pandas, read the variable `seed`, and leave
+    They need NumPy, scikit-learn and, for tables, pandas, read the variable `seed`, and define
     `x_train`, `y_train`, `x_valid`, `y_valid`, `x_test`, `y_test` (encoded, not standardised) and,
     for tables, the fitted `encoder`.
 
     Args:
-        dataset: Data as `load` gave it.
+        dataset: Data as returned by `load`.
     """
     given = [part for part in ("train", "valid", "test") if part in dataset.parts]
     lines = list(dataset.python)

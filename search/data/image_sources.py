@@ -1,4 +1,4 @@
-"""Where image data sets may lie on a machine, and the chapter's split of them."""
+"""Locations of image data sets on a machine, and the chapter's split of them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from trainstack.search.data.npz import read_npz
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
 from trainstack.spaces.errors import RequestError
 
-# The chapter's split: the first training images validate.
+# The chapter's split: the first training images are the validation part.
 VALID_ROWS = 5000
 _BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 _CIFAR_BYTES = 60_000 * 3072
 
 
 def places(name: str, in_keras: tuple[str, ...]) -> list[Path]:
-    """Return where the files of a data set are looked for, in order.
+    """Return the locations in which a data set is searched for, in order.
 
     Args:
         name: The data set's name.
@@ -40,22 +40,22 @@ def places(name: str, in_keras: tuple[str, ...]) -> list[Path]:
 
 
 def read_images(name: str, in_keras: tuple[str, ...], hint: str, limit_bytes: int | None) -> Raw:
-    """Read an image data set from the first place that has it.
+    """Read an image data set from the first location that has it.
 
-    A place is a folder of IDX files, a folder of CIFAR batches, or an `.npz` (the place's name
-    with that ending).
+    A location is a folder of IDX files, a folder of CIFAR batches, or an `.npz` file (the
+    location's name with that suffix).
 
     Args:
         name: The data set's name.
         in_keras: Paths below Keras's cache of data sets.
         hint: How to get the files.
-        limit_bytes: Memory that may be taken; None asks the machine.
+        limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
         The data with its given test part, and the first 5,000 training rows as validation.
 
     Raises:
-        RequestError: No place has it; names each.
+        RequestError: No location has it; the message lists them.
     """
     looked = places(name, in_keras)
     for place in looked:
@@ -97,7 +97,7 @@ def _hold_out(raw: Raw) -> Raw:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Unpickle arrays, and refuse everything else: a data file must not run code."""
+    """Unpickle arrays only, since a data file must not run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {"_reconstruct", "ndarray", "dtype", "encode"}
@@ -115,7 +115,7 @@ def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return images, np.asarray(batch[b"labels"], dtype=np.uint8)
     except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, OSError) as error:
         raise RequestError(
-            f"{path} is not a CIFAR-10 batch ({error})", hint="fetch the files again"
+            f"{path} is not a CIFAR-10 batch ({error})", hint="download the files again"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The three parts as the network sees them, and statistics of the training part alone."""
+"""The three parts as inputs of the network, with statistics of the training part only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-# Rows standardised at once, so that float64 never holds a whole data set.
+# Rows standardised at a time, so that no whole data set is held in float64.
 _BLOCK_ROWS = 4096
 
 
@@ -46,7 +46,7 @@ class Split(Arrays):
     encoder: Any = None
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Return (x - mean) / scale, computed in float64: an offset takes no digits away.
+        """Return (x - mean) / scale, computed in float64 to keep precision.
 
         Args:
             x: Encoded inputs, [B, D].
@@ -72,7 +72,7 @@ class Split(Arrays):
         )
 
     def target(self, y: np.ndarray) -> np.ndarray:
-        """Return targets [N] as they are trained on: labels as they are, numbers standardised."""
+        """Return targets [N] for training: labels unchanged, numbers standardised."""
         if y.dtype.kind != "f":  # labels
             return y
         return ((y - self.y_mean) / self.y_scale).astype(np.float32)
@@ -89,7 +89,7 @@ def make_split(
     text: Sequence[str] = (),
     vocabulary: Mapping[str, Sequence[str]],
 ) -> Split:
-    """Encode three parts with an encoder fitted on the first, and measure the first.
+    """Encode three parts with an encoder fitted on the first, and compute its statistics.
 
     Args:
         train: The training `Part`.
@@ -99,7 +99,7 @@ def make_split(
         columns: Names of the features, for arrays.
         numeric: Numeric columns, for tables.
         text: Columns of categories, for tables.
-        vocabulary: The categories of each text column that get a feature.
+        vocabulary: The known categories of each text column.
     """
     encoder = None
     names = tuple(columns)
@@ -143,10 +143,10 @@ def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x: Finite numbers, [N, D], N at least 1.
 
     Returns:
-        Two float64 arrays, [D]; sums are taken a block of rows at a time.
+        Two float64 arrays, [D]; sums are computed in blocks of rows.
     """
     low, high = x.min(axis=0), x.max(axis=0)
-    # About a value of the column, so that the sum of large numbers rounds nothing away.
+    # Relative to a value of the column, so that large numbers do not lose precision in sums.
     offset = low.astype(np.float64)
     mean = np.zeros(x.shape[1])
     for start in range(0, len(x), _BLOCK_ROWS):
@@ -155,6 +155,6 @@ def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     squares = np.zeros_like(mean)
     for start in range(0, len(x), _BLOCK_ROWS):
         squares += np.square(x[start : start + _BLOCK_ROWS] - mean).sum(axis=0)
-    # Asked exactly: rounding of the sums would give a constant column a tiny, wild scale.
+    # Compared exactly: rounding would give a constant column a tiny, arbitrary scale.
     scale = np.where(low == high, 1.0, np.sqrt(squares / len(x)))
     return mean, scale

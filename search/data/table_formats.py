@@ -1,4 +1,4 @@
-"""The table of table formats: each tells its outline without loading, and reads itself."""
+"""The table of table formats: each reads the outline without loading, and the whole table."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class TableFormat:
         outline: Returns (rows, column names) from a few bytes; rows may be an estimate.
         read: Returns the frame.
         python: Returns the Python expression that reads the same.
-        place: Returns where a row of the frame, from 0, stands in the file.
-        typed: Whether the file itself says which columns are numbers.
+        place: Returns the position in the file of a row of the frame, counted from 0.
+        typed: Whether the format has numeric columns.
     """
 
     outline: Callable[[Path], tuple[int, list[str]]]

@@ -1,4 +1,4 @@
-"""Tables: columns sorted into numbers and categories, and the encoder that makes features."""
+"""Reading of tables: columns are sorted into numbers and categories."""
 
 from __future__ import annotations
 
@@ -24,24 +24,23 @@ from trainstack.spaces.errors import RequestError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-# A table's cell in bytes while it is prepared: its text, float64 tidied and encoded, float32.
+# Bytes per cell during preparation: its text, float64 tidied and encoded, float32.
 _CELL_BYTES = 40
-# Most columns that a note names.
+# Most columns named in a note.
 _NAMED = 8
 
 
 def read_table(path: Path, target: str | None, task: str, limit_bytes: int | None = None) -> Raw:
     """Read a table and sort its columns.
 
-    Numbers, dates and booleans are numeric, however they are spelt; other text becomes one-hot.
-    Rows without a target, columns that hold one value or none, and identifiers are left out with
-    a note.
+    Numbers, dates and booleans in any format are numeric; other text becomes one-hot. Rows without
+    a target, columns with at most one value, and identifiers are left out with a note.
 
     Args:
         path: The `.csv` or `.parquet` file.
         target: Column to predict.
         task: `auto`, `classification` or `regression`; see `read_target`.
-        limit_bytes: Memory that may be taken; None asks the machine.
+        limit_bytes: Memory limit; None: free memory of the machine.
 
     Raises:
         RequestError: The file, a column or the target cannot be used.
@@ -89,7 +88,7 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
 
 
 def _column_named(target: str | None, names: Sequence[str], file: str) -> str:
-    """Return the column that a user means: line breaks and blanks in names count as one blank."""
+    """Return the column of a given name; runs of blanks and line breaks count as one blank."""
     if target is None:
         raise RequestError(f"no target for {file}", "--target COLUMN", _known(names))
     if target in names:
@@ -108,29 +107,29 @@ def _kept(features: Mapping[str, Feature]) -> tuple[dict[str, Feature], list[str
     useless = [name for name, feature in features.items() if feature.is_useless]
     rest = {name: feature for name, feature in features.items() if name not in useless}
     named = [name for name, feature in rest.items() if feature.is_identifier]
-    if len(named) == len(rest):  # row numbers are better than nothing; names of rows are not
+    if len(named) == len(rest):  # use row numbers if there is nothing else, but not names
         named = [name for name in named if not rest[name].is_number]
     alone = [name for name in rest if name not in named and rest[name].is_identifier]
     notes = []
     if alone:
-        notes.append(f"Column(s) {_list(alone)} may number the rows, and are all that there is.")
+        notes.append(f"Column(s) {_list(alone)} may be row numbers, but are the only features.")
     if useless:
         notes.append(f"Column(s) {_list(useless)} hold at most one value and are left out.")
     if named:
         notes.append(
-            f"Column(s) {_list(named)} have another value in every row, as an identifier has, "
+            f"Column(s) {_list(named)} have a distinct value in every row, as identifiers do, "
             "and are left out."
         )
     return {name: feature for name, feature in rest.items() if name not in named}, notes
 
 
 def _notes(kept: Mapping[str, Feature]) -> list[str]:
-    """Return what a user should know about the features, gaps together in one sentence."""
+    """Return notes about the features, with one sentence for all empty cells."""
     notes = [note for feature in kept.values() for note in feature.notes]
     empty = [f"{shown(name)} ({feature.empty})" for name, feature in kept.items() if feature.empty]
     if empty:
         more = f" and {len(empty) - _NAMED} more column(s)" if len(empty) > _NAMED else ""
-        notes.append(f"Empty cells are taken for missing in {', '.join(empty[:_NAMED])}{more}.")
+        notes.append(f"Empty cells are read as missing in {', '.join(empty[:_NAMED])}{more}.")
     return notes
 
 
@@ -139,7 +138,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _frame(index: Any, kept: Mapping[str, Feature], names: Sequence[str]) -> pd.DataFrame:
-    """Return the columns that an encoder reads: float64 with NaN, then texts."""
+    """Return the columns for the encoder: float64 with NaN, then texts."""
     import pandas as pd
 
     columns = [pd.Series(kept[name].values, index=index, name=name) for name in names]
@@ -154,15 +153,15 @@ def _python(
     text: Sequence[str],
     spellings: Mapping[str, Spelling],
 ) -> tuple[str, ...]:
-    """Return lines that read the same, with the functions that they call."""
+    """Return lines of Python that read the same table, with the functions they call."""
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
     from_text = bool(spelt) or "to_numbers" in target_python
     functions = [moment, to_numbers] if from_text else []
     lines = [line for f in (as_text, *functions) for line in _source(f)]
     column = 'frame[name].astype("float64")'
     texts = "to_numbers(as_text(frame[name]), **spelt[name])"
-    if len(spelt) == len(numeric):  # CSV: all are texts, most of them plain numbers
-        spelt = {name: said for name, said in spelt.items() if said}
+    if len(spelt) == len(numeric):  # CSV: all cells are texts, mostly plain numbers
+        spelt = {name: options for name, options in spelt.items() if options}
         column = texts.replace("spelt[name]", "spelt.get(name, {})")
     elif spelt:
         column = f"{texts} if name in spelt else {column}"
@@ -191,7 +190,7 @@ def _python(
 
 
 def _source(function: Any) -> list[str]:
-    """Return a function's lines without annotations, which an exported script does not need."""
+    """Return a function's source without annotations, which an exported script does not need."""
     source = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
     return ["", *source.rstrip().splitlines(), ""]
 

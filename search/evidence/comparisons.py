@@ -1,7 +1,7 @@
-"""Paired differences with intervals that hold for the number of comparisons made.
+"""Paired differences with simultaneous confidence intervals.
 
-Losses are compared pair by pair: two stacks trained with the same seed share the split, the batch
-order and the luck of the draw, and their difference does not contain what they share.
+Losses are compared in pairs: two stacks trained with the same seed share the split and the batch
+order, and these effects cancel in their difference.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from trainstack.search.evidence.intervals import critical_t
 from trainstack.search.evidence.variance import Spread, Table, spread
 
-# Probability that all intervals of one family hold together.
+# Probability that all intervals of a family hold simultaneously.
 LEVEL = 0.95
 
-# Two stacks count as equivalent when the whole interval of their difference lies within this
-# fraction of the baseline's loss. A twentieth: on the data sets we know that is at most half a
-# point of accuracy, less than anybody would leave a well-understood default for; and it is
-# relative, so that it means the same for a loss of 0.03 and for one of 3.
+# Two stacks are equivalent if the whole interval of their difference lies within this fraction of
+# the baseline's loss. On the data sets we know, a twentieth is at most half a percentage point of
+# accuracy, too little to leave a well-understood default for. The margin is relative, so that it
+# suits a loss of 0.03 as well as one of 3.
 EQUIVALENCE_MARGIN = 0.05
 
 # Stack with the choice, stack with the alternative, their seed's index, and the loss difference.
@@ -30,14 +30,14 @@ Pair = tuple[str, str, int, float]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and what is known about it.
+    """A mean with its interval.
 
     Attributes:
-        mean: The mean; nan when there are no values.
-        low: Lower end of the interval, or None where the values give none.
+        mean: The mean; nan without values.
+        low: Lower end of the interval, or None if there is none.
         high: Upper end, or None.
         n: Number of values (of pairs, for a difference).
-        deviation: Standard deviation that the interval stands on, or None.
+        deviation: Standard deviation behind the interval, or None.
     """
 
     mean: float
@@ -48,29 +48,29 @@ class Estimate:
 
     @property
     def ci95(self) -> list[float] | None:
-        """Return [low, high], or None where there is no interval."""
+        """Return [low, high], or None without an interval."""
         return None if self.low is None or self.high is None else [self.low, self.high]
 
     def scaled(self, factor: float) -> Estimate:
-        """Return the estimate in another unit: everything times `factor` (-1 turns it round)."""
+        """Return the estimate multiplied by `factor` (-1 reverses it)."""
         ends = sorted(end * factor for end in self.ci95 or ())
         low, high = ends or (None, None)
         deviation = None if self.deviation is None else abs(factor) * self.deviation
         return Estimate(self.mean * factor, low, high, self.n, deviation)
 
 
-# What a figure can be at all: losses and errors 0 and more, an accuracy a fraction.
+# Range of each figure: losses and errors are non-negative, an accuracy is a fraction.
 RANGES: Mapping[str, tuple[float, float]] = {"accuracy": (0.0, 1.0)}
 _NOT_BELOW_0 = (0.0, math.inf)
 
 
 def score(values: Sequence[float], figure: str) -> Estimate:
-    """Return the mean of a figure over seeds, its interval cut to what the figure can be.
+    """Return the mean of a figure over seeds, its interval clipped to the figure's range.
 
-    The true mean lies there as well, so cutting takes nothing from the interval's coverage.
+    The true mean lies in that range, so clipping does not reduce the coverage.
 
     Args:
-        values: One a seed.
+        values: One per seed.
         figure: `loss`, `accuracy` or `rmse`.
     """
     value = estimate(values)
@@ -87,7 +87,7 @@ def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1
 
     Args:
         values: Any number of finite values; fewer than two give no interval.
-        level: Probability that all of the family's intervals hold.
+        level: Probability that all intervals of the family hold.
         comparisons: Size of the family.
 
     Reference: Student, "The probable error of a mean", 1908.
@@ -109,28 +109,27 @@ def paired(
     level: float = LEVEL,
     comparisons: int = 1,
 ) -> Estimate:
-    """Return the mean difference first - second over the keys they share, with its interval.
+    """Return the mean difference first - second over shared keys, with its paired t interval.
 
-    The paired t interval: `estimate` of the differences. On losses a negative difference speaks
-    for `first`.
+    For losses a negative difference favours `first`.
     """
     shared = sorted(first.keys() & second.keys())
     return estimate([first[k] - second[k] for k in shared], level, comparisons)
 
 
 def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Estimate]:
-    """Return every stack's difference to `reference`, with intervals that hold together.
+    """Return every stack's difference to `reference`, with simultaneous intervals.
 
-    The number of stacks compared is paid for (`contrasts`), which also pays for having looked at
-    all of them before choosing one.
+    The intervals are corrected for the number of stacks (`contrasts`), which also covers choosing
+    one of them after seeing all.
 
     Args:
         table: Stack's id → loss by seed index.
-        reference: The id that the others are compared with; it must be in the table.
-        level: Probability that all the returned intervals hold together.
+        reference: Id of the stack to compare with; must be in the table.
+        level: Probability that all returned intervals hold simultaneously.
 
     Returns:
-        Stack's id → estimate of its loss minus the reference's; the reference itself is left out.
+        Stack's id → estimate of its loss minus the reference's, without the reference itself.
     """
     base = table[reference]
     others = {
@@ -144,16 +143,16 @@ def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Est
 def contrasts(
     families: Sequence[Sequence[Pair]], table: Table, level: float = LEVEL
 ) -> list[Estimate]:
-    """Return the mean of each list of pairs, with intervals that all hold together.
+    """Return the mean of each list of pairs, with simultaneous intervals.
 
-    Those without pairs have no interval, and are not counted. What the contrasts share, each stack
-    with its own noise, makes the intervals narrower than one by one (Dunnett, by the least
+    Contrasts without pairs have no interval and are not counted. Correlation between contrasts
+    makes the intervals narrower than a Bonferroni correction (Dunnett, with the smallest
     correlation of any two).
 
     Args:
-        families: Pairs of each contrast; all of their losses stand in the table.
+        families: Pairs of each contrast; all their losses are in the table.
         table: All losses that share seeds with them.
-        level: Probability that all the returned intervals hold together.
+        level: Probability that all returned intervals hold simultaneously.
     """
     noise = spread(table)
     weights = [_weights(pairs) for pairs in families if pairs]
@@ -162,9 +161,9 @@ def contrasts(
 
 
 def contrast(pairs: Sequence[Pair], table: Table, comparisons: int = 1) -> Estimate:
-    """Return the mean of a list of pairs, whichever stacks they are of, with its interval.
+    """Return the mean of a list of pairs of any stacks, with its interval.
 
-    One of `comparisons` contrasts whose others need not be known (Dunn's correction).
+    It is one of `comparisons` contrasts, the others of which need not be known (Dunn's correction).
     """
     return _measured(pairs, spread(table), LEVEL, comparisons, None)
 
@@ -178,9 +177,9 @@ def _measured(
 ) -> Estimate:
     """Return a contrast with its interval, mean ± t · s.
 
-    The mean is a sum of losses, each times its weight (a loss that stands in several pairs counts
-    with its whole weight); s² is its variance, by the noise of the stacks that it is made of
-    (`Spread.of`), or by the pairs' own spread from seed to seed where the table tells none.
+    The mean is a weighted sum of losses (the weight of a loss in several pairs is the total); s² is
+    its variance, from the noise of its stacks (`Spread.of`), or from the pairs' own spread if the
+    table allows no estimate.
 
     Reference: Scheffé, "The Analysis of Variance", 1959, chapter 3 (contrasts).
     """
@@ -199,7 +198,7 @@ def _measured(
 
 
 def _weights(pairs: Sequence[Pair]) -> dict[tuple[str, int], float]:
-    """Return how much each loss (stack, seed index) counts in the mean of pairs."""
+    """Return the weight of each loss (stack, seed index) in the mean of pairs."""
     found: dict[tuple[str, int], float] = {}
     for first, second, seed, _ in pairs:
         for name, sign in ((first, 1.0), (second, -1.0)):
@@ -208,7 +207,7 @@ def _weights(pairs: Sequence[Pair]) -> dict[tuple[str, int], float]:
 
 
 def _least_correlation(weights: Sequence[Mapping[tuple[str, int], float]], noise: Spread) -> float:
-    """Return the smallest correlation of any two contrasts, 0 at least."""
+    """Return the smallest correlation of any two contrasts, at least 0."""
     weights = [{cell: w * noise.deviation(cell[0]) for cell, w in row.items()} for row in weights]
     norms = [math.sqrt(sum(w * w for w in row.values())) for row in weights]
     found = [
@@ -216,15 +215,15 @@ def _least_correlation(weights: Sequence[Mapping[tuple[str, int], float]], noise
         for i in range(len(weights))
         for k in range(i)
     ]
-    # Rounded down, so that equal families share their critical value.
+    # Rounded down, so that similar families share a cached critical value.
     return math.floor(20.0 * max(0.0, min(found, default=0.0)) + 1e-9) / 20.0
 
 
 def seed_deviation(table: Table) -> float | None:
     """Return the standard deviation of one stack's loss over seeds, pooled over the stacks.
 
-    sqrt(sum_i sum_j (loss[i, j] - mean[i])² / sum_i (n_i - 1)): what one run's loss strays from
-    its stack's mean, the split's luck included. None where no stack has two runs.
+    sqrt(sum_i sum_j (loss[i, j] - mean[i])² / sum_i (n_i - 1)): the deviation of a run's loss from
+    its stack's mean, including the effect of the split. None if no stack has two runs.
     """
     rows = [np.array(list(row.values()), dtype=float) for row in table.values() if len(row) > 1]
     if not rows:
@@ -236,8 +235,8 @@ def seed_deviation(table: Table) -> float | None:
 def optimism(search_value: float | None, confirmed: float, deviation: float | None) -> float | None:
     """Return the search's score minus the confirmed one, in seed standard deviations.
 
-    On a loss a search that flattered itself gives a negative number: it promised less loss than
-    fresh seeds found. None where either score or the deviation is missing.
+    For losses a negative number means an optimistic search: its loss was below that of fresh seeds.
+    None if either score or the deviation is missing.
     """
     if search_value is None or not deviation or not math.isfinite(confirmed):
         return None
@@ -245,16 +244,16 @@ def optimism(search_value: float | None, confirmed: float, deviation: float | No
 
 
 def verdict(difference: Estimate, scale: float, margin: float = EQUIVALENCE_MARGIN) -> str:
-    """Return what an interval of a loss difference says of the first stack.
+    """Return the verdict on a stack from the interval of a loss difference.
 
     Args:
-        difference: Loss of the stack minus loss of what it is compared with.
-        scale: Loss that the margin is a fraction of (the baseline's mean).
+        difference: Loss of the stack minus loss of the other one.
+        scale: Loss of which the margin is a fraction (the baseline's mean).
         margin: Equivalence margin, a fraction of `scale`.
 
     Returns:
-        `better` or `worse` when the interval leaves out 0; else `equivalent` when it lies within
-        ± margin · scale; else `undecided`, as when there is no interval.
+        `better` or `worse` if the interval excludes 0; else `equivalent` if it lies within
+        ± margin · scale; else `undecided`, also without an interval.
     """
     if difference.low is None or difference.high is None:
         return "undecided"

@@ -11,7 +11,7 @@ from trainstack.spaces.stack import Stack
 if TYPE_CHECKING:
     pass
 
-# How a choice is called in a sentence, where its own name does not read well.
+# Names of choices in sentences, if different from the identifier.
 _NAMES = {
     "selu": "SELU",
     "elu": "ELU",
@@ -42,7 +42,7 @@ _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 
 
 def describe(stack: Stack) -> str:
-    """Return a stack in words, what it leaves out not mentioned.
+    """Describe a stack in words, without the choices that are off.
 
     >>> describe(Stack.of())
     '300-100 SELU (LeCun normal), Nadam at 0.001 with performance scheduling, batches of 32'
@@ -72,7 +72,7 @@ def describe(stack: Stack) -> str:
 
 
 def shape(units: Sequence[int]) -> str:
-    """Return widths as people write them.
+    """Return widths in short notation.
 
     >>> shape((300, 100)), shape((64, 64, 64, 64))
     ('300-100', '4×64')
@@ -83,14 +83,14 @@ def shape(units: Sequence[int]) -> str:
 
 
 def name(choice: Any) -> str:
-    """Return a choice as a sentence spells it; widths as `shape` does."""
+    """Return a choice's name for a sentence; widths as `shape` does."""
     if isinstance(choice, list | tuple):
         return shape(choice)
     return _NAMES.get(choice, str(choice).replace("_", " "))
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with few digits; a dash for what is missing or not finite.
+    """Format a number with few digits; a dash if it is missing or not finite.
 
     >>> number(0.00123456), number(1234.5), number(None)
     ('0.00123', '1234', '–')
@@ -103,7 +103,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """Return a number with its sign, a true minus included."""
+    """Format a number with its sign, using a true minus."""
     if value is None or not math.isfinite(value):
         return "–"
     sign = "+" if value > 0 else "−" if value < 0 else ""
@@ -111,7 +111,7 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def interval(ends: Sequence[float] | None, write: Any = number) -> str:
-    """Return `low to high`, or a dash where there is no interval."""
+    """Return `low to high`, or a dash without an interval."""
     return "–" if ends is None else f"{write(ends[0])} to {write(ends[1])}"
 
 
@@ -131,7 +131,7 @@ def _schedule(choice: str) -> str:
 
 
 def about(score: Mapping[str, Any], digits: int = 3) -> str:
-    """Return a score with its interval; both ends where that is cut at what is possible.
+    """Return a score with its interval; both ends if it is asymmetric after clipping.
 
     >>> about({"mean": 0.95, "ci95": [0.93, 0.97]}), about({"mean": 0.99, "ci95": [0.96, 1.0]})
     ('0.95 ± 0.02', '0.99 (0.96 to 1)')

@@ -1,4 +1,4 @@
-"""How far intervals must reach for several of them to hold together."""
+"""Critical values for simultaneous confidence intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-# Nodes of the two quadratures; the probability is good to about 1e-5.
+# Nodes of the two quadratures; the probability is accurate to about 1e-5.
 _NODES = 48
 
 
@@ -16,18 +16,18 @@ _NODES = 48
 def critical_t(
     freedom: float, level: float = 0.95, comparisons: int = 1, correlation: float | None = None
 ) -> float:
-    """Return how many standard errors each of several intervals reaches on either side.
+    """Return the half-width of simultaneous intervals in standard errors.
 
     With a correlation r, t solves P(|T_1| <= t, …, |T_m| <= t) = level for m Student variables
-    with one estimate of the spread and correlation r between any two: several stacks against one,
-    where what they share is that one (r = 1/2 for as many runs each). r = 0 serves contrasts with
-    any correlation (Šidák). Without one, t is Dunn's (Bonferroni's), P(|T| <= t) =
-    1 - (1 - level) / m, which needs no common spread either.
+    with a common estimate of the spread and correlation r between any two, as for several stacks
+    against one (r = 1/2 for equal numbers of runs). r = 0 is valid for contrasts with any
+    correlation (Šidák). Without r, t is Dunn's (Bonferroni's), P(|T| <= t) = 1 - (1 - level) / m,
+    which needs no common spread.
 
     Args:
         freedom: Degrees of freedom of the spread, above 0.
         level: Probability that all intervals hold, in (0, 1).
-        comparisons: Number m of intervals that shall hold together, 1 or more.
+        comparisons: Number m of simultaneous intervals, 1 or more.
         correlation: r in [0, 1), or None.
 
     Reference: Dunnett, "A multiple comparison procedure for comparing several treatments with a
@@ -48,14 +48,14 @@ def critical_t(
 def _together(freedom: float, comparisons: int, correlation: float) -> Callable[[float], float]:
     """Return P(all |T| <= t) as a function of t.
 
-    Given the spread s and what all have in common z, the T are independent:
+    Given the spread s and the common part z, the T are independent:
     E[(Φ(a + b) - Φ(a - b))^m] with a = sqrt(r / (1 - r)) z and b = t s / sqrt(1 - r).
     """
     from scipy import special, stats
 
     z, z_weights = np.polynomial.hermite_e.hermegauss(_NODES)
     u, u_weights = np.polynomial.legendre.leggauss(_NODES)
-    # The quantiles of s on a finer net towards s = 0, where all the risk is: u = ((1 + x) / 2)².
+    # Quantiles of s on a grid refined towards s = 0, where the risk lies: u = ((1 + x) / 2)².
     u, u_weights = ((1.0 + u) / 2.0) ** 2, u_weights * (1.0 + u) / 2.0
     s = np.sqrt(stats.chi2.ppf(u, freedom) / freedom)
     own = math.sqrt(1.0 - correlation)

@@ -1,4 +1,4 @@
-"""A confirmation run that is wanted, and the seeds that make runs pairs."""
+"""Planned confirmation runs and their paired seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainstack.spaces.stack import Stack
 
 @dataclass(frozen=True)
 class Planned:
-    """A confirmation run that is still wanted."""
+    """A confirmation run to train."""
 
     stack: Stack
     label: str | None
@@ -21,15 +21,15 @@ class Planned:
 
     @property
     def stack_id(self) -> str:
-        """What its runs are known by: the stack's id, under a condition one of both."""
+        """Key of the run: the stack's id, or an id of stack and condition."""
         return self.condition.identity(self.stack)
 
 
 def confirmation_seed(spec_seed: int, index: int) -> int:
     """Return the seed of the confirmation's `index`-th replicate, in [2^30, 2^31).
 
-    The same for every stack (that is what makes the runs pairs), different for every index, and
-    unrelated to the seeds that the search used.
+    It is the same for every stack (which makes the runs pairs), differs for every index, and is
+    unrelated to the search's seeds.
     """
     digest = hashlib.blake2b(f"confirmation {spec_seed}".encode(), digest_size=8).digest()
     return 2**30 + (int.from_bytes(digest, "big") + index) % 2**30

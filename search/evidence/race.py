@@ -1,9 +1,9 @@
-"""The confirmation as a paired race, and what is chosen after it.
+"""The confirmation as a paired race, and the choice after it.
 
 All candidates and the baseline are trained with the same fresh seeds. After the first block of
-seeds, and after each further seed, stacks that are clearly worse than the leader are dropped; the
-leader and the baseline never are. What remains runs on to `replicates` seeds. Every function here
-looks at the runs alone, so whoever asks again, at any moment, gets the same answer.
+seeds, and after each further seed, stacks that are clearly worse than the leader are dropped, but
+never the leader or the baseline. The others continue to `replicates` seeds. Every function here
+depends on the runs alone, so repeated calls give the same result.
 
 Reference: Maron and Moore, "Hoeffding races", 1994; Birattari et al., "A racing algorithm for
 configuring metaheuristics", 2002 (blocks of paired runs).
@@ -43,13 +43,13 @@ DROP_RISK = 0.02
 
 @dataclass(frozen=True)
 class Race:
-    """How the confirmation stands.
+    """The state of the confirmation.
 
     Attributes:
         entrants: Candidates and, last, the baseline.
-        out: Stack's id → why it left the race, in words.
+        out: Stack's id → reason why it left the race.
         wanted: Runs to plan now.
-        done: True when nothing is wanted and nothing is awaited.
+        done: True if no run is to be planned or awaited.
     """
 
     entrants: tuple[Candidate, ...]
@@ -60,17 +60,17 @@ class Race:
 
 @dataclass(frozen=True)
 class Choice:
-    """What to recommend.
+    """The recommended stack and its competitors.
 
     Attributes:
         stack: The chosen stack.
         baseline: The chapter's default.
-        candidates: All that were compared, the baseline last.
+        candidates: All compared stacks, the baseline last.
         leader: The stack with the lowest confirmed loss.
-        reasons: Why, in sentences.
-        out: Stack's id → why it left the race.
-        barred: Ids of stacks that were not chosen from, for they break a constraint.
-        compared: How many have a confirmed loss and are not barred.
+        reasons: Sentences that justify the choice.
+        out: Stack's id → reason why it left the race.
+        barred: Ids of stacks excluded because they break a constraint.
+        compared: Number of stacks with a confirmed loss that are not barred.
     """
 
     stack: Stack
@@ -84,7 +84,7 @@ class Choice:
 
 
 def blocks(replicates: int) -> list[int]:
-    """Return how many seeds each stack has after each block.
+    """Return the cumulative number of seeds after each block.
 
     >>> blocks(5)
     [3, 4, 5]
@@ -93,7 +93,7 @@ def blocks(replicates: int) -> list[int]:
 
 
 def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
-    """Run the race as far as the runs take it."""
+    """Evaluate the race from the existing runs."""
     entrants = candidates(spec, runs)
     known = {
         (r.stack_id, r.seed_index): r
@@ -131,12 +131,11 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
 
 
 def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
-    """Return the confirmation runs that are still missing, in the order to train them.
+    """Return the missing confirmation runs, in the order to train them.
 
-    First those of the race; when it is done, and with it the choice settled, those of the
-    ablations. Empty while the last ones planned are under way, when the confirmation is done, and
-    when no search trial finished. A run that failed, diverged or was infeasible is not asked for
-    again.
+    First those of the race; when it is done and the choice settled, those of the ablations. Empty
+    while the last planned runs are under way, when the confirmation is done, and if no search trial
+    finished. A run that failed, diverged or was infeasible is not repeated.
     """
     standing = race(spec, runs)
     chosen = choice(spec, runs) if standing.done else None
@@ -149,18 +148,18 @@ def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
 def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     """Choose the simplest stack that cannot be told from the best.
 
-    The best, the leader, has the lowest confirmed loss. Who cannot be told from it: all whose
-    paired interval against it includes 0 (`statistics.compare`, corrected for all comparisons).
+    The best, the leader, has the lowest confirmed loss. A stack cannot be told from it if its
+    paired interval against it includes 0 (`comparisons.compare`, corrected for all comparisons).
     Stacks that break a constraint are compared, but not chosen, unless all break one.
-    If the chapter's default is among them, it is chosen; if not, somebody beats the default, and
-    those who are shown to do so go before those who are not. Among them the one with the fewest
-    departures from the default wins, then the one with fewer weights, then the quicker one. In a
-    profile that spares something (`Profile.spares`) the one with least of it wins before all that.
+    If the chapter's default is among them, it is chosen. Otherwise stacks shown to beat the default
+    take precedence. Among them the stack with the fewest departures from the default wins, then the
+    one with fewer weights, then the faster one. In a profile that spares something
+    (`Profile.spares`) the stack with least of it comes before all these.
 
-    With fewer than two replicates nothing can be told apart: the lowest loss is chosen.
+    With fewer than two replicates no stacks can be told apart: the lowest loss is chosen.
 
     Returns:
-        The choice, also when the confirmation was cut short; None when no trial finished.
+        The choice, also if the confirmation was cut short; None if no trial finished.
     """
     standing = race(spec, runs)
     entrants = standing.entrants
@@ -179,7 +178,7 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
         return Choice(best.stack, BASELINE, entrants, best.stack, (why,), standing.out)
     barred = _barred(spec, entrants, runs)
     finalists = [c for c in finalists if c.stack_id not in barred]
-    # Without a confirmed loss are those that diverged, and those whose trial was voided since.
+    # Diverged stacks, and those whose trial was voided since, have no confirmed loss.
     compared = sum(c.stack_id in rows and c.stack_id not in barred for c in entrants)
     leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
     apart = compare(rows, leader.stack_id)
@@ -191,7 +190,7 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     against = compare(rows, BASELINE.stack_id) if BASELINE.stack_id in rows else {}
     ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
     default = [c for c in level if c.is_baseline]
-    # A profile that spares something may take a stack for it that does not beat the default.
+    # A profile that spares something may choose a stack that does not beat the default.
     spares = PROFILES[spec.profile].spares is not None
     pool = (level if spares else default) if default else ahead or level
     chosen = min(pool, key=lambda c: simplicity(c, table[c.stack_id], spec.profile))
@@ -206,7 +205,7 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
 def _broken(
     spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], before: int | None = None
 ) -> dict[str, float]:
-    """Return by how much each confirmed stack breaks the constraints; 0 where it keeps them."""
+    """Return each confirmed stack's violation of the constraints; 0 if it keeps them."""
     bounds = read_all(spec.constraints)
     table = confirmed(entrants, runs, before)
     return {i: violation(bounds, [*row.values()]) for i, row in table.items() if row}
@@ -215,7 +214,7 @@ def _broken(
 def _about_bounds(
     spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], barred: frozenset[str]
 ) -> tuple[str, ...]:
-    """Say how the constraints narrowed the choice, if they did."""
+    """Return a sentence on how the constraints narrowed the choice, if they did."""
     if not barred:
         return ()
     bounds = " or ".join(spec.constraints)
@@ -232,14 +231,14 @@ def _barred(
 ) -> frozenset[str]:
     """Return the ids of the confirmed stacks that break constraints while others do not.
 
-    Where all break some, all but those that break them least.
+    If all break some, all but those with the least violation.
     """
     broken = _broken(spec, entrants, runs, before)
     return frozenset(i for i, amount in broken.items() if amount > min(broken.values()))
 
 
 def _spoilt(run: Run | None) -> str | None:
-    """Say why a confirmation run rules its stack out; None where it does not."""
+    """Return the reason why a confirmation run rules out its stack, or None."""
     if run is None or _open(run) or usable(run):
         return None
     seed = run.seed_index + 1
@@ -255,7 +254,7 @@ def _open(run: Run) -> bool:
 def _clearly_worse(
     alive: Sequence[Candidate], runs: Sequence[Run], end: int, looks: int
 ) -> dict[str, str]:
-    """Return who is clearly worse than the leader after `end` seeds, and how we know."""
+    """Return the stacks clearly worse than the leader after `end` seeds, with the reason."""
     rows = losses(confirmed(alive, runs, before=end))
     here = [c for c in alive if c.stack_id in rows]
     if not here:
@@ -274,7 +273,7 @@ def _above(difference: Estimate) -> bool:
 
 
 def _score(candidate: Candidate, rows: Mapping[str, Mapping[int, float]]) -> float:
-    """Return the mean loss over the baseline's, seed by seed; the plain mean without baseline."""
+    """Return the mean loss minus the baseline's by seed; the plain mean without a baseline."""
     row, base = rows[candidate.stack_id], rows.get(BASELINE.stack_id, {})
     shared = paired(row, base)
     if shared.n:

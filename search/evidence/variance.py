@@ -1,8 +1,8 @@
-"""How much losses stray: each stack's own noise, moderated by what the others show.
+"""The variance of losses: each stack's own noise, moderated by that of the others.
 
-A *table* is a mapping from a stack's id to its losses by seed index. Five losses are a poor guess
-of a spread (off by a third, as often as not), so stacks lend each other theirs as far as they are
-equally noisy; one that is clearly noisier than the others stands for itself.
+A *table* is a mapping from a stack's id to its losses by seed index. Five losses estimate a spread
+poorly (often off by a third), so the estimates of stacks are shrunk towards each other as far as
+they are equally noisy; a stack that is clearly noisier than the others keeps its own.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import numpy as np
 
 Table = Mapping[str, Mapping[int, float]]
 
-# Fewer stacks cannot show which of them is the noisier one.
+# Fewer stacks cannot show which of them is noisier.
 FEWEST_ROWS = 3
-# A stack is clearly noisier when one as calm as the others would seem so this seldom (F test).
+# Level of the F test by which a stack is clearly noisier than the others.
 NOISIER = 0.01
-# What the others say of a stack's noise is worth so many degrees of freedom at most: a table of few
-# stacks cannot show that all are equally noisy, and real ones are not. With 3, what the stacks on
-# digits speak for, intervals of equally noisy stacks hold too often (97.3 %) and find less.
+# Most prior degrees of freedom of the others' noise: a table of few stacks cannot show that all are
+# equally noisy, and real ones are not. With 3, the estimate from stacks on digits, intervals of
+# equally noisy stacks are conservative (coverage 97.3 %) and less powerful.
 MOST_WORTH = 20.0
-# A row's variance counts as at least this part of the median row's: its logarithm is looked at.
+# Least variance of a row as a fraction of the median row's, since its logarithm is taken.
 _LEAST = 1e-5
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The noise of runs: what neither their stack nor their seed explains.
+    """The noise of runs that neither stack nor seed explains.
 
     Attributes:
         variance: Of one run, pooled over the stacks that are not clearly noisier, in squared loss.
@@ -81,11 +81,11 @@ def spread(table: Table) -> Spread | None:
     that need not be complete. Its squared residuals, summed by stack, have expectations linear in
     the stacks' variances; solved for those, each stack has an unbiased variance of its own.
 
-    - A stack whose variance is the greater one by an F test at NOISIER keeps its own, and the
-      others are looked at without it.
+    - A stack with a greater variance by an F test at NOISIER keeps its own, and the others are
+      analysed without it.
     - Each of the others has (d0 · s0² + d · own) / (d0 + d) with d0 + d degrees of freedom
-      (empirical Bayes), and never less than they have pooled. d0 is the smaller, the more they
-      differ beyond chance, and MOST_WORTH where they do not.
+      (empirical Bayes), and never less than the pooled ones. d0 decreases as they differ more
+      than by chance, and is MOST_WORTH if they do not.
     - Fewer than FEWEST_ROWS stacks share one pooled variance.
 
     Reference: Scheffé, "The Analysis of Variance", 1959, chapter 4; Rao, "Estimation of
@@ -100,7 +100,7 @@ def spread(table: Table) -> Spread | None:
         return fit and Spread(fit.pooled, fit.layout.freedom, {})
     noisy: dict[str, tuple[float, float]] = {}
     limits: list[float] = []
-    # One very noisy stack hides another: look again without it.
+    # A very noisy stack can hide another: repeat without it.
     while len(fit.names) >= FEWEST_ROWS and (found := fit.noisier()):
         calm = _fit({name: row for name, row in rows.items() if name not in {**noisy, **found}})
         if calm is None:
@@ -109,7 +109,7 @@ def spread(table: Table) -> Spread | None:
         noisy |= found
         fit = calm
     pooled, counts = fit.pooled, fit.layout.counts
-    # Clearly noisier stacks speak for differences as far as calm ones may, too (winsorized).
+    # Clearly noisier stacks enter at the limit of the others (winsorized).
     variances = np.array([*fit.mixed, *(limit * pooled for limit in limits)])
     prior = _prior(variances, np.array([*counts, *(freedom for _, freedom in noisy.values())]))
     if prior is None:
@@ -135,16 +135,16 @@ class _Fit:
 
     @property
     def own(self) -> np.ndarray:
-        """Unbiased variances of the stacks one by one, 0 at least."""
+        """Unbiased variance of each stack, at least 0."""
         return np.maximum(self.layout.unmix @ self.squares, 0.0)[self.layout.seen]
 
     @property
     def mixed(self) -> np.ndarray:
-        """Mean squared residuals: they have a little of all the others, so that none is near 0."""
+        """Mean squared residuals; each contains a little of all others, so none is near 0."""
         return (self.squares / self.layout.parts)[self.layout.seen]
 
     def noisier(self) -> dict[str, tuple[float, float]]:
-        """Return the stacks that are clearly noisier than the others: variance and freedom."""
+        """Return variance and degrees of freedom of the clearly noisier stacks."""
         own, counts = self.own, self.layout.counts
         others = (own @ counts - own * counts) / (counts.sum() - counts)
         found = np.flatnonzero(own > others * self.layout.limit)
@@ -152,7 +152,7 @@ class _Fit:
 
 
 def _fit(rows: Table) -> _Fit | None:
-    """Fit the layout; None where no degree of freedom is left."""
+    """Fit the layout; return None if no degree of freedom is left."""
     layout = _layout(tuple(tuple(row) for row in rows.values()))
     if layout is None:
         return None
@@ -164,16 +164,16 @@ def _fit(rows: Table) -> _Fit | None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What follows from which stack was trained with which seeds, whatever the losses.
+    """The part of a layout that depends on stacks and seeds only, not on the losses.
 
     Attributes:
         left: Projection on the residuals [N, N].
-        of_row: Which cell belongs to which row, 0 or 1 [N, S].
+        of_row: Membership of cells in rows, 0 or 1 [N, S].
         parts: Degrees of freedom that each row leaves [S].
         unmix: Rows' squared residuals → their unbiased variances [S, S].
-        seen: Indices of the rows that leave any: a row that alone has its seeds leaves none.
+        seen: Indices of the rows that leave any; a row that shares no seed leaves none.
         counts: Runs less one of those rows.
-        limit: Ratio of a row's variance to the others' at which it is clearly the noisier one.
+        limit: Ratio of a row's variance to the others' above which it is clearly noisier.
         freedom: Degrees of freedom of all together.
     """
 
@@ -189,7 +189,7 @@ class _Layout:
 
 @lru_cache(maxsize=256)
 def _layout(rows: tuple[tuple[int, ...], ...]) -> _Layout | None:
-    """Return the layout of rows with these seeds; None where no degree of freedom is left."""
+    """Return the layout of rows with these seeds; None if no degree of freedom is left."""
     from scipy import special
 
     cells = [(i, j) for i, seeds in enumerate(rows) for j in seeds]
@@ -212,11 +212,10 @@ def _layout(rows: tuple[tuple[int, ...], ...]) -> _Layout | None:
 
 
 def _prior(own: np.ndarray, counts: np.ndarray) -> tuple[float, float] | None:
-    """Return centre and degrees of freedom of the inverse χ² that stacks' variances come from.
+    """Return centre and degrees of freedom of the inverse χ² distribution of stacks' variances.
 
-    By the mean and the variance of their logarithms (Smyth 2004, section 6.2); where the
-    variances differ no more than those of equally noisy stacks do, their mean. None where most
-    are 0.
+    From the mean and variance of their logarithms (Smyth 2004, section 6.2); if the variances
+    differ no more than those of equally noisy stacks, their mean. None if most are 0.
     """
     from scipy import optimize, special
 

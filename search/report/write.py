@@ -1,4 +1,4 @@
-"""Write the report: one HTML file that opens offline, the same as Markdown, the data, pictures."""
+"""Write the report: one offline HTML file, the same as Markdown, the data, and the pictures."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
-# What each picture shows, said below it.
+# Captions of the pictures.
 CAPTIONS = {
-    "confirmation": "Every confirmed stack against the chapter's default. Small circles: one seed "
-    "each. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
-    "curves": "Validation loss without penalties, a line a seed; letters as in the table.",
+    "confirmation": "Every confirmed stack against the chapter's default. Small circles: single "
+    "seeds. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
+    "curves": "Validation loss without penalties, one line per seed; letters as in the table.",
     "effects": "Diamonds with bars: paired runs. Hollow circles: medians of search trials, which "
     "differ in more than this choice; they prove nothing.",
     "prediction": "On the test set, means over the seeds: probabilities averaged over passes with "
@@ -51,8 +51,8 @@ def write_report(
     """Write report.html, report.md, recommendation.json and the pictures.
 
     Args:
-        directory: Folder to write into; made if need be.
-        spec: What was asked.
+        directory: Folder to write into; created if necessary.
+        spec: Spec of the study.
         recommendation: The conclusion of these runs.
         runs: All runs.
 
@@ -76,7 +76,7 @@ def write_report(
         "report.md": render("report.md", **context),
         "recommendation.json": document + "\n",
         **{f"{name}.html": figures.html(it, name, "directory") for name, it in drawn.items()},
-        # Every picture's page reads this; the report holds it itself, so that it is one file.
+        # The pages of the pictures load this file; the report includes it, to be one file.
         **({"plotly.min.js": get_plotlyjs()} if drawn else {}),
     }
     for name, text in texts.items():
@@ -85,13 +85,13 @@ def write_report(
 
 
 def draw(found: Recommendation, runs: Sequence[Run], chosen: Choice) -> dict[str, Figure | str]:
-    """Return every picture by name; a sentence where there is nothing to draw."""
+    """Return every picture by name, or a sentence if there is nothing to draw."""
     names = letters(found)
     return {key: picture(runs, found, chosen, names) for key, picture in PICTURES.items()}
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill a template of this folder; in HTML everything but the pictures is escaped."""
+    """Render a template of this folder; in HTML everything but the pictures is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -130,7 +130,7 @@ def score(value: dict[str, Any] | None) -> str:
 
 
 def markdown_cell(value: Any) -> str:
-    """Return text that stays within a Markdown table's cell and means nothing to Markdown."""
+    """Escape text for a cell of a Markdown table."""
     text = " ".join(str(value).split())
     for sign in ("\\", "|", "`", "*", "_", "<", "[", "]"):
         text = text.replace(sign, {"<": "&lt;"}.get(sign, "\\" + sign))
@@ -140,7 +140,7 @@ def markdown_cell(value: Any) -> str:
 def _context(
     spec: StudySpec, found: Recommendation, runs: Sequence[Run], chosen: Choice | None
 ) -> dict[str, Any]:
-    """Return what the templates speak about."""
+    """Return the variables of the templates."""
     names = letters(found)
     paired = [e for e in found.effects if e["kind"] == PAIRED]
     judged = [c for c in found.claims if c["n_pairs"]]
@@ -176,7 +176,7 @@ def _context(
 
 
 def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the recommended stack and the others that were compared, as rows."""
+    """Return the recommended stack and the other compared stacks as rows."""
     base = found.baseline_stack.stack_id
     own = {
         "stack_id": found.stack.stack_id,

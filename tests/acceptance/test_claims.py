@@ -57,7 +57,7 @@ def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
     """Asked again nothing is trained, and the answer is the same, now in words."""
     again = shell.run(*COMMAND)
     assert again.returncode == 0
-    assert f"going on with study '{tested['study']}'" in again.stderr
+    assert f"resuming study '{tested['study']}'" in again.stderr
     assert f"C7  {tested['claims'][0]['word']}" in again.stdout
     assert f"{tested['claims'][0]['n_pairs']} pairs" in " ".join(again.stdout.split())
 

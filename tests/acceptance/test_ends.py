@@ -112,7 +112,7 @@ def goes_on(study: str, ask: Callable[..., tuple[int, str, str]]) -> None:
     assert counts["running"] == counts["failed"] == 0
     code, _, err = ask(*LAUNCH, "--study", study, "--detach")
     assert code == 0, err
-    assert f"going on with study '{study}'" in err
+    assert f"resuming study '{study}'" in err
 
 
 @pytest.mark.parametrize(("place", "moment"), list(enumerate(MOMENTS)))

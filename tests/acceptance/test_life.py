@@ -122,7 +122,7 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
     was_interrupted(shell, "goes-on", process, *interrupt(process))
     done = shell.run(*command)
     assert done.returncode == 0, done.stderr
-    assert "going on with study 'goes-on'" in done.stderr
+    assert "resuming study 'goes-on'" in done.stderr
     after = shell.json("status", "goes-on")
     adds_up(after, over=True)
     assert after["state"] == "concluded"

@@ -85,7 +85,7 @@ def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> No
     before = narrowed.pinned()
     again = narrowed.shell.run(*narrowed.command)
     assert again.returncode == 0, again.stderr
-    assert "going on with study 'narrowed'" in again.stderr
+    assert "resuming study 'narrowed'" in again.stderr
     assert not FOUND.search(again.stderr)
     assert narrowed.shell.json("status", "narrowed")["concluded"]
     assert narrowed.pinned() == before

@@ -120,7 +120,7 @@ def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patie
     launch.press(b"\x03")
     end = launch.read()
     assert launch.process.wait(60) == 130
-    assert "the same command again goes on with the study" in " ".join(end.split())
+    assert "repeat the command to resume the study" in " ".join(end.split())
     assert "Traceback" not in launch.text
     assert shell.json("status", "seen")["counts"]["waiting"] == 1
 
@@ -224,7 +224,7 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
     assert shell.json("status", "changed")["state"] == "stopped"
     again = shell.run(*launch)
     assert again.returncode == 0, again.stderr
-    assert "it goes on now" in again.stderr
+    assert "resuming stopped study" in again.stderr
     status = shell.json("status", "changed")
     assert status["state"] == "searching"
     assert status["budget"]["trials"] == 200

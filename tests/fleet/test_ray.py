@@ -119,7 +119,7 @@ def test_a_driver_that_goes_and_comes_back(
         said = again.communicate(timeout=60)[1]
     finally:
         end(again)
-    assert "going on with study 's'" in said
+    assert "resuming study 's'" in said
     assert {t["worker"] for t in fleet.trials()} <= first
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (5, 0)
     until(lambda: not cluster.actors())  # of a study that is over they leave without a driver

@@ -1,12 +1,12 @@
-"""A stand-in for training whose truth is known: made-up runs from a planted response.
+"""Simulated runs from a planted response with known truth.
 
-It takes the place of the workers in tests and benchmarks of the statistics: what a recommendation
-says can be held against what was planted.
+They replace the workers in tests and benchmarks of the statistics, where a recommendation can be
+compared with the planted truth.
 
     loss = base + sum over axes of the planted effects + rate term + shared noise + own noise
 
-The shared part of the noise is the same for all stacks with the same seed (the split's luck), the
-own part differs from stack to stack. Search trials have a seed each, so there nothing is shared.
+The shared part of the noise is the same for all stacks with the same seed (the effect of the
+split); the own part differs between stacks. Search trials have different seeds and share nothing.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Planted:
     """A response with known effects.
 
     Attributes:
-        effects: Axis → choice → what the choice adds to the loss (widths as a tuple).
+        effects: Axis → choice → increment of the loss (widths as a tuple).
         base: Loss of a stack without planted choices.
         deviation: Standard deviation of one run's loss over seeds.
-        shared: Part of that variance that all stacks with one seed share, in [0, 1].
+        shared: Fraction of that variance shared by all stacks with the same seed, in [0, 1].
         noisier: Stack's id → factor on its own noise.
-        uneven: Standard deviation of the logarithm of the stacks' own noise: 0 when all are equally
-            noisy; at 0.5 two stacks in three differ by a factor of 1.6 and less.
+        uneven: Standard deviation of the logarithm of the stacks' own noise: 0 if all are equally
+            noisy; at 0.5 two stacks in three are within a factor of 1.6.
         tails: Degrees of freedom of the own noise (Student's, of variance 1); infinite: normal.
-        world: Another number draws other noises.
-        rates: Optimizer → its best learning rate; others do not mind theirs.
+        world: Seed of the noise.
+        rates: Optimizer → its best learning rate; others do not depend on their rate.
         curvature: Loss added at a tenth, or ten times, of the best rate.
         diverge: Ids of stacks whose every run diverges.
     """
@@ -135,7 +135,7 @@ class Planted:
         ]
 
     def confirm(self, spec: StudySpec, runs: Sequence[Run]) -> list[Run]:
-        """Return the runs together with the whole confirmation that they ask for."""
+        """Return the runs together with their complete confirmation."""
         found = list(runs)
         while wanted := next_runs(spec, found):
             first = sum(r.phase == CONFIRMATION for r in found)
@@ -147,7 +147,7 @@ class Planted:
 
 
 class RandomTrial:
-    """Answers a space's questions at random; it stands where an Optuna trial would."""
+    """Draws a space's parameters at random, in place of an Optuna trial."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -155,7 +155,7 @@ class RandomTrial:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """Return a number of the range, evenly spread (on the log scale if asked)."""
+        """Return a uniform number from the range (on the log scale if `log`)."""
         if log:
             return float(np.exp(self._rng.uniform(math.log(low), math.log(high))))
         if step is not None:
@@ -165,7 +165,7 @@ class RandomTrial:
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """Return a whole number of the range, ends included."""
+        """Return a whole number from the range, ends included."""
         return int(low + step * self._rng.integers((high - low) // step + 1))
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
@@ -174,7 +174,7 @@ class RandomTrial:
 
 
 def made_up_spec(**changes: Any) -> StudySpec:
-    """Return a spec for made-up runs: a small classification, the chapter's space."""
+    """Return a spec for simulated runs: a small classification, the chapter's space."""
     data = DataSpec("digits", None, "classification", "0" * 12, 64, tuple("0123456789"))
     given: dict[str, Any] = {"study": "made-up", "data": data, "epochs": 10, "trials": 40}
     given["space"] = changes.pop("space", None) or Space.named("chapter").to_json()
@@ -182,7 +182,7 @@ def made_up_spec(**changes: Any) -> StudySpec:
 
 
 def neighbours(count: int, origin: Stack = CHAPTER_DEFAULT) -> list[Stack]:
-    """Return stacks that differ from `origin` in one axis each, and not in their family."""
+    """Return stacks of the same family that differ from `origin` in one axis each."""
     changes: tuple[dict[str, Any], ...] = (
         {"optimizer": "adam"},
         {"schedule": "exponential"},

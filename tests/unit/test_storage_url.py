@@ -143,8 +143,8 @@ def test_no_line_tells_a_password(
 def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
     """It is refused as a wrong request, with where it belongs."""
     code, said = told(line, "postgresql://u:s3cr3t@h/db", f"postgresql://me@{HOST}")
-    expected = "expected a name such as digits; give the URL to --storage"
-    start = "trainstack: a storage's URL where a study's name is expected; "
+    expected = "expected a name such as digits; pass the URL with --storage"
+    start = "trainstack: a storage URL where a study's name is expected; "
     assert (code, said) == (2, start + expected + "\n")
 
 

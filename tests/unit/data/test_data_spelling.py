@@ -82,7 +82,7 @@ def _same_code(dataset) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_numbers_as_text_are_features(ending: str, tmp_path: Path) -> None:
-    """No number, share or date becomes one-hot, and a note says what is taken for missing."""
+    """No number, share or date becomes one-hot, and a note says what is read as missing."""
     numbers = np.arange(ROWS) % 7
     data = _load(
         tmp_path,
