@@ -46,7 +46,7 @@ def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "hint"),
     [
         ("activation", "activation=relu"),
         ("activatoin=relu", "'activation'"),
