@@ -53,7 +53,7 @@ def test_one_finished_trial_that_is_another() -> None:
     assert "the other stack" in found.sentence
 
 
-@pytest.mark.parametrize(("stacks", "told"), [((), "no trial at all"), ((BN,), "1 diverged")])
+@pytest.mark.parametrize(("stacks", "told"), [((), "no trials"), ((BN,), "1 diverged")])
 def test_no_finished_trial(stacks: tuple[Stack, ...], told: str) -> None:
     """None at all, or all diverged: one line that says so, and no recommendation."""
     spec, runs = concluded(Planted(), stacks, broken=stacks)

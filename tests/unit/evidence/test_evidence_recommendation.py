@@ -108,7 +108,7 @@ def test_without_a_finished_trial_there_is_nothing_to_recommend() -> None:
     spec, runs = finished_study(Planted(diverge=frozenset({ADAM.stack_id})), (ADAM,))
     with pytest.raises(NothingToRecommend, match="1 diverged"):
         recommend(spec, runs, {})
-    with pytest.raises(NothingToRecommend, match="no trial at all"):
+    with pytest.raises(NothingToRecommend, match="no trials"):
         recommend(spec, [], {})
 
 
