@@ -228,7 +228,7 @@ def main(studies: int = STUDIES) -> None:
             together, alone = power(studies, shared, contexts, departs=departs)
             cells = f"{'yes' if departs else 'no':>7}  {together:8.2f}  {alone:5.2f}"
             print(f"  {shared:6g}  {contexts:8d}  {cells}", flush=True)
-    print("\na stack that is better than the default by so many deviations, called better")
+    print("\na stack that is better than the default by a number of deviations, called better")
     print("  shared  " + "  ".join(f"{size:4g}" for size in (1.0, 2.0)))
     for shared in SHARED:
         row = "  ".join(f"{verdicts(studies, shared, size):4.2f}" for size in (1.0, 2.0))
