@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from trainstack.search.artifacts import Store
-    from trainstack.search.conclusion.recommendation import Recommendation
-    from trainstack.search.records import Run
-    from trainstack.search.spec import StudySpec
+    from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
 # Files exported with a table's model: its encoder, and a script that applies both to raw rows.
@@ -74,9 +70,11 @@ def report(
 
     Example: trainstack report digits -o report
     """
+    from trainstack.search.studies.conclusion import conclusion_of
+
     with reach(storage) as (url, engine):
         _settle(url, engine, study)
-        paths = write(gather(engine, study), output)
+        paths = write(conclusion_of(engine, study), output)
     if as_json:
         print_json({"study": study, "files": [str(path) for path in paths]})
     else:
@@ -177,40 +175,6 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         work(url, queries.spec_of(engine, study), count)
 
 
-@dataclass(frozen=True)
-class Conclusion:
-    """A study's recommendation and its evidence.
-
-    Attributes:
-        spec: Spec of the study.
-        runs: All its runs.
-        found: The recommendation.
-    """
-
-    spec: StudySpec
-    runs: Sequence[Run]
-    found: Recommendation
-
-
-def gather(engine: Engine, study: str) -> Conclusion:
-    """Read a study's evidence and derive its recommendation.
-
-    Raises:
-        NothingToRecommend: No trial finished, or the study only tests claims.
-    """
-    from trainstack.search.conclusion.recommendation import recommend as judge
-    from trainstack.search.queue import queries
-
-    spec = queries.spec_of(engine, study)
-    if spec.experiment:
-        raise NothingToRecommend(
-            f"study '{study}' tests claims", "a study with a search", "use `trainstack claims`"
-        )
-    measured = queries.measurement(engine, study) or {}
-    runs = queries.runs(engine, study)
-    return Conclusion(spec, runs, judge(spec, runs, measured))
-
-
 def write(conclusion: Conclusion, folder: Path) -> list[Path]:
     """Write the report into a folder; return the files.
 
@@ -237,11 +201,12 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
     """
     from trainstack.search.conclusion.text import text_of
     from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.studies.conclusion import conclusion_of
 
     with guarded(url):
         here = engine(url)
         try:
-            conclusion = gather(here, study)
+            conclusion = conclusion_of(here, study)
         finally:
             here.dispose()
     try:

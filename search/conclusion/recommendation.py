@@ -49,6 +49,7 @@ class Recommendation:
         study: The study's name.
         profile: The study's profile.
         metric: `accuracy` or `rmse`.
+        choice: The outcome of the race; not part of the JSON.
         stack: The recommended stack.
         baseline_stack: The chapter's default.
         verdict: `better`, `equivalent`, `worse` or `undecided`, against the baseline.
@@ -75,6 +76,7 @@ class Recommendation:
     study: str
     profile: str
     metric: str
+    choice: Choice
     stack: Stack
     baseline_stack: Stack
     verdict: str
@@ -102,7 +104,7 @@ class Recommendation:
         plain["stack"], plain["stack_id"] = self.stack.to_json(), self.stack.stack_id
         plain["description"] = describe(self.stack)
         plain["equivalence_margin"], plain["level"] = EQUIVALENCE_MARGIN, LEVEL
-        del plain["baseline_stack"]
+        del plain["baseline_stack"], plain["choice"]
         return _finite(plain)
 
 
@@ -148,6 +150,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         study=spec.study,
         profile=spec.profile,
         metric=metric,
+        choice=chosen,
         stack=chosen.stack,
         baseline_stack=chosen.baseline,
         verdict=word,

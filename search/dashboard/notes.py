@@ -17,7 +17,7 @@ from trainstack.search.records import Run
 from trainstack.spaces.errors import TrainstackError
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Engine
 
 log = logging.getLogger("trainstack.notes")
 
@@ -111,9 +111,7 @@ class Notes:
         status, runs = queries.status(here, name), queries.runs(here, name)
         conclusion = None
         if status["concluded"]:
-            conclusion = _conclusion(
-                queries.spec_of(here, name), runs, queries.measurement(here, name) or {}
-            )
+            conclusion = _conclusion(here, name, runs)
         body = note_of(status, runs, conclusion)
         attributes = self._optuna.get_study_system_attrs(study._study_id)
         if note_in(attributes) != body:
@@ -136,18 +134,20 @@ def note_in(attributes: dict[str, Any]) -> str:
     return get_note_from_system_attrs(attributes, None)["body"]
 
 
-def _conclusion(spec: Any, runs: Sequence[Run], measured: dict[str, Any]) -> str | None:
+def _conclusion(here: Engine, name: str, runs: Sequence[Run]) -> str | None:
     """Return a study's conclusion as text; None if there is nothing to recommend."""
-    if spec.experiment:
-        from trainstack.search.claims import findings
-
-        return findings.text_of(findings.findings(spec, runs, measured))
-    from trainstack.search.conclusion.recommendation import recommend
+    from trainstack.search.claims import findings
     from trainstack.search.conclusion.text import text_of
+    from trainstack.search.queue import queries
+    from trainstack.search.studies.conclusion import conclusion_of
     from trainstack.spaces.errors import NothingToRecommend
 
+    spec = queries.spec_of(here, name)
+    if spec.experiment:
+        measured = queries.measurement(here, name) or {}
+        return findings.text_of(findings.findings(spec, runs, measured))
     try:
-        return text_of(recommend(spec, runs, measured))
+        return text_of(conclusion_of(here, name).found)
     except NothingToRecommend:
         return None
 

@@ -13,7 +13,6 @@ from trainstack.search.evidence import formatting
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN
 from trainstack.search.evidence.effects import NONE, PAIRED
 from trainstack.search.evidence.prediction import FIGURES, sentences
-from trainstack.search.evidence.race import Choice, choice
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.report import figures
 from trainstack.search.report.pictures import PICTURES, letters
@@ -66,9 +65,8 @@ def write_report(
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    chosen = choice(spec, runs)
-    pictures = draw(recommendation, runs, chosen) if chosen else {}
-    context = {"pictures": pictures, **_context(spec, recommendation, runs, chosen)}
+    pictures = draw(recommendation, runs)
+    context = {"pictures": pictures, **_context(spec, recommendation, runs)}
     document = json.dumps(recommendation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     drawn = {name: figure for name, figure in pictures.items() if not isinstance(figure, str)}
     texts = {
@@ -84,10 +82,10 @@ def write_report(
     return [directory / name for name in texts]
 
 
-def draw(found: Recommendation, runs: Sequence[Run], chosen: Choice) -> dict[str, Figure | str]:
+def draw(found: Recommendation, runs: Sequence[Run]) -> dict[str, Figure | str]:
     """Return every picture by name, or a sentence if there is nothing to draw."""
     names = letters(found)
-    return {key: picture(runs, found, chosen, names) for key, picture in PICTURES.items()}
+    return {key: picture(runs, found, found.choice, names) for key, picture in PICTURES.items()}
 
 
 def render(template: str, **context: Any) -> str:
@@ -137,9 +135,7 @@ def markdown_cell(value: Any) -> str:
     return text
 
 
-def _context(
-    spec: StudySpec, found: Recommendation, runs: Sequence[Run], chosen: Choice | None
-) -> dict[str, Any]:
+def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dict[str, Any]:
     """Return the variables of the templates."""
     names = letters(found)
     paired = [e for e in found.effects if e["kind"] == PAIRED]
