@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -103,17 +104,7 @@ def _text(document: Any, indent: int | None = None) -> str:
     try:
         return json.dumps(document, indent=indent, allow_nan=False)
     except ValueError:  # rare: the document holds a non-finite number
-        return json.dumps(_finite(document), indent=indent, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
+        return json.dumps(json_safe(document), indent=indent, allow_nan=False)
 
 
 def read_json(path: Path, what: str) -> Any:

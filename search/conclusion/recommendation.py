@@ -33,6 +33,7 @@ from trainstack.search.evidence.finite import finite, left_out, marred, tidied
 from trainstack.search.evidence.formatting import describe
 from trainstack.search.evidence.prediction import profile_note
 from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import OUTCOMES, SEARCH, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import NothingToRecommend
@@ -105,7 +106,7 @@ class Recommendation:
         plain["description"] = describe(self.stack)
         plain["equivalence_margin"], plain["level"] = EQUIVALENCE_MARGIN, LEVEL
         del plain["baseline_stack"], plain["choice"]
-        return _finite(plain)
+        return json_safe(plain)
 
 
 def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any]) -> Recommendation:
@@ -299,14 +300,3 @@ def _tally(counts: Mapping[str, int]) -> str:
 def _number(value: Any, otherwise: Any = math.nan) -> Any:
     """Return a finite number, or a substitute."""
     return value if isinstance(value, int | float) and math.isfinite(value) else otherwise
-
-
-def _finite(value: Any) -> Any:
-    """Convert to plain JSON types; non-finite numbers become null."""
-    if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

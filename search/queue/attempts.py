@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Row, and_, func, insert, or_, select,
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
+from trainstack.search.json_values import json_safe
 from trainstack.search.queue.eligibility import (
     is_only_worker,
     kinds_open,
@@ -22,7 +23,7 @@ from trainstack.search.queue.eligibility import (
     open_to_search,
     seconds_from_now,
 )
-from trainstack.search.queue.study_store import change, json_safe, locked, record_event, search_task
+from trainstack.search.queue.study_store import change, locked, record_event, search_task
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result
 
 MOST_STRIKES = 3

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
 
 from trainstack.search.conditions import Condition
 from trainstack.search.database.schema import exist, studies, tasks, workers
+from trainstack.search.json_values import json_safe
 from trainstack.search.queue.study_store import CONCLUDED, GO, find, state_of
 from trainstack.search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Run
 from trainstack.spaces.errors import StudyError
@@ -219,34 +220,33 @@ def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str
         StudyError: There is no such study.
     """
 
-    def finite(value: float | None) -> float | None:
-        return value if value is not None and math.isfinite(value) else None
-
-    return [
-        {
-            "number": run.number if run.number >= 0 else None,
-            "outcome": run.outcome,
-            "value": finite(run.value),
-            "epochs": run.epochs,
-            "best_epoch": run.best_epoch,
-            "curve": [finite(v) for v in run.curve],
-            "train_curve": [finite(v) for v in run.train_curve],
-            "metrics": {k: finite(v) for k, v in run.metrics.items()},
-            "stack": run.stack.to_json() if run.stack else None,
-            "stack_id": run.stack_id,
-            "condition": run.condition.to_json(),
-            "family": run.stack.family if run.stack else None,
-            "label": run.label,
-            "seed": run.seed,
-            "seed_index": run.seed_index,
-            "seconds": {k: finite(v) for k, v in run.seconds.items()},
-            "worker": run.worker,
-            "attempt": run.attempt,
-            "cause": run.cause,
-            "layers": run.layers,
-        }
-        for run in runs(engine, name, phase)
-    ]
+    return json_safe(
+        [
+            {
+                "number": run.number if run.number >= 0 else None,
+                "outcome": run.outcome,
+                "value": run.value,
+                "epochs": run.epochs,
+                "best_epoch": run.best_epoch,
+                "curve": run.curve,
+                "train_curve": run.train_curve,
+                "metrics": run.metrics,
+                "stack": run.stack.to_json() if run.stack else None,
+                "stack_id": run.stack_id,
+                "condition": run.condition.to_json(),
+                "family": run.stack.family if run.stack else None,
+                "label": run.label,
+                "seed": run.seed,
+                "seed_index": run.seed_index,
+                "seconds": run.seconds,
+                "worker": run.worker,
+                "attempt": run.attempt,
+                "cause": run.cause,
+                "layers": run.layers,
+            }
+            for run in runs(engine, name, phase)
+        ]
+    )
 
 
 def measurement(engine: Engine, name: str) -> dict[str, Any] | None:

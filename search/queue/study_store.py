@@ -7,8 +7,7 @@ Optuna. The number of held places changes only under a lock on the study's row.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, select, update
@@ -258,18 +257,3 @@ def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterabl
         held, failed = studies.c.held - begun - fresh, studies.c.failed + begun
         change(connection, study_id, held=held, failed=failed)
     return begun + fresh
-
-
-def json_safe(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document that JSON can represent: numbers that are not finite become null."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(k): clean(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return [clean(v) for v in value]
-        if hasattr(value, "tolist"):
-            return clean(value.tolist())  # a NumPy array or scalar
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {str(k): clean(v) for k, v in document.items()}

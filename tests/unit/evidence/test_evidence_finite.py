@@ -18,7 +18,7 @@ from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.dashboard.plots import PLOTS
-from trainstack.search.queue.study_store import json_safe
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.report.write import write_report
 from trainstack.search.spec import StudySpec
