@@ -28,6 +28,20 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     embedded_postgres.release(here.home / "postgres")
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A home of the module's own with one waiting study, so that nothing else changes in it."""
+    from trainstack.search.database import embedded_postgres
+
+    here = Shell(tmp_path_factory.mktemp("quiet") / "home")
+    here.home.mkdir()
+    embedded_postgres.hold(here.home / "postgres")
+    done = here.run("launch", "wine", "--study", "waiting", "--detach")
+    assert done.returncode == 0, done.stderr
+    yield here
+    embedded_postgres.release(here.home / "postgres")
+
+
 @dataclass(frozen=True)
 class Said:
     """How a command ended, and what it said."""

@@ -231,12 +231,12 @@ raise SystemExit(codes != json.loads(sys.argv[3]))
 """
 
 
-def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams(quiet: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With any standard stream closed a verb exits as it does otherwise, and says as much."""
     monkeypatch.chdir(tmp_path)
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TRAINSTACK_HOME", str(shell.home))
+    monkeypatch.setenv("TRAINSTACK_HOME", str(quiet.home))
     codes = [run(list(words)) for words in LINES]  # with its streams open
     assert set(codes) <= {0, 2, 4}
 
@@ -245,7 +245,7 @@ def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.Monkey
         return subprocess.Popen(
             [sys.executable, "-c", DRIVER, *given],
             cwd=tmp_path,
-            env=shell.environment,
+            env=quiet.environment,
             preexec_fn=lambda: os.close(closed),  # noqa: PLW1509 - no thread of ours runs
         )
 
@@ -264,11 +264,11 @@ def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("words", [("status",), ("--help",), ("status", "nothing")], ids=" ".join)
-def test_a_closed_stream_of_a_whole_process(shell: Shell, words: tuple[str, ...]) -> None:
+def test_a_closed_stream_of_a_whole_process(quiet: Shell, words: tuple[str, ...]) -> None:
     """From Python's start to its end nothing complains of a closed stream."""
 
     def start(closed: int) -> subprocess.Popen[str]:
-        return shell.start(*words, preexec_fn=lambda: os.close(closed))
+        return quiet.start(*words, preexec_fn=lambda: os.close(closed))
 
     said = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
     (without_in, code), (without_out, _), (without_err, _) = said

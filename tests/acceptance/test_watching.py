@@ -285,7 +285,7 @@ def test_following_ends_with_the_study(digits: Launched) -> None:
     assert said.stdout.startswith("concluded: ")
     events = digits.shell.run("logs", "digits", "--follow", "--json").stdout.splitlines()
     assert [json.loads(event)["kind"] for event in events][-1] in ("concluded", "left")
-    assert "the name of one" in refused(digits.shell.run("status", "--follow"), 2)
+    assert "the name of a study" in refused(digits.shell.run("status", "--follow"), 2)
 
 
 def moment_of(document: Any) -> Any:

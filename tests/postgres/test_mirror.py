@@ -289,7 +289,7 @@ def test_deleted_by_optunas_tools(url: URL, database: Engine) -> None:
 def test_foreign_study_is_refused(url: URL) -> None:
     """The name of somebody's own Optuna study is not taken over."""
     optuna.create_study(study_name="s", storage=url.render_as_string(hide_password=False))
-    with pytest.raises(StudyError, match="not made here"):
+    with pytest.raises(StudyError, match="not created by trainstack"):
         create_study(url, spec_of())
 
 
