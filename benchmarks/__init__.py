@@ -1,1 +1,1 @@
-"""Figures side by side with what a user would use instead, in one run: `make bench`."""
+"""Benchmarks against the usual alternatives, in one run: `make bench`."""

@@ -1,6 +1,6 @@
-"""`make bench`: every figure of the engine's table from a fresh run.
+"""`make bench`: measure every figure of the engine's table.
 
-Each group runs in a process of its own, so that none inherits another's programs or memory.
+Each group runs in its own process, so that none inherits another's programs or memory.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ GROUPS: dict[str, Callable[[], list]] = {
 
 
 def main() -> None:
-    """Measure the groups asked for, print the table, write it to a file."""
+    """Measure the requested groups, print the table, write it to a file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default: all")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -77,10 +77,10 @@ def main() -> None:
             check=True,
         )
         found = [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
-        for row in found:  # at once: the whole table takes a quarter of an hour
+        for row in found:  # printed early: the whole table takes a quarter of an hour
             print("  " + "; ".join(row.cells()), file=sys.stderr)
         rows += found
-        path = write(found)  # also where a later group fails
+        path = write(found)  # kept even if a later group fails
     table = [HEAD, *(row.cells() for row in rows)]
     widths = [max(len(line[k]) for line in table) for k in range(len(HEAD))]
     for line in table:

@@ -1,10 +1,10 @@
-"""Every draw becomes a network: 2,000 of each named space, at their own widths and depths.
+"""Build 2,000 draws of each named space as networks, at their own widths and depths.
 
     python -m benchmarks.building [SPACE ...]
 
-The suite builds a few hundred draws, in which any two choices that were drawn together stand
-together once (`tests/keras/test_draws_build.py`); this builds them all, and takes its time. Keras
-makes and joins every layer and works out every shape; only the weights' memory is not filled.
+The suite builds a few hundred draws that cover every pair of choices drawn together
+(`tests/keras/test_draws_build.py`); this builds them all, which takes longer. Keras makes and
+connects every layer and computes every shape; only the weights' memory is not filled.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from spaces.axes import CHOICE_AXES, NUMBER_AXES
-from spaces.space import Space, space_names
-from spaces.stack import Stack
-from workers.build import make_optimizer, plain_model
-from workers.schedule import RateMaker
+from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import make_optimizer, plain_model
+from trainstack.workers.engine.rates import RateMaker
 
 DRAWS, FEATURES, OUTPUTS = 2_000, 12, 4
 
 
 @dataclass
 class Dice:
-    """A trial whose answers are random: draws without a study."""
+    """A trial with random values, for draws without a study."""
 
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
@@ -58,7 +58,7 @@ class Dice:
 
 
 def draws(name: str) -> list[Stack]:
-    """Draw as many stacks from a named space as are built."""
+    """Draw the stacks to build from a named space."""
     space, dice = Space.named(name), Dice()
     return [space.draw(dice) for _ in range(DRAWS)]
 
@@ -66,9 +66,9 @@ def draws(name: str) -> list[Stack]:
 def in_pairs(
     stacks: Iterable[Stack], axes: Sequence[str] = (*CHOICE_AXES, *NUMBER_AXES)
 ) -> list[Stack]:
-    """Return few stacks in which every pair of choices on these axes that occurs, occurs.
+    """Return a few stacks that cover every pair of choices on these axes that occurs.
 
-    The shallowest such stacks, and the deepest of all.
+    They are the shallowest such stacks, and the deepest of all.
     """
     *ordered, deepest = sorted(stacks, key=lambda stack: len(stack.units))
     seen: set[tuple[Any, Any]] = set()
@@ -83,7 +83,7 @@ def in_pairs(
 
 
 def expected_weights(stack: Stack) -> int:
-    """Count a stack's weights by hand: kernels, biases, four numbers a normalized unit, slopes."""
+    """Count a stack's weights: kernels, biases, four numbers per normalized unit, slopes."""
     widths = [FEATURES, *stack.units, OUTPUTS]
     kernels = sum(a * b for a, b in pairwise(widths))
     hidden = sum(stack.units)
@@ -98,7 +98,7 @@ def build(stack: Stack) -> None:
     """Make a stack's network, optimizer and learning rates.
 
     Raises:
-        AssertionError: They are not what the stack says.
+        AssertionError: They do not match the stack.
     """
     with keras.StatelessScope(initialize_variables=False):
         model = plain_model(stack, FEATURES, OUTPUTS)
@@ -113,7 +113,7 @@ def build(stack: Stack) -> None:
 
 
 def main() -> None:
-    """Build every draw of the named spaces; print how many, and how long it took."""
+    """Build every draw of the named spaces; print the numbers and the time taken."""
     print("| space | draws built | different stacks | hidden layers | processor seconds |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in sys.argv[1:] or space_names():

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.compiling`: what XLA costs and saves, and what our rule makes of it.
+"""`python -m benchmarks.compiling`: measure XLA's costs and savings against the engine's rule.
 
-Each row is one structure: what its first call costs more with XLA than without, what each step
-then costs less, and from how many steps on compiling pays; measured, and by the rule. It counts
-the processor time of one thread, which other work on the machine disturbs least.
+Each row is one structure: the additional cost of its first call with XLA, the saving per step, and
+the number of steps from which compiling pays; measured, and by the rule. Times are the processor
+time of one thread, which other work on the machine disturbs least.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.resident import DeviceData
-from workers.structure import (
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import (
     Structure,
     compiling_seconds,
     saved_seconds_a_step,
     shaping_items,
 )
-from workers.train import batch_order
+from trainstack.workers.engine.training import batch_order
 
 OUTPUTS, ROWS = 10, 4096
 STEPS, REPEATS = 30, 5
@@ -73,7 +73,7 @@ def main() -> None:
     """Measure every case and print it beside the rule's figures."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    measured(*CASES[0], True)  # the first program pays for what all share
+    measured(*CASES[0], True)  # warm-up: the first program includes one-time costs
     measured(*CASES[0], False)
     print("input layers width batch norm   | cost s  rule | saves ms  rule | pays from  rule")
     for features, stack in CASES:

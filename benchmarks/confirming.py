@@ -1,4 +1,4 @@
-"""Five seeds of one stack as `launch` confirms it here: trainers of one thread share the seeds."""
+"""Five seeds of one stack, confirmed as by `launch`: single-threaded trainers share the seeds."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import tensorflow as tf
 from benchmarks.engine import Subject, seconds, usual_seconds
 from benchmarks.plainkeras import fit
 from benchmarks.table import Row
-from spaces.stack import Stack
-from workers.engine import rewrite_graphs
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.program import rewrite_graphs
 
 STACK = Stack.of(units=[300, 100], schedule="constant", stopping="none")
 EPOCHS, SEEDS, TRAINERS = 30, range(5), 2
-# What a trainer's process has: its data, and where it waits for the others.
+# State of a trainer's process: its data, and the barrier at which it waits for the others.
 _here: dict[str, Any] = {}
 
 
 def _trainer(all_here: Barrier) -> None:
-    """Become a trainer that has its data."""
+    """Initialize a trainer's process with its data."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     rewrite_graphs(False)
@@ -31,7 +31,7 @@ def _trainer(all_here: Barrier) -> None:
 
 
 def _wait(place: int) -> None:
-    """Wait for the other trainers: each answers one of these."""
+    """Wait for the other trainers, so that each runs one of these calls."""
     _here["all_here"].wait()
 
 
@@ -43,9 +43,10 @@ def _confirm(seeds: Sequence[int]) -> None:
 
 
 def confirmation() -> Row:
-    """Five seeds on digits, building included; starting a trainer is not, on either side.
+    """Measure five seeds on digits, including building but not the start of a trainer.
 
-    The median of three: each builds anew, as in a launch trainers that have searched do.
+    The result is the median of three runs. Each builds its programs again, as trainers do in a
+    launch after the search.
     """
     shares = [list(SEEDS)[place::TRAINERS] for place in range(TRAINERS)]
     context = get_context("spawn")

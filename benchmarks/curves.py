@@ -1,9 +1,9 @@
-"""Whole curves of stacks on tables, stopped by nothing, to replay rules of stopping over them.
+"""Record full learning curves on tables, without any stopping, to replay stopping rules on them.
 
     python -m benchmarks.curves TABLES -o CURVES.jsonl --what references|lengths|draws
 
-TABLES is a folder of Parquet files whose last column is the target. What the file holds already is
-not trained again. `benchmarks.stopping` and `benchmarks.lengths` read it.
+TABLES is a folder of Parquet files whose last column is the target. Runs that the output file
+already holds are not repeated. `benchmarks.stopping` and `benchmarks.lengths` read it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Smallest to largest; three tasks each of binary, multiclass and regression at the least.
+# Smallest to largest; at least three each of binary, multiclass and regression tasks.
 SMALL = ("pima_diabetes", "vehicle", "concrete", "yeast", "abalone", "satellite", "cpu_act")
 LARGE = ("california_housing",)
 FASHION = "fashion-mnist"
-# Updates that a reference's plan has at the least; large data take as many epochs as a study of it.
+# Minimum updates of a reference's plan; large data sets use as many epochs as a study of them.
 UPDATES = 8_000
 DRAWS = 40
 
@@ -39,13 +39,13 @@ class Asked:
 
     @property
     def key(self) -> str:
-        """What tells it from the others in the file."""
+        """Key that identifies the run in the file."""
         return f"{self.data}/{self.name}/{self.epochs}/{self.seed}"
 
 
 def length_stacks(batch: int) -> dict[str, Any]:
-    """Return a handful of good stacks, one of each kind of schedule."""
-    from spaces.stack import Stack
+    """Return a few good stacks, one for each kind of schedule."""
+    from trainstack.spaces.stack import Stack
 
     wide = {"units": [256, 256, 256], "batch_size": batch}
     relu = {"activation": "relu", "initializer": "he_normal", "normalization": "before"}
@@ -68,11 +68,11 @@ def length_stacks(batch: int) -> dict[str, Any]:
 
 
 def asked(what: str, data: str, rows: int) -> Iterator[Asked]:
-    """Yield the runs that one question asks of one data set, given its training rows."""
+    """Yield the runs of one question on one data set, given its training rows."""
     import optuna
 
-    from spaces.references import REFERENCES
-    from spaces.space import Space
+    from trainstack.spaces.references import REFERENCES
+    from trainstack.spaces.space import Space
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if what == "references":
@@ -95,10 +95,10 @@ def asked(what: str, data: str, rows: int) -> Iterator[Asked]:
 
 
 def record(bench: Any, run: Asked) -> dict[str, Any]:
-    """Train one run to the end of its plan, whatever its losses."""
+    """Train one run to the end of its plan, regardless of its losses."""
     import numpy as np
 
-    from workers.train import Training
+    from trainstack.workers.engine.training import Training
 
     stack = run.stack.but(stopping="none")
     began = time.perf_counter()
@@ -127,7 +127,7 @@ def record(bench: Any, run: Asked) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Record what is not there yet."""
+    """Record the runs that the file does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", type=Path)
     parser.add_argument("-o", type=Path, required=True)
@@ -137,9 +137,9 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import pyarrow.parquet as pq
 
-    from search.data.load import load
-    from search.spec import StudySpec
-    from workers.bench import Bench
+    from trainstack.search.data.load import load
+    from trainstack.search.spec import StudySpec
+    from trainstack.workers.engine.bench import Bench
 
     done = set()
     if arguments.o.exists():
@@ -154,7 +154,7 @@ def main() -> None:
         spec = StudySpec(name, dataset.describe(), {})
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(spec, threads, folder)
-            threads = 0  # TensorFlow takes them once
+            threads = 0  # TensorFlow accepts the setting only once
             rows = bench.split(0)[1].rows[0]
             for run in asked(arguments.what, name, rows):
                 if run.key not in done:

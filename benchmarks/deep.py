@@ -1,8 +1,8 @@
-"""A hundred hidden layers on Fashion-MNIST: the self-normalizing bundle, and what breaks it.
+"""A hundred hidden layers on Fashion-MNIST: the self-normalizing bundle and variants that break it.
 
     python -m benchmarks.deep [PICTURE.html]
 
-Every network is looked at when it is fresh; the bundle and the same network with ReLU and He's
+Every network is measured before training; the bundle and the same network with ReLU and He's
 weights are then trained, as published, by plain SGD at 0.001 for five epochs.
 """
 
@@ -19,14 +19,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from search.data.load import load
-from search.report import figures, inside
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.inside import look_inside
-from workers.resident import DeviceData
-from workers.structure import Structure, shaping_items
-from workers.train import Training
+from trainstack.search.data.load import load
+from trainstack.search.report import figures, inside
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.layer_statistics import look_inside
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import Training
 
 EPOCHS, SEEDS = 5, (1,)
 COMMON: dict[str, Any] = {
@@ -39,14 +39,14 @@ COMMON: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Network:
-    """A hundred layers, and what is wrong with them.
+    """A network of a hundred layers.
 
     Attributes:
-        about: What is different from the bundle.
-        stack: What is built.
-        widened: Factor on the deviation of fresh hidden weights: an initializer that does not go
-            with the activation, which no stack can say.
-        standardised: False for inputs merely scaled to 0..1.
+        about: The difference from the bundle.
+        stack: Stack to build.
+        widened: Factor on the deviation of fresh hidden weights: an initializer that does not match
+            the activation, which a stack cannot express.
+        standardised: False for inputs only scaled to 0..1.
     """
 
     about: str
@@ -70,7 +70,7 @@ def fashion(standardised: bool = True) -> DeviceData:
     """Return Fashion-MNIST with the chapter's split on the device.
 
     Raises:
-        RequestError: It is not on this machine.
+        RequestError: The data set is not on this machine.
     """
     split = load("fashion-mnist").split(0)
     parts = split.standardised()
@@ -102,7 +102,7 @@ def program(network: Network, data: DeviceData, compiled: bool = False) -> Progr
 
 
 def fresh_layers(network: Network, data: DeviceData) -> list[dict[str, float]]:
-    """Look inside the network as it is before training."""
+    """Return the layers' statistics before training."""
     return look_inside(program(network, data), network.stack, data)
 
 
@@ -117,7 +117,7 @@ def accuracies(network: Network, data: DeviceData) -> list[float]:
 
 
 def main() -> None:
-    """Look at every network, draw the picture; train two, print the table."""
+    """Measure every network, draw the picture, train two, print the table."""
     data, scaled = fashion(), fashion(standardised=False)
     networks = (BUNDLE, *BROKEN.values())
     rows = {n.about: fresh_layers(n, data if n.standardised else scaled) for n in networks}
@@ -134,8 +134,8 @@ def main() -> None:
             for values in [[layer[figure] for layer in rows[network.about]]]
         ]
         reached = accuracies(network, data) if network in (BUNDLE, RELU) else []
-        said = ", ".join(f"{accuracy:.3f}" for accuracy in reached) or "–"
-        print(f"| {network.about} | {spans[0]} | {spans[1]} | {said} |", flush=True)
+        listed = ", ".join(f"{accuracy:.3f}" for accuracy in reached) or "–"
+        print(f"| {network.about} | {spans[0]} | {spans[1]} | {listed} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from benchmarks.plainkeras import fit
 from benchmarks.table import Row
-from search.data.load import load
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.resident import DeviceData
-from workers.schedule import RateMaker
-from workers.structure import Structure, shaping_items, worth_compiling
-from workers.train import Training, batch_order
+from trainstack.search.data.load import load
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.structure import Structure, shaping_items, worth_compiling
+from trainstack.workers.engine.training import Training, batch_order
 
 BARS = {32: (9.0, 2.0), 128: (4.5, 1.8), 512: (3.0, 1.5)}
 SHARE_BARS = {32: 40.0, 128: 65.0}
@@ -48,7 +48,7 @@ class Subject:
         return Program(structure, stack)
 
     def train(self, program: Program, stack: Stack, epochs: int, seed: int = 0) -> None:
-        """Train a stack to its end, as a trial is."""
+        """Train a stack to its end, as in a trial."""
         program.reset(stack, seed)
         Training(program, stack, seed, epochs, untrained_loss=2.3).run(self.data, lambda m: None)
 
@@ -61,12 +61,12 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def usual_seconds(action: Callable[[], object]) -> float:
-    """Return the median wall time of three: what takes seconds is easily disturbed."""
+    """Return the median wall time of three runs, because single runs are easily disturbed."""
     return float(np.median([seconds(action) for _ in range(3)]))
 
 
 def epoch_seconds(subject: Subject, stack: Stack, epochs: int = 9) -> float:
-    """Return the median time of our epoch in steady state."""
+    """Return the median time of the engine's epoch in steady state."""
     program = subject.program(stack, 100, xla=True)
     program.reset(stack, 0)
     steps = subject.rows // stack["batch_size"]
@@ -81,20 +81,20 @@ def epoch_seconds(subject: Subject, stack: Stack, epochs: int = 9) -> float:
 
 
 class EpochTimes(keras.callbacks.Callback):
-    """Remembers when each epoch ended."""
+    """Records the time at which each epoch ended."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ends: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        """Note the time."""
+        """Record the time."""
         self.ends.append(time.perf_counter())
 
 
 def fit_epoch_seconds(subject: Subject, stack: Stack, **compiling: object) -> float:
     """Return the median time of an epoch of `fit` in steady state, validation included."""
-    from workers.build import make_optimizer, plain_model
+    from trainstack.workers.engine.build import make_optimizer, plain_model
 
     model = plain_model(stack, subject.features, subject.classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -113,7 +113,7 @@ def fit_epoch_seconds(subject: Subject, stack: Stack, **compiling: object) -> fl
 
 
 def matmul_rate() -> float:
-    """Return this machine's rate of large float32 matrix products, in FLOP/s."""
+    """Return the machine's rate for large float32 matrix products, in FLOP/s."""
     size, repeats = 2048, 10
     a = tf.random.stateless_normal((size, size), seed=[0, 1])
     product = tf.function(lambda x: x @ x, jit_compile=True)
@@ -141,7 +141,7 @@ def epoch_flops(subject: Subject, units: tuple[int, ...]) -> float:
 
 
 def epochs_against_fit(fashion: Subject) -> list[Row]:
-    """Steady-state epochs at three batch sizes, and the share of the machine's rate."""
+    """Measure steady-state epochs at three batch sizes, and the share of the machine's rate."""
     rows, shares = [], []
     rate = matmul_rate()
     for batch, (plain_bar, tuned_bar) in BARS.items():
@@ -168,7 +168,7 @@ def epochs_against_fit(fashion: Subject) -> list[Row]:
 
 
 def trials_against_fit(fashion: Subject) -> list[Row]:
-    """Whole trials, building and compiling included."""
+    """Measure whole trials, including building and compiling."""
     rows = []
     stack = Stack.of(units=[300, 100], schedule="constant", stopping="none")
     ours = usual_seconds(lambda: fashion.train(fashion.program(stack, 10), stack, 10))
@@ -198,7 +198,7 @@ def trials_against_fit(fashion: Subject) -> list[Row]:
 
 
 def dropout_cost(fashion: Subject) -> list[Row]:
-    """Dropout on the input, whose masks once made training six times slower."""
+    """Measure dropout on the input, whose masks once made training six times slower."""
     plain = Stack.of(units=[512, 512], batch_size=128, activation="relu")
     masked = plain.but(dropout="all")
     ours, bare = epoch_seconds(fashion, masked), epoch_seconds(fashion, plain)

@@ -1,9 +1,9 @@
-"""Faults at full length, where the tests of `tests/fleet` take a shorter way to the same end.
+"""Faults with the product's own timeouts, which the tests of `tests/fleet` shorten.
 
     python -m benchmarks.faults
 
-Real workers with canned training over an embedded PostgreSQL of this run. Takes about seven
-minutes, nearly all of it waiting. The figures of docs/faults.md.
+Runs real workers with canned training on a separate embedded PostgreSQL. Takes about seven minutes,
+nearly all of it waiting. Gives the figures of docs/faults.md.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.scale import table
-from search.fleet import embedded, history
-from search.fleet.tending import LEASE_SECONDS, REAP_SECONDS
-from tests.fleet.fleet import Fleet
-from tests.fleet.server import Server
+from tests.support.fleet import Fleet
+from tests.support.postgres_server import Server
+from trainstack.search.database import embedded_postgres
+from trainstack.search.queue import history
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
 
 KILL_SECONDS, AWAY_SECONDS = 4.0, 60.0
 
@@ -47,13 +48,13 @@ def storm(fleet: Fleet, _: Server) -> str:
 
 def _linked(fleet: Fleet, trial: dict) -> list[dict]:
     """Return a trial's attempts, numbered from the first without a gap."""
-    told = history.attempts_json(fleet.engine, "s", trial["number"])
-    assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1)), told
-    return told
+    attempts = history.attempts_json(fleet.engine, "s", trial["number"])
+    assert [a["attempt"] for a in attempts] == list(range(1, trial["attempt"] + 1)), attempts
+    return attempts
 
 
 def unheard(fleet: Fleet, _: Server) -> str:
-    """Kill a worker right after its claim; leases and clocks are the product's own."""
+    """Kill a worker right after its claim, with the product's own lease and intervals."""
     fleet.create(trials=2, epochs=2)
     lease = f"--lease={LEASE_SECONDS}"
     first = fleet.join(lease, epoch_seconds=600)
@@ -66,7 +67,7 @@ def unheard(fleet: Fleet, _: Server) -> str:
 
 
 def outage(fleet: Fleet, server: Server) -> str:
-    """Kill PostgreSQL in the middle of training, and let it come back a minute later."""
+    """Kill PostgreSQL during training and restart it a minute later."""
     fleet.create(trials=4, epochs=90)
     crew = [fleet.join(epoch_seconds=1.0) for _ in range(2)]
     fleet.until(lambda _: sum(bool(trial["curve"]) for trial in fleet.trials()) == 2)
@@ -74,7 +75,7 @@ def outage(fleet: Fleet, server: Server) -> str:
     time.sleep(AWAY_SECONDS)
     server.restart()
     fleet.until(lambda status: status["counts"]["completed"] == 2)
-    for worker in crew:  # two trials have lived through it; the other two would tell no more
+    for worker in crew:  # two trials have survived; further ones would add nothing
         worker.kill()
     done = [trial for trial in fleet.trials() if trial["outcome"] == "completed"]
     whole = sum(len(t["curve"]) == 90 and None not in t["curve"] for t in done)
@@ -86,9 +87,9 @@ def outage(fleet: Fleet, server: Server) -> str:
 
 FAULTS: dict[str, tuple[Callable[[Fleet, Server], str], str]] = {
     "4 workers, one SIGKILLed every 4 s": (storm, "40 counted, none RUNNING, retries linked"),
-    "death between claim and first beat": (
+    "death between claim and first heartbeat": (
         unheard,
-        f"given back within {LEASE_SECONDS:.0f} + {REAP_SECONDS:.0f} s",
+        f"given back within {LEASE_SECONDS:.0f} + {REQUEUE_SECONDS:.0f} s",
     ),
     "PostgreSQL killed and away for 60 s, leases of 3 s": (
         outage,
@@ -98,7 +99,7 @@ FAULTS: dict[str, tuple[Callable[[Fleet, Server], str], str]] = {
 
 
 def measured(fault: str) -> list[str]:
-    """Bring a fault about and tell what came of it."""
+    """Cause a fault and report the outcome."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder) / "home" / "postgres")
         fleet = Fleet(server.url, Path(folder))
@@ -107,11 +108,11 @@ def measured(fault: str) -> list[str]:
             return [fault, asked, run(fleet, server)]
         finally:
             fleet.close()
-            embedded.release(server.data)
+            embedded_postgres.release(server.data)
 
 
 def main(chosen: list[str]) -> None:
-    """Measure every fault whose name holds one of the words given; all, if none is."""
+    """Measure every fault whose name contains one of the given words; all by default."""
     names = [f for f in FAULTS if not chosen or any(word in f for word in chosen)]
     table(["fault", "asked", "found"], (measured(name) for name in names))
 

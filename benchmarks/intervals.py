@@ -1,10 +1,10 @@
-"""Intervals on made-up tables of losses: do they hold, and what do they find?
+"""Coverage and power of intervals on simulated tables of losses.
 
     python -m benchmarks.intervals [TABLES]
 
-A thousand tables of each kind, where `benchmarks.planted` runs whole studies: stacks that do not
-differ, five seeds, noise of several kinds. What all stacks share from seed to seed leaves every
-difference, so it is the same for any of it.
+It uses a thousand tables of each kind, where `benchmarks.planted` runs whole studies: stacks that
+do not differ, five seeds, several kinds of noise. Noise that all stacks share cancels in every
+difference, so it does not affect the results.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from search.evidence.simultaneous import critical_t
-from search.evidence.statistics import compare, contrast
+from trainstack.search.evidence.comparisons import compare, contrast
+from trainstack.search.evidence.intervals import critical_t
 
 TABLES, SEEDS = 1000, 5
 STACKS = (2, 5, 9)
@@ -27,7 +27,7 @@ def _scaled(rng: np.random.Generator, factors: np.ndarray) -> np.ndarray:
     return rng.normal(size=(len(factors), SEEDS)) * factors[:, None]
 
 
-# Kind of noise → losses of so many stacks without a difference, [stacks, seeds].
+# Kind of noise → losses of stacks without a difference, [stacks, seeds].
 NOISES: Mapping[str, Noise] = {
     "equal, normal": lambda rng, n: rng.normal(size=(n, SEEDS)),
     "Student's t, 3 d.o.f.": lambda rng, n: rng.standard_t(3, size=(n, SEEDS)) / math.sqrt(3.0),
@@ -40,11 +40,12 @@ NOISES: Mapping[str, Noise] = {
 
 
 def held(noise: Noise, stacks: int, tables: int, seed: int = 0) -> dict[str, float]:
-    """Return how often intervals hold against the first stack, and how often one calls luck better.
+    """Return the coverage of intervals against the first stack, and the rate of false findings.
 
     Returns:
-        Shares of tables (`together`: all intervals hold; `better`: some stack is called so) and of
-        single uncorrected intervals (`single`, and of the stack where they hold least: `worst`).
+        Shares of tables (`together`: all intervals hold; `better`: a stack is called better) and
+        of single uncorrected intervals (`single`; `worst`: those of the stack with the lowest
+        coverage).
     """
     rng = np.random.default_rng([seed, stacks])
     together = better = 0
@@ -68,7 +69,7 @@ def held(noise: Noise, stacks: int, tables: int, seed: int = 0) -> dict[str, flo
 
 
 def reach(shared: float, seeds: int = SEEDS, axes: int = 8, size: float = 1.0) -> dict[str, float]:
-    """Return the chance to find an effect of `size` seed deviations: what no method can beat.
+    """Return the highest possible chance to find an effect of `size` seed deviations.
 
     An effect is the difference of two means over `seeds` pairs, whose standard error is
     sqrt(2 (1 - shared) / seeds) seed deviations.
@@ -91,7 +92,7 @@ def reach(shared: float, seeds: int = SEEDS, axes: int = 8, size: float = 1.0) -
 
 
 def seeds_needed(shared: float, axes: int = 8, power: float = 0.8) -> int:
-    """Return the replicates that find one deviation, one of so many axes, with this power."""
+    """Return the replicates needed to find one deviation on one of several axes with this power."""
     return next(n for n in range(2, 1000) if reach(shared, n, axes)["all"] >= power)
 
 

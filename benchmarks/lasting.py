@@ -1,4 +1,4 @@
-"""A trainer's life: the second trial of a structure, and memory over hundreds of trials."""
+"""Long-running trainers: the second trial of a structure, and memory over hundreds of trials."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from statistics import fmean
 import psutil
 
 from benchmarks.table import Row
-from search.data.load import load
-from search.records import COUNTED, SEARCH, Measurement
-from search.spec import StudySpec
-from spaces.stack import Stack
-from workers.bench import Bench
-from workers.messages import Job
+from trainstack.search.data.load import load
+from trainstack.search.records import COUNTED, SEARCH, Measurement
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
 
 FEW, MANY = 20, 300
 
@@ -32,8 +32,8 @@ def job(stack: Stack, place: int, epochs: int) -> Job:
 
 
 def warm_start() -> Row:
-    """From the trainer's receipt of a job to its first step, the program being there already."""
-    bench = Bench(StudySpec("warm", load("digits").describe(), {}), threads=1, artifacts=".")
+    """Measure the time from a job's receipt to its first step with an existing program."""
+    bench = JobBench(StudySpec("warm", load("digits").describe(), {}), threads=1, artifacts=".")
     stack = Stack.of()
     bench.train(job(stack, 0, epochs=1), lambda m: None)
     began, first = time.perf_counter(), []
@@ -51,10 +51,10 @@ def warm_start() -> Row:
 
 
 def memory_growth() -> Row:
-    """What a worker's trainer holds after hundreds of different trials, against after a few.
+    """Compare a trainer's memory after hundreds of different trials with that after a few.
 
-    Means over the ten trials around: each holds a little more or less. The worker is the product's
-    own, in a `launch`; it may put a fresh trainer in place of one that compiled much.
+    Each figure is the mean over ten trials, because memory varies from trial to trial. The worker
+    is that of a `launch`, which may replace a trainer that has compiled much.
     """
     with tempfile.TemporaryDirectory() as folder:
         held = list(_watched(Path(folder)))
@@ -72,8 +72,8 @@ def memory_growth() -> Row:
 
 
 def _watched(folder: Path) -> Iterator[tuple[int, int]]:
-    """Yield how many trials have ended and how many bytes the trainer holds, again and again."""
-    command = [sys.executable, "-m", "search.cli"]
+    """Yield the numbers of finished trials and of the trainer's bytes, repeatedly."""
+    command = [sys.executable, "-m", "trainstack.search.cli"]
     asked = [f"--trials={MANY}", "--epochs=2", "--workers=1", "--replicates=0"]
     how = ["--sampler=random", "--pruner=none", "--study=m"]
     environment = {**os.environ, "TRAINSTACK_HOME": str(folder)}
@@ -82,11 +82,11 @@ def _watched(folder: Path) -> Iterator[tuple[int, int]]:
         [*command, "launch", "digits", *asked, *how], stdout=subprocess.DEVNULL, **quiet
     )
     while launch.poll() is None:
-        said = subprocess.run(
+        status = subprocess.run(
             [*command, "status", "m", "--json"], stdout=subprocess.PIPE, check=False, **quiet
         )
-        if said.returncode == 0:
-            counts = json.loads(said.stdout)["counts"]
+        if status.returncode == 0:
+            counts = json.loads(status.stdout)["counts"]
             done = sum(counts[outcome] for outcome in COUNTED)
             if resident := _trainer_bytes(launch.pid):
                 yield done, resident
@@ -94,10 +94,13 @@ def _watched(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def _trainer_bytes(launch: int) -> int:
-    """Return the resident memory of a launch's trainer, the largest fork; 0: there is none yet."""
+    """Return the resident memory of a launch's trainer, its largest fork; 0 if there is none."""
     sizes = [0]
     for process in psutil.Process(launch).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "workers.forkserver" in process.cmdline() and process.ppid() != launch:
+            if (
+                "trainstack.workers.runtime.fork_server" in process.cmdline()
+                and process.ppid() != launch
+            ):
                 sizes.append(process.memory_info().rss)
     return max(sizes)

@@ -13,16 +13,16 @@ from pathlib import Path
 import optuna
 
 from benchmarks.table import Row
-from search.data.load import load
-from search.spec import StudySpec
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.search.data.load import load
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 STACKS, WORKERS = 24, 2
 
 
 def mixed_stacks() -> list[Stack]:
-    """Draw the stacks: at random from the chapter's space, always the same."""
+    """Draw the stacks from the chapter's space with a fixed seed."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2))
     space = Space.named("chapter")
@@ -30,7 +30,7 @@ def mixed_stacks() -> list[Stack]:
 
 
 def against_a_loop(data: str, epochs: int, bar: float) -> Row:
-    """Time both from command to end, each in processes of its own."""
+    """Time both from command to end, each in separate processes."""
     stacks = mixed_stacks()
     with tempfile.TemporaryDirectory() as folder:
         ours = _launch(Path(folder), data, epochs, stacks)
@@ -55,8 +55,8 @@ def against_a_loop(data: str, epochs: int, bar: float) -> Row:
 def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
     file = folder / "stacks.json"
     file.write_text(json.dumps([stack.to_json() for stack in stacks]))
-    command = [sys.executable, "-m", "search.cli", "launch", data, "--stacks", str(file)]
-    # No confirmation: the loop has none either.
+    command = [sys.executable, "-m", "trainstack.search.cli", "launch", data, "--stacks", str(file)]
+    # No confirmation, as the loop has none.
     command += [f"--epochs={epochs}", f"--workers={WORKERS}", "--replicates=0", "--json"]
     environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home")}
     began = time.perf_counter()

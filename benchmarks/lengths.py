@@ -1,10 +1,10 @@
-"""Loss against the length of the plan: where it levels off, and what it costs.
+"""Loss and cost by the length of the plan.
 
     python -m benchmarks.lengths CURVES.jsonl …
 
-The curves are what `benchmarks.curves --what lengths` has recorded. For each data set: the best
-loss of a handful of stacks at each number of updates, relative to the best at any, and the
-seconds that the stacks took together.
+The curves are those recorded by `benchmarks.curves --what lengths`. For each data set it prints the
+best loss of a few stacks at each number of updates, relative to the best at any, and the total
+seconds of the stacks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LENGTHS = (1_000, 2_000, 4_000, 8_000, 16_000)
 
 
 def rows(runs: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the rows of the table, a data set each."""
+    """Return the rows of the table, one per data set."""
     best: dict[str, dict[int, float]] = defaultdict(dict)
     spent: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     for run in runs:

@@ -1,15 +1,15 @@
-"""What everybody would write: a stack trained by Keras `fit`."""
+"""The usual alternative: a stack trained by Keras `fit`."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
 
-from search.spec import StudySpec
-from spaces.schedules import SCHEDULES, patience_epochs
-from spaces.stack import Stack
-from spaces.stopping import stopping_of
-from workers.build import make_optimizer, plain_model
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.schedules import SCHEDULES, patience_epochs
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.build import make_optimizer, plain_model
 
 
 class PerStep(keras.callbacks.Callback):
@@ -36,15 +36,15 @@ def fit(
     early: bool = True,
     **compiling: object,
 ) -> keras.callbacks.History:
-    """Train a stack by `fit`.
+    """Train a stack with `fit`.
 
     Args:
-        stack: What to train.
+        stack: Stack to train.
         arrays: x_train, y_train, x_valid, y_valid; standardised.
-        outputs: Classes.
-        epochs: Most epochs.
-        early: Stop early as the stack says.
-        **compiling: Further arguments of `compile`.
+        outputs: Number of classes.
+        epochs: Maximum number of epochs.
+        early: Whether to stop early by the stack's rule.
+        **compiling: Additional arguments of `compile`.
     """
     x_train, y_train, x_valid, y_valid = arrays
     model = plain_model(stack, x_train.shape[1], outputs)
@@ -82,8 +82,8 @@ def fit(
 
 
 def loop(spec: StudySpec) -> None:
-    """Train every stack of a spec, one after the other: the loop that a search would replace."""
-    from search.data.load import load
+    """Train every stack of a spec in turn: the loop that a search replaces."""
+    from trainstack.search.data.load import load
 
     split = load(spec.data.source).split(spec.seed).standardised()
     arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)

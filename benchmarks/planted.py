@@ -1,10 +1,10 @@
-"""Planted truth: whole studies whose answer is known, through the product's own statistics.
+"""Whole studies with a known answer, evaluated by the product's own statistics.
 
     python -m benchmarks.planted [STUDIES]
 
-A made-up response (`search.evidence.planted`) stands in for training; search, confirmation, choice,
-ablations, effects and verdict are the product's. Effects are in deviations of one run over seeds;
-`shared` is the part of that variance that all stacks with one seed have in common.
+A simulated response (`tests.support.planted_study`) replaces training; search, confirmation,
+choice, ablations, effects and verdict are the product's. Effects are in deviations of one run over
+seeds; `shared` is the part of that variance that all stacks with one seed have in common.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from search.evidence.ablation import changed
-from search.evidence.candidates import confirmed, losses
-from search.evidence.effects import confirmed_losses, effects, pairs
-from search.evidence.plan import choice, confirmation_seed
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import recommend
-from search.evidence.statistics import compare, contrast
-from search.records import Run
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec, neighbours
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.ablation import changed
+from trainstack.search.evidence.candidates import confirmed, losses
+from trainstack.search.evidence.comparisons import compare, contrast
+from trainstack.search.evidence.effects import confirmed_losses, effects, pairs
+from trainstack.search.evidence.race import choice, confirmation_seed
+from trainstack.search.records import Run
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 STUDIES, REPLICATES = 200, 5
 SHARED = (0.0, 0.5, 0.8)
-# Kinds of noise: all stacks alike; some twice as noisy as others; heavy tails.
+# Kinds of noise: equal for all stacks; some stacks twice as noisy as others; heavy tails.
 KINDS = {
     "equal": Planted(),
     "uneven": Planted(uneven=0.5),
     "heavy": Planted(tails=3.0),
 }
 EFFECT_AXIS, EFFECT_CHOICE = "dropout", "last"
-# What the ablations of a made-up study change, an axis each.
+# Changes made by the ablations of a simulated study, one axis each.
 ALTERNATIVES: dict[str, Stack] = {
     "activation": CHAPTER_DEFAULT.but(activation="elu", initializer="he_normal"),
     "normalization": CHAPTER_DEFAULT.but(normalization="before"),
@@ -47,9 +47,9 @@ ALTERNATIVES: dict[str, Stack] = {
     "batch_size": CHAPTER_DEFAULT.but(batch_size=64),
     "units": CHAPTER_DEFAULT.but(units=[100, 100]),
 }
-# A conditional space with planted effects, in deviations, the axes from the greatest effect to the
-# least. Normalization and activation are asked for in half of the chapter's space only, and the
-# lesser effects are on axes with more arms.
+# A conditional space with planted effects, in deviations, with axes in falling order of effect.
+# Normalization and activation occur in only half of the chapter's space, and the smaller effects
+# are on axes with more arms.
 RANKED: Mapping[str, Mapping[str, float]] = {
     "dropout": {"last": -7.0},
     "normalization": {"before": -5.5},
@@ -62,7 +62,7 @@ RANKED_BEST = CHAPTER_DEFAULT.but(
 
 
 def without_a_difference(studies: int, planted: Planted) -> dict[str, float]:
-    """All stacks are equally good: how often is one called better, and what do intervals hold?"""
+    """Return the rates of false findings and the intervals' coverage when all stacks are equal."""
     better = whole = words = single = intervals = 0
     biases, naive = [], []
     for seed in range(studies):
@@ -79,9 +79,9 @@ def without_a_difference(studies: int, planted: Planted) -> dict[str, float]:
         values = compare(rows, CHAPTER_DEFAULT.stack_id).values()
         whole += all(v.low is not None and v.low <= 0.0 <= (v.high or 0.0) for v in values)
         table = confirmed_losses(done)
-        said = effects(found.stack, done, planted.base)
-        words += any(effect.word in ("better", "worse") for effect in said)
-        for effect in said:
+        results = effects(found.stack, done, planted.base)
+        words += any(effect.word in ("better", "worse") for effect in results)
+        for effect in results:
             if effect.kind == "paired":
                 rows_of = pairs(done, effect.axis, effect.choice, effect.alternative)
                 value = contrast(rows_of, table)
@@ -98,7 +98,7 @@ def without_a_difference(studies: int, planted: Planted) -> dict[str, float]:
 
 
 def ablated(planted: Planted, contexts: Sequence[Stack], seed: int) -> list[Run]:
-    """Return the runs of every context and of its variants, all with the same seeds."""
+    """Return the runs of every context and its variants, all with the same seeds."""
     stacks = dict.fromkeys(contexts)
     for context in contexts:
         for axis, other in ALTERNATIVES.items():
@@ -113,19 +113,19 @@ def ablated(planted: Planted, contexts: Sequence[Stack], seed: int) -> list[Run]
 def power(
     studies: int, shared: float, contexts: int, size: float = 1.0, departs: bool = True
 ) -> tuple[float, float]:
-    """Plant an effect on one of eight axes; how often is it found?
+    """Return how often an effect planted on one of eight axes is found.
 
     Args:
-        studies: How many.
+        studies: Number of studies.
         shared: Part of the variance that stacks with one seed share.
-        contexts: How many stacks are ablated.
-        size: Of the effect, in deviations.
-        departs: True where the stack departs from the chapter's default in that axis (and in no
-            other); False where it departs in another one.
+        contexts: Number of stacks to ablate.
+        size: Size of the effect, in deviations.
+        departs: True if the stack departs from the chapter's default in that axis (and in no
+            other); False if it departs in another one.
 
     Returns:
-        Share of studies where it is found with an interval that holds together with those of the
-        other seven axes, and where it is found with an interval of its own.
+        Share of studies in which it is found with an interval that holds together with those of the
+        other seven axes, and in which it is found with an interval of its own.
     """
     deviation = 0.02
     planted = Planted({EFFECT_AXIS: {EFFECT_CHOICE: -size * deviation}}, 0.5, deviation, shared)
@@ -159,13 +159,13 @@ def verdicts(studies: int, shared: float, size: float) -> float:
 
 
 def rankings(studies: int, trials: int = 150) -> dict[str, float]:
-    """Plant effects on four axes of the chapter's space; how often are they ranked right?
+    """Return how often effects planted on four axes of the chapter's space are ranked correctly.
 
-    The same trials, drawn by Optuna at random, go to its importances and to a study of ours (with
-    the best stack among them, as a search would find it) that is confirmed and ablated.
+    The same trials, drawn by Optuna at random, are used for its importances and for a study
+    (including the best stack, as a search would find it) that is confirmed and ablated.
 
     Returns:
-        Share of studies in which the four axes come in the planted order, by method.
+        Share of studies in which the four axes are in the planted order, by method.
     """
     right: dict[str, int] = {}
     for seed in range(studies):
@@ -175,7 +175,7 @@ def rankings(studies: int, trials: int = 150) -> dict[str, float]:
 
 
 def ranked(seed: int, trials: int, trees: int = 64) -> dict[str, list[str]]:
-    """Return the planted axes of one study in each method's order, the greatest first."""
+    """Return the planted axes of one study in each method's order, largest effect first."""
     import optuna
     from optuna.importance import (
         FanovaImportanceEvaluator,
@@ -226,9 +226,9 @@ def main(studies: int = STUDIES) -> None:
     for shared in SHARED:
         for contexts, departs in ((1, True), (1, False), (2, True), (3, True)):
             together, alone = power(studies, shared, contexts, departs=departs)
-            said = f"{'yes' if departs else 'no':>7}  {together:8.2f}  {alone:5.2f}"
-            print(f"  {shared:6g}  {contexts:8d}  {said}", flush=True)
-    print("\na stack that is better than the default by so many deviations, called better")
+            cells = f"{'yes' if departs else 'no':>7}  {together:8.2f}  {alone:5.2f}"
+            print(f"  {shared:6g}  {contexts:8d}  {cells}", flush=True)
+    print("\na stack that is better than the default by a number of deviations, called better")
     print("  shared  " + "  ".join(f"{size:4g}" for size in (1.0, 2.0)))
     for shared in SHARED:
         row = "  ".join(f"{verdicts(studies, shared, size):4.2f}" for size in (1.0, 2.0))

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.products`: how fast TensorFlow multiplies what a step multiplies.
+"""`python -m benchmarks.products`: measure TensorFlow's rate for a step's matrix products.
 
-Each product of a step of 784-300 stands in a compiled loop as long as an epoch, as it does in the
-engine; beside it a large product, whose rate is what the machine can do. GFLOP/s, by the threads.
+Each product of a step of 784-300 runs in a compiled loop as long as an epoch, as in the engine. A
+large product shows the machine's full rate. Rates are in GFLOP/s, by number of threads.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ BATCHES, REPEATS = (32, 128, 512), 5
 
 
 def rate(product: Callable[..., tf.Tensor], operands: tuple[tf.Tensor, ...], times: int) -> float:
-    """Return how many products a second a compiled loop makes."""
+    """Return the number of products per second in a compiled loop."""
 
     @tf.function(jit_compile=True, autograph=False)
     def loop(first: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         def step(k: tf.Tensor, total: tf.Tensor, moving: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            # An operand that changes: else the product would be taken out of the loop.
+            # A changing operand, so that the product is not moved out of the loop.
             return k + 1, total + product(moving, *others)[0, 0], moving * 1.0000001
 
         return tf.while_loop(lambda k, *_: k < times, step, (0, 0.0, first))[1]
@@ -39,7 +39,7 @@ def rate(product: Callable[..., tf.Tensor], operands: tuple[tf.Tensor, ...], tim
 
 
 def measure(threads: int) -> None:
-    """Print a line a batch size."""
+    """Print one line per batch size."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     rng = np.random.default_rng(0)
@@ -66,7 +66,7 @@ def measure(threads: int) -> None:
 
 
 def main() -> None:
-    """Measure with one thread and with two, each in a process of its own."""
+    """Measure with one thread and with two, each in its own process."""
     if len(sys.argv) > 1:
         measure(int(sys.argv[1]))
         return

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.profile`: where the time of a compiled step goes, part by part.
+"""`python -m benchmarks.profile`: measure the parts of a compiled step.
 
-A step of 300-100 and one of five layers of 512 on Fashion-MNIST, with one thread, as TensorFlow's
-profiler sees them. Parts carry XLA's names: `MatMul` is a product, the others are loops over
-weights, activations or the batch. (With more threads parts run side by side, and it sees only their
-start.)
+It profiles a step of 300-100 and one of five layers of 512 on Fashion-MNIST with TensorFlow's
+profiler, on one thread. Parts have XLA's names: `MatMul` is a product, the others are loops over
+weights, activations or the batch. (With more threads parts run in parallel, and the profiler
+records only their start.)
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.engine import Subject
-from spaces.stack import Stack
-from workers.schedule import RateMaker
-from workers.train import batch_order
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.training import batch_order
 
 STEPS, PARTS = 300, 60
 CASES = [
@@ -31,7 +31,7 @@ CASES = [
 
 
 def spent(folder: Path) -> dict[str, tuple[int, float]]:
-    """Read a trace: name of each event → how often it came, seconds in all."""
+    """Read a trace: name of each event → its count and total seconds."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     space = xplane_pb2.XSpace()
@@ -47,7 +47,7 @@ def spent(folder: Path) -> dict[str, tuple[int, float]]:
 
 
 def main() -> None:
-    """Print the parts of each case's step, the dearest first."""
+    """Print the parts of each case's step, slowest first."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     fashion = Subject("fashion-mnist")
@@ -65,7 +65,7 @@ def main() -> None:
             program.epoch(*epoch)
             tf.profiler.experimental.stop()
             found = spent(Path(folder))
-        # What came once a step; the rest is the validation pass and the machinery around them.
+        # Events that occur once per step; the rest is the validation pass and overhead.
         parts = {
             name: 1e6 * total / STEPS
             for name, (times, total) in found.items()

@@ -1,12 +1,12 @@
-"""What default launches recommend on tables: test losses, one code beside another.
+"""Test losses of the recommendations of default launches on tables, compared between two versions.
 
     python -m benchmarks.recommending run TABLES -o RUNS.jsonl [--command trainstack] [--seeds 0 1]
     python -m benchmarks.recommending table TABLES BEFORE.jsonl AFTER.jsonl
 
 TABLES is a folder of Parquet files whose last column is the target. `run` launches every table with
-default flags, a study seed at a time, and goes on where it stopped; `--command` names the code to
-measure. `table` sets two such files side by side, beside scikit-learn's HistGradientBoosting with
-its defaults on the same training and test rows.
+default flags, one study seed at a time, and resumes where it stopped; `--command` selects the
+version to measure. `table` compares two such files, together with scikit-learn's
+HistGradientBoosting with its defaults on the same training and test rows.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def target_of(tables: Path, data: str) -> str:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the launches on record."""
+    """Return the recorded launches."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def run(tables: Path, out: Path, command: str, seeds: list[int], data: list[str]) -> None:
-    """Launch what is not on record yet."""
+    """Run the launches that are not recorded yet."""
     done = {(row["table"], row["seed"]) for row in read(out)} if out.exists() else set()
     with tempfile.TemporaryDirectory() as home:
         for seed in seeds:
@@ -74,8 +74,8 @@ def yardstick(tables: Path, data: str) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.metrics import log_loss
 
-    from search.data.load import load
-    from search.evidence.planned import confirmation_seed
+    from trainstack.search.data.load import load
+    from trainstack.search.evidence.planned_run import confirmation_seed
 
     split = load(str(tables / f"{data}.parquet"), target_of(tables, data)).split(
         confirmation_seed(0, 0)
@@ -89,7 +89,7 @@ def yardstick(tables: Path, data: str) -> float:
 
 
 def table(tables: Path, before: Path, after: Path) -> None:
-    """Print both files side by side, medians over the seeds that both have."""
+    """Print both files side by side, as medians over their common seeds."""
     found: list[dict[str, dict[int, Any]]] = []
     for path in (before, after):
         losses: dict[str, dict[int, Any]] = defaultdict(dict)

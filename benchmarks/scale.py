@@ -1,4 +1,4 @@
-"""What a trial costs the database: as the study grows, and as workers grow.
+"""The database's cost of a trial, by size of the study and by number of workers.
 
     python -m benchmarks.scale
     python -m benchmarks.scale growth 100 10000
@@ -30,21 +30,21 @@ import psutil
 from sqlalchemy import URL, Connection, text
 
 from benchmarks.table import RESULTS, machine, versions
-from search.fleet import embedded, patient
-from search.fleet.connect import engine, parse_url
-from search.fleet.desk import Desk, Lease, WorkerCard
-from search.fleet.studies import create_study
-from search.records import Measurement, Result
-from search.spec import DataSpec, StudySpec
-from spaces.errors import StorageAwayError
-from spaces.space import Space
+from trainstack.search.database import embedded_postgres, retry
+from trainstack.search.database.connection import engine, parse_url
+from trainstack.search.records import Measurement, Result
+from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.worker_client import Lease, WorkerCard, WorkerClient
+from trainstack.spaces.errors import StorageAwayError
+from trainstack.spaces.space import Space
 
 SIZES, CREWS = (100, 10_000, 100_000), (1, 8, 64, 200)
 EPOCHS = 10
 REPEATS = 40
-# Real trials from which the finished ones of a grown study are copied.
+# Number of real trials, whose copies fill a grown study.
 TEMPLATES = 60
-# Of one worker process, so that hundreds of workers fit into this machine's memory.
+# Workers per process, so that hundreds of workers fit into the machine's memory.
 MOST_THREADS = 25
 TRIAL_SECONDS, RUN_SECONDS = 10.0, 60.0
 _COPIES = {
@@ -58,7 +58,7 @@ _COPIES = {
 
 
 def spec_of(sampler: str, pruner: str) -> StudySpec:
-    """Return a study without end."""
+    """Return the spec of a study without end."""
     data = DataSpec("digits", None, "classification", "none", 64, ("0", "1"))
     space = Space.named("chapter").to_json()
     asked = {"trials": 10**6, "epochs": EPOCHS, "sampler": sampler, "pruner": pruner}
@@ -67,19 +67,19 @@ def spec_of(sampler: str, pruner: str) -> StudySpec:
 
 @contextmanager
 def database() -> Iterator[URL]:
-    """An embedded server of this run alone."""
+    """Start an embedded server for this run only."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "postgres"
-        yield parse_url(embedded.hold(data))
-        embedded.release(data)
+        yield parse_url(embedded_postgres.hold(data))
+        embedded_postgres.release(data)
 
 
-def desk(url: URL) -> Desk:
+def open_client(url: URL) -> WorkerClient:
     """Join as a worker."""
-    return Desk.open(url, "scale", WorkerCard("host", 1))
+    return WorkerClient.open(url, "scale", WorkerCard("host", 1))
 
 
-def work(here: Desk, seconds: float = 0.0) -> tuple[float, float, float]:
+def work(here: WorkerClient, seconds: float = 0.0) -> tuple[float, float, float]:
     """Take one trial and finish it; return the seconds of claim, ten reports, finish."""
     began = time.perf_counter()
     lease = here.claim()
@@ -100,7 +100,7 @@ def work(here: Desk, seconds: float = 0.0) -> tuple[float, float, float]:
 
 
 def grow(connection: Connection, finished: int) -> None:
-    """Let the study have so many finished trials more, copies of those it has."""
+    """Add finished trials to the study, as copies of its own."""
     base = connection.execute(text("SELECT max(trial_id) FROM trials")).scalar_one()
     number = connection.execute(text("SELECT count(*) FROM trials")).scalar_one()
     numbers = {"base": base, "number": number, "more": finished}
@@ -134,7 +134,7 @@ def grow(connection: Connection, finished: int) -> None:
 
 
 def spent(url: URL) -> tuple[float, float]:
-    """Return the processor's seconds that this process and the server have had so far."""
+    """Return the processor seconds used by this process and by the server so far."""
     started = Path(str(url.query["host"])) / "postmaster.pid"
     server = psutil.Process(int(started.read_text().split()[0]))
     times = [process.cpu_times() for process in (server, *server.children())]
@@ -142,9 +142,9 @@ def spent(url: URL) -> tuple[float, float]:
 
 
 def fill(url: URL, size: int, sampler: str, pruner: str) -> None:
-    """Make a study with so many finished trials."""
+    """Create a study with `size` finished trials."""
     create_study(url, spec_of(sampler, pruner), first=())
-    here = desk(url)
+    here = open_client(url)
     for _ in range(TEMPLATES):
         work(here)
     here.leave()
@@ -157,12 +157,12 @@ def fill(url: URL, size: int, sampler: str, pruner: str) -> None:
 
 
 def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str]]:
-    """Measure what a trial costs in a study of each size; a row of the table each."""
+    """Measure the cost of a trial in a study of each size; yield one row per size."""
     for size in sizes:
         with database() as url:
             fill(url, size, sampler, pruner)
             began = time.perf_counter()
-            here = desk(url)
+            here = open_client(url)
             work(here)
             first = time.perf_counter() - began
             before = spent(url)
@@ -171,8 +171,8 @@ def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str
             computed = [1000 * (after - begun) / REPEATS for begun, after in spans]
             parts = [1000 * statistics.median(row[k] for row in rows) for k in range(3)]
             here.leave()
-        said = [f"{part:.0f}" for part in (*parts, *computed)]
-        yield [f"{sampler}, {pruner}", f"{size:,}", f"{first:.1f}", *said]
+        cells = [f"{part:.0f}" for part in (*parts, *computed)]
+        yield [f"{sampler}, {pruner}", f"{size:,}", f"{first:.1f}", *cells]
 
 
 @dataclasses.dataclass
@@ -185,31 +185,31 @@ class Crew:
     vain: list[float] = dataclasses.field(default_factory=list)
 
     def run(self, ready: Any, results: Any) -> None:
-        """Work until the time is over; hand over what claims took, and how long all of it did."""
-        patient.install()
-        desks = [desk(parse_url(self.url)) for _ in range(self.threads)]
+        """Work until the time is over; report the durations of claims and of the whole run."""
+        retry.install()
+        clients = [open_client(parse_url(self.url)) for _ in range(self.threads)]
         ready.wait()
         began = time.monotonic()
         serve = partial(self._serve, until=began + RUN_SECONDS)
-        threads = [threading.Thread(target=serve, args=(here,)) for here in desks]
+        threads = [threading.Thread(target=serve, args=(here,)) for here in clients]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         results.put((self.claims, self.vain, time.monotonic() - began))
 
-    def _serve(self, here: Desk, until: float) -> None:
-        time.sleep(TRIAL_SECONDS * random.random())  # in a fleet not all begin in one moment
+    def _serve(self, here: WorkerClient, until: float) -> None:
+        time.sleep(TRIAL_SECONDS * random.random())  # workers of a fleet start at different times
         while time.monotonic() < until:
             began = time.monotonic()
             try:
                 self.claims.append(work(here, TRIAL_SECONDS)[0])
-            except StorageAwayError:  # it waited in vain, as a supervisor would: again
+            except StorageAwayError:  # timed out: try again, as a supervisor does
                 self.vain.append(time.monotonic() - began)
 
 
 def workers(counts: Sequence[int]) -> Iterator[list[str]]:
-    """Measure how many trials a second so many sleeping workers finish, and how claims fare."""
+    """Measure the trial rate and the claims of each number of sleeping workers."""
     context = multiprocessing.get_context("spawn")
     for count in counts:
         with database() as url:
@@ -223,12 +223,12 @@ def workers(counts: Sequence[int]) -> Iterator[list[str]]:
             ]
             for process in processes:
                 process.start()
-            told = [results.get() for _ in crews]
+            reports = [results.get() for _ in crews]
             for process in processes:
                 process.join()
-        claims = sorted(claim for crew in told for claim in crew[0] + crew[1])
+        claims = sorted(claim for crew in reports for claim in crew[0] + crew[1])
         half, tail = claims[len(claims) // 2], claims[int(0.99 * (len(claims) - 1))]
-        rate = sum(len(crew[0]) for crew in told) / max(crew[2] for crew in told)
+        rate = sum(len(crew[0]) for crew in reports) / max(crew[2] for crew in reports)
         ideal = count / TRIAL_SECONDS
         figures = (f"{ideal:.1f}", f"{rate:.1f}", f"{1000 * half:,.0f}", f"{1000 * tail:,.0f}")
         yield [str(count), *figures]
@@ -258,7 +258,7 @@ def grown(sizes: Sequence[int]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Run what is asked."""
+    """Run the requested measurements."""
     if arguments:
         numbers = [int(number) for number in arguments[1:]]
         if arguments[0] == "workers":

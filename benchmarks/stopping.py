@@ -1,11 +1,11 @@
-"""Rules of stopping and pruning, replayed over whole curves.
+"""Stopping and pruning rules, replayed on full learning curves.
 
     python -m benchmarks.stopping CURVES.jsonl …
 
-The curves are what `benchmarks.curves` has recorded (those on record are in
-`benchmarks/results/curves`): nothing stopped them. Stopping is judged by
-the final loss with the rule against without it, run by run; pruning by forty trials in random
-orders: how often one of the five best is cut, and what the best that is left has lost.
+The curves are those recorded by `benchmarks.curves` without any stopping (the published ones are in
+`benchmarks/results/curves`). Stopping is judged by the final loss with and without the rule, run by
+run; pruning by forty trials in random orders: how often one of the five best is cut, and the loss
+of the best remaining trial.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from search.fleet.pruning import PRUNERS, Pruner, Seen, cut
-from spaces.stack import Stack
-from spaces.stopping import heat, stopping_of
+from trainstack.search.sampling.pruning import PRUNERS, Pruner, Seen, cut
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import heat, stopping_of
 
 ORDERS = 200
 BEST = 5
@@ -59,7 +59,7 @@ def stopped(run: Run, stack: Stack) -> tuple[float, int]:
 
 
 def stopping_row(runs: Sequence[Run], change: Callable[[Stack], Stack]) -> str:
-    """Return ratios of final losses and what is saved, as a row of a table."""
+    """Return ratios of final losses and the savings, as a row of a table."""
     ratios, epochs, seconds = [], [0, 0], [0.0, 0.0]
     for run in runs:
         loss, trained = stopped(run, change(run["stack"]))
@@ -75,7 +75,7 @@ def stopping_row(runs: Sequence[Run], change: Callable[[Stack], Stack]) -> str:
 
 
 def replay(runs: Sequence[Run], row: Pruner, fair: bool) -> tuple[set[int], float]:
-    """Replay trials one after the other; return the numbers cut, and the share of epochs spent."""
+    """Replay trials in turn; return the numbers of pruned trials and the share of epochs spent."""
     before: list[list[Seen]] = [[] for _ in row.rungs]
     gone: set[int] = set()
     spent = total = 0
@@ -99,7 +99,7 @@ def replay(runs: Sequence[Run], row: Pruner, fair: bool) -> tuple[set[int], floa
 
 
 def pruning_rows(runs: Sequence[Run], rules: dict[str, tuple[Pruner, bool]]) -> Iterator[str]:
-    """Yield a row of a table for each rule: over all data sets and many orders of their trials."""
+    """Yield a table row for each rule, over all data sets and many orders of their trials."""
     sets = sorted({run["data"] for run in runs})
     for name, (row, fair) in rules.items():
         lost, cuts, spent, won = [], [], [], []

@@ -1,4 +1,4 @@
-"""Rows of the benchmark's table, and the file that they go to."""
+"""Rows of the benchmark's table, and the file that holds them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Row:
     """One figure with its bar.
 
     Attributes:
-        what: What was measured.
-        ours: Our figure, with its unit.
-        theirs: What it stands against, with its unit; empty where it stands alone.
-        value: The ratio (or share, or time) that the bar is about.
-        bar: What it should reach.
-        least: True where `value` should be at least the bar, False where at most.
-        unit: Of `value` and `bar`.
+        what: Name of the measurement.
+        ours: The engine's figure, with its unit.
+        theirs: The figure to compare with, with its unit; empty if there is none.
+        value: The ratio (or share, or time) to compare with the bar.
+        bar: The target value.
+        least: True if `value` should be at least the bar, False if at most.
+        unit: Unit of `value` and `bar`.
     """
 
     what: str
@@ -37,11 +37,11 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """True when the bar is reached."""
+        """Whether the bar is reached."""
         return self.value >= self.bar if self.least else self.value <= self.bar
 
     def cells(self) -> list[str]:
-        """The row as text."""
+        """Return the row as text."""
         sign = "≥" if self.least else "≤"
         found = f"{self.value:.3g} {self.unit}".replace(" ×", "×")
         bar = f"{sign} {self.bar:g} {self.unit}".replace(" ×", "×")
@@ -52,7 +52,7 @@ HEAD = ["what", "ours", "against", "found", "bar", "met"]
 
 
 def machine() -> str:
-    """Name the machine by what matters: processor, cores, memory."""
+    """Return the machine's description: processor, cores, memory."""
     model = platform.processor() or platform.machine()
     cpu_info = Path("/proc/cpuinfo")
     if cpu_info.exists():
@@ -63,7 +63,7 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """Name the versions that the figures depend on."""
+    """Return the versions that the figures depend on."""
     from importlib.metadata import version
 
     names = ("tensorflow", "keras", "optuna")
@@ -72,9 +72,9 @@ def versions() -> str:
 
 
 def write(rows: list[Row]) -> Path:
-    """Write the rows into the file with the machine's name; other rows there stay.
+    """Write the rows into the file with the machine's name; keep its other rows.
 
-    A row is known by what it measures and its bar.
+    A row is identified by its measurement and its bar.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
     path = RESULTS / f"{slug}.md"

@@ -1,13 +1,13 @@
-"""What looking at a large study costs: `status`, `trials`, the dashboard's page.
+"""The cost of viewing a large study: `status`, `trials`, the dashboard's page.
 
     python -m benchmarks.watching
     python -m benchmarks.watching 1000 10000
 
-Fills the tables with so many finished trials (10,000 unless given), copies of some real ones, then
-runs the command from outside, as a person does. The page is opened in the system's Chromium: from
-asking for it until the study's plots are drawn, for the first one who asks and for the second.
-Beside the time stand the seconds of processor time that the command (for the page: the dashboard)
-took: other work on the machine stretches the former and hardly the latter.
+Fills the tables with finished trials (10,000 by default), copies of some real ones, then runs the
+command as a user does. The page is opened in the system's Chromium and timed from the request until
+the study's plots are drawn, for the first request and for the second. The processor seconds of the
+command (for the page: of the dashboard) are given as well, because other work on the machine
+hardly affects them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from pathlib import Path
 
 from benchmarks.scale import database, fill, table
 from benchmarks.table import RESULTS, machine, versions
-from search.fleet.connect import exported
+from trainstack.search.database.connection import exported
 
 SIZE, REPEATS = 10_000, 5
 CHROMIUM = "/usr/bin/chromium"
 COMMAND = str(Path(sys.executable).with_name("trainstack"))
 HEAD = ["trials", "what", "median, s", "slowest, s", "processor, s"]
-# Seconds that something took, and of processor time.
+# Wall-clock seconds, and processor seconds.
 Took = tuple[float, float]
 
 
 def commands(environment: dict[str, str], *arguments: str) -> list[Took]:
-    """Run the command a few times, each from start to exit."""
+    """Time the command a few times, from start to exit."""
     found = []
     for _ in range(REPEATS):
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -49,7 +49,7 @@ def commands(environment: dict[str, str], *arguments: str) -> list[Took]:
 
 
 def pages(environment: dict[str, str], times: int = 2) -> list[Took]:
-    """Open the study's page in a browser so many times, each until its plots stand."""
+    """Time the study's page in a browser a few times, each until its plots are drawn."""
     import psutil
     from playwright.sync_api import sync_playwright
 
@@ -86,7 +86,7 @@ def pages(environment: dict[str, str], times: int = 2) -> list[Took]:
 
 
 def measured(size: int) -> Iterator[list[str]]:
-    """Measure a study of a size; a row of the table each."""
+    """Measure a study of the given size; yield the rows of the table."""
     with database() as url:
         fill(url, size, "random", "none")
         environment = {**os.environ, "TRAINSTACK_STORAGE": exported(url)}
@@ -96,8 +96,8 @@ def measured(size: int) -> Iterator[list[str]]:
             "`trials scale --json`": ("trials", "scale", "--json"),
             "`trials scale --best 5`": ("trials", "scale", "--best", "5"),
         }
-        for said, arguments in asked.items():
-            yield row(size, said, commands(environment, *arguments))
+        for title, arguments in asked.items():
+            yield row(size, title, commands(environment, *arguments))
         first, *again = pages(environment)
         yield row(size, "the dashboard's page, first", [first])
         yield row(size, "the page again", again)
@@ -111,7 +111,7 @@ def row(size: int, what: str, found: Sequence[Took]) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure the sizes asked for; without any, the usual one, and keep the table."""
+    """Measure the given sizes; without any, the default one, and write the table."""
     before = os.getloadavg()[0]
     sizes = [int(argument) for argument in arguments] or [SIZE]
     found = table(HEAD, (line for size in sizes for line in measured(size)))

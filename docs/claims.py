@@ -1,27 +1,27 @@
-"""The reference of the chapter's claims: a row each, with what its experiment compares."""
+"""The reference of the chapter's claims: one row per claim, with its experiment's comparisons."""
 
 from __future__ import annotations
 
-from search.evidence.claims import CLAIMS
-from search.evidence.claims_figures import FIGURES, LOSS
-from search.evidence.claims_rows import Claim, Contrast
-from search.evidence.words import describe
+from trainstack.search.claims.figures import FIGURES, LOSS
+from trainstack.search.claims.table import CLAIMS
+from trainstack.search.claims.types import Claim, Contrast
+from trainstack.search.evidence.formatting import describe
 
 ABOUT = (
-    "What `trainstack claims DATA --claim ID` tests. A comparison names first what the claim "
-    "prefers: the choice with the lower validation loss, unless another figure stands there. "
-    "Everything else is as in the network named below it, and the learning rate is tuned for "
-    "each. A recommendation judges the same claims by whatever pairs its study happens to have.\n\n"
-    "Inputs are standardised unless something else stands there. *Lower layers of an autoencoder* "
-    "are all hidden layers but the last of the same network, trained to reconstruct all training "
-    "inputs; *of a related task*, trained on the earlier half of the classes with all labels, "
-    "while what is compared is the later half with few. They are frozen for a quarter of the "
-    "epochs, and go on with the rest at a third of the rate."
+    "The claims that `trainstack claims DATA --claim ID` tests. A comparison names the choice that "
+    "the claim prefers first; it is preferred for a lower validation loss, unless another figure "
+    "is given. Everything else is as in the network named below it, and the learning rate is tuned "
+    "for each. A recommendation judges the same claims by the pairs that its study has.\n\n"
+    "Inputs are standardised unless stated otherwise. *Lower layers of an autoencoder* are all "
+    "hidden layers but the last of the same network, trained to reconstruct all training inputs; "
+    "*of a related task*, trained on the earlier half of the classes with all labels, while the "
+    "comparison uses the later half with few. They are frozen for a quarter of the epochs, then "
+    "trained with the rest at a third of the rate."
 )
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Return id, claim and what is compared, as cells of a Markdown table."""
+    """Return each claim's id, text and comparisons, as cells of a Markdown table."""
     return [(f"`{claim.id}`", claim.text, _compared(claim)) for claim in CLAIMS.values()]
 
 
@@ -30,8 +30,8 @@ def _compared(claim: Claim) -> str:
         return "both ways of predicting the test set, model by model"
     if not claim.contrasts:
         return f"not testable: needs {claim.needs}"
-    said = dict.fromkeys(_contrast(contrast) for contrast in claim.contrasts)
-    return "<br>".join((*said, f"*in {describe(claim.base)}*"))
+    comparisons = dict.fromkeys(_contrast(contrast) for contrast in claim.contrasts)
+    return "<br>".join((*comparisons, f"*in {describe(claim.base)}*"))
 
 
 def _contrast(contrast: Contrast) -> str:

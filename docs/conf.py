@@ -1,6 +1,6 @@
-"""Sphinx: the same Markdown that a code host shows, as a site (`make site`).
+"""Sphinx configuration: the Markdown pages as a site (`make site`).
 
-Why Sphinx, and how strict it is: docs/decisions/0020-sphinx-for-the-site.md.
+For the reasons see docs/decisions/0020-sphinx-for-the-site.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 project = "trainstack"
 extensions = ["myst_parser"]
 
-# The source is the whole repository, so that pages may link the README and the other way round.
+# The source is the whole repository, so that pages and the README can link to each other.
 root_doc = "docs/README"
 include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md"]
 exclude_patterns = [".*", "build", "dist"]
@@ -28,10 +28,10 @@ _PAGE = re.compile(r"\]\(([^):#]+)\.md[^)]*\)")
 
 
 def contents(text: str) -> str:
-    """Return the contents that a page of links stands for: what it links, by its headings.
+    """Return the tables of contents for a page of links: the linked pages, by heading.
 
-    So the links that people read are the one list of pages, and a page that nothing leads to is
-    a warning of Sphinx's.
+    The visible links are therefore the only list of pages, and Sphinx warns of a page that is not
+    linked.
     """
     _, *parts = ["", *_SECTION.split(text)]
     parts = ["", *parts]
@@ -47,20 +47,20 @@ def contents(text: str) -> str:
 
 
 def _add_contents(app: Any, page: str, source: list[str]) -> None:
-    """Append its contents to each page of links: the READMEs below docs/."""
+    """Append the contents to each page of links: the READMEs below docs/."""
     path = PurePosixPath(page)
     if path.name == "README" and path.parts[0] == "docs":
         source[0] += "\n\n" + contents(source[0]) + "\n"
 
 
 def _add_index(app: Any, error: Exception | None) -> None:
-    """Lead from the site's root to its first page."""
+    """Redirect from the site's root to its first page."""
     if error is None and app.builder.name == "html":
         page = f'<!doctype html><meta http-equiv="refresh" content="0; url={root_doc}.html">\n'
         (Path(app.outdir) / "index.html").write_text(page, "utf-8")
 
 
 def setup(app: Any) -> None:
-    """Connect what the pages need; Sphinx calls this."""
+    """Register the event handlers; Sphinx calls this."""
     app.connect("source-read", _add_contents)
     app.connect("build-finished", _add_index)

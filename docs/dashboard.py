@@ -1,10 +1,10 @@
-"""Photograph the dashboard's pages of a study: `python -m docs.dashboard STUDY FOLDER`.
+"""Take screenshots of a study's dashboard pages: `python -m docs.dashboard STUDY FOLDER`.
 
     dashboard.png        the note: state, best stack, recommendation
-    dashboard-plots.png  our plots on the study's page
+    dashboard-plots.png  trainstack's plots on the study's page
     dashboard-trial.png  the recommended trial with its artifacts
 
-The pictures in docs/pictures were made so of `make demo`'s study, in the system's Chromium.
+The pictures in docs/pictures show the study of `make demo`, in the system's Chromium.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ CHROMIUM = "/usr/bin/chromium"
 COMMAND = str(Path(sys.executable).with_name("trainstack"))
 WIDTH, HEIGHT = 1200, 1120
 OURS = re.compile("Best loss over time|Learning curves|Loss by arm|Confirmation with fresh seeds")
-# They stand in an order of the dashboard's own: the topmost comes under the page's head.
+# The dashboard decides their order: scroll the topmost one to below the page's header.
 SCROLL = """all => window.scrollBy(
     0, Math.min(...all.map(plot => plot.getBoundingClientRect().top)) - 100
 )"""
 
 
-def told(*arguments: str) -> Any:
-    """Return the document that a verb gives."""
+def document(*arguments: str) -> Any:
+    """Return the JSON document that a verb prints."""
     done = subprocess.run([COMMAND, *arguments, "--json"], check=True, capture_output=True)
     return json.loads(done.stdout)
 
@@ -36,8 +36,8 @@ def photograph(study: str, folder: Path) -> None:
     """Write the pictures."""
     from playwright.sync_api import sync_playwright
 
-    chosen = told("recommend", study)["stack_id"]
-    number = next(row["number"] for row in told("trials", study) if row["stack_id"] == chosen)
+    chosen = document("recommend", study)["stack_id"]
+    number = next(row["number"] for row in document("trials", study) if row["stack_id"] == chosen)
     server = subprocess.Popen(
         [COMMAND, "dashboard", study, "--port", "0"], stdout=subprocess.PIPE, text=True
     )
@@ -54,7 +54,7 @@ def photograph(study: str, folder: Path) -> None:
             page.goto(address)
             plots = page.locator(".js-plotly-plot", has_text=OURS)
             plots.first.locator(".trace").first.wait_for(state="attached")
-            page.wait_for_timeout(3000)  # Optuna's plots above grow into their places
+            page.wait_for_timeout(3000)  # Optuna's plots above are still resizing
             plots.evaluate_all(SCROLL)
             page.screenshot(path=folder / "dashboard-plots.png")
             page.goto(f"{address}/trials?numbers={number}")

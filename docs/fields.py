@@ -1,17 +1,17 @@
-"""What a row of the table of JSON documents is, and rows that stand in several places."""
+"""The rows of the table of JSON documents, and rows that several documents share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.evidence.claims_figures import FIGURES
+from trainstack.search.claims.figures import FIGURES
 
-# A kind ends in this where the value may be null.
+# Suffix of a kind whose value may be null.
 OR_NULL = " or null"
 TEXT, WHOLE, NUMBER, FLAG = "text", "whole number", "number", "true or false"
-# Of these the rows of the table name every field.
+# The table has a row for every field of these.
 OBJECT, LIST = "object", "list"
-# These hold keys or values that are described elsewhere or vary: no rows below them.
+# Their keys or values are described elsewhere or vary, so they have no rows below them.
 STACK, NUMBERS, ANY = "stack", "numbers by name", "any"
 OPEN = (STACK, NUMBERS, ANY)
 
@@ -21,10 +21,10 @@ class Field:
     """A value in a document.
 
     Attributes:
-        path: Where it stands, such as `workers[].id`.
-        kind: One of the kinds above, with OR_NULL where it may be null.
-        about: What it is, with its unit.
-        sometimes: True where the key itself may be missing.
+        path: Path of the value, such as `workers[].id`.
+        kind: One of the kinds above, with OR_NULL if it may be null.
+        about: Description, with the unit.
+        sometimes: True if the key itself may be missing.
     """
 
     path: str
@@ -35,12 +35,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Document:
-    """What a verb prints.
+    """A document that verbs print.
 
     Attributes:
-        verbs: Verbs that print it, as the command's registry names them.
-        about: One line.
-        fields: Its rows.
+        verbs: Verbs that print it, named as in the command's registry.
+        about: Description in one line.
+        fields: Fields of the document.
     """
 
     verbs: tuple[str, ...]
@@ -51,14 +51,14 @@ class Document:
 def scores(path: str, about: str) -> tuple[Field, ...]:
     """Return the rows of a loss and a metric, each a mean with its interval."""
     rows = [Field(path, OBJECT, about)]
-    for what, said in (
+    for what, meaning in (
         ("loss", "cross-entropy in nats, or the squared error of the standardised target"),
         ("accuracy", "share of right classes, in classification"),
         ("rmse", "root mean squared error in the target's unit, in regression"),
     ):
         at = f"{path}.{what}"
         rows += [
-            Field(at, OBJECT, said, sometimes=what != "loss"),
+            Field(at, OBJECT, meaning, sometimes=what != "loss"),
             Field(f"{at}.mean", NUMBER + OR_NULL, "mean over the seeds"),
             Field(f"{at}.ci95", LIST + OR_NULL, "95 % interval: low, high; null with one seed"),
             Field(f"{at}.ci95[]", NUMBER, ""),
@@ -80,7 +80,7 @@ def contrast(path: str, about: str) -> tuple[Field, ...]:
 
 
 def figures(path: str, about: str) -> tuple[Field, ...]:
-    """Return the rows of a loss and a metric, each one number."""
+    """Return the rows of a loss and a metric, each a single number."""
     return (
         Field(path, OBJECT, about),
         Field(f"{path}.loss", NUMBER + OR_NULL, "as the stack's; null: not measured"),
@@ -90,7 +90,7 @@ def figures(path: str, about: str) -> tuple[Field, ...]:
 
 
 def trivial(path: str, about: str) -> tuple[Field, ...]:
-    """Return the rows of the predictor that knows no features, beside one stack."""
+    """Return the rows of the trivial predictor, compared with a stack."""
     rows = [Field(path, OBJECT, about)]
     rows += figures(f"{path}.validation", "means over the confirmation's splits")
     rows += figures(f"{path}.test", "the same on the test rows")
@@ -108,13 +108,13 @@ def trivial(path: str, about: str) -> tuple[Field, ...]:
 
 
 def yardstick(path: str) -> tuple[Field, ...]:
-    """Return the rows of the standard model of another kind."""
+    """Return the rows of the yardstick, a standard model of another kind."""
     word = "`better`, `level` or `worse` than the stack's interval on the test rows"
     return (
         Field(path, OBJECT, "scikit-learn's gradient boosting on the same rows"),
-        Field(f"{path}.model", TEXT + OR_NULL, "its class; null: none was wanted, or not yet"),
-        Field(f"{path}.left_out", TEXT + OR_NULL, "why it was not trained"),
-        Field(f"{path}.seconds", NUMBER + OR_NULL, "it took"),
+        Field(f"{path}.model", TEXT + OR_NULL, "its class; null: not requested or not trained"),
+        Field(f"{path}.left_out", TEXT + OR_NULL, "reason why it was not trained"),
+        Field(f"{path}.seconds", NUMBER + OR_NULL, "training time"),
         *figures(f"{path}.validation", "on the split of the confirmation's first seed"),
         *figures(f"{path}.test", "on the test rows"),
         Field(f"{path}.against", OBJECT, "how it compares with the recommended stack"),
@@ -125,10 +125,10 @@ def yardstick(path: str) -> tuple[Field, ...]:
 
 
 def measured(path: str, about: str) -> tuple[Field, ...]:
-    """Return the rows of what was measured of one stack beside its scores."""
+    """Return the rows of a stack's measurements other than its scores."""
     return (
         Field(path, OBJECT, about),
-        Field(f"{path}.latency_ms", NUMBER + OR_NULL, "the exported model's answer for one row"),
+        Field(f"{path}.latency_ms", NUMBER + OR_NULL, "the exported model's time for one row"),
         Field(f"{path}.latency_ms_64", NUMBER, "the same for 64 rows", sometimes=True),
         Field(f"{path}.parameters", WHOLE + OR_NULL, "weights of the network"),
         Field(f"{path}.nonzero_fraction", NUMBER + OR_NULL, "share of kernel weights not zero"),
@@ -137,14 +137,14 @@ def measured(path: str, about: str) -> tuple[Field, ...]:
         Field(f"{path}.brier", NUMBER + OR_NULL, "test Brier score; null in regression"),
         Field(f"{path}.monte_carlo", ANY, "test figures by passes, with dropout", sometimes=True),
         Field(f"{path}.monte_carlo_seeds", ANY, "the same for each seed", sometimes=True),
-        Field(f"{path}.sparsity", ANY, "what dropping weights costs, with L1", sometimes=True),
+        Field(f"{path}.sparsity", ANY, "cost of dropping small weights, with L1", sometimes=True),
         Field(f"{path}.sparsity_test_loss", NUMBER, "test loss after that", sometimes=True),
         Field(f"{path}.deployed", ANY, "TensorFlow Lite, profile low-latency", sometimes=True),
     )
 
 
 def judgement(path: str) -> tuple[Field, ...]:
-    """Return the rows of what runs say about a claim, or about one comparison of it."""
+    """Return the rows of the result for a claim, or for one of its comparisons."""
     figures = ", ".join(f"`{name}`" for name in FIGURES)
     return (
         Field(f"{path}.word", TEXT, "`supported`, `contradicted`, `equivalent` or `no evidence`"),
@@ -152,6 +152,6 @@ def judgement(path: str) -> tuple[Field, ...]:
         Field(f"{path}.ci95", LIST + OR_NULL, "its interval, for all claims together"),
         Field(f"{path}.ci95[]", NUMBER, ""),
         Field(f"{path}.n_pairs", WHOLE, ""),
-        Field(f"{path}.reason", TEXT, "what was compared, or what would be needed"),
-        Field(f"{path}.figure", TEXT, f"what was compared by: {figures}"),
+        Field(f"{path}.reason", TEXT, "the comparison, or what is needed to decide"),
+        Field(f"{path}.figure", TEXT, f"figure compared: {figures}"),
     )

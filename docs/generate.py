@@ -1,4 +1,4 @@
-"""Write the reference pages from the tables and the command's registry: `make docs`."""
+"""Generate the reference pages from the tables and the command's registry: `make docs`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from docs.fields import Document
 from docs.markdown import code, page, table
-from spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
-from spaces.domains import Choices, Domain, Fixed, Range
-from spaces.profiles import PROFILES
-from spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
-from spaces.shapes import MOST_LAYERS, MOST_UNITS
-from spaces.space import Space, space_names
-from spaces.stack import Stack
-from spaces.tables import Choice, Parameter
+from trainstack.spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
+from trainstack.spaces.choices import Choice, Parameter
+from trainstack.spaces.domains import Choices, Domain, Fixed, Range
+from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
+from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -29,11 +29,10 @@ def stack_page() -> str:
     )
     return page(
         "The keys of a stack",
-        "A stack is one fully decided configuration: a flat JSON object. An axis holds the name of "
-        "a choice; a number that the choice brings stands beside it as `axis.parameter`. Nothing "
-        "active may be left out, an unknown key or a value out of range is refused, and the "
-        "numbers of choices that were not made are dropped. `launch --stacks` reads a list of "
-        "these. This is the chapter's default:",
+        "A stack is one complete configuration: a flat JSON object. An axis holds the name of a "
+        "choice; the choice's numbers are separate keys, `axis.parameter`. Every active key is "
+        "required, an unknown key or a value out of range is refused, and numbers of other choices "
+        "are dropped. `launch --stacks` reads a list of stacks. This is the chapter's default:",
         f"```json\n{example}\n```",
         "Axes in order: " + ", ".join(map(code, AXES)) + ".",
         "## `units`",
@@ -41,18 +40,19 @@ def stack_page() -> str:
         f"from 1 to {MOST_UNITS:,}.",
         *(_axis(axis, rows.values()) for axis, rows in CHOICE_AXES.items()),
         "## Numbers",
-        "`plan_fraction`: the share of a study's `--epochs` that the stack plans, and over which "
-        "its schedule is stretched.",
+        "`plan_fraction`: the share of a study's `--epochs` that the stack plans; its schedule is "
+        "stretched over this plan.",
         numbers,
         "## Reference stacks",
-        "Names that `launch --stacks` takes in place of an object. Those marked with a star are "
-        "trained first in every search. Each differs from the chapter's default in what is listed.",
+        "Names that `launch --stacks` accepts instead of an object. Those marked with a star are "
+        "trained first in every search. The table lists their differences from the chapter's "
+        "default.",
         table(("name", "differs in"), [_reference(n, s) for n, s in REFERENCES.items()]),
     )
 
 
 def _axis(axis: str, rows: Iterable[Choice]) -> str:
-    """Return the section of an axis: its choices with the numbers that each brings."""
+    """Return the section of an axis: its choices, each with its numbers."""
     paired = axis == "activation"
     titles = ("choice", "what it is", *(["initializers"] if paired else []), "numbers")
     body = []
@@ -73,24 +73,24 @@ def _number(key: str, p: Parameter) -> tuple[str, str, str]:
 
 def _reference(name: str, stack: Stack) -> tuple[str, str]:
     default = CHAPTER_DEFAULT.to_json()
-    said = stack.to_json()
-    shown = ", ".join(code(f"{k}: {v}") for k, v in said.items() if default.get(k) != v)
+    items = stack.to_json().items()
+    shown = ", ".join(code(f"{k}: {v}") for k, v in items if default.get(k) != v)
     return code(name) + (" ★" if name in FIRST else ""), shown or "nothing"
 
 
 def spaces_page() -> str:
     """Return the reference of the named spaces."""
     profiles = table(
-        ("profile", "what the stack is for", "searches", "compared with"),
+        ("profile", "purpose", "searches", "compared with"),
         [(code(p.name), p.about, code(p.space), code(p.default)) for p in PROFILES.values()],
     )
     return page(
         "The named spaces",
-        "A space says what may be tried. `trainstack space show NAME` prints one as the JSON file "
-        "that `launch --space FILE` reads and `space check FILE` checks; a copy of one is where a "
-        "space of your own begins. An axis that a space leaves out stands at `none`, `plain` or "
-        "its default. Ranges marked `log` are drawn on a logarithmic scale. Where a space has both "
-        "bundles, the first question is which: "
+        "A space defines the stacks that may be tried. `trainstack space show NAME` prints one as "
+        "the JSON file that `launch --space FILE` reads and `space check FILE` checks; start your "
+        "own space from a copy. An axis that a space leaves out is `none`, `plain` or its default. "
+        "Ranges marked `log` are drawn on a logarithmic scale. If a space has both bundles, the "
+        "bundle is drawn first: "
         + "; ".join(f"{code(name)}: {about}" for name, about in BUNDLES.items())
         + ".",
         "## Profiles",
@@ -108,10 +108,7 @@ def _space(space: Space) -> str:
         for axis, arms in space.arms.items()
     ]
     rows += [(code(axis), _domain(domain)) for axis, domain in space.numbers.items()]
-    return (
-        f"## `{space.name}`\n\n{space.about} {space.cost}\n\n"
-        f"{table(('axis', 'what may be drawn'), rows)}"
-    )
+    return f"## `{space.name}`\n\n{space.about} {space.cost}\n\n{table(('axis', 'values'), rows)}"
 
 
 def _arm(arm: str, parameters: dict[str, Domain] | Any) -> str:
@@ -139,12 +136,12 @@ def cli_page() -> str:
     """Return the reference of the command line."""
     import typer
 
-    from search.cli.main import app
-    from search.fleet.connect import ARTIFACTS, HOME, STORAGE
+    from trainstack.search.cli.main import app
+    from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE
 
     root = typer.main.get_command(app)
     environment = [
-        (STORAGE, "PostgreSQL URL; `--storage` wins over it; the embedded PostgreSQL if unset"),
+        (STORAGE, "PostgreSQL URL; `--storage` overrides it; the embedded PostgreSQL if unset"),
         (HOME, "embedded database, artifacts, logs; the platform's user data folder if unset"),
         (
             ARTIFACTS,
@@ -154,8 +151,8 @@ def cli_page() -> str:
     ]
     return page(
         "The command line",
-        "Results go to standard output, progress and remarks to standard error. An error is one "
-        "line on standard error that says what was got, what was expected and how to mend it.",
+        "Results are written to standard output, progress and notes to standard error. An error is "
+        "one line on standard error: the problem, the expected value, and a hint.",
         table(("exit code", "meaning"), _exit_codes()),
         table(("variable", "meaning"), [(code(name), about) for name, about in environment]),
         *(_verb(name, verb) for name, verb in verbs(root)),
@@ -164,10 +161,10 @@ def cli_page() -> str:
 
 
 def _names() -> list[str]:
-    """Return the sections about names that flags take."""
-    from search.data.catalogue import DATASETS
-    from search.fleet.pruning import PRUNERS
-    from search.fleet.samplers import SAMPLERS
+    """Return the sections about names that flags accept."""
+    from trainstack.search.data.catalogue import DATASETS
+    from trainstack.search.sampling.pruning import PRUNERS
+    from trainstack.search.sampling.samplers import SAMPLERS
 
     tables: dict[str, Any] = {
         "Data sets by name": DATASETS,
@@ -182,15 +179,20 @@ def _names() -> list[str]:
 
 
 INTERRUPTION = (
-    "interrupted by Ctrl-C, `kill` or a terminal that closes, which one line says; trials went "
-    "back, the study can be resumed. A view (`watch`, `logs --follow`, …) that is left with Ctrl-C "
-    "ends so too: the study goes on"
+    "interrupted by Ctrl-C, `kill` or a closing terminal, reported in one line; trials were given "
+    "back, the study can be resumed. A view (`watch`, `logs --follow`, …) left with Ctrl-C also "
+    "exits with this code: the study continues"
 )
 
 
 def _exit_codes() -> list[tuple[str, str]]:
-    from search.cli.main import INTERRUPTED
-    from spaces.errors import NothingToRecommend, RequestError, StorageAwayError, StudyError
+    from trainstack.search.cli.main import INTERRUPTED
+    from trainstack.spaces.errors import (
+        NothingToRecommend,
+        RequestError,
+        StorageAwayError,
+        StudyError,
+    )
 
     meanings = [(0, "done")]
     for kind in (RequestError, StorageAwayError, StudyError, NothingToRecommend):
@@ -200,7 +202,7 @@ def _exit_codes() -> list[tuple[str, str]]:
 
 
 def verbs(command: Any, prefix: str = "trainstack") -> list[tuple[str, Any]]:
-    """Return every verb of the command, those of its groups included, with its full name."""
+    """Return every verb of the command and of its groups, with its full name."""
     found = []
     for name, verb in command.commands.items():
         full = f"{prefix} {name}"
@@ -214,7 +216,7 @@ def _verb(name: str, verb: Any) -> str:
     rows = [(_flag(p), p.help or "", _default(p)) for p in flags]
     about = " ".join((verb.help or "").split())
     section = f"## `{usage} [flags]`\n\n{about}"
-    return f"{section}\n\n{table(('flag', 'what it says', 'default'), rows)}" if rows else section
+    return f"{section}\n\n{table(('flag', 'meaning', 'default'), rows)}" if rows else section
 
 
 def _is_option(parameter: Any) -> bool:
@@ -253,15 +255,15 @@ def json_page() -> str:
 
     return page(
         "JSON documents",
-        "What verbs print with `--json`: one document on standard output, and nothing else there; "
-        "with `--follow` one a line. A dot leads into an object, `[]` into a list. Numbers that "
-        "are not finite are null. Fields may be added; those that are here stay.",
+        "With `--json` a verb prints one document on standard output and nothing else; with "
+        "`--follow`, one document per line. In a path a dot enters an object and `[]` a list. "
+        "Numbers that are not finite are null. Fields may be added; existing ones stay.",
         *(_document(document) for document in DOCUMENTS),
     )
 
 
 def _document(document: Document) -> str:
-    """Return the section of a document: its fields, a list's items told with the list."""
+    """Return the section of a document: its fields, each list together with its items."""
     rows = []
     kinds = {field.path: field.kind for field in document.fields}
     for field in (f for f in document.fields if f.about or not f.path.endswith("[]")):
@@ -276,7 +278,7 @@ def claims_page() -> str:
     """Return the reference of the chapter's claims."""
     from docs.claims import ABOUT, rows
 
-    return page("The chapter's claims", ABOUT, table(("id", "claim", "what is compared"), rows()))
+    return page("The chapter's claims", ABOUT, table(("id", "claim", "comparison"), rows()))
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -1,4 +1,4 @@
-"""Markdown as the generated pages use it."""
+"""Markdown for the generated pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def code(text: Any) -> str:
-    """Return the text in Markdown's code type."""
+    """Return the text as inline code."""
     return f"`{text}`"
 
 

@@ -1,6 +1,6 @@
-"""Photograph a picture of plotly's: `python -m docs.photograph PAGE.html PICTURE.png`.
+"""Take a screenshot of a plotly picture: `python -m docs.photograph PAGE.html PICTURE.png`.
 
-`range-test.png` and `deep.png` in docs/pictures were made so, of the pages that
+It made `range-test.png` and `deep.png` in docs/pictures from the pages that
 `trainstack range-test -o` and `python -m benchmarks.deep` write, in the system's Chromium.
 """
 
@@ -13,7 +13,7 @@ from docs.dashboard import CHROMIUM
 
 
 def photograph(page_file: Path, picture: Path) -> None:
-    """Write the first picture of a page, twice as fine as a screen, on white."""
+    """Write the first picture of a page at twice a screen's resolution, on white."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,7 +1,7 @@
-"""Draw what `trainstack watch STUDY` shows now: `python -m docs.terminal STUDY FILE.svg [COLUMNS]`.
+"""Draw the current view of `trainstack watch`: `python -m docs.terminal STUDY FILE.svg [COLUMNS]`.
 
-The pictures in docs/pictures were made so, at 80 and at 140 columns, while two workers served the
-study on one machine; only the machine's name is another one.
+The pictures in docs/pictures were made at 80 and at 140 columns, while two workers served the study
+on one machine, whose name is replaced.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ NAME = "workstation"
 
 
 def draw(study: str, columns: int) -> str:
-    """Return the live view of a study as it stands, drawn as a terminal so wide (SVG)."""
+    """Return the current live view of a study as an SVG of a terminal with `columns` columns."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
 
-    from search.cli.common import storage
-    from search.cli.screen import view
-    from search.fleet import inspect
-    from search.fleet.glance import glance
+    from trainstack.search.cli.common import storage
+    from trainstack.search.cli.live_view import view
+    from trainstack.search.queue import queries
+    from trainstack.search.queue.progress import glance
 
     with storage(None) as (_, engine):
-        status, seen = inspect.status(engine, study), glance(engine, study)
+        status, seen = queries.status(engine, study), glance(engine, study)
     for worker in status["workers"]:
         worker["id"] = _renamed(worker["id"])
     running = tuple(dataclasses.replace(r, worker=_renamed(r.worker)) for r in seen.running)
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     console.print(view(status, dataclasses.replace(seen, running=running), columns))
     picture = console.export_svg(title=f"trainstack watch {study}", theme=MONOKAI)
-    # No page of ours fetches anything from elsewhere: whoever looks has a monospaced font.
+    # Pages fetch nothing from other hosts: use the reader's own monospaced font.
     return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
 
 

@@ -1,8 +1,8 @@
 """The artifact store: named files that every worker of a study reads and writes.
 
-A folder that all machines see, or a bucket of an object store that speaks S3. A name is a relative
-path with `/`, such as `digits/confirmation/5c0f-7.npz`, and never leads out of the store: names
-are read back from the database, too.
+It is a folder shared by all machines, or a bucket of an object store with the S3 protocol. A name
+is a relative path with `/`, such as `digits/confirmation/5c0f-7.npz`. As names are also read from
+the database, paths that lead out of the store are rejected.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from spaces.errors import RequestError, StorageAwayError
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EXAMPLE = "s3://bucket/prefix"
 _FOLDER_BYTES = 140
-# Training waits while a checkpoint is written: a store that is away is given up soon.
+# Short timeouts, as training waits while a checkpoint is written.
 _CONNECT_SECONDS, _ANSWER_SECONDS, _ATTEMPTS = 5, 60, 2
 
 
 class Store(Protocol):
-    """Where artifacts are kept. Whoever reads sees a whole file or none."""
+    """A store of artifacts. Readers see a complete file or none."""
 
     def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
-        """Write a file, over one of that name.
+        """Write a file, replacing an existing one.
 
         Args:
-            name: Of the file.
-            fill: Writes the content to the file that it is given.
+            name: Name of the file.
+            fill: Function that writes the content to the given file.
 
         Raises:
-            OSError: There is no room, no permission or no answer; nothing is left behind.
+            OSError: There is no space, no permission or no answer; nothing is left behind.
         """
         ...
 
@@ -48,7 +48,7 @@ class Store(Protocol):
         """Open a file.
 
         Raises:
-            FileNotFoundError: There is none of that name.
+            FileNotFoundError: There is no such file.
             OSError: It cannot be read, or the store does not answer.
         """
         ...
@@ -62,44 +62,44 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Look whether the store can be used at all.
+        """Check that the store can be used.
 
         Raises:
-            RequestError: It is not there, or not for us.
-            StorageAwayError: It does not answer.
+            RequestError: The store does not exist, or access is denied.
+            StorageAwayError: The store does not answer.
         """
         ...
 
 
 def open_store(location: str) -> Store:
-    """Return the store at a folder's path or an object store's URL; nothing is reached yet.
+    """Return the store at a folder's path or an object store's URL, without connecting to it.
 
     Args:
-        location: What TRAINSTACK_ARTIFACTS says.
+        location: The value of TRAINSTACK_ARTIFACTS.
 
     Raises:
-        RequestError: It is a URL of another kind, or the library for it is not installed.
+        RequestError: The URL is of another kind, or its library is not installed.
     """
     scheme, separator, rest = location.partition("://")
     if not separator:
         return FolderStore(Path(location))
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not _BUCKET.fullmatch(bucket):
-        # A URL may hold a key: only its scheme is safe to repeat.
+        # Repeat only the scheme, as a URL may hold a key.
         raise RequestError(
             f"TRAINSTACK_ARTIFACTS is a URL that starts with {scheme}://",
             f"a folder, or {_EXAMPLE}",
-            "keys belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "set keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     prefix = prefix.strip("/")
     return S3Store(bucket, f"{checked(prefix)}/" if prefix else "")
 
 
 def checked(name: str) -> str:
-    """Return a name that stays inside the store.
+    """Return a name after checking that it stays inside the store.
 
     Raises:
-        RequestError: It is absolute, leads upwards, or is no plain path.
+        RequestError: It is absolute, contains `..`, or is not a plain path.
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\0]|^[A-Za-z]:", name):
@@ -108,10 +108,10 @@ def checked(name: str) -> str:
 
 
 def folder_of(study: str) -> str:
-    """Return the name of a study's folder in the artifact store, and of that of its logs.
+    """Return the name of a study's folder, in the artifact store and among the logs.
 
-    A study's name may have letters of four bytes; a folder's has at most 255 bytes, and on some
-    file systems 143.
+    Names of studies may have characters of four bytes; those of folders are limited to 255 bytes,
+    and on some file systems to 143.
 
     >>> folder_of("two words"), folder_of("ж" * 60)
     ('two%20words', 'study-980422fde226ce97')
@@ -133,7 +133,7 @@ def put(store: Store, name: str, path: Path) -> None:
 
 
 class FolderStore:
-    """A folder; for several machines one that all of them see."""
+    """A store in a folder, which all machines must share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -142,10 +142,10 @@ class FolderStore:
         return str(self.folder)
 
     def path(self, name: str) -> Path:
-        """Return where a file of that name is, or would be.
+        """Return the path for a file name.
 
         Raises:
-            RequestError: That would be outside the folder, perhaps by a link.
+            RequestError: The path is outside the folder, perhaps by a link.
         """
         path = self.folder / checked(name)
         if not path.resolve().is_relative_to(self.folder.resolve()):
@@ -153,7 +153,7 @@ class FolderStore:
         return path
 
     def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
-        """Write beside the place and move there, so that readers see all of it or nothing."""
+        """Write a temporary file and rename it, so that readers see a complete file or none."""
         path = self.path(name)
         part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
         try:
@@ -175,7 +175,7 @@ class FolderStore:
         self.path(name).unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Look for what is in the way; the folder itself is made when something is written."""
+        """Check that the folder exists, or can be created by the first write."""
         there = self.folder
         while not there.exists() and there != there.parent:
             there = there.parent
@@ -194,14 +194,14 @@ class FolderStore:
 
 
 class S3Store:
-    """A bucket, or the objects in it whose keys begin alike.
+    """A store in an S3 bucket, or in the objects of it with a common prefix.
 
-    Server, region and keys are what boto3 finds where it always looks: AWS_ENDPOINT_URL and its
-    kin, ~/.aws, the machine's own role.
+    boto3 finds server, region and keys as usual: in AWS_ENDPOINT_URL and other variables, in ~/.aws
+    or by the machine's role.
 
     Args:
-        bucket: Its name.
-        prefix: What every key begins with: empty, or ending in `/`.
+        bucket: Name of the bucket.
+        prefix: Prefix of every key: empty, or ending in `/`.
     """
 
     def __init__(self, bucket: str, prefix: str) -> None:
@@ -212,7 +212,7 @@ class S3Store:
             from botocore.exceptions import BotoCoreError
         except ImportError:
             raise RequestError(
-                "TRAINSTACK_ARTIFACTS is an object store, whose library is not installed",
+                "TRAINSTACK_ARTIFACTS is an object store, but boto3 is not installed",
                 "boto3",
                 "pip install 'trainstack[s3]'",
             ) from None
@@ -220,7 +220,7 @@ class S3Store:
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_ANSWER_SECONDS,
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            # Many servers that speak S3 know no checksums beside the old ones.
+            # Many S3-compatible servers support only the older checksums.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
@@ -228,14 +228,14 @@ class S3Store:
             self._client: Any = boto3.client("s3", config=config)
         except (BotoCoreError, ValueError) as error:
             raise RequestError(
-                f"{self}: {_said(error)}", "what boto3 needs: region, keys"
+                f"{self}: {_first_line(error)}", "a region and keys for boto3"
             ) from None
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
-        """Write a local file and send it; S3 shows objects when they are whole."""
+        """Write a local file and upload it; S3 shows only complete objects."""
         key = self._key(name)
         with tempfile.TemporaryFile() as file:
             fill(file)
@@ -245,7 +245,7 @@ class S3Store:
 
     @contextlib.contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:
-        """Fetch a file and open the copy, which is gone afterwards."""
+        """Download a file and open the temporary copy."""
         key = self._key(name)
         with tempfile.TemporaryFile() as file:
             with self._reaching(name):
@@ -259,7 +259,7 @@ class S3Store:
             self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def check(self) -> None:
-        """Ask for the bucket."""
+        """Check that the bucket exists and is accessible."""
         from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
         from botocore.exceptions import ConnectionError as NotConnectedError
 
@@ -269,17 +269,21 @@ class S3Store:
             if _status(error) >= 500:
                 raise self._away(error) from None
             missing = _status(error) == 404
-            got = f"there is no bucket for {self}" if missing else f"{self}: {_said(error)}"
-            mend = "make it" if missing else "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL"
-            raise RequestError(got, "a bucket that can be read and written", mend) from None
+            problem = (
+                f"there is no bucket for {self}" if missing else f"{self}: {_first_line(error)}"
+            )
+            hint = "create it" if missing else "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL"
+            raise RequestError(problem, "a bucket that can be read and written", hint) from None
         except (HTTPClientError, NotConnectedError) as error:
             raise self._away(error) from None
         except BotoCoreError as error:
-            raise RequestError(f"{self}: {_said(error)}", "keys that boto3 finds") from None
+            raise RequestError(
+                f"{self}: {_first_line(error)}", "keys that boto3 can find"
+            ) from None
 
     def _away(self, error: Exception) -> StorageAwayError:
         return StorageAwayError(
-            f"no answer from {self} ({_said(error)})", mend="check AWS_ENDPOINT_URL"
+            f"no answer from {self} ({_first_line(error)})", hint="check AWS_ENDPOINT_URL"
         )
 
     def _key(self, name: str) -> str:
@@ -287,7 +291,7 @@ class S3Store:
 
     @contextlib.contextmanager
     def _reaching(self, name: str) -> Iterator[None]:
-        """Say boto3's errors as those of files."""
+        """Convert boto3's errors to OSError and FileNotFoundError."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -295,15 +299,15 @@ class S3Store:
             yield
         except ClientError as error:
             kind = FileNotFoundError if _status(error) == 404 else OSError
-            raise kind(f"{self}/{name}: {_said(error)}") from None
+            raise kind(f"{self}/{name}: {_first_line(error)}") from None
         except (BotoCoreError, Boto3Error) as error:
-            raise OSError(f"{self}/{name}: {_said(error)}") from None
+            raise OSError(f"{self}/{name}: {_first_line(error)}") from None
 
 
 def _status(error: Any) -> int:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
-def _said(error: Exception) -> str:
-    """Return an error's first line."""
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,9 +1,9 @@
-"""Conditions: what an experiment for claims does to a run that no stack can say.
+"""Conditions: changes to a run of an experiment for claims that a stack cannot express.
 
-A stack stays valid by construction, its inputs standardised, its labels all there. Some claims are
-about what happens otherwise, so a run of a designed experiment may carry a condition beside its
-stack. Only a row of `evidence.claims` makes one; no space draws it, no file of stacks holds it, and
-workers refuse it in anything but such a run. It is part of the run's identity.
+A stack is valid by construction, with standardised inputs and all labels. Some claims are about
+other cases, so a run of a designed experiment may have a condition beside its stack. Only rows of
+`evidence.claims` create conditions; spaces and files of stacks cannot contain them, and workers
+reject them in other runs. A condition is part of the run's identity.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spaces.errors import RequestError
-from spaces.initializers import INITIALIZERS
-from spaces.stack import Stack
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.stack import Stack
 
 STANDARDISED, UNIT = "standardised", "unit"
 ALL, EARLIER, LATER = "all", "earlier", "later"
 AUTOENCODER, RELATED = "autoencoder", "related"
 
-# Field → what it may be, where that is a word.
+# Field → its allowed words.
 _WORDS: dict[str, tuple[str, ...]] = {
     "initializer": ("", *INITIALIZERS),
     "inputs": (STANDARDISED, UNIT),
@@ -33,21 +33,21 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """What is done to a run beside its stack; by default nothing.
+    """Changes to a run beside its stack; by default none.
 
     Attributes:
-        initializer: Of the hidden layers in place of the stack's own, which the activation need
-            not go with; empty: the stack's own.
-        inputs: `standardised`, or `unit`: each feature's training range to 0..1.
-        classes: `all`, or one half of them, in the order of their labels (`earlier` has the odd one
-            out): only these classes' rows are there, in every part.
-        labels: Training rows whose label is known, as evenly over the classes as can be; the
-            others' inputs stay for pretraining and for statistics of the inputs; 0: all.
-        pretrained: Where the lower hidden layers (all but the last) come from: empty: fresh
-            weights; `autoencoder`: from reconstructing all training inputs; `related`: from
-            classifying the other half of the classes. They are frozen at first (`FROZEN_SHARE`).
+        initializer: Initializer of the hidden layers instead of the stack's, which need not suit
+            the activation; empty: the stack's.
+        inputs: `standardised`, or `unit`: each feature's training range scaled to 0..1.
+        classes: `all`, or one half of them in the order of their labels (`earlier` includes the
+            middle one of an odd number): every part has only the rows of these classes.
+        labels: Number of training rows with a label, as evenly over the classes as possible; the
+            other rows remain for pretraining and for statistics of the inputs; 0: all.
+        pretrained: Source of the lower hidden layers (all but the last): empty: fresh weights;
+            `autoencoder`: reconstruction of all training inputs; `related`: classification of the
+            other half of the classes. They are frozen at first (`FROZEN_SHARE`).
 
-    >>> Condition(inputs="unit").said
+    >>> Condition(inputs="unit").description
     'inputs scaled to 0..1'
     """
 
@@ -67,17 +67,17 @@ class Condition:
             raise RequestError("condition.pretrained is 'related' with all classes", "a half")
 
     def __bool__(self) -> bool:
-        """True where anything is done."""
+        """Return whether the condition changes anything."""
         return self != PLAIN
 
     @property
     def other_classes(self) -> str:
-        """The half of the classes that a related task has."""
+        """The half of the classes in the related task."""
         return EARLIER if self.classes == LATER else LATER
 
     @property
-    def said(self) -> str:
-        """The condition in words; empty where nothing is done."""
+    def description(self) -> str:
+        """The condition in words; empty if it changes nothing."""
         parts = {
             "initializer": f"{self.initializer} weights",
             "inputs": "inputs scaled to 0..1",
@@ -89,9 +89,9 @@ class Condition:
         return ", ".join(text for name, text in parts.items() if name in self.to_json())
 
     def identity(self, stack: Stack) -> str:
-        """Return twelve hexadecimal digits that equal stacks under equal conditions share.
+        """Return twelve hexadecimal digits that identify a stack under this condition.
 
-        Without a condition they are the stack's own.
+        Without a condition they are the stack's own id.
         """
         if not self:
             return stack.stack_id
@@ -99,16 +99,16 @@ class Condition:
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what differs from doing nothing."""
+        """Return the fields that differ from the default."""
         nothing = {"inputs": STANDARDISED, "classes": ALL}
         return {k: v for k, v in asdict(self).items() if v and v != nothing.get(k)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Condition:
-        """Read what `to_json` gave.
+        """Read a document written by `to_json`.
 
         Raises:
-            RequestError: A key is unknown, or a value is none of those that it may be.
+            RequestError: A key is unknown, or a value is not allowed.
         """
         known = cls.__dataclass_fields__
         if unknown := sorted(set(document) - set(known)):

@@ -1,6 +1,6 @@
-"""What a launch would train, as few stacks: every arm of its space at least once.
+"""A small sample of the stacks that a launch would train, with every arm at least once.
 
-Pure: what is built of them, and how fast it is, `workers.preview` finds out.
+Pure functions; `trainstack.workers.tasks.preview` builds the stacks and measures their speed.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spaces.axes import BUNDLE_AXIS, UNITS_AXIS
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.spaces.axes import BUNDLE_AXIS, UNITS_AXIS
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A stack that stands for the arms with which it was drawn.
+    """A stack that represents the arms with which it was drawn.
 
     Attributes:
-        stack: What would be trained.
-        arms: Such as `activation=relu` → the parameter that chose it; empty for a given stack.
-        typical: False where its numbers are the largest: it says nothing about the usual speed.
+        stack: The stack.
+        arms: Arm such as `activation=relu` → its parameter; empty for a given stack.
+        typical: False if its numbers are the largest and its speed is not representative.
     """
 
     stack: Stack
@@ -32,14 +32,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Tried:
-    """What building a sample and stepping a batch of it gave.
+    """Result of building a sample and training it on one batch.
 
     Attributes:
-        sample: Which.
-        cause: Why it cannot be trained; empty where it can.
-        build_seconds: Building, tracing and compiling.
-        epoch_seconds: One epoch on this machine, validation included, estimated.
-        parameters: Weights of the network.
+        sample: The sample.
+        cause: Reason why it cannot be trained; empty if it can.
+        build_seconds: Time for building, tracing and compiling.
+        epoch_seconds: Estimated time per epoch on this machine, including validation.
+        parameters: Number of weights.
     """
 
     sample: Sample
@@ -50,12 +50,12 @@ class Tried:
 
 
 class _Choosing:
-    """A trial that answers with what is wanted, with what was not drawn yet, or with the usual.
+    """A trial that chooses the wanted arm, else one not drawn yet, else the usual one.
 
     Args:
         seen: Arms that were drawn before.
-        wanted: Axis → arm that it must take.
-        share: Which number of a range: 0 the low end, 1 the high one.
+        wanted: Axis → arm to choose.
+        share: Position in ranges: 0 the low end, 1 the high end.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class _Choosing:
     ) -> None:
         self._seen, self._wanted, self._share = seen, wanted or {}, share
         self.arms: dict[str, str] = {}
-        # Arm that could have been drawn → what an axis must take for it to come up.
+        # Arm that could have been drawn → the choices of axes on which it depends.
         self.offered: dict[str, dict[str, str]] = {}
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """Return the number at a share of the range, on its scale."""
+        """Return the number at `share` of the range, on its scale."""
         if log:
             return math.exp(math.log(low) + self._share * (math.log(high) - math.log(low)))
         return low + self._share * (high - low)
@@ -80,18 +80,18 @@ class _Choosing:
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """Return the whole number at a share of the range."""
+        """Return the whole number at `share` of the range."""
         return min(high, round(self.suggest_float(name, low, high, log=log)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Return an arm, or a number from a list at a share of it."""
+        """Return an arm, or the number at `share` of a list."""
         if not all(isinstance(choice, str) for choice in choices):
             return choices[round(self._share * (len(choices) - 1))]
         axis, _, owner = name.partition(".")
         for choice in choices:
             self.offered[f"{axis}={choice}"] = _brings(axis, owner)
         fresh = [choice for choice in choices if f"{axis}={choice}" not in self._seen]
-        # The bundle takes other axes' choices away: it comes up when nothing was drawn yet.
+        # The bundle fixes other axes, so it is drawn only in the first sample.
         free = axis == BUNDLE_AXIS and self._seen and "free" in choices
         usual = "free" if free else choices[0]
         wanted = self._wanted.get(name)
@@ -101,16 +101,16 @@ class _Choosing:
 
 
 def _brings(axis: str, owner: str) -> dict[str, str]:
-    """Return the arm that brings a choice: an activation its initializers, a shape its lists."""
+    """Return the choice on which a parameter depends, such as an initializer on its activation."""
     if not owner:
         return {}
     return {"activation" if axis == "initializer" else axis: owner}
 
 
 def covering(space: Space) -> list[Sample]:
-    """Draw so few stacks that every arm of a space is in one, numbers in the middle of ranges.
+    """Draw a small set of stacks that covers every arm of a space, with mid-range numbers.
 
-    Behind them stands one for each shape with its numbers at the high end: the largest networks.
+    The last ones are the largest networks: one per shape, with its numbers at the high end.
     """
     seen: set[str] = set()
     open_arms: dict[str, dict[str, str]] = {}
@@ -120,7 +120,7 @@ def covering(space: Space) -> list[Sample]:
         trial = _Choosing(seen, wanted)
         stack = space.draw(trial)
         if samples and seen.issuperset(trial.arms):
-            break  # what is left cannot come up
+            break  # the remaining arms cannot be drawn
         seen.update(trial.arms)
         open_arms.update(trial.offered)
         open_arms = {arm: brings for arm, brings in open_arms.items() if arm not in seen}
@@ -134,12 +134,12 @@ def covering(space: Space) -> list[Sample]:
 
 
 def singled_out(space: Space, failed: Sample, good: Sequence[Sample]) -> list[Sample]:
-    """Draw a stack for each arm that only samples that failed have, everything else usual.
+    """Draw a stack for each arm that may have caused a failure, with usual choices otherwise.
 
     Args:
-        space: What may be tried.
+        space: The space.
         failed: A sample that cannot be trained.
-        good: Those that can: what they have is not to blame.
+        good: Samples that can be trained, whose arms are therefore not the cause.
     """
     if not failed.typical:
         return []
@@ -155,10 +155,10 @@ def singled_out(space: Space, failed: Sample, good: Sequence[Sample]) -> list[Sa
 
 
 def trial_seconds(tried: Sequence[Tried], epochs: int) -> float:
-    """Return the mean seconds of a trial of full length, over the usual ones that can be trained.
+    """Return the mean seconds of a trial of full length, over typical samples.
 
     Args:
-        tried: At least one that can be trained.
+        tried: Results, at least one without a cause.
         epochs: Most epochs of a trial.
     """
     can = [t for t in tried if not t.cause]

@@ -1,6 +1,6 @@
-"""What our processes have in common: how they begin, what signals mean, how modules are found.
+"""Standard streams, signals and environment of all processes of this package.
 
-Everything here is at hand before anything slow is imported.
+This module imports nothing slow.
 """
 
 from __future__ import annotations
@@ -11,32 +11,28 @@ import signal
 import sys
 from collections.abc import Iterator
 
-# Where the fork server of this command's workers listens; unset: there is none.
+# Variable with the address of the fork server of this command's workers; unset: none.
 FORK_SERVER = "TRAINSTACK_FORK_SERVER"
-# Two signals so close together are one: the terminal and a launcher both pass Ctrl-C on.
+# Signals within this time count as one: terminal and launcher both send Ctrl-C.
 ECHO_SECONDS = 1.0
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return this process's variables for `python -m` of a module of ours, and some more.
-
-    `-m` looks in the current folder first, where a user may well have a package `workers` or
-    `search` of their own; from Python 3.11 on this variable says not to.
-    """
-    return {**os.environ, "PYTHONSAFEPATH": "1", **extra}
+    """Return the environment for a child process, with further variables."""
+    return {**os.environ, **extra}
 
 
 def open_streams() -> None:
-    """Open standard input, output and error on the null device where they are closed.
+    """Open standard input, output and error on the null device if they are closed.
 
-    To be done before anything else is opened: a file or a socket would get their descriptors, and
-    a child process would find it in their place.
+    Call this before opening anything else: a file or a socket would get their descriptors, and a
+    child process would use it in their place.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest that is free, which is this one
+            # `open` returns the lowest free descriptor, which is this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if getattr(sys, name) is None:
             mode = "w" if descriptor else "r"
@@ -44,11 +40,11 @@ def open_streams() -> None:
 
 
 @contextlib.contextmanager
-def sheltered() -> Iterator[None]:
-    """Keep Ctrl-C from the processes that are started in here, until each calls `heeding`.
+def interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in processes started in this context, until they call `unblock_interrupts`.
 
-    A terminal interrupts every process of the command, and Python answers with a traceback where
-    our code has not been reached yet. The signal waits instead: blocked, which a process inherits.
+    A terminal interrupts every process of the command, and Python prints a traceback while it is
+    still starting. The signal stays pending instead: child processes inherit the blocked mask.
     """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
@@ -60,16 +56,16 @@ def sheltered() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def heeding() -> None:
-    """Let Ctrl-C through, now that it is handled: also one that came before."""
+def unblock_interrupts() -> None:
+    """Deliver Ctrl-C again, including one that is pending."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def endings() -> list[int]:
-    """Return the signals that mean an interruption, less those that are to be ignored.
+def interruption_signals() -> list[int]:
+    """Return the signals that mean an interruption, without those that are ignored.
 
-    `nohup` ignores a terminal that closes; a shell that starts something with `&`, Ctrl-C.
+    `nohup` ignores SIGHUP; a shell that starts a command with `&` ignores SIGINT.
     """
     names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not on Windows
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -1,4 +1,4 @@
-"""The rows that everything else speaks about: a finished trial's result and a run as evidence."""
+"""Shared data types: measurements, the result of a trial, and a run as evidence."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.conditions import PLAIN, Condition
-from spaces.stack import Stack
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.spaces.stack import Stack
 
 # Outcomes that hold a place in the budget once a trial has ended.
 COUNTED = ("completed", "pruned", "diverged", "infeasible")
-# All the words a trial's `outcome` may be.
+# All values of a trial's `outcome`.
 OUTCOMES = (*COUNTED, "failed", "voided", "running", "waiting")
-# What a trial can be for.
+# Kinds of trial.
 SEARCH, CONFIRMATION, MEASUREMENT = "search", "confirmation", "measurement"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one epoch gave.
+    """Measurements of one epoch.
 
     Attributes:
-        epoch: 1 for the first epoch.
+        epoch: Number of the epoch, from 1.
         train_loss: Mean penalty-free loss over the epoch's batches.
         valid_loss: Penalty-free validation loss (cross-entropy in nats, or mean squared error of
             the standardised target).
         metric: Validation accuracy in [0, 1], or root mean squared error in the target's unit.
-        seconds: Wall time of the epoch, validation included.
+        seconds: Wall time of the epoch, including validation.
     """
 
     epoch: int
@@ -39,18 +39,18 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Result:
-    """How one attempt at a trial ended, as the trainer tells it.
+    """Result of one attempt at a trial, as the trainer reports it.
 
     Attributes:
         outcome: One of COUNTED, or `failed`.
-        value: Validation loss of the restored (best) weights; None where there is none.
-        best_epoch: The epoch whose weights were restored; 0 where there is none.
+        value: Validation loss of the restored (best) weights; None if there are none.
+        best_epoch: The epoch whose weights were restored; 0 if there is none.
         measurements: One per epoch, in order.
         metrics: Named numbers (`accuracy` or `rmse` of the restored weights, `parameters`, …).
         seconds: `total`, `build`, `compile`, `train`, `evaluate`.
-        cause: Why it diverged, was infeasible or failed; a traceback for a failure.
+        cause: Reason for divergence, infeasibility or failure; a traceback for a failure.
         artifacts: Name → path relative to the artifact folder.
-        payload: What a measurement found (a JSON document); empty for training.
+        payload: Result of a measurement (a JSON document); empty for training.
     """
 
     outcome: str
@@ -66,12 +66,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Run:
-    """One trial as evidence: a row of the fleet's task table, read back.
+    """One trial as evidence, read from the fleet's task table.
 
     Attributes:
         phase: SEARCH or CONFIRMATION.
-        number: The Optuna trial's number for a search trial; a running number (from 0) within the
-            confirmation for a confirmation run; -1 while a waiting row has none.
+        number: Number of the Optuna trial for a search trial; a running number from 0 for a
+            confirmation run; -1 for a waiting row without a number.
         label: Name of the reference stack, or None.
         seed: Seed of weights, batch order and masks.
         seed_index: 0, 1, … within the confirmation (equal index: equal seed and split); -1 in
@@ -80,9 +80,8 @@ class Run:
         curve: Penalty-free validation loss per epoch.
         layers: `start` (at initialization) and `end` (the restored weights) → per hidden layer,
             first to last, the `mean` and `deviation` of its outputs, the share `saturated`, the
-            share of `dead` units and the `gradient_norm`, on one batch; empty where not looked at.
-        condition: What an experiment for claims did to it beside its stack; `stack_id` then is of
-            both.
+            share of `dead` units and the `gradient_norm`, on one batch; empty if not measured.
+        condition: Changes by an experiment for claims; `stack_id` identifies stack and condition.
     """
 
     phase: str

@@ -1,4 +1,4 @@
-"""What was asked of a study: pinned as JSON, compared when somebody asks again."""
+"""The specification of a study: stored as JSON, and compared with repeated requests."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.errors import RequestError
-from spaces.stack import Stack
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.stack import Stack
 
-# What the products of a training step are computed in. Mixed: factors in bfloat16, weights, sums,
-# losses and everything that is measured in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep
-# Learning Training", 2019).
+# Precision of the products in a training step. Mixed: factors in bfloat16; weights, sums, losses
+# and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning
+# Training", 2019).
 PRECISIONS = ("float32", "mixed")
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which data, and the shape that every worker must find again.
+    """The data of a study, including the shape that every worker checks.
 
     Attributes:
         source: A data set's name, or an absolute path.
         target: Column to predict, for tables; else None.
-        task: `classification` or `regression` (decided, never `auto`).
+        task: `classification` or `regression`, never `auto`.
         fingerprint: Hash of the data as loaded.
-        features: Inputs of the network after encoding.
+        features: Number of the network's inputs after encoding.
         classes: Class names in label order; empty for regression.
-        rows: Rows of all parts together; 0 where an older study did not say.
+        rows: Number of rows of all parts; 0 if an older study did not record it.
     """
 
     source: str
@@ -39,7 +39,7 @@ class DataSpec:
     rows: int = 0
 
     def changed(self, here: DataSpec) -> str:
-        """Say in words how the data that is here differs from the study's, which is this."""
+        """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
         if self.rows and self.rows != here.rows:
             return f"the data here has {here.rows} rows, the study's had {self.rows}"
         if self.features != here.features:
@@ -56,26 +56,26 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class StudySpec:
-    """Everything a worker needs to know, and everything two launches must agree on.
+    """The specification of a study, equal for all workers and repeated launches.
 
     Attributes:
-        study: Name.
-        data: Which data.
-        space: The space as data (`Space.to_json()`).
+        study: Name of the study.
+        data: The data.
+        space: The space as JSON (`Space.to_json()`).
         profile: Name of the profile.
         trials: Budget of counted search trials.
         epochs: Most epochs of one trial.
-        timeout_seconds: Time the search phase may take, or None.
-        replicates: Fresh seeds in the confirmation.
-        seed: Everything random derives from it.
+        timeout_seconds: Time limit of the search phase, or None.
+        replicates: Number of fresh seeds in the confirmation.
+        seed: Random seed.
         sampler: Name of the sampler.
         pruner: Name of the pruner, or `none`.
-        stacks: Exactly these stacks instead of sampling; empty: sample.
-        constraints: Such as `latency_ms<=1`.
-        experiment: Ids of claims to test by runs designed for them, without any search.
-        precision: Of the training steps' products: one of PRECISIONS.
-        yardstick: Whether scikit-learn's gradient boosting is trained beside the recommended
-            stack: True or False, or None: where that takes a minute at most.
+        stacks: Stacks to train instead of sampling; empty: sample.
+        constraints: Constraints such as `latency_ms<=1`.
+        experiment: Ids of claims to test by designed runs, without a search.
+        precision: Precision of the products in training steps, one of PRECISIONS.
+        yardstick: Whether to train scikit-learn's gradient boosting for comparison; None: if it
+            takes at most a minute.
         version: Version of this package.
     """
 
@@ -109,7 +109,7 @@ class StudySpec:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StudySpec:
-        """Read a pinned spec.
+        """Read a spec written by `to_json`.
 
         Raises:
             RequestError: A key is unknown or missing.
@@ -128,13 +128,13 @@ class StudySpec:
         )
 
     def differences(self, other: StudySpec) -> list[str]:
-        """Name what `other` asks differently, one line each; the version is not compared."""
+        """Return one line per difference to `other`, ignoring the version."""
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
             if self.data.fingerprint != other.data.fingerprint:
                 changed = [self.data.changed(other.data)]
-            # An older study did not say its rows; the fingerprint covers them.
+            # Older studies did not record the rows; the fingerprint covers them.
             for path in ("data.fingerprint", "data.rows"):
                 mine.pop(path)
                 theirs.pop(path)
@@ -150,7 +150,7 @@ def _few(names: tuple[str, ...]) -> str:
 
 
 def _strict(kind: type, document: Mapping[str, Any], path: str) -> Any:
-    """Build `kind` from a mapping with exactly its field names (defaults may be left out)."""
+    """Build `kind` from a mapping of its fields; those with defaults may be missing."""
     known = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(set(document) - known):
         raise RequestError(f"{path}.{unknown[0]} is not known", "one of " + ", ".join(known))
@@ -161,7 +161,7 @@ def _strict(kind: type, document: Mapping[str, Any], path: str) -> Any:
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Flatten nested mappings and lists to dotted paths, so that a difference has a name."""
+    """Flatten nested mappings and lists to dotted paths, which name differences."""
     if isinstance(value, Mapping):
         items = [(f"{path}.{k}" if path else str(k), v) for k, v in value.items()]
     elif isinstance(value, list) and any(isinstance(v, Mapping | list) for v in value):

@@ -1,6 +1,6 @@
-"""The table of activations, each with the initializers it may be paired with.
+"""The table of activations, each with its permitted initializers.
 
-To add one, add a row (and a line in the test that lists what Keras calls it). The pairing is on
+To add one, add a row (and a line in the test that lists the Keras names). The pairing is part of
 the row because it is a property of the activation: an initializer is never drawn without one.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spaces.initializers import GLOROT, HE, LECUN
-from spaces.tables import Call, Layered, Parameter, table
+from trainstack.spaces.choices import Call, Layered, Parameter, table
+from trainstack.spaces.initializers import GLOROT, HE, LECUN
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Activation(Layered):
 
     Attributes:
         initializers: Names of the initializers that go with it, the usual one first.
-        saturation: Outputs below the first or above the second bound count as saturated: there
-            the slope is near zero. None where a bound does not exist.
+        saturation: Outputs below the first or above the second bound count as saturated, since
+            the slope there is near zero. None if a bound does not exist.
     """
 
     initializers: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ def _named(
     initializers: tuple[str, ...],
     saturation: tuple[float | None, float | None] = (None, None),
 ) -> Activation:
-    """Row of an activation that Keras knows by this name and that has no number of its own."""
+    """Return the row of an activation of Keras without parameters."""
     call = Call("layers.Activation", {"activation": name})
     return Activation(name, about, call=call, initializers=initializers, saturation=saturation)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spaces.activations import ACTIVATIONS
-from spaces.clippings import CLIPPINGS
-from spaces.initializers import INITIALIZERS
-from spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
-from spaces.optimizers import OPTIMIZERS
-from spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
-from spaces.schedules import SCHEDULES
-from spaces.shapes import CONNECTIONS, SHAPES
-from spaces.stopping import STOPPINGS
-from spaces.tables import Choice, Parameter
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.choices import Choice, Parameter
+from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
+from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.shapes import CONNECTIONS, SHAPES
+from trainstack.spaces.stopping import STOPPINGS
 
 # Axis → its table. The order is that of a stack's JSON and of a draw.
 CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
@@ -32,8 +32,8 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "stopping": STOPPINGS,
 }
 
-# Axes that are one number. Plan fraction: the share of a study's most epochs that is planned, over
-# which the schedule is stretched.
+# Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
+# the schedule is stretched.
 NUMBER_AXES: dict[str, Parameter] = {
     "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
     "plan_fraction": Parameter("plan_fraction", 1.0, 0.01, 1.0),
@@ -50,7 +50,7 @@ BUNDLES: dict[str, str] = {
     "free": "every choice on its own, within the pairing of initializer and activation",
 }
 
-# What the self-normalizing bundle decides (Klambauer et al. 2017; chapter section 1).
+# Choices fixed by the self-normalizing bundle (Klambauer et al. 2017; chapter section 1).
 SELF_NORMALIZING: dict[str, str] = {
     "connection": "plain",
     "activation": "selu",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 CLIPPINGS: dict[str, Choice] = table(
     Choice("none", "gradients as they are"),

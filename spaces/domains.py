@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.errors import RequestError
-from spaces.tables import Parameter
+from trainstack.spaces.choices import Parameter
+from trainstack.spaces.errors import RequestError
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """One value: nothing to ask."""
+    """A fixed value."""
 
     value: Any
 
     def ask(self, trial: Any, name: str) -> Any:
-        """Return the value; the trial is not asked."""
+        """Return the value without asking the trial."""
         return self.value
 
     def holds(self, value: Any) -> bool:
-        """True for the value itself."""
+        """Return whether `value` is the fixed value."""
         return value == self.value
 
     def to_json(self) -> Any:
@@ -31,7 +31,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, on a log scale if said so."""
+    """Numbers from `low` to `high`, on a log scale if `log` is true."""
 
     low: float
     high: float
@@ -44,7 +44,7 @@ class Range:
         return suggest(name, self.low, self.high, log=self.log)
 
     def holds(self, value: Any) -> bool:
-        """True for a number within the range."""
+        """Return whether `value` is a number within the range."""
         return self.low <= value <= self.high
 
     def to_json(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choices:
-    """One of some values; lists stand as tuples."""
+    """One of several values; lists are stored as tuples."""
 
     values: tuple[Any, ...]
 
@@ -64,7 +64,7 @@ class Choices:
         return labels[trial.suggest_categorical(name, tuple(labels))]
 
     def holds(self, value: Any) -> bool:
-        """True for one of the values."""
+        """Return whether `value` is one of the values."""
         return (tuple(value) if isinstance(value, list) else value) in self.values
 
     def to_json(self) -> dict[str, Any]:
@@ -89,11 +89,12 @@ def read_domain(document: Any, parameter: Parameter, path: str) -> Domain:
 
     Args:
         document: A number, `{"low", "high", "log"?}`, or `{"choices": […]}`.
-        parameter: Whose hard range the domain must respect.
-        path: Where it stands, for the message.
+        parameter: The parameter, whose hard range the domain must respect.
+        path: Path in the document, for messages.
 
     Raises:
-        RequestError: Unknown key, empty or reversed range, or a value out of the hard range.
+        RequestError: A key is unknown, the range is empty or reversed, or a value is out of the
+            hard range.
     """
     if not isinstance(document, Mapping):
         return Fixed(parameter.check(document, path))

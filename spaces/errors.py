@@ -1,7 +1,7 @@
-"""What can go wrong, sorted by what the caller does next.
+"""The errors of the package, classified by the caller's reaction.
 
     TrainstackError
-    ├── RequestError        the request is wrong: say it in one line, exit 2
+    ├── RequestError        the request is wrong: print one line, exit 2
     ├── StorageAwayError    the database does not answer: retry with back-off, then exit 3
     ├── StudyError          no such study, or another spec under its name: exit 4
     └── NothingToRecommend  the study ended without a finished trial: exit 5
@@ -13,22 +13,28 @@ from __future__ import annotations
 
 
 class TrainstackError(Exception):
-    """Say in one line what was got, what was expected and how to mend it."""
+    """An error with a one-line message.
+
+    Attributes:
+        problem: The actual value, and what is wrong with it.
+        expected: The expected value; "" if obvious.
+        hint: Suggested action, or "".
+    """
 
     exit_code = 1
 
-    def __init__(self, got: str, expected: str = "", mend: str = "") -> None:
-        self.got, self.expected, self.mend = got, expected, mend
-        parts = [got]
+    def __init__(self, problem: str, expected: str = "", hint: str = "") -> None:
+        self.problem, self.expected, self.hint = problem, expected, hint
+        parts = [problem]
         if expected:
             parts.append(f"expected {expected}")
-        if mend:
-            parts.append(mend)
+        if hint:
+            parts.append(hint)
         super().__init__("; ".join(part.strip() for part in parts))
 
 
 class RequestError(TrainstackError):
-    """The request is wrong; nothing was started and nothing is left behind."""
+    """The request is wrong; nothing was started or created."""
 
     exit_code = 2
 
@@ -40,7 +46,7 @@ class StorageAwayError(TrainstackError):
 
 
 class StudyError(TrainstackError):
-    """There is no such study, or one of that name asks for something else."""
+    """There is no such study, or one of that name has another spec."""
 
     exit_code = 4
 
@@ -52,7 +58,7 @@ class NothingToRecommend(TrainstackError):  # noqa: N818 - an ending, not a faul
 
 
 def of_exit_code(code: int, message: str) -> TrainstackError:
-    """Return the error that a process of ours ended with.
+    """Return the error for the exit code of one of the package's processes.
 
     >>> of_exit_code(3, "no answer").exit_code
     3
@@ -71,7 +77,7 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 def suggestion(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return "did you mean …" for a misspelt name; empty where no known one is near.
+    """Return "did you mean …" for a misspelt name; empty if no known name is near.
 
     >>> suggestion("digit", ["digits", "wine"]), suggestion("", ["digits", "wine"])
     ("did you mean 'digits'?", '')

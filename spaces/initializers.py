@@ -1,6 +1,6 @@
 """The table of initializers: three families, each in a normal and a uniform form.
 
-Variance of a fresh weight: Glorot 1/fan_avg (Glorot and Bengio, "Understanding the difficulty of
+Variance of an initial weight: Glorot 1/fan_avg (Glorot and Bengio, "Understanding the difficulty of
 training deep feedforward neural networks", 2010), He 2/fan_in (He et al., "Delving deep into
 rectifiers", 2015), LeCun 1/fan_in (LeCun et al., "Efficient backprop", 1998). The uniform form's
 limit is sqrt(3 · variance).
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spaces.tables import Call, Choice, table
+from trainstack.spaces.choices import Call, Choice, table
 
 
 @dataclass(frozen=True)
 class Initializer(Choice):
-    """A distribution of fresh weights.
+    """A distribution of initial weights.
 
     Attributes:
         scale: Numerator of the variance.

@@ -1,11 +1,11 @@
-"""The tables of normalizations: of the hidden layers, and of the input.
+"""The tables of normalizations of the hidden layers and of the input.
 
 Batch normalization: Ioffe and Szegedy, "Batch Normalization", 2015.
 """
 
 from __future__ import annotations
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 _MOMENTUM = Parameter("momentum", 0.99, 0.5, 0.9999)
 

@@ -1,13 +1,13 @@
-"""The table of optimizers. To add one, add a row; its searched ranges stand in the named spaces.
+"""The table of optimizers. To add one, add a row; its searched ranges are in the named spaces.
 
-Each row's `call` names Keras's class and which argument takes which parameter.
+Each row's `call` names the Keras class and maps its arguments to parameters.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spaces.tables import Call, Choice, Parameter, table
+from trainstack.spaces.choices import Call, Choice, Parameter, table
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Optimizer(Choice):
     """A rule that turns gradients into steps.
 
     Attributes:
-        call: Keras's class with its arguments.
-        usual: The range of learning rates that a space without its own opinion searches.
-        cycles: Parameter that a 1cycle schedule moves against the rate; None where none does.
+        call: The Keras class with its arguments.
+        usual: The range of learning rates to search unless a space specifies another.
+        cycles: Parameter that a 1cycle schedule moves opposite to the rate, or None.
     """
 
     call: Call = field(default_factory=lambda: Call(""))
@@ -39,7 +39,7 @@ def _row(
     cycles: str | None = None,
     **literal: object,
 ) -> Optimizer:
-    """Row of an optimizer whose Keras arguments carry the parameters' own names."""
+    """Return the row of an optimizer whose Keras arguments have the parameters' names."""
     parameters = (_rate(rate), *knobs)
     call = Call(f"optimizers.{keras}", literal, {p.name: p.name for p in parameters})
     return Optimizer(name, about, parameters, call=call, usual=usual, cycles=cycles)

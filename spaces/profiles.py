@@ -1,4 +1,4 @@
-"""The table of profiles: what the stack is for, and what follows for search and choice."""
+"""The table of profiles: purposes of a stack, with their effect on search and choice."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """A purpose.
+    """A purpose of a stack.
 
     Attributes:
-        name: Its name.
-        about: What it is for.
-        space: The space that a launch searches unless told otherwise.
+        name: Name of the profile.
+        about: Description.
+        space: The default space of a launch.
         default: Name of the reference stack that the chapter recommends for it.
         spares: Figure of the confirmed runs that decides first between stacks that cannot be told
-            apart, less being better; None: the departures from the chapter's default do.
+            apart, lower being better; None: the departures from the chapter's default decide.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The table of reference stacks: the chapter's default, its variants, and classic stacks.
 
-They are enqueued before anything is sampled, so that every search starts from known-good and every
-comparison has its baseline. To add one, add a row.
+They are enqueued before sampling starts, so that every search begins with known good stacks and
+every comparison has its baseline. To add one, add a row.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spaces.errors import RequestError, nearest
-from spaces.stack import Stack
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.stack import Stack
 
 _ELU_HE = {"activation": "elu", "initializer": "he_normal"}
 _RELU_HE = {"activation": "relu", "initializer": "he_normal"}
@@ -51,7 +51,7 @@ REFERENCES: dict[str, Stack] = {
 
 CHAPTER_DEFAULT = REFERENCES["chapter-default"]
 
-# Those that every search starts with; the rest are there to be asked for by name.
+# The stacks with which every search starts; the others are available by name.
 FIRST = (
     "chapter-default",
     "relu-he-bn-adam",
@@ -63,13 +63,13 @@ FIRST = (
 
 
 def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
-    """Read what `--stacks` holds: a stack, or a list of stacks or names of reference stacks.
+    """Read the document of `--stacks`: a stack, or a list of stacks or reference names.
 
     Returns:
-        Each stack with the name it was asked for by, or None.
+        Each stack with its reference name, or None.
 
     Raises:
-        RequestError: The document is no list, or one of its entries is wrong (with its place).
+        RequestError: The document is not a list, or an entry is wrong.
     """
     if isinstance(document, Mapping):  # one stack, as `export --format json` writes it
         document = [document]
@@ -85,7 +85,7 @@ def _stacks(document: list[Any]) -> Iterable[tuple[Stack, str | None]]:
         if isinstance(entry, str):
             if entry not in REFERENCES:
                 raise RequestError(
-                    f"stacks[{place}] is {entry!r}", mend=nearest(entry, list(REFERENCES))
+                    f"stacks[{place}] is {entry!r}", hint=nearest(entry, list(REFERENCES))
                 )
             yield REFERENCES[entry], entry
             continue

@@ -6,7 +6,7 @@ Dropout and max-norm: Srivastava et al., "Dropout", 2014. With SELU dropout is a
 
 from __future__ import annotations
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 _RATE = Parameter("rate", 0.2, 0.0, 0.5)
 _L1 = Parameter("l1", 1e-5, 0.0, 1.0)

@@ -1,8 +1,8 @@
 """The table of learning-rate schedules: pure functions of the step.
 
-A schedule's function gives the factor on the initial (1cycle, warm-up: the highest) learning rate.
-Lengths are fractions of the planned steps, so that a schedule means the same at any fidelity. To
-add one, add a row. The functions use `math` alone: an exported script shows them as they stand.
+A function returns the factor on the initial (1cycle, warm-up: the highest) learning rate.
+Lengths are fractions of the planned steps, so that a schedule is independent of the fidelity. To
+add one, add a row. The functions use `math` only, since exported scripts include their source.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 Numbers = Mapping[str, float]
 
@@ -64,7 +64,7 @@ def cosine(step: int, steps: int, p: Numbers) -> float:
 
 
 def linear(step: int, steps: int, p: Numbers) -> float:
-    """Return linear warm-up for `warmup` · steps, then a straight line to 0."""
+    """Return linear warm-up for `warmup` · steps, then linear decay to 0."""
     warm = p["warmup"] * steps
     if step < warm:
         return (step + 1) / (warm + 1)
@@ -82,19 +82,19 @@ def one_cycle_momentum(step: int, steps: int, p: Numbers) -> float:
 
 
 def patience_epochs(patience: float, epochs: int) -> int:
-    """Return how many epochs performance scheduling waits: a share of the plan, at least one."""
+    """Return the patience of performance scheduling in epochs: a share of the plan, at least 1."""
     return max(1, round(patience * epochs))
 
 
 @dataclass(frozen=True)
 class Schedule(Choice):
-    """How the learning rate moves.
+    """A schedule of the learning rate.
 
     Attributes:
         factor: (step from 0, planned steps, numbers) → factor on the learning rate.
-        reacts: True where the factor also shrinks by `factor` after the share `patience` of the
-            plan without a better validation loss (performance scheduling).
-        momentum: What 1cycle does to the momentum of optimizers that let it; else None.
+        reacts: True if the factor also shrinks by `factor` after the share `patience` of the plan
+            without a better validation loss (performance scheduling).
+        momentum: Schedule of the momentum for optimizers that allow it (1cycle), or None.
     """
 
     factor: Callable[[int, int, Numbers], float] = constant

@@ -1,6 +1,6 @@
-"""The tables of shapes: how wide the hidden layers are, and whether layers are skipped.
+"""The tables of shapes: widths of the hidden layers, and skip connections.
 
-A stack holds its widths as a list; a space draws that list by one of these shapes.
+A stack holds its widths as a list; a space draws the list by one of these shapes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.tables import Choice, Parameter, table
+from trainstack.spaces.choices import Choice, Parameter, table
 
 MOST_LAYERS, MOST_UNITS = 100, 65_536
 
@@ -23,7 +23,7 @@ class Shape(Choice):
 
     Attributes:
         widths: Numbers → list of widths.
-        numbers: List of widths → the numbers that give it, or None where the rule cannot.
+        numbers: List of widths → the numbers that give it, or None if the rule cannot.
     """
 
     widths: Callable[[Mapping[str, Any]], list[int]] = lambda p: []
@@ -31,7 +31,7 @@ class Shape(Choice):
 
 
 def halving(p: Mapping[str, Any]) -> list[int]:
-    """Return widths that halve from layer to layer, never under 16 (or the first width).
+    """Return widths that halve from layer to layer, at least 16 (or the first width).
 
     >>> halving({"layers": 3, "width": 256})
     [256, 128, 64]

@@ -1,4 +1,4 @@
-"""A space: which choices may be tried, as data, and the one way to draw a stack from it."""
+"""A space: the permitted choices as data, and the drawing of stacks from it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
-from spaces.domains import Choices, Domain, Fixed, asked
-from spaces.errors import RequestError, nearest
-from spaces.shapes import SHAPES
-from spaces.stack import Stack
+from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.domains import Choices, Domain, Fixed, asked
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.parsing import read_space
+from trainstack.spaces.shapes import SHAPES
+from trainstack.spaces.stack import Stack
 
-# Updates that a batch size should leave an epoch.
+# Least updates per epoch that a batch size should allow.
 LEAST_UPDATES = 16
 
 _NAMED = Path(__file__).parent / "named"
 
 
 class TrialLike(Protocol):
-    """What a draw asks; Optuna's `Trial` and `FixedTrial` both are."""
+    """The interface for drawing parameters; Optuna's `Trial` and `FixedTrial` satisfy it."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = ..., log: bool = ...
@@ -35,12 +36,12 @@ class TrialLike(Protocol):
 
 @dataclass(frozen=True)
 class Space:
-    """What may be tried.
+    """The choices that a search may try.
 
     Attributes:
-        name: Its name.
-        about: What it asks.
-        cost: What it costs.
+        name: Name of the space.
+        about: The question that it answers.
+        cost: Its cost in words.
         arms: Axis → choice → parameter → domain, for every axis that is a choice (`bundle` and
             `units`, whose choices are shapes, included). An activation's parameters include its
             `initializer`, a domain of names.
@@ -54,17 +55,17 @@ class Space:
     numbers: Mapping[str, Domain]
 
     def draw(self, trial: TrialLike) -> Stack:
-        """Draw a stack by asking `trial`; every draw is valid.
+        """Draw a valid stack with the suggestions of `trial`.
 
         Parameter names are per arm: `learning_rate.nadam`, `initializer.relu`.
         """
         return self._walk(lambda name, domain, key: domain.ask(trial, name))
 
     def for_rows(self, rows: int) -> Space:
-        """Return this space with the batch sizes that suit a number of training rows.
+        """Return this space with batch sizes suited to a number of training rows.
 
-        Of the offered sizes those stay that give an epoch at least LEAST_UPDATES, and the
-        smallest. A range or a fixed size stays as it is.
+        The sizes with at least LEAST_UPDATES updates per epoch are kept, and the smallest. A range
+        or a fixed size is unchanged.
         """
         offered = self.numbers["batch_size"]
         if not isinstance(offered, Choices):
@@ -75,7 +76,7 @@ class Space:
         return dataclasses.replace(self, numbers={**self.numbers, "batch_size": domain})
 
     def encode(self, stack: Stack) -> dict[str, Any] | None:
-        """Return the parameters with which `draw` gives `stack`; None if the space lacks it."""
+        """Return the parameters with which `draw` yields `stack`; None if the space lacks it."""
         found: dict[str, Any] = {}
         for targets in self._targets(stack):
             found.clear()
@@ -96,17 +97,17 @@ class Space:
         return None
 
     def _targets(self, stack: Stack) -> Iterator[dict[str, Any]]:
-        """Yield every way to say `stack` in a space's words: by bundle and by shape."""
-        said = stack.to_json()
+        """Yield every representation of `stack` in a space: by bundle and by shape."""
+        document = stack.to_json()
         bundles = ["self_normalizing", "free"] if stack.self_normalizing else ["free"]
         for bundle in bundles:
             for shape in SHAPES.values():
                 if (numbers := shape.numbers(stack.units)) is not None:
                     drawn = {f"{UNITS_AXIS}.{k}": v for k, v in numbers.items()}
-                    yield {**said, BUNDLE_AXIS: bundle, UNITS_AXIS: shape.name, **drawn}
+                    yield {**document, BUNDLE_AXIS: bundle, UNITS_AXIS: shape.name, **drawn}
 
     def _walk(self, decide: Callable[[str, Domain, str], Any]) -> Stack:
-        """Go through the axes in order, deciding each by `decide(name, domain, key)`."""
+        """Decide each axis in order by `decide(name, domain, key)`."""
         bundle, _ = self._arm(BUNDLE_AXIS, decide)
         shape, widths = self._arm(UNITS_AXIS, decide)
         chosen: dict[str, Any] = {UNITS_AXIS: SHAPES[shape].widths(widths)}
@@ -136,7 +137,7 @@ class Space:
         return arm, values
 
     def to_json(self) -> dict[str, Any]:
-        """Return the space as the document that `from_json` (and a user's file) holds."""
+        """Return the document that `from_json` reads, as in a user's file."""
         axes: dict[str, Any] = {
             axis: {
                 arm: {name: domain.to_json() for name, domain in parameters.items()}
@@ -149,24 +150,22 @@ class Space:
 
     @classmethod
     def from_json(cls, document: Any) -> Space:
-        """Read a space strictly; see `spaces.reading`.
+        """Read a space strictly; see `trainstack.spaces.parsing`.
 
         Raises:
             RequestError: The first problem, with its path.
         """
-        from spaces.reading import read_space
-
-        return read_space(document)
+        return cls(**read_space(document))
 
     @classmethod
     def named(cls, name: str) -> Space:
         """Return the space of that name.
 
         Raises:
-            RequestError: There is none.
+            RequestError: There is no such space.
         """
         if name not in space_names():
-            raise RequestError(f"space {name!r} is not known", mend=nearest(name, space_names()))
+            raise RequestError(f"space {name!r} is not known", hint=nearest(name, space_names()))
         return cls.from_json(json.loads((_NAMED / f"{name}.json").read_text("utf-8")))
 
     @classmethod
@@ -174,16 +173,16 @@ class Space:
         """Read a user's space from a JSON file.
 
         Raises:
-            RequestError: The file is missing, is no JSON, or holds no valid space.
+            RequestError: The file is missing, is not JSON, or does not hold a valid space.
         """
         try:
             return cls.from_json(json.loads(Path(path).read_text("utf-8")))
         except OSError as error:
             raise RequestError(f"space file {path}: {error.strerror}") from None
         except (ValueError, RecursionError) as error:
-            raise RequestError(f"space file {path} is no JSON ({error})") from None
+            raise RequestError(f"space file {path} is not JSON ({error})") from None
 
 
 def space_names() -> tuple[str, ...]:
-    """Return the names of the spaces that come with the package."""
+    """Return the names of the built-in spaces."""
     return tuple(sorted(path.stem for path in _NAMED.glob("*.json")))

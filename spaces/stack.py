@@ -1,4 +1,4 @@
-"""A stack: one fully decided configuration, canonical and with a fingerprint."""
+"""A stack: one complete configuration in canonical form, with a fingerprint."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from spaces.activations import ACTIVATIONS
-from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
-from spaces.errors import RequestError, nearest
-from spaces.shapes import MOST_LAYERS, MOST_UNITS
-from spaces.stopping import STOPPINGS
-from spaces.tables import look_up
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.choices import look_up
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
+from trainstack.spaces.stopping import STOPPINGS
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Stack:
     items: tuple[tuple[str, Any], ...]
 
     def __getitem__(self, key: str) -> Any:
-        """Return the value at `axis` or `axis.parameter` (KeyError where it is not active)."""
+        """Return the value at `axis` or `axis.parameter`; raise KeyError if it is not active."""
         return self._values[key]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value at `axis` or `axis.parameter`, or `default` where it is not active."""
+        """Return the value at `axis` or `axis.parameter`, or `default` if it is not active."""
         return self._values.get(key, default)
 
     @cached_property
@@ -51,7 +51,7 @@ class Stack:
         return self[UNITS_AXIS]
 
     def planned_epochs(self, most: int) -> int:
-        """Return how many epochs this stack plans where a run may take at most `most`."""
+        """Return the planned epochs of this stack if a run may take at most `most`."""
         return max(1, round(self["plan_fraction"] * most))
 
     def numbers(self, axis: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Stack:
 
     @property
     def self_normalizing(self) -> bool:
-        """True when every condition of self-normalization holds (standardised inputs always do)."""
+        """True if all conditions of self-normalization hold, given standardised inputs."""
         return all(self[axis] == choice for axis, choice in SELF_NORMALIZING.items())
 
     @property
@@ -95,13 +95,13 @@ class Stack:
 
     @classmethod
     def of(cls, **choices: Any) -> Stack:
-        """Build a stack by name; what is not given is the chapter's default.
+        """Build a stack; axes that are not given take the chapter's default.
 
         Args:
             **choices: `axis=choice`, and `axis__parameter=number`.
 
         Raises:
-            RequestError: Something is unknown, out of range, or a forbidden pairing.
+            RequestError: A choice is unknown, out of range, or a forbidden pairing.
         """
         return _read(_keys(choices), complete=False)
 
@@ -109,7 +109,7 @@ class Stack:
     def from_json(cls, document: Mapping[str, Any]) -> Stack:
         """Read a flat document strictly.
 
-        Parameters of choices that were not made are dropped (they mean nothing).
+        Parameters of choices that were not made are dropped.
 
         Raises:
             RequestError: A key is unknown or missing, a value out of range, or the initializer
@@ -137,9 +137,9 @@ _DEFAULT: dict[str, Any] = {
 
 
 def _of_today(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a document of the form before stopping was a choice in today's form.
+    """Convert a document from before stopping was an axis to the current form.
 
-    It had `patience` in epochs, which meant little under a falling rate.
+    The old form had `patience` in epochs.
     """
     if "patience" not in document:
         return document
@@ -165,7 +165,7 @@ def _read(document: Mapping[str, Any], complete: bool) -> Stack:
     try:
         items = _active(document, complete)
     except RequestError:
-        _check_keys(document)  # said rather: a misspelt key is why another one is missing
+        _check_keys(document)  # first, since a misspelt key causes a missing one
         raise
     values = dict(items)
     if not document.keys() <= values.keys():
@@ -178,11 +178,11 @@ def _check_keys(document: Mapping[str, Any]) -> None:
     known = stack_keys()
     for key in document:
         if key not in known:
-            raise RequestError(f"stack key {key!r} is not known", mend=nearest(str(key), known))
+            raise RequestError(f"stack key {key!r} is not known", hint=nearest(str(key), known))
 
 
 def _active(document: Mapping[str, Any], complete: bool) -> list[tuple[str, Any]]:
-    """Return what a document says of the choices that it makes, in canonical order."""
+    """Return the active items of a document in canonical order."""
 
     def value(key: str, default: Any) -> Any:
         if complete and key not in document:
@@ -202,7 +202,7 @@ def _active(document: Mapping[str, Any], complete: bool) -> list[tuple[str, Any]
 
 
 def _default(axis: str, document: Mapping[str, Any]) -> str:
-    """The chapter's default; an activation brings its own usual initializer."""
+    """Return the chapter's default with the usual initializer of the activation."""
     activation = document.get("activation")
     if axis == "initializer" and activation in ACTIVATIONS:
         return ACTIVATIONS[str(activation)].initializers[0]
@@ -225,7 +225,7 @@ def _units(value: Any) -> tuple[int, ...]:
 
 
 def _check_rules(values: Mapping[str, Any]) -> None:
-    """Refuse what the chapter forbids."""
+    """Reject combinations that the chapter forbids."""
     activation, initializer = values["activation"], values["initializer"]
     allowed = ACTIVATIONS[activation].initializers
     if initializer not in allowed:

@@ -1,8 +1,8 @@
-"""The table of stopping rules, and when a plan may be cut short at all.
+"""The table of stopping rules, and the conditions for ending a plan early.
 
 The weights of the best epoch are kept and restored under every rule. A schedule that holds its
-rate high and then lowers it is at its worst in the middle, so its epochs without improvement count
-only from where the rate has come down. Lengths are shares of the plan, never epochs.
+rate high and then lowers it performs worst in the middle, so epochs without improvement count only
+after the rate has come down. Lengths are shares of the plan, not epochs.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from spaces.schedules import SCHEDULES, patience_epochs
-from spaces.tables import Choice, Parameter, table
-
-if TYPE_CHECKING:
-    from spaces.stack import Stack
+from trainstack.spaces.choices import Choice, Parameter, table
+from trainstack.spaces.schedules import SCHEDULES, patience_epochs
 
 # The rate has come down when it is at most this share of its peak, or this many times its last
 # value (docs/training-length.md).
@@ -24,9 +21,9 @@ COOL_SHARE = 0.1
 NEAR_END = 1.5
 # Performance scheduling lowers its rate at least this often before patience ends.
 LOWERINGS = 4
-# Points of the plan at which a schedule is looked at.
+# Number of points of the plan at which a schedule is sampled.
 GRID = 200
-# A rate that ends at less than a hundredth of what it was: the last steps no longer matter.
+# Greatest heat: below a hundredth of the peak rate, the last steps no longer matter.
 MOST_HEAT = 100.0
 
 STOPPINGS: dict[str, Choice] = table(
@@ -39,13 +36,20 @@ STOPPINGS: dict[str, Choice] = table(
 )
 
 
+class Choices(Protocol):
+    """The parts of a stack used here."""
+
+    def __getitem__(self, key: str) -> Any: ...
+    def numbers(self, axis: str) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Stopping:
     """When a run of one stack ends early.
 
     Attributes:
         from_epoch: Epochs without improvement are counted after this one (0: from the start).
-        patience_epochs: So many of them end the run.
+        patience_epochs: Number of such epochs that ends the run.
     """
 
     from_epoch: int
@@ -56,8 +60,8 @@ class Stopping:
         return epoch - max(best_epoch, self.from_epoch) >= self.patience_epochs
 
 
-def stopping_of(stack: Stack, epochs: int) -> Stopping:
-    """Return when a run that plans `epochs` epochs ends early; beyond the plan where never."""
+def stopping_of(stack: Choices, epochs: int) -> Stopping:
+    """Return when a run of `epochs` planned epochs ends early; beyond the plan if never."""
     if stack["stopping"] == "none":
         return Stopping(0, epochs)
     patience = max(2, math.ceil(stack["stopping.share"] * epochs))
@@ -68,7 +72,7 @@ def stopping_of(stack: Stack, epochs: int) -> Stopping:
     return Stopping(math.ceil(cool_from(stack) * epochs), patience)
 
 
-def cool_from(stack: Stack) -> float:
+def cool_from(stack: Choices) -> float:
     """Return the share of the plan after which the rate has come down for good, in [0, 1]."""
     factors = _factors(stack["schedule"], tuple(stack.numbers("schedule").items()))
     limit = max(COOL_SHARE * max(factors), NEAR_END * factors[-1])
@@ -76,17 +80,17 @@ def cool_from(stack: Stack) -> float:
     return (hot[-1] + 1) / GRID if hot else 0.0
 
 
-def heat(stack: Stack, share: float) -> float:
-    """Return how far the rate will still come down after a share of the plan, from 1 to 100.
+def heat(stack: Choices, share: float) -> float:
+    """Return the factor by which the rate will still fall after a share of the plan, 1 to 100.
 
-    A constant rate has heat 1, performance scheduling too: what it will do is not planned.
+    A constant rate has heat 1, as does performance scheduling, whose changes are not planned.
     """
     factors = _factors(stack["schedule"], tuple(stack.numbers("schedule").items()))
     still = factors[min(GRID - 1, int(share * GRID)) :]
     return max(1.0, min(MOST_HEAT, max(still) / max(still[-1], 1.0 / MOST_HEAT)))
 
 
-@functools.lru_cache(4096)  # every rung asks again for all trials of the study
+@functools.lru_cache(4096)  # repeated at every rung for all trials of the study
 def _factors(schedule: str, numbers: tuple[tuple[str, float], ...]) -> list[float]:
     """Return the planned factors on the learning rate at equal steps through the plan."""
     factor, values = SCHEDULES[schedule].factor, dict(numbers)

@@ -12,20 +12,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import LAUNCH, Launched, Shell
+from tests.support.shell import LAUNCH, Launched, Shell
 
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home for all processes of a test run; its database stays up while any of them runs."""
-    from search.fleet import embedded
+    from trainstack.search.database import embedded_postgres
 
     base = tmp_path_factory.getbasetemp()
     here = Shell((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home")
     here.home.mkdir(exist_ok=True)
-    embedded.hold(here.home / "postgres")
+    embedded_postgres.hold(here.home / "postgres")
     yield here
-    embedded.release(here.home / "postgres")
+    embedded_postgres.release(here.home / "postgres")
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A home of the module's own with one waiting study, so that nothing else changes in it."""
+    from trainstack.search.database import embedded_postgres
+
+    here = Shell(tmp_path_factory.mktemp("quiet") / "home")
+    here.home.mkdir()
+    embedded_postgres.hold(here.home / "postgres")
+    done = here.run("launch", "wine", "--study", "waiting", "--detach")
+    assert done.returncode == 0, done.stderr
+    yield here
+    embedded_postgres.release(here.home / "postgres")
 
 
 @dataclass(frozen=True)

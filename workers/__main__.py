@@ -1,4 +1,4 @@
-"""`python -m workers STUDY`: join a study from this machine."""
+"""`python -m trainstack.workers STUDY`: join a study from this machine."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import os
 import signal
 from types import FrameType
 
-from search.processes import endings, heeding, open_streams
+from trainstack.search.processes import interruption_signals, open_streams, unblock_interrupts
 
 INTERRUPTED = 130
 
 
 def main() -> int:
-    """Work at a study until it is over; returns the exit code."""
+    """Work on a study until it is over; return the exit code."""
     open_streams()
-    for number in endings():
+    for number in interruption_signals():
         signal.signal(number, _leave)
-    heeding()
-    from workers.serving import main as work
+    unblock_interrupts()
+    from trainstack.workers.runtime.command import main as work
 
     return work()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Nothing is held yet."""
+    """Exit at once: no trial is held yet."""
     os._exit(INTERRUPTED)
 
 

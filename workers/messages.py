@@ -1,4 +1,4 @@
-"""What supervisor and trainer say to each other, through one pipe."""
+"""Messages between supervisor and trainer, sent through one pipe."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.artifacts import folder_of
-from search.conditions import PLAIN, Condition
-from search.fleet.lease import Lease
-from search.records import CONFIRMATION, SEARCH, Measurement, Result
-from search.spec import StudySpec
-from spaces.stack import Stack
+from trainstack.search.artifacts import folder_of
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.queue.lease import Lease
+from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
 
-# Verdicts: stop with a checkpoint, so that the trial can go on later or elsewhere; and stop without
-# a trace, for somebody else has the trial already.
+# Verdicts: stop with a checkpoint, so that the trial can be resumed later or elsewhere; and stop
+# without writing anything, because another worker already has the trial.
 INTERRUPTED, ABANDONED = "interrupted", "abandoned"
-# A result's outcome that the supervisor turns into one of the study's.
+# Outcome of a result that the supervisor turns into one of the study's outcomes.
 OUT_OF_MEMORY = "out of memory"
 
 
 @dataclass(frozen=True)
 class Job:
-    """Train this (to the trainer).
+    """A job to run (to the trainer).
 
     Attributes:
-        token: Fencing token of the lease; every answer carries it.
+        token: Fencing token of the lease; every reply carries it.
         kind: `search`, `confirmation` or `measurement`.
-        stack: What to train; None for a measurement.
-        seed: Of weights, batch order and masks.
-        split_seed: Of the validation part, where the data does not bring one.
-        epochs: Most epochs.
+        stack: Stack to train; None for a measurement.
+        seed: Seed of weights, batch order and masks.
+        split_seed: Seed of the validation split, unless the data defines one.
+        epochs: Maximum number of epochs.
         rungs: Epochs after which the trainer waits for a verdict.
-        folder: Where artifacts go, relative to the artifact folder; empty: none are kept.
-        payload: What a measurement is about.
-        again: How many runs of the same structure are expected, this one included.
-        condition: What an experiment for claims does to the run beside its stack.
+        folder: Folder for artifacts, relative to the artifact folder; empty: none are kept.
+        payload: Arguments of a measurement.
+        again: Expected number of runs of the same structure, including this one.
+        condition: Changes that an experiment for claims makes to the run besides its stack.
     """
 
     token: str
@@ -52,13 +52,13 @@ class Job:
 
     @property
     def run_id(self) -> str:
-        """What names the stack's files: its id, under a condition one of both."""
+        """Name of the stack's files: its id, combined with the condition if there is one."""
         assert self.stack is not None
         return self.condition.identity(self.stack)
 
 
 def job_of(spec: StudySpec, lease: Lease) -> Job:
-    """Say a lease in the trainer's words."""
+    """Return the job that a lease stands for."""
     return Job(
         token=lease.token,
         kind=lease.kind,
@@ -76,12 +76,12 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Answer at a rung, or an order in between (to the trainer).
+    """Answer at a rung, or an order between rungs (to the trainer).
 
     Attributes:
-        token: Of which trial.
-        outcome: What ends it; None: go on.
-        epoch: Of the rung that is answered; 0 for an order.
+        token: Token of the trial.
+        outcome: Outcome that ends the trial; None: continue.
+        epoch: Epoch of the rung; 0 for an order.
     """
 
     token: str
@@ -98,7 +98,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Refused:
-    """The trainer cannot serve this study (to the supervisor): `error` says why in one line."""
+    """The trainer cannot serve this study (to the supervisor); `error` is the reason in a line."""
 
     error: str
     exit_code: int
@@ -118,10 +118,10 @@ class Done:
     """The job has ended (to the supervisor).
 
     Attributes:
-        token: Of which trial.
-        result: How.
-        worn: True when the trainer holds so much that is never given back that a fresh one
-            should take the next.
+        token: Token of the trial.
+        result: The job's result.
+        worn: True when the trainer holds so much memory that cannot be released that a new
+            trainer should take the next job.
     """
 
     token: str
@@ -134,8 +134,8 @@ class Kept:
     """A confirmation run whose weights were kept.
 
     Attributes:
-        seed: Of weights, batch order and masks, and of the split where the data brings none.
-        weights: Path relative to the artifact folder; empty where there is none.
+        seed: Seed of weights, batch order and masks, and of the split unless the data defines one.
+        weights: Path relative to the artifact folder; empty if there are no weights.
     """
 
     seed: int

@@ -1,26 +1,26 @@
-"""The command's entry: streams and signals first, then everything that takes time to import."""
+"""Entry point of the command: set up streams and signals before the slow imports."""
 
 from __future__ import annotations
 
-from search.cli import leaving
-from search.processes import open_streams
+from trainstack.search.cli import signals
+from trainstack.search.processes import open_streams
 
 
 def main() -> None:
-    """Run the command and leave with the contract's exit code, at every moment."""
+    """Run the command and exit with its documented code, even when interrupted early."""
     open_streams()
-    leaving.heed()
+    signals.heed()
     try:
-        from search.cli.main import main as command
+        from trainstack.search.cli.main import main as command
 
         command()
     except BaseException:
-        # Whatever a library made of the interruption
-        if leaving.told():
-            raise SystemExit(leaving.INTERRUPTED) from None
+        # A library may have replaced the KeyboardInterrupt by an exception of its own.
+        if signals.told():
+            raise SystemExit(signals.INTERRUPTED) from None
         raise
     finally:
-        leaving.ignore()
+        signals.ignore()
 
 
 if __name__ == "__main__":

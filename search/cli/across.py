@@ -1,16 +1,16 @@
-"""`recommend --across`: the default that serves the data of several studies."""
+"""`recommend --across`: the best default for the data of several studies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.cli.common import out, print_json
-from search.cli.common import storage as reach
-from spaces.errors import NothingToRecommend, RequestError
+from trainstack.search.cli.common import out, print_json
+from trainstack.search.cli.common import storage as reach
+from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
-    from search.evidence.across import Across
+    from trainstack.search.conclusion.across_studies import Across
 
 _WIDTH = 79
 
@@ -19,7 +19,7 @@ def one_study(names: Sequence[str]) -> str:
     """Return the only name given.
 
     Raises:
-        RequestError: There are several.
+        RequestError: Several names were given.
     """
     if len(names) != 1:
         raise RequestError(
@@ -29,22 +29,22 @@ def one_study(names: Sequence[str]) -> str:
 
 
 def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -> None:
-    """Print which stack serves the data of all these studies; nothing is trained.
+    """Print the stack that does best over the data of all these studies, without training.
 
     Raises:
-        RequestError: Fewer than two studies are named, or one twice.
-        StudyError: There is no such study.
+        RequestError: Fewer than two studies are named, or a study is named twice.
+        StudyError: A study does not exist.
         NothingToRecommend: No stack was trained in all of them.
     """
     if len(set(names)) < 2 or len(set(names)) < len(names):
         raise RequestError(
             f"--across got {', '.join(names)}", "two studies or more, each named once"
         )
-    from search.evidence.across import across
-    from search.fleet import inspect
+    from trainstack.search.conclusion.across_studies import across
+    from trainstack.search.queue import queries
 
     with reach(storage) as (_, engine):
-        found = across([(inspect.spec_of(engine, n), inspect.runs(engine, n)) for n in names])
+        found = across([(queries.spec_of(engine, n), queries.runs(engine, n)) for n in names])
     if not found.entrants:
         raise NothingToRecommend(
             found.sentence.rstrip(".").replace("No evidence", "no evidence"),
@@ -61,8 +61,8 @@ def text_of(found: Across) -> str:
     """Return the comparison as plain text for a terminal of 80 columns."""
     import textwrap
 
-    from search.evidence.across import share, stack_name
-    from search.evidence.words import describe
+    from trainstack.search.conclusion.across_studies import share, stack_name
+    from trainstack.search.evidence.formatting import describe
 
     lines = textwrap.wrap(found.sentence, _WIDTH)
     lines += ["", *textwrap.wrap(describe(found.entrants[0].stack), _WIDTH)]
@@ -73,8 +73,8 @@ def text_of(found: Across) -> str:
     lines += ["", *_columns(rows)]
     for k, title in enumerate(found.data):
         places = sorted((e.places[k].rank, e.name, e.places[k].regret) for e in found.entrants)
-        told = ", ".join(f"{rank}. {name} {share(regret)}" for rank, name, regret in places)
-        lines += ["", *textwrap.wrap(f"{title}: {told}", _WIDTH, subsequent_indent="  ")]
+        ranking = ", ".join(f"{rank}. {name} {share(regret)}" for rank, name, regret in places)
+        lines += ["", *textwrap.wrap(f"{title}: {ranking}", _WIDTH, subsequent_indent="  ")]
     if found.left_out:
         rows = [("left out", "chosen on the others", "its regret", "default's")]
         for row in found.left_out:

@@ -1,4 +1,4 @@
-"""What several verbs share: flags, the storage behind them, and printing."""
+"""Flags, storage access and printing shared by the verbs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spaces.errors import RequestError
+from trainstack.search.json_values import json_safe
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,31 +21,31 @@ if TYPE_CHECKING:
 
 
 def study_names(incomplete: str) -> list[str]:
-    """Complete a study's name where the database answers at once; nothing is started for it."""
-    from search.fleet.glance import names
+    """Complete a study's name if the database answers at once; no database is started."""
+    from trainstack.search.queue.progress import names
 
-    with contextlib.suppress(Exception):  # a shell that completes has no place for a complaint
+    with contextlib.suppress(Exception):  # shell completion cannot show errors
         return [name for name in names() if name.startswith(incomplete)]
     return []
 
 
 def no_url(names: Any) -> Any:
-    """Refuse a storage's URL where a study's name is expected, without repeating its password.
+    """Reject a storage URL where a study's name is expected, without repeating its password.
 
     Args:
-        names: What was given: a name, several, or None.
+        names: One name, several names, or None.
 
     Raises:
-        RequestError: It is a URL.
+        RequestError: A name is a URL.
     """
-    from search.fleet.secrets import is_url
+    from trainstack.search.database.url_parameters import is_url
 
     for name in [names] if isinstance(names, str) else names or ():
         if is_url(name):
             raise RequestError(
-                "a storage's URL where a study's name is expected",
+                "a storage URL where a study's name is expected",
                 "a name such as digits",
-                "give the URL to --storage",
+                "pass the URL with --storage",
             )
     return names
 
@@ -55,20 +56,20 @@ Study = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded one."),
+    typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded database."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 @contextlib.contextmanager
 def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
-    """Reach the storage: its URL and an engine on it, the tables made if need be.
+    """Yield the storage's URL and an engine on it; create the tables if necessary.
 
     Raises:
-        StorageAwayError: The database does not answer, now or in the middle.
+        StorageAwayError: The database does not answer, at the start or later.
     """
-    from search.fleet.connect import engine, guarded, storage_url
-    from search.fleet.tables import ensure
+    from trainstack.search.database.connection import engine, guarded, storage_url
+    from trainstack.search.database.schema import ensure
 
     url = storage_url(flag)
     with guarded(url):
@@ -81,9 +82,9 @@ def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
 
 
 def print_json(document: Any) -> None:
-    """Print a document on standard output; numbers that are not finite become null.
+    """Print a JSON document on standard output; non-finite numbers become null.
 
-    A list goes an entry a line: Python indents in Python, which takes seconds for many trials.
+    A list is printed one entry per line: indenting many trials would take seconds.
     """
     if isinstance(document, list):
         lines = ",\n".join(map(_text, document))
@@ -94,7 +95,7 @@ def print_json(document: Any) -> None:
 
 
 def print_line(document: Any) -> None:
-    """Print a document on one line of standard output, for whoever reads line by line."""
+    """Print a JSON document on one line of standard output."""
     sys.stdout.write(_text(document) + "\n")
     sys.stdout.flush()
 
@@ -102,55 +103,45 @@ def print_line(document: Any) -> None:
 def _text(document: Any, indent: int | None = None) -> str:
     try:
         return json.dumps(document, indent=indent, allow_nan=False)
-    except ValueError:  # something is not finite; most documents have nothing such
-        return json.dumps(_finite(document), indent=indent, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
+    except ValueError:  # rare: the document holds a non-finite number
+        return json.dumps(json_safe(document), indent=indent, allow_nan=False)
 
 
 def read_json(path: Path, what: str) -> Any:
     """Read a user's JSON file.
 
     Raises:
-        RequestError: It cannot be read, or is no JSON; `what` names it.
+        RequestError: It cannot be read or is not JSON; `what` names it in the message.
     """
     try:
         return json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise RequestError(f"{what} {path}: {error.strerror}", "a file that can be read") from None
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{what} {path} is no JSON ({error})") from None
+        raise RequestError(f"{what} {path} is not JSON ({error})") from None
 
 
 def out() -> Console:
-    """Return a console for what was asked for (standard output)."""
+    """Return a console for results (standard output)."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def err() -> Console:
-    """Return a console for progress and remarks (standard error)."""
+    """Return a console for progress and messages (standard error)."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Show a number, or a dash where there is none."""
+    """Format a number; a dash stands for none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def seconds(value: float | None) -> str:
-    """Show a length of time as people say it.
+    """Format a duration in seconds for display.
 
     >>> seconds(75)
     '1 min 15 s'

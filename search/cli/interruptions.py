@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a moment that fits, and what a view says of it."""
+"""Delivery of Ctrl-C at safe points only."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from search.processes import ECHO_SECONDS
+from trainstack.search.processes import ECHO_SECONDS
 
-# What a view says when it is interrupted.
-VIEW_ENDED = "interrupted: the view has ended, the study goes on"
+VIEW_ENDED = "interrupted: the view has ended, the study continues"
 
 
 class Interruption:
-    """While it is entered, signals interrupt in `pause` alone: between two looks at a study.
+    """Context in which signals raise KeyboardInterrupt in `pause` only, between two queries.
 
-    Raised wherever the program happens to be, an interruption can land in the midst of a library's
-    clean-up, which then writes a traceback of it. Whoever insists, a second time, interrupts at
-    once: what hangs never pauses.
+    Raised elsewhere, an interruption can hit a library's clean-up code, which then prints a
+    traceback. A second signal interrupts at once, in case the program hangs.
 
     Args:
         numbers: The signals.
@@ -29,12 +27,12 @@ class Interruption:
 
     def __init__(self, *numbers: int) -> None:
         self.numbers = numbers
-        self._told = threading.Event()
-        self._told_at = 0.0
+        self._received = threading.Event()
+        self._received_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        self._before = {number: signal.signal(number, self._heed) for number in self.numbers}
+        self._before = {number: signal.signal(number, self._receive) for number in self.numbers}
         return self
 
     def __exit__(
@@ -48,35 +46,35 @@ class Interruption:
 
     @property
     def told(self) -> bool:
-        """True when one of the signals has come since it was entered."""
-        return self._told.is_set()
+        """True if one of the signals has arrived since the context was entered."""
+        return self._received.is_set()
 
-    def _heed(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self._told.is_set():
-            self._told_at = now
-            self._told.set()
-        elif now - self._told_at > ECHO_SECONDS:
+        if not self._received.is_set():
+            self._received_at = now
+            self._received.set()
+        elif now - self._received_at > ECHO_SECONDS:
             raise KeyboardInterrupt
 
     def pause(self, seconds: float) -> None:
-        """Wait for so long.
+        """Wait for a number of seconds.
 
         Raises:
-            KeyboardInterrupt: One of the signals has come, now or since it was entered.
+            KeyboardInterrupt: One of the signals has arrived since the context was entered.
         """
-        if self._told.wait(seconds):
+        if self._received.wait(seconds):
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def viewing() -> Iterator[Interruption]:
-    """Let Ctrl-C end a view, which says in one line that nothing else has ended.
+    """Let Ctrl-C end a view, with one line which says that the study continues.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C has come.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
-    from search.cli.common import err
+    from trainstack.search.cli.common import err
 
     with Interruption(signal.SIGINT) as interruption:
         try:

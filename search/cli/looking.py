@@ -1,4 +1,4 @@
-"""`status`, `trials`, `dashboard`, `doctor`: looking at what there is."""
+"""The verbs that inspect studies and the machine: `status`, `trials`, `dashboard`, `doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.common import (
+from trainstack.search.cli.common import (
     AsJson,
     Storage,
     Study,
@@ -18,9 +18,9 @@ from search.cli.common import (
     seconds,
     study_names,
 )
-from search.cli.common import storage as reach
-from search.cli.following import Follow, changed
-from spaces.errors import RequestError
+from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.follow import Follow, changed
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    from search.cli.doctoring import doctor
+    from trainstack.search.cli.doctor import doctor
 
     for verb in (status, trials, dashboard, doctor):
         app.command()(verb)
@@ -38,39 +38,39 @@ def status(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the study; none: all.", autocompletion=study_names, callback=no_url
+            help="Name of the study; default: all.", autocompletion=study_names, callback=no_url
         ),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Counts, best so far, workers, budget and remaining time.
+    """Show counts, best trial so far, workers, budget and remaining time.
 
     Example: trainstack status digits --follow
     """
-    from search.fleet import inspect
+    from trainstack.search.queue import queries
 
     if follow:
         _follow_status(study, as_json, storage)
         return
     with reach(storage) as (_, engine):
-        found: Any = inspect.statuses(engine) if study is None else inspect.status(engine, study)
+        found: Any = queries.statuses(engine) if study is None else queries.status(engine, study)
     if as_json:
         print_json(found)
         return
     if study is None and not found:
-        out().print("no study yet: `trainstack launch digits` makes one")
+        out().print("no study yet: `trainstack launch digits` creates one")
     for document in [found] if study is not None else found:
         out().print("\n".join(status_lines(document)), markup=False)
 
 
 def _follow_status(study: str | None, as_json: bool, storage: str | None) -> None:
-    from search.cli.following import follow
-    from search.cli.screen import line_of
+    from trainstack.search.cli.follow import follow
+    from trainstack.search.cli.live_view import line_of
 
     if study is None:
-        raise RequestError("--follow without a study", "the name of one")
+        raise RequestError("--follow without a study", "the name of a study")
 
     def draw(found: Any) -> Any:
         from rich.text import Text
@@ -82,7 +82,7 @@ def _follow_status(study: str | None, as_json: bool, storage: str | None) -> Non
 
 
 def status_lines(s: dict[str, Any]) -> list[str]:
-    """Say a status document in a few lines."""
+    """Return a status document as lines of text."""
     counts = s["counts"]
     used = {k: v for k, v in counts.items() if v}
     lines = [
@@ -93,8 +93,8 @@ def status_lines(s: dict[str, Any]) -> list[str]:
     ]
     confirmation = {k: v for k, v in s["confirmation"].items() if v}
     if confirmation:
-        said = ", ".join(f"{v} {k}" for k, v in confirmation.items())
-        lines.append(f"  confirmation: {said}")
+        counted = ", ".join(f"{v} {k}" for k, v in confirmation.items())
+        lines.append(f"  confirmation: {counted}")
     if s["best"]:
         lines.append(
             f"  best: trial {s['best']['trial']}, validation loss {number(s['best']['value'])}"
@@ -112,10 +112,10 @@ def _spent(counts: dict[str, int]) -> int:
 def trials(
     study: Study,
     confirmation: Annotated[
-        bool, typer.Option("--confirmation", help="The confirmation's runs instead.")
+        bool, typer.Option("--confirmation", help="Show the runs of the confirmation instead.")
     ] = False,
     outcome: Annotated[
-        list[str] | None, typer.Option(help="Only those that ended so; repeatable.")
+        list[str] | None, typer.Option(help="Only trials with this outcome; repeatable.")
     ] = None,
     axis: Annotated[
         list[str] | None,
@@ -124,29 +124,30 @@ def trials(
         ),
     ] = None,
     best: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Only so many, lowest loss first.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="At most this many, lowest loss first."),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """One row a trial, in the order in which they were drawn.
+    """List trials, one per row, in the order in which they were drawn.
 
-    With --follow those whose outcome is new; on a terminal the latest that fit.
+    With --follow, print trials whose outcome changed; on a terminal, the latest that fit.
 
     Example: trainstack trials digits --best 5 --arm activation=relu
     """
-    from search.cli.choosing import chosen, read_arms, read_outcomes
-    from search.cli.following import follow as follow_study
-    from search.fleet import inspect
-    from search.records import CONFIRMATION, SEARCH
+    from trainstack.search.cli.follow import follow as follow_study
+    from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
+    from trainstack.search.queue import queries
+    from trainstack.search.records import CONFIRMATION, SEARCH
 
     outcomes, arms = read_outcomes(outcome or ()), read_arms(axis or ())
     phase = CONFIRMATION if confirmation else SEARCH
     with reach(storage) as (_, engine):
 
         def look(status: Mapping[str, Any]) -> list[dict[str, Any]]:
-            return chosen(inspect.trials_json(engine, study, phase), outcomes, arms, best)
+            return chosen(queries.trials_json(engine, study, phase), outcomes, arms, best)
 
         def news(last: Any, now: Any) -> Any:
             return changed(last, (r for r in now if r["number"] is not None), "number", "outcome")
@@ -165,8 +166,8 @@ TITLES = ("trial", "outcome", "loss", "epochs", "time", "stack")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    from search.evidence.words import describe
-    from spaces.stack import Stack
+    from trainstack.search.evidence.formatting import describe
+    from trainstack.spaces.stack import Stack
 
     return (
         *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
@@ -188,22 +189,22 @@ def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _latest(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """As many rows as the terminal surely has lines for."""
+    """Return a table of the latest rows that fit the terminal."""
     table = _trials_table(rows[-max(1, out().height - 2) :])
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table
 
 
 def _trial_line(row: Mapping[str, Any]) -> str:
-    told, outcome, loss, epochs, time, stack = _cells(row)
-    return f"trial {told}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
+    which, outcome, loss, epochs, time, stack = _cells(row)
+    return f"trial {which}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
 
 
 def dashboard(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the study to open; none: the list.",
+            help="Name of the study to open; default: the list.",
             autocompletion=study_names,
             callback=no_url,
         ),
@@ -212,13 +213,13 @@ def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8080,
     storage: Storage = None,
 ) -> None:
-    """Serve optuna-dashboard over this storage until interrupted; no login: mind the address.
+    """Serve optuna-dashboard over this storage until interrupted; it has no login.
 
-    Each study's note and plots are kept current while it is served; a trial's artifacts are its
-    curves and layer statistics, and the recommended stack's saved model.
+    Notes and plots of each study are kept up to date; a trial's artifacts are its curves and layer
+    statistics, and the recommended stack's saved model.
 
     Example: trainstack dashboard digits --port 0
     """
-    from search.cli.serving import serve
+    from trainstack.search.cli.dashboard_server import serve
 
     serve(storage, host, port, study)

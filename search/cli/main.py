@@ -1,4 +1,4 @@
-"""The command: verbs, and the one place where an error becomes a line and an exit code."""
+"""The command line: registers the verbs and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import sys
 
 import typer
 
-from search.cli import (
-    claiming,
-    concluding,
-    joining,
-    launching,
+from trainstack.search.cli import (
+    claims,
+    launch,
+    logs,
     looking,
-    ranging,
-    replaying,
-    spacing,
+    range_test,
+    recommend,
+    replay,
+    space,
     steering,
-    telling,
-    watching,
+    watch,
+    worker,
 )
-from search.cli.leaving import INTERRUPTED
-from search.fleet.secrets import hushed
-from spaces.errors import RequestError, TrainstackError
+from trainstack.search.cli.signals import INTERRUPTED
+from trainstack.search.database.redaction import redact_message
+from trainstack.spaces.errors import RequestError, TrainstackError
 
 app = typer.Typer(
     name="trainstack",
@@ -35,34 +35,34 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-launching.register(app)
-joining.register(app)
-watching.register(app)
+launch.register(app)
+worker.register(app)
+watch.register(app)
 looking.register(app)
-telling.register(app)
-concluding.register(app)
-replaying.register(app)
+logs.register(app)
+recommend.register(app)
+replay.register(app)
 steering.register(app)
-spacing.register(app)
-ranging.register(app)
-claiming.register(app)
+space.register(app)
+range_test.register(app)
+claims.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command and leave with the contract's exit code."""
-    # Imports and answers make many objects and no garbage: looking for it took a fifth of the time
+    """Run the command and exit with its documented code."""
+    # Imports and results create many objects and little garbage: collecting took 20 % of the time.
     gc.set_threshold(100_000)
-    _mend_streams()
+    _escape_unencodable()
     code = run(sys.argv[1:] if argv is None else argv)
     try:
-        sys.stdout.flush()  # Python would complain when it ends
+        sys.stdout.flush()  # else Python reports a broken pipe at exit
     except OSError:
-        _forget_output()
+        _discard_output()
     raise SystemExit(code)
 
 
 def run(argv: list[str]) -> int:
-    """Run the command; return its exit code. Users cause no traceback: ours are bugs."""
+    """Run the command and return its exit code; only bugs cause a traceback."""
     command = typer.main.get_command(app)
     try:
         _check_text(argv)
@@ -72,57 +72,57 @@ def run(argv: list[str]) -> int:
             code = leave.exit_code
         sys.stdout.flush()
     except TrainstackError as error:
-        return _say(hushed(str(error), argv), error.exit_code)
+        return _fail(redact_message(str(error), argv), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return _say("interrupted", INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            print(error.format_message(), flush=True)  # noqa: T201 - the help that was asked for
+            print(error.format_message(), flush=True)  # noqa: T201 - requested help
             return 0
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "trainstack"
-        message = hushed(error.format_message(), argv)
-        return _say(f"{message} See `{where} --help`", RequestError.exit_code)
+        message = redact_message(error.format_message(), argv)
+        return _fail(f"{message} See `{where} --help`", RequestError.exit_code)
     except BrokenPipeError:
-        # Whoever read our output has had enough: `trainstack trials … | head`.
-        _forget_output()
+        # The reader closed the pipe, as in `trainstack trials … | head`.
+        _discard_output()
         return 0
     except SystemExit as leave:
         if not isinstance(leave.__context__, BrokenPipeError):
             raise
-        _forget_output()  # the same, met by Typer
+        _discard_output()  # a broken pipe that Typer has handled
         return 0
     except OSError as error:
-        # A full disk, a folder without permission: the machine's matter, and no bug of ours.
-        _forget_output()
-        where = hushed(f" ({error.filename})", argv) if error.filename else ""
-        mend = "free some space, or allow it there"
-        return _say(f"{error.strerror or error}{where}; {mend}", RequestError.exit_code)
+        # An environment problem such as a full disk or a missing permission, not a bug.
+        _discard_output()
+        where = redact_message(f" ({error.filename})", argv) if error.filename else ""
+        hint = "check free space and permissions"
+        return _fail(f"{error.strerror or error}{where}; {hint}", RequestError.exit_code)
     return code if isinstance(code, int) else 0
 
 
 def _check_text(argv: list[str]) -> None:
-    """Refuse arguments that are no text: no name in a database can be such."""
+    """Reject arguments that are not valid text, which the database cannot store."""
     for argument in argv:
         if not argument.isascii() and argument != argument.encode("utf-8", "ignore").decode():
             raise RequestError(f"the argument {argument!a}", "UTF-8 text", "rename it")
 
 
-def _mend_streams() -> None:
-    """Make streams that cannot spell everything safe to write to."""
+def _escape_unencodable() -> None:
+    """Escape characters that the output encoding lacks instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _forget_output() -> None:
-    """Let what is still buffered go nowhere, so that Python does not complain when it ends."""
+def _discard_output() -> None:
+    """Discard buffered output, so that Python reports no error at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     line = " ".join(message.split())
     with contextlib.suppress(OSError):
-        print(f"trainstack: {line}", file=sys.stderr)  # noqa: T201 - the one line on an error
+        print(f"trainstack: {line}", file=sys.stderr)  # noqa: T201 - the error message
     return code

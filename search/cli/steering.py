@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `stop`, `cancel`, `void`, `set`: what people do to a study that runs."""
+"""`pause`, `resume`, `stop`, `cancel`, `void`, `set`: control a running study."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from search.cli.common import Storage, Study, out
-from spaces.errors import RequestError, nearest
+from trainstack.search.cli.common import Storage, Study, out
+from trainstack.spaces.errors import RequestError, nearest
 
 
 def register(app: typer.Typer) -> None:
@@ -20,15 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def _wish(storage: str | None, study: str, wanted: str) -> None:
-    from search.fleet.connect import storage_url
-    from search.fleet.studies import wish
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.studies.actions import request_state
 
-    state = wish(storage_url(storage), study, wanted)
+    state = request_state(storage_url(storage), study, wanted)
     out().print(f"{study}: {state}", markup=False)
 
 
 def pause(study: Study, storage: Storage = None) -> None:
-    """Start no new trials; those that run go on to their end.
+    """Start no new trials; running trials finish.
 
     Example: trainstack pause digits
     """
@@ -36,7 +36,7 @@ def pause(study: Study, storage: Storage = None) -> None:
 
 
 def resume(study: Study, storage: Storage = None) -> None:
-    """Go on after `pause`, `stop` or `cancel`.
+    """Resume a study after `pause`, `stop` or `cancel`.
 
     Example: trainstack resume digits
     """
@@ -44,7 +44,7 @@ def resume(study: Study, storage: Storage = None) -> None:
 
 
 def stop(study: Study, storage: Storage = None) -> None:
-    """Let running trials finish, then conclude with what there is.
+    """Let running trials finish, then conclude from the existing trials.
 
     Example: trainstack stop digits
     """
@@ -52,7 +52,7 @@ def stop(study: Study, storage: Storage = None) -> None:
 
 
 def cancel(study: Study, storage: Storage = None) -> None:
-    """End running trials now; they go back to the queue.
+    """End running trials at once and return them to the queue.
 
     Example: trainstack cancel digits
     """
@@ -62,15 +62,15 @@ def cancel(study: Study, storage: Storage = None) -> None:
 def void(
     study: Study,
     trial: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="Number of the trial.")],
-    reason: Annotated[str, typer.Option(help="Why it says nothing.")],
+    reason: Annotated[str, typer.Option(help="Reason for excluding the trial.")],
     storage: Storage = None,
 ) -> None:
-    """Take a spoilt trial out of the evidence; sampler and counts forget it.
+    """Exclude a spoilt trial from the evidence, the sampler and the counts.
 
     Example: trainstack void digits 3 --reason "the machine was throttled"
     """
-    from search.fleet.connect import storage_url
-    from search.fleet.studies import void_trial
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.studies.actions import void_trial
 
     void_trial(storage_url(storage), study, trial, reason)
     out().print(f"{study}: trial {trial} is void ({reason})", markup=False)
@@ -84,16 +84,16 @@ def change(
     ],
     storage: Storage = None,
 ) -> None:
-    """Change what a search may spend and who works at it, in force within seconds.
+    """Change the budget of a search and its number of workers, within seconds.
 
-    trials counts those that the study has already; timeout is from now on; workers is how many
-    each `launch` and each `trainstack worker` without GPUs keeps: more are started, those too many
-    finish their trial and leave.
+    trials includes those that already exist; timeout counts from now; workers is the number that
+    each `launch` and each `trainstack worker` without GPUs runs: more are started, surplus ones
+    exit after their trial.
 
     Example: trainstack set digits trials=200 timeout=1h workers=4
     """
-    from search.fleet.adjust import adjust
-    from search.fleet.connect import storage_url
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.queue.budget import adjust
 
     wanted = read_changes(changes)
     for line in adjust(storage_url(storage), study, **wanted):
@@ -109,7 +109,7 @@ def read_changes(changes: Sequence[str]) -> dict[str, Any]:
     Raises:
         RequestError: A key or a value cannot be read.
     """
-    from search.cli.launching import MOST_TRIALS, MOST_WORKERS, duration
+    from trainstack.search.cli.checks import MOST_TRIALS, MOST_WORKERS, duration
 
     bounds = {"trials": (1, MOST_TRIALS), "workers": (0, MOST_WORKERS)}
     known = [*bounds, "timeout"]

@@ -1,15 +1,15 @@
-"""The data sets inside scikit-learn's wheel."""
+"""The data sets included in scikit-learn."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from search.data.dataset import Part
-from search.data.raw import Raw
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.raw import Raw
 
 
 def read_bundled(function: str, task: str) -> Raw:
-    """Return what one of scikit-learn's `load_…` functions gives.
+    """Return the data of one of scikit-learn's `load_…` functions.
 
     Args:
         function: Its name in `sklearn.datasets`.

@@ -1,4 +1,4 @@
-"""The table of named data sets: a row is the registration. Importing it loads no library."""
+"""The table of named data sets: to register one, add a row. Importing it loads no library."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.data.raw import Raw
+    from trainstack.search.data.raw import Raw
 
 
 @dataclass(frozen=True)
 class NamedData:
-    """A data set that is asked for by name.
+    """A named data set.
 
     Attributes:
-        about: One line for a list.
+        about: One-line description.
         load: Takes the memory limit in bytes (or None) and returns the raw data, with the lines
             of plain Python that load the same.
     """
@@ -26,15 +26,15 @@ class NamedData:
 
 
 def _bundled(function: str, task: str, limit_bytes: int | None) -> Raw:
-    from search.data.bundled import read_bundled
+    from trainstack.search.data.bundled import read_bundled
 
     return read_bundled(function, task)
 
 
-def _images(name: str, in_keras: tuple[str, ...], mend: str, limit_bytes: int | None) -> Raw:
-    from search.data.places import read_images
+def _images(name: str, in_keras: tuple[str, ...], hint: str, limit_bytes: int | None) -> Raw:
+    from trainstack.search.data.image_sources import read_images
 
-    return read_images(name, in_keras, mend, limit_bytes)
+    return read_images(name, in_keras, hint, limit_bytes)
 
 
 _KERAS_LINE = 'or, with internet, python -c "import keras; keras.datasets.{}.load_data()"'

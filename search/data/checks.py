@@ -1,4 +1,4 @@
-"""What data must be before a study may rest on it; each fault has its one line."""
+"""Validation of data before a study uses it; each fault has a one-line message."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from search.data.columns import MAX_AUTO_CLASSES
-from search.data.dataset import Dataset, Part
-from search.data.raw import Raw
-from spaces.errors import RequestError
+from trainstack.search.data.columns import MAX_AUTO_CLASSES
+from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.raw import Raw
+from trainstack.spaces.errors import RequestError
 
-# A fifth of five rows is one: every class can stand in the test part and in validation.
+# With five rows per class, the test and validation parts each get one row of it.
 MIN_ROWS_PER_CLASS = 5
-# Mean rows per class with which both held-out parts have room for one row of each class.
+# Least mean rows per class so that both held-out parts have room for one row of each class.
 MIN_MEAN_ROWS_PER_CLASS = 7
 MIN_ROWS = 20
 _TASKS = ("auto", "classification", "regression")
@@ -21,7 +21,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
-    """Check what a reader found and decide its task.
+    """Validate a reader's data and determine its task.
 
     Args:
         raw: The reader's arrays or frame.
@@ -30,7 +30,7 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
         task: `auto`, `classification` or `regression`.
 
     Raises:
-        RequestError: The data or the wish cannot be used; says why and how to mend it.
+        RequestError: The data or the request cannot be used.
     """
     check_task(task)
     if raw.task != "auto" and task not in ("auto", raw.task):
@@ -75,19 +75,19 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
 
 
 def check_task(task: str) -> None:
-    """Refuse a task that is none.
+    """Check the name of a task.
 
     Raises:
-        RequestError: It is not one of the three words.
+        RequestError: It is not one of the three names.
     """
     if task not in _TASKS:
         raise RequestError(f"--task {task}", "one of " + ", ".join(_TASKS))
 
 
 def _task_of(parts: Mapping[str, Part]) -> str:
-    """Whole-number (or boolean) labels are classes, other numbers are a quantity.
+    """Take whole-number (or boolean) labels as classes, other numbers as a quantity.
 
-    Floats count as whole numbers where all are, and at most 20 differ.
+    Floats count as whole numbers if all are and at most 20 values are distinct.
     """
     y = parts["train"].y
     if y.dtype.kind != "f":
@@ -98,7 +98,7 @@ def _task_of(parts: Mapping[str, Part]) -> str:
 
 
 def _array_part(part: Part, name: str, task: str) -> Part:
-    """Return rows × features in uint8, float32 or float64 and one target a row."""
+    """Return rows × features in uint8, float32 or float64, and one target per row."""
     x, y = part
     for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
         if array.dtype.kind not in "biuf":
@@ -110,30 +110,30 @@ def _array_part(part: Part, name: str, task: str) -> Part:
     if y.ndim > 1:
         one_hot = bool((((y == 0) | (y == 1)).all()) and (y.sum(axis=-1) == 1).all())
         if one_hot or task == "classification":
-            wanted, mend = "one label a row", "undo one-hot with y.argmax(axis=1)"
+            wanted, hint = "one label per row", "undo one-hot with y.argmax(axis=1)"
         else:
-            wanted, mend = "one target a row", "keep one of its columns, such as y[:, 0]"
-        raise RequestError(f"y_{name} has shape {y.shape}", wanted, mend)
+            wanted, hint = "one target per row", "keep one of its columns, such as y[:, 0]"
+        raise RequestError(f"y_{name} has shape {y.shape}", wanted, hint)
     if len(x) != len(y):
         raise RequestError(f"x_{name} has {len(x)} rows and y_{name} {len(y)}", "as many of both")
     x = x.reshape(len(x), -1)
     check_finite(x, f"x_{name}")
     if x.dtype == np.uint8:
         return Part(x, y)
-    # What float32 holds as it is (halves, short whole numbers) stays small.
+    # Types that float32 holds exactly (halves, short whole numbers) are stored as float32.
     exact = np.can_cast(x.dtype, np.float32, "safe")
     return Part(x.astype(np.float32 if exact else np.float64, copy=False), y)
 
 
 def check_finite(x: np.ndarray, label: str) -> None:
-    """Refuse NaN, infinity and what float32 cannot hold.
+    """Reject NaN, infinity and numbers beyond float32.
 
     Args:
         x: Numbers, [N, D] or [N].
         label: Names the array in the message.
 
     Raises:
-        RequestError: Names how many and the first.
+        RequestError: There are such values; the message gives their number and the first.
     """
     if x.dtype.kind != "f":
         return
@@ -180,36 +180,36 @@ def _numbers(y: np.ndarray, name: str) -> np.ndarray:
 
 
 def _check_classes(parts: dict[str, Part], source: str) -> int:
-    """Return K after checking that training labels are all of 0 to K-1 and no part has others."""
+    """Return K after checking that training labels cover 0 to K-1 and no part has others."""
     present = np.unique(parts["train"].y)
     highest = int(max(part.y.max() for part in parts.values()))
     if len(present) == 1:
         raise RequestError(f"{source} has a single class", "two or more classes to tell apart")
     if not np.array_equal(present, np.arange(highest + 1)):
         lacking = int(np.setdiff1d(np.arange(min(highest, len(present)) + 1), present)[0])
-        mend = "subtract 1 from each" if present[0] == 1 else "renumber them"
+        hint = "subtract 1 from each" if present[0] == 1 else "renumber them"
         if source and not source.endswith(".npz"):
-            mend = "give rows of every class"
+            hint = "give rows of every class"
         raise RequestError(
             f"the training labels of {source} run from {present[0]} to {highest} without {lacking}",
             f"every label from 0 to {max(highest, 1)}" if present[0] == 0 else "labels 0 to K-1",
-            f"{mend}, or --task regression if they are a quantity",
+            f"{hint}, or --task regression if they are a quantity",
         )
     return len(present)
 
 
 def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -> None:
-    """Refuse what is too small to be cut, unless it came cut."""
+    """Reject data too small to be split, unless its parts are given."""
     rows = len(parts["train"].y)
     if "valid" in parts and "test" in parts:
-        needed, why = 2, "to train on"
+        needed, why = 2, "for training"
     else:
         needed = max(MIN_ROWS, MIN_MEAN_ROWS_PER_CLASS * len(classes))
-        why = "to cut into training, validation and test"
+        why = "to split into training, validation and test"
     if rows < needed:
-        mend = "add rows" + (", or give --task regression" if len(classes) > 50 else "")
+        hint = "add rows" + (", or give --task regression" if len(classes) > 50 else "")
         of = f" of {len(classes)} classes" if classes else ""
-        raise RequestError(f"{source} has {rows} rows{of}", f"at least {needed} {why}", mend)
+        raise RequestError(f"{source} has {rows} rows{of}", f"at least {needed} {why}", hint)
     if not classes or ("valid" in parts and "test" in parts):
         return
     counts = np.bincount(parts["train"].y, minlength=len(classes))
@@ -218,5 +218,5 @@ def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -
         raise RequestError(
             f"class '{classes[rarest]}' of {source} has {counts[rarest]} row(s)",
             f"at least {MIN_ROWS_PER_CLASS} of each class, for training, validation and test",
-            "drop it, join it with another class, or use --task regression for a quantity",
+            "drop it, merge it with another class, or use --task regression for a quantity",
         )

@@ -1,4 +1,4 @@
-"""Columns of a table: what each holds, and what becomes of it as a feature or as the target."""
+"""Columns of a table: their kinds, and their conversion to features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.data.spelling import (
+from trainstack.search.data.spelling import (
     Spelling,
     alike_but_for_case,
     ambiguous_dates,
@@ -20,45 +20,45 @@ from search.data.spelling import (
     odd_among_numbers,
     to_numbers,
 )
-from spaces.errors import RequestError
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# A one-hot column per category, at most this many a column; the rarest share the last one.
+# Most one-hot features per text column; the rarest categories share the last one.
 MAX_CATEGORIES = 50
-# Above this a text column is taken for free text, not for categories.
+# A text column with more distinct values is taken for free text, not for categories.
 MAX_DISTINCT = 1000
 # Whole numbers with at most this many distinct values are class labels under `--task auto`.
 MAX_AUTO_CLASSES = 20
 MISSING = "(missing)"
-# Fewer rows cannot tell an identifier from numbers that happen to follow one another.
+# With fewer rows an identifier cannot be told from numbers that happen to be consecutive.
 _MIN_IDENTIFIER_ROWS = 20
-# N whole numbers that differ and lie within this many times N are taken for row numbers: as many
-# measurements would hardly all differ. More where they also rise or fall from row to row.
+# N distinct whole numbers within a span of this many times N are taken for row numbers, since as
+# many measurements would hardly all differ. The second value is for monotonic columns.
 _NEARLY, _NEARLY_IN_ORDER = 2, 5
 _NAMES_ROWS = re.compile(
     r"(?:^|[^A-Za-z])(?:[Ii][Dd]|[UuGg][Uu][Ii][Dd])(?:$|[^A-Za-z])|[a-z]I[Dd]$"
 )
-# A number with a sign of money before it, or a unit behind it.
+# A number with a currency sign before it, or a unit after it.
 _MARKED = re.compile(r"[$€£¥]\s?[\d.,]+|[\d.,]+\s?(?:[$€£¥°]|[A-Za-z]{1,3})")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
-# Where a row of the table stands in its file, in words.
+# Maps a row of the table to its position in the file, in words.
 Place = Callable[[int], str]
 
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """One column beside the target.
+    """A column other than the target.
 
     Attributes:
         values: float64 with NaN for numbers, or texts with missing ones named.
-        spelling: How its texts are read; None for a column that came as numbers.
-        is_identifier: Whether it numbers or names the rows, each by its own value.
-        is_useless: Whether it holds one value or none.
-        notes: What a user should know.
-        empty: Cells that hold nothing.
+        spelling: How its texts are read; None for a numeric column.
+        is_identifier: Whether it has a distinct value per row, such as a number or name.
+        is_useless: Whether it holds at most one value.
+        notes: Notes for the user.
+        empty: Number of empty cells.
     """
 
     values: Any
@@ -70,55 +70,55 @@ class Feature:
 
     @property
     def is_number(self) -> bool:
-        """True for what is standardised, and not one-hot."""
+        """True if standardised, false if one-hot."""
         return self.spelling is None or self.spelling.kind != "category"
 
 
 def as_text(column: Any) -> Any:
-    """Return a column's cells as texts without blanks around them; missing ones are empty."""
+    """Return a column's cells as stripped texts; missing ones are empty."""
     texts = column.astype(object).where(column.notna(), "").map(str)
     texts = texts.str.replace("[\u00a0\u202f]", " ", regex=True).str.strip()
-    return texts.astype(object)  # plain texts, which are quickly gone through
+    return texts.astype(object)  # plain strings are faster to iterate over
 
 
 def spelling_notes(column: Any, texts: Any, name: str) -> tuple[str, ...]:
-    """Return a note where texts had blanks around them, and one where they differ in case alone."""
+    """Return notes on texts with surrounding blanks and on texts that differ in case only."""
     raw = column[texts != ""].astype(object).map(str)
     spaced = raw[raw != texts[texts != ""]]
     notes = []
     if len(spaced):
         notes.append(
             f"{len(spaced)} value(s) of {shown(name)} such as {spaced.iloc[0]!r} have blanks "
-            "around them, which are taken off."
+            "around them, which are removed."
         )
     if alike := alike_but_for_case(set(texts)):
         notes.append(
-            f"{shown(name)} holds {' and '.join(map(repr, alike))}, which stay different: write "
+            f"{shown(name)} holds {' and '.join(map(repr, alike))}, which stay distinct: write "
             "them alike if they mean the same."
         )
     return tuple(notes)
 
 
 def shown(name: str) -> str:
-    """Return a column's name in one line, as `--target` takes it."""
+    """Return a column's name in one line, as accepted by `--target`."""
     return "'" + " ".join(name.split()) + "'"
 
 
 def read_feature(
     column: pd.Series, name: str, file: str, place: Place, typed: bool = False
 ) -> Feature:
-    """Decide what a column holds and read it.
+    """Determine the kind of a column and read it.
 
     Args:
         column: The cells, indexed by their row.
-        name: The column's.
-        file: Names the table.
-        place: Says where a row stands in the file.
-        typed: Whether the file could have said that a column is of numbers: there, digits of one
-            length stored as texts are codes, such as postcodes.
+        name: Name of the column.
+        file: Name of the file.
+        place: Describes the position of a row in the file.
+        typed: Whether the file format has numeric columns; then digits of equal length stored as
+            text are codes, such as postcodes.
 
     Raises:
-        RequestError: It holds infinities, free text, lists, or dates that can be read two ways.
+        RequestError: It holds infinities, free text, lists, or ambiguous dates.
     """
     from pandas.api.types import infer_dtype, is_numeric_dtype
 
@@ -149,7 +149,7 @@ def read_feature(
 
 
 def _are_codes(texts: Collection[str]) -> bool:
-    """Tell whether all texts are digits, of one length of three or more, such as postcodes."""
+    """Tell whether all texts are digits of equal length, at least three, such as postcodes."""
     held = [text for text in texts if text]
     return len({*map(len, held)}) == 1 and len(held[0]) > 2 and all(map(str.isdigit, held))
 
@@ -164,15 +164,15 @@ def _spelling_of(column: pd.Series, texts: Any, name: str, file: str, typed: boo
     if typed and _fit(texts) and _are_codes(distinct):
         return Spelling()
     if spelling.kind == "category" and len(distinct) != len(texts) and not _fit(texts):
-        # Codes that are too many for categories.
+        # Codes with too many distinct values for categories.
         number = numbers_of([text for text in distinct if text])
         return Spelling("number", **number) if number else spelling
     if spelling.kind == "date" and ambiguous_dates(spelling, distinct):
         raise RequestError(
-            f"column {shown(name)} of {file} holds dates such as '{max(distinct)}', which do not "
-            "tell day from month",
+            f"column {shown(name)} of {file} holds dates such as '{max(distinct)}', in which "
+            "day and month are ambiguous",
             "dates such as 2024-01-31",
-            "write them so, or drop the column",
+            "rewrite them, or drop the column",
         )
     return spelling
 
@@ -194,8 +194,8 @@ def _number(
     if spelling and (words := spelling.in_words()):
         notes.append(f"Column {shown(name)} is read as {words}.")
     if spelling and spelling.missing:
-        said = ", ".join(f"'{word}' ({texts[word]})" for word in spelling.missing)
-        notes.append(f"In column {shown(name)} {said} is taken for missing.")
+        words = ", ".join(f"'{word}' ({texts[word]})" for word in spelling.missing)
+        notes.append(f"In column {shown(name)} {words} is read as missing.")
     dates = spelling is not None and spelling.kind == "date"
     return Feature(
         values,
@@ -208,10 +208,10 @@ def _number(
 
 
 def is_row_number(values: np.ndarray, named: bool = False) -> bool:
-    """Tell whether whole numbers that all differ number the rows.
+    """Tell whether distinct whole numbers are row numbers.
 
-    They do where N of them lie within 2 N, or within 5 N while they rise or fall from row to row,
-    or where the column is named as an identifier.
+    They are if N of them span at most 2 N, or at most 5 N and are monotonic, or if the column has
+    the name of an identifier.
 
     Args:
         values: [N], in the order of the rows.
@@ -231,16 +231,16 @@ def is_row_number(values: np.ndarray, named: bool = False) -> bool:
 
 
 def check_numbers(values: np.ndarray, rows: Any, what: str, place: Place) -> None:
-    """Refuse infinity and what float32 cannot hold; NaN is a missing value.
+    """Reject infinity and numbers beyond float32; NaN is a missing value.
 
     Args:
         values: [N].
         rows: The rows' numbers in the file, [N].
-        what: Names the column.
-        place: Says where a row stands.
+        what: Description of the column.
+        place: Describes the position of a row in the file.
 
     Raises:
-        RequestError: Names how many and the first, with its place in the file.
+        RequestError: There are such values; the message gives their number and the first position.
     """
     bad = np.abs(values) > _FLOAT32_MAX
     if bad.any():
@@ -249,12 +249,12 @@ def check_numbers(values: np.ndarray, rows: Any, what: str, place: Place) -> Non
             f"{what} holds {int(bad.sum())} value(s) that are infinite or beyond float32 "
             f"(the first, {values[first]:g}, in {place(int(rows[first]))})",
             "finite numbers",
-            "mend or empty those cells",
+            "correct or empty those cells",
         )
 
 
 def _check_values(column: pd.Series, name: str, file: str) -> None:
-    """Refuse spans of time and nested values."""
+    """Reject durations and nested values."""
     from datetime import date
 
     from pandas.api.types import is_timedelta64_dtype
@@ -278,7 +278,7 @@ def _fit(texts: Any) -> bool:
 
 
 def _check_categories(texts: Any, name: str, file: str) -> None:
-    """Refuse text that is no set of categories."""
+    """Reject text that is not a set of categories."""
     distinct = set(texts) - {""}
     if not _fit(texts):
         raise RequestError(
@@ -290,7 +290,7 @@ def _check_categories(texts: Any, name: str, file: str) -> None:
 
 
 def _mixture_note(held: Any, name: str) -> tuple[str, ...]:
-    """Return a note where categories hold numbers: other texts or marks are in their way."""
+    """Return a note if categories hold numbers among other texts or with marks."""
     distinct = sorted(set(held))
     numbers = [text for text in distinct if numbers_of([text])]
     marked = [text for text in distinct if _MARKED.fullmatch(text)]
@@ -305,16 +305,16 @@ def _mixture_note(held: Any, name: str) -> tuple[str, ...]:
 
 
 def refuse_nearly_numbers(texts: Collection[str], what: str) -> None:
-    """Refuse numbers or dates among which a few texts stand.
+    """Reject numbers or dates mixed with a few texts.
 
     Raises:
-        RequestError: Names one of them.
+        RequestError: There are such texts; the message names one.
     """
     for kind, find in (("numbers", odd_among_numbers), ("dates", odd_among_dates)):
         odd = find(sorted(texts))
         if odd is not None:
             raise RequestError(
                 f"{what} is mostly {kind} but holds text such as '{odd}'",
-                f"{kind} alone, spelt alike",
-                "mend or empty those cells",
+                f"{kind} only, in one format",
+                "correct or empty those cells",
             )

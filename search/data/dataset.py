@@ -1,4 +1,4 @@
-"""Data as loaded, and its one rule of splitting."""
+"""Loaded data, and the rule by which it is split."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from search.data.spelling import Spelling
-from search.data.split import Split, make_split
-from spaces.errors import RequestError
+from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.splitting import Split, make_split
+from trainstack.spaces.errors import RequestError
 
-if TYPE_CHECKING:  # spec.py stands above: only describe() needs it
-    from search.spec import DataSpec
+if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
+    from trainstack.search.spec import DataSpec
 
-# Of all rows the test part takes a fifth, then validation a fifth of the rest.
+# The test part takes a fifth of all rows, then validation a fifth of the rest.
 HELD_OUT_FRACTION = 0.2
-# The test part is the same whatever a trial's seed: it is looked at once, by one stack.
+# The test part does not depend on a trial's seed: it is evaluated once, by one stack.
 TEST_SEED = 0
 MAX_SEED = 2**32 - 1
 
@@ -47,10 +47,9 @@ class Dataset:
         columns: Names of the D features, or of a table's columns (`numeric`, then `text`).
         numeric: A table's numeric columns; empty for arrays.
         text: A table's columns of categories; empty for arrays.
-        spellings: How the texts of a table's columns are read, by name; none for columns that
-            came as numbers.
+        spellings: How the texts of a table's columns are read, by name; none for numeric columns.
         image_shape: Shape of one example before it was flattened, or None.
-        notes: What was done to the data that a user should know, one sentence each.
+        notes: Notes for the user on what was done to the data, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
     """
 
@@ -69,7 +68,7 @@ class Dataset:
 
     @property
     def x(self) -> Any:
-        """The rows to learn from: all that are not given as validation or test, [N, D]."""
+        """All rows that are not given as validation or test, [N, D]."""
         return self.parts["train"].x
 
     @property
@@ -84,14 +83,14 @@ class Dataset:
 
     @property
     def rows(self) -> int:
-        """Rows of all parts together."""
+        """Number of rows of all parts together."""
         return sum(len(part.y) for part in self.parts.values())
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the content: values, types, shapes, part names and class names; 32 hex digits.
 
-        Where the data lies plays no part: a copy on another machine has the same fingerprint.
+        It does not depend on the path: a copy on another machine has the same fingerprint.
         """
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((self.task, self.classes, self.columns)).encode())
@@ -103,10 +102,10 @@ class Dataset:
         return digest.hexdigest()
 
     def split(self, seed: int) -> Split:
-        """Cut the data into training, validation and test, and encode it.
+        """Split the data into training, validation and test, and encode it.
 
-        Given parts are respected as they are. What is not given is drawn: the test part with a
-        constant seed, so that it is the same for every trial; the validation part with `seed`.
+        Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
+        that it is the same for every trial; the validation part with `seed`.
         Classification is stratified.
 
         Args:
@@ -124,7 +123,7 @@ class Dataset:
         assert train is not None
         if test is None:
             train, test = self._cut(train, TEST_SEED)
-        rest = train  # all but the test part: which categories exist is read from it
+        rest = train  # all but the test part; defines the known categories
         if valid is None:
             train, valid = self._cut(train, seed)
         return make_split(
@@ -139,8 +138,8 @@ class Dataset:
         )
 
     def describe(self) -> DataSpec:
-        """Return what a study pins about its data."""
-        from search.spec import DataSpec
+        """Return the description of the data that a study stores."""
+        from trainstack.search.spec import DataSpec
 
         return DataSpec(
             source=self.source,
@@ -154,11 +153,11 @@ class Dataset:
 
     @cached_property
     def features(self) -> int:
-        """Inputs of the network after encoding, the same for every split."""
+        """Number of inputs of the network after encoding, the same for every split."""
         return self.split(0).x_train.shape[1] if self.is_table else self.x.shape[1]
 
     def _cut(self, part: Part, seed: int) -> tuple[Part, Part]:
-        """Return (rest, held out), in the one call that a generated script makes too."""
+        """Return (rest, held out), with the same call as in a generated script."""
         from sklearn.model_selection import train_test_split
 
         cut: Any = train_test_split(
@@ -173,7 +172,7 @@ class Dataset:
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:
-    """Return the arrays whose bytes are the content of `x`; text as hashes of its values."""
+    """Return arrays whose bytes represent the content of `x`; text as hashes of its values."""
     if not (numeric or text):
         return [x]
     from pandas import util

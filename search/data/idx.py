@@ -1,4 +1,4 @@
-"""Folders of IDX files, the format of MNIST and its relatives.
+"""Folders of IDX files, the format of MNIST and similar data sets.
 
 Reference: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits" (1998).
 """
@@ -14,11 +14,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from search.data.dataset import Part
-from search.data.raw import COPIES_BYTES, Raw, check_memory
-from spaces.errors import RequestError
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.spaces.errors import RequestError
 
-# The third byte of a file names the type of its numbers, which are big-endian.
+# The third byte of a file encodes the type of its numbers, which are big-endian.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _STEMS = {"train": "train", "test": "t10k"}
 
@@ -41,14 +41,14 @@ def is_idx_folder(folder: Path) -> bool:
 
 
 def read_folder(folder: Path, limit_bytes: int | None = None) -> Raw:
-    """Read `train-images-idx3-ubyte[.gz]`, its labels and, where they stand, the `t10k-` files.
+    """Read `train-images-idx3-ubyte[.gz]`, its labels and, if present, the `t10k-` files.
 
     Args:
-        folder: Where the files are.
-        limit_bytes: Memory that may be taken; None asks the machine.
+        folder: Folder of the files.
+        limit_bytes: Memory limit; None: free memory of the machine.
 
     Raises:
-        RequestError: A file is missing, cut short or not an IDX file, or the data is too large.
+        RequestError: A file is missing, truncated or not an IDX file, or the data is too large.
     """
     found: dict[str, tuple[Path, Path]] = {}
     for part, stem in _STEMS.items():
@@ -86,7 +86,7 @@ def read_folder(folder: Path, limit_bytes: int | None = None) -> Raw:
 
 
 def read_header(path: Path) -> tuple[np.dtype, tuple[int, ...]]:
-    """Return the type and the shape that an IDX file announces, reading a few bytes."""
+    """Return type and shape from the header of an IDX file."""
     with _open(path) as file:
         return _header(file, path)
 
@@ -95,7 +95,7 @@ def read_idx(path: Path) -> np.ndarray:
     """Return the array in one IDX file, in this machine's byte order.
 
     Raises:
-        RequestError: The file is empty, cut short, or something else.
+        RequestError: The file is empty, truncated, or not an IDX file.
     """
     with _open(path) as file:
         kind, shape = _header(file, path)
@@ -104,7 +104,7 @@ def read_idx(path: Path) -> np.ndarray:
         raise RequestError(
             f"{path} holds {len(content)} bytes of numbers",
             f"{math.prod(shape) * kind.itemsize} for its shape {shape}",
-            "fetch the file again",
+            "download the file again",
         )
     return np.frombuffer(content, kind).reshape(shape).astype(kind.newbyteorder("="))
 
@@ -113,15 +113,15 @@ def _header(file: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
     start = _read(file, path, 4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
         what = "is empty" if not start else "is not an IDX file"
-        raise RequestError(f"{path} {what}", "an IDX file, plain or gzip", "fetch the file again")
+        raise RequestError(f"{path} {what}", "an IDX file or its gzip", "download the file again")
     dimensions = _read(file, path, 4 * start[3])
     if len(dimensions) != 4 * start[3]:
-        raise RequestError(f"{path} ends within its header", mend="fetch the file again")
+        raise RequestError(f"{path} ends within its header", hint="download the file again")
     return np.dtype(_TYPES[start[2]]), struct.unpack(f">{start[3]}I", dimensions)
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open plain or compressed, as the content says and not the ending."""
+    """Open a plain or compressed file, by its content and not its suffix."""
     try:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -135,7 +135,7 @@ def _read(file: BinaryIO, path: Path, count: int) -> bytes:
         return file.read(count)
     except (OSError, EOFError, zlib.error) as error:
         raise RequestError(
-            f"{path} cannot be unpacked ({error})", "a whole gzip file", "fetch the file again"
+            f"{path} cannot be unpacked ({error})", "a whole gzip file", "download the file again"
         ) from None
 
 

@@ -1,18 +1,18 @@
-"""From what a user types to checked data in memory."""
+"""Load the data that a user names into memory and check it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from search.data.catalogue import DATASETS
-from search.data.checks import check_task, finish
-from search.data.dataset import Dataset
-from search.data.idx import read_folder
-from search.data.npz import read_npz
-from search.data.tablefiles import FORMATS
-from search.data.tables import read_table
-from spaces.errors import RequestError, nearest
+from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.data.checks import check_task, finish
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.idx import read_folder
+from trainstack.search.data.npz import read_npz
+from trainstack.search.data.table_formats import FORMATS
+from trainstack.search.data.table_reader import read_table
+from trainstack.spaces.errors import RequestError, nearest
 
 _ENDINGS = (".npz", *FORMATS)
 
@@ -28,18 +28,18 @@ def load(
 
     Args:
         source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
-            a folder of IDX files. A name wins over a file of that name.
-        target: Column to predict; for tables, and only for them.
+            a folder of IDX files. A name takes precedence over a file of that name.
+        target: Column to predict; required for tables, invalid otherwise.
         task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
             numbers as classes (in tables: whole numbers of at most 20 distinct values), every
             other target as a quantity.
-        limit_bytes: Memory that the data may take; None: what is free.
+        limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
         The data, checked.
 
     Raises:
-        RequestError: The request or the data is wrong; says what, in one line.
+        RequestError: The request or the data is wrong.
     """
     check_task(task)
     path = None if source in DATASETS else _existing(source)
@@ -60,7 +60,7 @@ def load(
 
 
 def _existing(source: str) -> Path:
-    """Return the absolute path of a file that can be opened and has a known ending."""
+    """Return the absolute path of a readable file with a known suffix."""
     path = Path(os.path.abspath(os.path.expanduser(source)))
     if not source or not path.exists():
         if os.sep in source or Path(source).suffix.lower() in _ENDINGS:

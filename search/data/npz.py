@@ -1,4 +1,4 @@
-"""NumPy archives with `x_train`, `y_train` and, where given, `x_valid`, `x_test` and theirs."""
+"""NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from search.data.dataset import Part
-from search.data.raw import COPIES_BYTES, Raw, check_memory
-from spaces.errors import RequestError, nearest
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.spaces.errors import RequestError, nearest
 
 _NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xy")
-# What NumPy and the zip library raise over an archive that is cut short, spoilt or none.
+# Exceptions of NumPy and zipfile for truncated, damaged or invalid archives.
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError)
 _EXPECTED = "x_train and y_train, and optionally x_valid, y_valid, x_test, y_test"
 
@@ -24,11 +24,11 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
 
     Args:
         path: The `.npz` file.
-        limit_bytes: Memory that may be taken; None asks the machine.
+        limit_bytes: Memory limit; None: free memory of the machine.
 
     Raises:
-        RequestError: It is not an archive of plain arrays, an array is missing or misspelt, it
-            holds pickled objects, or it is too large.
+        RequestError: The file is not an archive of plain arrays, an array is missing or misspelt,
+            it holds pickled objects, or it is too large.
     """
     try:
         headers = read_headers(path)
@@ -56,7 +56,7 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in names}
     except (*DAMAGED, OSError) as error:
-        raise RequestError(f"{path} is damaged ({error})", mend="save it again") from None
+        raise RequestError(f"{path} is damaged ({error})", hint="save it again") from None
     ignored = sorted(set(headers) - set(_NAMES))
     return Raw(
         {name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"]) for name in names if name[0] == "x"},
@@ -71,7 +71,7 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
 
 
 def read_headers(path: Path) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-    """Return each array's type and shape from its first bytes, without loading any."""
+    """Return each array's type and shape from its header, without loading the data."""
     headers = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():

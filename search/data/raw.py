@@ -1,4 +1,4 @@
-"""What a reader of one format hands over, and what every reader needs."""
+"""The result of a reader of one format, and helpers for all readers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.data.dataset import Part
-from search.data.spelling import Spelling
-from spaces.errors import RequestError
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.spelling import Spelling
+from trainstack.spaces.errors import RequestError
 
-# Bytes one number takes beside the loaded array: float64 once cut, float32 once standardised.
+# Bytes per number beside the loaded array: float64 after splitting, float32 after standardising.
 COPIES_BYTES = 12
 
 
@@ -31,7 +31,7 @@ class Raw:
 
 
 def free_memory_bytes() -> int:
-    """Return the memory this process may still take: the machine's, or its control group's."""
+    """Return the memory still available to this process: the machine's, or its control group's."""
     import psutil
 
     free = psutil.virtual_memory().available
@@ -39,28 +39,28 @@ def free_memory_bytes() -> int:
     try:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no control group, or not this version of them
+    except (OSError, ValueError):  # no control group, or another version
         return free
     return free if limit == "max" else max(0, min(free, int(limit) - used))
 
 
 def check_memory(needed_bytes: float, path: str, limit_bytes: int | None) -> None:
-    """Refuse data that would not fit, before any of it is read.
+    """Reject data that would not fit into memory, before it is read.
 
     Args:
-        needed_bytes: Estimate of what loading, encoding and standardising takes.
+        needed_bytes: Estimated memory for loading, encoding and standardising.
         path: Names the data in the message.
-        limit_bytes: What may be taken; None asks the machine.
+        limit_bytes: Memory limit; None: free memory of the machine.
 
     Raises:
-        RequestError: The data needs more.
+        RequestError: The data needs more memory.
     """
     limit = free_memory_bytes() if limit_bytes is None else limit_bytes
     if needed_bytes > limit:
         raise RequestError(
             f"{path} needs about {_size(needed_bytes)} of memory",
-            f"at most {_size(limit)}, which is what is free",
-            "take a sample of its rows, or a machine with more memory",
+            f"at most {_size(limit)}, which is free",
+            "use a sample of its rows, or a machine with more memory",
         )
 
 

@@ -1,9 +1,9 @@
 """A study's data in the artifact store, for machines that do not have it.
 
-What is shared is the data as loaded: one `.npz` of plain arrays, named by its fingerprint, whatever
-the data was before (a named set, a folder, a table). Beside the parts' `x_…` and `y_…` it holds a
-JSON document about them; of a table's text columns the categories, and for each row their numbers.
-Nothing in it is unpickled, and its fingerprint is computed again before it is used.
+The shared file holds the data as loaded: one `.npz` of plain arrays, named by its fingerprint,
+whatever the source (a named set, a folder, a table). Beside `x_…` and `y_…` of each part it holds a
+JSON document about them; text columns of a table are stored as categories and their numbers by row.
+Nothing in it is unpickled, and its fingerprint is verified before use.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from typing import Any
 
 import numpy as np
 
-from search.artifacts import Store
-from search.data.dataset import Dataset, Part
-from search.data.load import load
-from search.data.npz import DAMAGED, read_headers
-from search.data.raw import COPIES_BYTES, check_memory
-from search.data.spelling import Spelling
-from search.spec import DataSpec
-from spaces.errors import RequestError, StorageAwayError
+from trainstack.search.artifacts import Store
+from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.load import load
+from trainstack.search.data.npz import DAMAGED, read_headers
+from trainstack.search.data.raw import COPIES_BYTES, check_memory
+from trainstack.search.data.spelling import Spelling
+from trainstack.search.spec import DataSpec
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
-_SAID = "said"
-# Fetched data that nobody here has used for so long goes when other data is fetched.
+_HEADER = "said"
+# Fetched data unused for this time is removed when other data is fetched.
 KEPT_SECONDS = 30 * 24 * 3600.0
 
 
 def share(dataset: Dataset, artifacts: Store) -> str:
-    """Put data into the artifact store, for workers that do not have it.
+    """Write data into the artifact store, for workers that do not have it.
 
     Args:
-        dataset: As loaded here.
-        artifacts: A store that those workers see.
+        dataset: The loaded data.
+        artifacts: A store that those workers can reach.
 
     Returns:
-        Its name there. Data that is there already is written again: somebody may have spoilt it.
+        Its name in the store. Existing data is overwritten, in case it is damaged.
 
     Raises:
         OSError: As `Store.write`.
-        RequestError: It could not be read back as it was.
+        RequestError: The data cannot be stored without loss.
     """
     arrays = packed(dataset)
     again = unpacked(arrays, dataset.source, dataset.target, "")
@@ -67,15 +67,15 @@ def name_of(fingerprint: str) -> str:
 
 
 def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Dataset:
-    """Return a study's data: as it is on this machine, else as it was shared.
+    """Return a study's data from this machine, or from the artifact store if it was shared.
 
     Args:
-        data: What the study pins.
-        artifacts: Opens the artifact store; not called where the data is here.
-        cache: This machine's folder of shared data, in which each set is fetched once.
+        data: The study's description of its data.
+        artifacts: Opens the artifact store; not called if the data is on this machine.
+        cache: This machine's folder of shared data, to which each set is fetched once.
 
     Raises:
-        RequestError: It is neither here nor shared, or not what the study was made with.
+        RequestError: The data is neither here nor shared, or differs from the study's.
         StorageAwayError: The artifact store does not answer.
     """
     try:
@@ -84,8 +84,8 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
             return found
         missing = RequestError(
             f"data {data.source!r} has another fingerprint: {data.changed(found.describe())}",
-            "what the study was launched with",
-            "give this machine the same file",
+            "the data with which the study was launched",
+            "copy the same file to this machine",
         )
     except RequestError as error:
         missing = error
@@ -94,23 +94,25 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         if not path.is_file():
             _tidy(cache)
             if not _fetch(name_of(data.fingerprint), artifacts(), path):
-                mend = f"{missing.mend}, or " if missing.mend else ""
-                raise RequestError(missing.got, missing.expected, f"{mend}launch with --share-data")
+                hint = f"{missing.hint}, or " if missing.hint else ""
+                raise RequestError(
+                    missing.problem, missing.expected, f"{hint}launch with --share-data"
+                )
         try:
-            os.utime(path)  # used now
+            os.utime(path)  # mark as used
             return _read(path, data)
         except RequestError:
-            path.unlink()  # so that the next attempt fetches it anew
+            path.unlink()  # the next attempt fetches it again
             raise
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let the machine's other workers wait, for they need the same file."""
+    """Hold a lock, so that one of the machine's workers fetches and the others wait."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".lock").open("a") as lock:
-            with contextlib.suppress(ImportError):  # on Windows each fetches for itself
+            with contextlib.suppress(ImportError):  # on Windows each worker fetches the file
                 import fcntl
 
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -118,7 +120,7 @@ def _alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise RequestError(
             f"no shared data in {path.parent} ({error.strerror or error})",
-            "a folder that can be written, with room for the data",
+            "a writable folder with space for the data",
             "set TRAINSTACK_HOME",
         ) from None
 
@@ -133,7 +135,7 @@ def _tidy(cache: Path) -> None:
 
 
 def _fetch(name: str, artifacts: Store, path: Path) -> bool:
-    """Copy a file of the store, whole or not at all; tell whether there is one."""
+    """Copy a file from the store atomically; return whether it exists."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with contextlib.ExitStack() as opened:
@@ -155,7 +157,7 @@ def _read(path: Path, data: DataSpec) -> Dataset:
     """Read fetched data and check that it is the study's.
 
     Raises:
-        RequestError: It is spoilt, or other data.
+        RequestError: The file is damaged, or holds other data.
     """
     try:
         headers = read_headers(path)
@@ -165,13 +167,13 @@ def _read(path: Path, data: DataSpec) -> Dataset:
             arrays = {name: archive[name] for name in archive.files}
         found = unpacked(arrays, data.source, data.target, str(path))
     except (*DAMAGED, KeyError, TypeError, IndexError) as error:
-        raise _spoilt(path, f"cannot be read ({error})", data) from None
+        raise _damaged(path, f"cannot be read ({error})", data) from None
     if found.fingerprint != data.fingerprint or found.task != data.task:
-        raise _spoilt(path, f"has fingerprint {found.fingerprint}", data)
+        raise _damaged(path, f"has fingerprint {found.fingerprint}", data)
     return found
 
 
-def _spoilt(path: Path, what: str, data: DataSpec) -> RequestError:
+def _damaged(path: Path, what: str, data: DataSpec) -> RequestError:
     return RequestError(
         f"the shared data {name_of(data.fingerprint)} {what}",
         f"the study's {data.fingerprint}",
@@ -181,16 +183,16 @@ def _spoilt(path: Path, what: str, data: DataSpec) -> RequestError:
 
 def packed(dataset: Dataset) -> dict[str, np.ndarray]:
     """Return a data set as plain arrays by name."""
-    said = {
+    header = {
         "task": dataset.task,
         "classes": dataset.classes,
         "columns": dataset.columns,
         "numeric": dataset.numeric,
         "text": dataset.text,
         "image_shape": dataset.image_shape,
-        "spellings": {name: said.to_json() for name, said in dataset.spellings.items()},
+        "spellings": {name: spelling.to_json() for name, spelling in dataset.spellings.items()},
     }
-    arrays: dict[str, np.ndarray] = {_SAID: np.frombuffer(json.dumps(said).encode(), np.uint8)}
+    arrays: dict[str, np.ndarray] = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
     for place, values in enumerate(known):
         arrays[f"categories_{place}"] = np.array(values, dtype=np.str_)
@@ -207,28 +209,28 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def column_name(part: str, place: int) -> str:
-    """Return the name of the array that says each row's category in a text column."""
+    """Return the name of the array with each row's category in a text column."""
     return f"text_{part}_{place}"
 
 
 def unpacked(
     arrays: Mapping[str, np.ndarray], source: str, target: str | None, path: str
 ) -> Dataset:
-    """Return the data set that `packed` made arrays of.
+    """Return the data set from arrays made by `packed`.
 
     Args:
-        arrays: By name.
-        source: What the study calls the data.
-        target: The column that it predicts, for tables.
-        path: Where the arrays lie, for the lines of Python that load them.
+        arrays: Arrays by name.
+        source: The study's name of the data.
+        target: Column to predict, for tables.
+        path: Path of the arrays, for the generated code that loads them.
 
     Raises:
-        KeyError, IndexError, TypeError, ValueError: They are not what `packed` makes.
+        KeyError, IndexError, TypeError, ValueError: The arrays were not made by `packed`.
     """
-    said = json.loads(arrays[_SAID].tobytes())
-    task, shape = str(said["task"]), said["image_shape"]
+    header = json.loads(arrays[_HEADER].tobytes())
+    task, shape = str(header["task"]), header["image_shape"]
     classes, columns, numeric, text = (
-        tuple(map(str, said[key])) for key in ("classes", "columns", "numeric", "text")
+        tuple(map(str, header[key])) for key in ("classes", "columns", "numeric", "text")
     )
     parts = {}
     for part in ("train", "valid", "test"):
@@ -251,7 +253,7 @@ def unpacked(
         columns=columns,
         numeric=numeric,
         text=text,
-        spellings={name: Spelling.from_json(d) for name, d in said.get("spellings", {}).items()},
+        spellings={name: Spelling.from_json(d) for name, d in header.get("spellings", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
         python=_python(path, list(parts), numeric, text),
     )
@@ -263,7 +265,7 @@ def _frame(
     """Return a tidy frame as `read_table` does: float64 columns, then text."""
     import pandas as pd
 
-    # Positions first: a table may have a column named like another one's position.
+    # Positions first: a column may be named like the position of another one.
     labels = [pd.Series(values.astype(object)).map(str) for values in categories]
     frame = pd.concat([pd.DataFrame(x), *labels], axis=1)
     frame.columns = pd.Index([*numeric, *text])
@@ -273,7 +275,7 @@ def _frame(
 def _python(
     path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return lines of plain Python that load the same; see `Dataset.python`."""
+    """Return lines of plain Python that load the same data; see `Dataset.python`."""
     table = bool(numeric or text)
     lines = ["import numpy as np", *(["import pandas as pd"] if table else []), ""]
     lines += [f"archive = np.load({path!r})  # the data that the study shared"]

@@ -1,6 +1,6 @@
-"""How the cells of a text column are spelt: decided once, then applied to any file.
+"""The format of a text column's cells: determined once, then applied to any file.
 
-The functions that apply a decision use plain Python alone: exported scripts show them.
+The functions that apply a format use plain Python only, since exported scripts include them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-# Words that stand for a missing value among numbers or dates, in lower case.
+# Words that mark a missing value among numbers or dates, in lower case.
 MISSING_WORDS = frozenset(
     ["?", "-", "--", ".", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "nil"]
 ) | {"missing", "#value!", "#div/0!"}
@@ -21,7 +21,8 @@ _MARKS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(Z|[+-]\d\d:\d\d)?)?")
 _CODE = re.compile(r"0\d+")
 _LIKE_A_DATE = re.compile(r"\d[-/.: ]\d|[A-Za-z]{3}.*\d", re.ASCII)
-# More whole numbers than this are measured; more other texts than this among them are no slips.
+# More distinct whole numbers than this are measurements; more other texts than this are no typing
+# errors.
 _MOST_CODES, _MOST_ODD = 20, 10
 _DATES = (
     *(
@@ -36,15 +37,15 @@ _DATES = (
 
 @dataclass(frozen=True)
 class Spelling:
-    """What a column's texts mean.
+    """The format of a column's texts.
 
     Attributes:
         kind: `number`, `date` (days since `origin`), `truth` (0 or 1) or `category`.
-        decimal: The mark before the decimals.
-        thousands: The mark between thousands, or none.
-        percent: Whether each number has a percent sign, which is taken off.
-        missing: Texts that stand for a missing value, beside the empty one.
-        date_format: As `strptime` takes it, or `iso`.
+        decimal: The decimal mark.
+        thousands: The thousands mark, or none.
+        percent: Whether each number has a percent sign, which is removed.
+        missing: Texts that mark a missing value, beside the empty one.
+        date_format: A format of `strptime`, or `iso`.
         origin: The date of day 0, in ISO form.
     """
 
@@ -57,7 +58,7 @@ class Spelling:
     origin: str = ""
 
     def arguments(self) -> dict[str, Any]:
-        """Return what `to_numbers` takes, without what it takes by default."""
+        """Return the arguments of `to_numbers` that differ from its defaults."""
         default = Spelling(kind="number")
         return {
             f.name: getattr(self, f.name)
@@ -66,35 +67,35 @@ class Spelling:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data, which `from_json` reads back."""
+        """Return plain data that `from_json` reads back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Spelling:
-        """Return what `to_json` wrote."""
+        """Return the spelling written by `to_json`."""
         return cls(**{**data, "missing": tuple(data.get("missing", ()))})
 
     def in_words(self) -> str:
-        """Return how the texts are read, or nothing where there is nothing to say."""
+        """Return a description of how the texts are read; empty for plain numbers."""
         if self.kind == "date" and self.date_format.startswith("%H"):
-            return "times, taken as fractions of a day"
+            return "times, converted to fractions of a day"
         if self.kind == "date":
-            return f"dates, taken as days since {self.origin[:10]}"
+            return f"dates, converted to days since {self.origin[:10]}"
         marks = [f"'{self.thousands}' between thousands"] if self.thousands else []
         marks += [f"'{self.decimal}' before decimals"] if self.decimal != "." else []
-        marks += ["a percent sign, which is taken off"] if self.percent else []
+        marks += ["a percent sign, which is removed"] if self.percent else []
         return "numbers with " + " and ".join(marks) if marks else ""
 
 
 def decide(texts: Collection[str], words: Collection[str] = MISSING_WORDS) -> Spelling:
-    """Decide what the texts of a column mean; it is no category where all are numbers or dates.
+    """Determine the format of a column's texts; they are categories unless all match one format.
 
     Args:
-        texts: Those that occur, without blanks around them; empty ones count for nothing.
-        words: Words in lower case that may stand for a missing number or date.
+        texts: Distinct stripped texts; empty ones are ignored.
+        words: Words in lower case that may mark a missing number or date.
 
     Returns:
-        Whole numbers that begin with a zero, such as 007, are codes and so categories.
+        The spelling. Whole numbers with a leading zero, such as 007, are codes, thus categories.
     """
     held = [text for text in texts if text and text.lower() not in words]
     missing = tuple(sorted(text for text in texts if text and text.lower() in words))
@@ -113,7 +114,7 @@ def decide(texts: Collection[str], words: Collection[str] = MISSING_WORDS) -> Sp
 
 
 def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
-    """Return the marks with which every text is a number, or None."""
+    """Return the marks by which every text is a number, or None."""
     percent = all(text.endswith("%") for text in held)
     bare = [text[:-1].rstrip() for text in held] if percent else held
     for thousands, decimal in _MARKS:
@@ -124,7 +125,7 @@ def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
 
 
 def alike_but_for_case(texts: Collection[str]) -> tuple[str, str] | None:
-    """Return the first two texts that differ in capitals alone, or None."""
+    """Return the first two texts that differ in case only, or None."""
     first: dict[str, str] = {}
     for text in sorted(texts):
         if (other := first.setdefault(text.casefold(), text)) != text:
@@ -133,9 +134,9 @@ def alike_but_for_case(texts: Collection[str]) -> tuple[str, str] | None:
 
 
 def odd_among_numbers(texts: Collection[str]) -> str | None:
-    """Return the first text that spoils a column of measured numbers, or None.
+    """Return the first text that is out of place in a column of numbers, or None.
 
-    Whole numbers of few values may be codes among other codes, and so may numbers among many other
+    A few distinct whole numbers may be codes among other codes, as may numbers among many other
     texts.
     """
     held = [text for text in texts if text]
@@ -152,7 +153,7 @@ def odd_among_numbers(texts: Collection[str]) -> str | None:
 
 
 def odd_among_dates(texts: Collection[str]) -> str | None:
-    """Return the first text that is no date where more than half of them are, or None."""
+    """Return the first text that is not a date if more than half are, or None."""
     held = [text for text in texts if text]
     if sum(map(bool, map(_LIKE_A_DATE.search, held))) <= len(held) / 2:
         return None
@@ -164,7 +165,7 @@ def odd_among_dates(texts: Collection[str]) -> str | None:
 
 
 def ambiguous_dates(spelling: Spelling, texts: Collection[str]) -> bool:
-    """Tell whether days and months of all dates could change places."""
+    """Tell whether day and month are ambiguous in all dates."""
     form = spelling.date_format
     other = form.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m")
     if form[:2] not in ("%d", "%m") or form[2:3] not in ("/", "-") or "%m" not in form:
@@ -174,7 +175,7 @@ def ambiguous_dates(spelling: Spelling, texts: Collection[str]) -> bool:
 
 
 def moment(text: str, date_format: str) -> datetime:
-    """Return the moment of a date, in universal time where it names its zone."""
+    """Return the time of a date, in UTC if it has a time zone."""
     if date_format == "iso":
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     else:
@@ -192,7 +193,7 @@ def to_numbers(
     date_format: str = "",
     origin: str = "",
 ) -> list[float]:
-    """Return each text as a number: NaN where it is missing, a date as days since the origin."""
+    """Convert each text to a number: NaN if missing, a date as days since the origin."""
     numbers = dict.fromkeys(("", *missing), math.nan)
     for text in set(texts) - set(numbers):
         if kind == "truth":
@@ -217,10 +218,10 @@ def to_number(
     date_format: str = "",
     origin: str = "",
 ) -> float:
-    """Return one text as a number, as a column's spelling says; True and False are 1 and 0.
+    """Convert a text to a number by a column's spelling; True and False become 1 and 0.
 
     Raises:
-        ValueError: It is spelt otherwise.
+        ValueError: The text has another format.
     """
     if text in ("", *missing):
         return math.nan
@@ -242,7 +243,7 @@ def to_number(
 
 
 def number_pattern(thousands: str, decimal: str) -> Callable[[str], object]:
-    """Return what tells whether a text is a number with these marks."""
+    """Return a pattern that matches numbers with these marks."""
     point = re.escape(decimal)
     if thousands:
         mark = re.escape(thousands)

@@ -1,4 +1,4 @@
-"""The column to predict: which rows have a value, classes or a quantity, and its numbers."""
+"""The column to predict: its task, classes and values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.data.columns import (
+from trainstack.search.data.columns import (
     MAX_AUTO_CLASSES,
     Place,
     as_text,
@@ -17,8 +17,8 @@ from search.data.columns import (
     shown,
     spelling_notes,
 )
-from search.data.spelling import Spelling, decide, numbers_of, to_numbers
-from spaces.errors import RequestError
+from trainstack.search.data.spelling import Spelling, decide, numbers_of, to_numbers
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What is learnt.
+    """The values to predict.
 
     Attributes:
         y: float64 [N] in regression, else labels from 0, [N].
         task: `classification` or `regression`.
         classes: Names in label order; empty for regression.
-        python: The Python expression that gives `y` of the frame's rows.
-        notes: What a user should know.
+        python: The Python expression that computes `y` from the frame's rows.
+        notes: Notes for the user.
     """
 
     y: np.ndarray
@@ -44,19 +44,19 @@ class Target:
 
 
 def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target:
-    """Read a target whose cells all hold something.
+    """Read a target without empty cells.
 
-    Only an empty cell is missing in a target: None or NA may be a class.
+    Only empty cells are missing in a target: None or NA may be a class.
 
     Args:
         column: The cells, indexed by their row.
-        name: The column's.
+        name: Name of the column.
         task: `auto`, `classification` or `regression`. `auto`: text, booleans, and whole numbers
             of at most 20 distinct values are classes; every other target is a quantity.
-        place: Says where a row stands in the file.
+        place: Describes the position of a row in the file.
 
     Raises:
-        RequestError: It holds dates, infinities, or text where numbers are wanted.
+        RequestError: It holds dates, infinities, or text instead of numbers.
     """
     texts = as_text(column)
     found = _numbers(column, texts, name, task)
@@ -91,7 +91,7 @@ def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target
 def _numbers(
     column: pd.Series, texts: Any, name: str, task: str
 ) -> tuple[np.ndarray, str, str] | None:
-    """Return the target's numbers, the Python of them and how they are read; None for classes."""
+    """Return the target's numbers, their Python and how they are read; None for classes."""
     import pandas as pd
     from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_unsigned_integer_dtype
 
@@ -117,6 +117,6 @@ def _numbers(
     if all(re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) for text in distinct):
         return texts.map(int).to_numpy("int64"), f'{read}.map(int).to_numpy("int64")', ""
     arguments = spelling.arguments()
-    said = "".join(f", {key}={value!r}" for key, value in arguments.items())
+    options = "".join(f", {key}={value!r}" for key, value in arguments.items())
     values = np.array(to_numbers(texts, **arguments))
-    return values, f"np.array(to_numbers({read}{said}))", spelling.in_words()
+    return values, f"np.array(to_numbers({read}{options}))", spelling.in_words()

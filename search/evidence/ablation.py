@@ -1,10 +1,10 @@
 """Ablations: the recommended stack against itself with one choice changed.
 
-After the choice is settled, the fleet trains for each axis that was searched a *variant*: the
-recommended stack with the alternative in that axis and everything else equal, with the
-confirmation's seeds. So every such axis has as many pairs as there are replicates, and `effects`
-has a word for it. Where another choice wants another learning rate, the variant's rate is tuned
-first: three rates on one seed of their own, which makes no pairs.
+After the choice is settled, the workers train a *variant* for each searched axis: the recommended
+stack with the alternative on that axis and everything else equal, with the confirmation's seeds. So
+every such axis has as many pairs as there are replicates, and `effects` can judge it. If a choice
+affects the best learning rate, the variant's rate is tuned first: three rates on a separate seed,
+which makes no pairs.
 """
 
 from __future__ import annotations
@@ -13,32 +13,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.evidence.candidates import BASELINE, searched, usable
-from search.evidence.finite import finite
-from search.evidence.planned import Planned, confirmation_seed
-from search.evidence.words import name
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
-from spaces.optimizers import OPTIMIZERS
-from spaces.stack import Stack
+from trainstack.search.evidence.candidates import BASELINE, searched, usable
+from trainstack.search.evidence.finite import finite
+from trainstack.search.evidence.formatting import name
+from trainstack.search.evidence.planned_run import Planned, confirmation_seed
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.stack import Stack
 
-# Axes in the order in which they are worth a look, departures from the default before others; at
-# most so many are ablated.
+# Axes in order of interest (departures from the default come first), and the most to ablate.
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
 )
 MOST_AXES = 8
-# Choices on which the best learning rate hangs (Wilson et al. 2017; Ioffe and Szegedy 2015).
+# Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015).
 TUNED = ("activation", "normalization", "optimizer", "batch_size")
-# A variant's rate is the best of these times its own, tried on the seed of this index.
+# Factors on a variant's learning rate to try, and the index of the seed for that.
 FACTORS = (1.0, 1 / 3, 3.0)
 TUNING_INDEX = 1000
-# Fewer seeds give no interval, so nothing is ablated.
+# Least number of replicates for ablations: fewer give no interval.
 FEWEST_SEEDS = 2
-# So many axes are ablated whatever it costs; more while all of them together cost no more time
-# than the search and the race did.
+# Axes ablated at any cost; further ones only while all together take no more time than search and
+# race did.
 FEWEST_AXES = 3
 LABEL = "ablation: "
 
@@ -51,7 +50,7 @@ class Ablation:
 
     Attributes:
         axis: The axis.
-        variants: The changed stack at each learning rate worth trying, its own rate first.
+        variants: The changed stack at each learning rate to try, its own rate first.
     """
 
     axis: str
@@ -59,12 +58,12 @@ class Ablation:
 
     @property
     def label(self) -> str:
-        """What its runs are called."""
+        """Label of its runs."""
         return f"{LABEL}{self.axis}={name(self.variants[0][self.axis])}"
 
 
 def searched_axes(spec: StudySpec) -> tuple[str, ...]:
-    """Return the axes of AXES on which the space leaves a choice; none for given stacks."""
+    """Return the axes of AXES with a choice in the space; none for given stacks."""
     axes: Mapping[str, Any] = spec.space.get("axes", {})
     if spec.stacks:
         return ()
@@ -73,7 +72,7 @@ def searched_axes(spec: StudySpec) -> tuple[str, ...]:
 
 
 def _open(domain: Any, inside: bool = False) -> bool:
-    """Tell whether a domain, or a table of arms, leaves a choice."""
+    """Tell whether a domain or a table of arms offers a choice."""
     if not isinstance(domain, Mapping):
         return False
     if "choices" in domain:
@@ -86,14 +85,14 @@ def _open(domain: Any, inside: bool = False) -> bool:
 
 
 def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablation]:
-    """Return what to change in a stack, an axis each, at most MOST_AXES.
+    """Return the ablations of a stack, one axis each, at most MOST_AXES.
 
-    The alternative is the chapter default's choice where that is another one, else the choice of
-    the best search trial that made another one; an axis without either is left out.
+    The alternative is the chapter default's choice if different, else the choice of the best search
+    trial with a different one; an axis without either is left out.
     """
     finished = [c.stack for c in searched(runs)]
     found = []
-    # What departs from the default is what a reader asks about first; the sort is stable.
+    # Departures from the default come first; the sort is stable.
     for axis in sorted(searched_axes(spec), key=lambda a: stack[a] == BASELINE[a]):
         others = (s for s in (BASELINE, *finished) if s[axis] != stack[axis])
         other = next(others, None)
@@ -104,10 +103,10 @@ def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablati
 
 
 def changed(stack: Stack, axis: str, other: Stack, finished: Sequence[Stack] = ()) -> Stack:
-    """Return a stack with another one's choice on an axis, its numbers and initializer included.
+    """Return a stack with another one's choice on an axis, including numbers and initializer.
 
-    Another optimizer starts from the rate of the best finished trial that had it, else from its
-    table's default.
+    Another optimizer starts from the rate of the best finished trial that used it, else from its
+    default rate.
     """
     value = other[axis]
     changes: dict[str, Any] = {axis: list(value) if isinstance(value, tuple) else value}
@@ -128,14 +127,14 @@ def _rates(variant: Stack) -> tuple[Stack, ...]:
 def wanted(
     spec: StudySpec, runs: Sequence[Run], stack: Stack, entrants: Sequence[Stack]
 ) -> list[Planned]:
-    """Return the ablation's runs that are still missing.
+    """Return the ablation's missing runs.
 
     Args:
-        spec: What was asked.
+        spec: Spec of the study.
         runs: All runs.
-        stack: The recommended stack, which the choice has settled.
-        entrants: Stacks of the race. They are never trained again here: their runs decide the
-            choice, which must not change any more. What pairs they have is used all the same.
+        stack: The recommended stack.
+        entrants: Stacks of the race. They are not trained again: further runs could change the
+            choice. Their existing pairs are used.
     """
     known = {
         (r.stack_id, r.seed_index): r
@@ -168,7 +167,7 @@ def wanted(
 def _affordable(
     found: list[Ablation], spec: StudySpec, runs: Sequence[Run], stack: Stack
 ) -> list[Ablation]:
-    """Return the first axes that cost no more time than search and race, FEWEST_AXES at least."""
+    """Return the first axes that take no more time than search and race, at least FEWEST_AXES."""
     before = [r for r in runs if not (r.label or "").startswith(LABEL)]
     own = [r for r in before if r.phase == CONFIRMATION and r.stack_id == stack.stack_id]
     one = _mean_seconds(own) * (spec.replicates + len(FACTORS))
@@ -181,7 +180,7 @@ def _mean_seconds(runs: Sequence[Run]) -> float:
 
 
 def _best(ablation: Ablation, known: Mapping[tuple[str | None, int], Run]) -> Stack | None:
-    """Return the variant with the best tuning run; None while they run, or if none finished."""
+    """Return the variant with the best tuning run; None while tuning, or if no run finished."""
     if len(ablation.variants) == 1:
         return ablation.variants[0]
     tuned = [known[v.stack_id, TUNING_INDEX] for v in ablation.variants]

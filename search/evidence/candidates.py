@@ -1,4 +1,4 @@
-"""Who is confirmed: the search's best distinct stacks, each family's best, and the baseline."""
+"""Candidates to confirm: the best distinct stacks, the best of each family, and the baseline."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.evidence.constraints import read_all, violation
-from search.evidence.finite import finite
-from search.records import CONFIRMATION, SEARCH, Run
-from search.spec import StudySpec
-from spaces.axes import AXES
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.evidence.constraints import read_all, violation
+from trainstack.search.evidence.finite import finite
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.axes import AXES
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
-# Most stacks that are confirmed beside the baseline. Each one more makes every interval wider.
+# Most stacks to confirm beside the baseline. Each additional one widens every interval.
 MOST_CANDIDATES = 4
 
 BASELINE = CHAPTER_DEFAULT
@@ -23,13 +23,13 @@ BASELINE_LABEL = "chapter-default"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A stack that is worth confirming.
+    """A stack to confirm.
 
     Attributes:
         stack: The stack.
-        label: Name of the reference stack that it is, or None.
-        search_value: Its lowest validation loss in the search; None where it was not finished.
-        number: The search trial that gave it, or None.
+        label: Name of the reference stack, or None.
+        search_value: Its lowest validation loss in the search; None if no trial finished.
+        number: Its search trial, or None.
     """
 
     stack: Stack
@@ -49,7 +49,7 @@ class Candidate:
 
 
 def searched(runs: Sequence[Run]) -> list[Candidate]:
-    """Return the distinct stacks that finished a search trial, best first."""
+    """Return the distinct stacks with a finished search trial, best first."""
     finished = [r for r in runs if r.phase == SEARCH and usable(r)]
     return _distinct(finished, lambda r: r.value or 0.0)
 
@@ -75,11 +75,11 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Return the stacks to confirm, best search value first, the baseline last.
 
-    The best of each family (self-normalizing, batch-normalized, plain) that finished a trial is
-    among them, then the best of all until there are `most`. The baseline, the chapter's default,
-    is always there, even when it was never searched. Stacks known to break a constraint are left
-    out, unless all do. Where all that finished do, those that keep it and were pruned come instead:
-    who was ahead of them is nobody to choose. Empty when no search trial finished.
+    They are the best finished stack of each family (self-normalizing, batch-normalized, plain),
+    then the best of all up to `most`, and always the baseline, the chapter's default, even if it
+    was not searched. Stacks known to break a constraint are left out, unless all do. If all
+    finished ones do, pruned stacks that keep it take their place, since they only lost to stacks
+    that cannot be chosen. The result is empty if no search trial finished.
     """
     ranked = searched(runs)
     if not ranked:
@@ -95,7 +95,7 @@ def candidates(
     for candidate in others:
         firsts.setdefault(candidate.stack.family, candidate)
     taken = {c.stack_id for c in [*firsts.values(), *others][:most]}
-    # Firsts come first above; a family's best that is also among the overall best counts once.
+    # A family's best that is also among the overall best counts once.
     for candidate in others:
         if len(taken) >= most:
             break
@@ -104,7 +104,7 @@ def candidates(
 
 
 def usable(run: Run) -> bool:
-    """Tell whether a run's loss can be compared: it ended, with a stack and a finite value."""
+    """Tell whether a run's loss can be compared: finished, with a stack and a finite value."""
     return run.finished and run.stack is not None and math.isfinite(run.value or 0.0)
 
 
@@ -114,7 +114,7 @@ def confirmed(
     """Return the confirmation's finished runs: stack's id → seed index → run.
 
     Args:
-        entrants: The stacks asked about; each has an entry, if an empty one.
+        entrants: The stacks of interest; each has an entry, possibly empty.
         runs: All runs.
         before: Only runs whose seed index is less than this.
     """
@@ -129,7 +129,7 @@ def confirmed(
 
 
 def losses(table: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[int, float]]:
-    """Return the table's validation losses, without the stacks that have none."""
+    """Return the table's validation losses, without stacks that have none."""
     return {
         name: {j: float(run.value or 0.0) for j, run in row.items()}
         for name, row in table.items()
@@ -138,7 +138,7 @@ def losses(table: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[int, float]
 
 
 def departures(stack: Stack, origin: Stack = BASELINE) -> tuple[str, ...]:
-    """Return the axes whose choice differs, an initializer that came with its activation not.
+    """Return the axes whose choice differs, except an initializer that follows its activation.
 
     An axis differs in its choice (`nadam`, `sgd`); other numbers of the same choice are no
     departure, but other widths and another batch size are.

@@ -1,6 +1,6 @@
-"""Constraints on what is recommended: `latency_ms<=1`, `parameters<=100000`.
+"""Constraints on the recommended stack: `latency_ms<=1`, `parameters<=100000`.
 
-To add a figure that may be bounded, add a row.
+To add a figure, add a row.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from search.evidence.finite import figure, finite
-from search.evidence.words import number
-from search.records import Run
-from spaces.errors import RequestError, nearest
+from trainstack.search.evidence.finite import figure, finite
+from trainstack.search.evidence.formatting import number
+from trainstack.search.records import Run
+from trainstack.spaces.errors import RequestError, nearest
 
-# What may be bounded → what it is. A run's metrics hold them, by these names.
+# Figures that may be bounded → descriptions. A run's metrics hold them by these names.
 FIGURES: dict[str, str] = {
     "parameters": "weights of the network, biases and normalization included",
     "latency_ms": "milliseconds in which the exported model answers for one row",
@@ -43,9 +43,9 @@ class Constraint:
         return f"{self.figure}{'<=' if self.at_most else '>='}{self.bound:g}"
 
     def violation(self, metrics: Mapping[str, float]) -> float | None:
-        """Return by how much of the bound metrics break it: 0 or less where they keep it.
+        """Return the violation as a fraction of the bound: 0 or less if it is kept.
 
-        None where the figure is not known. This is what Optuna's samplers take for a constraint.
+        None if the figure is unknown. Optuna's samplers take this value as a constraint.
         """
         value = figure(metrics, self.figure)
         if value is None:
@@ -55,41 +55,41 @@ class Constraint:
 
 
 def read(text: str) -> Constraint:
-    """Read a constraint as users write it.
+    """Parse a constraint as written by a user.
 
     >>> str(read("latency_ms <= 1"))
     'latency_ms<=1'
 
     Raises:
-        RequestError: It is no bound on a known figure.
+        RequestError: The text is not a bound on a known figure.
     """
     match = _FORM.fullmatch(text)
     if match is None:
-        mend = "figures: " + ", ".join(FIGURES)
-        raise RequestError(f"constraint {text!r}", "such as 'latency_ms<=1'", mend)
-    figure, sign, said = match.groups()
+        hint = "figures: " + ", ".join(FIGURES)
+        raise RequestError(f"constraint {text!r}", "such as 'latency_ms<=1'", hint)
+    figure, sign, limit = match.groups()
     if figure not in FIGURES:
         raise RequestError(
             f"constraint {text!r} bounds {figure!r}", "a known figure", nearest(figure, [*FIGURES])
         )
     try:
-        bound = float(said)
+        bound = float(limit)
     except ValueError:
         bound = math.nan
     if not (math.isfinite(bound) and bound > 0.0):
-        raise RequestError(f"constraint {text!r} has the bound {said!r}", "a number above 0")
+        raise RequestError(f"constraint {text!r} has the bound {limit!r}", "a number above 0")
     return Constraint(figure, sign == "<=", bound)
 
 
 def read_all(texts: Sequence[str]) -> tuple[Constraint, ...]:
-    """Read a spec's constraints."""
+    """Parse all constraints of a spec."""
     return tuple(read(text) for text in texts)
 
 
 def violation(constraints: Sequence[Constraint], runs: Sequence[Run]) -> float:
-    """Return by how much a stack's runs break constraints, summed; 0 where they keep all.
+    """Return the sum of a stack's violations of the constraints; 0 if all are kept.
 
-    Each figure is the mean over the runs that know it; one that no run knows breaks nothing.
+    Each figure is the mean over the runs that have it; a figure without runs violates nothing.
     """
     total = 0.0
     for constraint in constraints:
@@ -99,16 +99,18 @@ def violation(constraints: Sequence[Constraint], runs: Sequence[Run]) -> float:
 
 
 def told(constraints: Sequence[Constraint], runs: Sequence[Run]) -> list[str]:
-    """Say for each constraint that a stack's runs break, or do not know, what there is."""
-    said = []
+    """Return a sentence for each constraint that a stack violates or did not measure."""
+    warnings = []
     for constraint in constraints:
         values = finite(r.metrics.get(constraint.figure) for r in runs)
         if not values:
-            said.append(f"{constraint} was asked for, but {constraint.figure} was not measured.")
+            warnings.append(
+                f"{constraint} was asked for, but {constraint.figure} was not measured."
+            )
         elif violation((constraint,), runs) > 0.0:
             mean = number(sum(values) / len(values), 4)
             every = " and ".join(map(str, constraints))
-            said.append(
+            warnings.append(
                 f"No confirmed stack keeps {every}: this one has {constraint.figure} {mean}."
             )
-    return said
+    return warnings

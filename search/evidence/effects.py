@@ -1,10 +1,10 @@
-"""What each choice is worth: the chosen stack's, axis by axis, against an alternative.
+"""The effect of each choice of the recommended stack, axis by axis, against an alternative.
 
 A *pair* is two confirmation runs with the same seed whose stacks differ in one axis only. An
-initializer goes with its activation, and the learning rate may differ (it is tuned to the rest);
-everything else is equal. Where there are no pairs, search trials that made the one or the other
-choice are set side by side, marked `observational`: they differ in more than the axis, and the
-sampler did not choose them at random. So they never earn a word.
+initializer follows its activation, and the learning rate may differ (it is tuned to the rest);
+everything else is equal. Without pairs, search trials with either choice are compared and marked
+`observational`: they differ in more than the axis and were not sampled at random, so they never
+support a verdict.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.evidence.ablation import TUNING_INDEX
-from search.evidence.candidates import usable
-from search.evidence.statistics import LEVEL, Estimate, Pair, contrasts, verdict
-from search.records import CONFIRMATION, SEARCH, Run
-from spaces.axes import AXES
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.evidence.ablation import TUNING_INDEX
+from trainstack.search.evidence.candidates import usable
+from trainstack.search.evidence.comparisons import LEVEL, Estimate, Pair, contrasts, verdict
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.spaces.axes import AXES
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 PAIRED, OBSERVATIONAL, NONE = "paired", "observational", "none"
 NO_EVIDENCE = "no evidence"
 
-# These follow from another choice or are tuned to it; they make no difference of their own.
+# These follow from another choice or are tuned to it, and do not count as a difference.
 _FOLLOWS = {"activation": ("initializer",)}
 _TUNED = ("optimizer.learning_rate",)
 
@@ -37,11 +37,11 @@ class Effect:
 
     Attributes:
         axis: The axis.
-        choice: What is recommended.
-        alternative: What it is compared with, or None.
-        effect: Loss with the choice minus loss with the alternative: below 0 speaks for the
-            choice. None where nothing can be compared.
-        ci95: Interval of the effect, corrected for the number of axes compared; None without.
+        choice: The recommended choice.
+        alternative: The choice to compare with, or None.
+        effect: Loss with the choice minus loss with the alternative: below 0 favours the choice.
+            None if nothing can be compared.
+        ci95: Interval of the effect, corrected for the number of compared axes, or None.
         n_pairs: Number of pairs; 0 for an observational contrast.
         word: `better`, `worse`, `equivalent` or `no evidence`, of the choice.
         kind: `paired`, `observational` or `none`.
@@ -62,7 +62,7 @@ class Effect:
 
 
 def axis_value(stack: Stack, axis: str) -> Any:
-    """Return a stack's choice on an axis as JSON has it (widths as a list)."""
+    """Return a stack's choice on an axis in its JSON form (widths as a list)."""
     value = stack[axis]
     return list(value) if isinstance(value, tuple) else value
 
@@ -80,7 +80,7 @@ def differ_only(first: Stack, second: Stack, axis: str) -> bool:
 
 
 def rest(stack: Stack, without: Sequence[str]) -> dict[str, Any]:
-    """Return a stack's items without some axes, their numbers, and what is tuned."""
+    """Return a stack's items without some axes, their numbers, and tuned items."""
     return {
         key: value
         for key, value in stack.items
@@ -111,9 +111,9 @@ def pairs(runs: Iterable[Run], axis: str, choice: Any, alternative: Any) -> list
 
 
 def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
-    """Return the losses of all confirmation runs that ended: stack's id → seed index → loss.
+    """Return the losses of all finished confirmation runs: stack's id → seed index → loss.
 
-    Runs that tuned a learning rate are left out: the best of three is not what one run strays.
+    Tuning runs are left out, since the best of three underestimates the loss.
     """
     table: dict[str, dict[int, float]] = {}
     for run in runs:
@@ -124,11 +124,11 @@ def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
 
 
 def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
-    """Return one row an axis.
+    """Return one row per axis.
 
-    All intervals hold together. Half of the risk is for the axes on which the stack departs from
-    the chapter's default, which is what a reader asks about first, and half for all others; where
-    there is only the one kind it has all of it. (Weighted Bonferroni: Genovese et al., "False
+    All intervals hold simultaneously. Half of the error probability goes to the axes on which the
+    stack departs from the chapter's default, half to all others; if there is only one kind, it has
+    all of it. (Weighted Bonferroni: Genovese et al., "False
     discovery control with p-value weighting", 2006.)
 
     Args:
@@ -164,7 +164,7 @@ def _best_paired(stack: Stack, runs: Sequence[Run], axis: str) -> tuple[Any, lis
 
 
 def _alternatives(runs: Sequence[Run], axis: str, choice: Any, phase: str) -> list[Any]:
-    """Return the other choices that finished runs made, the most frequent first."""
+    """Return the other choices of finished runs, the most frequent first."""
     made = Counter(
         repr(axis_value(r.stack, axis))
         for r in runs
@@ -194,12 +194,12 @@ def _paired(
 
 
 def _observed(stack: Stack, runs: Sequence[Run], axis: str) -> Effect:
-    """Set search trials side by side, for want of pairs: median difference, no interval, no word.
+    """Compare search trials for lack of pairs: median difference, no interval, no verdict.
 
-    The median: a few trials with a hopeless learning rate would decide a mean.
+    The median is robust against a few trials with an unsuitable learning rate.
     """
     choice = axis_value(stack, axis)
-    if axis == "initializer":  # it goes with the activation: only that one's trials compare
+    if axis == "initializer":  # compare only trials with the same activation
         runs = [r for r in runs if r.stack and r.stack["activation"] == stack["activation"]]
     values: Mapping[str, list[float]] = _by_choice(runs, axis)
     mine = values.get(repr(choice), [])

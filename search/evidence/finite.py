@@ -1,6 +1,6 @@
-"""Figures fit to conclude from: what is not finite counts as missing, and is told.
+"""Treatment of non-finite figures: they count as missing, with a warning.
 
-A loss may overflow, a clock may fail, and the database keeps null in place of what is not finite.
+A loss may overflow or a clock fail, and the database stores null for non-finite numbers.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from search.records import Run
+from trainstack.search.records import Run
 
-# What of a measurement may be null because there is nothing to say.
+# Parts of a measurement that may be null because they do not apply.
 _OPTIONAL = ("left_out", "seconds", "ci95")
-# Runs whose figures are meant to be finite: one that diverged says so by its outcome.
+# Outcomes whose figures should be finite, unlike those of diverged runs.
 _WHOLE = ("completed", "pruned")
 
 
 def finite(values: Iterable[float | None]) -> list[float]:
-    """Return the values that are there and finite."""
+    """Return the values that are present and finite."""
     return [float(v) for v in values if v is not None and math.isfinite(v)]
 
 
 def figure(of: Mapping[str, float], name: str) -> float | None:
-    """Return a named figure of a run; None where it is missing or not finite."""
+    """Return a named figure of a run; None if missing or not finite."""
     value = of.get(name)
     return value if value is not None and math.isfinite(value) else None
 
 
 def marred(runs: Sequence[Run]) -> list[str]:
-    """Return the warning that tells how many runs had a figure that is not finite, if any had."""
+    """Return a warning with the number of runs with a non-finite figure, if any."""
     n = sum(run.outcome in _WHOLE and not _whole(run) for run in runs)
     if not n:
         return []
@@ -44,7 +44,7 @@ def _whole(run: Run) -> bool:
 
 
 def _finite_layers(value: Any) -> bool:
-    """True where no figure is infinite; layers hold null for what was not looked at."""
+    """Tell whether no figure is infinite; layers hold null for what was not measured."""
     if isinstance(value, Mapping):
         return all(map(_finite_layers, value.values()))
     if isinstance(value, list | tuple):
@@ -53,11 +53,11 @@ def _finite_layers(value: Any) -> bool:
 
 
 def tidied(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a measurement without what is not finite, and the names of the figures left out.
+    """Return a measurement without non-finite figures, and the names of the figures left out.
 
-    Numbers become None. A list is left out as a whole: the mean of a stack's losses is not finite
-    where one of them is not, and rows (passes, shares of weights) are read against one another;
-    of the deployed models each row stands for itself.
+    Numbers become None. A list is left out as a whole, since its mean would not be finite and its
+    rows (passes, shares of weights) are compared with one another; rows of deployed models are left
+    out singly.
     """
     lost: list[str] = []
     plain: dict[str, Any] = {}
@@ -71,13 +71,13 @@ def tidied(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def left_out(lost: list[str]) -> list[str]:
-    """Return the warning that names figures of a measurement left out; none where all are there."""
+    """Return a warning that names the figures left out of a measurement, if any."""
     names = ", ".join(name.replace("_", " ") for name in lost)
     return [f"Measured, but not finite, and left out: {names}."] if lost else []
 
 
 def _finite(value: Any, name: str = "") -> bool:
-    """True where every number is there and finite."""
+    """Tell whether every number is present and finite."""
     if value is None:
         return name in _OPTIONAL
     if isinstance(value, Mapping):

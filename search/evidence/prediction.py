@@ -1,17 +1,17 @@
-"""Choices made at prediction: what Monte-Carlo dropout and dropped weights gave."""
+"""Choices at prediction: the results of Monte-Carlo dropout and of dropped weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.evidence.statistics import Estimate, estimate
-from search.evidence.words import interval, number, signed
+from trainstack.search.evidence.comparisons import Estimate, estimate
+from trainstack.search.evidence.formatting import interval, number, signed
 
-# Probabilities are judged by these: both are proper scoring rules but the last.
+# Scores of probabilities; all but the last are proper scoring rules.
 FIGURES = {"log_loss": "log loss", "brier": "Brier score", "ece": "calibration error"}
 
-# Profile → the figures that it is about, and how a sentence calls them.
+# Profile → its figures and their names in sentences.
 PROFILES: dict[str, dict[str, str]] = {
     "sparse": {"kept_fraction": "of the weights kept"},
     "low-latency": {"latency_ms": "ms a row alone", "latency_ms_64": "ms for 64 rows"},
@@ -22,8 +22,8 @@ PROFILES: dict[str, dict[str, str]] = {
 def monte_carlo_gain(part: Mapping[str, Any], figure: str, comparisons: int = 1) -> Estimate:
     """Return a figure of Monte-Carlo dropout minus that of one deterministic pass, by pairs.
 
-    A pair is one model (one seed) that predicts the test set both ways, at the most passes
-    measured. Below 0 speaks for Monte-Carlo dropout.
+    A pair is one model (one seed) that predicts the test set both ways, at the greatest number of
+    passes. Below 0 favours Monte-Carlo dropout.
 
     Args:
         part: `chosen` or `baseline` of the measurement.
@@ -36,20 +36,20 @@ def monte_carlo_gain(part: Mapping[str, Any], figure: str, comparisons: int = 1)
 
 
 def enough_passes(rows: Sequence[Mapping[str, float]], share: float = 0.9) -> int:
-    """Return the fewest passes that have `share` of the log loss that all passes win over one."""
+    """Return the fewest passes with `share` of the gain in log loss of all passes over one."""
     first, last = rows[0]["log_loss"], rows[-1]["log_loss"]
     limit = first - share * (first - last)
     return int(next((r["passes"] for r in rows if r["log_loss"] <= limit), rows[-1]["passes"]))
 
 
 def affordable(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """Return the sparsest row whose loss was affordable; the first where none was."""
+    """Return the sparsest row with an affordable loss; the first if there is none."""
     return next((row for row in reversed(rows) if row["affordable"]), rows[0])
 
 
 def sentences(part: Mapping[str, Any]) -> list[str]:
-    """Say what choices at prediction gave, a sentence each; none where nothing was measured."""
-    said = []
+    """Return one sentence per choice at prediction; none if nothing was measured."""
+    found = []
     if rows := part.get("monte_carlo"):
         last = rows[-1]
         figures = ", ".join(
@@ -61,7 +61,7 @@ def sentences(part: Mapping[str, Any]) -> list[str]:
         if last["log_loss"] < rows[0]["log_loss"]:
             enough = enough_passes(rows)
             gain = f"; {enough} passes give nine tenths of what {passes} win over one"
-        said.append(f"Monte-Carlo dropout with {passes} passes: {figures}{gain}.")
+        found.append(f"Monte-Carlo dropout with {passes} passes: {figures}{gain}.")
     if rows := part.get("sparsity"):
         row, full = affordable(rows), rows[0]
         text = (
@@ -71,7 +71,7 @@ def sentences(part: Mapping[str, Any]) -> list[str]:
         )
         if (test := part.get("sparsity_test_loss")) is not None:
             text += f", on the test set {number(test)}"
-        said.append(text + ".")
+        found.append(text + ".")
     if rows := part.get("deployed"):
         good = [row for row in rows if "bytes" in row]
         each = [
@@ -80,41 +80,41 @@ def sentences(part: Mapping[str, Any]) -> list[str]:
             for r in good
         ]
         each += [f"{r['precision']} not measured ({r['cause']})" for r in rows if r not in good]
-        said.append(f"As TensorFlow Lite, normalization folded: {'; '.join(each)}.")
-    return said
+        found.append(f"As TensorFlow Lite, normalization folded: {'; '.join(each)}.")
+    return found
 
 
 def profile_note(
     profile: str, mine: Mapping[str, Any], base: Mapping[str, Any], loss: Estimate
 ) -> str | None:
-    """Say what a profile's stack wins where the profile looks, and what it costs in loss.
+    """Describe the gain of a profile's stack in the profile's figures, and its cost in loss.
 
     Args:
         profile: Name of the profile.
-        mine: What was measured of the recommended stack.
-        base: The same of the chapter's default.
+        mine: Measurement of the recommended stack.
+        base: Measurement of the chapter's default.
         loss: Validation loss of the stack minus the default's.
 
     Returns:
-        A sentence; None for a profile about the loss alone, and where nothing was measured.
+        A sentence; None for a profile about the loss alone, or if nothing was measured.
     """
-    told = []
+    figures = []
     for figure, title in PROFILES.get(profile, {}).items():
         own, other = _figure(mine, figure), _figure(base, figure)
         if own is not None:
-            told.append(f"{number(own)} {title} (chapter's default: {number(other)})")
-    if not told:
+            figures.append(f"{number(own)} {title} (chapter's default: {number(other)})")
+    if not figures:
         return None
     cost = f"; its validation loss is {signed(loss.mean)} against the default's"
     if loss.n == 0:
         cost = ""
     elif loss.ci95 is not None:
         cost += f" ({interval(loss.ci95, signed)})"
-    return f"Profile {profile}: {', '.join(told)}{cost}."
+    return f"Profile {profile}: {', '.join(figures)}{cost}."
 
 
 def _figure(part: Mapping[str, Any], figure: str) -> float | None:
-    """Return a figure of a measurement; for probabilities, with dropout on where that is better."""
+    """Return a figure of a measurement; for probabilities, the better of dropout on and off."""
     if figure == "kept_fraction":
         rows = part.get("sparsity")
         return affordable(rows)["nonzero_fraction"] if rows else part.get("nonzero_fraction")

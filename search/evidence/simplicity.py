@@ -1,4 +1,4 @@
-"""What is simpler, of stacks that cannot be told apart, and why: in sentences."""
+"""The simplest of stacks that cannot be told apart, and the reasons in sentences."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from search.evidence.candidates import Candidate, departures
-from search.evidence.finite import figure as finite_figure
-from search.evidence.finite import finite
-from search.evidence.statistics import Estimate
-from search.evidence.words import number
-from search.records import Run
-from spaces.profiles import PROFILES
+from trainstack.search.evidence.candidates import Candidate, departures
+from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.finite import figure as finite_figure
+from trainstack.search.evidence.finite import finite
+from trainstack.search.evidence.formatting import number
+from trainstack.search.records import Run
+from trainstack.spaces.profiles import PROFILES
 
-# What a profile may spare (`Profile.spares`) → the sentence about the stack that has least of it.
+# Figure that a profile spares (`Profile.spares`) → sentence on the stack with least of it.
 SPARED: dict[str, str] = {
     "latency_ms": "this one answers quickest ({} ms a row)",
     "nonzero_fraction": "this one keeps the fewest weights that are not zero ({})",
 }
-# Costs this near to each other, as a ratio, count as the same: clocks are not better than that.
+# Costs within this ratio count as equal: timings are not more precise.
 _STEP = 1.1
 
 
 def cost(profile: str, row: Mapping[int, Run]) -> float | None:
-    """Return the mean of what a profile spares over a stack's confirmation runs.
+    """Return the mean over a stack's confirmation runs of the figure that a profile spares.
 
-    None for a profile that spares nothing, and where it was not measured.
+    None for a profile that spares nothing, or if the figure was not measured.
     """
     figure = PROFILES[profile].spares
     found = [value for run in row.values() if (value := _amount(run, figure)) is not None]
@@ -36,7 +36,7 @@ def cost(profile: str, row: Mapping[int, Run]) -> float | None:
 def _amount(run: Run, figure: str | None) -> float | None:
     value = finite_figure(run.metrics, figure or "")
     if figure == "nonzero_fraction" and value is not None:
-        # A tenth of a large network may be more than all of a small one.
+        # The number of weights matters, not their share of the network.
         weights = 1.0
         if "parameters" in run.metrics:
             weights = finite_figure(run.metrics, "parameters")
@@ -45,7 +45,7 @@ def _amount(run: Run, figure: str | None) -> float | None:
 
 
 def spared(profile: str, row: Mapping[int, Run]) -> str | None:
-    """Say what a stack has least of, where its profile asks for that and it was measured."""
+    """Return a sentence on the figure that the stack has least of, if its profile spares one."""
     spent = cost(profile, row)
     return None if spent is None else SPARED[PROFILES[profile].spares or ""].format(number(spent))
 
@@ -53,8 +53,8 @@ def spared(profile: str, row: Mapping[int, Run]) -> str | None:
 def simplicity(candidate: Candidate, row: Mapping[int, Run], profile: str) -> tuple[float, ...]:
     """Return a key that is smaller for the simpler stack.
 
-    First what the profile spares, if anything, in steps of a tenth; then the departures from the
-    chapter's default, the number of weights, the seconds an epoch, and the search's loss.
+    First the figure that the profile spares, if any, in steps of a tenth; then the departures from
+    the chapter's default, the number of weights, the seconds per epoch, and the search's loss.
     """
     spent = cost(profile, row)
     step = math.inf if spent is None else round(math.log(max(spent, 1e-9), _STEP))
@@ -82,16 +82,16 @@ def reasons(
     among: str,
     because: str | None,
 ) -> tuple[str, ...]:
-    """Say why a stack was chosen, in sentences that hold by themselves.
+    """Return self-contained sentences on why a stack was chosen.
 
     Args:
         chosen: The stack.
-        leader: The one with the lowest confirmed loss.
-        level: Those that cannot be told from the leader.
-        compared: How many were compared.
+        leader: The stack with the lowest confirmed loss.
+        level: Stacks that cannot be told from the leader.
+        compared: Number of compared stacks.
         apart: Stack's id → its loss minus the leader's.
-        among: Which of them it was chosen from, if not from all (` that …`).
-        because: What it has least of, where the profile asks for that (`spared`).
+        among: Restriction of the choice, if any (` that …`).
+        because: Sentence on the spared figure, if any (`spared`).
     """
     if compared == 1:
         return ("There was nothing else to choose from.",)

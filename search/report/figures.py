@@ -1,7 +1,7 @@
-"""What the pictures share: plotly figures of one size and look, and how they become HTML.
+"""Shared parts of the pictures: plotly figures of one size and style, and their HTML.
 
-A figure has a fixed size, so that it is the same in a folded part of a page, on paper and alone.
-Words that a user can choose go through `escaped`: plotly reads text as if it were HTML.
+A figure has a fixed size, so that it looks the same in a folded part of a page, on paper and alone.
+User-defined text must pass through `escaped`, because plotly interprets text as HTML.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 WIDTH = 720
 INK, SOFT, RULE, MAIN, OTHER = "#1c2430", "#5a6675", "#dfe4ea", "#0b6bcb", "#7a4b00"
-# Lines of the first stacks differ by colour and dash; the rest share the last row.
+# Colours and dashes of the lines of the first stacks; the rest share the last row.
 LINES = (
     *((MAIN, "solid"), (OTHER, "7px,3px"), ("#0a7f5a", "2px,3px")),
     *(("#a2287a", "9px,3px,2px,3px"), ("#6b5bd2", "4px,2px"), ("#666666", "1px,2px")),
 )
 ZERO = {"color": INK, "width": 1.2, "dash": "3px,3px"}
-# Offered while the pointer is over a picture: zoom and back, and the picture as a file.
+# Toolbar shown on hover: zoom, reset, and download.
 CONFIG = {
     "displaylogo": False,
     "responsive": False,
@@ -33,12 +33,12 @@ _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 
 
 def finite(values: Iterable[float | None]) -> list[float]:
-    """Return the values that can be drawn."""
+    """Return the finite values."""
     return [float(v) for v in values if v is not None and math.isfinite(v)]
 
 
 def bounds(values: Iterable[float | None], pad: float = 0.06) -> tuple[float, float]:
-    """Return an axis's ends for some values: a little wider than they are; 0 to 1 for none."""
+    """Return an axis range slightly wider than the values; 0 to 1 if there are none."""
     known = finite(values)
     if not known:
         return 0.0, 1.0
@@ -48,7 +48,7 @@ def bounds(values: Iterable[float | None], pad: float = 0.06) -> tuple[float, fl
 
 
 def without_strays(values: Sequence[float]) -> list[float]:
-    """Leave out what lies far above the rest (it is drawn at the edge), so that the rest shows."""
+    """Return the values without outliers far above the rest, which are drawn at the edge."""
     known = sorted(finite(values))
     if len(known) < 5:
         return known
@@ -59,31 +59,31 @@ def without_strays(values: Sequence[float]) -> list[float]:
 
 
 def within(value: float, ends: tuple[float, float]) -> float:
-    """Return where a value is drawn: what lies beyond an axis stands at its end."""
+    """Clip a value to the ends of an axis."""
     return min(ends[1], max(ends[0], value))
 
 
 def escaped(words: str) -> str:
-    """Return words that plotly shows as they are."""
+    """Escape text so that plotly shows it literally."""
     return escape(words, quote=False)
 
 
 def marks(
     x: Sequence[float], y: Sequence[float], hints: Sequence[str], **marker: Any
 ) -> dict[str, Any]:
-    """Return a trace of points, each with words for the pointer; `marker` is plotly's."""
-    told = {"hovertext": [escaped(hint) for hint in hints], "hoverinfo": "text"}
+    """Return a trace of points with hover texts; `marker` is plotly's."""
+    hover = {"hovertext": [escaped(hint) for hint in hints], "hoverinfo": "text"}
     places = {"x": list(x), "y": list(y), "mode": "markers", "cliponaxis": False}
-    return {"type": "scatter", **places, **told, "marker": {"color": MAIN, "size": 8, **marker}}
+    return {"type": "scatter", **places, **hover, "marker": {"color": MAIN, "size": 8, **marker}}
 
 
 def hollow(symbol: str, size: float = 8.0) -> dict[str, Any]:
-    """Return the marker of what proves nothing by itself: an outline."""
+    """Return an outlined marker, used for observational results."""
     return {"symbol": f"{symbol}-open", "color": SOFT, "size": size, "line": {"width": 1.4}}
 
 
 def curve(x: Sequence[float], y: Sequence[float], **line: Any) -> dict[str, Any]:
-    """Return a trace of a line that the pointer passes over; `line` is plotly's."""
+    """Return a trace of a line without hover text; `line` is plotly's."""
     look = {"color": MAIN, "width": 1.5, **line}
     return {
         **{"type": "scatter", "mode": "lines", "x": list(x), "y": list(y)},
@@ -109,7 +109,7 @@ def powers(ends: tuple[float, float], title: str = "", **more: Any) -> dict[str,
 
 
 def rows(labels: Sequence[str], **more: Any) -> dict[str, Any]:
-    """Return a vertical axis of labelled rows: row k stands at k, the first on top."""
+    """Return a vertical axis of labelled rows: row k lies at k, the first at the top."""
     places = list(range(len(labels)))
     ticks = {"tickvals": places, "ticktext": list(labels), "ticklabelstandoff": 6}
     return axis("", (len(labels) - 0.5, -0.5), **{"showgrid": False, **ticks, **more})
@@ -127,7 +127,7 @@ def zero(axes: tuple[str, str] = ("x", "y domain"), at: float = 0.0) -> dict[str
 
 
 def note(words: str, axes: tuple[str, str] = ("paper", "paper"), **more: Any) -> dict[str, Any]:
-    """Return words in a picture."""
+    """Return an annotation."""
     font = {"size": 11, "color": SOFT, **more.pop("font", {})}
     return {
         **{"text": words, "showarrow": False, "font": font, "xref": axes[0], "yref": axes[1]},
@@ -176,10 +176,10 @@ def figure(
     """Return a picture.
 
     Args:
-        title: What it shows.
-        traces: What is drawn, as plotly's data.
+        title: Title of the picture.
+        traces: Plotly's data.
         height: In pixels.
-        margin: Where it differs from the usual, in pixels by side.
+        margin: Margins that differ from the default, in pixels by side.
         more: Plotly's layout: axes, shapes, annotations.
     """
     from plotly.graph_objects import Figure
@@ -193,13 +193,13 @@ def titled(picture: Figure) -> str:
 
 
 def html(picture: Figure, name: str, script: bool | str = False) -> str:
-    """Return a picture as HTML that fetches nothing.
+    """Return a picture as HTML that loads nothing from the network.
 
     Args:
-        picture: What is drawn.
+        picture: The figure.
         name: Its identifier in the page.
-        script: False for a part of a page that holds plotly.js; True for a page that holds it
-            itself; "directory" for a page beside the file plotly.min.js.
+        script: False for a part of a page that holds plotly.js; True for a page that includes it;
+            "directory" for a page in the folder of the file plotly.min.js.
     """
     return picture.to_html(
         config=CONFIG, include_plotlyjs=script, full_html=bool(script), div_id=name

@@ -1,4 +1,4 @@
-"""The picture of what happens inside: each layer's outputs and gradients, from first to last."""
+"""The picture of each layer's outputs and gradients, from first to last layer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search.evidence import words
-from search.evidence.candidates import confirmed
-from search.evidence.plan import Choice
-from search.evidence.recommendation import Recommendation
-from search.records import SEARCH, Run
-from search.report.figures import (
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence import formatting
+from trainstack.search.evidence.candidates import confirmed
+from trainstack.search.evidence.race import Choice
+from trainstack.search.records import SEARCH, Run
+from trainstack.search.report.figures import (
     INK,
     LINES,
     axis,
@@ -33,7 +33,7 @@ from search.report.figures import (
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# When a network was looked at → figures of its hidden layers, first to last.
+# Moment of measurement → figures of the hidden layers, first to last.
 Layers = Mapping[str, Sequence[Mapping[str, float | None]]]
 
 
@@ -42,11 +42,11 @@ class Column:
     """A column of the picture.
 
     Attributes:
-        title: What it shows.
-        logarithmic: True where its axis is in powers of ten.
-        farthest: Ends that its axis never goes beyond (in powers of ten where logarithmic), since
-            one network that explodes would flatten all others. What lies outside stands at an end.
-        kept: Where on its axis a self-normalizing network stays.
+        title: Title of the column.
+        logarithmic: True if its axis is in powers of ten.
+        farthest: Limits of its axis (in powers of ten if logarithmic), since one network that
+            explodes would flatten all others. Values outside are drawn at the limit.
+        kept: Value at which a self-normalizing network stays.
     """
 
     title: str
@@ -62,17 +62,17 @@ COLUMNS: dict[str, Column] = {
     "idle": Column("saturated or dead", False, (0.0, 1.0)),
     "gradient_norm": Column("gradient norm", True, (-12.0, 6.0)),
 }
-# Means are drawn on an axis at least this wide to both sides: less is noise.
+# Least half-width of the axis of means: smaller deviations are noise.
 LEAST_MEAN = 0.5
-# When the layers were looked at → how that is said, colour and dash of the line, its marks.
+# Moment of measurement → its description, colour and dash of the line, and its markers.
 MOMENTS: dict[str, tuple[str, tuple[str, str], dict[str, Any]]] = {
     "start": ("at initialization", LINES[1], hollow("square", 6)),
     "end": ("at the end (restored weights)", LINES[0], {"size": 6}),
 }
 TITLE = "Inside the networks, layer by layer"
-# Search trials that diverged and are drawn below the confirmed stacks: they show how.
+# Most diverged search trials that are drawn below the confirmed stacks.
 MOST_DIVERGED = 2
-# Where networks have more layers, marks would hide the lines.
+# With more layers, markers would hide the lines.
 MOST_MARKED = 12
 
 _PANEL, _ROOM = 84, 62
@@ -82,9 +82,9 @@ _MARGIN = {"l": 48, "r": 24, "t": 80, "b": 66}
 def layers(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Mapping[str, str]
 ) -> Figure | str:
-    """Draw what happens in each layer, a row a stack and a column a figure.
+    """Draw the figures of each layer, one row per stack and one column per figure.
 
-    Each confirmed stack is shown by its first seed, at initialization and with the restored
+    Each confirmed stack is represented by its first seed, at initialization and with the restored
     weights; a column has one scale, so that rows can be compared.
     """
     table = confirmed(chosen.candidates, runs)
@@ -95,15 +95,15 @@ def layers(
         if r.phase == SEARCH and r.outcome == "diverged" and r.layers.get("start")
     ][:MOST_DIVERGED]
     rows = [(_label(n, run), run.layers) for n, run in shown if run.layers.get("start")]
-    return picture(rows) if rows else "No run has looked inside its network."
+    return picture(rows) if rows else "No run has layer statistics."
 
 
 def picture(rows: Sequence[tuple[str, Layers]]) -> Figure:
-    """Draw the figures of some networks' layers, a row a network.
+    """Draw the figures of some networks' layers, one row per network.
 
     Args:
-        rows: Label of a network, and its layers at the MOMENTS at which they were looked at; at
-            least one network.
+        rows: Label of a network, and its layers at the MOMENTS of measurement; at least one
+            network.
     """
     from plotly.subplots import make_subplots
 
@@ -126,7 +126,9 @@ def picture(rows: Sequence[tuple[str, Layers]]) -> Figure:
 def _label(letter: str, run: Run) -> str:
     if run.stack is None:
         return letter
-    return f"{letter}: {words.shape(run.stack.units)} {words.name(run.stack['activation'])}"
+    return (
+        f"{letter}: {formatting.shape(run.stack.units)} {formatting.name(run.stack['activation'])}"
+    )
 
 
 def _panel(
@@ -135,17 +137,17 @@ def _panel(
     """Draw one figure of one network; `place` is row and column, counted from 1."""
     column, (row, col) = COLUMNS[figure], place
     last = max(len(rows) for rows in moments.values())
-    for moment, (said, (color, dash), look) in MOMENTS.items():
+    for moment, (description, (color, dash), look) in MOMENTS.items():
         values = [_of(layer, figure) for layer in moments.get(moment, ())]
         known = [(k, v) for k, v in enumerate(values, start=1) if _placed(v, column) is not None]
         x, y = [k for k, _ in known], [_drawn(v, column, ends) for _, v in known]
-        hints = [f"layer {k}, {moment}: {words.number(v)}" for k, v in known]
+        hints = [f"layer {k}, {moment}: {formatting.number(v)}" for k, v in known]
         line = curve(x, y, color=color, dash=dash)
         if last <= MOST_MARKED:
             line = {**line, **marks(x, y, hints, **look), "mode": "lines+markers"}
-        # The key has one entry a moment.
-        new = not any(drawn.select_traces({"name": said}))
-        named = {"name": said, "legendgroup": moment, "showlegend": new}
+        # The legend has one entry per moment.
+        new = not any(drawn.select_traces({"name": description}))
+        named = {"name": description, "legendgroup": moment, "showlegend": new}
         if x:
             drawn.add_trace({**line, **named}, row, col)
     ticks = {"tickvals": [1, last], "ticktext": ["layer 1", f"layer {last}"], "showgrid": False}
@@ -165,16 +167,16 @@ def _panel(
 
 
 def _above(
-    drawn: Figure, place: tuple[int, int], said: str, look: Mapping[str, Any]
+    drawn: Figure, place: tuple[int, int], text: str, look: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return words above a panel."""
+    """Return an annotation above a panel."""
     x_axis, y_axis = panel(drawn, *place)
     axes = f"{x_axis} domain", f"{y_axis} domain"
-    return note(said, axes, x=0, y=1, **{"yshift": 10, **look})
+    return note(text, axes, x=0, y=1, **{"yshift": 10, **look})
 
 
 def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:
-    """Return a column's axis; a logarithmic one in powers of ten, at least one wide."""
+    """Return a column's axis; a logarithmic one spans at least one power of ten."""
     column = COLUMNS[figure]
     least, most = column.farthest
     known = finite(
@@ -193,26 +195,26 @@ def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:
 
 
 def _wider(ends: tuple[float, float]) -> tuple[float, float]:
-    """Return an axis on which what stands at an end is whole."""
+    """Return a slightly wider axis, so that markers at its ends are not cut."""
     room = 0.04 * (ends[1] - ends[0])
     return ends[0] - room, ends[1] + room
 
 
 def _of(layer: Mapping[str, float | None], figure: str) -> float | None:
-    """Return a layer's figure; None where it was not measured."""
+    """Return a layer's figure; None if it was not measured."""
     if figure != "idle":
         return layer.get(figure)
     return max(finite([layer.get("saturated"), layer.get("dead")]), default=None)
 
 
 def _placed(value: float | None, column: Column) -> float | None:
-    """Return where a figure stands on its axis; None for what cannot be drawn."""
+    """Return the position of a figure on its axis; None if it cannot be drawn."""
     if value is None or not math.isfinite(value):
         return None
     return math.log10(max(value, 1e-300)) if column.logarithmic else value
 
 
 def _drawn(value: float | None, column: Column, ends: tuple[float, float]) -> float:
-    """Return the value at which a known figure is drawn: within the axis."""
+    """Return the value at which a figure is drawn, clipped to the axis."""
     place = within(_placed(value, column) or 0.0, ends)
     return 10.0**place if column.logarithmic else place

@@ -1,6 +1,6 @@
-"""The report's pictures: pure functions from runs to plotly figures. None fails for want of runs.
+"""The report's pictures: pure functions from runs to plotly figures.
 
-Where there is nothing to draw, a sentence says so.
+A function returns a sentence in place of a figure if there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.evidence.candidates import confirmed, usable
-from search.evidence.effects import PAIRED, axis_value
-from search.evidence.plan import Choice
-from search.evidence.recommendation import Recommendation
-from search.evidence.statistics import compare
-from search.evidence.words import name, number, signed
-from search.records import SEARCH, Run
-from search.report.figures import (
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence.candidates import confirmed, usable
+from trainstack.search.evidence.comparisons import compare
+from trainstack.search.evidence.effects import PAIRED, axis_value
+from trainstack.search.evidence.formatting import name, number, signed
+from trainstack.search.evidence.race import Choice
+from trainstack.search.records import SEARCH, Run
+from trainstack.search.report.figures import (
     INK,
     LINES,
     MAIN,
@@ -34,14 +34,14 @@ from search.report.figures import (
     without_strays,
     zero,
 )
-from search.report.inside import layers
-from search.report.predicting import prediction
-from spaces.axes import AXES
+from trainstack.search.report.inside import layers
+from trainstack.search.report.predicting import prediction
+from trainstack.spaces.axes import AXES
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# How a trial ended → its mark.
+# Outcome of a trial → its marker.
 MARKS: dict[str, dict[str, Any]] = {
     "completed": {"symbol": "circle"},
     "pruned": hollow("triangle-up", 9),
@@ -54,7 +54,7 @@ Picture = Callable[[Sequence[Run], Recommendation, Choice, Letters], "Figure | s
 
 
 def letters(found: Recommendation) -> dict[str, str]:
-    """Return stack's id → letter: A is the recommended stack, the others follow by their loss."""
+    """Map each stack's id to a letter: A is the recommended stack, the others follow by loss."""
     ids = [found.stack.stack_id, *(r["stack_id"] for r in found.runners_up)]
     return {stack_id: chr(ord("A") + k) for k, stack_id in enumerate(ids)}
 
@@ -62,7 +62,7 @@ def letters(found: Recommendation) -> dict[str, str]:
 def progress(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
-    """The loss of every search trial, and the best so far."""
+    """Draw the loss of every search trial, and the best so far."""
     trials = [r for r in runs if r.phase == SEARCH and r.outcome in MARKS]
     trials.sort(key=lambda run: run.number)
     values = finite(r.value for r in trials if r.outcome == "completed")
@@ -98,7 +98,7 @@ def progress(
 def confirmation(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
-    """Each confirmed stack against the chapter's default: a point a seed, mean and interval."""
+    """Draw each confirmed stack against the chapter's default: seeds, mean and interval."""
     base = chosen.baseline.stack_id
     table = {
         stack_id: {j: float(r.value or 0.0) for j, r in row.items()}
@@ -107,7 +107,7 @@ def confirmation(
     }
     others = [i for i in names if i in table and i != base]
     if base not in table or not others:
-        return "No confirmed stack to set beside the chapter's default."
+        return "No confirmed stack to compare with the chapter's default."
     gaps = {
         i: {j: v - table[base][j] for j, v in sorted(table[i].items()) if j in table[base]}
         for i in others
@@ -128,7 +128,7 @@ def confirmation(
         traces.append(marks(list(row.values()), height, hints, **hollow("circle", 7)))
     words = "difference in validation loss (left of 0: better than the chapter's default)"
     return figure(
-        "Loss minus the chapter's default's, one point a seed, with mean and 95 % interval",
+        "Loss minus that of the chapter's default, one point per seed, mean and 95 % interval",
         traces,
         92 + 44 * len(others),
         xaxis=axis(words, bounds([*values, 0.0])),
@@ -140,7 +140,7 @@ def confirmation(
 def curves(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
-    """Validation loss over epochs of the confirmed stacks, a line a seed."""
+    """Draw validation loss over epochs of the confirmed stacks, one line per seed."""
     table = confirmed(chosen.candidates, runs)
     lines = [
         (i, f"seed {j + 1}", r)
@@ -156,7 +156,7 @@ def curves(
     ]
     if not lines:
         return "No run has a learning curve."
-    # The first epochs are high and tell nothing; the axis shows where the curves end up.
+    # The axis is fitted to the ends of the curves: the first epochs are high and uninformative.
     tails = finite(v for _, _, r in lines for v in r.curve[len(r.curve) // 4 :])
     ends = bounds(without_strays(tails))
     most = max(2, *(len(r.curve) for _, _, r in lines))
@@ -166,8 +166,8 @@ def curves(
         hints = [f"{names[stack_id]}, {which}, epoch {k}: {number(v)}" for k, v in known]
         x, y = [k for k, _ in known], [within(v, ends) for _, v in known]
         color, dash = _line(names[stack_id])
-        told = {"hoverinfo": "text", "hovertext": hints, "opacity": 0.85}
-        traces.append({**curve(x, y, color=color, dash=dash), **told})
+        hover = {"hoverinfo": "text", "hovertext": hints, "opacity": 0.85}
+        traces.append({**curve(x, y, color=color, dash=dash), **hover})
         last.setdefault(stack_id, []).append(run.curve[-1])
     height, taken, labels = 330, [], []
     room = 15.0 * (ends[1] - ends[0]) / (height - 92)
@@ -178,7 +178,7 @@ def curves(
             at = {"x": 1, "y": _free(mean, taken, room), "xshift": 8, "font": font}
             labels.append(note(names[stack_id], ("x domain", "y"), **at))
     return figure(
-        "Validation loss over epochs, a line a seed",
+        "Validation loss over epochs, one line per seed",
         traces,
         *(height, {"r": 36}),
         xaxis=axis("epoch", (1, most)),
@@ -190,7 +190,7 @@ def curves(
 def arms(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
-    """The search's finished trials by the choice they made, axis by axis."""
+    """Draw the search's finished trials by choice, axis by axis."""
     finished = [r for r in runs if r.phase == SEARCH and usable(r)]
     labels, x, y, hints = [], [], [], []
     for axis_name in AXES:
@@ -222,7 +222,7 @@ def arms(
 def effects(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
-    """What each choice was worth: paired effects with intervals; the rest hollow or absent."""
+    """Draw the effect of each choice: paired effects with intervals, observational ones hollow."""
     shown = [e for e in found.effects if e["effect"] is not None]
     if not shown:
         return "No choice has an alternative to be compared with."
@@ -263,7 +263,7 @@ PICTURES: dict[str, Picture] = {
 
 
 def _height(run: Run, ends: tuple[float, float]) -> float:
-    """Return where a trial stands; at the upper edge if its loss is no loss."""
+    """Return the position of a trial; the upper edge if its loss is not finite."""
     known = finite([run.value]) if run.outcome in ("completed", "pruned") else []
     return within(known[0], ends) if known else ends[1]
 
@@ -271,7 +271,7 @@ def _height(run: Run, ends: tuple[float, float]) -> float:
 def _interval(
     means: Sequence[float], intervals: Sequence[Sequence[float] | None], color: str
 ) -> dict[str, Any]:
-    """Return bars from mean to both ends of its interval; none where there is no interval."""
+    """Return error bars from a mean to the ends of its interval; none without an interval."""
     both = [ends or (mean, mean) for mean, ends in zip(means, intervals, strict=True)]
     above = [high - mean for mean, (_, high) in zip(means, both, strict=True)]
     below = [mean - low for mean, (low, _) in zip(means, both, strict=True)]
@@ -285,7 +285,7 @@ def _line(letter: str) -> tuple[str, str]:
 
 
 def _free(at: float, taken: list[float], room: float) -> float:
-    """Return a height near `at` where no label is yet, and take it."""
+    """Return a free height for a label near `at`, and reserve it."""
     offsets = sorted((k * room / 2 for k in range(-16, 17)), key=abs)
     found = next((at + o for o in offsets if all(abs(at + o - t) >= room for t in taken)), at)
     taken.append(found)

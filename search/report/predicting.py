@@ -1,4 +1,4 @@
-"""The picture of choices made at prediction: Monte-Carlo dropout, and dropping small weights."""
+"""The picture of choices at prediction: Monte-Carlo dropout, and dropping small weights."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.evidence.plan import Choice
-from search.evidence.prediction import affordable
-from search.evidence.recommendation import Recommendation
-from search.evidence.words import number
-from search.records import Run
-from search.report.figures import (
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence.formatting import number
+from trainstack.search.evidence.prediction import affordable
+from trainstack.search.evidence.race import Choice
+from trainstack.search.records import Run
+from trainstack.search.report.figures import (
     axis,
     bounds,
     curve,
@@ -59,8 +59,8 @@ def _passes(
     hints = [f"{n:.0f}: {number(loss)}" for n, loss in zip(counts, losses, strict=True)]
     for trace in (curve(counts, losses), marks(counts, losses, hints, size=7)):
         picture.add_trace(trace, 1, column)
-    told = [f"{n:.0f}" for n in counts]
-    passes = axis("passes of Monte-Carlo dropout", type="log", tickvals=counts, ticktext=told)
+    labels = [f"{n:.0f}" for n in counts]
+    passes = axis("passes of Monte-Carlo dropout", type="log", tickvals=counts, ticktext=labels)
     width = math.log10(counts[-1]) or 1.0
     picture.update_xaxes({**passes, "range": [-0.06 * width, 1.06 * width]}, row=1, col=column)
     picture.update_yaxes(axis("log loss on the test set", ends), row=1, col=column)
@@ -72,7 +72,7 @@ def _passes(
 
 
 def _sparsity(picture: Figure, column: int, rows: Sequence[Mapping[str, Any]]) -> None:
-    # Far beyond what is affordable the loss says nothing more; it is drawn at the edge.
+    # Losses far above the affordable ones are drawn at the edge.
     limit = rows[0]["loss"] * 1.25
     ends = bounds([min(row["loss"], limit) for row in rows], 0.12)
     kept = [row["nonzero_fraction"] for row in rows]

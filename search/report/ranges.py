@@ -1,4 +1,4 @@
-"""The picture of a learning-rate range test: one panel an optimizer, rates on a log scale."""
+"""The picture of a learning-rate range test: one panel per optimizer, rates on a log scale."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.ranges import RangeTest, smoothed
-from search.report.figures import (
+from trainstack.search.lr_range_test import RangeTest, smoothed
+from trainstack.search.report.figures import (
     INK,
     MAIN,
     axis,
@@ -32,10 +32,10 @@ _PANEL, _ROOM = 130, 50
 
 
 def picture(tests: Sequence[RangeTest], data: str) -> Figure:
-    """Draw range tests one below the other.
+    """Draw range tests below one another.
 
     Args:
-        tests: What was found; at least one.
+        tests: Results of the tests; at least one.
         data: Name of the data, for the title.
 
     Returns:
@@ -60,7 +60,7 @@ def picture(tests: Sequence[RangeTest], data: str) -> Figure:
 
 
 def _panel(drawn: Figure, row: int, test: RangeTest) -> None:
-    # A loss beyond twice the start's says only that it diverged.
+    # A loss above twice the initial one only shows divergence.
     most = 2.0 * test.losses[0]
     ends = bounds([min(v, most) for v in finite(test.losses)])
     drawn.update_yaxes(axis("loss", ends, nticks=5), row=row)

@@ -1,4 +1,4 @@
-"""Write the report: one HTML file that opens offline, the same as Markdown, the data, pictures."""
+"""Write the report: one offline HTML file, the same as Markdown, the data, and the pictures."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.evidence import words
-from search.evidence.beside import lines_beside
-from search.evidence.effects import NONE, PAIRED
-from search.evidence.plan import Choice, choice
-from search.evidence.prediction import FIGURES, sentences
-from search.evidence.recommendation import Recommendation
-from search.evidence.statistics import EQUIVALENCE_MARGIN
-from search.records import CONFIRMATION, SEARCH, Run
-from search.report import figures
-from search.report.pictures import PICTURES, letters
-from search.spec import StudySpec
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.conclusion.text import lines_beside
+from trainstack.search.evidence import formatting
+from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN
+from trainstack.search.evidence.effects import NONE, PAIRED
+from trainstack.search.evidence.prediction import FIGURES, sentences
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.report import figures
+from trainstack.search.report.pictures import PICTURES, letters
+from trainstack.search.spec import StudySpec
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _HERE = Path(__file__).parent
 
-# What each picture shows, said below it.
+# Captions of the pictures.
 CAPTIONS = {
-    "confirmation": "Every confirmed stack against the chapter's default. Small circles: one seed "
-    "each. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
-    "curves": "Validation loss without penalties, a line a seed; letters as in the table.",
+    "confirmation": "Every confirmed stack against the chapter's default. Small circles: single "
+    "seeds. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
+    "curves": "Validation loss without penalties, one line per seed; letters as in the table.",
     "effects": "Diamonds with bars: paired runs. Hollow circles: medians of search trials, which "
     "differ in more than this choice; they prove nothing.",
     "prediction": "On the test set, means over the seeds: probabilities averaged over passes with "
@@ -51,8 +50,8 @@ def write_report(
     """Write report.html, report.md, recommendation.json and the pictures.
 
     Args:
-        directory: Folder to write into; made if need be.
-        spec: What was asked.
+        directory: Folder to write into; created if necessary.
+        spec: Spec of the study.
         recommendation: The conclusion of these runs.
         runs: All runs.
 
@@ -66,9 +65,8 @@ def write_report(
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    chosen = choice(spec, runs)
-    pictures = draw(recommendation, runs, chosen) if chosen else {}
-    context = {"pictures": pictures, **_context(spec, recommendation, runs, chosen)}
+    pictures = draw(recommendation, runs)
+    context = {"pictures": pictures, **_context(spec, recommendation, runs)}
     document = json.dumps(recommendation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     drawn = {name: figure for name, figure in pictures.items() if not isinstance(figure, str)}
     texts = {
@@ -76,7 +74,7 @@ def write_report(
         "report.md": render("report.md", **context),
         "recommendation.json": document + "\n",
         **{f"{name}.html": figures.html(it, name, "directory") for name, it in drawn.items()},
-        # Every picture's page reads this; the report holds it itself, so that it is one file.
+        # The pages of the pictures load this file; the report includes it, to be one file.
         **({"plotly.min.js": get_plotlyjs()} if drawn else {}),
     }
     for name, text in texts.items():
@@ -84,14 +82,14 @@ def write_report(
     return [directory / name for name in texts]
 
 
-def draw(found: Recommendation, runs: Sequence[Run], chosen: Choice) -> dict[str, Figure | str]:
-    """Return every picture by name; a sentence where there is nothing to draw."""
+def draw(found: Recommendation, runs: Sequence[Run]) -> dict[str, Figure | str]:
+    """Return every picture by name, or a sentence if there is nothing to draw."""
     names = letters(found)
-    return {key: picture(runs, found, chosen, names) for key, picture in PICTURES.items()}
+    return {key: picture(runs, found, found.choice, names) for key, picture in PICTURES.items()}
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill a template of this folder; in HTML everything but the pictures is escaped."""
+    """Render a template of this folder; in HTML everything but the pictures is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -103,11 +101,11 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": words.number,
-        "signed": words.signed,
-        "spread": lambda ends: words.interval(ends, words.signed),
+        "number": formatting.number,
+        "signed": formatting.signed,
+        "spread": lambda ends: formatting.interval(ends, formatting.signed),
         "score": score,
-        "called": lambda choice: "–" if choice is None else words.name(choice),
+        "called": lambda choice: "–" if choice is None else formatting.name(choice),
         "axis": lambda axis: axis.replace("_", " "),
         "cell": markdown_cell,
         "title": figures.titled,
@@ -123,32 +121,30 @@ def score(value: dict[str, Any] | None) -> str:
     """Return a score with its interval: `0.312 (0.304 to 0.320)`."""
     if not value or value.get("mean") is None:
         return "–"
-    mean = words.number(value["mean"], 4)
+    mean = formatting.number(value["mean"], 4)
     if not value.get("ci95"):
         return mean
-    return f"{mean} ({words.interval(value['ci95'], lambda v: words.number(v, 4))})"
+    return f"{mean} ({formatting.interval(value['ci95'], lambda v: formatting.number(v, 4))})"
 
 
 def markdown_cell(value: Any) -> str:
-    """Return text that stays within a Markdown table's cell and means nothing to Markdown."""
+    """Escape text for a cell of a Markdown table."""
     text = " ".join(str(value).split())
     for sign in ("\\", "|", "`", "*", "_", "<", "[", "]"):
         text = text.replace(sign, {"<": "&lt;"}.get(sign, "\\" + sign))
     return text
 
 
-def _context(
-    spec: StudySpec, found: Recommendation, runs: Sequence[Run], chosen: Choice | None
-) -> dict[str, Any]:
-    """Return what the templates speak about."""
+def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the variables of the templates."""
     names = letters(found)
     paired = [e for e in found.effects if e["kind"] == PAIRED]
     judged = [c for c in found.claims if c["n_pairs"]]
     return {
         "spec": spec,
         "found": found,
-        "description": words.describe(found.stack),
-        "baseline_description": words.describe(found.baseline_stack),
+        "description": formatting.describe(found.stack),
+        "baseline_description": formatting.describe(found.baseline_stack),
         "is_default": found.stack == found.baseline_stack,
         "contenders": _contenders(found, names),
         "effects": [*paired, *(e for e in found.effects if e["kind"] not in (PAIRED, NONE))],
@@ -164,8 +160,8 @@ def _context(
         "beside": lines_beside(found),
         "at_prediction": sentences(found.measured),
         "inside": any(r.layers for r in runs),
-        "describe": words.describe,
-        "shown": lambda run: words.number(run.value),
+        "describe": formatting.describe,
+        "shown": lambda run: formatting.number(run.value),
         "margin": f"{100 * EQUIVALENCE_MARGIN:g} %",
         "counts": {k: v for k, v in found.counts.items() if v},
         "stack_json": json.dumps(found.stack.to_json(), indent=2),
@@ -176,11 +172,11 @@ def _context(
 
 
 def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the recommended stack and the others that were compared, as rows."""
+    """Return the recommended stack and the other compared stacks as rows."""
     base = found.baseline_stack.stack_id
     own = {
         "stack_id": found.stack.stack_id,
-        "description": words.describe(found.stack),
+        "description": formatting.describe(found.stack),
         "search_value": found.search_value,
         "validation": found.validation,
         "difference": None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .commands import LAUNCH, Launched
+from tests.support.shell import LAUNCH, Launched
 
 __all__ = ["LAUNCH", "Launched", "fresh_home"]
 

@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.data.load import load
-from spaces.errors import RequestError
-
-from .commands import Shell, refused
+from tests.support.shell import Shell, refused
+from trainstack.search.data.load import load
+from trainstack.spaces.errors import RequestError
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -121,7 +120,7 @@ READ: dict[str, Case] = {
         numbers_as_text,
         "mpg",
         (
-            "'horsepower' '?' (1) is taken for missing",
+            "'horsepower' '?' (1) is read as missing",
             "'weight' is read as numbers with ',' between thousands",
             "'price' is read as numbers with ',' before decimals",
             "'share' is read as numbers with a percent sign",
@@ -312,6 +311,6 @@ def test_a_sorted_identifier_teaches_nothing(shell: Shell, tmp_path: Path) -> No
     pd.DataFrame(frame).to_csv(tmp_path / "noise.csv", index=False)
     asked = ("--target", "y", *QUICK, "--epochs", "5")
     done, found = trained(shell, tmp_path / "noise.csv", *asked)
-    assert done.stderr.startswith("Column(s) 'Id' have another value in every row")
+    assert done.stderr.startswith("Column(s) 'Id' have a distinct value in every row")
     assert found["test"]["accuracy"]["mean"] < 0.55  # 80 rows of three classes
     assert found["sentence"].startswith("No stack was shown to learn anything")

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spaces.references import REFERENCES
-
-from .commands import Shell, refused
+from tests.support.shell import Shell, refused
+from trainstack.spaces.references import REFERENCES
 
 pytestmark = pytest.mark.acceptance
 

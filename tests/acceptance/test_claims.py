@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from docs.documents import DOCUMENTS
-from tests.unit.docs.shapes import problems
-
-from .commands import Shell, refused
+from tests.support.json_shapes import problems
+from tests.support.shell import Shell, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -58,7 +57,7 @@ def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
     """Asked again nothing is trained, and the answer is the same, now in words."""
     again = shell.run(*COMMAND)
     assert again.returncode == 0
-    assert f"going on with study '{tested['study']}'" in again.stderr
+    assert f"resuming study '{tested['study']}'" in again.stderr
     assert f"C7  {tested['claims'][0]['word']}" in again.stdout
     assert f"{tested['claims'][0]['n_pairs']} pairs" in " ".join(again.stdout.split())
 

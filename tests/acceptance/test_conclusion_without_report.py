@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from search.artifacts import folder_of
-
-from .commands import SMALL, Launched, Shell, refused
+from tests.support.shell import SMALL, Launched, Shell, refused
+from trainstack.search.artifacts import folder_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

@@ -14,10 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spaces.stack import Stack
-
-from .commands import SMALL, Shell, adds_up
-from .conftest import Launched
+from tests.support.shell import SMALL, Launched, Shell, adds_up
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -117,11 +115,12 @@ def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: P
 
 def recorded(shell: Shell, study: str, what: str) -> list[float]:
     """Return a study's test figures, one a seed."""
-    from search.fleet import embedded, inspect
-    from search.fleet.connect import engine, parse_url
+    from trainstack.search.database import embedded_postgres
+    from trainstack.search.database.connection import engine, parse_url
+    from trainstack.search.queue import queries
 
-    here = engine(parse_url(embedded.url_of(shell.home / "postgres")))
-    measured = inspect.measurement(here, study)
+    here = engine(parse_url(embedded_postgres.url_of(shell.home / "postgres")))
+    measured = queries.measurement(here, study)
     here.dispose()
     assert measured is not None
     return measured["chosen"]["test"][what]
@@ -184,7 +183,7 @@ def test_the_exported_stack_can_be_launched(digits: Launched, tmp_path: Path) ->
 
 def pictures(folder: Path, rows: int = 120) -> Path:
     """Write a folder of IDX files with a test part: bright left halves against bright right."""
-    from search.data.idx import is_idx_folder
+    from trainstack.search.data.idx import is_idx_folder
 
     folder.mkdir()
     rng = np.random.default_rng(0)

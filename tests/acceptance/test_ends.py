@@ -18,10 +18,9 @@ import psutil
 import pytest
 import typer
 
-from search.cli.interruptions import VIEW_ENDED
-from search.cli.main import app, run
-
-from .commands import CLEARED, TRAINSTACK, Shell, interrupt
+from tests.support.shell import CLEARED, TRAINSTACK, Shell, interrupt
+from trainstack.search.cli.interruptions import VIEW_ENDED
+from trainstack.search.cli.main import app, run
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -113,7 +112,7 @@ def goes_on(study: str, ask: Callable[..., tuple[int, str, str]]) -> None:
     assert counts["running"] == counts["failed"] == 0
     code, _, err = ask(*LAUNCH, "--study", study, "--detach")
     assert code == 0, err
-    assert f"going on with study '{study}'" in err
+    assert f"resuming study '{study}'" in err
 
 
 @pytest.mark.parametrize(("place", "moment"), list(enumerate(MOMENTS)))
@@ -206,7 +205,7 @@ LINES = [*verbs(typer.main.get_command(app)), (), ("--help",), ("status",), ("no
 DRIVER = """
 import atexit, gc, json, os, sys
 closed, lines = int(sys.argv[1]), json.loads(sys.argv[2])
-import optuna_dashboard, search.cli.main
+import optuna_dashboard, trainstack.search.cli.main
 gc.freeze()
 codes = []
 for place, words in enumerate(lines):
@@ -218,7 +217,7 @@ for place, words in enumerate(lines):
             os.dup2(file, stream)
             os.close(file)
         sys.argv[1:] = words
-        from search.cli.__main__ import main
+        from trainstack.search.cli.__main__ import main
         try:
             main()
         except SystemExit as leave:
@@ -232,12 +231,12 @@ raise SystemExit(codes != json.loads(sys.argv[3]))
 """
 
 
-def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams(quiet: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With any standard stream closed a verb exits as it does otherwise, and says as much."""
     monkeypatch.chdir(tmp_path)
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TRAINSTACK_HOME", str(shell.home))
+    monkeypatch.setenv("TRAINSTACK_HOME", str(quiet.home))
     codes = [run(list(words)) for words in LINES]  # with its streams open
     assert set(codes) <= {0, 2, 4}
 
@@ -246,7 +245,7 @@ def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.Monkey
         return subprocess.Popen(
             [sys.executable, "-c", DRIVER, *given],
             cwd=tmp_path,
-            env=shell.environment,
+            env=quiet.environment,
             preexec_fn=lambda: os.close(closed),  # noqa: PLW1509 - no thread of ours runs
         )
 
@@ -265,11 +264,11 @@ def test_closed_streams(shell: Shell, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("words", [("status",), ("--help",), ("status", "nothing")], ids=" ".join)
-def test_a_closed_stream_of_a_whole_process(shell: Shell, words: tuple[str, ...]) -> None:
+def test_a_closed_stream_of_a_whole_process(quiet: Shell, words: tuple[str, ...]) -> None:
     """From Python's start to its end nothing complains of a closed stream."""
 
     def start(closed: int) -> subprocess.Popen[str]:
-        return shell.start(*words, preexec_fn=lambda: os.close(closed))
+        return quiet.start(*words, preexec_fn=lambda: os.close(closed))
 
     said = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
     (without_in, code), (without_out, _), (without_err, _) = said

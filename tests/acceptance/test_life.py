@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from spaces.stack import Stack
-
-from .commands import SMALL, Shell, adds_up, interrupt, refused
-from .conftest import LAUNCH, Launched
+from tests.support.shell import LAUNCH, SMALL, Launched, Shell, adds_up, interrupt, refused
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -31,9 +29,9 @@ def test_another_spec_under_the_name_is_refused(digits: Launched) -> None:
 
 def optuna_states(shell: Shell, study: str) -> list[str]:
     """Return the states that Optuna's own command tells."""
-    from search.fleet import embedded
+    from trainstack.search.database import embedded_postgres
 
-    url = embedded.url_of(shell.home / "postgres")
+    url = embedded_postgres.url_of(shell.home / "postgres")
     optuna = str(Path(sys.executable).with_name("optuna"))
     command = [optuna, "trials", "--study-name", study, "--storage", url, "-f", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -51,19 +49,20 @@ def workers_of(shell: Shell, study: str) -> list[str]:
                 found.append(" ".join(process.cmdline()))
         except (psutil.Error, OSError):
             continue
-    return [line for line in found if "-m workers" in line and study in line]
+    return [line for line in found if "-m trainstack.workers" in line and study in line]
 
 
 def once_running(shell: Shell, study: str, process: subprocess.Popen[str]) -> None:
     """Wait until a trial of a study is being trained."""
-    from search.fleet import embedded, inspect
-    from search.fleet.connect import engine, parse_url
-    from spaces.errors import StudyError
+    from trainstack.search.database import embedded_postgres
+    from trainstack.search.database.connection import engine, parse_url
+    from trainstack.search.queue import queries
+    from trainstack.spaces.errors import StudyError
 
-    here = engine(parse_url(embedded.url_of(shell.home / "postgres")))
+    here = engine(parse_url(embedded_postgres.url_of(shell.home / "postgres")))
     while process.poll() is None:
         with contextlib.suppress(StudyError):
-            if inspect.status(here, study)["counts"]["running"]:
+            if queries.status(here, study)["counts"]["running"]:
                 break
         time.sleep(0.1)
     here.dispose()
@@ -123,7 +122,7 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
     was_interrupted(shell, "goes-on", process, *interrupt(process))
     done = shell.run(*command)
     assert done.returncode == 0, done.stderr
-    assert "going on with study 'goes-on'" in done.stderr
+    assert "resuming study 'goes-on'" in done.stderr
     after = shell.json("status", "goes-on")
     adds_up(after, over=True)
     assert after["state"] == "concluded"
@@ -135,9 +134,9 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
 @pytest.fixture(scope="module")
 def secretive(shell: Shell) -> Shell:
     """The same database, reached by a URL with a password."""
-    from search.fleet import embedded
+    from trainstack.search.database import embedded_postgres
 
-    sockets = embedded.url_of(shell.home / "postgres").rsplit("host=", 1)[1]
+    sockets = embedded_postgres.url_of(shell.home / "postgres").rsplit("host=", 1)[1]
     url = f"postgresql://postgres:hunter2@/postgres?host={sockets}"
     return Shell(shell.home, {"TRAINSTACK_STORAGE": url})
 

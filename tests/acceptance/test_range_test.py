@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from spaces.space import Space
-
-from .commands import Shell, refused
+from tests.support.shell import Shell, refused
+from trainstack.spaces.space import Space
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -40,12 +39,13 @@ class Narrowed:
 
     def pinned(self) -> dict[str, Any]:
         """Return the space that its workers get, as the storage has it."""
-        from search.fleet import embedded, inspect
-        from search.fleet.connect import engine, parse_url
+        from trainstack.search.database import embedded_postgres
+        from trainstack.search.database.connection import engine, parse_url
+        from trainstack.search.queue import queries
 
-        here = engine(parse_url(embedded.url_of(self.shell.home / "postgres")))
+        here = engine(parse_url(embedded_postgres.url_of(self.shell.home / "postgres")))
         try:
-            return dict(inspect.spec_of(here, "narrowed").space)
+            return dict(queries.spec_of(here, "narrowed").space)
         finally:
             here.dispose()
 
@@ -85,7 +85,7 @@ def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> No
     before = narrowed.pinned()
     again = narrowed.shell.run(*narrowed.command)
     assert again.returncode == 0, again.stderr
-    assert "going on with study 'narrowed'" in again.stderr
+    assert "resuming study 'narrowed'" in again.stderr
     assert not FOUND.search(again.stderr)
     assert narrowed.shell.json("status", "narrowed")["concluded"]
     assert narrowed.pinned() == before

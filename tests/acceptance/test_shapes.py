@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from .commands import TRAINSTACK, Shell, adds_up
-from .conftest import LAUNCH, Launched
+from tests.support.shell import LAUNCH, TRAINSTACK, Launched, Shell, adds_up
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -183,9 +182,9 @@ def test_optunas_own_command_reads_the_study(digits: Launched) -> None:
 
 def embedded_url(shell: Shell) -> str:
     """Return the URL of the shell's embedded database."""
-    from search.fleet import embedded
+    from trainstack.search.database import embedded_postgres
 
-    return embedded.url_of(shell.home / "postgres")
+    return embedded_postgres.url_of(shell.home / "postgres")
 
 
 SLOW = {"tensorflow", "keras", "optuna", "pandas", "sklearn", "scipy", "plotly", "pyarrow", "ray"}
@@ -195,7 +194,7 @@ SLOW = {"tensorflow", "keras", "optuna", "pandas", "sklearn", "scipy", "plotly",
 def test_quick_verbs_import_nothing_slow(digits: Launched, words: list[str]) -> None:
     """Help, status and the list of spaces import neither TensorFlow nor Optuna nor pandas."""
     code = (
-        "import sys\nfrom search.cli.main import run\n"
+        "import sys\nfrom trainstack.search.cli.main import run\n"
         f"code = run({words!r})\nprint(*sorted(m for m in sys.modules if '.' not in m), "
         "file=sys.stderr)\nraise SystemExit(code)"
     )

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from docs.documents import DOCUMENTS
-from search.cli.main import run
-from tests.unit.docs.commands import ROOT, Example, examples, our_commands, program, shell_lines
-from tests.unit.docs.shapes import problems
-
-from .commands import Shell
+from tests.support.documents import ROOT, Example, examples, our_commands, program, shell_lines
+from tests.support.json_shapes import problems
+from tests.support.shell import Shell
+from trainstack.search.cli.main import run
 
 # The tutorial is one long setup; each of its commands has a limit of its own.
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras, pytest.mark.timeout(900)]
@@ -115,17 +114,17 @@ def varies(command: str) -> bool:
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Who has followed the tutorial to its end, in a home of their own: pages launch `digits`."""
-    from search.fleet import embedded
+    from trainstack.search.database import embedded_postgres
 
     shell = Shell(tmp_path_factory.mktemp("readers-home"))
-    embedded.hold(shell.home / "postgres")
+    embedded_postgres.hold(shell.home / "postgres")
     here = Reader(tmp_path_factory.mktemp("reader"), shell, [])
     for example in examples(TUTORIAL.read_text("utf-8")):
         done = here.type(example.command)
         as_shown(example, done)
         here.ended.append(done)
     yield here
-    embedded.release(shell.home / "postgres")
+    embedded_postgres.release(shell.home / "postgres")
 
 
 @pytest.fixture
@@ -142,7 +141,7 @@ def here(
 
 def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     """Every command runs as shown, and at the end a model has judged the table's rows."""
-    assert any("\nUse " in done.stdout and "\nMind:" in done.stdout for done in reader.ended)
+    assert any("\nUse " in done.stdout and "\nCaveats:" in done.stdout for done in reader.ended)
     lines = (reader.folder / "predicted.csv").read_text("utf-8").splitlines()
     assert lines[0] == "diagnosis,p(benign),p(malignant)"
     assert len(lines) == 1 + 569

@@ -22,11 +22,10 @@ from typing import Any
 
 import pytest
 
-from search.cli.following import moment
-from spaces.space import Space
-from spaces.stack import Stack
-
-from .commands import TRAINSTACK, Launched, Shell, interrupt, refused
+from tests.support.shell import TRAINSTACK, Launched, Shell, interrupt, refused
+from trainstack.search.cli.follow import moment
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -121,7 +120,7 @@ def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patie
     launch.press(b"\x03")
     end = launch.read()
     assert launch.process.wait(60) == 130
-    assert "the same command again goes on with the study" in " ".join(end.split())
+    assert "repeat the command to resume the study" in " ".join(end.split())
     assert "Traceback" not in launch.text
     assert shell.json("status", "seen")["counts"]["waiting"] == 1
 
@@ -225,7 +224,7 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
     assert shell.json("status", "changed")["state"] == "stopped"
     again = shell.run(*launch)
     assert again.returncode == 0, again.stderr
-    assert "it goes on now" in again.stderr
+    assert "resuming stopped study" in again.stderr
     status = shell.json("status", "changed")
     assert status["state"] == "searching"
     assert status["budget"]["trials"] == 200
@@ -236,12 +235,12 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
     import optuna
     from optuna_dashboard import get_note
 
-    from search.fleet import embedded
-    from search.fleet.connect import parse_url
-    from search.fleet.notes import Notes
+    from trainstack.search.dashboard.notes import Notes
+    from trainstack.search.database import embedded_postgres
+    from trainstack.search.database.connection import parse_url
 
     shell, _ = detached
-    url = parse_url(embedded.url_of(shell.home / "postgres"))
+    url = parse_url(embedded_postgres.url_of(shell.home / "postgres"))
     notes = Notes(url, "changed")
     assert notes.refresh() == ["changed"]
     assert notes.refresh() == []
@@ -286,7 +285,7 @@ def test_following_ends_with_the_study(digits: Launched) -> None:
     assert said.stdout.startswith("concluded: ")
     events = digits.shell.run("logs", "digits", "--follow", "--json").stdout.splitlines()
     assert [json.loads(event)["kind"] for event in events][-1] in ("concluded", "left")
-    assert "the name of one" in refused(digits.shell.run("status", "--follow"), 2)
+    assert "the name of a study" in refused(digits.shell.run("status", "--follow"), 2)
 
 
 def moment_of(document: Any) -> Any:

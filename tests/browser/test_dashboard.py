@@ -7,18 +7,13 @@ import io
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.acceptance.commands import Launched, Shell
+from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.shell import Launched, Shell
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 # The note is written less often the longer that takes: on a busy machine every half a minute.
 PATIENCE_SECONDS = 150
 pytestmark = [
@@ -116,11 +111,11 @@ def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None
     assert files["model.keras"] == exported.read_bytes()
 
 
-def test_the_page_changes_as_trials_end(shell: Shell, page: Page) -> None:
+def test_the_page_changes_as_trials_end(quiet: Shell, page: Page) -> None:
     """While a study runs its page shows trials that end, their artifacts, and the counts."""
     words = ("launch", "wine", "--study", "moving", "--space", "quick", "--trials", "2")
-    assert shell.run(*words, "--replicates", "0", "--epochs", "3", "--detach").returncode == 0
-    served = shell.start("dashboard", "moving", "--port", "0", stderr=subprocess.DEVNULL)
+    assert quiet.run(*words, "--replicates", "0", "--epochs", "3", "--detach").returncode == 0
+    served = quiet.start("dashboard", "moving", "--port", "0", stderr=subprocess.DEVNULL)
     assert served.stdout is not None
     try:
         address = served.stdout.readline().strip()
@@ -129,7 +124,7 @@ def test_the_page_changes_as_trials_end(shell: Shell, page: Page) -> None:
         page.goto(f"{address}/trials")
         page.get_by_text("moving (id=").first.wait_for()
         assert page.get_by_text("Trial 0").count() == 0
-        done = shell.canned().run("worker", "moving", "--max-trials", "1")
+        done = quiet.canned().run("worker", "moving", "--max-trials", "1")
         assert done.returncode == 0, done.stderr
         page.get_by_text("Trial 0").first.wait_for()
         page.get_by_text("curve.csv").first.wait_for()

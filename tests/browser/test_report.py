@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from search.evidence.recommendation import recommend
-from search.report.pictures import PICTURES
-from search.report.write import write_report
-from tests.browser.test_dashboard import CHROMIUM, FLAGS
-from tests.unit.evidence.test_evidence_prediction import SPARSITY, stochastic
-from tests.unit.report.test_inside import layer
-from tests.unit.report.test_report import study
+from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.measurements import SPARSITY, layer, stochastic
+from tests.support.planted_study import study
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.report.pictures import PICTURES
+from trainstack.search.report.write import write_report
 
 # Of words in a picture: text, left and right end.
 SPANS = """all => all.filter(text => text.textContent).map(text => {

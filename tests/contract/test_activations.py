@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import erf, expit
 
-from spaces.activations import ACTIVATIONS
-from spaces.stack import Stack
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.stack import Stack
 
 pytestmark = pytest.mark.keras
 
@@ -43,9 +43,9 @@ def test_an_activation_computes_its_formula(name: str) -> None:
     """The layer in the trained network and the one in the exported network give the formula."""
     import keras
 
-    from workers.build import plain_layer, training_model
-    from workers.layers import Context
-    from workers.plan import plan
+    from trainstack.workers.engine.build import plain_layer, training_model
+    from trainstack.workers.engine.layers import Context
+    from trainstack.workers.engine.model_plan import plan
 
     stack = Stack.of(activation=name, units=[25])
     (node,) = [n for n in plan(stack, 25, 1).nodes if n.role == "activation"]

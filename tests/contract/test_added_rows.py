@@ -15,11 +15,10 @@ import optuna
 import pytest
 
 from docs.generate import spaces_page, stack_page
-from search.cli.main import run
-from spaces.space import Space
-from spaces.stack import Stack
-
-from .made_up_rows import ADDED, Added
+from tests.support.made_up_rows import ADDED, Added
+from trainstack.search.cli.main import run
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 # The suites that a new row enters by itself → the axes whose rows they are about.
@@ -95,7 +94,7 @@ def test_the_space_verbs_know_it(
 ) -> None:
     """`space list` names the row on its axis; a named space that has it is listed and shown."""
     (tmp_path / "mine.json").write_text(json.dumps({**space, "about": "Asks much."}), "utf-8")
-    monkeypatch.setattr("spaces.space._NAMED", tmp_path)
+    monkeypatch.setattr("trainstack.spaces.space._NAMED", tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     assert run(["space", "list"]) == 0
     listed = capsys.readouterr().out
@@ -108,12 +107,13 @@ def test_the_space_verbs_know_it(
     assert "`made_up`" in spaces_page()
 
 
+@pytest.mark.process
 @pytest.mark.keras
 def test_the_suites_of_the_tables_pick_it_up(tmp_path: Path) -> None:
     """Every suite over a table runs its tests over the new row too, unchanged, and all hold."""
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-p", "tests.contract.made_up_rows", "-v"),
+            *(sys.executable, "-m", "pytest", "-p", "tests.support.made_up_rows", "-v"),
             *("-p", "no:cacheprovider", "-k", "made_up or every_activation or every_optimizer"),
             *SUITES,
         ],
@@ -136,10 +136,10 @@ def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
     """The engine trains an epoch with the row, and the exported network has the same outputs."""
     import tensorflow as tf
 
-    from workers.build import plain_model
-    from workers.engine import DeviceData, Program
-    from workers.structure import Structure, shaping_items
-    from workers.train import Training
+    from trainstack.workers.engine.build import plain_model
+    from trainstack.workers.engine.program import DeviceData, Program
+    from trainstack.workers.engine.structure import Structure, shaping_items
+    from trainstack.workers.engine.training import Training
 
     stack = Stack.of(**{added.axis: "made_up"}, units=[8, 8], batch_size=8)
     rng = np.random.default_rng(0)
@@ -163,7 +163,7 @@ def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
 @pytest.mark.keras
 def test_a_new_schedule_moves_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rates of an epoch are the new row's function of the step, times the initial rate."""
-    from workers.schedule import RateMaker
+    from trainstack.workers.engine.rates import RateMaker
 
     added = ADDED[2]
     monkeypatch.setitem(added.table, "made_up", added.row)

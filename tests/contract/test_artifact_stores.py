@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.artifacts import FolderStore, S3Store, Store, open_store, put
-from search.records import Measurement
-from spaces.errors import RequestError, StorageAwayError
-from tests import objects
-from workers.checkpoint import Checkpoint, Shelf
+from tests.support import object_store
+from trainstack.search.artifacts import FolderStore, S3Store, Store, open_store, put
+from trainstack.search.records import Measurement
+from trainstack.spaces.errors import RequestError, StorageAwayError
+from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
+
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[dict[str, str]]:
     """The environment in which a bucket is found."""
-    with objects.server() as environment:
+    with object_store.server() as environment:
         yield environment
 
 
@@ -39,7 +41,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return open_store(str(tmp_path / "artifacts"))
     request.getfixturevalue("s3")
-    return open_store(f"s3://{objects.BUCKET}/{tmp_path.name}/")
+    return open_store(f"s3://{object_store.BUCKET}/{tmp_path.name}/")
 
 
 def content(store: Store, name: str) -> bytes:
@@ -127,12 +129,14 @@ def test_links_do_not_lead_out(tmp_path: Path) -> None:
 
 def test_prefixes_are_apart(s3: dict[str, str]) -> None:
     """Two prefixes of one bucket hold files of the same name; none is seen outside its own."""
-    one, other = (open_store(f"s3://{objects.BUCKET}/{prefix}") for prefix in ("team/a", "team/b"))
+    one, other = (
+        open_store(f"s3://{object_store.BUCKET}/{prefix}") for prefix in ("team/a", "team/b")
+    )
     one.write("x", lambda file: file.write(b"1"))
     other.write("x", lambda file: file.write(b"2"))
     assert (content(one, "x"), content(other, "x")) == (b"1", b"2")
-    assert {"team/a/x", "team/b/x"} <= set(objects.names(s3))
-    assert str(one) == f"s3://{objects.BUCKET}/team/a"
+    assert {"team/a/x", "team/b/x"} <= set(object_store.names(s3))
+    assert str(one) == f"s3://{object_store.BUCKET}/team/a"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,7 @@ def test_nobody_answers(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
-        store = S3Store(objects.BUCKET, "")
+        store = S3Store(object_store.BUCKET, "")
         with pytest.raises(StorageAwayError, match="no answer from s3://") as away:
             store.check()
         with pytest.raises(OSError, match="s3://"):
@@ -177,8 +181,8 @@ def test_without_the_library() -> None:
     program = """
 import sys
 sys.modules["boto3"] = None
-from search.artifacts import open_store
-from spaces.errors import RequestError
+from trainstack.search.artifacts import open_store
+from trainstack.spaces.errors import RequestError
 try:
     open_store("s3://bucket/prefix")
 except RequestError as error:

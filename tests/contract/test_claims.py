@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.evidence.claims import CLAIMS, CONTRADICTED, SUPPORTED, Context, claims
-from search.evidence.claims_figures import FIGURES, LOSS
-from search.evidence.claims_rows import Claim
-from search.evidence.effects import NO_EVIDENCE
-from search.evidence.experiment import Arm, arms, next_runs, sides
-from search.evidence.experiment_findings import findings
-from search.evidence.planned import Planned
-from search.evidence.planted import Planted, made_up_spec
-from search.records import CONFIRMATION, Run
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.claims.experiment import Arm, arms, next_runs, sides
+from trainstack.search.claims.figures import FIGURES, LOSS
+from trainstack.search.claims.findings import findings
+from trainstack.search.claims.table import CLAIMS, CONTRADICTED, SUPPORTED, Context, claims
+from trainstack.search.claims.types import Claim
+from trainstack.search.evidence.effects import NO_EVIDENCE
+from trainstack.search.evidence.planned_run import Planned
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.spaces.stack import Stack
 
 SEEDS = 6
 EPOCHS = 60

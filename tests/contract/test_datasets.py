@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.data.catalogue import DATASETS
-from search.data.load import load
-from spaces.errors import RequestError
+from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.data.load import load
+from trainstack.spaces.errors import RequestError
 
 # Name → rows in all, features, classes (none: regression).
 SHAPES = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from spaces.space import Space, space_names
-from spaces.stack import Stack
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from spaces.optimizers import OPTIMIZERS
-from spaces.stack import Stack
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.stack import Stack
 
 pytestmark = pytest.mark.keras
 
@@ -44,7 +44,7 @@ def test_an_optimizers_first_step_is_its_formula(name: str) -> None:
     """The Keras object that the builder makes moves a weight as the formula says."""
     import keras
 
-    from workers.build import make_optimizer
+    from trainstack.workers.engine.build import make_optimizer
 
     weight = keras.Variable([W])
     stack = Stack.of(optimizer=name, optimizer__learning_rate=RATE)
@@ -55,7 +55,7 @@ def test_an_optimizers_first_step_is_its_formula(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_takes_every_number_of_its_row(name: str) -> None:
     """Each parameter of the row, set to another value than its default, reaches Keras."""
-    from workers.build import make_optimizer
+    from trainstack.workers.engine.build import make_optimizer
 
     row = OPTIMIZERS[name]
     others = {p.name: (p.default + p.low) / 2 + 1e-4 for p in row.parameters}

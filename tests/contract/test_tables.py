@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from search.data.catalogue import DATASETS
-from search.evidence.claims import CLAIMS
-from search.fleet.pruning import PRUNERS
-from search.fleet.samplers import SAMPLERS
-from spaces.activations import ACTIVATIONS
-from spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, SHAPE_TABLE
-from spaces.errors import RequestError
-from spaces.initializers import INITIALIZERS
-from spaces.profiles import PROFILES
-from spaces.references import FIRST, REFERENCES
-from spaces.space import space_names
-from spaces.stack import Stack
-from spaces.tables import Parameter
+from trainstack.search.claims.table import CLAIMS
+from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.sampling.pruning import PRUNERS
+from trainstack.search.sampling.samplers import SAMPLERS
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, SHAPE_TABLE
+from trainstack.spaces.choices import Parameter
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.references import FIRST, REFERENCES
+from trainstack.spaces.space import space_names
+from trainstack.spaces.stack import Stack
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 TABLES: dict[str, Any] = {**CHOICE_AXES, "shape": SHAPE_TABLE, "profile": PROFILES}

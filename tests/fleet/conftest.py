@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.fleet.fleet import Fleet
-from tests.postgres.conftest import database, server, url
+from tests.support.databases import database, server, url
+from tests.support.fleet import Fleet
 
 __all__ = ["database", "fleet", "server", "url"]
 

@@ -26,10 +26,10 @@ import psutil
 import pytest
 import yaml
 
-from search.fleet import embedded
-from search.fleet.connect import HOME
-from tests.unit.docs.commands import ROOT
-from workers.fake import FAKE
+from tests.support.documents import ROOT
+from trainstack.search.database import embedded_postgres
+from trainstack.search.database.connection import HOME
+from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))[
@@ -99,18 +99,20 @@ def network() -> Iterator[Network]:
         asked = SERVICES["postgres"]["environment"]
         user, base = asked["POSTGRES_USER"], asked["POSTGRES_DB"]
         data.mkdir(mode=0o700)
-        embedded._give_to_system_user(data)
+        embedded_postgres._give_to_system_user(data)
         auth = ("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}")
-        embedded._run("initdb", "-D", str(data), "-U", user, *auth, "-E", "utf8", "--no-sync")
+        embedded_postgres._run(
+            "initdb", "-D", str(data), "-U", user, *auth, "-E", "utf8", "--no-sync"
+        )
         options = f"-c listen_addresses=127.0.0.1 -p {here.postgres} -k {data}"
         log = ("-l", str(data / "log"))
-        embedded._run("pg_ctl", "-D", str(data), "-w", *log, "-o", options, "start")
+        embedded_postgres._run("pg_ctl", "-D", str(data), "-w", *log, "-o", options, "start")
         try:
             port = str(here.postgres)
-            embedded._run("createdb", "-h", str(data), "-p", port, "-U", user, base)
+            embedded_postgres._run("createdb", "-h", str(data), "-p", port, "-U", user, base)
             yield here
         finally:
-            embedded._run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            embedded_postgres._run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
 
 
 def healthy(name: str, network: Network, **changes: str) -> bool:
@@ -119,7 +121,7 @@ def healthy(name: str, network: Network, **changes: str) -> bool:
     words = [network.here(word) for word in words]
     if kind == "CMD-SHELL":
         words = ["sh", "-c", *words]
-    path = f"{Path(sys.executable).parent}:{embedded._binaries()}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{embedded_postgres._binaries()}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **changes}
     return subprocess.run(words, check=False, capture_output=True, env=environment).returncode == 0
 

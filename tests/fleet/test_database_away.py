@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from search.fleet import embedded, history
-from tests.fleet.fleet import LEASE_SECONDS, PATIENCE_SECONDS, Fleet
-from tests.fleet.server import Server
+from tests.support.fleet import LEASE_SECONDS, PATIENCE_SECONDS, Fleet
+from tests.support.postgres_server import Server
+from trainstack.search.database import embedded_postgres
+from trainstack.search.queue import history
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -22,7 +23,7 @@ def server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         here = Server(Path(folder) / "home" / "postgres")
         yield here
-        embedded.release(here.data)
+        embedded_postgres.release(here.data)
 
 
 @pytest.fixture

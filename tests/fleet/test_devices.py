@@ -9,11 +9,11 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from search.cli.local import cores
-from search.fleet.connect import STORAGE, exported
-from tests.acceptance.commands import Shell, refused
-from tests.fleet.fleet import Fleet
-from workers.fake import FAKE
+from tests.support.fleet import Fleet
+from tests.support.shell import Shell, refused
+from trainstack.search.cli.local_workers import cores
+from trainstack.search.database.connection import STORAGE, exported
+from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import URL
 
-from search.fleet.connect import ARTIFACTS, STORAGE, exported
-from spaces.stack import Stack
-from tests import objects
-from tests.acceptance.commands import Shell, refused
+from tests.support import object_store
+from tests.support.shell import Shell, refused
+from trainstack.search.database.connection import ARTIFACTS, STORAGE, exported
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres, pytest.mark.keras]
 
@@ -32,8 +32,8 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
     table, stacks = tmp_path / "houses.csv", tmp_path / "stacks.json"
     write_table(table)
     stacks.write_text(json.dumps([Stack.of(units=[8], batch_size=32).to_json()]))
-    with objects.server() as environment:
-        place = f"s3://{objects.BUCKET}/team"
+    with object_store.server() as environment:
+        place = f"s3://{object_store.BUCKET}/team"
         settings = {STORAGE: exported(url), ARTIFACTS: place, **environment}
         launcher, worker, third = (
             Shell(tmp_path / name, settings) for name in ("launcher", "worker", "third")
@@ -41,7 +41,7 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
         words = ("launch", table, "--target", "price", "--stacks", stacks, "--epochs", "2")
         done = launcher.run(*words, "--replicates", "1", "--share-data", "--detach")
         assert done.returncode == 0, done.stderr
-        (data,) = objects.names(environment)
+        (data,) = object_store.names(environment)
         assert f"{data.removeprefix('team/')} in {place}" in done.stderr
         table.unlink()
 
@@ -54,9 +54,11 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
 
         model = tmp_path / "taken" / "mine.keras"
         assert third.run("export", "houses", "--format", "keras", "-o", model).returncode == 0
-        kinds = {name.split("/")[2] for name in objects.names(environment) if "/houses/" in name}
+        kinds = {
+            name.split("/")[2] for name in object_store.names(environment) if "/houses/" in name
+        }
         assert kinds == {"confirmation", "measurement"}
-        assert not any(name.endswith(".checkpoint.npz") for name in objects.names(environment))
+        assert not any(name.endswith(".checkpoint.npz") for name in object_store.names(environment))
     import joblib
 
     encoder = joblib.load(model.with_name("mine.preprocessing.joblib"))
@@ -68,7 +70,7 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
 
 def test_an_object_store_that_cannot_be_used(url: URL, tmp_path: Path) -> None:
     """A bucket that is not there is told before anything is created."""
-    with objects.server() as environment:
+    with object_store.server() as environment:
         settings = {STORAGE: exported(url), ARTIFACTS: "s3://no-such-one/a", **environment}
         here = Shell(tmp_path / "home", settings)
         assert "no bucket" in refused(here.run("launch", "wine", "--detach"), 2)

@@ -19,17 +19,17 @@ from typing import Any
 import psutil
 import pytest
 
-from search.cli.forking import fork_server
-from search.data.load import load
-from search.processes import FORK_SERVER
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.postgres.studying import spec_of
-from workers.child import Child, Died
-from workers.fake import FAKE
-from workers.forked import Forked
-from workers.messages import Done, Job, Measured, Ready
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.studies import spec_of
+from trainstack.search.cli.fork_server import fork_server
+from trainstack.search.data.load import load
+from trainstack.search.processes import FORK_SERVER
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.workers.messages import Done, Job, Measured, Ready
+from trainstack.workers.runtime.fake_bench import FAKE
+from trainstack.workers.runtime.forked_trainer import Forked
+from trainstack.workers.runtime.trainer_process import Child, Died
 
 pytestmark = [
     pytest.mark.fleet,
@@ -49,7 +49,11 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
 
 def server_of(pid: int) -> psutil.Process:
     """Return the fork server that a process has started."""
-    found = [p for p in psutil.Process(pid).children() if "workers.forkserver" in p.cmdline()]
+    found = [
+        p
+        for p in psutil.Process(pid).children()
+        if "trainstack.workers.runtime.fork_server" in p.cmdline()
+    ]
     assert len(found) == 1
     return found[0]
 
@@ -192,7 +196,7 @@ def test_a_fork_server_without_standard_input(monkeypatch: pytest.MonkeyPatch) -
     """Where the command's standard input is closed, its trainers are forks as ever."""
     monkeypatch.setenv(FAKE, "{}")
     program = (
-        "from search.processes import open_streams\nopen_streams()\n"
+        "from trainstack.search.processes import open_streams\nopen_streams()\n"
         "from tests.fleet.test_forking import *\n"
         "with fork_server():\n"
         "    trainer = child()\n"
@@ -234,7 +238,7 @@ def test_a_spec_of_any_size_waits_for_no_dead_server(
         asked.set()
         return forked
 
-    monkeypatch.setattr("workers.child.Forked", ask)
+    monkeypatch.setattr("trainstack.workers.runtime.trainer_process.Forked", ask)
     forks.suspend()
     large = spec_of(stacks=tuple(CHAPTER_DEFAULT for _ in range(5000)))
     with ThreadPoolExecutor(1) as aside:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from search.fleet import history, ledger
-from search.fleet.connect import ARTIFACTS
-from search.fleet.studies import wish
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.postgres.studying import DATA
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.studies import DATA
+from trainstack.search.database.connection import ARTIFACTS
+from trainstack.search.queue import history, study_store
+from trainstack.search.studies.actions import request_state
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -85,13 +85,13 @@ def test_pause_and_resume(fleet: Fleet) -> None:
     hold = fleet.folder / "hold"
     worker = fleet.join(hold=str(hold))
     fleet.until(lambda status: status["counts"]["running"])
-    wish(fleet.url, "s", ledger.PAUSE)
+    request_state(fleet.url, "s", study_store.PAUSE)
     hold.touch()
     status = fleet.until(lambda status: not status["counts"]["running"])
     assert status["state"] == "paused"
     fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["idle"])
     assert fleet.status()["counts"]["completed"] == 1
-    wish(fleet.url, "s", ledger.GO)
+    request_state(fleet.url, "s", study_store.GO)
     assert fleet.concluded()["counts"]["completed"] == 3
     assert worker.returncode == 0
 
@@ -101,7 +101,7 @@ def test_stop(fleet: Fleet) -> None:
     fleet.create(trials=50, epochs=8)
     crew = [fleet.join(epoch_seconds=0.1) for _ in range(2)]
     fleet.until(lambda status: status["counts"]["completed"])
-    wish(fleet.url, "s", ledger.STOP)
+    request_state(fleet.url, "s", study_store.STOP)
     status = fleet.concluded()
     assert 1 <= status["counts"]["completed"] == status["budget"]["trials"] < 50
     assert status["counts"]["retried"] == 0
@@ -114,7 +114,7 @@ def test_cancel(fleet: Fleet) -> None:
     fleet.create(trials=2, epochs=1000)
     worker = fleet.join(epoch_seconds=0.1)
     fleet.training()
-    wish(fleet.url, "s", ledger.CANCEL)
+    request_state(fleet.url, "s", study_store.CANCEL)
     assert worker.wait(PATIENCE_SECONDS) == 0
     counts = fleet.status()["counts"]
     assert (counts["running"], counts["waiting"]) == (0, 1)
@@ -131,7 +131,7 @@ def test_most_trials(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"version": "9.9"}, "expected 9.9, with which study 's' was made"), ({}, "fingerprint")],
+    [({"version": "9.9"}, "expected 9.9, the version that created study 's'"), ({}, "fingerprint")],
 )
 def test_refusal(fleet: Fleet, changes: dict[str, str], words: str) -> None:
     """A worker whose package or data are not the study's refuses in one line, and holds nothing."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.fleet.fleet import Fleet
+from tests.support.fleet import Fleet
 
 pytestmark = [
     pytest.mark.fleet,

@@ -17,11 +17,11 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from search.fleet.connect import STORAGE, exported
-from tests.acceptance.commands import Shell, interrupt, refused
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.fleet.raycluster import Cluster, free_port, quiet
-from workers.fake import FAKE
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.ray_cluster import Cluster, free_port, quiet
+from tests.support.shell import Shell, interrupt, refused
+from trainstack.search.database.connection import STORAGE, exported
+from trainstack.workers.runtime.fake_bench import FAKE
 
 pytest.importorskip("ray", reason="needs the extra [ray]")
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
@@ -119,7 +119,7 @@ def test_a_driver_that_goes_and_comes_back(
         said = again.communicate(timeout=60)[1]
     finally:
         end(again)
-    assert "going on with study 's'" in said
+    assert "resuming study 's'" in said
     assert {t["worker"] for t in fleet.trials()} <= first
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (5, 0)
     until(lambda: not cluster.actors())  # of a study that is over they leave without a driver
@@ -224,7 +224,7 @@ def test_another_version_of_ray(cluster: Cluster) -> None:
     """The cluster's version and ours are named in one line."""
     code = (
         "import ray, sys\nray.__version__ = '2.59.0'\n"
-        "from search.onray.connection import connect\n"
+        "from trainstack.search.ray.connection import connect\n"
         "try: connect(sys.argv[1])\n"
         "except Exception as error: print(error.exit_code, error)"
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from search.data.load import load
-from search.fleet import history
-from search.spec import DataSpec
-from spaces.references import REFERENCES
-from spaces.stack import Stack
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from trainstack.search.data.load import load
+from trainstack.search.queue import history
+from trainstack.search.spec import DataSpec
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres, pytest.mark.keras]
 EPOCHS = 2000

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.data.load import load
-from search.fleet import history, inspect
-from search.spec import DataSpec
-from spaces.references import REFERENCES
-from spaces.stack import Stack
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from trainstack.search.data.load import load
+from trainstack.search.queue import history, queries
+from trainstack.search.spec import DataSpec
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -54,7 +54,7 @@ def test_no_memory_anywhere(fleet: Fleet) -> None:
     trials = fleet.optuna().trials
     assert [t.state for t in trials] == [TrialState.PRUNED] * 2
     # Ten times what predicting the classes' frequencies gives: worse than any that trained.
-    classes = len(inspect.spec_of(fleet.engine, "s").data.classes)
+    classes = len(queries.spec_of(fleet.engine, "s").data.classes)
     assert all(t.value == pytest.approx(10 * math.log(classes)) for t in trials)
 
 
@@ -130,7 +130,7 @@ def test_full_disk(fleet: Fleet, full: Path) -> None:
     assert "weights not kept" in fleet.log(worker)
     assert list(full.rglob("*.part")) == []
     # What could not be kept was trained again for the one look at the test set.
-    measured = inspect.measurement(fleet.engine, "s")
+    measured = queries.measurement(fleet.engine, "s")
     assert measured is not None
     assert len(measured["chosen"]["test"]["loss"]) == 1
     assert "the model could not be written" in fleet.log(worker)

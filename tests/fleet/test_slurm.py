@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from search.fleet.connect import STORAGE, exported
-from tests.acceptance.commands import TRAINSTACK, Shell
-from tests.fleet.fleet import Fleet
-from tests.unit.docs.commands import ROOT
-from workers.fake import FAKE
+from tests.support.documents import ROOT
+from tests.support.fleet import Fleet
+from tests.support.shell import TRAINSTACK, Shell
+from trainstack.search.database.connection import STORAGE, exported
+from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from search.fleet import embedded, patient
-from search.fleet.connect import STORAGE, exported
-from spaces.errors import StorageAwayError
-from tests.acceptance.commands import Shell
-from tests.fleet.fleet import PATIENCE_SECONDS, Fleet
-from tests.fleet.server import Server
-from workers.fake import FAKE
+from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.postgres_server import Server
+from tests.support.shell import Shell
+from trainstack.search.database import embedded_postgres, retry
+from trainstack.search.database.connection import STORAGE, exported
+from trainstack.spaces.errors import StorageAwayError
+from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -44,16 +43,16 @@ def test_started_while_away(tmp_path: Path) -> None:
             assert worker.returncode == 0
         finally:
             fleet.close()
-            embedded.release(server.data)
+            embedded_postgres.release(server.data)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH is known from 3.11 on")
-def test_packages_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> None:
-    """Workers start where the user's folder has packages that are called as ours."""
-    for name in ("workers", "search", "spaces"):
+def test_modules_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> None:
+    """Workers start where the user's folder has modules named `search`, `workers` and `spaces`."""
+    for name in ("workers", "spaces"):
         (tmp_path / name).mkdir()
         for file in ("__init__.py", "__main__.py"):
             (tmp_path / name / file).write_text("raise SystemExit(7)", "utf-8")
+    (tmp_path / "search.py").write_text("raise SystemExit(7)", "utf-8")
     fleet.create(trials=1, epochs=2)
     canned = json.dumps({"epoch_seconds": 0.01})
     shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
@@ -73,14 +72,14 @@ def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> None:
         raise StorageAwayError("gone")
 
-    monkeypatch.setattr(patient.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(patient.time, "sleep", sleep)
+    monkeypatch.setattr(retry.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(retry.time, "sleep", sleep)
     with pytest.raises(StorageAwayError):
-        patient.patiently(away, 60.0)
+        retry.patiently(away, 60.0)
     assert now[0] == pytest.approx(60.0)
     longest = [min(0.5 * 2**k, 10.0) for k in range(len(pauses))]
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses[:-1], longest, strict=False))
     pauses.clear()
     with pytest.raises(StorageAwayError):
-        patient.patiently(away, 0.0)
+        retry.patiently(away, 0.0)
     assert pauses == []

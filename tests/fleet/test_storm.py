@@ -10,9 +10,9 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import select
 
-from search.fleet import history
-from search.fleet.tables import attempts, tasks
-from tests.fleet.fleet import Fleet, trainer_of
+from tests.support.fleet import Fleet, trainer_of
+from trainstack.search.database.schema import attempts, tasks
+from trainstack.search.queue import history
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spaces.activations import ACTIVATIONS
-from spaces.initializers import INITIALIZERS
-from spaces.references import REFERENCES
-from spaces.stack import Stack
-from workers.build import fresh_kernel, plain_model, training_model
-from workers.engine import Program
-from workers.layers import AlphaDropout, Context, Dropout, RReLU
-from workers.resident import DeviceData
-from workers.structure import Structure, shaping_items
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import fresh_kernel, plain_model, training_model
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.layers import AlphaDropout, Context, Dropout, RReLU
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure, shaping_items
 
 pytestmark = pytest.mark.keras
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from search.artifacts import FolderStore
-from search.records import Measurement, Result
-from spaces.references import REFERENCES
-from spaces.stack import Stack
-from workers.checkpoint import Shelf
-from workers.engine import Program
-from workers.messages import ABANDONED, INTERRUPTED
-from workers.resident import DeviceData
-from workers.structure import Structure, shaping_items
-from workers.train import Training
+from trainstack.search.artifacts import FolderStore
+from trainstack.search.records import Measurement, Result
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.checkpoint import Shelf
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import Training
+from trainstack.workers.messages import ABANDONED, INTERRUPTED
 
 pytestmark = pytest.mark.keras
 SEED, EPOCHS, FEATURES, CLASSES = 3, 12, 6, 3

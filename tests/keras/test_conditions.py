@@ -10,15 +10,24 @@ import keras
 import numpy as np
 import pytest
 
-from search.conditions import AUTOENCODER, EARLIER, LATER, PLAIN, RELATED, UNIT, Condition
-from search.data.load import load
-from search.records import CONFIRMATION, SEARCH
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from workers.bench import Bench
-from workers.conditions import FROZEN_SHARE, Reuse, UnmetError, changed, redraw
-from workers.messages import Job
+from trainstack.search.conditions import (
+    AUTOENCODER,
+    EARLIER,
+    LATER,
+    PLAIN,
+    RELATED,
+    UNIT,
+    Condition,
+)
+from trainstack.search.data.load import load
+from trainstack.search.records import CONFIRMATION, SEARCH
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.workers.engine.conditions import UnmetError, changed, redraw
+from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
+from trainstack.workers.tasks.reuse import FROZEN_SHARE, Reuse
 
 pytestmark = pytest.mark.keras
 SEED, EPOCHS = 5, 4
@@ -26,12 +35,14 @@ STACK = CHAPTER_DEFAULT.but(units=[16, 12, 8], batch_size=16)
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> JobBench:
     """A bench for an experiment on digits."""
     data = load("digits", None, "auto").describe()
     space = Space.named("chapter").to_json()
     spec = StudySpec("c", data, space, trials=0, epochs=EPOCHS, experiment=("C19",))
-    return Bench(spec, 0, str(tmp_path_factory.mktemp("artifacts")))  # TensorFlow is there already
+    return JobBench(
+        spec, 0, str(tmp_path_factory.mktemp("artifacts"))
+    )  # TensorFlow is there already
 
 
 def job(condition: Condition, **changes: Any) -> Job:
@@ -40,7 +51,7 @@ def job(condition: Condition, **changes: Any) -> Job:
     return replace(made, **changes)
 
 
-def trained(bench: Bench, condition: Condition) -> tuple[Any, list[np.ndarray]]:
+def trained(bench: JobBench, condition: Condition) -> tuple[Any, list[np.ndarray]]:
     """Train a run; return its result and the weights that it kept."""
     asked = job(condition)
     result = bench.train(asked, lambda measurement: None)
@@ -49,12 +60,12 @@ def trained(bench: Bench, condition: Condition) -> tuple[Any, list[np.ndarray]]:
         return result, [stored[name] for name in stored.files]
 
 
-def split_under(bench: Bench, condition: Condition) -> Any:
+def split_under(bench: JobBench, condition: Condition) -> Any:
     """The split of a seed under a condition."""
     return changed(bench.dataset.split(SEED), condition, 10, SEED)
 
 
-def test_inputs_scaled_to_the_unit_range(bench: Bench) -> None:
+def test_inputs_scaled_to_the_unit_range(bench: JobBench) -> None:
     """Every feature's training part reaches from 0 to 1; rows and labels are as they were."""
     before, after = bench.dataset.split(SEED), split_under(bench, Condition(inputs=UNIT))
     x = after.standardised().x_train
@@ -65,7 +76,7 @@ def test_inputs_scaled_to_the_unit_range(bench: Bench) -> None:
     assert (after.y_train == before.y_train).all()
 
 
-def test_few_labels_are_even_and_the_rest_stays_as_it_was(bench: Bench) -> None:
+def test_few_labels_are_even_and_the_rest_stays_as_it_was(bench: JobBench) -> None:
     """Fifty labels are five a class, of the training part alone, and statistics are of all rows."""
     before, after = bench.dataset.split(SEED), split_under(bench, Condition(labels=50))
     assert np.bincount(after.y_train).tolist() == [5] * 10
@@ -75,7 +86,7 @@ def test_few_labels_are_even_and_the_rest_stays_as_it_was(bench: Bench) -> None:
     assert (again.x_train == after.x_train).all()
 
 
-def test_the_halves_of_the_classes_share_no_row(bench: Bench) -> None:
+def test_the_halves_of_the_classes_share_no_row(bench: JobBench) -> None:
     """The earlier and the later classes together are all rows, and labels begin at 0 in each."""
     halves = [split_under(bench, Condition(classes=half)) for half in (EARLIER, LATER)]
     whole = bench.dataset.split(SEED)
@@ -97,7 +108,7 @@ def test_data_that_cannot_serve_says_why(condition: Condition, said: str) -> Non
         changed(load("wine", None, "auto").split(0), condition, 3, 0)
 
 
-def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: Bench) -> None:
+def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: JobBench) -> None:
     """He's weights in a SELU network are LeCun's times the root of 2; the head's are its own."""
     looked = {}
     for condition in (PLAIN, Condition(initializer="he_normal")):
@@ -122,7 +133,7 @@ def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: Bench) -> 
         Condition(classes=LATER, labels=50, pretrained=RELATED),
     ],
 )
-def test_reused_layers_are_frozen_first(bench: Bench, condition: Condition) -> None:
+def test_reused_layers_are_frozen_first(bench: JobBench, condition: Condition) -> None:
     """A run begins with pretrained lower layers, as they were while the upper ones were trained."""
     asked = job(condition)
     _, data = bench.split(SEED, condition)
@@ -146,7 +157,7 @@ def test_reused_layers_are_frozen_first(bench: Bench, condition: Condition) -> N
     assert [w.shape for w in kept] == [w.shape for w in fresh]
 
 
-def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: Bench) -> None:
+def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: JobBench) -> None:
     """From what the pretrained layers give, inputs can be told better than from fresh ones."""
     condition = Condition(labels=100, pretrained=AUTOENCODER)
     x = bench.dataset.split(SEED).standardised().x_train
@@ -163,7 +174,7 @@ def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: Bench) -> None:
     assert lost([*pretrained, *fresh[4:]]) < 0.9 * lost(fresh)
 
 
-def test_bounds_are_not_measured_under_a_condition(bench: Bench) -> None:
+def test_bounds_are_not_measured_under_a_condition(bench: JobBench) -> None:
     """Where other claims want figures of the exported model, runs under a condition go on."""
     spec, bench.spec = bench.spec, replace(bench.spec, constraints=("latency_ms<=1e+09",))
     try:
@@ -173,7 +184,7 @@ def test_bounds_are_not_measured_under_a_condition(bench: Bench) -> None:
     assert "latency_ms" not in result.metrics
 
 
-def test_a_condition_is_refused_where_no_experiment_asks(bench: Bench) -> None:
+def test_a_condition_is_refused_where_no_experiment_asks(bench: JobBench) -> None:
     """A search trial, a study without experiment, and layers not to be reused are refused."""
     condition = Condition(inputs=UNIT)
     with pytest.raises(ValueError, match="only experiments for claims"):
@@ -190,7 +201,7 @@ def test_a_condition_is_refused_where_no_experiment_asks(bench: Bench) -> None:
         bench.train(asked, lambda measurement: None)
 
 
-def test_equal_stacks_under_conditions_share_no_file(bench: Bench) -> None:
+def test_equal_stacks_under_conditions_share_no_file(bench: JobBench) -> None:
     """Weights and checkpoints of runs that differ in the condition alone have their own names."""
     names = {trained(bench, c)[0].artifacts["weights"] for c in (PLAIN, Condition(inputs=UNIT))}
     assert len(names) == 2

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from workers.deploy import answers, converted, latency_ms, lite
+from trainstack.workers.export.deployment import answers, converted, latency_ms, lite
 
 pytestmark = pytest.mark.keras
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.building import DRAWS, FEATURES, OUTPUTS, build, draws, in_pairs
-from spaces.space import space_names
-from spaces.stack import Stack
-from workers.build import plain_model, training_model
-from workers.layers import Context
-from workers.plan import plan
+from trainstack.spaces.space import space_names
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import plain_model, training_model
+from trainstack.workers.engine.layers import Context
+from trainstack.workers.engine.model_plan import plan
 
 pytestmark = pytest.mark.keras
 

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spaces.activations import ACTIVATIONS
-from spaces.clippings import CLIPPINGS
-from spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
-from spaces.optimizers import OPTIMIZERS
-from spaces.regularizers import MAX_NORMS, PENALTIES
-from spaces.schedules import SCHEDULES
-from spaces.shapes import CONNECTIONS
-from spaces.stack import Stack
-from workers.build import make_optimizer, plain_model
-from workers.engine import Program, rewrite_graphs
-from workers.resident import DeviceData
-from workers.schedule import RateMaker
-from workers.structure import Structure, shaping_items
-from workers.train import batch_order
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.regularizers import MAX_NORMS, PENALTIES
+from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.shapes import CONNECTIONS
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import make_optimizer, plain_model
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program, rewrite_graphs
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import batch_order
 
 pytestmark = pytest.mark.keras
 
@@ -90,7 +90,7 @@ def by_fit(stack: Stack, task: str, start: list[np.ndarray], orders: list[np.nda
     cycled = OPTIMIZERS[stack["optimizer"]].cycles and momenta[0] is not None
     knobs = {}
     if cycled:
-        from workers.engine import Knob
+        from trainstack.workers.engine.program import Knob
 
         knobs["momentum"] = Knob(0.9, trainable=False)
     optimizer = make_optimizer(stack, knobs)

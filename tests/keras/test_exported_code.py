@@ -15,19 +15,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.data.load import load
-from search.spec import StudySpec
-from spaces.activations import ACTIVATIONS
-from spaces.optimizers import OPTIMIZERS
-from spaces.references import REFERENCES
-from spaces.schedules import SCHEDULES
-from spaces.stack import Stack
-from workers.build import plain_model
-from workers.export import standardised
-from workers.messages import Kept
-from workers.predictcode import predict_script
-from workers.pythoncode import script
-from workers.schedule import RateMaker
+from trainstack.search.data.load import load
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import plain_model
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.export.keras_code import script
+from trainstack.workers.export.model import standardised
+from trainstack.workers.export.predict_script import predict_script
+from trainstack.workers.messages import Kept
 
 pytestmark = pytest.mark.keras
 

@@ -10,15 +10,15 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import deep
-from search.report.inside import COLUMNS, picture
-from spaces.errors import RequestError
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.inside import look_inside
-from workers.prediction import monte_carlo, sparsified
-from workers.resident import DeviceData
-from workers.structure import Structure, shaping_items
-from workers.train import Training
+from trainstack.search.report.inside import COLUMNS, picture
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.layer_statistics import look_inside
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import Training
+from trainstack.workers.tasks.prediction import monte_carlo, sparsified
 
 pytestmark = pytest.mark.keras
 

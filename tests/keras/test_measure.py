@@ -12,31 +12,31 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from search.data.load import load
-from search.evidence.beside import trivial, trivial_warnings
-from search.evidence.planned import confirmation_seed
-from search.evidence.statistics import score
-from search.records import CONFIRMATION, MEASUREMENT
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.space import Space
-from workers.bench import Bench
-from workers.messages import Job
+from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.data.load import load
+from trainstack.search.evidence.comparisons import score
+from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.records import CONFIRMATION, MEASUREMENT
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
 
 pytestmark = pytest.mark.keras
 STACK = CHAPTER_DEFAULT.but(units=[8, 4], batch_size=32, optimizer__learning_rate=0.02)
 EPOCHS = 2
 
 
-def bench_of(folder: Path, frame: pd.DataFrame, target: str, **changes: Any) -> Bench:
+def bench_of(folder: Path, frame: pd.DataFrame, target: str, **changes: Any) -> JobBench:
     """A bench for a table."""
     frame.to_csv(folder / "rows.csv", index=False)
     data = load(str(folder / "rows.csv"), target, "auto").describe()
     spec = StudySpec("m", data, Space.named("chapter").to_json(), epochs=EPOCHS, **changes)
-    return Bench(spec, 0, str(folder))
+    return JobBench(spec, 0, str(folder))
 
 
-def measured(bench: Bench, runs: int = 2) -> dict[str, Any]:
+def measured(bench: JobBench, runs: int = 2) -> dict[str, Any]:
     """Confirm the stack with some seeds, and look at the test set."""
     kept = {}
     for index in range(runs):

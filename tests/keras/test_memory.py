@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from workers.memory import limit_memory
+from trainstack.workers.engine.memory import limit_memory
 
 pytestmark = pytest.mark.keras
 

@@ -8,14 +8,14 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.data.dataset import Part
-from search.data.split import make_split
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.resident import DeviceData
-from workers.schedule import RateMaker
-from workers.structure import Structure, shaping_items
-from workers.train import batch_order
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.splitting import make_split
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import batch_order
 
 pytestmark = pytest.mark.keras
 ROWS, BATCH, SEED = 96, 32, 5

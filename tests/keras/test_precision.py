@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spaces.errors import RequestError
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.precision import check_precision
-from workers.resident import DeviceData
-from workers.schedule import RateMaker
-from workers.structure import Structure, shaping_items
-from workers.train import batch_order
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.precision import check_precision
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import batch_order
 
 pytestmark = pytest.mark.keras
 

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search.data.load import load
-from workers.export import in_unit, precision_of, standardised
-from workers.predictcode import predict_script
+from trainstack.search.data.load import load
+from trainstack.workers.export.model import in_unit, precision_of, standardised
+from trainstack.workers.export.predict_script import predict_script
 
 pytestmark = pytest.mark.keras
 ROWS = 80

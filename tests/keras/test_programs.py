@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.memory import forget_dropped_graphs
-from workers.programs import MOST_BUILT, MOST_COMPILED_LAYERS, Programs
-from workers.resident import DeviceData
-from workers.structure import Structure, shaping_items
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.memory import forget_dropped_graphs
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.program_cache import MOST_BUILT, MOST_COMPILED_LAYERS, Programs
+from trainstack.workers.engine.structure import Structure, shaping_items
 
 pytestmark = pytest.mark.keras
 ROWS, FEATURES, CLASSES, BATCH = 48, 5, 3, 16

@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import pytest
 
-from spaces.schedules import SCHEDULES
-from spaces.stack import Stack
-from workers.schedule import RateMaker
+from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.rates import RateMaker
 
 pytestmark = pytest.mark.keras
 

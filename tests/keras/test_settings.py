@@ -15,7 +15,7 @@ pytestmark = pytest.mark.keras
 ASKED = {"floatx": "float64", "epsilon": 0.1, "image_data_format": "channels_first"}
 SHOW = """
 import os
-from workers.settings import set_keras
+from trainstack.workers.engine.keras_settings import set_keras
 before = dict(os.environ)
 set_keras()
 before["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import pytest
 
-from search.records import Result
-from spaces.stack import Stack
-from spaces.stopping import stopping_of
-from workers.codeparts import STOPPING
-from workers.engine import EpochResult
-from workers.train import Training
+from trainstack.search.records import Result
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.program import EpochResult
+from trainstack.workers.engine.training import Training
+from trainstack.workers.export.code_parts import STOPPING
 
 pytestmark = pytest.mark.keras
 

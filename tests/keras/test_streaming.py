@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from search.data.load import load
-from spaces.stack import Stack
-from workers.engine import Program
-from workers.resident import DeviceData
-from workers.streaming import StreamedData, put, resident_bytes
-from workers.structure import Structure, shaping_items
-from workers.train import Training
+from trainstack.search.data.load import load
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import Training
 
 pytestmark = pytest.mark.keras
 

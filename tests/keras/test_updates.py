@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from workers.updates import LANES, global_norm
+from trainstack.workers.engine.optimizer_updates import LANES, global_norm
 
 pytestmark = pytest.mark.keras
 

@@ -1,52 +1,5 @@
 """One embedded PostgreSQL for all tests here, a database of its own for each."""
 
-from __future__ import annotations
+from tests.support.databases import database, server, url
 
-import secrets
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import pytest
-from sqlalchemy import URL, Engine, text
-
-from search.fleet import embedded
-from search.fleet.connect import engine, parse_url
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[URL]:
-    """The URL of a running server."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "postgres"
-        yield parse_url(embedded.hold(data))
-        embedded.release(data)
-
-
-@contextmanager
-def fresh(server: URL) -> Iterator[URL]:
-    """Make an empty database, and drop it."""
-    name = f"test_{secrets.token_hex(6)}"
-    root = engine(server).execution_options(isolation_level="AUTOCOMMIT")
-    with root.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name)
-    with root.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    root.dispose()
-
-
-@pytest.fixture
-def url(server: URL) -> Iterator[URL]:
-    """The URL of an empty database."""
-    with fresh(server) as url:
-        yield url
-
-
-@pytest.fixture
-def database(url: URL) -> Iterator[Engine]:
-    """An engine over an empty database."""
-    here = engine(url)
-    yield here
-    here.dispose()
+__all__ = ["database", "server", "url"]

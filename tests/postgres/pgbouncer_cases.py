@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from search.fleet.connect import engine, parse_url, redacted
-from search.fleet.studies import create_study
-from search.fleet.tending import Tender
-from spaces.errors import StorageAwayError
-from tests.postgres.studying import agrees, desk, spec_of, work_off
+from tests.support.studies import agrees, open_client, spec_of, work_off
+from trainstack.search.database.connection import engine, parse_url, redacted
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.maintenance import Maintenance
+from trainstack.spaces.errors import StorageAwayError
 
 pytestmark = pytest.mark.postgres
 POOL, SECRET = 3, "s3cr3t-word"
@@ -97,16 +97,16 @@ def test_a_study_through_pgbouncer(bouncer: tuple[str, Path], database: Engine) 
         assert connection.connection.driver_connection.info.ssl_in_use  # type: ignore[union-attr]
     here.dispose()
     create_study(url, spec_of(trials=12, sampler="tpe", pruner="asha"), first=())
-    desks, most, failures = [desk(url) for _ in range(2 * POOL)], [0], []
+    clients, most, failures = [open_client(url) for _ in range(2 * POOL)], [0], []
 
     def work(number: int) -> None:
         try:
-            work_off(desks[number], 0.1 + number)
-            desks[number].leave()
+            work_off(clients[number], 0.1 + number)
+            clients[number].leave()
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(desks))]
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(clients))]
     for thread in threads:
         thread.start()
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -116,9 +116,9 @@ def test_a_study_through_pgbouncer(bouncer: tuple[str, Path], database: Engine) 
         most[0] = max(most[0], others)
         time.sleep(0.05)
     assert failures == []
-    tender = Tender.open(url, "s")
-    assert tender.reap() == 0
-    tender.close()
+    maintenance = Maintenance.open(url, "s")
+    assert maintenance.requeue_expired() == 0
+    maintenance.close()
     status = agrees(database)
     assert status["concluded"]
     assert status["counts"]["completed"] == 12

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import URL
 
-from search.cli.main import run
-from search.fleet.studies import create_study
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from tests.postgres.studying import DATA, completed, desk, spec_of
+from tests.support.studies import DATA, completed, open_client, spec_of
+from trainstack.search.cli.main import run
+from trainstack.search.studies.actions import create_study
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 
 pytestmark = pytest.mark.postgres
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgres
 def study(url: URL, name: str, data: str, losses: list[float]) -> None:
     """A study whose first reference stacks ended with these losses."""
     create_study(url, spec_of(name, trials=2, data=replace(DATA, source=data, fingerprint=data)))
-    here = desk(url, name)
+    here = open_client(url, name)
     for loss in losses:
         lease = here.claim()
         assert lease is not None

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Engine, text
 
-from search.fleet import connect
-from search.fleet.desk import Desk
-from search.fleet.studies import create_study
-from spaces.errors import RequestError, StorageAwayError
-from tests.postgres.studying import CARD, desk, spec_of
+from tests.support.studies import CARD, open_client, spec_of
+from trainstack.search.database import connection
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.worker_client import WorkerClient
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
 pytestmark = pytest.mark.postgres
 SECRET = "s3cr3t-word"
@@ -21,7 +21,7 @@ SECRET = "s3cr3t-word"
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
 def test_driver_is_named(scheme: str) -> None:
     """Whatever people type, the URL names the driver that is installed."""
-    url = connect.storage_url(f"{scheme}://me:{SECRET}@db:5433/base?sslmode=require")
+    url = connection.storage_url(f"{scheme}://me:{SECRET}@db:5433/base?sslmode=require")
     assert url.drivername == "postgresql+psycopg2"
     assert (url.host, url.port, url.database, url.password) == ("db", 5433, "base", SECRET)
     assert dict(url.query) == {"sslmode": "require"}
@@ -40,7 +40,7 @@ def test_driver_is_named(scheme: str) -> None:
 def test_other_storages_are_refused(text: str) -> None:
     """Anything but PostgreSQL is refused, in one line that repeats no password."""
     with pytest.raises(RequestError) as refused:
-        connect.storage_url(text)
+        connection.storage_url(text)
     assert refused.value.exit_code == 2
     assert SECRET not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -48,29 +48,31 @@ def test_other_storages_are_refused(text: str) -> None:
 
 def test_flag_wins_over_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """--storage wins over TRAINSTACK_STORAGE."""
-    monkeypatch.setenv(connect.STORAGE, "postgresql://db/environment")
-    assert connect.storage_url("postgresql://db/flag").database == "flag"
-    assert connect.storage_url(None).database == "environment"
+    monkeypatch.setenv(connection.STORAGE, "postgresql://db/environment")
+    assert connection.storage_url("postgresql://db/flag").database == "flag"
+    assert connection.storage_url(None).database == "environment"
 
 
 def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Artifacts stand inside the home unless a folder or an object store is named."""
-    monkeypatch.setenv(connect.HOME, str(tmp_path))
-    monkeypatch.delenv(connect.ARTIFACTS, raising=False)
-    assert connect.artifacts() == str(tmp_path / "artifacts")
-    monkeypatch.setenv(connect.ARTIFACTS, "s3://bucket/prefix")
-    assert connect.artifacts() == "s3://bucket/prefix"
+    monkeypatch.setenv(connection.HOME, str(tmp_path))
+    monkeypatch.delenv(connection.ARTIFACTS, raising=False)
+    assert connection.artifacts() == str(tmp_path / "artifacts")
+    monkeypatch.setenv(connection.ARTIFACTS, "s3://bucket/prefix")
+    assert connection.artifacts() == "s3://bucket/prefix"
 
 
 def test_passwords_are_not_shown() -> None:
     """A password is left out wherever it stands in the URL, with the query that holds one."""
-    shown = connect.redacted(f"postgresql://me:{SECRET}@db/base?password={SECRET}&sslmode=require")
+    shown = connection.redacted(
+        f"postgresql://me:{SECRET}@db/base?password={SECRET}&sslmode=require"
+    )
     assert shown == "postgresql://me@db/base"
-    shown = connect.redacted(f"postgresql://me:{SECRET}@db/base?sslmode=require")
+    shown = connection.redacted(f"postgresql://me:{SECRET}@db/base?sslmode=require")
     assert shown == "postgresql://me@db/base?sslmode=require"
-    url = connect.storage_url(f"postgresql://me:{SECRET}@db/base")
-    assert SECRET not in repr(url) + str(url) + repr(connect.engine(url))
-    assert connect.exported(url) == f"postgresql+psycopg2://me:{SECRET}@db/base"
+    url = connection.storage_url(f"postgresql://me:{SECRET}@db/base")
+    assert SECRET not in repr(url) + str(url) + repr(connection.engine(url))
+    assert connection.exported(url) == f"postgresql+psycopg2://me:{SECRET}@db/base"
 
 
 def test_nobody_answers() -> None:
@@ -80,7 +82,7 @@ def test_nobody_answers() -> None:
         port = free.getsockname()[1]
     url = f"postgresql://me:{SECRET}@127.0.0.1:{port}/base"
     for reach in (
-        lambda: Desk.open(url, "s", CARD),
+        lambda: WorkerClient.open(url, "s", CARD),
         lambda: create_study(url, spec_of()),
     ):
         with pytest.raises(StorageAwayError, match=f"me@127.0.0.1:{port}/base") as away:
@@ -91,9 +93,9 @@ def test_nobody_answers() -> None:
 
 
 def test_dropped_connections_are_replaced(url: URL, database: Engine) -> None:
-    """A desk whose connections the server cut goes on with new ones."""
+    """A client whose connections the server cut goes on with new ones."""
     create_study(url, spec_of())
-    here = desk(url)
+    here = open_client(url)
     assert here.claim() is not None
     with database.connect() as connection:
         others = "pid <> pg_backend_pid() AND datname = current_database()"
@@ -110,7 +112,7 @@ def test_no_password_in_any_row(url: URL, database: Engine) -> None:
     secret = url.set(username="worker_a", password=SECRET)
     try:
         create_study(secret, spec_of())
-        here = desk(secret)
+        here = open_client(secret)
         lease = here.claim()
         assert lease is not None
         here.give_back(lease, "trainer died")

@@ -15,15 +15,15 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import URL, select, update
 
-from search.artifacts import FolderStore
-from search.fleet.attached import Attached, attach_model
-from search.fleet.mirror import open_storage
-from search.fleet.reading import read_trials
-from search.fleet.shown import Shown
-from search.fleet.studies import void_trial
-from search.fleet.tables import studies, tasks
-from search.records import Result
-from tests.postgres.studying import begun, completed, desk, epochs
+from tests.support.studies import begun, completed, epochs, open_client
+from trainstack.search.artifacts import FolderStore
+from trainstack.search.dashboard.storage import DashboardStorage
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.records import Result
+from trainstack.search.sampling.optuna_mirror import open_storage
+from trainstack.search.sampling.optuna_reading import read_trials
+from trainstack.search.sampling.trial_files import Attached, attach_model
+from trainstack.search.studies.actions import void_trial
 
 pytestmark = pytest.mark.postgres
 LAYER = {"mean": 0.5, "deviation": 1.0, "saturated": 0.0, "dead": 0.25, "gradient_norm": 2.0}
@@ -64,7 +64,7 @@ def test_trials_are_read_as_optuna_reads_them(url: URL, away: None) -> None:
     assert read_trials(storage.engine, 1) == theirs
     last = theirs[1]._trial_id
     assert read_trials(storage.engine, 1, last, [theirs[0]._trial_id]) == [theirs[0], *theirs[2:]]
-    assert Shown(storage).get_all_trials(1) == theirs
+    assert DashboardStorage(storage).get_all_trials(1) == theirs
     storage.engine.dispose()
 
 
@@ -72,7 +72,7 @@ def test_what_changes_is_seen(url: URL) -> None:
     """A trial that ends, one that is voided after it ended, and new ones show at the next look."""
     here = begun(url, trials=5)
     storage = open_storage(url)
-    shown = Shown(storage)
+    shown = DashboardStorage(storage)
     assert shown.get_all_trials(1) == []
     lease = here.claim()
     assert lease is not None
@@ -88,8 +88,8 @@ def test_what_changes_is_seen(url: URL) -> None:
 
 def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number the latest and the best keep curve and stack; nothing else of any changes."""
-    monkeypatch.setattr("search.fleet.shown.MANY", 4)
-    monkeypatch.setattr("search.fleet.shown.DRAWN", 1)
+    monkeypatch.setattr("trainstack.search.dashboard.storage.MANY", 4)
+    monkeypatch.setattr("trainstack.search.dashboard.storage.DRAWN", 1)
     here = begun(url, trials=5)
     for value in (0.5, 0.1, 0.4, 0.3, 0.2):
         lease = here.claim()
@@ -97,7 +97,7 @@ def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.Monk
         here.report(lease, epochs(1))
         here.finish(lease, completed(value))
     storage = open_storage(url)
-    shown, whole = Shown(storage).get_all_trials(1), storage.get_all_trials(1)
+    shown, whole = DashboardStorage(storage).get_all_trials(1), storage.get_all_trials(1)
     assert [t.number for t in shown if t.intermediate_values] == [1, 4]
     assert [t.number for t in shown if "stack" in t.user_attrs] == [1, 4]
     for ours, theirs in zip(shown, sorted(whole, key=lambda t: t.number), strict=True):
@@ -112,7 +112,7 @@ def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.Monk
 def test_of_very_many_trials_the_latest_and_the_best_are_listed(url: URL) -> None:
     """Earlier ones only if they are the best or still run; new ones come after what was listed."""
     here = begun(url, trials=9)
-    other = desk(url)
+    other = open_client(url)
     running = other.claim()
     assert running is not None
     for value in (0.5, 0.1, 0.4, 0.3):
@@ -120,7 +120,7 @@ def test_of_very_many_trials_the_latest_and_the_best_are_listed(url: URL) -> Non
         assert lease is not None
         here.finish(lease, completed(value))
     storage = open_storage(url)
-    shown = Shown(storage, latest=2, best=1)
+    shown = DashboardStorage(storage, latest=2, best=1)
     assert [t.number for t in shown.get_all_trials(1)] == [0, 2, 3, 4]
     other.finish(running, completed(0.9))
     assert here.claim() is not None
@@ -175,7 +175,7 @@ def test_the_recommended_model_stands_on_its_trial(url: URL, tmp_path) -> None:
         assert attach_model(connection, 1) == named
     store = FolderStore(tmp_path)
     store.write("s/model.keras", lambda file: file.write(b"weights"))
-    shown = Shown(storage).get_all_trials(1)[0]
+    shown = DashboardStorage(storage).get_all_trials(1)[0]
     metas = [m for m in get_all_artifact_meta(shown, storage=storage) if m.filename.endswith("s")]
     (meta,) = metas
     assert [json.loads(said)["artifact_id"] for said in named.values()] == [meta.artifact_id]

@@ -6,10 +6,9 @@ import pytest
 from sqlalchemy import URL, Engine
 
 from docs.documents import DOCUMENTS
-from search.fleet import inspect
-from tests.unit.docs.shapes import problems
-
-from .studying import begun
+from tests.support.json_shapes import problems
+from tests.support.studies import begun
+from trainstack.search.queue import queries
 
 pytestmark = pytest.mark.postgres
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.postgres
 def test_a_worker_at_work_is_as_the_table_says(url: URL, database: Engine) -> None:
     """`status --json` and `workers --json` of a study whose trial is being trained."""
     begun(url).claim()
-    found = inspect.status(database, "s")
+    found = queries.status(database, "s")
     assert found["workers"][0]["trial"] == 0
     for verb, document in (("status", found), ("workers", found["workers"])):
         (table,) = [d for d in DOCUMENTS if verb in d.verbs]

@@ -15,17 +15,17 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from search.fleet import embedded
-from search.fleet.connect import engine, parse_url
-from spaces.errors import RequestError
+from trainstack.search.database import embedded_postgres
+from trainstack.search.database.connection import engine, parse_url
+from trainstack.spaces.errors import RequestError
 
 pytestmark = pytest.mark.postgres
 # Says `ready`, then holds the server until told to go on (or killed).
 _HOLDER = """
 import sys
 from pathlib import Path
-from search.fleet import embedded
-print(embedded.hold(Path(sys.argv[1])), flush=True)
+from trainstack.search.database import embedded_postgres
+print(embedded_postgres.hold(Path(sys.argv[1])), flush=True)
 sys.stdin.readline()
 """
 
@@ -36,7 +36,7 @@ def data() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "the home" / "postgres"
         yield place
-        embedded.release(place)
+        embedded_postgres.release(place)
         if (pid := server_pid(place)) is not None:
             psutil.Process(pid).terminate()
             psutil.Process(pid).wait(20)
@@ -124,7 +124,7 @@ def test_interrupt_of_the_group_spares_the_server(data: Path) -> None:
 
 def test_crashed_server_comes_back(data: Path) -> None:
     """After a crash that left postmaster.pid behind, the same URL answers again, data kept."""
-    url = embedded.hold(data)
+    url = embedded_postgres.hold(data)
     ask(url, "CREATE TABLE kept AS SELECT 7 AS n; SELECT 1")
     with engine(parse_url(url)).begin() as connection:
         connection.execute(text("SET LOCAL synchronous_commit = on"))
@@ -135,18 +135,18 @@ def test_crashed_server_comes_back(data: Path) -> None:
     psutil.Process(pid).kill()
     psutil.wait_procs(children, timeout=20)
     assert (data / "postmaster.pid").exists()
-    assert embedded.hold(data) == url
+    assert embedded_postgres.hold(data) == url
     assert ask(url, "SELECT n FROM kept") == 7
 
 
 def test_pid_file_of_a_stranger(data: Path) -> None:
     """A stale postmaster.pid that names a living process of somebody else does not mislead."""
-    url = embedded.hold(data)
+    url = embedded_postgres.hold(data)
     lines = (data / "postmaster.pid").read_text()
-    embedded.release(data)
+    embedded_postgres.release(data)
     stale = re.sub(r"^\d+", str(os.getpid()), lines)
     (data / "postmaster.pid").write_text(stale)
-    assert embedded.hold(data) == url
+    assert embedded_postgres.hold(data) == url
     assert ask(url) == 1
 
 
@@ -155,26 +155,26 @@ def test_initdb_cut_short(data: Path) -> None:
     rest = data.parent / f"{data.name}.new"
     rest.mkdir(parents=True)
     (rest / "PG_VERSION").write_text("18\n")
-    assert ask(embedded.hold(data)) == 1
+    assert ask(embedded_postgres.hold(data)) == 1
 
 
 def test_long_path(data: Path) -> None:
     """A home too deep for a socket's name works, through a private folder."""
     deep = data.parent / ("d" * 60) / ("e" * 60) / "postgres"
-    url = embedded.hold(deep)
+    url = embedded_postgres.hold(deep)
     try:
         assert ask(url) == 1
         folder = Path(str(parse_url(url).query["host"]))
         assert folder.stat().st_mode & 0o077 == 0
     finally:
-        embedded.release(deep)
+        embedded_postgres.release(deep)
 
 
 def test_home_that_cannot_be(tmp_path: Path) -> None:
     """A home that is a file is one clear line, and no traceback."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError, match="TRAINSTACK_HOME") as refused:
-        embedded.hold(tmp_path / "file" / "postgres")
+        embedded_postgres.hold(tmp_path / "file" / "postgres")
     assert "\n" not in str(refused.value)
 
 
@@ -184,5 +184,5 @@ def test_folder_with_other_things(tmp_path: Path) -> None:
     place.mkdir()
     (place / "thesis.txt").write_text("years")
     with pytest.raises(RequestError):
-        embedded.hold(place)
+        embedded_postgres.hold(place)
     assert (place / "thesis.txt").read_text() == "years"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL, Engine
 
-from search.conditions import PLAIN, Condition
-from search.evidence.ablation import TUNING_INDEX
-from search.evidence.experiment import Look
-from search.evidence.planned import Planned
-from search.fleet.inspect import runs, trials_json
-from search.records import CONFIRMATION
-from spaces.references import CHAPTER_DEFAULT
-from tests.postgres.studying import begun, completed
-from workers.messages import job_of
+from tests.support.studies import begun, completed
+from trainstack.search.claims.experiment import Look
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.evidence.ablation import TUNING_INDEX
+from trainstack.search.evidence.planned_run import Planned
+from trainstack.search.queue.queries import runs, trials_json
+from trainstack.search.records import CONFIRMATION
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.workers.messages import job_of
 
 pytestmark = pytest.mark.postgres
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import URL, Engine, func, update
 
-from search.fleet import ledger
-from search.fleet.desk import INTERRUPTED, Lease, LeaseLost
-from search.fleet.inspect import runs
-from search.fleet.studies import create_study, void_trial, wish
-from search.fleet.tables import tasks
-from search.records import SEARCH, Result
-from tests.postgres.studying import agrees, completed, desk, spec_of
+from tests.support.studies import agrees, completed, open_client, spec_of
+from trainstack.search.database.schema import tasks
+from trainstack.search.queue import study_store
+from trainstack.search.queue.queries import runs
+from trainstack.search.records import SEARCH, Result
+from trainstack.search.studies.actions import create_study, request_state, void_trial
+from trainstack.search.studies.worker_client import INTERRUPTED, Lease, LeaseLost
 
 pytestmark = pytest.mark.postgres
 ENDINGS = [
@@ -37,7 +37,7 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
             super().__init__()
             self.study = f"s{next(numbers)}"
             create_study(url, spec_of(study=self.study, trials=4))
-            self.desk = desk(url, self.study)
+            self.client = open_client(url, self.study)
             self.leases: list[Lease] = []
 
         def some(self, pick: int) -> Lease | None:
@@ -45,17 +45,17 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
 
         @rule(times=st.integers(1, 3))
         def claim(self, times: int) -> None:
-            self.leases += [lease for _ in range(times) if (lease := self.desk.claim())]
+            self.leases += [lease for _ in range(times) if (lease := self.client.claim())]
 
         @rule(pick=st.integers(0, 9), result=st.sampled_from(ENDINGS))
         def finish(self, pick: int, result: Result) -> None:
             if lease := self.some(pick):
-                self.fenced(self.desk.finish, lease, result)
+                self.fenced(self.client.finish, lease, result)
 
         @rule(pick=st.integers(0, 9), cause=st.sampled_from([INTERRUPTED, "trainer died"]))
         def give_back(self, pick: int, cause: str) -> None:
             if lease := self.some(pick):
-                self.fenced(self.desk.give_back, lease, cause)
+                self.fenced(self.client.give_back, lease, cause)
 
         def fenced(self, act: Any, *arguments: Any) -> None:
             try:
@@ -68,7 +68,7 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
             with database.begin() as connection:
                 past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 1)
                 connection.execute(update(tasks).values(lease_until=past))
-            self.desk.reap()
+            self.client.requeue_expired()
 
         @rule(pick=st.integers(0, 9))
         def void(self, pick: int) -> None:
@@ -76,13 +76,17 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
             if ended:
                 void_trial(url, self.study, ended[pick % len(ended)].number, "spoilt")
 
-        @rule(wanted=st.sampled_from([ledger.GO, ledger.GO, ledger.PAUSE, ledger.STOP]))
-        def wish(self, wanted: str) -> None:
-            wish(url, self.study, wanted)
+        @rule(
+            wanted=st.sampled_from(
+                [study_store.GO, study_store.GO, study_store.PAUSE, study_store.STOP]
+            )
+        )
+        def request_state(self, wanted: str) -> None:
+            request_state(url, self.study, wanted)
 
         @rule()
         def advance(self) -> None:
-            self.desk.advance()
+            self.client.advance()
 
         @invariant()
         def adds_up(self) -> None:
@@ -90,15 +94,15 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
 
         def teardown(self) -> None:
             """From wherever it got to, the study can be brought to its end."""
-            wish(url, self.study, ledger.GO)
+            request_state(url, self.study, study_store.GO)
             self.all_die()
             for _ in range(60):
-                if self.desk.advance() == "concluded":
+                if self.client.advance() == "concluded":
                     break
-                if lease := self.desk.claim():
-                    self.desk.finish(lease, completed(0.25))
+                if lease := self.client.claim():
+                    self.client.finish(lease, completed(0.25))
             assert agrees(database, self.study)["state"] == "concluded"
-            self.desk.leave()
+            self.client.leave()
 
     run_state_machine_as_test(
         Fleet,

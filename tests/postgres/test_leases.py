@@ -11,17 +11,22 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Engine, Row, func, select, update
 
-from search.fleet import leases, ledger
-from search.fleet.desk import INTERRUPTED, Desk, LeaseLost, Orders
-from search.fleet.history import attempts_json, history
-from search.fleet.inspect import runs, status, trials_json
-from search.fleet.studies import create_study
-from search.fleet.tables import tasks
-from search.fleet.tending import LEASE_SECONDS
-from search.records import SEARCH, Measurement, Result
-from spaces.references import REFERENCES
-from tests.postgres.studying import agrees, begun, completed, desk, epochs, spec_of, work_off
-from workers.limits import IDLE_SECONDS
+from tests.support.studies import agrees, begun, completed, epochs, open_client, spec_of, work_off
+from trainstack.search.database.schema import tasks
+from trainstack.search.queue import attempts, study_store
+from trainstack.search.queue.history import attempts_json, history
+from trainstack.search.queue.queries import runs, status, trials_json
+from trainstack.search.records import SEARCH, Measurement, Result
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.maintenance import LEASE_SECONDS
+from trainstack.search.studies.worker_client import (
+    INTERRUPTED,
+    HeartbeatReply,
+    LeaseLost,
+    WorkerClient,
+)
+from trainstack.spaces.references import REFERENCES
+from trainstack.workers.runtime.limits import IDLE_SECONDS
 
 pytestmark = pytest.mark.postgres
 
@@ -36,7 +41,7 @@ def expire(database: Engine) -> None:
 def test_references_first(url: URL) -> None:
     """Reference stacks are claimed in their order, as many as the budget has places."""
     create_study(url, spec_of(trials=3))
-    here = desk(url)
+    here = open_client(url)
     claimed = [here.claim() for _ in range(3)]
     names = list(REFERENCES)[:3]
     assert [lease.label for lease in claimed if lease] == names
@@ -62,8 +67,8 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
     create_study(url, spec_of(trials=trials, sampler="random"))
     broken: list[str] = []
 
-    def joined() -> Desk:
-        return desk(url, lease_seconds=3.0, reap_seconds=0.05)
+    def joined() -> WorkerClient:
+        return open_client(url, lease_seconds=3.0, requeue_seconds=0.05)
 
     def work(seed: int) -> None:
         dice = random.Random(seed)
@@ -124,11 +129,11 @@ def test_lease_outlasts_its_claim(url: URL, database: Engine) -> None:
 
 def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
     """A worker whose lease expired cannot report, finish, give back or renew."""
-    first, second = begun(url, trials=1), desk(url)
+    first, second = begun(url, trials=1), open_client(url)
     old = first.claim()
     assert old is not None
     expire(database)
-    assert second.reap() == 1
+    assert second.requeue_expired() == 1
     new = second.claim()
     assert new is not None
     assert (new.task_id, new.number, new.attempt) == (old.task_id, old.number, 2)
@@ -139,20 +144,23 @@ def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
     ):
         with pytest.raises(LeaseLost):
             act()
-    assert first.beat(old, "training") is Orders.LOST
+    assert first.heartbeat(old, "training") is HeartbeatReply.LOST
     second.finish(new, completed(0.25))
     assert [(r.value, r.attempt) for r in runs(database, "s", SEARCH)] == [(0.25, 2)]
     endings = [(a["ending"], a["cause"]) for a in attempts_json(database, "s", new.number)]
-    assert endings == [("given back", "its worker fell silent"), ("completed", None)]
+    assert endings == [
+        ("given back", "lease expired: the worker stopped responding"),
+        ("completed", None),
+    ]
 
 
 def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None:
     """A worker that dies right after its claim, its trial not yet made, loses nothing."""
     here = begun(url, trials=1)
-    assert leases.claim(database, here.study_id, here.worker_id, 60.0) is not None
+    assert attempts.claim(database, here.study_id, here.worker_id, 60.0) is not None
     assert agrees(database)["counts"]["running"] == 1
     expire(database)
-    here.reap()
+    here.requeue_expired()
     assert agrees(database)["counts"]["waiting"] == 1
     assert work_off(here) == "concluded"
     counts = agrees(database)["counts"]
@@ -160,13 +168,13 @@ def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None
 
 
 def test_beat_renews(url: URL, database: Engine) -> None:
-    """A beat keeps the lease of a trial that takes long."""
+    """A heartbeat keeps the lease of a trial that takes long."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
     expire(database)
-    assert here.beat(lease, "training") is Orders.GO_ON
-    assert here.reap() == 0
+    assert here.heartbeat(lease, "training") is HeartbeatReply.GO_ON
+    assert here.requeue_expired() == 0
     shown = status(database, "s")["workers"][0]
     assert (shown["state"], shown["trial"]) == ("training", lease.number)
 
@@ -194,7 +202,7 @@ def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None
 def test_given_back_comes_first(url: URL) -> None:
     """A trial that was given back is claimed before one that never ran, with a clean curve."""
     create_study(url, spec_of(trials=3))
-    here = desk(url)
+    here = open_client(url)
     first, second = here.claim(), here.claim()
     assert first
     assert second
@@ -245,7 +253,7 @@ def test_all_failing_ends(url: URL, database: Engine) -> None:
         here.finish(lease, Result("failed", cause="a bug"))
     found = agrees(database)
     assert found["state"] == "concluded"
-    assert found["counts"]["failed"] == ledger.MOST_FAILURES
+    assert found["counts"]["failed"] == study_store.MOST_FAILURES
     assert found["budget"] == {"trials": 0, "asked": 2}
 
 
@@ -269,21 +277,21 @@ def test_given_stacks_are_never_cached(url: URL) -> None:
     """Stacks that somebody names are trained each time they are named."""
     stack = REFERENCES["chapter-default"]
     create_study(url, spec_of(stacks=(stack, stack, stack)))
-    here = desk(url)
+    here = open_client(url)
     assert work_off(here) == "concluded"
     assert [r.cause for r in runs(here._engine, "s", SEARCH)] == [None] * 3
 
 
 def test_many_join_an_empty_database(url: URL) -> None:
-    """A desk can be opened by many threads at once in an empty database."""
+    """A client can be opened by many threads at once in an empty database."""
     spec = spec_of(trials=2)
-    opened: list[Desk] = []
+    opened: list[WorkerClient] = []
     errors: list[Exception] = []
 
     def join() -> None:
         try:
             create_study(url, spec)
-            opened.append(desk(url))
+            opened.append(open_client(url))
         except Exception as error:
             errors.append(error)
 

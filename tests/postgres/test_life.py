@@ -7,16 +7,16 @@ import threading
 import pytest
 from sqlalchemy import URL, Engine, update
 
-from search.fleet import ledger
-from search.fleet.desk import Orders
-from search.fleet.history import history
-from search.fleet.inspect import measurement, runs, status, statuses, trials_json
-from search.fleet.studies import create_study, void_trial, wish
-from search.fleet.tables import studies, tasks
-from search.records import CONFIRMATION, SEARCH, Result
-from spaces.errors import RequestError, StudyError
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue import study_store
+from trainstack.search.queue.history import history
+from trainstack.search.queue.queries import measurement, runs, status, statuses, trials_json
+from trainstack.search.records import CONFIRMATION, SEARCH, Result
+from trainstack.search.studies.actions import create_study, request_state, void_trial
+from trainstack.search.studies.worker_client import HeartbeatReply
+from trainstack.spaces.errors import RequestError, StudyError
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 
 pytestmark = pytest.mark.postgres
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.postgres
 def test_whole_life(url: URL, database: Engine) -> None:
     """A study searches its budget, confirms with paired seeds, measures once, concludes."""
     create_study(url, spec_of(trials=4))
-    here = desk(url)
+    here = open_client(url)
     for place in range(4):
         lease = here.claim()
         assert lease is not None
@@ -71,13 +71,13 @@ def test_advance_by_many_at_once(url: URL, database: Engine) -> None:
     lease = here.claim()
     assert lease is not None
     here.finish(lease, completed())
-    desks = [desk(url) for _ in range(8)]
+    clients = [open_client(url) for _ in range(8)]
     gate = threading.Barrier(8)
     states: list[str] = []
 
     def advance(index: int) -> None:
         gate.wait()
-        states.append(desks[index].advance())
+        states.append(clients[index].advance())
 
     threads = [threading.Thread(target=advance, args=(i,)) for i in range(8)]
     for thread in threads:
@@ -128,7 +128,10 @@ def test_unknown_names(url: URL, database: Engine) -> None:
         with pytest.raises(RequestError, match="did you mean"):
             create_study(url, spec_of(**change))
     create_study(url, spec_of(study="digits"))
-    for ask in (lambda: status(database, "digit"), lambda: wish(url, "digit", ledger.PAUSE)):
+    for ask in (
+        lambda: status(database, "digit"),
+        lambda: request_state(url, "digit", study_store.PAUSE),
+    ):
         with pytest.raises(StudyError, match="did you mean 'digits'"):
             ask()
     assert [s["study"] for s in statuses(database)] == ["digits"]
@@ -139,13 +142,13 @@ def test_pause_and_resume(url: URL, database: Engine) -> None:
     here = begun(url, trials=3)
     lease = here.claim()
     assert lease is not None
-    assert wish(url, "s", ledger.PAUSE) == "paused"
-    assert here.beat(lease) is Orders.PAUSE
+    assert request_state(url, "s", study_store.PAUSE) == "paused"
+    assert here.heartbeat(lease) is HeartbeatReply.PAUSE
     assert here.claim() is None
     here.finish(lease, completed())
     assert here.advance() == "paused"
     assert status(database, "s")["phase"] == "searching"
-    assert wish(url, "s", ledger.GO) == "searching"
+    assert request_state(url, "s", study_store.GO) == "searching"
     assert work_off(here) == "concluded"
     assert agrees(database)["counts"]["completed"] == 3
 
@@ -153,15 +156,15 @@ def test_pause_and_resume(url: URL, database: Engine) -> None:
 def test_stop_concludes_with_what_there_is(url: URL, database: Engine) -> None:
     """After a stop running trials finish, waiting ones go, and the study concludes."""
     create_study(url, spec_of(trials=8))
-    here = desk(url)
+    here = open_client(url)
     done, running, given_back = here.claim(), here.claim(), here.claim()
     assert done
     assert running
     assert given_back
     here.finish(done, completed(0.25))
     here.give_back(given_back)
-    assert wish(url, "s", ledger.STOP) == "stopped"
-    assert here.beat(running) is Orders.STOP
+    assert request_state(url, "s", study_store.STOP) == "stopped"
+    assert here.heartbeat(running) is HeartbeatReply.STOP
     assert here.claim() is None
     assert here.advance() == "stopped"
     here.finish(running, completed(0.5))
@@ -182,7 +185,7 @@ def test_stop_during_confirmation(url: URL, database: Engine) -> None:
     here.advance()
     lease = here.claim()
     assert lease is not None
-    wish(url, "s", ledger.STOP)
+    request_state(url, "s", study_store.STOP)
     assert here.claim() is None
     assert here.advance() == "stopped"
     here.finish(lease, completed())
@@ -198,15 +201,15 @@ def test_stop_during_confirmation(url: URL, database: Engine) -> None:
 def test_cancel_and_resume(url: URL, database: Engine) -> None:
     """A cancel reaches running trials, concludes nothing, and can be resumed without loss."""
     create_study(url, spec_of(trials=3))
-    here = desk(url)
+    here = open_client(url)
     lease = here.claim()
     assert lease is not None
-    assert wish(url, "s", ledger.CANCEL) == "stopped"
-    assert here.beat(lease) is Orders.CANCEL
+    assert request_state(url, "s", study_store.CANCEL) == "stopped"
+    assert here.heartbeat(lease) is HeartbeatReply.CANCEL
     here.give_back(lease)
     assert (here.claim(), here.advance()) == (None, "stopped")
     assert agrees(database)["counts"]["waiting"] == 3
-    assert wish(url, "s", ledger.GO) == "searching"
+    assert request_state(url, "s", study_store.GO) == "searching"
     assert work_off(here) == "concluded"
     assert agrees(database)["counts"]["completed"] == 3
 
@@ -215,7 +218,7 @@ def test_timeout_ends_the_search(url: URL, database: Engine) -> None:
     """Past the deadline nothing new starts; what runs finishes, and the study concludes."""
     create_study(url, spec_of(trials=5, timeout_seconds=3600.0))
     assert status(database, "s")["remaining_seconds"] is None  # no trial has begun
-    here = desk(url)
+    here = open_client(url)
     lease = here.claim()
     assert lease is not None
     assert 3500 < status(database, "s")["remaining_seconds"] <= 3600
@@ -231,15 +234,15 @@ def test_timeout_ends_the_search(url: URL, database: Engine) -> None:
 def test_pause_stops_the_clock(url: URL, database: Engine) -> None:
     """Time at rest does not count against the timeout."""
     create_study(url, spec_of(trials=5, timeout_seconds=600.0))
-    here = desk(url)
+    here = open_client(url)
     assert here.claim() is not None
-    wish(url, "s", ledger.PAUSE)
+    request_state(url, "s", study_store.PAUSE)
     with database.begin() as connection:
-        hour = studies.c.paused_at - ledger.func.make_interval(0, 0, 0, 0, 1)
-        earlier = studies.c.deadline_at - ledger.func.make_interval(0, 0, 0, 0, 1)
+        hour = studies.c.paused_at - study_store.func.make_interval(0, 0, 0, 0, 1)
+        earlier = studies.c.deadline_at - study_store.func.make_interval(0, 0, 0, 0, 1)
         connection.execute(update(studies).values(paused_at=hour, deadline_at=earlier))
     assert 590 < status(database, "s")["remaining_seconds"] <= 600
-    wish(url, "s", ledger.GO)
+    request_state(url, "s", study_store.GO)
     assert 590 < status(database, "s")["remaining_seconds"] <= 600
 
 
@@ -312,7 +315,7 @@ def test_a_worker_goes_on_with_the_stacks_it_has_compiled(url: URL) -> None:
         assert lease is not None
         one.finish(lease, completed(value))
     one.advance()
-    two = desk(url)
+    two = open_client(url)
     taken: dict[str, list[str]] = {"one": [], "two": []}
     for _ in range(3):
         for name, here in (("one", one), ("two", two)):

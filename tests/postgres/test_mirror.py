@@ -15,26 +15,26 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 from sqlalchemy import URL, Engine, update
 
-from search.fleet import leases, ledger
-from search.fleet.desk import Desk, LeaseLost
-from search.fleet.inspect import runs
-from search.fleet.mirror import SPEC_KEY
-from search.fleet.studies import create_study, void_trial
-from search.fleet.tables import tasks
-from search.records import Result
-from search.spec import StudySpec
-from spaces.errors import StudyError
-from spaces.references import REFERENCES
-from spaces.space import Space
-from tests.postgres.studying import (
+from tests.support.studies import (
     begun,
     completed,
-    desk,
     dies_drawing,
     epochs,
+    open_client,
     spec_of,
     work_off,
 )
+from trainstack.search.database.schema import tasks
+from trainstack.search.queue import attempts, study_store
+from trainstack.search.queue.queries import runs
+from trainstack.search.records import Result
+from trainstack.search.sampling.optuna_mirror import SPEC_KEY
+from trainstack.search.spec import StudySpec
+from trainstack.search.studies.actions import create_study, void_trial
+from trainstack.search.studies.worker_client import LeaseLost, WorkerClient
+from trainstack.spaces.errors import StudyError
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.space import Space
 
 pytestmark = pytest.mark.postgres
 
@@ -48,7 +48,7 @@ def states(url: URL) -> list[TrialState]:
     return [t.state for t in loaded(url).trials]
 
 
-def ended(here: Desk, result: Result) -> None:
+def ended(here: WorkerClient, result: Result) -> None:
     lease = here.claim()
     assert lease is not None
     here.finish(lease, result)
@@ -108,7 +108,7 @@ def test_tpe_ranks_diverged_last(url: URL) -> None:
 def test_references_teach_the_sampler(url: URL) -> None:
     """A reference inside the space becomes a trial with the parameters that give it."""
     create_study(url, spec_of(trials=len(REFERENCES)))
-    here = desk(url)
+    here = open_client(url)
     work_off(here)
     space = Space.named("chapter")
     for trial in loaded(url).trials:
@@ -159,12 +159,14 @@ def test_pruning(url: URL) -> None:
 def test_crash_before_the_link(url: URL, database: Engine) -> None:
     """A worker that dies while it makes a trial leaves none behind; the next attempt makes it."""
     here = begun(url, trials=1)
-    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    row = attempts.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
     with database.connect() as connection:
         assert here._mirror.begin(connection, row)[1] == 0  # never committed
     assert states(url) == []
-    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(
+        database, row.task_id, row.token, "lease expired: the worker stopped responding"
+    )
     lease = here.claim()
     assert lease is not None
     assert lease.number == 0
@@ -224,9 +226,9 @@ def test_crash_after_our_write(url: URL, database: Engine) -> None:
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
-    leases.finish(database, lease.task_id, lease.token, completed(0.5))
+    attempts.finish(database, lease.task_id, lease.token, completed(0.5))
     assert states(url) == [TrialState.RUNNING]
-    desk(url).leave()
+    open_client(url).leave()
     (trial,) = loaded(url).trials
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
 
@@ -234,9 +236,11 @@ def test_crash_after_our_write(url: URL, database: Engine) -> None:
 def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
     """A worker that lost its lease before making the trial makes none."""
     here = begun(url, trials=1)
-    row = leases.claim(database, here.study_id, here.worker_id, 60.0)
+    row = attempts.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
-    leases.give_back(database, row.task_id, row.token, "its worker fell silent")
+    attempts.give_back(
+        database, row.task_id, row.token, "lease expired: the worker stopped responding"
+    )
     lease = here.claim()
     assert lease is not None
     with pytest.raises(LeaseLost):
@@ -248,7 +252,7 @@ def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
 def test_many_make_trials_at_once(url: URL) -> None:
     """Trials that many workers make in one moment have the numbers from 0 on, each once."""
     create_study(url, spec_of(trials=24), first=())
-    crew = [desk(url) for _ in range(6)]
+    crew = [open_client(url) for _ in range(6)]
     with ThreadPoolExecutor(len(crew)) as pool:
         for _ in range(4):
             leases_of = list(pool.map(lambda here: here.claim(), crew))
@@ -285,7 +289,7 @@ def test_deleted_by_optunas_tools(url: URL, database: Engine) -> None:
 def test_foreign_study_is_refused(url: URL) -> None:
     """The name of somebody's own Optuna study is not taken over."""
     optuna.create_study(study_name="s", storage=url.render_as_string(hide_password=False))
-    with pytest.raises(StudyError, match="not made here"):
+    with pytest.raises(StudyError, match="not created by trainstack"):
         create_study(url, spec_of())
 
 
@@ -304,7 +308,7 @@ def test_optuna_command_reads_the_study(url: URL) -> None:
 def test_workers_draw_differently(url: URL) -> None:
     """Two workers' samplers do not propose the same stacks."""
     create_study(url, spec_of(trials=4), first=())
-    one, two = desk(url), desk(url)
+    one, two = open_client(url), open_client(url)
     drawn = [lease.stack_id for d in (one, two) if (a := d.claim()) and (lease := a.stack)]
     assert len(set(drawn)) == 2
 
@@ -314,7 +318,7 @@ def test_draw_that_breaks_is_a_failed_trial(url: URL, database: Engine) -> None:
     here = begun(url, trials=1)
     draw = here._mirror.draw
     here._mirror.draw = lambda row: {}[1]  # type: ignore[method-assign]
-    for _ in range(ledger.MOST_FAILURES):
+    for _ in range(study_store.MOST_FAILURES):
         here.claim()
     here._mirror.draw = draw  # type: ignore[method-assign]
     with database.begin() as connection:

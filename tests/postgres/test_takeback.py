@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Engine, func, update
 
-from search.fleet import takeback
-from search.fleet.desk import Desk
-from search.fleet.history import attempts_json
-from search.fleet.inspect import trials_json
-from search.fleet.studies import create_study
-from search.fleet.tables import studies, tasks
-from search.fleet.tending import Tender
-from search.records import Result
-from spaces.errors import RequestError, StorageAwayError
-from spaces.references import REFERENCES
-from tests.postgres.studying import agrees, begun, completed, desk, spec_of, work_off
+from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue import recovery
+from trainstack.search.queue.history import attempts_json
+from trainstack.search.queue.queries import trials_json
+from trainstack.search.records import Result
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.maintenance import Maintenance
+from trainstack.search.studies.worker_client import WorkerClient
+from trainstack.spaces.errors import RequestError, StorageAwayError
+from trainstack.spaces.references import REFERENCES
 
 pytestmark = pytest.mark.postgres
 
 
 def let_pass(database: Engine, seconds: float) -> None:
-    """Move every lease and the last look for silent workers so far into the past."""
+    """Move every lease and the last check for expired leases into the past."""
     ago = func.make_interval(0, 0, 0, 0, 0, 0, seconds)
     with database.begin() as connection:
         connection.execute(update(tasks).values(lease_until=tasks.c.lease_until - ago))
@@ -36,14 +36,14 @@ def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
     lease = here.claim()
     assert lease is not None
     let_pass(database, 100.0)
-    assert takeback.reap(database, here.study_id, 10.0, 30.0) == []
+    assert recovery.requeue_expired(database, here.study_id, 10.0, 30.0) == []
     here.report(lease, completed().measurements)
     # Heard of nobody since, though looked for all the time: now it is over.
     with database.begin() as connection:
         past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
         connection.execute(update(tasks).values(lease_until=past))
         connection.execute(update(studies).values(reaped_at=past))
-    rows = takeback.reap(database, here.study_id, 0.5, 30.0)
+    rows = recovery.requeue_expired(database, here.study_id, 0.5, 30.0)
     assert [row.status for row in rows or []] == ["waiting"]
 
 
@@ -51,21 +51,21 @@ def test_only_one_looks_at_a_time(url: URL, database: Engine) -> None:
     """Whoever comes within the interval finds that somebody has looked."""
     here = begun(url, trials=1)
     assert here.claim() is not None
-    assert takeback.reap(database, here.study_id, 60.0, 30.0) is None
-    assert takeback.reap(database, here.study_id) == []
+    assert recovery.requeue_expired(database, here.study_id, 60.0, 30.0) is None
+    assert recovery.requeue_expired(database, here.study_id) == []
 
 
-def test_tender_without_workers(url: URL, database: Engine) -> None:
-    """Whoever watches a study can free what silent workers hold."""
+def test_maintenance_without_workers(url: URL, database: Engine) -> None:
+    """A process that watches a study can requeue tasks with an expired lease."""
     here = begun(url, trials=1)
     assert here.claim() is not None
-    tender = Tender.open(url, "s")
-    tender.tend()
+    maintenance = Maintenance.open(url, "s")
+    maintenance.run_if_due()
     assert agrees(database)["counts"]["running"] == 1
     let_pass(database, 100.0)
-    assert tender.reap() == 1
+    assert maintenance.requeue_expired() == 1
     assert agrees(database)["counts"]["waiting"] == 1
-    tender.close()
+    maintenance.close()
 
 
 def test_struck_trials_go_to_others_first(url: URL) -> None:
@@ -84,7 +84,7 @@ def test_struck_trials_go_to_others_first(url: URL) -> None:
 def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
     """What a worker has no memory for it never gets again while another lives, and once only."""
     one = begun(url, trials=1)
-    two = desk(url)
+    two = open_client(url)
     lease = one.claim()
     assert lease is not None
     one.no_room(lease, "out of memory")
@@ -101,7 +101,7 @@ def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
 def test_no_room_comes_back_when_alone(url: URL) -> None:
     """When the other workers have left, the one that had no memory may try again."""
     one = begun(url, trials=1)
-    two = desk(url)
+    two = open_client(url)
     lease = one.claim()
     assert lease is not None
     one.no_room(lease, "out of memory")
@@ -109,7 +109,7 @@ def test_no_room_comes_back_when_alone(url: URL) -> None:
     assert one.claim() is not None
 
 
-def failed(here: Desk) -> int:
+def failed(here: WorkerClient) -> int:
     lease = here.claim()
     assert lease is not None
     here.finish(lease, Result("failed", cause="a bug"))
@@ -119,7 +119,7 @@ def failed(here: Desk) -> int:
 def test_quarantine_keeps_the_budget(url: URL, database: Engine) -> None:
     """Of what a sick worker failed, only as much waits again as there are places; named first."""
     create_study(url, spec_of(trials=3), first=[("x", REFERENCES["chapter-default"])])
-    sick, sound = desk(url), desk(url)
+    sick, sound = open_client(url), open_client(url)
     spoilt = [failed(sick), failed(sick)]
     assert agrees(database)["counts"]["failed"] == 2
     running = [sound.claim(), sound.claim()]
@@ -172,6 +172,6 @@ def test_other_code_may_not_join(url: URL, database: Engine, other: str) -> None
     with database.begin() as connection:
         connection.execute(update(studies).values(spec=pinned))
     with pytest.raises(RequestError, match="9.9" if other == "version" else "mood") as refused:
-        desk(url)
+        open_client(url)
     assert "\n" not in str(refused.value)
     assert agrees(database)["workers"] == []

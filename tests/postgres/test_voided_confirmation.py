@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import URL, Engine, update
 
-from search.evidence import plan
-from search.fleet.inspect import runs
-from search.fleet.tables import tasks
-from search.records import CONFIRMATION
-from tests.postgres.studying import begun, completed, desk
+from tests.support.studies import begun, completed, open_client
+from trainstack.search.database.schema import tasks
+from trainstack.search.evidence import race
+from trainstack.search.queue.queries import runs
+from trainstack.search.records import CONFIRMATION
 
 pytestmark = pytest.mark.postgres
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgres
 def test_a_voided_confirmation_run_is_asked_for_again(url: URL, database: Engine) -> None:
     """Its place waits anew, with the same stack and seed, and holds what the new run found."""
     begun(url, trials=1)
-    here = desk(url, judge=plan)
+    here = open_client(url, judge=race)
     lease = here.claim()
     assert lease is not None
     here.finish(lease, completed())

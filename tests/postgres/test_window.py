@@ -14,14 +14,14 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, text
 
-from search.fleet import window
-from search.fleet.mirror import open_storage
-from search.fleet.studies import create_study
-from search.fleet.window import Window
-from spaces.references import REFERENCES
-from spaces.space import Space
-from tests.postgres.conftest import fresh
-from tests.postgres.studying import completed, desk, dies_drawing, spec_of
+from tests.support.databases import fresh
+from tests.support.studies import completed, dies_drawing, open_client, spec_of
+from trainstack.search.sampling import trial_window
+from trainstack.search.sampling.optuna_mirror import open_storage
+from trainstack.search.sampling.trial_window import TrialWindow
+from trainstack.search.studies.actions import create_study
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.space import Space
 
 pytestmark = pytest.mark.postgres
 
@@ -38,11 +38,11 @@ def backend(server: URL) -> Iterator[RDBStorage]:
 
 
 @pytest.fixture
-def storage(backend: RDBStorage) -> Window:
+def storage(backend: RDBStorage) -> TrialWindow:
     """A window on an empty storage."""
     with backend.engine.begin() as connection:
         connection.execute(text("TRUNCATE studies RESTART IDENTITY CASCADE"))
-    return Window(backend)
+    return TrialWindow(backend)
 
 
 class TestStorage(StorageTestCase):
@@ -63,12 +63,12 @@ def trial(dice: random.Random, state: TrialState = COMPLETE, **constraints: floa
     )
 
 
-def seen(storage: Window, study: optuna.Study) -> list[FrozenTrial]:
+def seen(storage: TrialWindow, study: optuna.Study) -> list[FrozenTrial]:
     """Return what a window shows."""
     return storage.get_all_trials(study._study_id, deepcopy=False)
 
 
-def test_what_is_read(storage: Window, backend: RDBStorage) -> None:
+def test_what_is_read(storage: TrialWindow, backend: RDBStorage) -> None:
     """A process that joins reads the latest, the best earlier feasible ones and the open ones."""
     dice = random.Random(1)
     study = optuna.create_study(storage=backend)
@@ -77,7 +77,7 @@ def test_what_is_read(storage: Window, backend: RDBStorage) -> None:
     states[3], states[8] = open_ones
     for state in states:
         study.add_trial(trial(dice, state, trains=dice.choice((-1.0, 0.0, 1.0))))
-    found = seen(Window(backend, latest=12, best=4), study)
+    found = seen(TrialWindow(backend, latest=12, best=4), study)
     every = study.get_trials(deepcopy=False)
     earlier = [t for t in every[:-12] if t.state == COMPLETE and t.constraints["trains"] <= 0]
     best = sorted(earlier, key=lambda t: t.value or 0.0)[:4]
@@ -86,11 +86,11 @@ def test_what_is_read(storage: Window, backend: RDBStorage) -> None:
     assert found == [every[t.number] for t in found]
 
 
-def test_followed_is_joined(storage: Window, backend: RDBStorage) -> None:
+def test_followed_is_joined(storage: TrialWindow, backend: RDBStorage) -> None:
     """Who has watched a study grow sees what somebody sees who joins now."""
     dice = random.Random(2)
     study = optuna.create_study(storage=backend)
-    watching = Window(backend, latest=6, best=3)
+    watching = TrialWindow(backend, latest=6, best=3)
     running: list[int] = []
     for _ in range(40):
         if running and dice.random() < 0.4:
@@ -102,7 +102,7 @@ def test_followed_is_joined(storage: Window, backend: RDBStorage) -> None:
         else:
             study.add_trial(trial(dice, trains=dice.choice((0.0, 1.0))))
         if dice.random() < 0.5:
-            joined = Window(backend, latest=6, best=3)
+            joined = TrialWindow(backend, latest=6, best=3)
             assert seen(watching, study) == seen(joined, study)
     # What it has forgotten it still finds.
     hidden = set(range(40)) - {t.number for t in seen(watching, study)}
@@ -113,15 +113,15 @@ def test_followed_is_joined(storage: Window, backend: RDBStorage) -> None:
         assert looked_up == every[number]._trial_id
 
 
-def test_good_trials_are_the_same(storage: Window, backend: RDBStorage) -> None:
+def test_good_trials_are_the_same(storage: TrialWindow, backend: RDBStorage) -> None:
     """TPE's good trials are those that it would find among all trials."""
-    assert max(default_gamma(n) for n in range(2000)) == window.BEST
+    assert max(default_gamma(n) for n in range(2000)) == trial_window.BEST
     dice = random.Random(3)
     study = optuna.create_study(storage=backend)
     for _ in range(50):
         study.add_trial(trial(dice, dice.choice((COMPLETE, PRUNED)), trains=dice.choice((0, 1))))
     every = study.get_trials(deepcopy=False)
-    found = seen(Window(backend, latest=15, best=5), study)
+    found = seen(TrialWindow(backend, latest=15, best=5), study)
     assert len(found) == 20
     good, _ = _split_trials(study, every, 5)
     assert _split_trials(study, found, 5)[0] == good
@@ -133,7 +133,7 @@ def test_draw_goes_on_elsewhere(url: URL, sampler: str) -> None:
     space = Space.named("chapter")
     name, reference = next(r for r in REFERENCES.items() if space.encode(r[1]) is not None)
     create_study(url, spec_of(trials=1, sampler=sampler), first=((name, reference),))
-    dying, other = desk(url), desk(url)
+    dying, other = open_client(url), open_client(url)
     dies_drawing(dying)
     lease = other.claim()
     assert lease is not None

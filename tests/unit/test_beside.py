@@ -9,9 +9,13 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
-from search.data.dataset import Part
-from search.data.split import Split, make_split
-from workers.beside import TrivialPredictor, trivial_document, trivial_run
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.splitting import Split, make_split
+from trainstack.workers.tasks.trivial_predictor import (
+    TrivialPredictor,
+    trivial_document,
+    trivial_run,
+)
 
 RNG = np.random.default_rng(7)
 

@@ -6,8 +6,12 @@ import math
 
 import pytest
 
-from spaces.stack import Stack
-from workers.structure import compiling_seconds, saved_seconds_a_step, worth_compiling
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.structure import (
+    compiling_seconds,
+    saved_seconds_a_step,
+    worth_compiling,
+)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5, 20, 100])

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
-from spaces.errors import RequestError
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 CONDITIONS = (
     Condition(initializer="he_normal"),
@@ -26,7 +26,7 @@ def test_a_condition_survives_json(condition: Condition) -> None:
     """What is written of a condition is read back, and says only what differs from nothing."""
     document = condition.to_json()
     assert Condition.from_json(document) == condition
-    assert bool(document) == bool(condition) == bool(condition.said)
+    assert bool(document) == bool(condition) == bool(condition.description)
 
 
 def test_equal_stacks_under_different_conditions_are_different_runs() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.data.dataset import Dataset, Part
-from search.lengths import (
+from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.plan_length import (
     LEAST_EPOCHS,
     MOST_EPOCHS,
     UPDATES,
@@ -16,8 +16,8 @@ from search.lengths import (
     default_epochs,
     training_rows,
 )
-from spaces.space import Space
-from spaces.stack import Stack
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 
 @pytest.mark.parametrize("given_parts", [(), ("valid",), ("test",), ("valid", "test")])

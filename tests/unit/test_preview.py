@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from search.preview import Sample, Tried, covering, singled_out, trial_seconds
-from spaces.space import Space, space_names
-from spaces.stack import Stack
+from trainstack.search.preview import Sample, Tried, covering, singled_out, trial_seconds
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
 
 
 @pytest.mark.parametrize("name", space_names())

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.fleet.pruning import PRUNERS, Seen, cut, reported, rung_step, seen, step_of
-from spaces.stack import Stack
+from trainstack.search.sampling.pruning import (
+    PRUNERS,
+    Seen,
+    cut,
+    reported,
+    rung_step,
+    seen,
+    step_of,
+)
+from trainstack.spaces.stack import Stack
 
 ASHA = PRUNERS["asha"]
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from search.ranges import is_narrowed, narrowed, read_range, searched, smoothed
-from spaces.space import Space
+from trainstack.search.lr_range_test import is_narrowed, narrowed, read_range, searched, smoothed
+from trainstack.spaces.space import Space
 
 RATES = tuple(np.geomspace(1e-6, 10, 71))
 

@@ -10,10 +10,13 @@ import time
 
 import pytest
 
-from search.processes import environment
-from workers.fake import FAKE
+from trainstack.search.processes import environment
+from trainstack.workers.runtime.fake_bench import FAKE
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's"),
+]
 
 # Each is the command's part: it starts a process, says so, and outlives the signal itself.
 HEAD = """
@@ -22,14 +25,14 @@ told = threading.Event()
 signal.signal(signal.SIGINT, lambda number, frame: told.set())
 """
 WORKER = """
-from search.cli.local import LocalWorkers
+from trainstack.search.cli.local_workers import LocalWorkers
 crew = LocalWorkers.start("postgresql://me@127.0.0.1:1/base", "nothing", 1, show=True)
 print("started", flush=True)
 raise SystemExit(crew.worst_exit_code())
 """
 TRAINER = """
-from search.evidence.planted import made_up_spec
-from workers.child import Child
+from tests.support.planted_study import made_up_spec
+from trainstack.workers.runtime.trainer_process import Child
 child = Child(made_up_spec(), 1, "nowhere", {})
 print("started", flush=True)
 first = child.news.get()

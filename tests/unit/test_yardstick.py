@@ -11,10 +11,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
-from search.data.dataset import Part
-from search.data.split import Split, make_split
-from workers import yardstick as module
-from workers.yardstick import work, yardstick
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.splitting import Split, make_split
+from trainstack.workers.tasks import yardstick as module
+from trainstack.workers.tasks.yardstick import work, yardstick
 
 RNG = np.random.default_rng(11)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.cli.child import answers
-from spaces.errors import RequestError, TrainstackError
+from trainstack.search.cli.worker_request import answers
+from trainstack.spaces.errors import RequestError, TrainstackError
 
 
 def child(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from search.cli.choosing import chosen, read_arms, read_outcomes
-from search.cli.replaying import compare
-from search.cli.steering import read_changes
-from spaces.errors import RequestError
+from trainstack.search.cli.replay import compare
+from trainstack.search.cli.steering import read_changes
+from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
+from trainstack.spaces.errors import RequestError
 
 
 def row(number: int, outcome: str, value: float | None, activation: str | None) -> dict[str, Any]:
@@ -46,16 +46,16 @@ def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "hint"),
     [
         ("activation", "activation=relu"),
         ("activatoin=relu", "'activation'"),
         ("activation=rellu", "'relu'"),
     ],
 )
-def test_a_misspelt_arm_is_answered_with_the_nearest(text: str, mend: str) -> None:
+def test_a_misspelt_arm_is_answered_with_the_nearest(text: str, hint: str) -> None:
     """An axis or an arm that is not there is refused with the one that was meant."""
-    with pytest.raises(RequestError, match=mend):
+    with pytest.raises(RequestError, match=hint):
         read_arms([text])
 
 

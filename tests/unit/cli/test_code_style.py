@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from workers.codestyle import WIDTH, fit, import_block, quoted, split_imports
+from trainstack.workers.export.code_style import WIDTH, fit, import_block, quoted, split_imports
 
 LONG = "a_long_name_of_an_argument"
 

@@ -7,10 +7,10 @@ import math
 
 import pytest
 
-from search.cli.common import print_json, seconds
-from search.cli.joining import chosen_gpus
-from search.cli.launching import duration
-from spaces.errors import RequestError
+from trainstack.search.cli.checks import duration
+from trainstack.search.cli.common import print_json, seconds
+from trainstack.search.cli.worker import chosen_gpus
+from trainstack.spaces.errors import RequestError
 
 
 @pytest.mark.parametrize(

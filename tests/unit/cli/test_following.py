@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.cli.following import changed, moment
+from trainstack.search.cli.follow import changed, moment
 
 WORKER = {"id": "host-1-1", "state": "training", "trial": 3, "last_seen_seconds": 0.1}
 STATUS = {"state": "searching", "elapsed_seconds": 1.0, "remaining_seconds": 9.0}

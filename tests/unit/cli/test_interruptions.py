@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from search.cli import interruptions
-from search.cli.interruptions import Interruption
-from search.processes import ECHO_SECONDS
+from trainstack.search.cli import interruptions
+from trainstack.search.cli.interruptions import Interruption
+from trainstack.search.processes import ECHO_SECONDS
 
 
 def press(times: int = 1) -> None:

@@ -11,8 +11,8 @@ import pytest
 import typer
 
 from docs.generate import verbs
-from search.cli.common import err, out
-from search.cli.main import app, run
+from trainstack.search.cli.common import err, out
+from trainstack.search.cli.main import app, run
 
 COMMAND = str(Path(sys.executable).with_name("trainstack"))
 VERBS = {

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from search.fleet.notes import note_of
-from search.fleet.plots import MOST_POINTS, PLOTS, best_over_time, confirmation, learning_curves
-from search.records import CONFIRMATION, SEARCH, Run
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from trainstack.search.dashboard.notes import note_of
+from trainstack.search.dashboard.plots import (
+    MOST_POINTS,
+    PLOTS,
+    best_over_time,
+    confirmation,
+    learning_curves,
+)
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 RELU = Stack.of(activation="relu", initializer="he_normal")
 COUNTS = dict.fromkeys(

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from search.cli.onray import RayWorkers
-from search.fleet.connect import ARTIFACTS, HOME, STORAGE, parse_url
-from search.onray import actor
-from search.onray.connection import FORMS, aborted, explained, knock
-from search.onray.place import OnRay, handed_over, is_embedded, on_ray
-from spaces.errors import RequestError, StorageAwayError
+from trainstack.search.cli.ray_workers import RayWorkers
+from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, parse_url
+from trainstack.search.ray import actor
+from trainstack.search.ray.connection import FORMS, aborted, explained, knock
+from trainstack.search.ray.placement import OnRay, handed_over, is_embedded, on_ray
+from trainstack.spaces.errors import RequestError, StorageAwayError
 
 REMOTE = parse_url("postgresql://me:s3cr3t@db/study")
 
@@ -48,10 +48,13 @@ def test_what_cannot_be_meant(
         on_ray(flag, cpus, gpus)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("verb", ["launch digits", "worker s"])
 def test_without_the_extra(verb: str) -> None:
     """One line says how to install Ray, with exit code 2; no database is started for it."""
-    code = "import sys\nsys.modules['ray'] = None\nfrom search.cli.main import main\nmain()"
+    code = (
+        "import sys\nsys.modules['ray'] = None\nfrom trainstack.search.cli.main import main\nmain()"
+    )
     command = [sys.executable, "-c", code, *verb.split(), "--on", "ray"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -126,14 +129,14 @@ def test_what_ray_says_is_said_in_one_line() -> None:
         "This process on node 10.0.0.1 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
     said = explained(mismatch, "head:6379")
-    assert (said.exit_code, said.got) == (
+    assert (said.exit_code, said.problem) == (
         2,
         "another version than the Ray cluster's (Ray 2.59.0 and 2.60.0, Python 3.11.7)",
     )
     crash = "raylet_ipc_client.cc:85: Failed to connect to socket at address:/tmp/raylet\n*** "
     said = aborted(crash, "head:6379")
     assert isinstance(said, RequestError)
-    assert "is no node of the Ray cluster at head:6379" in str(said)
+    assert "is not a node of the Ray cluster at head:6379" in str(said)
     assert isinstance(aborted("", "head:6379"), StorageAwayError)
     lost = ConnectionError("Initialization failure from server: Traceback (most recent\n  File x")
     assert str(explained(lost, "ray://head:1")).startswith(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from search.cli.screen import bar, line_of, sparkline, time_left, view
-from search.cli.watching import over
-from search.fleet.glance import Event, Glance, Running
-from spaces.references import CHAPTER_DEFAULT
+from trainstack.search.cli.live_view import bar, line_of, sparkline, time_left, view
+from trainstack.search.cli.watch import over
+from trainstack.search.queue.progress import Event, Glance, Running
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 NONE = dict.fromkeys(
     ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "running", "waiting"), 0

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import typer.testing
 
-from search.cli.main import app
-from search.evidence.planted import made_up_spec
-from search.spec import StudySpec
-from spaces.errors import RequestError
+from tests.support.planted_study import made_up_spec
+from trainstack.search.cli.main import app
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import RequestError
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_the_flag_has_three_answers(
         asked.update(given)
         raise RequestError("enough")
 
-    monkeypatch.setattr("search.cli.asking.make_spec", make_spec)
+    monkeypatch.setattr("trainstack.search.cli.study_options.make_spec", make_spec)
     typer.testing.CliRunner().invoke(app, ["launch", "wine", "--workers", "0", *flags])
     assert asked["yardstick"] is expected
 

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.data.load import load
-from spaces.errors import RequestError
-
-from .data_files import arrays, cifar, images, table, write_idx
+from tests.support.data_files import arrays, cifar, images, table, write_idx
+from trainstack.search.data.load import load
+from trainstack.spaces.errors import RequestError
 
 
 def _npz(path, **changed):
@@ -98,7 +97,7 @@ CASES = {
     "infinite cell": (lambda p: _csv(p, rooms=np.inf), "column 'rooms'|infinite"),
     "dates that can be read two ways": (
         lambda p: _csv(p, street=["01/02/2024", "03/04/2024"] * 100),
-        "'street'|tell day from month|2024-01-31",
+        "'street'|day and month are ambiguous|2024-01-31",
     ),
     "a target of dates": (lambda p: _parquet(p, price=DATES), "'price'|dates"),
     "nearly a quantity": (
@@ -127,7 +126,7 @@ CASES = {
     "infinite half": (lambda p: _npz(p, x_train=_holed(np.inf).astype("float16")), "row 7"),
     "two targets": (
         lambda p: _npz(p, y_train=arrays()["x_train"][:, :2]),
-        "one target a row|y[:, 0]",
+        "one target per row|y[:, 0]",
     ),
     "latin-1 csv": (lambda p: _file(p, "t.csv", b"a,b\n1,caf\xe9\n", "a"), "UTF-8"),
     "csv is parquet": (lambda p: _file(p, "t.csv", b"PAR1....", "a"), "not a CSV"),

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.data.columns import is_row_number
-from search.data.dataset import Dataset
-from search.data.load import load
-from search.data.pythoncode import python_lines
-from spaces.errors import RequestError
+from trainstack.search.data.columns import is_row_number
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.load import load
+from trainstack.spaces.errors import RequestError
 
 ROWS = 60
 X = np.random.default_rng(0).normal(size=ROWS).round(4)

@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.artifacts import FolderStore
-from search.data.dataset import Dataset
-from search.data.load import load
-from search.data.pythoncode import python_lines
-from search.data.sharing import KEPT_SECONDS, name_of, obtain, packed, share
-from search.spec import DataSpec
-from spaces.errors import RequestError
-
-from .data_files import arrays, table
-from .test_data_python_code import KINDS, PARTS
+from tests.support.data_files import arrays, table
+from tests.support.data_kinds import KINDS, PARTS
+from trainstack.search.artifacts import FolderStore
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.load import load
+from trainstack.search.data.sharing import KEPT_SECONDS, name_of, obtain, packed, share
+from trainstack.search.spec import DataSpec
+from trainstack.spaces.errors import RequestError
 
 
 def gone(data: DataSpec) -> DataSpec:

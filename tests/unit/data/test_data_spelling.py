@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.cli.asking import study_name
-from search.data.csvfiles import read_csv
-from search.data.dataset import Part
-from search.data.load import load
-from search.data.pythoncode import python_lines
-from search.data.spelling import Spelling, decide, to_numbers
-from search.data.split import make_split
-from spaces.errors import RequestError
+from trainstack.search.cli.study_options import study_name
+from trainstack.search.data.csv_layout import read_csv
+from trainstack.search.data.dataset import Part
+from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.load import load
+from trainstack.search.data.spelling import Spelling, decide, to_numbers
+from trainstack.search.data.splitting import make_split
+from trainstack.spaces.errors import RequestError
 
 NAN = float("nan")
 ROWS = 60
@@ -82,7 +82,7 @@ def _same_code(dataset) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_numbers_as_text_are_features(ending: str, tmp_path: Path) -> None:
-    """No number, share or date becomes one-hot, and a note says what is taken for missing."""
+    """No number, share or date becomes one-hot, and a note says what is read as missing."""
     numbers = np.arange(ROWS) % 7
     data = _load(
         tmp_path,

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.data.catalogue import DATASETS
-from search.data.load import load
-from search.data.split import mean_and_scale
-
-from .data_files import arrays, images, table
+from tests.support.data_files import arrays, images, table
+from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.data.load import load
+from trainstack.search.data.splitting import mean_and_scale
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -223,9 +222,10 @@ def test_fashion_mnist_has_the_chapters_split(monkeypatch, tmp_path):
     np.testing.assert_array_equal(np.bincount(split.y_test), 1_000)
 
 
+@pytest.mark.process
 def test_names_are_listed_without_a_library():
     """Importing the catalogue loads neither NumPy nor pandas nor scikit-learn."""
-    code = "import sys; from search.data.catalogue import DATASETS; print(*sys.modules)"
+    code = "import sys; from trainstack.search.data.catalogue import DATASETS; print(*sys.modules)"
     root = Path(__file__).parents[3]
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root

@@ -17,8 +17,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from search.fleet.connect import ARTIFACTS, HOME, STORAGE, parse_url
-from tests.unit.docs.commands import ROOT, understood
+from tests.support.documents import ROOT, understood
+from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, parse_url
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
@@ -56,6 +56,7 @@ def test_a_service_runs_a_known_command_against_a_readable_storage(name: str) ->
     assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
+@pytest.mark.process
 def test_compose_is_what_its_published_schema_says() -> None:
     """The compose file is valid against the Compose specification's schema."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
@@ -137,6 +138,7 @@ def test_a_script_runs_a_known_command(path: str, start: str) -> None:
     assert understood(argv) is None
 
 
+@pytest.mark.process
 def test_the_batch_script_is_sound_shell() -> None:
     """bash reads the script to its end."""
     script = ROOT / "deploy" / "slurm" / "worker.sbatch"
@@ -163,8 +165,8 @@ def test_what_a_worker_is_given_to_stop_outlasts_its_drain(path: Path) -> None:
 
 
 def test_the_image_holds_every_package() -> None:
-    """The Dockerfile copies each import package of the distribution and leaves root."""
+    """The Dockerfile copies the package with its folders and leaves root."""
     lines = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").splitlines()
-    for package in ("spaces", "search", "workers"):
+    for package in ("spaces", "search", "workers", "trainstack"):
         assert f"COPY {package} {package}" in lines
     assert lines.index("USER trainstack") > max(k for k, line in enumerate(lines) if "pip" in line)

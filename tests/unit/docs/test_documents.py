@@ -12,15 +12,15 @@ import typer
 from docs.documents import DOCUMENTS
 from docs.fields import LIST, NUMBER, OBJECT, OR_NULL, STACK, TEXT, WHOLE, Document, Field
 from docs.generate import verbs
-from search.cli.main import app
-from search.cli.previewing import _told
-from search.cli.replaying import _document, compare
-from search.fleet.glance import Record
-from search.preview import Sample, Tried
-from search.ranges import read_range
-from spaces.references import CHAPTER_DEFAULT
-from tests.postgres.studying import spec_of
-from tests.unit.docs.shapes import problems
+from tests.support.json_shapes import problems
+from tests.support.studies import spec_of
+from trainstack.search.cli.main import app
+from trainstack.search.cli.preview import _document as preview_document
+from trainstack.search.cli.replay import _document, compare
+from trainstack.search.lr_range_test import read_range
+from trainstack.search.preview import Sample, Tried
+from trainstack.search.queue.progress import Record
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 SMALL = Document(
     ("thing",),
@@ -93,7 +93,7 @@ def test_a_preview_is_as_the_table_says() -> None:
     spec = spec_of()
     tried = [Tried(Sample(CHAPTER_DEFAULT, {"activation=selu": "activation"}), "", 1.0, 0.5, 9)]
     refused = [Tried(Sample(CHAPTER_DEFAULT), "no memory")]
-    found = json.loads(json.dumps(_told(spec, [*tried, *refused], refused, 2)))
+    found = json.loads(json.dumps(preview_document(spec, [*tried, *refused], refused, 2)))
     assert problems(of("launch --preview"), found) == []
 
 

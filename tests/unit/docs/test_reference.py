@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import PAGES
-from tests.unit.docs.commands import ROOT, our_commands, shell_lines, understood
+from tests.support.documents import ROOT, our_commands, shell_lines, understood
 
 WRITTEN = sorted(
     path

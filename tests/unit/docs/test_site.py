@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from docs.conf import contents
-from tests.unit.docs.commands import ROOT
+from tests.support.documents import ROOT
+
+pytestmark = pytest.mark.process
 
 STRICT = ("-W", "--keep-going", "-n", "-q")
 # A page of links, a page that it leads to, and one that nothing leads to.

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence import ablation
-from search.evidence.ablation import ablations, changed, searched_axes
-from search.evidence.effects import differ_only, effects
-from search.evidence.plan import choice, next_runs, race
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.statistics import contrast
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.space import Space
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec, neighbours
+from trainstack.search.evidence import ablation
+from trainstack.search.evidence.ablation import ablations, changed, searched_axes
+from trainstack.search.evidence.comparisons import contrast
+from trainstack.search.evidence.effects import differ_only, effects
+from trainstack.search.evidence.race import choice, next_runs, race
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
 
 QUIET = Planted(deviation=1e-4)
 STACKS = [CHAPTER_DEFAULT, *neighbours(6), REFERENCES["relu-he-bn-adam"]]

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from search.cli.across import one_study, recommend_across, text_of
-from search.evidence.across import Across, across
-from search.evidence.planted import Planted, made_up_spec
-from search.records import Run
-from search.spec import StudySpec
-from spaces.errors import RequestError
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.cli.across import one_study, recommend_across, text_of
+from trainstack.search.conclusion.across_studies import Across, across
+from trainstack.search.records import Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.stack import Stack
 
 BN, PLAIN = REFERENCES["relu-he-bn-adam"], REFERENCES["relu-he-sgd-1cycle"]
 STACKS = (CHAPTER_DEFAULT, BN, PLAIN)

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from search.evidence.beside import trivial, trivial_warnings
-from search.evidence.recommendation import Recommendation, recommend
-from search.evidence.words import text_of
-from search.report.write import write_report
-
-from .test_evidence_recommendation import finished_study
+from tests.support.planted_study import finished_study
+from trainstack.search.conclusion.recommendation import Recommendation, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.report.write import write_report
 
 LEARNED = {"loss": (-2.0, -2.1, -1.9), "accuracy": (0.85, 0.8, 0.9)}
 NOISE = {"loss": (0.01, -0.02, 0.04), "accuracy": (-0.01, -0.03, 0.01)}

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from search.evidence.candidates import candidates
-from search.evidence.constraints import FIGURES, read, violation
-from search.evidence.plan import choice, race
-from search.evidence.planted import Planted, made_up_spec
-from search.evidence.recommendation import recommend
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.errors import RequestError
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.candidates import candidates
+from trainstack.search.evidence.constraints import FIGURES, read, violation
+from trainstack.search.evidence.race import choice, race
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 SMALL, LARGE = CHAPTER_DEFAULT.but(units=[50]), CHAPTER_DEFAULT.but(units=[500, 500])
 # The larger, the better.

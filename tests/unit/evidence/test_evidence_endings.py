@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import Recommendation, recommend
-from search.evidence.words import text_of
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.errors import NothingToRecommend
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec, neighbours
+from trainstack.search.conclusion.recommendation import Recommendation, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import NothingToRecommend
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.stack import Stack
 
 BN = REFERENCES["relu-he-bn-adam"]
 SELF_NORMALIZING = (CHAPTER_DEFAULT, *neighbours(4))
@@ -53,7 +53,7 @@ def test_one_finished_trial_that_is_another() -> None:
     assert "the other stack" in found.sentence
 
 
-@pytest.mark.parametrize(("stacks", "told"), [((), "no trial at all"), ((BN,), "1 diverged")])
+@pytest.mark.parametrize(("stacks", "told"), [((), "no trials"), ((BN,), "1 diverged")])
 def test_no_finished_trial(stacks: tuple[Stack, ...], told: str) -> None:
     """None at all, or all diverged: one line that says so, and no recommendation."""
     spec, runs = concluded(Planted(), stacks, broken=stacks)

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from search.evidence.ablation import TUNING_INDEX
-from search.evidence.claims import CLAIMS
-from search.evidence.claims_rows import Claim
-from search.evidence.experiment import (
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.claims.experiment import (
     RATIO,
     WIDEST,
     arms,
@@ -21,13 +19,15 @@ from search.evidence.experiment import (
     next_runs,
     run_counts,
 )
-from search.evidence.experiment_findings import findings, text_of
-from search.evidence.planned import Planned, confirmation_seed
-from search.evidence.planted import Planted, made_up_spec
-from search.records import Run
-from search.spec import StudySpec
-from spaces.errors import RequestError
-from spaces.optimizers import OPTIMIZERS
+from trainstack.search.claims.findings import findings, text_of
+from trainstack.search.claims.table import CLAIMS
+from trainstack.search.claims.types import Claim
+from trainstack.search.evidence.ablation import TUNING_INDEX
+from trainstack.search.evidence.planned_run import Planned, confirmation_seed
+from trainstack.search.records import Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.optimizers import OPTIMIZERS
 
 # Every optimizer's usual rate is its best, so that tuning tries no more than three.
 QUIET = Planted(

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from search.evidence import warnings as table
-from search.evidence.plan import Choice, choice
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.records import Run
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec, neighbours
+from trainstack.search.conclusion import warnings as table
+from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.records import Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 EPOCHS = 40
 

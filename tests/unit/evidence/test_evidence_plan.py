@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from search.evidence.candidates import MOST_CANDIDATES, candidates, departures
-from search.evidence.plan import choice, confirmation_seed, next_runs, race
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.records import CONFIRMATION, SEARCH, Run
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec, neighbours
+from trainstack.search.evidence.candidates import MOST_CANDIDATES, candidates, departures
+from trainstack.search.evidence.race import choice, confirmation_seed, next_runs, race
+from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.stack import Stack
 
 BN = REFERENCES["relu-he-bn-adam"]
 PLAIN = REFERENCES["relu-he-sgd-1cycle"]

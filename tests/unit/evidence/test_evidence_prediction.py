@@ -4,48 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.claims import Context, claims
-from search.evidence.planted import Planted, made_up_spec
-from search.evidence.prediction import (
+from tests.support.measurements import SPARSITY, stochastic
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.claims.table import Context, claims
+from trainstack.search.conclusion.recommendation import MEASURED, recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.prediction import (
     affordable,
     enough_passes,
     monte_carlo_gain,
     profile_note,
     sentences,
 )
-from search.evidence.recommendation import MEASURED, recommend
-from search.evidence.statistics import Estimate
-from search.evidence.words import text_of
-from spaces.references import CHAPTER_DEFAULT
-
-SPARSITY = [
-    {"threshold": 0.0, "nonzero_fraction": 1.0, "loss": 0.300, "affordable": 1.0},
-    {"threshold": 0.01, "nonzero_fraction": 0.4, "loss": 0.301, "affordable": 1.0},
-    {"threshold": 0.05, "nonzero_fraction": 0.1, "loss": 0.400, "affordable": 0.0},
-]
-
-
-def stochastic(gains: list[float]) -> dict[str, Any]:
-    """A measurement of as many seeds, whose log loss ten passes change by `gains`."""
-
-    def row(passes: int, loss: float) -> dict[str, float]:
-        return {"passes": passes, "log_loss": loss, "brier": 0.1, "ece": 0.02, "loss": loss}
-
-    seeds = [
-        {
-            "seed": j,
-            "deterministic": row(0, 0.3),
-            "passes": [row(1, 0.4), row(5, 0.3 + gain + 0.005), row(10, 0.3 + gain)],
-        }
-        for j, gain in enumerate(gains)
-    ]
-    mean = float(np.mean(gains))
-    averages = [row(1, 0.4), row(5, 0.3 + mean + 0.005), row(10, 0.3 + mean)]
-    return {"log_loss": 0.3, "monte_carlo": averages, "monte_carlo_seeds": seeds}
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 
 def claim(part: dict[str, Any]) -> dict[str, Any]:

@@ -8,23 +8,26 @@ from typing import Any
 
 import pytest
 
-from search.evidence import warnings as table_of_warnings
-from search.evidence.claims import CLAIMS
-from search.evidence.effects import Effect, differ_only, effects, pairs
-from search.evidence.plan import choice
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import recommend
-from search.evidence.statistics import contrast
-from search.evidence.words import describe, text_of
-from search.records import Run
-from search.spec import StudySpec
-from spaces.axes import AXES
-from spaces.errors import NothingToRecommend
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
-from spaces.stack import Stack
+from tests.support.planted_study import (
+    ADAM,
+    BETTER,
+    LAST,
+    Planted,
+    finished_study,
+)
+from trainstack.search.claims.table import CLAIMS
+from trainstack.search.conclusion import warnings as table_of_warnings
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.conclusion.text import text_of
+from trainstack.search.evidence.comparisons import contrast
+from trainstack.search.evidence.effects import Effect, differ_only, effects, pairs
+from trainstack.search.evidence.formatting import describe
+from trainstack.search.evidence.race import choice
+from trainstack.spaces.axes import AXES
+from trainstack.spaces.errors import NothingToRecommend
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
+from trainstack.spaces.stack import Stack
 
-ADAM, EXPONENTIAL, LAST, _ = NEIGHBOURS = neighbours(4)
-BETTER = Planted(effects={"dropout": {"last": -0.2}}, deviation=0.01)
 FIELDS = (
     *("study", "profile", "stack", "stack_id", "verdict", "validation", "test", "baseline"),
     *("difference", "optimism", "runners_up", "effects", "claims", "warnings", "measured"),
@@ -39,16 +42,6 @@ MEASURED: dict[str, Any] = {
     },
     "baseline": {"test": {"loss": [0.5, 0.5, 0.5], "accuracy": [0.9, 0.9, 0.9]}},
 }
-
-
-def finished_study(
-    planted: Planted = BETTER,
-    stacks: tuple[Stack, ...] = (CHAPTER_DEFAULT, *NEIGHBOURS),
-    **asked: Any,
-) -> tuple[StudySpec, list[Run]]:
-    """A study that was searched and confirmed."""
-    spec = made_up_spec(**{"space": {"axes": {}}, "trials": len(stacks), **asked})
-    return spec, planted.confirm(spec, planted.search(spec, stacks))
 
 
 def test_json_has_every_field_of_the_contract() -> None:
@@ -115,7 +108,7 @@ def test_without_a_finished_trial_there_is_nothing_to_recommend() -> None:
     spec, runs = finished_study(Planted(diverge=frozenset({ADAM.stack_id})), (ADAM,))
     with pytest.raises(NothingToRecommend, match="1 diverged"):
         recommend(spec, runs, {})
-    with pytest.raises(NothingToRecommend, match="no trial at all"):
+    with pytest.raises(NothingToRecommend, match="no trials"):
         recommend(spec, [], {})
 
 

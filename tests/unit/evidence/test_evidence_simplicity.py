@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from search.evidence.constraints import FIGURES
-from search.evidence.plan import choice
-from search.evidence.planted import Planted, made_up_spec
-from search.evidence.recommendation import recommend
-from search.evidence.simplicity import SPARED
-from search.records import CONFIRMATION, Run
-from search.spec import StudySpec
-from spaces.profiles import PROFILES
-from spaces.references import CHAPTER_DEFAULT
-from spaces.stack import Stack
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.constraints import FIGURES
+from trainstack.search.evidence.race import choice
+from trainstack.search.evidence.simplicity import SPARED
+from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.stack import Stack
 
 SMALL = CHAPTER_DEFAULT.but(units=[50], optimizer="adam")
 LARGE = CHAPTER_DEFAULT.but(units=[500, 500])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.simultaneous import critical_t
+from trainstack.search.evidence.intervals import critical_t
 
 # Dunnett, "New tables for multiple comparisons with a control", 1964: two-sided, 95 %.
 DUNNETT = {(20, 1): 2.09, (20, 2): 2.38, (20, 4): 2.65, (20, 8): 2.90, (10, 3): 2.76, (5, 2): 3.03}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.spread import Spread, _layout, _prior, spread
+from trainstack.search.evidence.variance import Spread, _layout, _prior, spread
 
 
 def table_of(losses: np.ndarray) -> dict[str, dict[int, float]]:

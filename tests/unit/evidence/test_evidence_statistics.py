@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.statistics import (
+from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
     Estimate,
     compare,

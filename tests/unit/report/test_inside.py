@@ -8,21 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from search.evidence.planted import Planted, made_up_spec
-from search.evidence.recommendation import recommend
-from search.records import Run
-from search.report.inside import COLUMNS, picture
-from search.report.write import write_report
-from spaces.references import CHAPTER_DEFAULT
-from tests.unit.evidence.test_evidence_prediction import SPARSITY, stochastic
+from tests.support.measurements import SPARSITY, layer, stochastic
+from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.records import Run
+from trainstack.search.report.inside import COLUMNS, picture
+from trainstack.search.report.write import write_report
+from trainstack.spaces.references import CHAPTER_DEFAULT
 
 DEEP = CHAPTER_DEFAULT.but(units=[100] * 100)
-
-
-def layer(norm: float | None, deviation: float = 1.0) -> dict[str, float | None]:
-    """One layer's figures."""
-    figures = {"mean": 0.0, "deviation": deviation, "saturated": 0.0, "dead": 0.0}
-    return {**figures, "gradient_norm": norm}
 
 
 def report(folder: Path, layers: dict[str, Any], part: dict[str, Any] | None = None) -> dict:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from search.evidence.candidates import confirmed
-from search.evidence.plan import Choice, choice
-from search.evidence.recommendation import Recommendation, recommend
-from search.ranges import RangeTest
-from search.records import Run
-from search.report.figures import LINES, escaped
-from search.report.pictures import MARKS, PICTURES, letters
-from search.report.ranges import picture as range_picture
-from tests.unit.evidence.test_evidence_prediction import SPARSITY
-from tests.unit.report.test_report import study
+from tests.support.measurements import SPARSITY
+from tests.support.planted_study import study
+from trainstack.search.conclusion.recommendation import Recommendation, recommend
+from trainstack.search.evidence.candidates import confirmed
+from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.lr_range_test import RangeTest
+from trainstack.search.records import Run
+from trainstack.search.report.figures import LINES, escaped
+from trainstack.search.report.pictures import MARKS, PICTURES, letters
+from trainstack.search.report.ranges import picture as range_picture
 
 SPEC, RUNS = study()
 FOUND = recommend(SPEC, RUNS, {})

@@ -11,25 +11,16 @@ from pathlib import Path
 import pytest
 from plotly.offline import get_plotlyjs
 
-from search.evidence.planted import Planted, made_up_spec, neighbours
-from search.evidence.recommendation import recommend
-from search.records import Run
-from search.report.figures import bounds
-from search.report.pictures import PICTURES
-from search.report.write import write_report
-from search.spec import StudySpec
-from spaces.references import CHAPTER_DEFAULT, REFERENCES
+from tests.support.planted_study import study
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.records import Run
+from trainstack.search.report.figures import bounds
+from trainstack.search.report.pictures import PICTURES
+from trainstack.search.report.write import write_report
+from trainstack.search.spec import StudySpec
 
-PLANTED = Planted(effects={"dropout": {"last": -0.2}})
 # What made-up runs have nothing for: a look inside, choices at prediction.
 EMPTY = {"layers", "prediction"}
-STACKS = [CHAPTER_DEFAULT, *neighbours(4), REFERENCES["relu-he-bn-adam"]]
-
-
-def study(count: int = len(STACKS), replicates: int = 5) -> tuple[StudySpec, list[Run]]:
-    """A study of the first few stacks."""
-    spec = made_up_spec(space={"axes": {}}, trials=count, replicates=replicates)
-    return spec, PLANTED.confirm(spec, PLANTED.search(spec, STACKS[:count]))
 
 
 def written(folder: Path, spec: StudySpec, runs: list[Run]) -> dict[str, str]:

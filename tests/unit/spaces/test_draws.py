@@ -8,11 +8,11 @@ import random
 import optuna
 import pytest
 
-from spaces.references import REFERENCES
-from spaces.space import Space, space_names
-from spaces.stack import Stack, stack_keys
+from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack, stack_keys
 
-DRAWS = 2_000
+DRAWS = 1_000
 
 # The chapter's pairing table, written out a second time on purpose.
 GOES_WITH = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spaces.reading import problems
-from spaces.space import Space
+from trainstack.spaces.parsing import problems
+from trainstack.spaces.space import Space
 
 QUICK = Space.named("quick").to_json()
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from spaces.schedules import SCHEDULES, one_cycle_momentum
+from trainstack.spaces.schedules import SCHEDULES, one_cycle_momentum
 
 STEPS = 1000
 CASES = {

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.activations import ACTIVATIONS
-from spaces.axes import AXES, CHOICE_AXES
-from spaces.errors import RequestError
-from spaces.references import CHAPTER_DEFAULT, REFERENCES, read_stacks
-from spaces.stack import Stack, stack_keys
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.axes import AXES, CHOICE_AXES
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, read_stacks
+from trainstack.spaces.stack import Stack, stack_keys
 
 
 def test_the_default_is_the_chapters() -> None:

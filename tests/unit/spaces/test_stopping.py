@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.evidence.planted import RandomTrial
-from spaces.schedules import SCHEDULES
-from spaces.space import Space
-from spaces.stack import Stack
-from spaces.stopping import cool_from, heat, stopping_of
+from tests.support.planted_study import RandomTrial
+from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import cool_from, heat, stopping_of
 
 
 @pytest.mark.parametrize(

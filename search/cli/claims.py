@@ -1,0 +1,168 @@
+"""`trainstack claims DATA`: test claims of the chapter on your data with designed experiments."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.spaces.errors import NothingToRecommend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import URL
+
+    from trainstack.search.data.dataset import Dataset
+    from trainstack.search.spec import StudySpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(claims)
+
+
+def claims(
+    data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(help="C1 to C26 (repeatable), or all; default: claims with two arms."),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Name of the study; default: claims-DATA-CLAIMS.", callback=no_url),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Maximum epochs per run; default: by the number of rows.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(help="Fresh seeds: pairs per comparison.")] = 5,
+    workers: Annotated[
+        int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test the chapter's claims on your data: supported, contradicted, equivalent, no evidence.
+
+    Each claim's choices are trained with everything else equal: first the learning rate of each is
+    tuned on a separate seed, then all run with the same fresh seeds. Repeat the command to resume.
+
+    Example: trainstack claims digits
+    """
+    from trainstack.search.claims.experiment import asked
+    from trainstack.search.claims.table import CLAIMS
+    from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
+    from trainstack.search.cli.launch import create
+    from trainstack.search.cli.watch import work
+    from trainstack.search.data.load import load
+
+    ids = asked(claim or ())
+    if epochs is not None:
+        check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    check_count("--replicates", replicates, 2, 100)
+    check_count("--seed", seed, 0, 2**31 - 1)
+    known("--task", task, ("auto", "classification", "regression"))
+    count = worker_count(workers)
+    dataset = load(data, target, task)
+    name = study or _name(data, ids if claim else ())
+    spec = _spec(name, dataset, ids, epochs, replicates, seed)
+    if not any(CLAIMS[i].testable for i in ids):
+        _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
+        return
+    for note in dataset.notes:
+        err().print(note, markup=False)
+    url = create(spec, storage)
+    err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
+    work(url, spec, count)
+    _gather(url, spec, as_json)
+
+
+def _name(data: str, ids: Sequence[str]) -> str:
+    from trainstack.search.cli.study_options import study_name
+
+    parts = ["all"] if len(ids) > 10 else [i.lower() for i in ids]
+    return "-".join(["claims", study_name(None, data), *parts])
+
+
+def _spec(
+    study: str,
+    dataset: Dataset,
+    ids: tuple[str, ...],
+    epochs: int | None,
+    replicates: int,
+    seed: int,
+) -> StudySpec:
+    """Return the spec of a study without a search, whose confirmation is the experiment."""
+    from trainstack.search.claims.experiment import constraints
+    from trainstack.search.cli.study_options import study_name
+    from trainstack.search.plan_length import default_epochs, training_rows
+    from trainstack.search.spec import StudySpec
+    from trainstack.spaces.references import CHAPTER_DEFAULT
+    from trainstack.spaces.space import Space
+
+    return StudySpec(
+        study=study_name(study, dataset.source),
+        data=dataset.describe(),
+        space=Space.named("chapter").to_json(),
+        trials=0,
+        epochs=epochs
+        or default_epochs(dataset.task, training_rows(dataset), [CHAPTER_DEFAULT["batch_size"]]),
+        replicates=replicates,
+        seed=seed,
+        constraints=constraints(ids),
+        experiment=ids,
+        version=version("trainstack"),
+    )
+
+
+def _cost(spec: StudySpec, rows: int, workers: int) -> str:
+    """Return one line that estimates the cost of the experiment."""
+    from trainstack.search.claims.experiment import arms, run_counts, seconds_of
+    from trainstack.search.cli.local_workers import cores
+
+    found = arms(spec.experiment)
+    least, most = run_counts(spec.experiment, spec.replicates)
+    shape = rows, spec.data.features, spec.data.outputs, spec.epochs
+    mean = sum(seconds_of(arm.stack, *shape) for arm in found) / len(found)
+    side_by_side = min(workers, cores())
+    low, high = (seconds(n * mean / side_by_side) for n in (least, most))
+    return (
+        f"testing {', '.join(spec.experiment)}: {len(found)} stacks, {least} to {most} runs of "
+        f"at most {spec.epochs} epochs; workers here: {workers}, roughly {low} to {high}"
+    )
+
+
+def _gather(url: URL, spec: StudySpec, as_json: bool) -> None:
+    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.queue import queries
+
+    with guarded(url):
+        here = engine(url)
+        try:
+            runs = queries.runs(here, spec.study)
+            measured = queries.measurement(here, spec.study) or {}
+        finally:
+            here.dispose()
+    if not any(run.finished for run in runs):
+        causes = sorted({run.cause or run.outcome for run in runs}) or ["none began"]
+        raise NothingToRecommend(
+            f"no run of study '{spec.study}' finished ({causes[0].strip().splitlines()[-1]})",
+            "at least one pair",
+            f"see `trainstack trials {spec.study} --confirmation`",
+        )
+    _conclude(spec, runs, measured, as_json)
+
+
+def _conclude(spec: StudySpec, runs: Any, measured: dict[str, Any], as_json: bool) -> None:
+    from trainstack.search.claims.findings import findings, text_of
+
+    document = findings(spec, runs, measured)
+    if as_json:
+        print_json(document)
+    else:
+        out().print(text_of(document), markup=False)

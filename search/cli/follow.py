@@ -1,0 +1,109 @@
+"""`--follow`: a listing that is updated while a study runs, as a view, lines or JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainstack.search.cli.common import out, print_line
+from trainstack.search.cli.interruptions import viewing
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from sqlalchemy import Engine
+
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow", help="Show changes until the study is over; JSON: one document per line."
+    ),
+]
+
+# Least seconds between two queries, and least multiple of the time that a query took.
+EVERY_SECONDS, COST_TIMES = 0.5, 10.0
+# Fields that change with the clock alone are ignored.
+CLOCKS = ("elapsed_seconds", "remaining_seconds")
+
+
+def follow(
+    engine: Engine,
+    study: str,
+    look: Callable[[Mapping[str, Any]], Any],
+    documents: Callable[[Any, Any], Iterable[Any]],
+    draw: Callable[[Any], RenderableType],
+    line: Callable[[Any], str],
+    as_json: bool,
+) -> None:
+    """Show part of a study whenever it has changed, until the study is over.
+
+    Args:
+        engine: Database engine.
+        study: Name of the study.
+        look: Maps a status to what is shown.
+        documents: Maps what was shown before (None at first) and now to the new documents.
+        draw: Renders what is shown for a terminal, where it is redrawn in place.
+        line: Formats a document as one line of text.
+        as_json: Print documents as JSON, one per line; else a live view on a terminal, and lines
+            elsewhere.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    from rich.live import Live
+
+    from trainstack.search.cli.watch import over
+    from trainstack.search.queue import queries
+
+    show = print_line if as_json else lambda document: out().print(line(document), markup=False)
+    live = None
+    if not as_json and sys.stdout.isatty():
+        live = Live("", console=out(), auto_refresh=False, vertical_overflow="ellipsis")
+    last_key = last = None
+    with viewing() as interruption, live or contextlib.nullcontext():
+        while True:
+            began = time.monotonic()
+            status = queries.status(engine, study)
+            if (key := moment(status)) != last_key:
+                last_key, found = key, look(status)
+                if live is not None:
+                    live.update(draw(found), refresh=True)
+                else:
+                    for document in documents(last, found):
+                        show(document)
+                last = found
+            if over(status):
+                return
+            interruption.pause(max(EVERY_SECONDS, COST_TIMES * (time.monotonic() - began)))
+
+
+def moment(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a status without the fields that change with the clock alone."""
+    kept = {key: value for key, value in status.items() if key not in CLOCKS}
+    workers = [{**w, "last_seen_seconds": None} for w in status["workers"]]
+    return {**kept, "workers": workers}
+
+
+def changed(
+    before: Iterable[Mapping[str, Any]] | None,
+    now: Iterable[Mapping[str, Any]],
+    name: str,
+    *of: str,
+) -> list[Mapping[str, Any]]:
+    """Return the rows that are new or differ in one of some fields.
+
+    Args:
+        before: Rows as they were; None: there were none.
+        now: Rows as they are.
+        name: The field that identifies a row.
+        of: The fields to compare.
+
+    >>> changed([{"n": 1, "x": 2}], [{"n": 1, "x": 2}, {"n": 2, "x": 2}], "n", "x")
+    [{'n': 2, 'x': 2}]
+    """
+    known = {row[name]: [row[field] for field in of] for row in before or ()}
+    return [row for row in now if known.get(row[name]) != [row[field] for field in of]]

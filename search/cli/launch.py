@@ -1,0 +1,230 @@
+"""`launch`: create or resume a study and run it to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainstack.search.cli import signals
+from trainstack.search.cli.checks import (
+    MOST_EPOCHS,
+    MOST_TRIALS,
+    MOST_WORKERS_UNASKED,
+    check_count,
+    duration,
+    worker_count,
+)
+from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.fork_server import fork_server
+from trainstack.search.ray.placement import on_ray
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from trainstack.search.cli.ray_workers import RayWorkers
+    from trainstack.search.spec import StudySpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(launch)
+
+
+def launch(
+    data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study; default: the data's.", callback=no_url)
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Named space or JSON file; default: the profile's.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Purpose of the stack.")] = "default",
+    trials: Annotated[int, typer.Option(help="Number of search trials.")] = 40,
+    epochs: Annotated[
+        int | None, typer.Option(help="Maximum epochs per trial; default: by the number of rows.")
+    ] = None,
+    timeout: Annotated[str | None, typer.Option(help="Time limit of the search, e.g. 30m.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
+    ] = None,
+    on: On = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    sampler: Annotated[str, typer.Option(help="Sampler that proposes stacks.")] = "tpe",
+    pruner: Annotated[str, typer.Option(help="Pruner that ends trials early, or none.")] = "asha",
+    stacks: Annotated[
+        Path | None, typer.Option(help="JSON list of stacks to train instead of sampling.")
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="Bound on the recommended stack, e.g. 'latency_ms<=1'; repeatable."),
+    ] = None,
+    range_test: Annotated[
+        bool,
+        typer.Option("--range-test", help="Narrow the learning rates with a range test first."),
+    ] = False,
+    precision: Annotated[
+        str, typer.Option(help="Precision of training: float32, or mixed (with bfloat16).")
+    ] = "float32",
+    yardstick: Annotated[
+        bool | None,
+        typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    share_data: Annotated[
+        bool,
+        typer.Option("--share-data", help="Upload the data for workers that do not have it."),
+    ] = False,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="Only try one batch of every arm and estimate the time."),
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Create the study, print how workers join, and return.")
+    ] = False,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for the best stack on a data set, confirm it with fresh seeds, and recommend it.
+
+    Repeat the command to resume the study.
+
+    Example: trainstack launch digits --trials 40 --workers 2
+    """
+    from trainstack.search.cli.study_options import make_spec
+
+    check_count("--trials", trials, 1, MOST_TRIALS)
+    if epochs is not None:
+        check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    check_count("--replicates", replicates, 0, 100)
+    check_count("--seed", seed, 0, 2**31 - 1)
+    place = on_ray(on, cpus_per_worker, gpus_per_worker)
+    count = worker_count(workers, here=place is None)
+    forks = fork_server(needed=place is None and count > 0 and not (detach or preview))
+    with contextlib.ExitStack() as held:
+        spec = make_spec(
+            **{"data": data, "target": target, "task": task, "study": study, "space": space},
+            **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+            **{
+                "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
+                "seed": seed,
+            },
+            **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+            constraints=constraint or (),
+            precision=precision,
+            yardstick=yardstick,
+            checked=lambda: held.enter_context(forks),
+        )
+        if preview:
+            from trainstack.search.cli.preview import preview as try_out
+
+            try_out(spec, count, as_json)
+            return
+        if range_test:
+            from trainstack.search.cli.range_test import narrow
+
+            spec = narrow(spec, storage)
+        crew = None if place is None else reach_engine(place, storage)
+        _prepare_artifacts(spec, share_data)
+        url = create(spec, storage)
+        if epochs is None:
+            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
+        if crew is not None and workers is None:
+            count = min(MOST_WORKERS_UNASKED, crew.room)
+        if detach:
+            if crew is not None:
+                _place(crew, url, spec.study, count)
+            _say_detached(spec.study, as_json)
+            return
+        _see_to_its_end(url, spec, count, crew)
+    from trainstack.search.cli.recommend import conclude
+
+    conclude(url, spec.study, as_json)
+
+
+def _see_to_its_end(url: URL, spec: StudySpec, count: int, crew: RayWorkers | None) -> None:
+    from trainstack.search.cli.local_workers import LocalWorkers
+    from trainstack.search.cli.watch import work
+
+    work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
+
+
+def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
+    """Place workers on the engine and detach."""
+    from trainstack.search.database.connection import exported
+
+    crew.start(exported(url), study, count).placed()
+    crew.close()
+
+
+def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
+    """Check the artifact store, and upload the data if it is to be shared."""
+    from trainstack.search.artifacts import open_store
+    from trainstack.search.database.connection import ARTIFACTS, artifacts
+
+    store = open_store(artifacts())
+    store.check()
+    if not share_data:
+        return
+    from trainstack.search.data.load import load
+    from trainstack.search.data.sharing import share
+
+    name = share(load(spec.data.source, spec.data.target, spec.data.task), store)
+    err().print(f"the data is shared: {name} in {store}", markup=False)
+    if ARTIFACTS not in os.environ:
+        err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)
+
+
+def create(spec: StudySpec, storage: str | None) -> Any:
+    """Create a study or resume the one of that name; return the storage's URL.
+
+    Raises:
+        StorageAwayError: The storage does not answer.
+        StudyError: The study of that name has another spec.
+    """
+    from trainstack.search.database.connection import storage_url
+    from trainstack.search.studies.actions import create_study
+    from trainstack.spaces.references import FIRST, REFERENCES
+
+    url = storage_url(storage)
+    created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
+    signals.say("interrupted: repeat the command to resume the study")
+    word = "new study" if created else "resuming study"
+    err().print(f"{word} '{spec.study}'", markup=False)
+    if not created:
+        _set_going(url, spec.study)
+    return url
+
+
+def _set_going(url: Any, study: str) -> None:
+    """Resume a study that was stopped or cancelled, since it is launched again."""
+    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.queue import queries
+    from trainstack.search.studies.actions import request_state
+
+    here = engine(url)
+    with guarded(url):
+        try:
+            state = queries.status(here, study)["state"]
+        finally:
+            here.dispose()
+    if state == "stopped":
+        request_state(url, study, "go")
+        err().print("resuming stopped study", markup=False)
+    elif state == "paused":
+        err().print(f"it is paused until `trainstack resume {study}`", markup=False)
+
+
+def _say_detached(study: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"study": study, "worker": f"trainstack worker {study}"})
+        return
+    out().print(f"start workers with: trainstack worker {study}", markup=False)

@@ -1,0 +1,209 @@
+"""The live view of a study: a pure function of its status, a glance and the width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainstack.search.cli.common import number, seconds
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from trainstack.search.queue.progress import Event, Glance, Running
+
+SPENT = ("completed", "pruned", "diverged", "infeasible")
+BARS = "▁▂▃▄▅▆▇█"
+# Least width at which a running trial's stack is described in words.
+WIDE = 110
+# Below this width progress is shown as numbers only.
+NARROW = 60
+
+
+def line_of(status: dict[str, Any]) -> str:
+    """Return the progress of a study in one line of at most about 80 characters."""
+    counts, confirm = status["counts"], status["confirmation"]
+    best = status["best"]
+    if status["phase"] == "searching" and not status["budget"]["trials"]:
+        text = "starting"  # nothing is searched: an experiment for claims
+    elif status["phase"] == "searching":
+        asides = [
+            f"{counts[k]} {k}" for k in ("pruned", "diverged", "infeasible", "failed") if counts[k]
+        ]
+        text = f"{status['state']}: {spent(counts)} of {status['budget']['trials']} trials"
+        text += f" ({', '.join(asides)})" if asides else ""
+    elif status["measurement"]["waiting"] or status["measurement"]["running"]:
+        text = "measuring the choice on the test set, once"
+    elif not spent(confirm) + confirm["waiting"] + confirm["running"]:
+        text = f"{status['state']}: {spent(counts)} trials searched"
+    else:
+        total = spent(confirm) + confirm["waiting"] + confirm["running"]
+        text = f"{status['state']}: {spent(confirm)} of {total} runs with fresh seeds"
+    if best:
+        text += f", best loss {number(best['value'])}"
+    return f"{text}, {seconds(status['elapsed_seconds'])}"
+
+
+def spent(counts: dict[str, int]) -> int:
+    """Return how many ended trials count against the budget."""
+    return sum(counts[word] for word in SPENT)
+
+
+def time_left(status: dict[str, Any], mean_seconds: float | None) -> float | None:
+    """Estimate the seconds until the current phase ends; None if unknown.
+
+    Args:
+        status: The study's.
+        mean_seconds: Mean seconds of recent trials.
+    """
+    if status["state"] not in ("searching", "confirming"):
+        return None
+    searching = status["phase"] == "searching"
+    counts = status["counts"] if searching else status["confirmation"]
+    workers = sum(worker["state"] != "lost" for worker in status["workers"])
+    left = status["remaining_seconds"]
+    if mean_seconds is None or not workers:
+        return left
+    todo = counts["waiting"] + counts["running"] / 2
+    if searching:
+        todo = status["budget"]["trials"] - spent(counts) - counts["running"] / 2
+    estimate = max(0.0, todo) * mean_seconds / workers
+    return estimate if left is None else min(estimate, left)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Draw the best value so far over time, one character per step.
+
+    >>> sparkline([3.0, 2.0, 2.5, 1.0], 4)
+    '█▅▅▁'
+    """
+    best, low = [], float("inf")
+    for value in values:
+        low = min(low, value)
+        best.append(low)
+    if not best or width < 1:
+        return ""
+    if len(best) > width:
+        best = [best[(place + 1) * len(best) // width - 1] for place in range(width)]
+    span = (max(best) - min(best)) or 1.0
+    return "".join(BARS[round((v - min(best)) / span * (len(BARS) - 1))] for v in best)
+
+
+def bar(done: int, total: int, width: int) -> str:
+    """Draw a bar of a fixed width."""
+    full = round(width * min(1.0, done / total)) if total else 0
+    return "━" * full + "─" * (width - full)
+
+
+def view(status: dict[str, Any], glance: Glance, width: int) -> Group:
+    """Return the view for a terminal.
+
+    Args:
+        status: Status of the study, as `status --json` prints it.
+        glance: Results so far and running trials.
+        width: Columns of the terminal.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    searching = status["phase"] == "searching"
+    counts = status["counts"] if searching else status["confirmation"]
+    done, total = spent(counts), status["budget"]["trials"]
+    if not searching:
+        total = done + counts["waiting"] + counts["running"]
+    left = time_left(status, glance.mean_seconds)
+    head = Text(f"{status['study']}  ", style="bold")
+    head.append(status["state"], style="green" if status["state"] == "searching" else "cyan")
+    head.append(f"  {bar(done, total, min(20, width // 8))} {done} of {total}", style="default")
+    head.append(f"  {seconds(status['elapsed_seconds'])}", style="default")
+    if left is not None:
+        head.append(f", about {seconds(left)} left", style="default")
+    lines = [head, Text(_counts(status), style="dim")]
+    lines.append(Text(_best(status, glance)))
+    if glance.losses:
+        lines.append(Text("best loss " + sparkline(glance.losses, width - 12)))
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    parts: list[Any] = [*lines]
+    if table := _workers(status, glance, width):
+        parts.append(table)
+    parts += [_event(event) for event in glance.events]
+    return Group(*parts)
+
+
+def _counts(status: dict[str, Any]) -> str:
+    """Return the number of trials in each state; each trial is in exactly one."""
+    words = ("completed", "pruned", "diverged", "infeasible", "running", "waiting", "failed")
+    counted = ", ".join(f"{status['counts'][w]} {w}" for w in words if status["counts"][w])
+    return counted or "nothing yet"
+
+
+def _best(status: dict[str, Any], glance: Glance) -> str:
+    if not status["best"]:
+        return "no trial has completed yet"
+    value = status["best"]["value"]
+    text = f"best {number(value)} (trial {status['best']['trial']})"
+    if glance.baseline is None:
+        return text + ", the chapter's default is still to come"
+    gap = glance.baseline - value
+    if gap <= 0:
+        return text + ", the chapter's default itself"
+    text += f", {number(gap)} below the chapter's default ({number(glance.baseline)})"
+    return text
+
+
+def _workers(status: dict[str, Any], glance: Glance, width: int) -> Table | None:
+    """Return one row per worker: what it trains, and its progress."""
+    from rich.table import Table
+
+    held = {running.worker: running for running in glance.running}
+    if not status["workers"]:
+        return None
+    table = Table(box=None, pad_edge=False, show_header=False, expand=True)
+    columns = 4 if width >= WIDE else 3
+    for place in range(columns):
+        # The last column takes the remaining width and is truncated.
+        last = place == columns - 1
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+    for worker in status["workers"]:
+        running = held.get(worker["id"])
+        cells = [
+            f"{worker['id']} {worker['device']}",
+            *_at(worker, running, status["epochs"], width),
+        ]
+        if width >= WIDE:
+            cells.append(_stack(running))
+        table.add_row(*cells)
+    return table
+
+
+def _at(
+    worker: dict[str, Any], running: Running | None, epochs: int, width: int
+) -> tuple[str, str]:
+    if running is None:
+        return worker["state"], ""
+    if running.kind == "measurement":
+        return "test set", ""
+    what = "trial" if running.kind == "search" else "run"
+    planned = running.stack.planned_epochs(epochs) if running.stack else epochs
+    drawn = bar(running.epochs, planned, 10) + " " if width >= NARROW else ""
+    progress = f"{drawn}epoch {running.epochs}/{planned}"
+    loss = f"  {number(running.loss)}" if running.loss is not None else ""
+    return f"{what} {'' if running.number is None else running.number}", progress + loss
+
+
+def _stack(running: Running | None) -> str:
+    from trainstack.search.evidence.formatting import describe
+
+    return describe(running.stack) if running and running.stack else ""
+
+
+def _event(event: Event) -> Any:
+    from rich.text import Text
+
+    words = [f"{event.at.astimezone():%H:%M:%S}", event.kind, event.about]
+    last = (event.message.strip().splitlines() or [""])[-1].strip()
+    text = Text(" ".join(word for word in [*words, last] if word), style="dim")
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text

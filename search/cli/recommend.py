@@ -1,0 +1,252 @@
+"""`recommend`, `report` and `export`: print, write and export a study's conclusion."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainstack.search.cli.across import one_study, recommend_across
+from trainstack.search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
+from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.fork_server import fork_server
+from trainstack.spaces.errors import NothingToRecommend, RequestError, TrainstackError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+    from trainstack.search.artifacts import Store
+    from trainstack.search.studies.conclusion import Conclusion
+
+STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
+# Files exported with a table's model: its encoder, and a script that applies both to raw rows.
+SIDECARS = {"preprocessing": ".preprocessing.joblib", "predict": ".predict.py"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (recommend, report, export):
+        app.command()(verb)
+
+
+def recommend(
+    study: Annotated[
+        list[str],
+        typer.Argument(help="Name of the study; several with --across.", callback=no_url),
+    ],
+    across: Annotated[
+        bool,
+        typer.Option("--across", help="Find the best default for all the studies."),
+    ] = False,
+    as_json: AsJson = False,
+    storage: Storage = None,
+) -> None:
+    """Print the recommendation; confirm the candidates first if necessary.
+
+    Example: trainstack recommend digits --json
+    """
+    if across:
+        recommend_across(study, as_json, storage)
+        return
+    name = one_study(study)
+    with reach(storage) as (url, engine):
+        _settle(url, engine, name)
+    conclude(url, name, as_json)
+
+
+def report(
+    study: Study,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")] = Path(
+        "trainstack-report"
+    ),
+    as_json: AsJson = False,
+    storage: Storage = None,
+) -> None:
+    """Write report.html, report.md, recommendation.json and the pictures.
+
+    Example: trainstack report digits -o report
+    """
+    from trainstack.search.studies.conclusion import conclusion_of
+
+    with reach(storage) as (url, engine):
+        _settle(url, engine, study)
+        paths = write(conclusion_of(engine, study), output)
+    if as_json:
+        print_json({"study": study, "files": [str(path) for path in paths]})
+    else:
+        out().print(str(output / "report.html"), markup=False)
+
+
+def export(
+    study: Study,
+    form: Annotated[str, typer.Option("--format", help="keras, python or json.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File or folder to write to.")],
+    storage: Storage = None,
+) -> None:
+    """Export the recommended stack as a saved model, plain Keras code, or data.
+
+    Example: trainstack export digits --format keras -o model.keras
+    """
+    from trainstack.search.artifacts import open_store
+    from trainstack.search.cli.checks import known
+    from trainstack.search.database.connection import artifacts
+    from trainstack.search.queue import queries
+
+    known("--format", form, tuple(STANDARD_NAMES))
+    with reach(storage) as (url, engine):
+        _settle(url, engine, study)
+        measured = queries.measurement(engine, study) or {}
+    kept = measured.get("artifacts", {})
+    if form not in kept:
+        raise NothingToRecommend(
+            f"study '{study}' has nothing to export", "a study that ended with a recommendation"
+        )
+    target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
+    store = open_store(artifacts())
+    _copy(store, kept[form], target)
+    if form == "keras":
+        for name, ending in SIDECARS.items():
+            if name in kept:
+                beside = target.with_suffix(ending)
+                _copy(store, kept[name], beside)
+                err().print(f"beside it, for tables: {beside}", markup=False)
+    out().print(str(target), markup=False)
+
+
+def _is_folder(output: Path, form: str) -> bool:
+    """Tell whether `-o` names a folder; Keras models need the suffix .keras."""
+    return output.is_dir() or (form == "keras" and output.suffix != ".keras")
+
+
+def _copy(store: Store, name: str, target: Path) -> None:
+    try:
+        with contextlib.ExitStack() as opened:
+            try:
+                source = opened.enter_context(store.read(name))
+            except FileNotFoundError:
+                raise RequestError(
+                    f"{name} is not in {store}",
+                    "the artifact store that the workers wrote to",
+                    "set TRAINSTACK_ARTIFACTS as on the workers",
+                ) from None
+            except OSError as error:
+                raise RequestError(f"cannot read {name} from {store} ({error})") from None
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+    except OSError as error:
+        raise RequestError(f"cannot write {target} ({error.strerror})") from None
+
+
+def _settle(url: URL, engine: Engine, study: str) -> None:
+    """Conclude the study if necessary, with workers on this machine.
+
+    Raises:
+        RequestError: Other workers are still searching.
+        StudyError: There is no such study.
+    """
+    from trainstack.search.cli.checks import worker_count
+    from trainstack.search.cli.watch import work
+    from trainstack.search.queue import queries
+    from trainstack.search.studies.actions import request_state
+
+    status = queries.status(engine, study)
+    if status["concluded"]:
+        return
+    busy = [w for w in status["workers"] if w["last_seen_seconds"] < 60 and w["state"] != "lost"]
+    if status["phase"] == "searching":
+        if busy and status["state"] == "searching":
+            raise RequestError(
+                f"study '{study}' is still searching",
+                "a study whose search has ended",
+                f"wait, or end it: trainstack stop {study}",
+            )
+        if not sum(status["counts"][k] for k in ("completed", "pruned", "diverged", "running")):
+            raise NothingToRecommend(f"study '{study}' has no finished trial yet")
+        request_state(url, study, "stop")
+    elif status["state"] != "confirming":
+        request_state(url, study, "go")
+    count = 0 if busy else worker_count(None)
+    with fork_server(needed=count > 0):
+        work(url, queries.spec_of(engine, study), count)
+
+
+def write(conclusion: Conclusion, folder: Path) -> list[Path]:
+    """Write the report into a folder; return the files.
+
+    Raises:
+        RequestError: The folder cannot be written.
+    """
+    from trainstack.search.report.write import write_report
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_report(folder, conclusion.spec, conclusion.found, conclusion.runs)
+    except OSError as error:
+        reason = error.strerror or error
+        raise RequestError(f"cannot write the report to {folder} ({reason})") from None
+
+
+def conclude(url: URL, study: str, as_json: bool) -> None:
+    """Print the recommendation, then write its report into the study's artifacts.
+
+    A report that cannot be written causes a warning; the exit code stays 0.
+
+    Raises:
+        NothingToRecommend: No trial finished.
+    """
+    from trainstack.search.conclusion.text import text_of
+    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.studies.conclusion import conclusion_of
+
+    with guarded(url):
+        here = engine(url)
+        try:
+            conclusion = conclusion_of(here, study)
+        finally:
+            here.dispose()
+    try:
+        if as_json:
+            print_json(conclusion.found.to_json())
+        else:
+            out().print(text_of(conclusion.found), markup=False)
+    except BrokenPipeError:
+        _write_beside_artifacts(conclusion)
+        raise
+    folder = _write_beside_artifacts(conclusion)
+    if folder is not None and not as_json:
+        out().print(f"\nReport: {folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _write_beside_artifacts(conclusion: Conclusion) -> Path | None:
+    """Write the report into the artifact store and return the local folder that holds it.
+
+    Return None, after a warning, if there is no such folder.
+    """
+    from trainstack.search.artifacts import FolderStore, folder_of, open_store, put
+    from trainstack.search.database.connection import artifacts, home
+
+    name = f"{folder_of(conclusion.spec.study)}/report"
+    try:
+        store = open_store(artifacts())
+        local = store.folder if isinstance(store, FolderStore) else home() / "artifacts"
+        paths = write(conclusion, local / name)
+    except TrainstackError as error:
+        elsewhere = f"`trainstack report {shlex.quote(conclusion.spec.study)} -o FOLDER`"
+        _warn(f"{error}; {elsewhere} writes it elsewhere")
+        return None
+    for path in paths if not isinstance(store, FolderStore) else ():
+        try:
+            put(store, f"{name}/{path.name}", path)
+        except OSError as error:
+            _warn(f"the report is not in {store} ({error})")
+            break
+    return local / name
+
+
+def _warn(text: str) -> None:
+    err().print(f"warning: {' '.join(text.split())}", markup=False, soft_wrap=True)

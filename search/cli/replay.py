@@ -1,0 +1,191 @@
+"""`trainstack replay STUDY TRIAL`: train one trial again from its record, and compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainstack.search.cli.common import (
+    AsJson,
+    Storage,
+    Study,
+    err,
+    number,
+    out,
+    print_json,
+    seconds,
+)
+from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.worker_request import answers
+from trainstack.spaces.errors import RequestError, TrainstackError
+
+if TYPE_CHECKING:
+    from trainstack.search.queue.progress import Record
+    from trainstack.search.spec import StudySpec
+
+# Allows for a different order of summation on another machine.
+TOLERANCE = 1e-3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(replay)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Comparison of a trial's recorded curve with its repetition.
+
+    Attributes:
+        same: True if the lengths agree and no difference exceeds the tolerance.
+        exact: True if both are equal to the last digit.
+        epochs: Number of epochs in both curves.
+        difference: Largest relative difference; None if not finite.
+        differs_at: First epoch beyond the tolerance or in one curve only; None: nowhere.
+    """
+
+    same: bool
+    exact: bool
+    epochs: int
+    difference: float | None
+    differs_at: int | None
+
+
+def compare(recorded: Sequence[float], again: Sequence[float], tolerance: float) -> Comparison:
+    """Compare two curves epoch by epoch.
+
+    Args:
+        recorded: Validation loss per epoch of the record.
+        again: Validation loss per epoch of the repetition.
+        tolerance: Greatest |again − recorded| / |recorded| that counts as the same, 0 or more.
+    """
+    pairs = list(zip(recorded, again, strict=False))
+    gaps = [
+        0.0 if a == b else abs(b - a) / max(abs(a), 1e-12) if math.isfinite(a - b) else math.inf
+        for a, b in pairs
+    ]
+    beyond = next((k for k, gap in enumerate(gaps, start=1) if gap > tolerance), None)
+    if beyond is None and len(recorded) != len(again):
+        beyond = len(pairs) + 1
+    largest = max(gaps, default=0.0)
+    exact = list(recorded) == list(again)
+    shown = largest if math.isfinite(largest) else None
+    return Comparison(beyond is None, exact, len(pairs), shown, beyond)
+
+
+def replay(
+    study: Study,
+    trial: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="Number of the trial.")],
+    confirmation: Annotated[
+        bool, typer.Option("--confirmation", help="Replay a run of the confirmation.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="Greatest relative difference of losses that count as equal.")
+    ] = TOLERANCE,
+    as_json: AsJson = False,
+    storage: Storage = None,
+) -> None:
+    """Train one trial again from its record (stack, seed, split) and compare the curves.
+
+    With the same number of threads a CPU reproduces the numbers. Exit code 1 if they differ.
+
+    Example: trainstack replay digits 3
+    """
+    from trainstack.search.queue import queries
+    from trainstack.search.queue.progress import record
+    from trainstack.search.records import CONFIRMATION, SEARCH
+
+    if not 0 <= tolerance < 1:
+        raise RequestError(f"--tolerance {tolerance:g}", "0 or more, and less than 1")
+    with reach(storage) as (_, engine):
+        spec = queries.spec_of(engine, study)
+        first = record(engine, study, trial, CONFIRMATION if confirmation else SEARCH)
+    err().print(
+        f"training {len(first.curve)} epochs again with seed {first.seed} "
+        f"and {first.threads or 'all'} threads",
+        markup=False,
+    )
+    again = train_again(spec, first)
+    found = compare(first.curve, again["curve"], tolerance)
+    if as_json:
+        print_json(_document(study, first, again, found, tolerance))
+    else:
+        _print(first, again, found)
+    if not found.same:
+        raise TrainstackError(
+            f"trial {trial} differs from its record from epoch {found.differs_at} on",
+            f"losses within {tolerance:g} of the recorded ones",
+            f"it was trained on {first.device or 'an unknown device'}, now on {again['device']}",
+        )
+
+
+def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
+    """Train a trial again in a separate process, which imports TensorFlow.
+
+    Returns:
+        `device`, `outcome`, `cause`, `curve` and `seconds`.
+
+    Raises:
+        RequestError: The trial cannot be trained here.
+    """
+    # A completed or diverged trial ends by itself; any other is stopped at the same epoch.
+    to_its_end = first.outcome in ("completed", "diverged")
+    request = {
+        "spec": spec.to_json(),
+        "stack": first.stack.to_json(),
+        "kind": first.kind,
+        "seed": first.seed,
+        "epochs": spec.epochs if to_its_end else len(first.curve),
+        "threads": first.threads,
+    }
+    (again,) = answers("trainstack.workers.tasks.replay", request)
+    return again
+
+
+def _document(
+    study: str, first: Record, again: dict[str, Any], found: Comparison, tolerance: float
+) -> dict[str, Any]:
+    return {
+        "study": study,
+        "trial": first.number,
+        "kind": first.kind,
+        "stack": first.stack.to_json(),
+        "stack_id": first.stack.stack_id,
+        "seed": first.seed,
+        "threads": first.threads,
+        "cached_of": first.duplicate_of,
+        "tolerance": tolerance,
+        **asdict(found),
+        "recorded": {"outcome": first.outcome, "curve": list(first.curve), "device": first.device},
+        "again": again,
+    }
+
+
+def _print(first: Record, again: dict[str, Any], found: Comparison) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("epoch", "recorded", "again"):
+        table.add_column(title, justify="right")
+    longest = max(len(first.curve), len(again["curve"]))
+    for epoch in range(longest):
+        row = (_at(first.curve, epoch), _at(again["curve"], epoch))
+        table.add_row(str(epoch + 1), *row)
+    console = out()
+    console.print(table)
+    if first.duplicate_of is not None:
+        console.print(
+            f"its result is that of trial {first.duplicate_of}, the same stack", markup=False
+        )
+    if found.same:
+        how = "exactly" if found.exact else f"within {found.difference:.1g}"
+        took = seconds(again["seconds"].get("total"))
+        console.print(f"the same {how}: {found.epochs} epochs in {took}", markup=False)
+
+
+def _at(curve: Sequence[float], epoch: int) -> str:
+    return number(curve[epoch], 6) if epoch < len(curve) else "–"

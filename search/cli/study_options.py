@@ -1,0 +1,125 @@
+"""Build a study's spec from flags; everything is checked before anything is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from trainstack.search.cli.common import err, read_json
+from trainstack.search.spec import PRECISIONS, StudySpec
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.references import read_stacks
+from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.stack import Stack
+
+
+def make_spec(
+    *,
+    data: str,
+    target: str | None,
+    task: str,
+    study: str | None,
+    space: str | None,
+    profile: str,
+    stacks: Path | None,
+    sampler: str,
+    pruner: str,
+    trials: int,
+    epochs: int | None = None,
+    constraints: Sequence[str] = (),
+    precision: str = "float32",
+    checked: Callable[[], object] = lambda: None,
+    **rest: Any,
+) -> StudySpec:
+    """Check the flags of a launch and load its data.
+
+    Args:
+        checked: Called when all flags are valid, before the data is loaded.
+
+    Raises:
+        RequestError: A flag or the data is unknown, unreadable or impossible.
+    """
+    from trainstack.search.cli.checks import known
+    from trainstack.search.data.load import load
+    from trainstack.search.evidence.constraints import read_all
+    from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
+    from trainstack.search.sampling.pruning import PRUNERS
+    from trainstack.search.sampling.samplers import SAMPLERS
+
+    known("--profile", profile, tuple(PROFILES))
+    known("--sampler", sampler, tuple(SAMPLERS))
+    known("--pruner", pruner, tuple(PRUNERS))
+    known("--precision", precision, PRECISIONS)
+    known("--task", task, ("auto", "classification", "regression"))
+    bounds = read_all(constraints)
+    searched = read_space_flag(space or PROFILES[profile].space)
+    given = _read_stacks(stacks)
+    name = study_name(study, data)
+    checked()
+    dataset = load(data, target, task)
+    for note in dataset.notes:
+        err().print(note, markup=False)
+    rows = training_rows(dataset)
+    if searched.name in space_names():  # a user's own space stays as it is
+        searched = searched.for_rows(rows)
+    if epochs is None:
+        epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
+    return StudySpec(
+        study=name,
+        data=dataset.describe(),
+        space=searched.to_json(),
+        profile=profile,
+        trials=len(given) or trials,
+        epochs=epochs,
+        stacks=given,
+        sampler=sampler,
+        pruner=pruner,
+        constraints=tuple(str(bound) for bound in bounds),
+        precision=precision,
+        version=version("trainstack"),
+        **rest,
+    )
+
+
+def read_space_flag(text: str) -> Space:
+    """Return a named space, or a space read from a file."""
+    if text in space_names():
+        return Space.named(text)
+    if text.endswith(".json") or "/" in text or Path(text).exists():
+        return Space.read(text)
+    return Space.named(text)  # raises, with the nearest name as hint
+
+
+def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
+    if path is None:
+        return ()
+    return tuple(stack for stack, _ in read_stacks(read_json(path, "stacks file")))
+
+
+def study_name(study: str | None, data: str) -> str:
+    """Return the study's name: as given, else made from the data's name.
+
+    Raises:
+        RequestError: The name is not valid.
+    """
+    name = study if study is not None else _named_by(data)
+    if name in (".", "..") or not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
+        raise RequestError(
+            f"study name {name!r}",
+            "1 to 100 letters, digits, spaces and . _ + -, no leading space",
+        )
+    return name
+
+
+def _named_by(data: str) -> str:
+    """Return a study name made from a data set's name or path.
+
+    >>> _named_by("data/train (1).csv"), _named_by("Übung #3, final.csv")
+    ('train 1', 'Übung 3 final')
+    """
+    name = Path(data).name.split(".")[0] or data
+    return " ".join(re.sub(r"[^\w .+-]", " ", name).split())[:100].strip() or "data"

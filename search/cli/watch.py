@@ -1,0 +1,246 @@
+"""Progress of a study in the terminal, with or without local workers."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from trainstack.search.cli.common import AsJson, Storage, Study, err, print_json
+from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.interruptions import Interruption, viewing
+from trainstack.search.cli.live_view import line_of
+from trainstack.search.cli.local_workers import FAREWELL, LocalWorkers, Workers
+from trainstack.spaces.errors import StorageAwayError, of_exit_code
+
+if TYPE_CHECKING:
+    import typer
+    from sqlalchemy import URL
+
+    from trainstack.search.queue.progress import Glance
+    from trainstack.search.spec import StudySpec
+
+POLL_SECONDS = 0.5
+# Seconds between two plain lines if no count changes.
+PLAIN_SECONDS = 30.0
+AWAY_SECONDS = 120.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(watch)
+
+
+def work(
+    url: URL, spec: StudySpec, count: int, start: Callable[..., Workers] = LocalWorkers.start
+) -> None:
+    """Start workers and show progress until the study is over.
+
+    Args:
+        url: The database.
+        spec: Spec of the study.
+        count: Number of workers.
+        start: Starts workers, given the database, the study's name and the count.
+
+    Raises:
+        KeyboardInterrupt: Raised after the workers have returned their trials.
+        TrainstackError: The workers cannot serve the study.
+    """
+    from trainstack.search.dashboard.notes import Notes
+    from trainstack.search.database.connection import engine, exported, guarded
+    from trainstack.search.database.retry import hangups
+    from trainstack.search.queue.budget import WorkersWanted
+    from trainstack.search.studies.maintenance import Maintenance
+
+    if _concluded(url, spec.study):
+        return
+    maintenance, here = Maintenance.open(url, spec.study), engine(url)
+    with guarded(url):
+        wanted = WorkersWanted(here, spec.study)
+
+    def check(status: dict[str, Any]) -> None:
+        # Maintenance also runs without local workers: it requeues expired leases.
+        with contextlib.suppress(StorageAwayError):
+            maintenance.run_if_due()
+            with guarded(url):
+                heed(local, wanted.news())
+        _check(local, status)
+
+    # A closed terminal and SIGTERM act as Ctrl-C does, also in a job started with `&`, whose
+    # workers receive SIGINT. `nohup` is respected.
+    with Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption:
+        local = start(exported(url), spec.study, count)
+        notes, ended = Notes(url, spec.study).start(), False
+        try:
+            follow(url, spec.study, interruption.pause, check)
+            local.finish(10.0)
+            ended = True
+        except KeyboardInterrupt:
+            local.interrupt()
+            err().print(f"trainstack: {FAREWELL}", markup=False)
+            raise
+        finally:
+            local.close()
+            notes.stop(last=ended)
+            maintenance.close()
+            here.dispose()
+
+
+def heed(local: Workers, count: int | None) -> None:
+    """Scale to the requested number of workers; None: no change."""
+    if count is not None and count != local.wanted:
+        local.keep(count)
+
+
+def _concluded(url: URL, study: str) -> bool:
+    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.queue import queries
+
+    here = engine(url)
+    with guarded(url):
+        try:
+            return queries.status(here, study)["concluded"]
+        finally:
+            here.dispose()
+
+
+def _check(local: Workers, status: dict[str, Any]) -> None:
+    """Raise the cause if no local worker is left and no other worker serves the study."""
+    if local.wanted == 0 or local.alive():
+        return
+    others = [w for w in status["workers"] if w["last_seen_seconds"] < 60]
+    failure = local.failure()
+    if failure is None or others:
+        return
+    raise of_exit_code(*failure)
+
+
+def over(status: dict[str, Any]) -> bool:
+    """Return True when a study is concluded, or stopped and without workers.
+
+    After `stop` workers finish their trials and the study proceeds to its confirmation; after
+    `cancel` they exit.
+    """
+    if status["concluded"]:
+        return True
+    here = any(worker["state"] != "lost" for worker in status["workers"])
+    return status["state"] == "stopped" and not here
+
+
+def follow(
+    url: URL,
+    study: str,
+    pause: Callable[[float], None],
+    check: Callable[[dict[str, Any]], None] = lambda status: None,
+) -> dict[str, Any]:
+    """Show progress until the study is over; wait while it is paused.
+
+    Args:
+        url: The database.
+        study: Name of the study.
+        pause: Waits for a number of seconds between two queries.
+        check: Called with each status.
+
+    Returns:
+        The last status.
+
+    Raises:
+        StorageAwayError: The database has been away for too long.
+    """
+    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.queue import queries
+    from trainstack.search.queue.progress import glance
+
+    here = engine(url)
+    show = _live(lambda: glance(here, study)) if sys.stderr.isatty() else _plain()
+    away_since = None
+    try:
+        while True:
+            try:
+                with guarded(url):
+                    status = queries.status(here, study)
+                    show(status)
+                away_since = None
+            except StorageAwayError:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > AWAY_SECONDS:
+                    raise
+                pause(POLL_SECONDS)
+                continue
+            if over(status):
+                return status
+            check(status)
+            pause(POLL_SECONDS)
+    finally:
+        show(None)
+        here.dispose()
+
+
+def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
+    """Show a live view of a study until it is over; Ctrl-C ends only the view.
+
+    With --json, print the last status when the study is over.
+
+    Example: trainstack watch digits
+    """
+    from trainstack.search.queue import queries
+
+    with reach(storage) as (url, engine):
+        queries.spec_of(engine, study)
+        with viewing() as interruption:
+            status = follow(url, study, interruption.pause)
+    if as_json:
+        print_json(status)
+
+
+def _plain() -> Callable[[dict[str, Any] | None], None]:
+    """Return a display for pipes and logs: a line when counts change, else every 30 seconds."""
+    last: list[Any] = [None, -PLAIN_SECONDS]
+
+    def show(status: dict[str, Any] | None) -> None:
+        if status is None:
+            return
+        key = (
+            status["state"],
+            *(status["counts"][k] // 5 for k in ("completed", "pruned")),
+            status["confirmation"]["completed"] // 5,
+        )
+        now = time.monotonic()
+        if key != last[0] or now - last[1] >= PLAIN_SECONDS:
+            last[:] = [key, now]
+            err().print(line_of(status), markup=False)
+
+    return show
+
+
+def _live(
+    look: Callable[[], Glance],
+) -> Callable[[dict[str, Any] | None], None]:
+    """Return a display for terminals that is redrawn in place.
+
+    Args:
+        look: Reads the glance shown with the status.
+    """
+    from rich.live import Live
+
+    from trainstack.search.cli.live_view import view
+
+    live = Live("starting workers", console=err(), auto_refresh=False, vertical_overflow="ellipsis")
+    live.start()
+
+    width = [live.console.width]
+
+    def show(status: dict[str, Any] | None) -> None:
+        if status is None:
+            live.stop()
+            return
+        if (now := live.console.width) != width[0]:
+            # Wrapped lines change the height of the view, so it cannot be redrawn in place.
+            width[0] = now
+            live.console.clear()
+        live.update(view(status, look(), now), refresh=True)
+
+    return show

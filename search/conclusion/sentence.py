@@ -1,0 +1,42 @@
+"""The conclusion as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.formatting import about, describe, interval, number, seeds
+from trainstack.search.evidence.race import Choice
+
+
+def sentence(chosen: Choice, word: str, loss: Mapping[str, Any], difference: Estimate) -> str:
+    """Return the conclusion in one sentence, with the difference and its interval."""
+    head = f"Use {describe(chosen.stack)}"
+    if chosen.stack == chosen.baseline:
+        head = f"Use the chapter's default: {describe(chosen.stack)}"
+    if not loss["n"]:
+        return f"{head}; no seed has confirmed it."
+    head += f": validation loss {about(loss)} over {seeds(loss['n'])}"
+    if chosen.stack == chosen.baseline:
+        others = chosen.compared - 1
+        if not others:
+            return f"{head}. Nothing else " + (
+                "keeps the constraints." if chosen.barred else "finished."
+            )
+        tried = "the other stack" if others == 1 else f"any of the {others} other stacks"
+        return f"{head}. Nothing shows {tried} confirmed to be better."
+    if not difference.n:
+        return f"{head}; the chapter's default has no run to compare it with."
+    side = "lower" if difference.mean < 0 else "higher"
+    gap = f"{number(abs(difference.mean))} {side} than the chapter's default"
+    if difference.ci95 is None:
+        return f"{head}, {gap}; one pair of runs cannot tell whether that is luck."
+    if word in ("better", "worse"):
+        ends = sorted(abs(e) for e in difference.ci95)
+        return f"{head}, {number(abs(difference.mean))} {side} (95 % interval " + (
+            f"{interval(ends)}) than the chapter's default."
+        )
+    ends = f"95 % interval of the difference {interval(difference.ci95)}"
+    meaning = "equivalent to it within the margin" if word == "equivalent" else "which may be luck"
+    return f"{head}, {gap}, {meaning} ({ends})."

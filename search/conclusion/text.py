@@ -1,0 +1,60 @@
+"""The recommendation as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
+from trainstack.search.evidence.formatting import about, interval, signed
+from trainstack.search.evidence.prediction import sentences
+
+
+def lines_beside(found: Recommendation) -> list[str]:
+    """Return the yardsticks of a recommendation, one line each; none if not measured."""
+    lines = (
+        trivial_line(found.trivial, found.metric),
+        yardstick_line(found.yardstick, found.metric),
+    )
+    return [line for line in lines if line]
+
+
+def text_of(found: Recommendation) -> str:
+    """Return the recommendation as plain text for a terminal of 80 columns."""
+
+    def wrapped(text: str, indent: str = "") -> str:
+        return textwrap.fill(text, 79, initial_indent=indent, subsequent_indent=indent)
+
+    lines = [wrapped(found.sentence), ""]
+    if found.reasons:
+        lines += [wrapped(" ".join(found.reasons)), ""]
+    metric = found.metric
+    itself = found.stack == found.baseline_stack  # one column suffices
+    rows: list[tuple[str, str, str]] = [
+        ("", "chapter's default", "") if itself else ("", "recommended", "chapter's default")
+    ]
+    for title, part in (("validation", "validation"), ("test", "test")):
+        for what in ("loss", metric):
+            mine, other = getattr(found, part).get(what), found.baseline.get(part, {}).get(what)
+            rows.append((f"{title} {what}", _score(mine), "" if itself else _score(other)))
+    ends = found.difference["ci95"]
+    if not itself:
+        shown = f"{signed(found.difference['mean'])} ({interval(ends, signed)})"
+        rows.append(("difference in loss", shown, ""))
+    width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+    lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
+    for texts in (lines_beside(found), sentences(found.measured)):
+        if texts:
+            lines += ["", *(wrapped(text) for text in texts)]
+    if found.warnings:
+        lines += ["", "Caveats:"]
+        lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]
+    lines += ["", f"Reproduce: {found.replay}"]
+    return "\n".join(lines)
+
+
+def _score(score: dict[str, Any] | None) -> str:
+    if not score or score.get("mean") is None:
+        return "–"
+    return f"{about(score, 4)} (n = {score['n']})"

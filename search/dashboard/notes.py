@@ -1,0 +1,193 @@
+"""The live note and the plots that optuna-dashboard shows of a study.
+
+They derive from the fleet's tables and are rewritten only when a trial ended or the state changed;
+the time for that stays a small share, however long the study.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainstack.search.database.connection import engine, guarded
+from trainstack.search.records import Run
+from trainstack.spaces.errors import TrainstackError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+log = logging.getLogger("trainstack.notes")
+
+# Least interval between two checks for changes, also as a multiple of the time that writing took.
+EVERY_SECONDS, COST_TIMES = 4.0, 20.0
+WARNING = "Written by trainstack and updated during the study; changes made here are overwritten."
+
+
+class Notes:
+    """Updates notes and plots in a background thread.
+
+    Args:
+        url: The database.
+        study: Name of the study; None: all studies.
+    """
+
+    def __init__(self, url: URL, study: str | None = None) -> None:
+        self.url, self.study = url, study
+        self._seen: dict[str, tuple[Any, ...]] = {}
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._optuna: Any = None
+
+    def start(self) -> Notes:
+        """Start the thread and return this object."""
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="notes")
+        self._thread.start()
+        return self
+
+    def stop(self, last: bool) -> None:
+        """Stop the thread; if `last`, update once more, to include the conclusion."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+        if last:
+            self._try()
+        if self._optuna is not None:
+            self._optuna.engine.dispose()
+
+    def _follow(self) -> None:
+        while True:
+            began = time.monotonic()
+            self._try()
+            cost = time.monotonic() - began
+            if self._over.wait(max(EVERY_SECONDS, COST_TIMES * cost)):
+                return
+
+    def _try(self) -> None:
+        """Refresh without raising: an error here must not end the search."""
+        try:
+            self.refresh()
+        except TrainstackError:
+            return  # reported elsewhere; the next refresh may succeed
+        except Exception as error:
+            log.warning("the dashboard's note was not written: %s", error)
+
+    def refresh(self) -> list[str]:
+        """Update the studies that have changed since the last refresh, and return their names.
+
+        Raises:
+            StorageAwayError: The database does not answer.
+        """
+        from trainstack.search.queue.progress import moment
+
+        with guarded(self.url):
+            here = engine(self.url)
+            try:
+                found = moment(here)
+                wanted = [name for name in found if self.study in (None, name)]
+                changed = [name for name in wanted if self._seen.get(name) != found[name]]
+                for name in changed:
+                    self._write(here, name)
+                    self._seen[name] = found[name]
+                return changed
+            finally:
+                here.dispose()
+
+    def _write(self, here: Any, name: str) -> None:
+        import optuna
+        from optuna_dashboard import save_note, save_plotly_graph_object
+
+        from trainstack.search.dashboard.plots import PLOTS
+        from trainstack.search.queue import queries
+        from trainstack.search.queue.study_store import find
+        from trainstack.search.sampling.optuna_mirror import open_storage
+        from trainstack.search.sampling.trial_files import attach_model
+
+        if self._optuna is None:
+            self._optuna = open_storage(self.url)
+        study = optuna.load_study(study_name=name, storage=self._optuna)
+        status, runs = queries.status(here, name), queries.runs(here, name)
+        conclusion = None
+        if status["concluded"]:
+            conclusion = _conclusion(here, name, runs)
+        body = note_of(status, runs, conclusion)
+        attributes = self._optuna.get_study_system_attrs(study._study_id)
+        if note_in(attributes) != body:
+            save_note(study, body)
+        if status["concluded"]:
+            with here.begin() as connection:
+                named = attach_model(connection, find(connection, name).study_id)
+            for key, value in named.items():
+                self._optuna.set_study_system_attr(study._study_id, key, value)
+        for identifier, draw in PLOTS.items():
+            figure = draw(runs)
+            if figure.data:
+                save_plotly_graph_object(study, figure, graph_object_id=identifier)
+
+
+def note_in(attributes: dict[str, Any]) -> str:
+    """Return the note stored in a study's attributes."""
+    from optuna_dashboard._note import get_note_from_system_attrs
+
+    return get_note_from_system_attrs(attributes, None)["body"]
+
+
+def _conclusion(here: Engine, name: str, runs: Sequence[Run]) -> str | None:
+    """Return a study's conclusion as text; None if there is nothing to recommend."""
+    from trainstack.search.claims import findings
+    from trainstack.search.conclusion.text import text_of
+    from trainstack.search.queue import queries
+    from trainstack.search.studies.conclusion import conclusion_of
+    from trainstack.spaces.errors import NothingToRecommend
+
+    spec = queries.spec_of(here, name)
+    if spec.experiment:
+        measured = queries.measurement(here, name) or {}
+        return findings.text_of(findings.findings(spec, runs, measured))
+    try:
+        return text_of(conclusion_of(here, name).found)
+    except NothingToRecommend:
+        return None
+
+
+def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None) -> str:
+    """Format the state of a study as Markdown.
+
+    Args:
+        status: The status as in `status --json`.
+        runs: The study's trials and confirmation runs.
+        conclusion: The recommendation as text, if there is one.
+    """
+    from trainstack.search.dashboard.storage import LATEST
+    from trainstack.search.evidence.formatting import describe
+
+    words = ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "waiting")
+    counts = status["counts"]
+    counted = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+    lines = [
+        f"# {status['study']}: {status['state']}",
+        f"Budget {status['budget']['trials']} trials: {counted or 'nothing yet'}.",
+    ]
+    searched = {run.number: run for run in runs if run.phase == "search" and run.number >= 0}
+    best = searched.get(status["best"]["trial"]) if status["best"] else None
+    if best is not None and best.stack is not None:
+        lines.append(
+            f"**Best of the search**: trial {best.number}, validation loss {best.value:.4f}. "
+            f"{describe(best.stack)}."
+        )
+    if any(status["confirmation"].values()):
+        runs_done = status["confirmation"]["completed"]
+        lines.append(f"**Confirmation**: {runs_done} runs with fresh seeds have completed.")
+    if sum(counts[word] for word in (*words, "running")) > LATEST:
+        lines.append(
+            f"The pages here list the latest {LATEST:,} trials and the best before them; "
+            f"`trainstack trials {status['study']}` lists all."
+        )
+    if conclusion:
+        lines += ["## Recommendation", f"```text\n{conclusion}\n```"]
+    elif status["concluded"]:
+        lines += ["## Recommendation", "None: no trial finished."]
+    lines.append(f"*{WARNING}*")
+    return "\n\n".join(lines)

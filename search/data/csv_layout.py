@@ -1,0 +1,224 @@
+"""The layout of CSV files: detection of the delimiter and a check of every row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainstack.search.data.spelling import numbers_of
+from trainstack.spaces.errors import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PROBE_BYTES = 1 << 20
+_PROBE_ROWS = 1000
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout read from the beginning of a file.
+
+    Attributes:
+        delimiter: The delimiter of columns.
+        names: Names of the columns; unnamed ones are numbered as in pandas.
+        rows: Number of rows, estimated from the first megabyte.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    rows: int
+
+
+def layout_of(path: Path) -> Layout:
+    """Return the layout that the first rows agree on.
+
+    Raises:
+        RequestError: The file is not CSV, two delimiters fit, or a name occurs twice.
+    """
+    with path.open("rb") as file:
+        probe = file.read(_PROBE_BYTES)
+    if b"\0" in probe or probe[:4] in (b"PAR1", b"PK\3\4") or probe[:2] == b"\x1f\x8b":
+        raise RequestError(f"{path} is not a CSV file", "UTF-8 text, columns separated by commas")
+    # The end of the probe may cut a character in two.
+    text = probe.decode("utf-8-sig", errors="ignore")
+    whole = len(probe) < _PROBE_BYTES
+    first = {mark: _first_rows(text, mark, whole, path) for mark in _DELIMITERS}
+    several = [mark for mark, rows in first.items() if rows and len(rows[0]) > 1]
+    fitting = [mark for mark in several if all(_fits(r, len(first[mark][0])) for r in first[mark])]
+    if len(fitting) > 1:
+        marks = " or by ".join(_DELIMITERS[mark] for mark in fitting)
+        raise RequestError(
+            f"the columns of {path} could be separated by {marks}",
+            "one of them only",
+            "write it with commas, and texts that hold a comma in double quotes",
+        )
+    delimiter = [*fitting, *several, ","][0]
+    header = next(iter(first[delimiter]), [])
+    names = tuple(name or f"Unnamed: {place}" for place, name in enumerate(header))
+    check_names(names, str(path))
+    lines = max(1, probe.count(b"\n"), probe.count(b"\r"))
+    return Layout(delimiter, names, round(path.stat().st_size / len(probe) * lines))
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """Reject duplicate column names; runs of blanks count as one.
+
+    Raises:
+        RequestError: Two columns share a name.
+    """
+    plain = [" ".join(name.split()) for name in names]
+    twice = next((name for name in plain if plain.count(name) > 1), None)
+    if twice is not None:
+        raise RequestError(
+            f"{file} has {plain.count(twice)} columns named {_shown(twice)}",
+            "column names that differ, in the first line",
+            "rename or drop one",
+        )
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return every cell as the text in the file.
+
+    Raises:
+        RequestError: A row has more or fewer cells than the header, the file has no header, or
+            it is not text.
+    """
+    import pandas as pd
+
+    layout = layout_of(path)
+    try:
+        rows = _check_rows(path, layout)
+        frame = pd.read_csv(
+            path,
+            sep=layout.delimiter,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,
+            usecols=range(len(layout.names)),
+        )
+    except UnicodeDecodeError:
+        raise RequestError(f"{path} is not UTF-8 text", "UTF-8", "save it as UTF-8") from None
+    except pd.errors.EmptyDataError:
+        raise RequestError(f"{path} is empty", "a line of column names, then rows") from None
+    except (pd.errors.ParserError, csv.Error, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RequestError(f"{path} cannot be read as CSV ({reason})") from None
+    if len(frame) != rows:
+        raise RequestError(
+            f"{path} has {rows} or {len(frame)} rows, depending on its quotes",
+            "balanced quotes",
+            "write it again with a program that quotes texts",
+        )
+    frame.columns = pd.Index(layout.names)
+    _check_header(frame, str(path))
+    return frame
+
+
+def python_of(path: Path) -> str:
+    """Return the Python expression that reads the same texts."""
+    layout = layout_of(path)
+    return (
+        f"pd.read_csv({str(path)!r}, sep={layout.delimiter!r}, dtype=str, keep_default_na=False, "
+        f'encoding="utf-8-sig", index_col=False, usecols=range({len(layout.names)}))'
+    )
+
+
+def line_of(path: Path, row: int) -> str:
+    """Return the line in the file of a row, counted from 0."""
+    rows = _rows(path, layout_of(path).delimiter)  # the header comes first
+    return next((f"line {begun}" for place, (begun, _) in enumerate(rows, -1) if place == row), "")
+
+
+def _first_rows(text: str, delimiter: str, whole: bool, path: Path) -> list[list[str]]:
+    rows: list[list[str]] = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if not _blank(row):
+                rows.append(row)
+            if len(rows) > _PROBE_ROWS:
+                break
+    except csv.Error as error:
+        if not rows:
+            raise RequestError(
+                f"the first line of {path} is not CSV ({error})", "column names"
+            ) from None
+    return rows if whole or len(rows) < 2 else rows[:-1]
+
+
+def _blank(row: Sequence[str]) -> bool:
+    return not row or (len(row) == 1 and not row[0].strip())
+
+
+def _fits(row: Sequence[str], count: int) -> bool:
+    """Tell whether a row has all cells; further empty ones come from trailing delimiters."""
+    return len(row) >= count and not any(row[count:])
+
+
+def _check_rows(path: Path, layout: Layout) -> int:
+    """Return the number of rows after checking that each has as many cells as the header."""
+    count, rows, usual = len(layout.names), -1, 0
+    for begun, row in _rows(path, layout.delimiter):
+        rows += 1
+        if rows == 1:
+            usual = len(row)
+        # If only some rows end in delimiters, an unquoted comma may have shifted their cells.
+        if not _fits(row, count) or (rows > 1 and len(row) != usual):
+            others = f"the lines before it {usual}" if _fits(row, count) else f"the header {count}"
+            raise RequestError(
+                f"line {begun} of {path} has {len(row)} cells and {others}",
+                "the same number in every line",
+                f"correct it, or put texts that hold a {layout.delimiter!r} in double quotes",
+            )
+    return rows
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each non-blank row with the number of its first line."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader, begun = csv.reader(file, delimiter=delimiter), 1
+        for row in reader:
+            if not _blank(row):
+                yield begun, row
+            begun = reader.line_num + 1
+
+
+def _check_header(frame: pd.DataFrame, file: str) -> None:
+    """Reject a first line that looks like a row of data instead of names."""
+    names = [str(name) for name in frame.columns]
+    numbers = [name for name in names if numbers_of([name])]
+    looks_like_row = len(numbers) == len(names) and not _counts(names)
+    odd = [name for name in names if not name.isdigit() and _holds_its_name(frame[name])]
+    if looks_like_row or odd:
+        shown = _shown((odd or numbers)[0])
+        raise RequestError(
+            f"the first line of {file} looks like a row: {shown} is not a column name",
+            "a first line of column names",
+            "add one, or rename the column",
+        )
+
+
+def _counts(names: Sequence[str]) -> bool:
+    """Tell whether at least three names are consecutive whole numbers, such as years."""
+    if len(names) < 3 or not all(name.isdecimal() for name in names):
+        return False
+    return all(int(b) - int(a) == 1 for a, b in itertools.pairwise(names))
+
+
+def _holds_its_name(column: pd.Series) -> bool:
+    """Tell whether a column's name is one of its values, unless it only marks rows."""
+    same = column == str(column.name)
+    empty = column == ""
+    ticks = bool((same | empty).all()) and bool(empty.any())
+    return bool(same.any()) and not ticks
+
+
+def _shown(name: str) -> str:
+    return "'" + " ".join(name.split()) + "'"

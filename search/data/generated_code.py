@@ -1,0 +1,76 @@
+"""Generated Python code that loads and splits a data set without this package."""
+
+from __future__ import annotations
+
+from trainstack.search.data.columns import MAX_CATEGORIES
+from trainstack.search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
+
+
+def python_lines(dataset: Dataset) -> list[str]:
+    """Return lines that give the same arrays as `Dataset.split(seed)`.
+
+    They need NumPy, scikit-learn and, for tables, pandas, read the variable `seed`, and define
+    `x_train`, `y_train`, `x_valid`, `y_valid`, `x_test`, `y_test` (encoded, not standardised) and,
+    for tables, the fitted `encoder`.
+
+    Args:
+        dataset: Data as returned by `load`.
+    """
+    given = [part for part in ("train", "valid", "test") if part in dataset.parts]
+    lines = list(dataset.python)
+    imports = []
+    kind = "int32" if dataset.task == "classification" else "float64"
+    for part in given:
+        lines.append(f'y_{part} = y_{part}.reshape(-1).astype("{kind}")')
+        if not dataset.is_table:
+            wide = dataset.parts[part].x.dtype == "float64"
+            number = "float64" if wide else "float32"
+            lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
+    if len(given) < 3:
+        imports.append("from sklearn.model_selection import train_test_split")
+        lines.append("")
+    if "test" not in given:
+        lines += _cut("test", str(TEST_SEED), dataset.task)
+    if dataset.is_table:
+        lines.append("categories = [sorted(set(x_train[name])) for name in text]")
+    if "valid" not in given:
+        lines += _cut("valid", "seed", dataset.task)
+    if dataset.is_table:
+        imports += [
+            "from sklearn.compose import ColumnTransformer",
+            "from sklearn.impute import MissingIndicator, SimpleImputer",
+            "from sklearn.preprocessing import OneHotEncoder",
+        ]
+        lines += _ENCODER.format(max_categories=MAX_CATEGORIES).splitlines()
+    return [*sorted(imports), *lines]
+
+
+def _cut(part: str, seed: str, task: str) -> list[str]:
+    stratify = ", stratify=y_train" if task == "classification" else ""
+    return [
+        f"x_train, x_{part}, y_train, y_{part} = train_test_split(",
+        f"    x_train, y_train, test_size={HELD_OUT_FRACTION}, random_state={seed}{stratify}",
+        ")",
+    ]
+
+
+_ENCODER = """\
+
+number = SimpleImputer(strategy="median", keep_empty_features=True)
+category = OneHotEncoder(
+    categories=categories,
+    handle_unknown="infrequent_if_exist",
+    max_categories={max_categories},
+    sparse_output=False,
+    dtype=np.float32,
+)
+encoder = ColumnTransformer(
+    [
+        ("number", number, numeric),
+        ("missing", MissingIndicator(features="all"), has_missing),
+        ("category", category, text),
+    ]
+)
+x_train = encoder.fit_transform(x_train)
+x_valid = encoder.transform(x_valid)
+x_test = encoder.transform(x_test)"""

@@ -1,0 +1,160 @@
+"""The three parts as inputs of the network, with statistics of the training part only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Rows standardised at a time, so that no whole data set is held in float64.
+_BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Inputs [N, D]; targets int32 labels or numbers, [N]. Floats are float32 once standardised."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_valid: np.ndarray
+    y_valid: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Arrays):
+    """Encoded parts, not yet standardised, with the training part's statistics.
+
+    Attributes:
+        mean: Mean of each feature over the training part, float64 [D].
+        scale: Standard deviation of each feature over the training part, float64 [D]; 1 where
+            the feature is constant there.
+        y_mean: Mean of the training targets in regression; else 0.
+        y_scale: Standard deviation of the training targets in regression; else 1.
+        feature_names: One per feature.
+        encoder: The fitted scikit-learn transformer of a table, or None for arrays.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    y_mean: float = 0.0
+    y_scale: float = 1.0
+    feature_names: tuple[str, ...] = ()
+    encoder: Any = None
+
+    def standardise(self, x: np.ndarray) -> np.ndarray:
+        """Return (x - mean) / scale, computed in float64 to keep precision.
+
+        Args:
+            x: Encoded inputs, [B, D].
+
+        Returns:
+            A new float32 array, [B, D].
+        """
+        result = np.empty(x.shape, np.float32)
+        for start in range(0, len(x), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            result[block] = (x[block] - self.mean) / self.scale
+        return result
+
+    def standardised(self) -> Arrays:
+        """Return new arrays with every feature standardised, and a regression's targets too."""
+        return Arrays(
+            self.standardise(self.x_train),
+            self.target(self.y_train),
+            self.standardise(self.x_valid),
+            self.target(self.y_valid),
+            self.standardise(self.x_test),
+            self.target(self.y_test),
+        )
+
+    def target(self, y: np.ndarray) -> np.ndarray:
+        """Return targets [N] for training: labels unchanged, numbers standardised."""
+        if y.dtype.kind != "f":  # labels
+            return y
+        return ((y - self.y_mean) / self.y_scale).astype(np.float32)
+
+
+def make_split(
+    train: Any,
+    valid: Any,
+    test: Any,
+    *,
+    task: str,
+    columns: Sequence[str],
+    numeric: Sequence[str] = (),
+    text: Sequence[str] = (),
+    vocabulary: Mapping[str, Sequence[str]],
+) -> Split:
+    """Encode three parts with an encoder fitted on the first, and compute its statistics.
+
+    Args:
+        train: The training `Part`.
+        valid: The validation `Part`.
+        test: The test `Part`.
+        task: `classification` or `regression`.
+        columns: Names of the features, for arrays.
+        numeric: Numeric columns, for tables.
+        text: Columns of categories, for tables.
+        vocabulary: The known categories of each text column.
+    """
+    encoder = None
+    names = tuple(columns)
+    inputs = [train.x, valid.x, test.x]
+    if numeric or text:
+        from trainstack.search.data.encoding import make_encoder
+
+        has_missing = [name for name in numeric if any(x[name].isna().any() for x in inputs)]
+        encoder = make_encoder(numeric, has_missing, text, [vocabulary[name] for name in text])
+        encoder.fit(train.x)
+        inputs = [encoder.transform(x) for x in inputs]
+        names = tuple(str(name) for name in encoder.get_feature_names_out())
+    x_train, x_valid, x_test = (
+        np.asarray(x, np.float64 if x.dtype == np.float64 else np.float32) for x in inputs
+    )
+    mean, scale = mean_and_scale(x_train)
+    y_mean, y_scale = 0.0, 1.0
+    if task == "regression":
+        target_mean, target_scale = mean_and_scale(train.y[:, None])
+        y_mean, y_scale = float(target_mean[0]), float(target_scale[0])
+    return Split(
+        x_train,
+        train.y,
+        x_valid,
+        valid.y,
+        x_test,
+        test.y,
+        mean=mean,
+        scale=scale,
+        y_mean=y_mean,
+        y_scale=y_scale,
+        feature_names=names,
+        encoder=encoder,
+    )
+
+
+def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each column's mean and standard deviation (divisor N), 1 where it is constant.
+
+    Args:
+        x: Finite numbers, [N, D], N at least 1.
+
+    Returns:
+        Two float64 arrays, [D]; sums are computed in blocks of rows.
+    """
+    low, high = x.min(axis=0), x.max(axis=0)
+    # Relative to a value of the column, so that large numbers do not lose precision in sums.
+    offset = low.astype(np.float64)
+    mean = np.zeros(x.shape[1])
+    for start in range(0, len(x), _BLOCK_ROWS):
+        mean += (x[start : start + _BLOCK_ROWS] - offset).sum(axis=0)
+    mean = offset + mean / len(x)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(x), _BLOCK_ROWS):
+        squares += np.square(x[start : start + _BLOCK_ROWS] - mean).sum(axis=0)
+    # Compared exactly: rounding would give a constant column a tiny, arbitrary scale.
+    scale = np.where(low == high, 1.0, np.sqrt(squares / len(x)))
+    return mean, scale

@@ -1,0 +1,77 @@
+"""The table of table formats: each reads the outline without loading, and the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainstack.search.data.csv_layout import check_names, layout_of, line_of, python_of, read_csv
+from trainstack.spaces.errors import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """One file format.
+
+    Attributes:
+        outline: Returns (rows, column names) from a few bytes; rows may be an estimate.
+        read: Returns the frame.
+        python: Returns the Python expression that reads the same.
+        place: Returns the position in the file of a row of the frame, counted from 0.
+        typed: Whether the format has numeric columns.
+    """
+
+    outline: Callable[[Path], tuple[int, list[str]]]
+    read: Callable[[Path], pd.DataFrame]
+    python: Callable[[Path], str]
+    place: Callable[[Path, int], str]
+    typed: bool = False
+
+
+def _outline_csv(path: Path) -> tuple[int, list[str]]:
+    layout = layout_of(path)
+    return layout.rows, list(layout.names)
+
+
+def _outline_parquet(path: Path) -> tuple[int, list[str]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        return file.metadata.num_rows, list(map(str, file.schema_arrow.names))
+    except (pyarrow.ArrowException, OSError):
+        raise RequestError(f"{path} is not a Parquet file", "what pandas' to_parquet writes") from (
+            None
+        )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow
+
+    try:
+        frame = pd.read_parquet(path)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RequestError(f"{path} is damaged ({reason})", hint="write it again") from None
+    frame.columns = frame.columns.map(str)
+    check_names(list(frame.columns), str(path))
+    return frame.reset_index(drop=True)
+
+
+FORMATS = {
+    ".csv": TableFormat(_outline_csv, read_csv, python_of, line_of),
+    ".parquet": TableFormat(
+        _outline_parquet,
+        _read_parquet,
+        lambda path: f"pd.read_parquet({str(path)!r}).reset_index(drop=True)",
+        lambda path, row: f"row {row}, counted from 0",
+        typed=True,
+    ),
+}

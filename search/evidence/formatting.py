@@ -1,0 +1,147 @@
+"""Stacks, numbers and intervals in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    pass
+
+# Names of choices in sentences, if different from the identifier.
+_NAMES = {
+    "selu": "SELU",
+    "elu": "ELU",
+    "relu": "ReLU",
+    "leaky_relu": "leaky ReLU",
+    "rrelu": "RReLU",
+    "prelu": "PReLU",
+    "gelu": "GELU",
+    "swish": "Swish",
+    "mish": "Mish",
+    "sigmoid": "logistic",
+    "sgd": "SGD",
+    "momentum": "SGD with momentum",
+    "nesterov": "Nesterov",
+    "adagrad": "AdaGrad",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+    "adamax": "Adamax",
+    "nadam": "Nadam",
+    "adamw": "AdamW",
+    "ftrl": "FTRL",
+}
+_NORMALIZATIONS = {
+    "before": "batch normalization before the activation",
+    "after": "batch normalization after the activation",
+}
+_SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
+
+
+def describe(stack: Stack) -> str:
+    """Describe a stack in words, without the choices that are off.
+
+    >>> describe(Stack.of())
+    '300-100 SELU (LeCun normal), Nadam at 0.001 with performance scheduling, batches of 32'
+    """
+    parts = [f"{shape(stack.units)} {name(stack['activation'])} ({_initializer(stack)})"]
+    if stack["connection"] != "plain":
+        parts.append(f"{stack['connection']} connections")
+    if stack["normalization"] != "none":
+        parts.append(_NORMALIZATIONS[stack["normalization"]])
+    if stack["input_normalization"] != "none":
+        parts.append("batch normalization of the inputs")
+    if stack["dropout"] != "none":
+        kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
+        where = " after the last hidden layer" if stack["dropout"] == "last" else ""
+        parts.append(f"{kind} {number(stack['dropout.rate'])}{where}")
+    if stack["penalty"] != "none":
+        of = stack.numbers("penalty")
+        parts.append(" and ".join(f"{k.upper()} {number(v)}" for k, v in of.items()))
+    if stack["max_norm"] != "none":
+        parts.append(f"max-norm {number(stack['max_norm.radius'])}")
+    rate = number(stack["optimizer.learning_rate"])
+    parts.append(f"{name(stack['optimizer'])} at {rate} with {_schedule(stack['schedule'])}")
+    if stack["clipping"] != "none":
+        parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
+    parts.append(f"batches of {stack['batch_size']}")
+    return ", ".join(parts)
+
+
+def shape(units: Sequence[int]) -> str:
+    """Return widths in short notation.
+
+    >>> shape((300, 100)), shape((64, 64, 64, 64))
+    ('300-100', '4×64')
+    """
+    if len(units) > 2 and len(set(units)) == 1:
+        return f"{len(units)}×{units[0]}"
+    return "-".join(str(u) for u in units)
+
+
+def name(choice: Any) -> str:
+    """Return a choice's name for a sentence; widths as `shape` does."""
+    if isinstance(choice, list | tuple):
+        return shape(choice)
+    return _NAMES.get(choice, str(choice).replace("_", " "))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Format a number with few digits; a dash if it is missing or not finite.
+
+    >>> number(0.00123456), number(1234.5), number(None)
+    ('0.00123', '1234', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if abs(value) >= 1000 and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Format a number with its sign, using a true minus."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + number(abs(value), digits)
+
+
+def interval(ends: Sequence[float] | None, write: Any = number) -> str:
+    """Return `low to high`, or a dash without an interval."""
+    return "–" if ends is None else f"{write(ends[0])} to {write(ends[1])}"
+
+
+def seeds(n: int) -> str:
+    """Return `1 seed`, `5 seeds`."""
+    return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def _initializer(stack: Stack) -> str:
+    family, _, form = stack["initializer"].partition("_")
+    spelt = {"lecun": "LeCun", "he": "He", "glorot": "Glorot"}.get(family, family)
+    return f"{spelt} {form}".strip()
+
+
+def _schedule(choice: str) -> str:
+    return _SCHEDULES.get(choice, f"{choice} scheduling")
+
+
+def about(score: Mapping[str, Any], digits: int = 3) -> str:
+    """Return a score with its interval; both ends if it is asymmetric after clipping.
+
+    >>> about({"mean": 0.95, "ci95": [0.93, 0.97]}), about({"mean": 0.99, "ci95": [0.96, 1.0]})
+    ('0.95 ± 0.02', '0.99 (0.96 to 1)')
+    >>> about({"mean": 0.95, "ci95": [0.95 - 1e-16, 0.95 + 1e-16]})
+    '0.95 ± 0'
+    """
+    mean, ends = score["mean"], score.get("ci95")
+    if not ends:
+        return number(mean, digits)
+    below, above = mean - ends[0], ends[1] - mean
+    if math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
+        return f"{number(mean, digits)} ± {number(above if above > 1e-12 else 0.0, 2)}"
+    return f"{number(mean, digits)} ({interval(ends)})"

@@ -1,0 +1,54 @@
+"""Default length of a trial: a number of updates, converted to epochs by the number of rows.
+
+Measured on eight tables of 768 to 20,640 rows (docs/training-length.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from trainstack.search.data.dataset import HELD_OUT_FRACTION
+from trainstack.spaces.domains import Choices, Range
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
+
+# Updates in a whole plan, for the middle batch size of the space. Classifiers overfit before
+# regressions level off.
+UPDATES = {"classification": 4_000, "regression": 8_000}
+# Bounds on the epochs of a plan.
+LEAST_EPOCHS, MOST_EPOCHS = 30, 256
+
+
+def training_rows(dataset: Any) -> int:
+    """Return the number of training rows of a data set, without those held out."""
+    rows = len(dataset.y)
+    for part in ("test", "valid"):
+        if part not in dataset.parts:
+            rows -= math.ceil(HELD_OUT_FRACTION * rows)
+    return rows
+
+
+def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:
+    """Return the most epochs of a trial for a number of training rows.
+
+    Args:
+        task: `classification` or `regression`.
+        rows: Training rows, at least 1.
+        batch_sizes: Possible batch sizes, at least one; the geometric mean of the extremes
+            determines the updates per epoch.
+    """
+    sizes = tuple(batch_sizes)
+    updates = max(1.0, rows / math.sqrt(min(sizes) * max(sizes)))
+    return max(LEAST_EPOCHS, min(MOST_EPOCHS, round(UPDATES[task] / updates)))
+
+
+def batch_sizes(space: Space, stacks: Sequence[Stack] = ()) -> tuple[float, ...]:
+    """Return the batch sizes of given stacks; without stacks, those of a space."""
+    if stacks:
+        return tuple(stack["batch_size"] for stack in stacks)
+    domain = space.numbers["batch_size"]
+    if isinstance(domain, Choices):
+        return domain.values
+    return (domain.low, domain.high) if isinstance(domain, Range) else (domain.value,)

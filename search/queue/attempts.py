@@ -1,0 +1,268 @@
+"""Leases: claim a task, renew it, write to it, end it or give it back.
+
+A claim hands out a token, which every later write must name. A write whose token is no longer the
+task's changes nothing and raises `LeaseLost`, so a worker that was cut off cannot overwrite.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, and_, func, insert, or_, select, update
+from sqlalchemy.sql import ColumnElement
+
+from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
+from trainstack.search.json_values import json_safe
+from trainstack.search.queue.eligibility import (
+    is_only_worker,
+    kinds_open,
+    next_waiting,
+    open_to_search,
+    seconds_from_now,
+)
+from trainstack.search.queue.study_store import change, locked, record_event, search_task
+from trainstack.search.records import COUNTED, SEARCH, Measurement, Result
+
+MOST_STRIKES = 3
+# The only cause for giving a task back that does not count against it.
+INTERRUPTED = "interrupted"
+# Key in a task's payload: id of the worker that ran out of memory.
+NO_ROOM = "no_room"
+
+
+class LeaseLost(Exception):  # noqa: N818 - not a fault: another worker has the task
+    """The worker no longer holds the task: drop it, write nothing, claim the next."""
+
+
+def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> Row[Any] | None:
+    """Claim the next task, or open a new place in the budget and claim that.
+
+    Order: the measurement, a confirmation, a search trial that was given back, one that was
+    enqueued, a new one. Tasks that this worker has failed come last. Among confirmation runs,
+    those of a stack that the worker has trained come first, as it has the compiled program; then
+    those of a stack that no worker has begun.
+
+    Args:
+        engine: The database.
+        study_id: Id of the study.
+        worker_id: Id of the claiming worker.
+        seconds: Duration of the lease without a heartbeat.
+
+    Returns:
+        The task's row with its token; None if there is nothing to do at present.
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        study = locked(connection, study_id)
+        search = open_to_search(connection, study)
+        kinds = kinds_open(study, search)
+        elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
+        task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
+        leased = {"status": "running", "worker_id": worker_id, "claimed_at": func.now()}
+        leased |= {"token": secrets.token_hex(8), "lease_until": seconds_from_now(seconds)}
+        if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
+            new = search_task(study_id, study.spec["seed"], study.opened)
+            change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
+            begun = insert(tasks).values({**new, **leased, "attempts": 1})
+        else:
+            if task_id is None:
+                room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
+                anyway = () if is_only_worker(connection, study_id, worker_id, seconds) else (room,)
+                task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
+            if task_id is None:
+                return None
+            fresh = {"attempts": tasks.c.attempts + 1, "curve": [], "train_curve": []}
+            begun = update(tasks).where(tasks.c.task_id == task_id).values({**leased, **fresh})
+        row = connection.execute(begun.returning(tasks)).one()
+        connection.execute(
+            insert(attempts).values(task_id=row.task_id, attempt=row.attempts, worker_id=worker_id)
+        )
+        timeout = study.spec["timeout_seconds"]
+        if row.kind == SEARCH and timeout is not None and study.deadline_at is None:
+            # The timeout starts with the first trial, not with the creation of the study.
+            change(connection, study_id, deadline_at=seconds_from_now(timeout))
+        return row
+
+
+def mine(task_id: int, token: str) -> ColumnElement[bool]:
+    """Return the condition that this attempt still holds the task."""
+    return and_(tasks.c.task_id == task_id, tasks.c.token == token, tasks.c.status == "running")
+
+
+def write(connection: Connection, task_id: int, token: str, /, **values: Any) -> Row[Any]:
+    """Update columns of a leased task and return its row.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    row = connection.execute(
+        update(tasks).where(mine(task_id, token)).values(**values).returning(tasks)
+    ).first()
+    if row is None:
+        raise LeaseLost(f"task {task_id}")
+    return row
+
+
+def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -> Row[Any]:
+    """Return a leased task's row, in a durable transaction that locks its study if necessary.
+
+    A search trial that ends with a counted outcome keeps its place in the budget, so it needs no
+    lock. Every other ending changes the study's row or the confirmation plan.
+
+    Args:
+        connection: The transaction.
+        task_id: Id of the task.
+        token: Token of the lease.
+        outcome: The outcome with which the task is about to end; empty if it does not end.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    durable(connection)
+    row = connection.execute(select(tasks).where(mine(task_id, token))).first()
+    if row is None:
+        raise LeaseLost(f"task {task_id}")
+    if row.kind != SEARCH or outcome not in COUNTED:
+        locked(connection, row.study_id)
+    return row
+
+
+def heartbeat(
+    engine: Engine, worker_id: int, state: str, held: tuple[int, str] | None, seconds: float
+) -> str | None:
+    """Record a heartbeat and renew the worker's lease.
+
+    Args:
+        engine: The database.
+        worker_id: Id of the worker.
+        state: The worker's state as `status` shows it.
+        held: Id and token of the leased task, if any.
+        seconds: Duration of the lease from now.
+
+    Returns:
+        The study's requested state (go, pause, stop, cancel); None if the lease is lost.
+    """
+    with engine.begin() as connection:
+        study_id = connection.execute(
+            update(workers)
+            .where(workers.c.worker_id == worker_id)
+            .values(seen_at=func.now(), state=state, left_at=None)
+            .returning(workers.c.study_id)
+        ).scalar()
+        renewed = (
+            held is None
+            or connection.execute(
+                update(tasks).where(mine(*held)).values(lease_until=seconds_from_now(seconds))
+            ).rowcount
+        )
+        if not renewed or study_id is None:
+            return None
+        return connection.execute(
+            select(studies.c.wish).where(studies.c.study_id == study_id)
+        ).scalar_one()
+
+
+def record(connection: Connection, task_id: int, token: str, news: Sequence[Measurement]) -> None:
+    """Write the measurements of epochs; repeating a write is harmless.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    query = select(tasks.c.curve, tasks.c.train_curve).where(mine(task_id, token))
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
+        raise LeaseLost(f"task {task_id}")
+    curve, train = list(row.curve), list(row.train_curve)
+    for measured in news:
+        for losses, loss in ((curve, measured.valid_loss), (train, measured.train_loss)):
+            losses.extend([math.nan] * (measured.epoch - len(losses)))
+            losses[measured.epoch - 1] = loss
+    values = {"curve": curve, "train_curve": train}
+    connection.execute(update(tasks).where(tasks.c.task_id == task_id).values(values))
+
+
+def finish(
+    engine: Engine, task_id: int, token: str, result: Result, cached_of: int | None = None
+) -> Row[Any]:
+    """End a task with its result.
+
+    Args:
+        engine: The database.
+        task_id: Id of the task.
+        token: Token of the lease.
+        result: The result.
+        cached_of: Id of the task from which the result was copied, if any.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    values: dict[str, Any] = {
+        "outcome": result.outcome,
+        "value": result.value,
+        "best_epoch": result.best_epoch,
+        "metrics": json_safe(result.metrics),
+        "seconds": json_safe(result.seconds),
+        "artifacts": dict(result.artifacts),
+        "found": json_safe(result.payload),
+        "cause": result.cause,
+        "cached_of": cached_of,
+    }
+    if result.measurements:
+        values["curve"] = [m.valid_loss for m in result.measurements]
+        values["train_curve"] = [m.train_loss for m in result.measurements]
+    with engine.begin() as connection:
+        owned(connection, task_id, token, result.outcome)
+        return end(connection, task_id, token, values)
+
+
+def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
+    """End an `owned` task, and update its place in the budget and its attempt."""
+    values = {**values, "status": "done", "lease_until": None, "finished_at": func.now()}
+    row = write(connection, task_id, token, **values)
+    if row.kind == SEARCH and row.outcome not in COUNTED:
+        held, failed = studies.c.held - 1, studies.c.failed + 1
+        change(connection, row.study_id, held=held, failed=failed)
+    end_attempt(connection, row, row.outcome, row.cause)
+    record_event(connection, row, row.outcome, row.cause)
+    return row
+
+
+def end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str | None) -> None:
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.task_id == row.task_id, attempts.c.attempt == row.attempts)
+        .values(ended_at=func.now(), ending=ending, cause=cause)
+    )
+
+
+def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
+    """Return the task to the queue; a cause other than INTERRUPTED counts against it.
+
+    Returns:
+        The task's row: waiting, or failed after MOST_STRIKES such causes.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    with engine.begin() as connection:
+        return requeue(connection, owned(connection, task_id, token), cause)
+
+
+def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
+    """Return a running task to the queue, or fail it after MOST_STRIKES causes.
+
+    The caller's transaction must hold the lock on the study's row.
+    """
+    strikes = row.strikes + (cause != INTERRUPTED)
+    if strikes >= MOST_STRIKES:
+        why = f"{cause} (attempt {row.attempts}, the last)"
+        values = {"outcome": "failed", "cause": why, "strikes": strikes}
+        return end(connection, row.task_id, row.token, values)
+    free = {"status": "waiting", "token": None, "lease_until": None}
+    back = write(connection, row.task_id, row.token, strikes=strikes, cause=cause, **free)
+    end_attempt(connection, row, "given back", cause)
+    record_event(connection, row, "given back", cause)
+    return back

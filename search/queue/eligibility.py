@@ -1,0 +1,89 @@
+"""Queries for the task that may be claimed next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy.sql import ColumnElement
+
+from trainstack.search.database.schema import tasks, workers
+from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, SEARCHING, STOP
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH
+
+
+def seconds_from_now(seconds: float) -> ColumnElement[Any]:
+    """Return the time `seconds` from now, by the database's clock."""
+    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
+
+
+def open_to_search(connection: Connection, study: Row[Any]) -> bool:
+    """Return whether a search trial may start now, by the database's clock."""
+    searching = study.phase == SEARCHING and study.wish == GO
+    if not searching or study.failed >= max(MOST_FAILURES, study.trials):
+        return False
+    if study.deadline_at is None:
+        return True
+    return connection.execute(select(func.clock_timestamp())).scalar_one() < study.deadline_at
+
+
+def is_only_worker(
+    connection: Connection, study_id: int, worker_id: int | None, heard_seconds: float
+) -> bool:
+    """Return whether no other worker has sent a heartbeat within `heard_seconds`."""
+    others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
+    return not connection.execute(
+        select(func.count())
+        .select_from(workers)
+        .where(
+            others,
+            workers.c.left_at.is_(None),
+            workers.c.seen_at > seconds_from_now(-heard_seconds),
+        )
+    ).scalar_one()
+
+
+def kinds_open(study: Row[Any], search: bool) -> list[str]:
+    """Return the kinds of task that may start now."""
+    kinds = [SEARCH] if search else []
+    if study.phase == CONFIRMING and study.wish in (GO, STOP):
+        # After `stop`, the confirmed stack is still measured.
+        kinds += [MEASUREMENT] if study.wish == STOP else [MEASUREMENT, CONFIRMATION]
+    return kinds
+
+
+def next_waiting(
+    connection: Connection,
+    study_id: int,
+    worker_id: int | None,
+    kinds: list[str],
+    *only: ColumnElement[bool],
+) -> int | None:
+    """Return the id of the next waiting task, if any, in the order described at `claim`.
+
+    Args:
+        connection: Transaction that holds the lock on the study's row.
+        study_id: Id of the study.
+        worker_id: Id of the claiming worker.
+        kinds: Kinds of task to consider.
+        only: Further conditions on the task.
+    """
+    order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
+    begun = tasks.alias("begun")
+    confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
+    own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == worker_id)
+    any_worker = select(begun.c.stack_id).where(confirmed, begun.c.worker_id.is_not(None))
+    mine, new = tasks.c.stack_id.in_(own), tasks.c.stack_id.not_in(any_worker)
+    again = case((mine, 0), (new, 1), else_=2)
+    return connection.execute(
+        select(tasks.c.task_id)
+        .where(tasks.c.study_id == study_id, tasks.c.status == "waiting")
+        .where(tasks.c.kind.in_(kinds), *only)
+        .order_by(
+            order,
+            (tasks.c.attempts > 0).desc(),
+            case((tasks.c.kind == CONFIRMATION, again), else_=0),
+            tasks.c.task_id,
+        )
+        .limit(1)
+    ).scalar()

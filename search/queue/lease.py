@@ -1,0 +1,73 @@
+"""The lease that a claim returns, and the reply to a heartbeat."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row
+
+from trainstack.search.records import MEASUREMENT
+from trainstack.spaces.stack import Stack
+
+
+class HeartbeatReply(enum.Enum):
+    """Reply to a heartbeat: the study's requested state, or that the lease is lost."""
+
+    GO_ON = "go"
+    PAUSE = "pause"
+    STOP = "stop"
+    CANCEL = "cancel"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A claimed task, held until it ends, is given back or the lease expires.
+
+    Attributes:
+        task_id: Id of the task.
+        token: Identifies the current attempt in every write.
+        attempt: Number of the attempt, from 1.
+        kind: `search`, `confirmation` or `measurement`.
+        number: Optuna's number of a search trial, a running number in the confirmation, else -1.
+        stack: The stack to train; None for a measurement.
+        seed: Seed of weights, batch order and masks.
+        seed_index: 0, 1, … in the confirmation, else -1.
+        payload: Input of a measurement.
+        rungs: Epochs at which training waits for a pruning decision.
+        label: Name of the reference stack, if it is one.
+        trial_id: Optuna's id of a search trial.
+    """
+
+    task_id: int
+    token: str
+    attempt: int
+    kind: str
+    number: int
+    stack: Stack | None
+    seed: int
+    seed_index: int = -1
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    rungs: tuple[int, ...] = ()
+    label: str | None = None
+    trial_id: int | None = None
+
+
+def lease_of(row: Row[Any]) -> Lease:
+    """Return the lease for the row of a claimed task."""
+    return Lease(
+        task_id=row.task_id,
+        token=row.token,
+        attempt=row.attempts,
+        kind=row.kind,
+        number=-1 if row.number is None else row.number,
+        stack=None if row.kind == MEASUREMENT else Stack.from_json(row.stack),
+        seed=row.seed,
+        seed_index=row.seed_index,
+        payload=row.payload,
+        label=row.label,
+        trial_id=row.trial_id,
+    )

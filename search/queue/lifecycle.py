@@ -1,0 +1,280 @@
+"""The life cycle of a study: from searching to confirming to concluded.
+
+`advance` may be called at any time and concurrently: each step is one transaction under the study's
+lock that reads the tables again, and does nothing if the step was done already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+
+from trainstack.search.conditions import Condition
+from trainstack.search.database.schema import durable, studies, tasks
+from trainstack.search.queue.eligibility import open_to_search
+from trainstack.search.queue.queries import rows_of, run_of
+from trainstack.search.queue.study_store import (
+    CONCLUDED,
+    CONFIRMING,
+    GO,
+    SEARCHING,
+    STOP,
+    change,
+    drop_waiting,
+    locked,
+    record_event,
+    state_of,
+)
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Run
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+
+
+class Planned(Protocol):
+    """A confirmation run that the evidence requires."""
+
+    @property
+    def stack(self) -> Stack: ...
+    @property
+    def seed_index(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def stack_id(self) -> str: ...
+    @property
+    def condition(self) -> Condition: ...
+
+
+class Choice(Protocol):
+    """The stack to recommend, and the baseline to compare it with."""
+
+    @property
+    def stack(self) -> Stack: ...
+    @property
+    def baseline(self) -> Stack: ...
+
+
+class Judge(Protocol):
+    """Decides what to confirm and what to recommend: pure functions of finished runs."""
+
+    def next_runs(self, spec: StudySpec, runs: Sequence[Run]) -> Sequence[Planned]:
+        """Return the confirmation runs still required; empty when the confirmation is done."""
+        ...
+
+    def choice(self, spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
+        """Return the choice; None if no run finished."""
+        ...
+
+
+def evidence(spec: StudySpec) -> Judge:
+    """Return the default judge: that of a search, or of an experiment for claims."""
+    from trainstack.search.claims import experiment
+    from trainstack.search.evidence import race
+
+    return experiment if spec.experiment else race
+
+
+def advance(engine: Engine, study_id: int, judge: Judge | None = None) -> str:
+    """Advance the study as far as its finished tasks allow.
+
+    Args:
+        engine: The database.
+        study_id: Id of the study.
+        judge: Decides about the confirmation; by default `evidence` of the spec.
+
+    Returns:
+        The study's state as `status` shows it.
+    """
+    # One step may make the next one possible.
+    while _end_search(engine, study_id) or _confirm(engine, study_id, judge):
+        pass
+    with engine.connect() as connection:
+        row = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+    return state_of(row.phase, row.wish)
+
+
+def _count(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
+    """Return the numbers of waiting and of running tasks of a kind."""
+    counts = connection.execute(
+        select(tasks.c.status, func.count())
+        .where(tasks.c.study_id == study_id, tasks.c.kind == kind)
+        .where(tasks.c.status.in_(["waiting", "running"]))  # uses the index, unlike `<> 'done'`
+        .group_by(tasks.c.status)
+    )
+    return {"waiting": 0, "running": 0, **{row[0]: row[1] for row in counts}}
+
+
+def _end_search(engine: Engine, study_id: int) -> bool:
+    """Start the confirmation if the budget is used up or no more trials may start."""
+    with engine.connect() as connection:
+        # Idle workers poll this: take the lock only if the search has ended.
+        if not _search_over(connection, _row(connection, study_id)):
+            return False
+    with engine.begin() as connection:
+        durable(connection)
+        study = locked(connection, study_id)
+        if not _search_over(connection, study):
+            return False
+        drop_waiting(connection, study_id, SEARCH)
+        # If the search ended early, reduce the budget to the trials held, so that counts agree.
+        spent = {"trials": studies.c.held, "phase": CONFIRMING, "wish": GO, "paused_at": None}
+        change(connection, study_id, **spent)
+        record_event(connection, study, CONFIRMING)
+        return True
+
+
+def _row(connection: Connection, study_id: int) -> Row[Any]:
+    return connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+
+
+def _search_over(connection: Connection, study: Row[Any]) -> bool:
+    """Return whether no search trial is running and none can start."""
+    if study.phase != SEARCHING or study.wish not in (GO, STOP):
+        return False
+    now = _count(connection, study.study_id, SEARCH)
+    if now["running"]:
+        return False
+    full = study.held >= study.trials or bool(study.spec["stacks"])
+    return (full and not now["waiting"]) or not open_to_search(connection, study)
+
+
+def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
+    """Insert the confirmation runs required next, or conclude; return whether to call again."""
+    with engine.connect() as connection:
+        study = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+        if study.phase != CONFIRMING or study.wish not in (GO, STOP):
+            return False
+        seen = _finished(connection, study_id)
+        if seen == study.planned:
+            return False
+        measured = _measurement(connection, study_id)
+        rows = rows_of(connection, study_id) if measured is None else []
+    spec = StudySpec.from_json(study.spec)
+    runs = [run_of(row) for row in rows if row.status == "done"]
+    planned: Sequence[Planned] = []
+    if measured is None and study.wish == GO:
+        planned = (judge or evidence(spec)).next_runs(spec, runs)
+    with engine.begin() as connection:
+        durable(connection)
+        study = locked(connection, study_id)
+        if study.phase != CONFIRMING or study.wish not in (GO, STOP):
+            return False
+        if _finished(connection, study_id) != seen:
+            return True  # the evidence has changed meanwhile
+        if measured is not None:
+            if measured.status == "done":
+                _conclude(connection, study)
+            return False
+        _plan(connection, study_id, planned)
+        change(connection, study_id, planned=seen)
+        now = _count(connection, study_id, CONFIRMATION)
+        if not now["waiting"] + now["running"]:
+            chosen = (judge or evidence(spec)).choice(spec, runs)
+            _measure(connection, study, chosen, rows)
+        return False
+
+
+def _finished(connection: Connection, study_id: int) -> int:
+    """Return a count that grows with every change of evidence: ended tasks, voided ones twice."""
+    done = (tasks.c.study_id == study_id) & (tasks.c.status == "done")
+    voided = func.count().filter(tasks.c.outcome == "voided")
+    return connection.execute(select(func.count() + voided).where(done)).scalar_one()
+
+
+def _measurement(connection: Connection, study_id: int) -> Row[Any] | None:
+    return connection.execute(
+        select(tasks).where(tasks.c.study_id == study_id, tasks.c.kind == MEASUREMENT)
+    ).first()
+
+
+def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> None:
+    """Insert the planned runs, each once, and drop waiting runs that are no longer planned."""
+    confirmations = (tasks.c.study_id == study_id) & (tasks.c.kind == CONFIRMATION)
+    rows = connection.execute(select(tasks).where(confirmations)).all()
+    there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
+    spoilt = [row.task_id for row in rows if row.outcome == "voided"]
+    wanted = {(p.stack_id, p.seed_index): p for p in planned}
+    drop_waiting(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
+    number = connection.execute(
+        select(func.coalesce(func.max(tasks.c.number) + 1, 0)).where(confirmations)
+    ).scalar_one()
+    for key, plan in wanted.items():
+        if key in there:
+            # Voided and required again: train it anew in the same row.
+            if there[key] in spoilt:
+                _reopen(connection, there[key])
+            continue
+        row = {
+            "study_id": study_id,
+            "kind": CONFIRMATION,
+            "number": number,
+            "stack": plan.stack.to_json(),
+            "stack_id": plan.stack_id,
+            "label": plan.label,
+            "seed": plan.seed,
+            "seed_index": plan.seed_index,
+            "payload": {"condition": plan.condition.to_json()} if plan.condition else {},
+        }
+        connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(row))
+        number += 1
+
+
+def _reopen(connection: Connection, task_id: int) -> None:
+    """Reset an ended task to waiting and clear its result."""
+    nothing = {"outcome": None, "cause": None, "value": None, "best_epoch": 0, "token": None}
+    empty = {"curve": [], "train_curve": [], "metrics": {}, "seconds": {}, "artifacts": {}}
+    values = {**nothing, **empty, "found": {}, "strikes": 0, "finished_at": None}
+    again = update(tasks).where(tasks.c.task_id == task_id)
+    connection.execute(again.values(status="waiting", **values))
+
+
+def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:
+    values = {"phase": CONCLUDED, "wish": GO, "concluded_at": func.now()}
+    change(connection, study.study_id, **values)
+    record_event(connection, study, CONCLUDED, why)
+
+
+def _measure(
+    connection: Connection, study: Row[Any], chosen: Choice | None, rows: Sequence[Row[Any]]
+) -> None:
+    """Insert the measurement on the test set, or conclude if there is nothing to measure."""
+    if chosen is None:
+        over = any(row.outcome == "completed" for row in rows)
+        _conclude(connection, study, "" if over else "no trial finished")
+        return
+    asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
+    confirmed = [
+        row
+        for row in rows
+        if row.kind == CONFIRMATION
+        and row.outcome == "completed"
+        and row.stack_id in asked
+        and row.seed_index < study.spec["replicates"]  # without the runs that tuned a learning rate
+    ]
+    kept: dict[str, dict[str, Any]] = {stack_id: {} for stack_id in asked}
+    for row in confirmed:
+        kept[row.stack_id][str(row.seed_index)] = dict(row.artifacts)
+    seeds = {row.seed_index: row.seed for row in confirmed}
+    payload = {
+        "chosen": chosen.stack.to_json(),
+        "baseline": chosen.baseline.to_json(),
+        "seeds": [seeds[index] for index in sorted(seeds)],
+        "runs": kept,
+    }
+    connection.execute(
+        insert_or_not(tasks)
+        .on_conflict_do_nothing()
+        .values(
+            study_id=study.study_id,
+            kind=MEASUREMENT,
+            stack=chosen.stack.to_json(),
+            stack_id="measurement",
+            seed=study.spec["seed"],
+            payload=payload,
+        )
+    )

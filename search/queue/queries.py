@@ -1,0 +1,264 @@
+"""Read access for the command line: status, runs, trials and measurement; without Optuna."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
+
+from trainstack.search.conditions import Condition
+from trainstack.search.database.schema import exist, studies, tasks, workers
+from trainstack.search.json_values import json_safe
+from trainstack.search.queue.study_store import CONCLUDED, GO, find, state_of
+from trainstack.search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Run
+from trainstack.spaces.errors import StudyError
+
+if TYPE_CHECKING:
+    from trainstack.search.spec import StudySpec
+
+# A worker without a heartbeat for this long is shown as lost.
+SILENT_SECONDS = 60.0
+
+
+def spec_of(engine: Engine, name: str) -> StudySpec:
+    """Return the spec of a study.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    from trainstack.search.spec import StudySpec
+
+    with engine.connect() as connection:
+        return StudySpec.from_json(study_row(engine, connection, name).spec)
+
+
+def statuses(engine: Engine) -> list[dict[str, Any]]:
+    """Return the status of every study, oldest first."""
+    if not exist(engine):
+        return []
+    with _snapshot(engine) as connection:
+        rows = connection.execute(select(studies).order_by(studies.c.study_id)).all()
+        return [_status(connection, row) for row in rows]
+
+
+def status(engine: Engine, name: str) -> dict[str, Any]:
+    """Return the status of a study, as `status --json` prints it.
+
+    Raises:
+        StudyError: There is no such study; near names are offered.
+    """
+    with _snapshot(engine) as connection:
+        return _status(connection, study_row(engine, connection, name))
+
+
+def _snapshot(engine: Engine) -> Connection:
+    """Return a connection whose reads see one snapshot, so that budget and counts agree."""
+    return engine.connect().execution_options(isolation_level="REPEATABLE READ")
+
+
+def study_row(engine: Engine, connection: Connection, name: str) -> Row[Any]:
+    """Return a study's row.
+
+    Raises:
+        StudyError: There is no such study; near names are offered.
+    """
+    if not exist(engine):
+        raise StudyError(f"no study '{name}' in this storage", hint="it holds no study yet")
+    return find(connection, name)
+
+
+def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
+    now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    left = None
+    if study.deadline_at is not None and study.phase == "searching":
+        # While a study is paused, its remaining time does not decrease.
+        at = study.paused_at if study.paused_at and study.wish != GO else now
+        left = max(0.0, (study.deadline_at - at).total_seconds())
+    best = connection.execute(
+        select(tasks.c.number, tasks.c.value)
+        .where(tasks.c.study_id == study.study_id, tasks.c.kind == SEARCH)
+        .where(tasks.c.outcome == "completed", tasks.c.value < literal(math.inf, Float))
+        .order_by(tasks.c.value, tasks.c.number)
+        .limit(1)
+    ).first()
+    return {
+        "study": study.name,
+        "state": state_of(study.phase, study.wish),
+        "phase": study.phase,
+        "budget": {"trials": study.trials, "asked": study.spec["trials"]},
+        "epochs": study.spec["epochs"],
+        "counts": _counts(connection, study.study_id, SEARCH),
+        "confirmation": _counts(connection, study.study_id, CONFIRMATION),
+        "measurement": _counts(connection, study.study_id, MEASUREMENT),
+        "best": {"trial": best.number, "value": best.value} if best else None,
+        "workers": _workers(connection, study.study_id, now),
+        "timeout_seconds": study.spec["timeout_seconds"],
+        "remaining_seconds": left,
+        "created": study.created_at.isoformat(),
+        "elapsed_seconds": ((study.concluded_at or now) - study.created_at).total_seconds(),
+        "concluded": study.phase == CONCLUDED,
+    }
+
+
+def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
+    word = func.coalesce(tasks.c.outcome, tasks.c.status)
+    again = func.sum(func.greatest(tasks.c.attempts - 1, 0))
+    rows = connection.execute(
+        select(word, func.count(), again)
+        .where(tasks.c.study_id == study_id, tasks.c.kind == kind)
+        .group_by(word)
+    ).all()
+    counts = dict.fromkeys((*COUNTED, "failed", "voided", "running", "waiting"), 0)
+    counts.update({row[0]: row[1] for row in rows})
+    return {**counts, "retried": sum(int(row[2]) for row in rows)}
+
+
+def _workers(connection: Connection, study_id: int, now: Any) -> list[dict[str, Any]]:
+    """Return the workers that have not left, each with its current trial."""
+    holds = (tasks.c.worker_id == workers.c.worker_id) & (tasks.c.status == "running")
+    rows = connection.execute(
+        select(workers, tasks.c.number, tasks.c.kind)
+        .join_from(workers, tasks, holds, isouter=True)
+        .where(workers.c.study_id == study_id, workers.c.left_at.is_(None))
+        .order_by(workers.c.worker_id)
+    )
+    found = []
+    for row in rows:
+        silent = max(0.0, (now - row.seen_at).total_seconds())
+        found.append(
+            {
+                "id": worker_name(row.host, row.pid, row.worker_id),
+                "host": row.host,
+                "device": row.device,
+                "threads": row.threads,
+                "version": row.version,
+                "state": row.state if silent < SILENT_SECONDS else "lost",
+                "trial": row.number,
+                "kind": row.kind,
+                "last_seen_seconds": round(silent, 3),
+            }
+        )
+    return found
+
+
+def worker_name(host: str, pid: int, worker_id: int) -> str:
+    """Return a worker's name as it is shown to users."""
+    return f"{host}-{pid}-{worker_id}"
+
+
+def rows_of(
+    connection: Connection, study_id: int, phases: Sequence[str] = (SEARCH, CONFIRMATION)
+) -> list[Row[Any]]:
+    """Return task rows with the names of their workers, in order of creation."""
+    name = workers.c.host + "-" + func.concat(workers.c.pid) + "-" + func.concat(tasks.c.worker_id)
+    return list(
+        connection.execute(
+            select(tasks, name.label("worker"))
+            .join_from(tasks, workers, tasks.c.worker_id == workers.c.worker_id, isouter=True)
+            .where(tasks.c.study_id == study_id, tasks.c.kind.in_(phases))
+            .order_by(tasks.c.kind.desc(), tasks.c.number.nulls_last(), tasks.c.task_id)
+        )
+    )
+
+
+def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
+    """Return a study's trials as runs.
+
+    Args:
+        engine: The database.
+        name: Name of the study.
+        phase: SEARCH or CONFIRMATION; None: both.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    phases = (SEARCH, CONFIRMATION) if phase is None else (phase,)
+    with engine.connect() as connection:
+        study = study_row(engine, connection, name)
+        return [run_of(row) for row in rows_of(connection, study.study_id, phases)]
+
+
+def run_of(row: Row[Any]) -> Run:
+    """Return the run for a task's row."""
+    from trainstack.spaces.stack import Stack  # imported here to keep `status` fast
+
+    return Run(
+        phase=row.kind,
+        number=-1 if row.number is None else row.number,
+        stack=Stack.from_json(row.stack) if row.stack else None,
+        stack_id=row.stack_id,
+        seed=row.seed,
+        seed_index=row.seed_index,
+        label=row.label,
+        outcome=row.outcome or row.status,
+        value=row.value,
+        epochs=len(row.curve),
+        best_epoch=row.best_epoch,
+        curve=tuple(row.curve),
+        train_curve=tuple(row.train_curve),
+        metrics=_numbers(row.metrics),
+        seconds=_numbers(row.seconds),
+        worker=row.worker,
+        attempt=max(row.attempts, 1),
+        cause=row.cause,
+        artifacts=row.artifacts,
+        layers=row.found.get("layers") or {},
+        condition=Condition.from_json(row.payload.get("condition") or {}),
+    )
+
+
+def _numbers(document: Mapping[str, Any]) -> dict[str, float]:
+    return {k: math.nan if v is None else v for k, v in document.items()}
+
+
+def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str, Any]]:
+    """Return a study's trials as `trials --json` prints them; numbers that are not finite are null.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+
+    return json_safe(
+        [
+            {
+                "number": run.number if run.number >= 0 else None,
+                "outcome": run.outcome,
+                "value": run.value,
+                "epochs": run.epochs,
+                "best_epoch": run.best_epoch,
+                "curve": run.curve,
+                "train_curve": run.train_curve,
+                "metrics": run.metrics,
+                "stack": run.stack.to_json() if run.stack else None,
+                "stack_id": run.stack_id,
+                "condition": run.condition.to_json(),
+                "family": run.stack.family if run.stack else None,
+                "label": run.label,
+                "seed": run.seed,
+                "seed_index": run.seed_index,
+                "seconds": run.seconds,
+                "worker": run.worker,
+                "attempt": run.attempt,
+                "cause": run.cause,
+                "layers": run.layers,
+            }
+            for run in runs(engine, name, phase)
+        ]
+    )
+
+
+def measurement(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Return the result of the measurement on the test set; None if there is none (yet).
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    with engine.connect() as connection:
+        study = study_row(engine, connection, name)
+        return connection.execute(
+            select(tasks.c.found)
+            .where(tasks.c.study_id == study.study_id, tasks.c.kind == MEASUREMENT)
+            .where(tasks.c.outcome == "completed")
+        ).scalar()

@@ -1,0 +1,148 @@
+"""Return of tasks to the queue because of a fault of their worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select, update
+
+from trainstack.search.database.schema import durable, studies, tasks, workers
+from trainstack.search.queue.attempts import NO_ROOM, end, mine, owned, requeue
+from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
+from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, record_event
+from trainstack.search.records import SEARCH
+
+LEASE_EXPIRED = "lease expired: the worker stopped responding"
+
+
+def requeue_expired(
+    engine: Engine,
+    study_id: int,
+    every_seconds: float = 0.0,
+    watched_seconds: float | None = None,
+) -> list[Row[Any]] | None:
+    """Return tasks whose lease has expired to the queue.
+
+    Args:
+        engine: The database.
+        study_id: Id of the study.
+        every_seconds: Do nothing if the last check was less than this long ago.
+        watched_seconds: If the last check was longer ago than this, heartbeats may have been lost
+            as well (the database was unavailable, or every worker gone): leases are first
+            extended by this time.
+
+    Returns:
+        The updated rows of the tasks concerned; None if no check was due, or the study was locked.
+    """
+    since = func.extract("epoch", func.clock_timestamp() - studies.c.reaped_at)
+    # Skip the check while another transaction holds the study, instead of queueing for the lock.
+    query = select(since).where(studies.c.study_id == study_id)
+    query = query.with_for_update(key_share=True, skip_locked=every_seconds > 0)
+    with engine.begin() as connection:
+        durable(connection)
+        row = connection.execute(query).first()
+        if row is None or (row[0] is not None and row[0] < every_seconds):
+            return None
+        change(connection, study_id, reaped_at=func.clock_timestamp())
+        unwatched = row[0] or 0.0
+        running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
+        if watched_seconds is not None and unwatched > watched_seconds:
+            renewed = func.greatest(tasks.c.lease_until, seconds_from_now(watched_seconds))
+            connection.execute(update(tasks).where(running).values(lease_until=renewed))
+            return []
+        # The lock on the study's row excludes concurrent claims and endings.
+        expired = connection.execute(
+            select(tasks)
+            .where(running, tasks.c.lease_until < func.clock_timestamp())
+            .with_for_update()
+        ).all()
+        return [requeue(connection, row, LEASE_EXPIRED) for row in expired]
+
+
+def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> Row[Any]:
+    """Requeue a task that ran out of memory for another worker, once; else end it as infeasible.
+
+    Args:
+        engine: The database.
+        task_id: Id of the task.
+        token: Token of the lease.
+        cause: The error message.
+        heard_seconds: Workers with a heartbeat within this time count as alive.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
+    with engine.begin() as connection:
+        row = owned(connection, task_id, token)
+        if NO_ROOM in row.payload or is_only_worker(
+            connection, row.study_id, row.worker_id, heard_seconds
+        ):
+            return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
+        payload = {**row.payload, NO_ROOM: row.worker_id}
+        connection.execute(update(tasks).where(mine(task_id, token)).values(payload=payload))
+        return requeue(connection, row, cause)
+
+
+def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str) -> int:
+    """Quarantine a worker that fails every task, and requeue the tasks that it failed.
+
+    A search trial whose place was filled meanwhile stays failed, so that the budget stays exact.
+
+    Args:
+        engine: The database.
+        worker_id: Id of the worker.
+        task_ids: Ids of the tasks that it failed recently.
+        why: Reason for the study's history.
+
+    Returns:
+        Number of tasks requeued.
+    """
+    with engine.begin() as connection:
+        durable(connection)
+        worker = connection.execute(
+            update(workers)
+            .where(workers.c.worker_id == worker_id)
+            .values(state="quarantined", left_at=func.now())
+            .returning(workers.c.worker_id, workers.c.study_id)
+        ).one()
+        study = locked(connection, worker.study_id)
+        record_event(connection, worker, "quarantined", why)
+        room = study.trials - study.held if study.phase == SEARCHING else 0
+        spoilt = connection.execute(
+            select(tasks)
+            .where(tasks.c.task_id.in_(task_ids), tasks.c.worker_id == worker_id)
+            .where(tasks.c.status == "done", tasks.c.outcome == "failed")
+            # Given stacks first: sampled ones can be replaced.
+            .order_by(tasks.c.payload.has_key("given").desc(), tasks.c.task_id)
+        ).all()
+        search = [row for row in spoilt if row.kind == SEARCH][:room]
+        again = [*search, *(row for row in spoilt if row.kind != SEARCH)]
+        for row in again:
+            _wait_again(connection, row, why)
+        held, failed = studies.c.held + len(search), studies.c.failed - len(search)
+        change(connection, study.study_id, held=held, failed=failed)
+        return len(again)
+
+
+def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
+    """Requeue a failed task; as its Optuna trial has ended, the next attempt creates another."""
+    fresh: dict[str, Any] = {}
+    if row.kind == SEARCH and row.number is not None:
+        first = row.payload.get(RETRY_OF, row.number)
+        fresh = {"trial_id": None, "number": None, "payload": {**row.payload, RETRY_OF: first}}
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.task_id == row.task_id)
+        .values(
+            status="waiting",
+            outcome=None,
+            cause=why,
+            token=None,
+            finished_at=None,
+            strikes=1,
+            mirrored=False,
+            **fresh,
+        )
+    )
+    record_event(connection, row, "given back", why)

@@ -1,0 +1,169 @@
+"""Files in the dashboard: a trial's curve and layer statistics, the recommended model.
+
+Optuna calls them artifacts. Each trial lists its files from the start; their content is generated
+on request from the fleet's tables and the artifact store. Nothing is stored twice or can be out of
+date, and workers spend no time on it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from trainstack.search.database.schema import tasks
+from trainstack.search.records import MEASUREMENT, SEARCH
+from trainstack.search.sampling import optuna_tables
+from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from trainstack.search.artifacts import Store
+
+# Prefix of Optuna's keys for artifacts (`optuna/artifacts/_upload.py`).
+_PREFIX = "artifacts:"
+# First part of an artifact's id; the second part is the task's id.
+CURVE, LAYERS, MODEL = 1, 2, 3
+FILES = {
+    CURVE: ("curve.csv", "text/csv"),
+    LAYERS: ("layers.csv", "text/csv"),
+    MODEL: ("model.keras", "application/octet-stream"),
+}
+FIGURES = ("mean", "deviation", "saturated", "dead", "gradient_norm")
+# Larger models are not held in memory while they are sent.
+_IN_MEMORY_BYTES = 16 * 2**20
+
+
+def of_trial(task_id: int) -> dict[str, str]:
+    """Return Optuna's attributes that name a trial's artifacts."""
+    return dict(_attribute(kind, task_id) for kind in (CURVE, LAYERS))
+
+
+def _attribute(kind: int, task_id: int) -> tuple[str, str]:
+    name, mimetype = FILES[kind]
+    identifier = f"{kind}-{task_id}"
+    described = {
+        "artifact_id": identifier,
+        "filename": name,
+        "mimetype": mimetype,
+        "encoding": None,
+    }
+    return _PREFIX + identifier, json.dumps(described)
+
+
+def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
+    """Attach the recommended stack's model to its search trial; repeating it is harmless.
+
+    Args:
+        connection: The transaction.
+        study_id: The fleet's id of the study.
+
+    Returns:
+        The attribute that attaches it to the study; empty if there is no model.
+    """
+    mine = tasks.c.study_id == study_id
+    row = connection.execute(
+        select(tasks).where(mine, tasks.c.kind == MEASUREMENT, tasks.c.outcome == "completed")
+    ).first()
+    if row is None or "keras" not in row.artifacts:
+        return {}
+    key, text = _attribute(MODEL, row.task_id)
+    chosen = Stack.from_json(row.payload["chosen"]).stack_id
+    trial_id = connection.execute(
+        select(tasks.c.trial_id)
+        .where(mine, tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
+        .where(tasks.c.stack_id == chosen, tasks.c.trial_id.is_not(None))
+        .order_by(tasks.c.number)
+        .limit(1)
+    ).scalar()
+    if trial_id is not None:
+        optuna_tables.add_system_attributes(connection, trial_id, {key: text})
+    return {key: text}
+
+
+class Attached:
+    """Optuna's artifact store backed by the fleet's tables; uploads go to trainstack's store.
+
+    Args:
+        engine: The database.
+        store: The store of models and uploads.
+    """
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine, self._store = engine, store
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Open an artifact.
+
+        Raises:
+            ArtifactNotFound: There is no artifact of that id, or its file cannot be read.
+        """
+        from optuna.artifacts.exceptions import ArtifactNotFound
+
+        parts = artifact_id.split("-")
+        try:
+            if len(parts) != 2:
+                return self._copy(_uploaded(artifact_id))
+            kind, task_id = int(parts[0]), int(parts[1])
+            with self._engine.connect() as connection:
+                row = connection.execute(select(tasks).where(tasks.c.task_id == task_id)).one()
+            if kind == MODEL:
+                return self._copy(row.artifacts["keras"])
+            text = (curve_csv if kind == CURVE else layers_csv)(row)
+            return io.BytesIO(text.encode())
+        except Exception as error:
+            raise ArtifactNotFound(f"no artifact {artifact_id} ({error})") from error
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Store an upload."""
+        self._store.write(
+            _uploaded(artifact_id), lambda file: shutil.copyfileobj(content_body, file)
+        )
+
+    def remove(self, artifact_id: str) -> None:
+        """Remove an upload; generated files are kept as long as their study."""
+        if artifact_id.count("-") != 1:
+            self._store.remove(_uploaded(artifact_id))
+
+    def _copy(self, name: str) -> BinaryIO:
+        # The caller reads it to its end; the file is deleted with the last reference.
+        copy = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115
+        with self._store.read(name) as file:
+            shutil.copyfileobj(file, copy)
+        copy.seek(0)
+        return copy
+
+
+def _uploaded(artifact_id: str) -> str:
+    return f"dashboard/{artifact_id}"
+
+
+def curve_csv(row: Row[Any]) -> str:
+    """Return penalty-free losses per epoch as CSV."""
+    train, valid = row.train_curve, row.curve
+    rows = [(k + 1, train[k] if k < len(train) else "", loss) for k, loss in enumerate(valid)]
+    return _csv(("epoch", "train_loss", "valid_loss"), rows)
+
+
+def layers_csv(row: Row[Any]) -> str:
+    """Return layer statistics at the start and at the best epoch as CSV."""
+    seen: Mapping[str, Any] = row.found.get("layers") or {}
+    rows = [
+        (moment, place + 1, *(layer.get(figure) for figure in FIGURES))
+        for moment, layers in seen.items()
+        for place, layer in enumerate(layers)
+    ]
+    return _csv(("moment", "layer", *FIGURES), rows)
+
+
+def _csv(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,96 @@
+"""Operations on studies that change both the fleet's tables and Optuna's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import URL
+
+from trainstack.search.database.connection import engine, guarded, parse_url
+from trainstack.search.database.schema import ensure
+from trainstack.search.queue import study_store
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+
+
+def create_study(
+    url: URL | str, spec: StudySpec, first: Iterable[tuple[str | None, Stack]] | None = None
+) -> bool:
+    """Create a study, unless one with the same spec exists.
+
+    Args:
+        url: The database.
+        spec: The spec.
+        first: Labelled stacks to train before sampling starts; by default the reference stacks.
+            Ignored if the spec names its stacks.
+
+    Returns:
+        True if the study was created, False if it existed.
+
+    Raises:
+        RequestError: The spec names a sampler or a pruner that does not exist.
+        StorageAwayError: The database does not answer.
+        StudyError: A study of that name has another spec, or was created by Optuna itself.
+    """
+    from trainstack.search.sampling.optuna_mirror import ensure_study, open_storage, refuse_foreign
+    from trainstack.search.sampling.pruning import pruner
+    from trainstack.search.sampling.samplers import sampler
+
+    # Reject unknown names before writing anything.
+    sampler(spec, 0)
+    pruner(spec.pruner)
+    if first is None:
+        from trainstack.spaces.references import REFERENCES
+
+        first = REFERENCES.items()
+    url = parse_url(url) if isinstance(url, str) else url
+    with guarded(url):
+        storage = open_storage(url)
+        try:
+            ensure(storage.engine)
+            refuse_foreign(storage, spec.study)
+            created = study_store.create(storage.engine, spec, first)
+            ensure_study(storage, spec)
+            return created
+        finally:
+            storage.engine.dispose()
+
+
+def request_state(url: URL | str, name: str, wanted: str) -> str:
+    """Pause, resume (`go`), stop or cancel a study, and return its state as `status` shows it.
+
+    Raises:
+        StorageAwayError: The database does not answer.
+        StudyError: There is no such study.
+    """
+    url = parse_url(url) if isinstance(url, str) else url
+    with guarded(url):
+        here = engine(url)
+        try:
+            ensure(here)
+            return study_store.request_state(here, name, wanted)
+        finally:
+            here.dispose()
+
+
+def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
+    """Remove an invalid search trial from the evidence, the counts and the sampler's history.
+
+    Raises:
+        RequestError: There is no such trial, or it has not ended.
+        StorageAwayError: The database does not answer.
+        StudyError: There is no such study.
+    """
+    from trainstack.search.sampling.optuna_mirror import open_storage
+    from trainstack.search.sampling.optuna_tables import forget
+
+    url = parse_url(url) if isinstance(url, str) else url
+    with guarded(url):
+        storage = open_storage(url)
+        try:
+            ensure(storage.engine)
+            gone = study_store.void(storage.engine, name, number, reason)
+            with storage.engine.begin() as connection:
+                forget(connection, gone)
+        finally:
+            storage.engine.dispose()

@@ -1,0 +1,340 @@
+"""The client through which a worker's supervisor talks to the database.
+
+    client = WorkerClient.open(url, "digits", WorkerCard("host", 1234))
+    while (state := client.advance()) not in ("concluded", "stopped"):
+        if (lease := client.claim()) is None: wait
+        else: train, call `heartbeat`, `report` epochs, `verdict` at rungs, then `finish`
+
+Every method may raise StorageAwayError (repeat it later, which is safe), and those that write to a
+lease may raise LeaseLost (drop the trial, claim the next).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import math
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import URL, Row, select
+
+from trainstack.search.database.connection import guarded, parse_url
+from trainstack.search.database.schema import durable, studies
+from trainstack.search.queue import (
+    attempts,
+    deduplication,
+    lifecycle,
+    recovery,
+    study_store,
+    worker_registry,
+)
+from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
+from trainstack.search.queue.eligibility import seconds_from_now
+from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
+from trainstack.search.queue.worker_registry import WorkerCard
+from trainstack.search.records import SEARCH, Measurement, Result
+from trainstack.search.sampling import optuna_tables
+from trainstack.search.sampling.optuna_mirror import OptunaMirror, ensure_study
+from trainstack.search.sampling.pruning import reported, step_of
+from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
+from trainstack.search.studies.opening import open_study
+
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "INTERRUPTED",
+    "HeartbeatReply",
+    "Lease",
+    "LeaseLost",
+    "WorkerCard",
+    "WorkerClient",
+]
+
+# Longest interval between heartbeats, which also return the study's requested state.
+HEARTBEAT_SECONDS = 2.0
+# Least number of heartbeats per lease.
+_HEARTBEATS_PER_LEASE = 6
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _reaching(
+    method: Callable[Concatenate[WorkerClient, P], T],
+) -> Callable[Concatenate[WorkerClient, P], T]:
+    """Raise StorageAwayError if the database does not answer."""
+
+    @functools.wraps(method)
+    def wrapped(self: WorkerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with guarded(self.url):
+            return method(self, *args, **kwargs)
+
+    return wrapped
+
+
+class WorkerClient:
+    """A worker's connection to a study. The methods are thread-safe."""
+
+    def __init__(
+        self,
+        url: URL,
+        study: Row[Any],
+        mirror: OptunaMirror,
+        worker: tuple[int, WorkerCard],
+        *,
+        lease_seconds: float,
+        requeue_seconds: float,
+        judge: lifecycle.Judge | None,
+    ) -> None:
+        self.url, self.study_id = url, study.study_id
+        self.spec = mirror.spec
+        self.worker_id, self.card = worker
+        self._mirror, self._engine = mirror, mirror.storage.engine
+        self._lease_seconds, self._judge = lease_seconds, judge
+        self.heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_PER_LEASE)
+        self._maintenance = Maintenance(
+            self._engine, self.study_id, mirror, lease_seconds, requeue_seconds
+        )
+        self._voided = study.voided
+        self._loaded = False
+        self._unbegun: Row[Any] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        url: URL | str,
+        study_name: str,
+        card: WorkerCard,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        requeue_seconds: float = REQUEUE_SECONDS,
+        judge: lifecycle.Judge | None = None,
+    ) -> WorkerClient:
+        """Join a study.
+
+        Args:
+            url: The database.
+            study_name: Name of the study.
+            card: Description of the worker.
+            lease_seconds: Duration of a lease without a heartbeat.
+            requeue_seconds: Least interval between checks for expired leases.
+            judge: Decides about the confirmation; see `lifecycle.advance`.
+
+        Raises:
+            RequestError: The study was created with another version of this package.
+            StorageAwayError: The database does not answer.
+            StudyError: There is no such study.
+        """
+        url = parse_url(url) if isinstance(url, str) else url
+        with guarded(url):
+            found = open_study(url, study_name)
+            spec, engine = found.spec, found.storage.engine
+            worker_registry.check(spec, card)
+            ensure_study(found.storage, spec)
+            worker_id, before = worker_registry.join(engine, found.row.study_id, card)
+            seed = study_store.derived_seed(spec.seed, "sampler", before)
+            return cls(
+                url,
+                found.row,
+                OptunaMirror(found.storage, spec, seed),
+                (worker_id, card),
+                lease_seconds=lease_seconds,
+                requeue_seconds=requeue_seconds,
+                judge=judge,
+            )
+
+    @_reaching
+    def claim(self) -> Lease | None:
+        """Claim the next task; None if there is none now (`advance` tells if the study ended)."""
+        self._maintenance.run_if_due()
+        self._heed_voids()
+        self._load()
+        self._undo()
+        while row := attempts.claim(
+            self._engine, self.study_id, self.worker_id, self._lease_seconds
+        ):
+            self._unbegun = row
+            try:
+                lease = self._begin(row) if row.kind == SEARCH else lease_of(row)
+            except LeaseLost:
+                lease = None
+            self._unbegun = None
+            if lease is not None:
+                return lease
+        return None
+
+    def _load(self) -> None:
+        """Read trials before a lease begins, as several hundred take about a second."""
+        if not self._loaded:
+            self._mirror.load()
+            self._loaded = True
+
+    def _undo(self) -> None:
+        """Give back a task whose claim was interrupted by an unavailable database."""
+        if (row := self._unbegun) is not None:
+            with contextlib.suppress(LeaseLost):
+                attempts.give_back(self._engine, row.task_id, row.token, INTERRUPTED)
+            self._unbegun = None
+
+    def _begin(self, row: Row[Any]) -> Lease | None:
+        """Create the Optuna trial and stack of a claimed place; return None if cached."""
+        with self._engine.begin() as connection:
+            # Written before sampling, so that the attempt after a crash reuses this trial.
+            durable(connection)
+            trial_id, number = self._mirror.begin(connection, row)
+            own = {"trial_id": trial_id, "number": number, "lease_until": self._until()}
+            row = attempts.write(connection, row.task_id, row.token, **own)
+        try:
+            stack, draft = self._mirror.draw(row)
+        except (ValueError, TypeError, ArithmeticError, LookupError):
+            # A fault of this code or the sampler: store the traceback and go on.
+            self._finish(row, Result("failed", cause=traceback.format_exc()))
+            return None
+        with self._engine.begin() as connection:
+            durable(connection)
+            own = {"stack": stack.to_json(), "stack_id": stack.stack_id}
+            own["lease_until"] = self._until()
+            row = attempts.write(connection, row.task_id, row.token, **own)
+            self._mirror.drawn(connection, stack, draft)
+        if (
+            not row.payload.get("given")
+            and (duplicate := deduplication.find_finished_duplicate(self._engine, row)) is not None
+        ):
+            self._finish(row, duplicate[1], cached_of=duplicate[0])
+            return None
+        lease = lease_of(row)
+        return dataclasses.replace(
+            lease, rungs=tuple(self._mirror.pruner.places(self._planned(lease)))
+        )
+
+    def _planned(self, lease: Lease) -> int:
+        assert lease.stack is not None
+        return lease.stack.planned_epochs(self.spec.epochs)
+
+    def _until(self) -> Any:
+        """Return the end of a full lease from now: no heartbeat is sent while claiming."""
+        return seconds_from_now(self._lease_seconds)
+
+    @_reaching
+    def heartbeat(self, lease: Lease | None, state: str = "idle") -> HeartbeatReply:
+        """Send a heartbeat, renew the lease and return the study's requested state."""
+        held = None if lease is None else (lease.task_id, lease.token)
+        requested = attempts.heartbeat(
+            self._engine, self.worker_id, state, held, self._lease_seconds
+        )
+        self._maintenance.run_if_due()
+        return HeartbeatReply.LOST if requested is None else HeartbeatReply(requested)
+
+    @_reaching
+    def report(self, lease: Lease, measurements: Sequence[Measurement]) -> None:
+        """Write the measurements of one or more epochs; repeating a write is harmless.
+
+        Raises:
+            LeaseLost: The worker no longer holds the task.
+        """
+        losses = {}
+        if lease.trial_id is not None:
+            row, planned, most = self._mirror.pruner, self._planned(lease), self.spec.epochs
+            epochs = reported(row, planned)
+            losses = {
+                step_of(row, m.epoch, planned, most): m.valid_loss
+                for m in measurements
+                if m.epoch in epochs
+            }
+        with self._engine.begin() as connection:
+            attempts.record(connection, lease.task_id, lease.token, measurements)
+            if lease.trial_id is not None:
+                optuna_tables.report(connection, lease.trial_id, losses)
+
+    @_reaching
+    def verdict(self, lease: Lease, epoch: int) -> bool:
+        """Return whether to prune the trial at a rung whose epoch has been reported.
+
+        Given stacks are never pruned, as their result was requested, but others are compared with
+        them.
+        """
+        if lease.trial_id is None or epoch not in lease.rungs:
+            return False
+        row = self._mirror.pruner
+        rungs = row.places(self._planned(lease))
+        exempt = list(rungs)[: lease.number % row.brackets]
+        if lease.payload.get("given") or epoch in exempt:
+            return False
+        return self._mirror.prune(lease.trial_id, rungs[epoch])
+
+    @_reaching
+    def finish(self, lease: Lease, result: Result) -> None:
+        """End the task with a result; a value that is not finite counts as divergence.
+
+        Raises:
+            LeaseLost: The worker no longer holds the task.
+        """
+        if result.value is not None and not math.isfinite(result.value):
+            why = result.cause or f"validation loss {result.value}"
+            outcome = "diverged" if result.outcome in ("completed", "pruned") else result.outcome
+            result = dataclasses.replace(result, outcome=outcome, value=None, cause=why)
+        self._finish(lease, result)
+
+    def _finish(self, task: Lease | Row[Any], result: Result, cached_of: int | None = None) -> None:
+        row = attempts.finish(self._engine, task.task_id, task.token, result, cached_of)
+        if row.kind == SEARCH:
+            self._mirror.end(row)
+
+    @_reaching
+    def give_back(self, lease: Lease, cause: str = INTERRUPTED) -> None:
+        """Return the task to the queue; a cause other than INTERRUPTED counts against it.
+
+        Raises:
+            LeaseLost: The worker no longer holds the task.
+        """
+        self._maintenance.update_trial(
+            attempts.give_back(self._engine, lease.task_id, lease.token, cause)
+        )
+
+    @_reaching
+    def no_room(self, lease: Lease, cause: str) -> None:
+        """Requeue a task that ran out of memory for another worker, once; else end it.
+
+        Raises:
+            LeaseLost: The worker no longer holds the task.
+        """
+        heard = self._lease_seconds
+        row = recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
+        self._maintenance.update_trial(row)
+
+    @_reaching
+    def quarantine(self, task_ids: Sequence[int], why: str) -> None:
+        """Quarantine this worker and requeue the tasks that it failed."""
+        recovery.quarantine(self._engine, self.worker_id, task_ids, why)
+
+    @_reaching
+    def advance(self) -> str:
+        """Advance the study as far as possible and return its state; safe at any time."""
+        self._maintenance.run_if_due()
+        state = lifecycle.advance(self._engine, self.study_id, self._judge)
+        if state in (study_store.CONFIRMING, study_store.CONCLUDED):
+            self._mirror.repair(grace_seconds=0.0 if state == study_store.CONCLUDED else 5.0)
+        return state
+
+    @_reaching
+    def requeue_expired(self) -> int:
+        """Requeue tasks with an expired lease now; return their number."""
+        return self._maintenance.requeue_expired()
+
+    def _heed_voids(self) -> None:
+        with self._engine.connect() as connection:
+            query = select(studies.c.voided).where(studies.c.study_id == self.study_id)
+            voided = connection.execute(query).scalar_one()
+        if voided != self._voided:
+            self._voided = voided
+            self._mirror.reload()
+            self._loaded = False
+
+    @_reaching
+    def leave(self) -> None:
+        """Leave the study and disconnect; finish or give back any lease before."""
+        worker_registry.leave(self._engine, self.worker_id)
+        self._mirror.repair(grace_seconds=0.0)
+        self._engine.dispose()

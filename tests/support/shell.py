@@ -1,0 +1,101 @@
+"""Driving the installed command from outside, as a script or a person does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainstack.workers.runtime.fake_bench import FAKE
+
+TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
+# What a user's shell may hold that would change what is tested here.
+CLEARED = ("TRAINSTACK_STORAGE", "TRAINSTACK_ARTIFACTS", "TRAINSTACK_DATA", "COLUMNS", "KERAS_HOME")
+SMALL = ("--epochs", "2", "--replicates", "1", "--workers", "1", "--space", "quick")
+LAUNCH = (
+    *("launch", "digits", "--trials", "6", "--epochs", "5"),
+    *("--workers", "2", "--replicates", "2", "--space", "quick"),
+)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A home folder and the commands that are run in it.
+
+    Attributes:
+        home: TRAINSTACK_HOME.
+        extra: Further environment variables.
+    """
+
+    home: Path
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every command."""
+        kept = {k: v for k, v in os.environ.items() if k not in CLEARED}
+        return {**kept, "TRAINSTACK_HOME": str(self.home), **self.extra}
+
+    def canned(self, **what: Any) -> Shell:
+        """The same home, with trainers that train nothing: `what` is what they do instead."""
+        return Shell(self.home, {**self.extra, FAKE: json.dumps(what)})
+
+    def run(self, *arguments: object, timeout: float = 240, **options: Any) -> Any:
+        """Run `trainstack` to its end; returns exit code and what it said, as text."""
+        command = [TRAINSTACK, *map(str, arguments)]
+        given = {"capture_output": True, "text": True, "env": self.environment}
+        settings = {"timeout": timeout, **given, **options}
+        return subprocess.run(command, check=False, **settings)
+
+    def json(self, *arguments: object) -> Any:
+        """Run a verb with `--json`; returns its document, which is all that stdout holds."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+        """Start `trainstack` in a process group of its own, as a terminal does."""
+        command = [TRAINSTACK, *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        settings = {"text": True, "env": self.environment, "start_new_session": True}
+        return subprocess.Popen(command, **{**pipes, **settings, **options})
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A study that was launched to its end, and what the launch said."""
+
+    shell: Shell
+    done: Any
+
+
+def refused(done: Any, code: int) -> str:
+    """Check that a command ended with one line of error and nothing else; return the line."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("trainstack: "), done.stderr
+    assert done.stdout == ""
+    return lines[0]
+
+
+def adds_up(status: dict[str, Any], over: bool) -> None:
+    """Check the contract's count invariant."""
+    counts = status["counts"]
+    held = ("completed", "pruned", "diverged", "infeasible", "running", "waiting")
+    spent = sum(counts[word] for word in held)
+    assert spent <= status["budget"]["trials"], status
+    if over:
+        assert spent == status["budget"]["trials"], status
+        assert counts["running"] == counts["waiting"] == 0, status
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Press Ctrl-C: the terminal sends SIGINT to every process of the group."""
+    os.killpg(process.pid, signal.SIGINT)
+    return process.communicate(timeout=60)

@@ -1,0 +1,149 @@
+"""Helpers for tests that study without training: a spec, a judge, results, and the invariant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, Engine, func, select
+
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue import attempts
+from trainstack.search.queue.queries import _status
+from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
+from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.studies.actions import create_study
+from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
+
+CARD = WorkerCard("host", 1, "cpu", 1, "0")
+DATA = DataSpec("digits", None, "classification", "f00d", 64, ("0", "1"))
+
+
+def spec_of(study: str = "s", **changes: Any) -> StudySpec:
+    """Return a small spec."""
+    asked: dict[str, Any] = {
+        "trials": 6,
+        "epochs": 9,
+        "replicates": 2,
+        "sampler": "random",
+        "pruner": "none",
+    }
+    asked |= {"data": DATA, "space": Space.named("chapter").to_json()}
+    return StudySpec(study=study, **{**asked, **changes})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A confirmation run, or a choice."""
+
+    stack: Stack
+    seed_index: int = 0
+    seed: int = 0
+    label: str | None = None
+    baseline: Stack = CHAPTER_DEFAULT
+    condition: Condition = PLAIN
+
+    @property
+    def stack_id(self) -> str:
+        """What its runs are known by."""
+        return self.condition.identity(self.stack)
+
+
+class FakeJudge:
+    """Confirms the best stack and the baseline with `replicates` seeds, then chooses the best."""
+
+    def _best(self, runs: Sequence[Run]) -> Stack | None:
+        done = [r for r in runs if r.phase == SEARCH and r.finished and r.value is not None]
+        return min(done, key=lambda r: (r.value or 0.0, r.number)).stack if done else None
+
+    def next_runs(self, spec: StudySpec, runs: Sequence[Run]) -> list[Plan]:
+        best = self._best(runs)
+        if best is None:
+            return []
+        have = {(r.stack_id, r.seed_index) for r in runs if r.phase != SEARCH}
+        wanted = [
+            Plan(stack, index, 1000 + index)
+            for stack in dict.fromkeys((best, CHAPTER_DEFAULT))
+            for index in range(spec.replicates)
+        ]
+        return [p for p in wanted if (p.stack.stack_id, p.seed_index) not in have]
+
+    def choice(self, spec: StudySpec, runs: Sequence[Run]) -> Plan | None:
+        best = self._best(runs)
+        return None if best is None else Plan(best)
+
+
+def open_client(url: URL, study: str = "s", **options: Any) -> WorkerClient:
+    """Join a study with a judge that needs no statistics."""
+    return WorkerClient.open(url, study, CARD, **{"judge": FakeJudge(), **options})
+
+
+def begun(url: URL, **changes: Any) -> WorkerClient:
+    """Create a study without references and join it."""
+    spec = spec_of(**changes)
+    create_study(url, spec, first=())
+    return open_client(url, spec.study)
+
+
+def dies_drawing(here: WorkerClient) -> None:
+    """Let a worker claim a search trial, make it in Optuna too, and die before it is drawn."""
+    row = attempts.claim(here._engine, here.study_id, here.worker_id, 60.0)
+    assert row is not None
+    with here._engine.begin() as connection:
+        trial_id, number = here._mirror.begin(connection, row)
+        own = {"trial_id": trial_id, "number": number}
+        attempts.write(connection, row.task_id, row.token, **own)
+    attempts.give_back(
+        here._engine, row.task_id, row.token, "lease expired: the worker stopped responding"
+    )
+
+
+def epochs(count: int, start: int = 1) -> list[Measurement]:
+    """Return plausible measurements of `count` epochs."""
+    return [Measurement(e, 1 / e, 2 / e, 0.5, 0.1) for e in range(start, start + count)]
+
+
+def completed(value: float = 0.5) -> Result:
+    """Return a finished trial's result."""
+    return Result("completed", value, 2, tuple(epochs(3)), {"accuracy": 0.9}, {"total": 1.0})
+
+
+def agrees(engine: Engine, study: str = "s") -> dict[str, Any]:
+    """Check the counting invariant, and the held places against a recount; return the status."""
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        row = connection.execute(select(studies).where(studies.c.name == study)).one()
+        found = _status(connection, row)
+        words = func.coalesce(tasks.c.outcome, tasks.c.status)
+        recount = connection.execute(
+            select(words, func.count())
+            .where(tasks.c.study_id == row.study_id, tasks.c.kind == SEARCH)
+            .group_by(words)
+        )
+        per_word = {r[0]: r[1] for r in recount}
+    counts, budget = found["counts"], found["budget"]["trials"]
+    held = sum(counts[word] for word in (*COUNTED, "running", "waiting"))
+    assert held <= budget, found
+    if found["phase"] != "searching":
+        assert held == budget, found
+    assert row.held == held, (row.held, found)
+    assert row.failed == per_word.get("failed", 0)
+    assert row.voided == per_word.get("voided", 0)
+    return found
+
+
+def work_off(here: WorkerClient, value: float = 0.5, most: int = 200) -> str:
+    """Finish whatever can be claimed until the study concludes or rests."""
+    for _ in range(most):
+        state = here.advance()
+        lease = here.claim()
+        if lease is None:
+            if state in ("concluded", "paused", "stopped"):
+                return state
+            continue
+        here.finish(lease, completed(value))
+    raise AssertionError(f"not at rest after {most} tasks")

@@ -1,0 +1,36 @@
+"""trainstack: which stack of training choices to use on your data, and how sure that is.
+
+The names below are the public interface. Each is imported when it is first used, so that
+`import trainstack` itself takes no time.
+
+    >>> import trainstack
+    >>> trainstack.Stack.__name__
+    'Stack'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainstack.spaces.errors import TrainstackError as TrainstackError
+    from trainstack.spaces.space import Space as Space
+    from trainstack.spaces.stack import Stack as Stack
+
+_HOMES = {
+    "Space": "trainstack.spaces.space",
+    "Stack": "trainstack.spaces.stack",
+    "TrainstackError": "trainstack.spaces.errors",
+}
+__all__ = ["Space", "Stack", "TrainstackError"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trainstack' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,160 @@
+"""The trainer's bench: device, data and compiled programs."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import zipfile
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainstack.search.artifacts import open_store
+from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.data.sharing import obtain
+from trainstack.search.database.connection import artifacts as artifact_place
+from trainstack.search.database.connection import home
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine import conditions
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.keras_settings import set_keras
+from trainstack.workers.engine.memory import limit_memory
+from trainstack.workers.engine.precision import check_precision
+from trainstack.workers.engine.program import Program, rewrite_graphs
+from trainstack.workers.engine.program_cache import Programs
+from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
+from trainstack.workers.engine.structure import Structure, shaping_items, worth_compiling
+from trainstack.workers.engine.training import Training
+from trainstack.workers.messages import Kept
+
+log = logging.getLogger("trainstack.trainer")
+
+# Splits kept on the device: a confirmation trains every candidate on the same few.
+MOST_SPLITS = 8
+
+
+class Bench:
+    """Device, data and compiled programs, which the trainer keeps between jobs.
+
+    Raises:
+        RequestError: The data here is not the study's.
+    """
+
+    def __init__(self, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0) -> None:
+        set_keras()
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        gpus = tf.config.list_physical_devices("GPU")
+        if not gpus:
+            rewrite_graphs(False)
+        limit_memory(gpus, memory_mb)
+        self.device = "gpu" if gpus else "cpu"
+        self.threads = threads
+        check_precision(spec.precision, gpus)
+        self.spec, self.artifacts = spec, open_store(artifacts)
+        self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
+        self.programs = Programs()
+        self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
+        self._splits: dict[Any, tuple[Any, DeviceData | StreamedData]] = {}
+
+    def split(
+        self, seed: int, condition: Condition = PLAIN
+    ) -> tuple[Any, DeviceData | StreamedData]:
+        """Return a split under a condition, and its standardised parts on the device."""
+        if "valid" in self.dataset.parts:
+            seed = 0  # the data defines the split, so every seed gives the same one
+        key = seed, replace(condition, initializer="", pretrained="")
+        if key not in self._splits:
+            classes = len(self.spec.data.classes)
+            split = conditions.changed(self.dataset.split(seed), condition, classes, seed)
+            data = put(split, self.fits_bytes // MOST_SPLITS, DeviceData)
+            while len(self._splits) >= MOST_SPLITS:
+                del self._splits[next(iter(self._splits))]
+            self._splits[key] = split, data
+        return self._splits[key]
+
+    def program(
+        self,
+        stack: Stack,
+        data: DeviceData | StreamedData,
+        epochs: int,
+        runs: int = 1,
+        outputs: int = 0,
+        task: str = "",
+    ) -> tuple[Program, float]:
+        """Return the stack's program, ready for `reset`, and the seconds spent on building it.
+
+        Its head has the width `outputs` and its loss is that of `task`; both default to the data's.
+        """
+        began = time.perf_counter()
+        rows = data.rows
+        steps = stack.planned_epochs(epochs) * max(1, rows[0] // stack["batch_size"])
+        structure = Structure(
+            stack=shaping_items(stack),
+            features=data.features,
+            outputs=outputs or self.spec.data.outputs,
+            task=task or self.spec.data.task,
+            rows=rows,
+            compiled=worth_compiling(stack, data.features, steps, runs),
+            precision=self.spec.precision,
+        )
+        program, _ = self.programs.get(structure, lambda: Program(structure, stack))
+        return program, time.perf_counter() - began
+
+    def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
+        """Return a program holding a confirmation run's best weights, and its split.
+
+        If the file is not accessible here, the run is trained again with the same seed and data.
+        """
+        split, data = self.split(run.seed)
+        program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
+        program.reset(stack, run.seed)
+        if (kept := self._kept(run.weights)) is not None:
+            program.set_weights(kept)
+        else:
+            untrained = self.untrained_loss(split)
+            training = Training(program, stack, run.seed, self.spec.epochs, untrained)
+            training.run(data, lambda measurement: None)
+        return program, split
+
+    def _kept(self, name: str) -> list[np.ndarray] | None:
+        """Return kept weights, or None if they cannot be read here."""
+        if not name:
+            return None
+        try:
+            with self.artifacts.read(name) as file, np.load(file, allow_pickle=False) as stored:
+                return [stored[array] for array in stored.files]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            log.warning("the weights %s cannot be read (%s): trained again", name, error)
+            return None
+
+    def untrained_loss(self, split: Any) -> float:
+        """Return `untrained_loss` of a split for the study's task."""
+        return untrained_loss(split, self.spec.data.task)
+
+    @property
+    def worn(self) -> bool:
+        """True when a fresh trainer should take the next job."""
+        return self.programs.worn
+
+    @staticmethod
+    def out_of_memory(error: Exception) -> bool:
+        """Return whether the device or the machine ran out of memory."""
+        return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+
+
+def untrained_loss(split: Any, task: str) -> float:
+    """Return the loss of a network that has learnt nothing.
+
+    For classification it is the cross-entropy of equal probabilities, ln K for K classes: the
+    entropy of the class frequencies can be far lower, but fresh weights do not know them. For
+    regression it is 1, the variance of a standardised target.
+    """
+    return 1.0 if task == "regression" else math.log(max(2, int(split.y_train.max()) + 1))

@@ -1,0 +1,137 @@
+"""Building Keras objects from a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from trainstack.spaces.choices import Call
+from trainstack.spaces.initializers import INITIALIZERS, Initializer
+from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.layers import RUNTIME, Context, RReLU
+from trainstack.workers.engine.model_plan import Node, Plan, plan
+from trainstack.workers.engine.optimizer_updates import OWN
+
+# Arguments that the engine applies itself, with run-time numbers; plain models leave them to Keras.
+_ENGINES = ("kernel_regularizer", "kernel_constraint", "kernel_initializer")
+
+
+def training_model(
+    stack: Stack, features: int, outputs: int, context: Context, policy: str = "float32"
+) -> tuple[keras.Model, list[keras.KerasTensor]]:
+    """Build the network as the engine trains it.
+
+    Dropout reads its rate from `context`; the engine applies penalties, max-norm and fresh weights.
+    The hidden layers use Keras's dtype policy `policy`; dropout and the head stay in float32.
+
+    Returns:
+        The model, and the output of each hidden block.
+    """
+    places = iter(range(10_000))
+
+    def make(node: Node) -> keras.layers.Layer:
+        if node.path in RUNTIME:
+            extra = node.arguments if RUNTIME[node.path] is RReLU else {}
+            return RUNTIME[node.path](context, next(places), **extra)
+        kept = {k: v for k, v in node.arguments.items() if k not in _ENGINES}
+        if "units" in kept:
+            kept["kernel_initializer"] = "zeros"
+        if node.role != "head":
+            kept["dtype"] = policy
+        return keras_object(Call(node.path, kept))
+
+    return _assemble(plan(stack, features, outputs), features, make)
+
+
+def plain_model(stack: Stack, features: int, outputs: int) -> keras.Model:
+    """Build the network from Keras's own layers, regularizers and constraints only."""
+    return _assemble(plan(stack, features, outputs), features, plain_layer)[0]
+
+
+def plain_layer(node: Node) -> keras.layers.Layer:
+    """Make a node's Keras layer; RReLU becomes its inference form, leaky ReLU."""
+    if node.path == "RReLU":
+        slope = (node.arguments["lower"] + node.arguments["upper"]) / 2
+        return keras.layers.LeakyReLU(negative_slope=slope)
+    return keras_object(Call(node.path, node.arguments))
+
+
+def keras_object(call: Call) -> Any:
+    """Make the Keras object that a call describes, nested calls first."""
+    kind: Any = keras
+    for name in call.path.split("."):
+        kind = getattr(kind, name)
+    made = {k: keras_object(v) if isinstance(v, Call) else v for k, v in call.arguments.items()}
+    return kind(**made)
+
+
+def _assemble(
+    network: Plan, features: int, make: Any
+) -> tuple[keras.Model, list[keras.KerasTensor]]:
+    inputs = outputs = keras.Input((features,))
+    for node in network.entry:
+        outputs = make(node)(outputs)
+    hidden = []
+    for block in network.blocks:
+        before = outputs
+        for node in block.nodes:
+            outputs = make(node)(outputs)
+        if block.residual:
+            outputs = keras.layers.Add()([before, outputs])
+        hidden.append(outputs)
+    return keras.Model(inputs, make(network.head)(outputs)), hidden
+
+
+def training_optimizer(stack: Stack, knobs: Mapping[str, Any]) -> keras.Optimizer:
+    """Make the stack's optimizer as the engine uses it; `knobs` are its run-time variables."""
+    return _optimizer(stack, knobs, OWN)
+
+
+def make_optimizer(stack: Stack, knobs: Mapping[str, Any] | None = None) -> keras.Optimizer:
+    """Make the stack's Keras optimizer; `knobs` replaces some numbers with variables."""
+    return _optimizer(stack, knobs or {}, {})
+
+
+def _optimizer(
+    stack: Stack, knobs: Mapping[str, Any], own: Mapping[str, type[keras.Optimizer]]
+) -> keras.Optimizer:
+    call = OPTIMIZERS[stack["optimizer"]].call
+    keywords = call.keywords(stack.numbers("optimizer"))
+    kind = own.get(call.path)
+    optimizer = kind(**keywords) if kind else keras_object(Call(call.path, keywords))
+    for name, knob in knobs.items():
+        setattr(optimizer, name, knob)
+    return optimizer
+
+
+def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Draw a kernel from the initializer's distribution.
+
+    Args:
+        row: Row of the table of initializers.
+        shape: (fan_in, fan_out).
+        rng: Source of randomness.
+
+    Returns:
+        float32 array of that shape. The normal form is truncated at two deviations and rescaled to
+        the table's variance, as Keras does.
+    """
+    deviation = row.variance(*shape) ** 0.5
+    if row.name.endswith("uniform"):
+        limit = deviation * 3**0.5
+        return rng.uniform(-limit, limit, shape).astype(np.float32)
+    draws = rng.standard_normal(shape, dtype=np.float32)
+    while (far := np.abs(draws) > 2.0).any():
+        draws[far] = rng.standard_normal(int(far.sum()), dtype=np.float32)
+    # Deviation of a standard normal truncated at ±2.
+    return draws * np.float32(deviation / 0.8796256610342398)
+
+
+def initializer_of(node: Node) -> Initializer:
+    """Return the row of the table of initializers for a dense node."""
+    call = node.arguments["kernel_initializer"]
+    return next(row for row in INITIALIZERS.values() if row.call == call)

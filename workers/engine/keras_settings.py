@@ -1,0 +1,37 @@
+"""Keras's settings, independent of the environment and of configuration files.
+
+A user's `KERAS_BACKEND` and `keras.json` are meant for other programs: another backend would
+crash a trainer, and float64 weights would match neither the measurements nor the exports.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Keras's defaults, on which the engine and its equivalence with `fit` rely.
+FLOATX, EPSILON, IMAGES = "float32", 1e-7, "channels_last"
+
+
+def set_keras() -> None:
+    """Import Keras with the TensorFlow backend and apply the settings that this package needs.
+
+    Call it before anything else imports Keras, which reads its variables and its file on import
+    and rejects a file with unknown values. The variables are restored afterwards, because
+    KERAS_HOME is also the location of data sets.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    asked = {name: value for name, value in os.environ.items() if name.startswith("KERAS_")}
+    for name in asked:
+        del os.environ[name]
+    # No configuration file can be read or written below the null device.
+    os.environ.update(KERAS_BACKEND="tensorflow", KERAS_HOME=os.devnull)
+    try:
+        import keras
+    finally:
+        del os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"]
+        os.environ.update(asked)
+    # In case Keras had already been imported
+    keras.config.set_floatx(FLOATX)
+    keras.config.set_epsilon(EPSILON)
+    keras.config.set_image_data_format(IMAGES)
+    keras.config.set_dtype_policy(FLOATX)

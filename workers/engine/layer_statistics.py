@@ -1,0 +1,76 @@
+"""Statistics of each hidden layer's outputs and gradients on one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.losses import losses
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.streaming import StreamedData
+
+# Rows of the batch: enough to estimate a deviation to a few per cent.
+ROWS = 256
+# A unit whose output varies less than this over the batch is dead.
+DEAD_DEVIATION = 1e-6
+
+
+def look_inside(
+    program: Program, stack: Stack, data: DeviceData | StreamedData
+) -> list[dict[str, float]]:
+    """Measure every hidden layer on the first rows of the training part.
+
+    Batch normalization uses the batch's own statistics, as in training; dropout is off.
+
+    Returns:
+        Per layer, first to last: `mean` and `deviation` of its outputs, `saturated` (share of
+        outputs beyond the activation's bounds), `dead` (share of units that do not react), and
+        `gradient_norm` (Euclidean, of the loss by the layer's kernel).
+    """
+    kept = program.weights()  # the forward pass changes batch normalization's averages
+    program.context.rate = tf.constant(0.0)
+    program.context.key = tf.constant(0, tf.uint32)
+    inside = _probe(program)
+    x, y = data.head(ROWS), data.y_train[:ROWS]
+    with tf.GradientTape() as tape:
+        *hidden, outputs = inside(x, training=True)
+        loss = tf.reduce_mean(losses(program.structure.task, y, outputs))
+    gradients = tape.gradient(loss, [kernel.value for kernel in program.hidden_kernels])
+    program.set_weights(kept)
+    bounds = ACTIVATIONS[stack["activation"]].saturation
+    return [
+        _layer(output.numpy(), gradient, bounds)
+        for output, gradient in zip(hidden, gradients, strict=True)
+    ]
+
+
+def _probe(program: Program) -> keras.Model:
+    """Return a view of the program's network that also outputs the hidden layers; made once."""
+    if not hasattr(program, "probe"):
+        outputs = [*program.hidden, program.model.output]
+        program.probe = keras.Model(program.model.input, outputs)  # type: ignore[attr-defined]
+    return program.probe  # type: ignore[attr-defined]
+
+
+def _layer(
+    outputs: np.ndarray, gradient: Any, bounds: tuple[float | None, float | None]
+) -> dict[str, float]:
+    low, high = bounds
+    beyond = np.zeros(outputs.shape, bool)
+    if low is not None:
+        beyond |= outputs < low
+    if high is not None:
+        beyond |= outputs > high
+    return {
+        "mean": float(outputs.mean()),
+        "deviation": float(outputs.std()),
+        "saturated": float(beyond.mean()),
+        "dead": float((outputs.std(axis=0) < DEAD_DEVIATION).mean()),
+        "gradient_norm": float(tf.norm(gradient)),
+    }

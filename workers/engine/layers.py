@@ -1,0 +1,142 @@
+"""Layers for training: dropout whose rate and random key are run-time values.
+
+Keras's dropout has a constant rate, so each rate would compile a separate program; and under XLA
+on the CPU its random numbers cost more than the training (docs/engine.md). Here a mask is a pure
+function of (key, position): a 32-bit integer hash that the compiler vectorises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@dataclass
+class Context:
+    """Run-time values that layers read while a step is traced.
+
+    The masks of all layers are drawn together, because each draw takes sixty operations.
+
+    Attributes:
+        rate: Dropout rate, a scalar float32 tensor in [0, 1).
+        key: Random key of this step, a scalar uint32 tensor, a new object each time.
+        monte_carlo: True while dropout is on at prediction; the rest stays in inference mode.
+        widths: Place of each random layer → numbers that it draws per row.
+    """
+
+    rate: Any = None
+    key: Any = None
+    monte_carlo: bool = False
+    widths: dict[int, int] = field(default_factory=dict)
+    _drawn: tuple[Any, dict[int, tf.Tensor]] = (None, {})
+
+    def words(self, place: int, rows: int | tf.Tensor) -> tf.Tensor:
+        """Return a layer's uniform 32-bit words: uint32, shape [rows, its width]."""
+        if self._drawn[0] is not self.key:
+            counts = [rows * width for width in self.widths.values()]
+            words = random_words(self.key, rows * sum(self.widths.values()))
+            parts = tf.split(words, counts) if len(counts) > 1 else [words]
+            self._drawn = self.key, dict(zip(self.widths, parts, strict=True))
+        return tf.reshape(self._drawn[1][place], [rows, self.widths[place]])
+
+
+def _mix(bits: tf.Tensor) -> tf.Tensor:
+    """Scramble 32-bit words so that neighbouring inputs give unrelated outputs.
+
+    Two multiply-xorshift rounds, constants of Ettinger's low-bias search (Wellons, "Prospecting
+    for hash functions", 2018).
+    """
+    shift, xor = tf.bitwise.right_shift, tf.bitwise.bitwise_xor
+    word = lambda value: tf.constant(value, tf.uint32)  # noqa: E731 - a unit, not a function
+    bits = xor(bits, shift(bits, word(16))) * word(0x7FEB352D)
+    bits = xor(bits, shift(bits, word(15))) * word(0x846CA68B)
+    return xor(bits, shift(bits, word(16)))
+
+
+def random_words(key: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+    """Return uniform 32-bit words, a pure function of the arguments.
+
+    Args:
+        key: Scalar uint32, different in each step.
+        count: Number of words.
+
+    Returns:
+        uint32 tensor of shape [count].
+    """
+    stream = _mix(key)
+    words = tf.cast(tf.range(count), tf.uint32)
+    return _mix(_mix(tf.bitwise.bitwise_xor(words, stream)) + stream)
+
+
+class _Random(keras.layers.Layer):
+    """A layer that is random in training and reads its key from the context."""
+
+    def __init__(self, context: Context, place: int) -> None:
+        super().__init__()
+        self.context, self.place = context, place
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        self.context.widths[self.place] = input_shape[-1]
+
+    def words(self, inputs: tf.Tensor) -> tf.Tensor:
+        rows = inputs.shape[0]
+        return self.context.words(self.place, tf.shape(inputs)[0] if rows is None else rows)
+
+    def idle(self, training: bool) -> bool:
+        """Return whether the layer is inactive: at prediction without Monte-Carlo dropout."""
+        return not (training or self.context.monte_carlo)
+
+    def kept(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return a mask that is true with probability 1 - rate."""
+        threshold = tf.cast(self.context.rate * 4294967296.0, tf.uint32)
+        return self.words(inputs) >= threshold
+
+
+class Dropout(_Random):
+    """Inverted dropout: keep with probability 1 - rate, scale by 1 / (1 - rate)."""
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if self.idle(training):
+            return inputs
+        return tf.where(self.kept(inputs), inputs / (1.0 - self.context.rate), 0.0)
+
+
+class AlphaDropout(_Random):
+    """Alpha dropout: set dropped units to SELU's negative limit, then restore mean and deviation.
+
+    Reference: Klambauer et al., "Self-Normalizing Neural Networks", 2017, section "alpha dropout".
+    """
+
+    limit = -1.7580993408473766  # -scale · alpha of SELU
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if self.idle(training):
+            return inputs
+        rate = self.context.rate
+        a = 1.0 / tf.sqrt((1.0 - rate) * (1.0 + rate * self.limit**2))
+        b = -a * self.limit * rate
+        return a * tf.where(self.kept(inputs), inputs, self.limit) + b
+
+
+class RReLU(_Random):
+    """Leaky ReLU whose slope is uniform in [lower, upper] in training and its mean afterwards.
+
+    Reference: Xu et al., "Empirical Evaluation of Rectified Activations", 2015.
+    """
+
+    def __init__(self, context: Context, place: int, lower: float, upper: float) -> None:
+        super().__init__(context, place)
+        self.lower, self.upper = lower, upper
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        slope: Any = (self.lower + self.upper) / 2
+        if training:
+            unit = tf.cast(self.words(inputs), tf.float32) / 4294967296.0
+            slope = self.lower + (self.upper - self.lower) * unit
+        return tf.where(inputs >= 0, inputs, slope * inputs)
+
+
+RUNTIME = {"layers.Dropout": Dropout, "layers.AlphaDropout": AlphaDropout, "RReLU": RReLU}

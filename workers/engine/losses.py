@@ -1,0 +1,29 @@
+"""Losses and scores of a batch, without any penalty."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# A task besides the data's own, whose targets are the inputs themselves.
+RECONSTRUCTION = "reconstruction"
+
+
+def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return each row's loss, shape [B].
+
+    It is the cross-entropy in nats of the softmax of `outputs` [B, K], the squared error of
+    `outputs` [B, 1], or the mean squared error of a reconstruction [B, D].
+    """
+    if task == "classification":
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
+    if task == RECONSTRUCTION:
+        return tf.reduce_mean(tf.square(outputs - targets), axis=1)
+    return tf.square(outputs[:, 0] - targets)
+
+
+def scores(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return each row's score, shape [B]: 1 where the class is right, or the squared error."""
+    if task == "classification":
+        right = tf.equal(tf.argmax(outputs, axis=1, output_type=tf.int32), targets)
+        return tf.cast(right, tf.float32)
+    return losses(task, targets, outputs)

@@ -1,0 +1,114 @@
+"""A stack as a plan of Keras layers, which the builder instantiates and the exporter prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.choices import Call
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.stack import Stack
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer.
+
+    Attributes:
+        role: `dropout`, `dense`, `normalization`, `activation` or `head`.
+        path: Dotted name of a class below `keras`, or a class of
+            `trainstack.workers.engine.layers`.
+        arguments: Keyword arguments; a `Call` stands for a nested Keras object.
+    """
+
+    role: str
+    path: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The layers of one hidden layer; `residual` adds the block's input to its output."""
+
+    nodes: tuple[Node, ...]
+    residual: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network: layers before the first block, hidden blocks, linear head."""
+
+    entry: tuple[Node, ...]
+    blocks: tuple[Block, ...]
+    head: Node
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every layer in order."""
+        return (*self.entry, *(n for block in self.blocks for n in block.nodes), self.head)
+
+
+def plan(stack: Stack, features: int, outputs: int) -> Plan:
+    """Return a stack's plan of layers.
+
+    Args:
+        stack: Stack to build.
+        features: Width of the (standardised) input.
+        outputs: Width of the head: classes, or 1 for regression.
+
+    Returns:
+        Input normalization and input dropout, one block per hidden layer (dense, normalization,
+        activation, dropout in the stack's order), and a linear head with Glorot weights. The head
+        gives logits: the loss and the exported model apply the softmax.
+    """
+    entry: list[Node] = []
+    if stack["input_normalization"] == "batch":
+        momentum = stack["input_normalization.momentum"]
+        entry.append(Node("normalization", "layers.BatchNormalization", {"momentum": momentum}))
+    if stack["dropout"] == "all":
+        entry.append(_dropout(stack))
+    blocks, width = [], features
+    for place, units in enumerate(stack.units):
+        last = place == len(stack.units) - 1
+        drops = stack["dropout"] == "all" or (stack["dropout"] == "last" and last)
+        nodes = (*_hidden(stack, units), *([_dropout(stack)] if drops else []))
+        blocks.append(Block(nodes, stack["connection"] == "residual" and units == width))
+        width = units
+    head = {"units": outputs, "kernel_initializer": INITIALIZERS["glorot_uniform"].call}
+    return Plan(tuple(entry), tuple(blocks), Node("head", "layers.Dense", head))
+
+
+def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
+    """Return dense, normalization and activation in the stack's order."""
+    row = ACTIVATIONS[stack["activation"]]
+    assert row.call is not None
+    activation = Node("activation", row.call.path, row.call.keywords(stack.numbers("activation")))
+    placement = stack["normalization"]
+    dense: dict[str, Any] = {"units": units}
+    if placement == "before":  # the normalization's shift is the bias
+        dense["use_bias"] = False
+    dense["kernel_initializer"] = INITIALIZERS[stack["initializer"]].call
+    if penalty := stack.numbers("penalty"):
+        dense["kernel_regularizer"] = Call("regularizers.L1L2", penalty)
+    if stack["max_norm"] == "clip":
+        bound = {"max_value": stack["max_norm.radius"], "axis": 0}
+        dense["kernel_constraint"] = Call("constraints.MaxNorm", bound)
+    first = Node("dense", "layers.Dense", dense)
+    if placement == "none":
+        return first, activation
+    normalization = Node(
+        "normalization",
+        "layers.BatchNormalization",
+        {"momentum": stack["normalization.momentum"]},
+    )
+    if placement == "before":
+        return first, normalization, activation
+    return first, activation, normalization
+
+
+def _dropout(stack: Stack) -> Node:
+    """Return dropout at the stack's rate; with SELU it is always alpha dropout."""
+    kind = "AlphaDropout" if stack["activation"] == "selu" else "Dropout"
+    return Node("dropout", f"layers.{kind}", {"rate": stack["dropout.rate"]})

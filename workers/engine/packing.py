@@ -1,0 +1,63 @@
+"""Packing a model's trainable variables into a few flat ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Packing:
+    """Packs a model's trainable variables into a few flat ones for the optimizer.
+
+    Every optimizer here works element by element, so the arithmetic is the same. The cost of
+    tracing (and without XLA that of each step) grows with the number of variables. Compiled
+    programs keep large kernels separate: copying them in every step costs more than it saves.
+    """
+
+    # Elements up to which a variable is packed with others in a compiled program.
+    SMALL = 4096
+
+    def __init__(self, variables: list[Any], whole: bool) -> None:
+        self.shapes = [tuple(variable.shape) for variable in variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        small = [k for k, size in enumerate(self.sizes) if whole or size <= self.SMALL]
+        alone = [[k] for k in range(len(variables)) if k not in set(small)]
+        self.groups = [*alone, small] if small else alone
+        self.flat = [
+            keras.Variable(np.zeros(sum(self.sizes[k] for k in group), np.float32))
+            for group in self.groups
+        ]
+
+    def split(self, flat: list[Any]) -> list[Any]:
+        """Return the weights in the model's order and shapes, from the flat tensors."""
+        weights: list[Any] = [None] * len(self.shapes)
+        for group, tensor in zip(self.groups, flat, strict=True):
+            sizes = [self.sizes[k] for k in group]
+            parts = tf.split(tensor, sizes) if len(group) > 1 else [tensor]
+            for k, part in zip(group, parts, strict=True):
+                weights[k] = tf.reshape(part, self.shapes[k])
+        return weights
+
+    def join(self, weights: list[Any]) -> list[Any]:
+        """Return the flat tensors of weights in the model's order."""
+        return [
+            tf.concat([tf.reshape(weights[k], [-1]) for k in group], 0) for group in self.groups
+        ]
+
+    def pack(self, variables: list[Any]) -> None:
+        """Copy a model's variables into the flat ones."""
+        values = [variable.numpy().ravel() for variable in variables]
+        for group, variable in zip(self.groups, self.flat, strict=True):
+            variable.assign(np.concatenate([values[k] for k in group]))
+
+    def unpack(self) -> list[np.ndarray]:
+        """Return copies of the weights in the model's order and shapes."""
+        weights: list[Any] = [None] * len(self.shapes)
+        for group, variable in zip(self.groups, self.flat, strict=True):
+            ends = np.cumsum([self.sizes[k] for k in group])[:-1]
+            for k, part in zip(group, np.split(np.array(variable.numpy()), ends), strict=True):
+                weights[k] = part.reshape(self.shapes[k])
+        return weights

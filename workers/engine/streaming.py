@@ -1,0 +1,127 @@
+"""Streaming of data that does not fit on the device: the same batches, in runs of steps.
+
+The host standardises the rows of a run of steps while the device trains the previous run; `tf.data`
+prefetches the next ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+import tensorflow as tf
+
+# Bytes of one run's inputs: large enough that the overhead of starting a run is negligible.
+RUN_BYTES = 64 << 20
+# Number of prefetched runs.
+AHEAD = 2
+# Share of a worker's memory that resident data may take.
+RESIDENT_SHARE = 0.5
+# Memory of a GPU available for data when a worker has no memory limit.
+GPU_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class StreamedData:
+    """A split whose raw inputs stay on the host; targets are on the device.
+
+    Attributes:
+        x_train: Raw inputs, [N, D], any number type.
+        y_train: int32 labels or float32 standardised targets, [N].
+        x_valid: Raw inputs, [M, D].
+        y_valid: Their targets, [M].
+        standardise: Raw [B, D] → standardised float32 [B, D].
+        run_bytes: Bytes of one run's standardised inputs.
+    """
+
+    x_train: np.ndarray
+    y_train: tf.Tensor
+    x_valid: np.ndarray
+    y_valid: tf.Tensor
+    standardise: Callable[[np.ndarray], np.ndarray]
+    run_bytes: int = RUN_BYTES
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Numbers of training and validation rows."""
+        return len(self.x_train), len(self.x_valid)
+
+    @property
+    def features(self) -> int:
+        """Width of the input."""
+        return self.x_train.shape[1]
+
+    def head(self, rows: int) -> tf.Tensor:
+        """Return the first `rows` training rows, standardised."""
+        return tf.constant(self.standardise(self.x_train[:rows]))
+
+    def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any]]:
+        """Yield an epoch in runs of steps.
+
+        Args:
+            order: int32 [steps, batch], rows of the training part.
+
+        Yields:
+            The steps, and their rows' inputs [S · batch, D] and targets [S · batch], batch by
+            batch.
+        """
+        steps, batch = order.shape
+        length = max(1, self.run_bytes // (4 * self.features * batch))
+        starts = range(0, steps, length)
+
+        def inputs() -> Iterator[np.ndarray]:
+            for start in starts:
+                yield self.standardise(self.x_train[order[start : start + length].ravel()])
+
+        spec = tf.TensorSpec((None, self.features), tf.float32)
+        ready = tf.data.Dataset.from_generator(inputs, output_signature=spec).prefetch(AHEAD)
+        for start, x in zip(starts, ready, strict=True):
+            part = slice(start, min(start + length, steps))
+            yield part, x, tf.gather(self.y_train, order[part].ravel())
+
+    def validation(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Yield the validation part in slices, standardised."""
+        length = max(1, self.run_bytes // (4 * self.features))
+        for start in range(0, len(self.x_valid), length):
+            part = slice(start, start + length)
+            yield tf.constant(self.standardise(self.x_valid[part])), self.y_valid[part]
+
+
+def resident_bytes(device: str, threads: int, memory_mb: int = 0) -> int:
+    """Return the number of bytes of data that a trainer may keep on its device.
+
+    It is half of the memory limit if there is one; otherwise half of the trainer's share of the
+    machine's memory (by threads) on the CPU, and a fixed amount on a GPU.
+    """
+    if memory_mb:
+        return int(RESIDENT_SHARE * (memory_mb << 20))
+    if device == "gpu":
+        return GPU_BYTES
+    cores = psutil.cpu_count() or 1
+    share = min(1.0, threads / cores) if threads else 1.0
+    return int(RESIDENT_SHARE * share * psutil.virtual_memory().total)
+
+
+def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
+    """Return a split's data for training: on the device if it fits, else streamed.
+
+    Args:
+        split: The encoded split.
+        fits_bytes: Bytes that the device may keep.
+        resident: Makes resident data from x_train, y_train, x_valid, y_valid.
+    """
+    needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
+    if needed <= fits_bytes:
+        standard = split.standardised()
+        parts = (standard.x_train, standard.y_train, standard.x_valid, standard.y_valid)
+        return resident(*(tf.constant(part) for part in parts))
+    return StreamedData(
+        split.x_train,
+        tf.constant(split.target(split.y_train)),
+        split.x_valid,
+        tf.constant(split.target(split.y_valid)),
+        split.standardise,
+    )

@@ -1,0 +1,200 @@
+"""Training one trial: epochs, early stopping with the best weights restored, divergence."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trainstack.search.records import Measurement, Result
+from trainstack.spaces.stack import Stack
+from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.streaming import StreamedData
+from trainstack.workers.messages import ABANDONED, INTERRUPTED
+
+# A loss above this multiple of an untrained network's counts as diverged, unless it is falling.
+DIVERGED_TIMES = 10.0
+
+# Takes each measurement; returns None to continue, or the outcome that ends the trial.
+Judge = Callable[[Measurement], str | None]
+
+
+@dataclass
+class Training:
+    """A running trial, with all state that is needed to resume it.
+
+    Attributes:
+        program: The structure's program, reset for this trial.
+        stack: Stack to train.
+        seed: Seed of weights, batch order and masks.
+        epochs: Maximum epochs of the study, of which the stack plans a share.
+        untrained_loss: Loss of a network that has learnt nothing.
+        shelf: Place of the checkpoint; None: none is kept.
+        start: Returns the initial state, with epochs that count as trained; None: fresh weights.
+    """
+
+    program: Program
+    stack: Stack
+    seed: int
+    epochs: int
+    untrained_loss: float
+    metric_scale: float = 1.0
+    shelf: Shelf | None = None
+    start: Callable[[], Checkpoint] | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    best: Measurement | None = None
+    best_weights: list[np.ndarray] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, data: DeviceData | StreamedData, judge: Judge) -> Result:
+        """Train to the end, to an early stop, or until the judge ends the trial.
+
+        The epochs of an earlier attempt's checkpoint are replayed without training, so that the
+        judge, the schedule and early stopping see the same measurements.
+
+        Returns:
+            `completed` (the model then holds the best weights), `diverged`, or the judge's
+            outcome.
+        """
+        rows, batch = data.rows[0], self.stack["batch_size"]
+        batch = min(batch, rows)
+        steps = rows // batch
+        planned = self.stack.planned_epochs(self.epochs)
+        maker = RateMaker(self.stack, steps, planned)
+        stopping = stopping_of(self.stack, planned)
+        began = time.perf_counter()
+        outcome, cause = "completed", None
+        known = self._resumed()
+        for epoch in range(1, planned + 1):
+            trained = epoch > len(known)
+            measurement = (
+                self._epoch(data, maker, epoch, steps, batch) if trained else known[epoch - 1]
+            )
+            if cause := self._divergence(measurement, hot=epoch <= stopping.from_epoch):
+                outcome = "diverged"
+                break
+            self.measurements.append(measurement)
+            maker.saw(measurement.valid_loss)
+            if self.best is None or measurement.valid_loss < self.best.valid_loss:
+                self.best = measurement
+                if trained:
+                    self.best_weights = self.program.weights()
+            if (verdict := judge(measurement)) is not None:
+                outcome = verdict
+                break
+            if stopping.ends(epoch, self.best.epoch):
+                break
+            if trained and self.shelf and self.shelf.due():
+                self.shelf.save(self._checkpoint())
+        if outcome == "completed" and (cause := self._never_trained()):
+            outcome = "diverged"
+        self._leave(outcome, len(known))
+        if self.best_weights:
+            self.program.set_weights(self.best_weights)
+        self.seconds["train"] = time.perf_counter() - began - self.seconds.get("compile", 0.0)
+        self.seconds["train"] += sum(measured.seconds for measured in known)
+        return self._result(outcome, cause)
+
+    def _resumed(self) -> tuple[Measurement, ...]:
+        """Restore an earlier attempt's checkpoint or the given start; return its epochs."""
+        checkpoint = self.shelf.load() if self.shelf else None
+        if checkpoint is None and self.start is not None:
+            checkpoint = self.start()
+        if checkpoint is None:
+            return ()
+        self.program.set_weights(checkpoint.weights)
+        for variable, value in zip(self.program.optimizer.variables, checkpoint.slots, strict=True):
+            variable.assign(value)
+        self.best_weights = checkpoint.best
+        return checkpoint.measurements
+
+    def _checkpoint(self) -> Checkpoint:
+        slots = [np.array(variable.numpy()) for variable in self.program.optimizer.variables]
+        now = self.program.weights()
+        return Checkpoint(tuple(self.measurements), now, slots, self.best_weights)
+
+    def _leave(self, outcome: str, known_epochs: int) -> None:
+        """Save the checkpoint of an interrupted trial; drop that of one that ended."""
+        if self.shelf is None or outcome == ABANDONED:
+            return
+        if outcome != INTERRUPTED:
+            self.shelf.drop()
+        elif len(self.measurements) > known_epochs:
+            self.shelf.save(self._checkpoint())
+
+    def _epoch(
+        self, data: DeviceData | StreamedData, maker: RateMaker, epoch: int, steps: int, batch: int
+    ) -> Measurement:
+        """Train one epoch; the first one of a new program includes tracing and compiling."""
+        began, fresh = time.perf_counter(), not self.program.used
+        result = self.program.epoch(
+            self.stack,
+            data,
+            batch_order(self.seed, epoch, data.rows[0], steps, batch),
+            maker.rates(epoch),
+            maker.momenta(epoch),
+            epoch_key(self.seed, epoch),
+        )
+        seconds = time.perf_counter() - began
+        if fresh:  # includes the epoch's training time
+            self.seconds["compile"] = seconds
+        metric = result.metric * self.metric_scale
+        return Measurement(epoch, result.train_loss, result.valid_loss, metric, seconds)
+
+    def _divergence(self, m: Measurement, hot: bool) -> str | None:
+        """Return the reason why the trial has diverged, or None.
+
+        A finite loss is judged by its trend, and only after the schedule has lowered its rate: the
+        loss of a slow start still falls, and a high rate's may fall later in the plan.
+        """
+        if not (math.isfinite(m.train_loss) and math.isfinite(m.valid_loss)):
+            return f"loss not finite in epoch {m.epoch}"
+        earlier = min((e.train_loss for e in self.measurements), default=math.inf)
+        if hot or m.train_loss < earlier or min(m.train_loss, m.valid_loss) <= self._limit:
+            return None
+        return (
+            f"training and validation loss above {DIVERGED_TIMES:g} times an untrained network's "
+            f"in epoch {m.epoch}, and not falling"
+        )
+
+    def _never_trained(self) -> str | None:
+        """Return a cause if no epoch's loss came near an untrained network's, or None."""
+        if self.best is None or self.best.valid_loss <= self._limit:
+            return None
+        return f"validation loss above {DIVERGED_TIMES:g} times an untrained network's to the end"
+
+    @property
+    def _limit(self) -> float:
+        return DIVERGED_TIMES * self.untrained_loss
+
+    def _result(self, outcome: str, cause: str | None) -> Result:
+        best = self.best
+        return Result(
+            outcome=outcome,
+            value=best.valid_loss if best and outcome != "diverged" else None,
+            best_epoch=best.epoch if best else 0,
+            measurements=tuple(self.measurements),
+            seconds=dict(self.seconds),
+            cause=cause,
+        )
+
+
+def batch_order(seed: int, epoch: int, rows: int, steps: int, batch: int) -> np.ndarray:
+    """Return the rows of each batch of an epoch, int32 [steps, batch].
+
+    Each epoch has a new permutation; rows beyond the last full batch are skipped.
+    """
+    order = np.random.default_rng([seed, 1, epoch]).permutation(rows)
+    return order[: steps * batch].reshape(steps, batch).astype(np.int32)
+
+
+def epoch_key(seed: int, epoch: int) -> int:
+    """Return the random key of an epoch's masks, 0 ≤ key < 2³²."""
+    return int(np.random.default_rng([seed, 2, epoch]).integers(2**32))

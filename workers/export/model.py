@@ -1,0 +1,116 @@
+"""Exports: the model with its preprocessing, plain Keras code, the stack as data."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from trainstack.search.artifacts import put
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import plain_model
+from trainstack.workers.engine.program import Program
+from trainstack.workers.export.keras_code import script
+from trainstack.workers.export.predict_script import predict_script
+from trainstack.workers.messages import Kept
+
+if TYPE_CHECKING:
+    from trainstack.workers.engine.bench import Bench
+
+# Subtracting a mean of more deviations than this in float32 loses digits of the difference.
+_FAR = 1000.0
+
+
+def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> keras.Model:
+    """Build the complete model from Keras's layers: standardisation, network, softmax or unit.
+
+    It takes raw features (images in their own shape, tables as encoded) and returns class
+    probabilities [B, K], or the prediction in the target's unit [B, 1]. Features and targets whose
+    mean is more than 1000 deviations from zero are in float64: `model(x)` keeps their digits, while
+    Keras's `model.predict(x)` rounds inputs to float32.
+    """
+    network = plain_model(stack, len(split.mean), bench.spec.data.outputs)
+    for variable, value in zip(network.weights, program.weights(), strict=True):
+        variable.assign(value)
+    shape = bench.dataset.image_shape or (len(split.mean),)
+    kind = precision_of(split.mean, split.scale)
+    inputs = outputs = keras.Input(shape, dtype=kind, name="features")
+    if len(shape) > 1:
+        outputs = keras.layers.Flatten(dtype=kind)(outputs)
+    outputs = network(standardised(outputs, split.mean, split.scale))
+    if bench.spec.data.task == "classification":
+        outputs = keras.layers.Softmax()(outputs)
+    else:
+        outputs = in_unit(outputs, float(split.y_mean), float(split.y_scale))
+    return keras.Model(inputs, outputs)
+
+
+def precision_of(mean: Any, scale: Any) -> str:
+    """Return the dtype that keeps the digits of values with this mean and deviation."""
+    return "float64" if np.any(np.abs(mean) > _FAR * np.asarray(scale)) else "float32"
+
+
+def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
+    """Return (inputs - mean) / scale, computed by Keras's own layers.
+
+    Keras takes variances in float32 and deviations of at least 1e-7, so features in unusual units
+    are first scaled to near 1. A mean far from zero is subtracted in float64.
+    """
+    mean, scale = np.asarray(mean, np.float64), np.asarray(scale, np.float64)
+    if precision_of(mean, scale) == "float64":
+        offset: Any = -mean / scale  # arrays: Keras would round lists to float32
+        return keras.layers.Rescaling(1.0 / scale, offset, dtype="float64")(inputs)
+    unusual = (scale < 1e-4) | (scale > 1e15)
+    if unusual.any():
+        unit = np.where(unusual, 1.0 / scale, 1.0)
+        inputs = keras.layers.Rescaling(unit.tolist())(inputs)
+        mean, scale = mean * unit, scale * unit
+    return keras.layers.Normalization(mean=mean, variance=scale**2)(inputs)
+
+
+def in_unit(outputs: Any, mean: float, scale: float) -> Any:
+    """Return outputs * scale + mean, in float64 if float32 would lose digits."""
+    kind = precision_of(mean, scale)
+    # Arrays, not numbers: Keras would store and cast those in float32.
+    arrays: list[Any] = [np.asarray([number], kind) for number in (scale, mean)]
+    return keras.layers.Rescaling(*arrays, dtype=kind)(outputs)
+
+
+def save_all(
+    bench: Bench,
+    stack: Stack,
+    runs: list[Kept],
+    measured: Mapping[str, Any],
+    folder: str,
+) -> dict[str, str]:
+    """Write model, preprocessing, script and stack; return kind → name in the store.
+
+    Raises:
+        OSError: The disk or the store is full.
+    """
+    program, split = bench.weights(stack, runs[0])
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch)
+        written: dict[str, Path] = {"keras": target / "model.keras"}
+        export_model(bench, stack, program, split).save(written["keras"])
+        if split.encoder is not None:
+            import joblib
+
+            written["preprocessing"] = target / "preprocessing.joblib"
+            joblib.dump(split.encoder, written["preprocessing"])
+            written["predict"] = target / "model.predict.py"
+            written["predict"].write_text(predict_script(bench.dataset), "utf-8")
+        written["python"] = target / "train.py"
+        text = script(bench.dataset, bench.spec, stack, runs, measured)
+        written["python"].write_text(text, "utf-8")
+        written["json"] = target / "stack.json"
+        written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")
+        names = {kind: f"{folder}/{path.name}" for kind, path in written.items()}
+        for kind, path in written.items():
+            put(bench.artifacts, names[kind], path)
+    return names

@@ -1,0 +1,105 @@
+"""A bench that trains nothing: canned curves and injected faults, for tests and measurements."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainstack.search.records import Measurement, Result
+from trainstack.workers.messages import Job
+
+# Environment variable with a document of `Canned`'s fields: a worker that has it trains with this
+# module, and neither loads data nor imports TensorFlow.
+FAKE = "TRAINSTACK_FAKE"
+
+
+@dataclass(frozen=True)
+class Canned:
+    """Behaviour of the fake bench.
+
+    Attributes:
+        epoch_seconds: Duration of an epoch.
+        fault: Fault in `fault_epoch`: `fail` (an exception), `memory` (a MemoryError),
+            `hang`, `die` (killed by a signal); empty: none.
+        fault_epoch: Epoch of the fault, from 1.
+        once: Path of a file: only the trial that creates it has the fault. Empty: every trial has.
+        hold: Path of a file: no epoch ends before it exists. Empty: epochs do not wait.
+        worn_after: Trials after which the trainer asks to be replaced; 0: never.
+    """
+
+    epoch_seconds: float = 0.0
+    fault: str = ""
+    fault_epoch: int = 1
+    once: str = ""
+    hold: str = ""
+    worn_after: int = 0
+
+
+class FakeBench:
+    """Stand-in for `trainstack.workers.tasks.jobs.JobBench`, with the same interface."""
+
+    device = "fake"
+
+    def __init__(self, document: str) -> None:
+        self.canned = Canned(**json.loads(document))
+        self.trained = 0
+
+    def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
+        """Follow a curve that depends on the stack alone and falls towards its floor."""
+        assert job.stack is not None
+        self.trained += 1
+        floor = 0.2 + int(job.stack.stack_id, 16) % 1000 / 1000
+        measurements, outcome = [], "completed"
+        for epoch in range(1, job.epochs + 1):
+            time.sleep(self.canned.epoch_seconds)
+            while self.canned.hold and not Path(self.canned.hold).exists():
+                time.sleep(0.02)
+            self._fault(epoch)
+            loss = floor + math.exp(-epoch / 3)
+            measurements.append(Measurement(epoch, loss, loss, 1 / (1 + loss), 0.0))
+            if (verdict := judge(measurements[-1])) is not None:
+                outcome = verdict
+                break
+        last = measurements[-1]
+        metrics = {"accuracy": last.metric, "parameters": 1000.0}
+        return Result(outcome, last.valid_loss, last.epoch, tuple(measurements), metrics)
+
+    @property
+    def worn(self) -> bool:
+        """True after `worn_after` trials."""
+        return 0 < self.canned.worn_after <= self.trained
+
+    def _fault(self, epoch: int) -> None:
+        if not self.canned.fault or epoch != self.canned.fault_epoch or not self._first():
+            return
+        if self.canned.fault == "fail":
+            raise RuntimeError("canned failure")
+        if self.canned.fault == "memory":
+            raise MemoryError("canned")
+        if self.canned.fault == "hang":
+            signal.pause()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _first(self) -> bool:
+        if not self.canned.once:
+            return True
+        try:
+            Path(self.canned.once).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def measure(self, job: Job) -> Result:
+        """Return a canned measurement."""
+        return Result("completed", payload={"fake": True})
+
+    @staticmethod
+    def out_of_memory(error: Exception) -> bool:
+        """Return whether the error means that memory ran out."""
+        return isinstance(error, MemoryError)

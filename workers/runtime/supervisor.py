@@ -1,0 +1,347 @@
+"""The supervisor: lease, heartbeat, database and signals. It never imports TensorFlow.
+
+One loop handles messages from the trainer and timed tasks. All database writes go through an
+ordered outbox, so an unavailable database stops neither the loop nor the training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainstack.search.processes import ECHO_SECONDS
+from trainstack.search.records import Measurement, Result
+from trainstack.search.studies.worker_client import (
+    INTERRUPTED,
+    HeartbeatReply,
+    Lease,
+    LeaseLost,
+    WorkerClient,
+)
+from trainstack.spaces.errors import RequestError, StorageAwayError, of_exit_code
+from trainstack.workers.messages import (
+    ABANDONED,
+    OUT_OF_MEMORY,
+    Done,
+    Measured,
+    Ready,
+    Refused,
+    Verdict,
+    job_of,
+)
+from trainstack.workers.runtime.limits import (
+    CHECKPOINT_SECONDS,
+    IDLE_SECONDS,
+    MOST_FAILURES_IN_A_ROW,
+    MOST_IDLE_SECONDS,
+    STALL_EPOCHS,
+    TICK_SECONDS,
+    Limits,
+)
+from trainstack.workers.runtime.outbox import Outbox
+from trainstack.workers.runtime.trainer_process import Child, Died, Woken
+
+log = logging.getLogger("trainstack.worker")
+
+
+@dataclass
+class Supervisor:
+    """One worker: a client, a trainer, and at most one lease.
+
+    Attributes:
+        client: The worker's connection to the study.
+        start: Starts a trainer.
+        limits: Limits at which to stop.
+    """
+
+    client: WorkerClient
+    start: Callable[[], Child]
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.child: Child | None = None
+        self.ready = False
+        self.lease: Lease | None = None
+        self.outbox = Outbox(self.limits.away_seconds)
+        self.fresh: list[Measurement] = []
+        self.done = 0
+        self.spoilt: dict[int, str] = {}  # tasks that failed here since the last success
+        # Time of the request to leave, and time by which to be gone; 0: no request
+        self.leave_requested_at = self.leaving = 0.0
+        self.at_once = self.asked = False
+        self.state, self.reply = "", HeartbeatReply.GO_ON
+        self.heard = self.flushed = time.monotonic()
+        self.heartbeat_at = 0.0
+        self.longest_epoch = 0.0
+        self.idle_until = self.idle = 0.0
+
+    def leave_soon(self, drain_seconds: float | None = None) -> None:
+        """Take no more trials and leave; a second call gives the trial back at once.
+
+        Safe in a signal handler.
+
+        Args:
+            drain_seconds: Time that the running trial has to finish; by default that of the limits.
+        """
+        now = time.monotonic()
+        if not self.leaving:
+            drain = self.limits.drain_seconds if drain_seconds is None else drain_seconds
+            self.leave_requested_at, self.leaving = now, now + drain
+        elif now - self.leave_requested_at > ECHO_SECONDS:
+            self.at_once = True
+        if self.child is not None:
+            self.child.wake()
+
+    def run(self) -> None:
+        """Work until the study is over, a limit is reached, or the worker is asked to leave.
+
+        Raises:
+            RequestError: The data here is not the study's, or every trial fails here.
+            StorageAwayError: The database has been unavailable for too long, or the artifact store
+                was unavailable when the data was to be fetched from there.
+        """
+        self.child = self.start()
+        try:
+            while not self._over():
+                self._serve()
+        finally:
+            self._leave()
+
+    def _over(self) -> bool:
+        if self.at_once:
+            return True
+        if self.leaving:
+            idle = self.lease is None and not self.outbox
+            return idle or time.monotonic() >= self.leaving
+        if self.lease is not None or self.outbox:
+            return False
+        return self.state == "concluded" or self.reply is HeartbeatReply.CANCEL or self._enough()
+
+    def _leave(self) -> None:
+        """Give back the held trial if the database answers; otherwise its lease expires."""
+        if self.child is not None:
+            if self.lease is None and not self.at_once:
+                self.child.leave()
+            self.child.kill()
+        with contextlib.suppress(StorageAwayError):
+            if self.lease is not None:
+                self._give_back(INTERRUPTED)
+            self._deliver()
+        try:
+            self.client.leave()
+        except StorageAwayError as error:
+            log.warning("left without signing off: %s", error)
+
+    def _serve(self) -> None:
+        """Run the loop once: timed tasks, the next job, the trainer's next message."""
+        self._keep_in_touch()
+        if self.ready and self.lease is None and not (self.outbox or self.leaving):
+            self._take_next()
+        assert self.child is not None
+        try:
+            message = self.child.news.get(timeout=self._patience())
+        except queue.Empty:
+            self._check_progress()
+            return
+        if not isinstance(message, Woken):
+            self.heard = time.monotonic()
+            self._handle(message)
+
+    def _patience(self) -> float:
+        if self.ready and self.lease is None and not self.leaving:
+            until = self.idle_until
+        else:
+            until = self.leaving or math.inf
+        tick = min(TICK_SECONDS, self.client.heartbeat_seconds)
+        return max(0.01, min(tick, until - time.monotonic()))
+
+    # Messages from the trainer.
+
+    def _handle(self, message: Any) -> None:
+        match message:
+            case Ready():
+                self.ready = True
+            case Refused(error=error, exit_code=code):
+                raise of_exit_code(code, error)
+            case Died(exit_code=None):  # the next one is spawned without the server
+                self._replace_trainer("the fork server ended", again=True)
+            case Died(exit_code=code):
+                self._replace_trainer(f"its trainer died (exit code {code})")
+            case Measured(token=token) if self._current(token):
+                self._measured(message)
+            case Done(token=token, result=result, worn=worn) if self._current(token):
+                self._finished(result)
+                if worn and self.ready:
+                    self._replace_trainer("much was built, and not all of its memory is given back")
+            case _:
+                pass  # about a trial that this worker no longer holds
+
+    def _current(self, token: str) -> bool:
+        return self.lease is not None and self.lease.token == token
+
+    def _measured(self, message: Measured) -> None:
+        epoch = message.measurement.epoch
+        self.fresh.append(message.measurement)
+        self.longest_epoch = max(self.longest_epoch, message.measurement.seconds)
+        if message.waits:
+            self._flush()
+            self._post(lambda lease: self._judge(lease, epoch))
+            self._deliver()
+            if self.outbox and self.child is not None:  # database unavailable: keep training
+                self.child.send(Verdict(message.token, None, epoch))
+
+    def _judge(self, lease: Lease, epoch: int) -> None:
+        prune = self.client.verdict(lease, epoch)
+        if self.child is not None:
+            self.child.send(Verdict(lease.token, "pruned" if prune else None, epoch))
+
+    def _finished(self, result: Result) -> None:
+        if result.outcome == INTERRUPTED:
+            self._give_back(INTERRUPTED)
+            return
+        assert self.lease is not None
+        self.fresh = []  # the result holds every measurement
+        self._report(list(result.measurements))
+        if result.outcome == OUT_OF_MEMORY:
+            self._post(lambda lease: self.client.no_room(lease, result.cause or OUT_OF_MEMORY))
+            self.lease = None
+            self._replace_trainer("out of memory")  # to free the memory for the next trial
+            return
+        self._post(lambda lease: self.client.finish(lease, result))
+        task_id, self.lease = self.lease.task_id, None
+        self.done += 1
+        if result.outcome == "failed":
+            self._spoil(task_id, result.cause or "")
+        else:
+            self.spoilt.clear()
+
+    def _spoil(self, task_id: int, cause: str) -> None:
+        """Record a failure; after several in a row, quarantine this worker and leave."""
+        self.spoilt[task_id] = cause
+        if len(self.spoilt) < MOST_FAILURES_IN_A_ROW:
+            return
+        last = (cause.strip().splitlines() or ["no cause"])[-1]
+        why = f"{len(self.spoilt)} trials in a row failed here, the last: {last}"
+        self._deliver()
+        self.outbox.reach(lambda: self.client.quarantine(list(self.spoilt), why), None)
+        raise RequestError(why, hint="others go on with them, without this worker")
+
+    def _check_progress(self) -> None:
+        allowed = max(self.limits.stall_seconds, STALL_EPOCHS * self.longest_epoch)
+        silent = time.monotonic() - self.heard
+        if silent > allowed and (self.lease is not None or not self.ready):
+            self._replace_trainer(f"no progress for {silent:.0f} s")
+
+    def _replace_trainer(self, why: str, again: bool = False) -> None:
+        """Start another trainer.
+
+        One that was never ready is replaced only with `again`: a new one would fail the same way.
+
+        Raises:
+            RequestError: The trainer does not start.
+        """
+        log.warning("%s: starting another trainer", why)
+        if self.child is not None:
+            self.child.kill()
+        if not (self.ready or again):
+            raise RequestError(f"the trainer did not start: {why}", hint="see its messages above")
+        self.ready = False
+        if (lease := self.lease) is not None:
+            self._give_back(why)
+            self._spoil(lease.task_id, why)
+        if not self.leaving:
+            self.child = self.start()
+        self.heard = time.monotonic()
+
+    # Timed tasks.
+
+    def _keep_in_touch(self) -> None:
+        now = time.monotonic()
+        if now - self.heartbeat_at >= self.client.heartbeat_seconds:
+            self.heartbeat_at = now
+            self._heartbeat()
+        if self.fresh and now - self.flushed >= TICK_SECONDS:
+            self._flush()
+        self._deliver()
+        soon_gone = self.leaving and now >= self.leaving - CHECKPOINT_SECONDS
+        if soon_gone and not self.asked and self.lease is not None and self.child is not None:
+            self.asked = True
+            self.child.send(Verdict(self.lease.token, INTERRUPTED))
+
+    def _heartbeat(self) -> None:
+        word = "training" if self.lease else ("idle" if self.ready else "starting")
+        word = "leaving" if self.leaving else word
+        reply = self.outbox.reach(lambda: self.client.heartbeat(self.lease, word), self.reply)
+        if reply is HeartbeatReply.LOST:
+            self._lost()
+            return
+        self.reply = reply
+        if reply is HeartbeatReply.CANCEL and self.lease is not None:
+            self._give_back(INTERRUPTED)
+
+    # Database writes, in order.
+
+    def _flush(self) -> None:
+        news, self.fresh = self.fresh, []
+        self.flushed = time.monotonic()
+        self._report(news)
+
+    def _report(self, news: list[Measurement]) -> None:
+        if news:
+            self._post(lambda lease: self.client.report(lease, news))
+
+    def _post(self, action: Callable[[Lease], None]) -> None:
+        lease = self.lease
+        assert lease is not None
+        self.outbox.post(lambda: action(lease))
+
+    def _deliver(self) -> None:
+        """Run the actions in the outbox; keep them while the database is unavailable."""
+        try:
+            self.outbox.deliver()
+        except LeaseLost:
+            self._lost()
+
+    def _lost(self) -> None:
+        """Drop a trial that another worker has taken; write nothing more about it."""
+        # Trials are claimed only with an empty outbox, so all its actions are about this one.
+        self.outbox.clear()
+        self._drop(ABANDONED)
+
+    def _give_back(self, cause: str) -> None:
+        """Return the trial to the queue and stop the trainer's work on it."""
+        self._post(lambda lease: self.client.give_back(lease, cause))
+        self._drop(INTERRUPTED)
+
+    def _drop(self, verdict: str) -> None:
+        """Drop the lease; the trainer stops after its current epoch."""
+        if self.lease is not None and self.child is not None:
+            self.child.send(Verdict(self.lease.token, verdict))
+        self.lease, self.fresh = None, []
+
+    # The next job.
+
+    def _take_next(self) -> None:
+        if time.monotonic() < self.idle_until:
+            return
+        lease = None if self._enough() else self.outbox.reach(self.client.claim, None)
+        if lease is None:
+            self.state = self.outbox.reach(self.client.advance, self.state)
+            # No delay at first: advancing the study may have created work.
+            self.idle_until = time.monotonic() + self.idle
+            self.idle = min(max(2 * self.idle, IDLE_SECONDS), MOST_IDLE_SECONDS)
+            return
+        self.idle = 0.0
+        self.lease, self.heard, self.longest_epoch = lease, time.monotonic(), 0.0
+        assert self.child is not None
+        self.child.send(job_of(self.client.spec, lease))
+
+    def _enough(self) -> bool:
+        most = self.limits.most_trials
+        return most is not None and self.done >= most

@@ -1,0 +1,144 @@
+"""The trainer: a long-lived child process that owns TensorFlow, the data and the programs."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from trainstack.search.processes import unblock_interrupts
+from trainstack.search.records import MEASUREMENT, Measurement, Result
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import TrainstackError
+from trainstack.workers.engine.keras_settings import set_keras
+from trainstack.workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
+from trainstack.workers.runtime.fake_bench import FAKE, FakeBench
+
+if TYPE_CHECKING:
+    from trainstack.workers.tasks.jobs import JobBench
+
+# Timeout of a rung's verdict: training never waits for an unavailable database.
+VERDICT_SECONDS = 5.0
+
+
+def main(
+    connection: Connection, spec_document: dict, threads: int, artifacts: str, memory_mb: int = 0
+) -> None:
+    """Serve jobs until the pipe closes (entry point of the child process)."""
+    # Ctrl-C reaches every process of the terminal; the supervisor decides about the trial.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    unblock_interrupts()
+    _end_with_parent()
+    # A closed pipe means that the supervisor has ended.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
+    # Nothing is left to write, and TensorFlow takes seconds to shut down.
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Exit when the supervisor does, even within an epoch: the result could not be reported."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return  # the fork server does this for its trainers
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def serve(
+    connection: Connection, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0
+) -> None:
+    """Load the data, report readiness, and run the jobs that arrive."""
+    try:
+        bench = _bench(spec, threads, artifacts, memory_mb)
+    except TrainstackError as error:
+        connection.send(Refused(str(error), error.exit_code))
+        return
+    # These objects stay: the garbage collector need not scan TensorFlow's modules each time.
+    gc.freeze()
+    connection.send(Ready(bench.device))
+    while True:
+        message = connection.recv()
+        if message is None:
+            return
+        if isinstance(message, Job):
+            result = _work(connection, bench, message)
+            connection.send(Done(message.token, result, bench.worn))
+
+
+def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> JobBench | FakeBench:
+    if canned := os.environ.get(FAKE):
+        return FakeBench(canned)
+    with _hushed():
+        set_keras()  # imports TensorFlow, seconds
+        from trainstack.workers.tasks.jobs import JobBench
+    # TensorFlow warns of every newly traced structure, which is normal in a search.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return JobBench(spec, threads, artifacts, memory_mb)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Discard what native libraries write to standard error.
+
+    TensorFlow reports the processor's instructions and missing GPUs while it is imported,
+    whatever TF_CPP_MIN_LOG_LEVEL is. A failing import still raises.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _work(connection: Connection, bench: JobBench | FakeBench, job: Job) -> Result:
+    """Run one job; an exception gives a failed result with the traceback."""
+    began = time.perf_counter()
+    try:
+        if job.kind == MEASUREMENT:
+            return bench.measure(job)
+        return bench.train(job, lambda m: _tell(connection, job, m))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:
+        seconds = {"total": time.perf_counter() - began}
+        if bench.out_of_memory(error):
+            what = str(error).splitlines()[:1]
+            cause = f"out of memory on the {bench.device}: {' '.join(what)}"[:300]
+            return Result(OUT_OF_MEMORY, cause=cause, seconds=seconds)
+        return Result("failed", cause=traceback.format_exc(), seconds=seconds)
+
+
+def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | None:
+    """Send a measurement; return the outcome that ends the trial, or None to continue."""
+    waits = measurement.epoch in job.rungs
+    connection.send(Measured(job.token, measurement, waits))
+    until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
+    while connection.poll(max(0.0, until - time.monotonic())):
+        message = connection.recv()
+        if message is None:
+            raise EOFError
+        # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
+        mine = isinstance(message, Verdict) and message.token == job.token
+        if mine and (message.outcome is not None or message.epoch == measurement.epoch):
+            return message.outcome
+    return None
