@@ -9,8 +9,6 @@ from trainstack.spaces.errors import RequestError, nearest
 
 # Larger numbers are taken for typing errors.
 MOST_TRIALS, MOST_EPOCHS, MOST_SECONDS = 1_000_000, 1_000_000, 366 * 24 * 3600
-
-
 MOST_WORKERS, MOST_WORKERS_UNASKED = 1024, 8
 
 

@@ -138,16 +138,12 @@ def _cost(spec: StudySpec, rows: int, workers: int) -> str:
 
 
 def _gather(url: URL, spec: StudySpec, as_json: bool) -> None:
-    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.database.connection import connected
     from trainstack.search.queue import queries
 
-    with guarded(url):
-        here = engine(url)
-        try:
-            runs = queries.runs(here, spec.study)
-            measured = queries.measurement(here, spec.study) or {}
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        runs = queries.runs(here, spec.study)
+        measured = queries.measurement(here, spec.study) or {}
     if not any(run.finished for run in runs):
         causes = sorted({run.cause or run.outcome for run in runs}) or ["none began"]
         raise NothingToRecommend(

@@ -68,17 +68,13 @@ def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
     Raises:
         StorageAwayError: The database does not answer, at the start or later.
     """
-    from trainstack.search.database.connection import engine, guarded, storage_url
+    from trainstack.search.database.connection import connected, storage_url
     from trainstack.search.database.schema import ensure
 
     url = storage_url(flag)
-    with guarded(url):
-        here = engine(url)
-        try:
-            ensure(here)
-            yield url, here
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        ensure(here)
+        yield url, here
 
 
 def print_json(document: Any) -> None:

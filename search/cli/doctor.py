@@ -69,15 +69,12 @@ def _devices(storage: str | None) -> Finding:
 def _storage(storage: str | None) -> Finding:
     from sqlalchemy import text
 
-    from trainstack.search.database.connection import engine, guarded, redacted, storage_url
+    from trainstack.search.database.connection import connected, redacted, storage_url
 
     try:
         url = storage_url(storage)
-        with guarded(url):
-            here = engine(url)
-            with here.connect() as connection:
-                version = connection.execute(text("show server_version")).scalar_one()
-            here.dispose()
+        with connected(url) as here, here.connect() as connection:
+            version = connection.execute(text("show server_version")).scalar_one()
     except TrainstackError as error:
         return Finding("storage", False, error.problem, error.hint)
     where = "embedded" if "host" in url.query and not url.host else redacted(url)

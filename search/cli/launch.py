@@ -206,16 +206,12 @@ def create(spec: StudySpec, storage: str | None) -> Any:
 
 def _set_going(url: Any, study: str) -> None:
     """Resume a study that was stopped or cancelled, since it is launched again."""
-    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.database.connection import connected
     from trainstack.search.queue import queries
     from trainstack.search.studies.actions import request_state
 
-    here = engine(url)
-    with guarded(url):
-        try:
-            state = queries.status(here, study)["state"]
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        state = queries.status(here, study)["state"]
     if state == "stopped":
         request_state(url, study, "go")
         err().print("resuming stopped study", markup=False)

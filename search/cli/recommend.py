@@ -200,15 +200,11 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
         NothingToRecommend: No trial finished.
     """
     from trainstack.search.conclusion.text import text_of
-    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.database.connection import connected
     from trainstack.search.studies.conclusion import conclusion_of
 
-    with guarded(url):
-        here = engine(url)
-        try:
-            conclusion = conclusion_of(here, study)
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        conclusion = conclusion_of(here, study)
     try:
         if as_json:
             print_json(conclusion.found.to_json())

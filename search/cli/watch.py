@@ -96,15 +96,11 @@ def heed(local: Workers, count: int | None) -> None:
 
 
 def _concluded(url: URL, study: str) -> bool:
-    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.database.connection import connected
     from trainstack.search.queue import queries
 
-    here = engine(url)
-    with guarded(url):
-        try:
-            return queries.status(here, study)["concluded"]
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        return queries.status(here, study)["concluded"]
 
 
 def _check(local: Workers, status: dict[str, Any]) -> None:

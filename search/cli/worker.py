@@ -174,7 +174,12 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         StudyError: There is no such study.
     """
     from trainstack.search.cli.watch import heed, over
-    from trainstack.search.database.connection import engine, exported, guarded, storage_url
+    from trainstack.search.database.connection import (
+        engine,
+        exported,
+        guarded,
+        storage_url,
+    )
     from trainstack.search.database.retry import patiently
     from trainstack.search.queue import queries
     from trainstack.search.queue.budget import WorkersWanted
@@ -225,17 +230,13 @@ def _heed(url: URL, crew: LocalWorkers) -> None:
 def _look(url: URL, study: str) -> None:
     """Check the study and the artifact store before any process is started."""
     from trainstack.search.artifacts import open_store
-    from trainstack.search.database.connection import artifacts, engine, guarded
+    from trainstack.search.database.connection import artifacts, connected
     from trainstack.search.database.schema import ensure
     from trainstack.search.queue import queries
 
-    with guarded(url):
-        here = engine(url)
-        try:
-            ensure(here)
-            queries.spec_of(here, study)
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        ensure(here)
+        queries.spec_of(here, study)
     open_store(artifacts()).check()
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.database.connection import engine, guarded
+from trainstack.search.database.connection import connected
 from trainstack.search.records import Run
 from trainstack.spaces.errors import TrainstackError
 
@@ -82,18 +82,14 @@ class Notes:
         """
         from trainstack.search.queue.progress import moment
 
-        with guarded(self.url):
-            here = engine(self.url)
-            try:
-                found = moment(here)
-                wanted = [name for name in found if self.study in (None, name)]
-                changed = [name for name in wanted if self._seen.get(name) != found[name]]
-                for name in changed:
-                    self._write(here, name)
-                    self._seen[name] = found[name]
-                return changed
-            finally:
-                here.dispose()
+        with connected(self.url) as here:
+            found = moment(here)
+            wanted = [name for name in found if self.study in (None, name)]
+            changed = [name for name in wanted if self._seen.get(name) != found[name]]
+            for name in changed:
+                self._write(here, name)
+                self._seen[name] = found[name]
+            return changed
 
     def _write(self, here: Any, name: str) -> None:
         import optuna

@@ -183,6 +183,21 @@ def guarded(url: URL) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def connected(url: URL) -> Iterator[Engine]:
+    """Yield an engine on a database, and dispose of it at the end.
+
+    Raises:
+        StorageAwayError: The server does not answer, refuses, or dropped the connection.
+    """
+    with guarded(url):
+        here = engine(url)
+        try:
+            yield here
+        finally:
+            here.dispose()
+
+
 def _away(url: URL, error: Exception) -> StorageAwayError:
     reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
     hidden = [str(url.password or "")]

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, func, select
 
-from trainstack.search.database.connection import engine as connect
-from trainstack.search.database.connection import guarded, parse_url
+from trainstack.search.database.connection import connected, parse_url
 from trainstack.search.database.schema import durable, ensure, events
 from trainstack.search.queue.study_store import CONCLUDED, SEARCHING, change, find, record_event
 from trainstack.spaces.errors import RequestError
@@ -45,13 +44,9 @@ def adjust(
         StudyError: There is no such study.
     """
     url = parse_url(url) if isinstance(url, str) else url
-    with guarded(url):
-        here = connect(url)
-        try:
-            ensure(here)
-            return _adjust(here, name, trials, timeout_seconds, workers)
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        ensure(here)
+        return _adjust(here, name, trials, timeout_seconds, workers)
 
 
 def _adjust(

@@ -88,16 +88,11 @@ def namespace(url: URL, study: str) -> str:
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
-    from trainstack.search.database.connection import engine, guarded
+    from trainstack.search.database.connection import connected
     from trainstack.search.queue.study_store import find
 
-    here = engine(url)
-    with guarded(url):
-        try:
-            with here.connect() as connection:
-                row = find(connection, study)
-        finally:
-            here.dispose()
+    with connected(url) as here, here.connect() as connection:
+        row = find(connection, study)
     return f"trainstack-{quote(study, safe='')}-{row.study_id}-{row.created_at.timestamp():.6f}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import URL
 
-from trainstack.search.database.connection import engine, guarded, parse_url
+from trainstack.search.database.connection import connected, guarded, parse_url
 from trainstack.search.database.schema import ensure
 from trainstack.search.queue import study_store
 from trainstack.search.spec import StudySpec
@@ -64,13 +64,9 @@ def request_state(url: URL | str, name: str, wanted: str) -> str:
         StudyError: There is no such study.
     """
     url = parse_url(url) if isinstance(url, str) else url
-    with guarded(url):
-        here = engine(url)
-        try:
-            ensure(here)
-            return study_store.request_state(here, name, wanted)
-        finally:
-            here.dispose()
+    with connected(url) as here:
+        ensure(here)
+        return study_store.request_state(here, name, wanted)
 
 
 def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
