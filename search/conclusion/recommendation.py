@@ -29,7 +29,12 @@ from trainstack.search.evidence.comparisons import (
     verdict,
 )
 from trainstack.search.evidence.effects import effects
-from trainstack.search.evidence.finite import finite, left_out, marred, tidied
+from trainstack.search.evidence.finite import (
+    finite,
+    left_out_warning,
+    non_finite_warning,
+    without_non_finite,
+)
 from trainstack.search.evidence.formatting import describe
 from trainstack.search.evidence.prediction import profile_note
 from trainstack.search.evidence.race import Choice, choice
@@ -128,7 +133,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             "at least one finished trial",
             "see the causes with `trainstack trials`, and allow more trials or epochs",
         )
-    measured, lost = tidied(measured)
+    measured, lost = without_non_finite(measured)
     metric = "accuracy" if spec.data.task == "classification" else "rmse"
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
@@ -180,8 +185,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             *trivial_warnings(floor, test, loss, metric),
             *bettered(found),
             *_warnings(spec, runs, chosen, measured),
-            *marred(runs),
-            *left_out(lost),
+            *non_finite_warning(runs),
+            *left_out_warning(lost),
         ],
         measured=_measured(seen),
         replay=_replay(spec, candidate),

@@ -28,7 +28,7 @@ def figure(of: Mapping[str, float], name: str) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def marred(runs: Sequence[Run]) -> list[str]:
+def non_finite_warning(runs: Sequence[Run]) -> list[str]:
     """Return a warning with the number of runs with a non-finite figure, if any."""
     n = sum(run.outcome in _WHOLE and not _whole(run) for run in runs)
     if not n:
@@ -40,19 +40,10 @@ def marred(runs: Sequence[Run]) -> list[str]:
 def _whole(run: Run) -> bool:
     figures = (run.metrics, run.seconds, run.curve, run.train_curve)
     value = run.value is None or math.isfinite(run.value)
-    return value and all(map(_finite, figures)) and _finite_layers(run.layers)
+    return value and all(map(_finite, figures)) and _finite(run.layers, missing=True)
 
 
-def _finite_layers(value: Any) -> bool:
-    """Tell whether no figure is infinite; layers hold null for what was not measured."""
-    if isinstance(value, Mapping):
-        return all(map(_finite_layers, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_finite_layers, value))
-    return value is None or _finite(value)
-
-
-def tidied(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def without_non_finite(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return a measurement without non-finite figures, and the names of the figures left out.
 
     Numbers become None. A list is left out as a whole, since its mean would not be finite and its
@@ -70,20 +61,20 @@ def tidied(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return plain, lost
 
 
-def left_out(lost: list[str]) -> list[str]:
+def left_out_warning(lost: list[str]) -> list[str]:
     """Return a warning that names the figures left out of a measurement, if any."""
     names = ", ".join(name.replace("_", " ") for name in lost)
     return [f"Measured, but not finite, and left out: {names}."] if lost else []
 
 
-def _finite(value: Any, name: str = "") -> bool:
-    """Tell whether every number is present and finite."""
+def _finite(value: Any, name: str = "", missing: bool = False) -> bool:
+    """Return whether every number is finite and, unless `missing`, present."""
     if value is None:
-        return name in _OPTIONAL
+        return missing or name in _OPTIONAL
     if isinstance(value, Mapping):
-        return all(_finite(v, k) for k, v in value.items())
+        return all(_finite(v, k, missing) for k, v in value.items())
     if isinstance(value, list | tuple):
-        return all(map(_finite, value))
+        return all(_finite(v, missing=missing) for v in value)
     return not isinstance(value, float) or math.isfinite(value)
 
 

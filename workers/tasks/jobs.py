@@ -6,11 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from trainstack.search.records import CONFIRMATION, Measurement, Result
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bench import Bench
 from trainstack.workers.engine.checkpoint import Shelf, write_arrays
@@ -75,7 +73,7 @@ class JobBench(Bench):
         if result.outcome == "completed":
             layers["end"] = look_inside(program, stack, data)
             if job.kind == CONFIRMATION and not condition:  # bounds are about what can be exported
-                metrics |= self._bounded(stack, program, split)
+                metrics |= bounded_figures(self, stack, program, split)
         seconds = {
             "build": build_seconds,
             "compile": result.seconds.get("compile", 0.0),
@@ -112,10 +110,6 @@ class JobBench(Bench):
             log.warning("weights not kept in %s (%s)", self.artifacts, error)
             return {}
         return {"weights": relative}
-
-    def _bounded(self, stack: Stack, program: Program, split: Any) -> dict[str, float]:
-        """Measure the figures that the study's constraints and profile need, if any."""
-        return bounded_figures(self, stack, program, split)
 
     def measure(self, job: Job) -> Result:
         """Measure the chosen stack and the baseline on the test set, once."""

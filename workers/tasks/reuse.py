@@ -30,7 +30,6 @@ from trainstack.workers.engine.training import Training
 if TYPE_CHECKING:
     from trainstack.workers.messages import Job
 
-
 # Share of the epochs during which reused layers are frozen.
 FROZEN_SHARE = 0.25
 
