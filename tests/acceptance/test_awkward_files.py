@@ -283,7 +283,7 @@ def test_a_rare_class_trains_and_is_not_overrated(shell: Shell, tmp_path: Path) 
 
 
 def test_a_target_far_from_zero_is_learnt(shell: Shell, tmp_path: Path) -> None:
-    """Seconds since 1970, spread over a minute, are told to within a few seconds."""
+    """A target of seconds since 1970 within one minute is predicted to within a few seconds."""
     rng, a, _, _ = measured()
     passed = rng.uniform(0, 60, ROWS)
     frame = pd.DataFrame({"x": passed / 60 + 0.01 * a, "stamp": 1.7e9 + passed})
