@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainstack.search.records import Result
 from trainstack.spaces.stack import Stack
@@ -74,6 +76,19 @@ def test_a_slow_starter_has_not_diverged() -> None:
     """A loss far above an untrained network's that falls, epoch by epoch, trains on."""
     result, _ = run(CONSTANT, [40.0, 30.0, 20.0, 5.0, 0.3])
     assert (result.outcome, result.value) == ("completed", 0.3)
+
+
+@given(
+    start=st.floats(0.1, 1e6),
+    factor=st.floats(0.3, 0.99),
+    stack=st.sampled_from([HOT, CONSTANT]),
+)
+def test_no_falling_loss_diverges(start: float, factor: float, stack: Stack) -> None:
+    """However high a loss begins, a run whose loss falls and ends low is completed."""
+    falling = [max(0.5 * 0.999**k, start * factor**k) for k in range(40)]
+    falling[-1] = min(falling[-1], 0.4)
+    result, _ = run(stack, falling)
+    assert (result.outcome, result.value) == ("completed", falling[-1])
 
 
 def test_a_high_loss_that_does_not_fall_has_diverged() -> None:

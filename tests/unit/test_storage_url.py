@@ -21,7 +21,7 @@ from trainstack.spaces.errors import RequestError, StorageAwayError
 
 RESERVED = ["@", "/", "//", "?", "#", ":", "%", "[", "]", " ", "&", "=", "+", ";", "'", '"', "%00"]
 PIECES = st.lists(st.sampled_from(["s3cr3t", "w0rd", *RESERVED]))
-# A server that nobody runs: port 1 refuses
+# No server listens on port 1, which refuses connections.
 HOST = "127.0.0.1:1/base"
 # Where a password may stand in a URL
 FORMS = (
@@ -126,7 +126,7 @@ def told(line: list[str], url: str, storage: str) -> tuple[int, str]:
     encoded=st.booleans(),
     stored=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_line_tells_a_password(
     line: list[str], form: str, password: str, encoded: bool, stored: bool
 ) -> None:
@@ -158,5 +158,5 @@ def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
     ],
 )
 def test_a_message_repeats_no_argument_with_a_password(said: str, expected: str) -> None:
-    """An argument that is a URL is told without its password, whole, cut, or read as a path."""
+    """A URL given as an argument appears without its password: whole, cut or read as a path."""
     assert redact_message(said, ["status", "postgresql://u:a b@h/d"]) == expected

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.planted_study import finished_study
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
@@ -93,6 +95,16 @@ def test_pure_noise_says_that_nothing_learned_before_anything_else() -> None:
     assert found.warnings[0].startswith(
         "The recommended stack is no better than always answering the class shares: test loss 2.31"
     )
+
+
+@given(gap=st.floats(-2.0, 2.0), half=st.floats(0.0, 1.0))
+@settings(max_examples=30, deadline=None)
+def test_a_stack_beats_the_trivial_predictor_or_is_warned_of(gap: float, half: float) -> None:
+    """Without an interval of the difference below 0, a warning and the sentence say so."""
+    found = concluded(part({**LEARNED, "loss": (gap, gap - half, gap + half)}))
+    beaten = gap + half < 0.0
+    assert any("no better than always answering" in w for w in about_trivial(found)) is not beaten
+    assert found.sentence.startswith("No stack was shown to learn anything") is not beaten
 
 
 @pytest.mark.parametrize(("base", "said"), [(LEARNED, False), (LUCKY, True)])
