@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo check test lint unit bench docs site clean
+.PHONY: demo check quick test lint unit bench docs site clean
 
 demo: $(STAMP)  ## search scikit-learn's digits and print the recommendation
 	$(BIN)/trainstack launch digits --study demo --trials 40 --epochs 40 --workers 2
 
-check: lint  ## what needs neither TensorFlow, a server nor another process: the inner loop
+check:  ## what needs neither TensorFlow, a server nor another process: the inner loop
+	$(MAKE) --jobs 2 lint quick
+
+quick: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not (keras or process)" tests/unit tests/contract
 
 test: lint unit  ## every check and test

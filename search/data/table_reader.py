@@ -24,7 +24,7 @@ from trainstack.spaces.errors import RequestError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-# Bytes per cell during preparation: its text, float64 tidied and encoded, float32.
+# Bytes per cell during preparation: its text, float64 without_non_finite and encoded, float32.
 _CELL_BYTES = 40
 # Most columns named in a note.
 _NAMED = 8
