@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,6 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.shell import LAUNCH, Launched, Shell
+
+
+def pytest_configure() -> None:
+    """Undo what `nohup` and a shell's `&` ignore: tests interrupt the processes that they start."""
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")
