@@ -3,6 +3,7 @@
     python -m benchmarks.scale
     python -m benchmarks.scale growth 100 10000
     python -m benchmarks.scale workers 1 8
+    python -m benchmarks.scale export 200
 
 Nothing is trained: a worker claims, sleeps, reports and finishes. The first form measures every row
 of docs/scale.md in about a quarter of an hour and writes `benchmarks/results/scale.md`.
@@ -33,6 +34,7 @@ from benchmarks.table import RESULTS, machine, versions
 from trainstack.search.database import embedded_postgres, retry
 from trainstack.search.database.connection import engine, parse_url
 from trainstack.search.records import Measurement, Result
+from trainstack.search.sampling.optuna_export import BATCH, OptunaExport
 from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.worker_client import Lease, WorkerCard, WorkerClient
@@ -47,14 +49,8 @@ TEMPLATES = 60
 # Workers per process, so that hundreds of workers fit into the machine's memory.
 MOST_THREADS = 25
 TRIAL_SECONDS, RUN_SECONDS = 10.0, 60.0
-_COPIES = {
-    "trials": ("number", "study_id", "state", "datetime_start", "datetime_complete"),
-    "trial_params": ("param_name", "param_value", "distribution_json"),
-    "trial_values": ("objective", "value", "value_type"),
-    "trial_intermediate_values": ("step", "intermediate_value", "intermediate_value_type"),
-    "trial_user_attributes": ("key", "value_json"),
-    "trial_system_attributes": ("key", "value_json"),
-}
+# Number of ended trials whose export is timed.
+EXPORTED = 200
 
 
 def spec_of(sampler: str, pruner: str) -> StudySpec:
@@ -100,37 +96,24 @@ def work(here: WorkerClient, seconds: float = 0.0) -> tuple[float, float, float]
 
 
 def grow(connection: Connection, finished: int) -> None:
-    """Add finished trials to the study, as copies of its own."""
-    base = connection.execute(text("SELECT max(trial_id) FROM trials")).scalar_one()
-    number = connection.execute(text("SELECT count(*) FROM trials")).scalar_one()
-    numbers = {"base": base, "number": number, "more": finished}
-    template = f"t.trial_id = {base} - (g % {TEMPLATES})"
-    for table, columns in _COPIES.items():
-        new = ["CAST(:number AS integer) + g - 1" if c == "number" else f"t.{c}" for c in columns]
-        connection.execute(
-            text(
-                f"INSERT INTO {table} (trial_id, {', '.join(columns)}) "
-                f"SELECT CAST(:base AS integer) + g, {', '.join(new)} "
-                f"FROM generate_series(1, CAST(:more AS integer)) g JOIN {table} t ON {template}"
-            ),
-            numbers,
-        )
-    connection.execute(text("SELECT setval('trials_trial_id_seq', max(trial_id)) FROM trials"))
-    skipped = ("task_id", "trial_id", "number", "stack_id")
+    """Add finished trials to the study, as copies of its own; no export is due for them."""
+    query = text("SELECT max(task_id), count(*) FROM trainstack_tasks")
+    base, number = connection.execute(query).one()
+    skipped = ("task_id", "number", "stack_id", "exported")
     columns = connection.execute(text("SELECT * FROM trainstack_tasks LIMIT 0")).keys()
-    kept = ", ".join(c for c in columns if c not in skipped)
+    kept = [column for column in columns if column not in skipped]
     connection.execute(
         text(
-            f"INSERT INTO trainstack_tasks (trial_id, number, stack_id, {kept}) "
-            f"SELECT CAST(:base AS integer) + g, CAST(:number AS integer) + g - 1, "
-            f"substr(md5(g::text), 1, 12), {', '.join(f't.{c}' for c in kept.split(', '))} "
-            f"FROM generate_series(1, CAST(:more AS integer)) g "
-            f"JOIN trainstack_tasks t ON {template}"
+            f"INSERT INTO trainstack_tasks (number, stack_id, exported, {', '.join(kept)}) "
+            "SELECT CAST(:number AS integer) + g - 1, substr(md5(g::text), 1, 12), true, "
+            f"{', '.join(f't.{column}' for column in kept)} "
+            "FROM generate_series(1, CAST(:more AS integer)) g "
+            f"JOIN trainstack_tasks t ON t.task_id = {base} - (g % {TEMPLATES})"
         ),
-        numbers,
+        {"number": number, "more": finished},
     )
     places = "UPDATE trainstack_studies SET held = held + :more, opened = opened + :more"
-    connection.execute(text(places), numbers)
+    connection.execute(text(places), {"more": finished})
 
 
 def spent(url: URL) -> tuple[float, float]:
@@ -173,6 +156,37 @@ def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str
             here.leave()
         cells = [f"{part:.0f}" for part in (*parts, *computed)]
         yield [f"{sampler}, {pruner}", f"{size:,}", f"{first:.1f}", *cells]
+
+
+def export(trials: int) -> Iterator[list[str]]:
+    """Measure the export to Optuna's storage: of ended trials at once, and of each state."""
+    with database() as url:
+        create_study(url, spec_of("random", "none"), first=())
+        here, root = open_client(url), engine(url)
+        exporting = OptunaExport(root, "scale")
+        exporting.finish()
+        for _ in range(trials):
+            work(here)
+        yield _exported("an ended trial", url, exporting, trials)
+        leases = [lease for _ in range(BATCH) if (lease := here.claim()) is not None]
+        yield _exported("a trial that has begun", url, exporting, BATCH)
+        for lease in leases:
+            here.report(lease, [Measurement(1, 1.0, 1.0, 0.5)])
+        yield _exported("a loss of a running trial", url, exporting, BATCH)
+        for lease in leases:
+            here.finish(lease, Result("completed", 0.5, 1))
+        yield _exported("the end of a running trial", url, exporting, BATCH)
+        exporting.close()
+        here.leave()
+
+
+def _exported(what: str, url: URL, exporting: OptunaExport, count: int) -> list[str]:
+    """Export what is pending; return its cost per trial in milliseconds."""
+    before, began = spent(url), time.perf_counter()
+    exporting.finish()
+    took = time.perf_counter() - began
+    computed = [after - begun for begun, after in zip(before, spent(url), strict=True)]
+    return [what, *(f"{1000 * seconds / count:.1f}" for seconds in (took, *computed))]
 
 
 @dataclasses.dataclass
@@ -239,6 +253,9 @@ GROWTH += ["CPU of the worker", "of the server"]
 FLEET = ["workers", "trials/s if nothing cost", "measured", "claim, ms: median", "99 %"]
 
 
+EXPORT = ["export of", "ms", "CPU of the process, ms", "of the server, ms"]
+
+
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
     """Print a table row by row as it is measured; return it."""
     lines = []
@@ -263,11 +280,13 @@ def main(arguments: list[str]) -> None:
         numbers = [int(number) for number in arguments[1:]]
         if arguments[0] == "workers":
             table(FLEET, workers(numbers))
+        elif arguments[0] == "export":
+            table(EXPORT, export(*numbers))
         else:
             grown(numbers)
         return
     before = os.getloadavg()[0]
-    parts = [grown(SIZES), table(FLEET, workers(CREWS))]
+    parts = [grown(SIZES), table(FLEET, workers(CREWS)), table(EXPORT, export(EXPORTED))]
     title = f"# What a trial costs the database, on {machine()}"
     load = f"Load of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f}."
     about = f"{date.today().isoformat()}, {versions()}. Repeat with `python -m benchmarks.scale`."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from trainstack.search.artifacts import folder_of
 from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
 from trainstack.search.queue.lease import Lease
 from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
 from trainstack.search.spec import StudySpec
@@ -33,7 +32,7 @@ class Job:
         epochs: Maximum number of epochs.
         rungs: Epochs after which the trainer waits for a verdict.
         folder: Folder for artifacts, relative to the artifact folder; empty: none are kept.
-        payload: Arguments of a measurement.
+        measures: Input of a measurement; None for training.
         again: Expected number of runs of the same structure, including this one.
         condition: Changes that an experiment for claims makes to the run besides its stack.
     """
@@ -46,7 +45,7 @@ class Job:
     epochs: int
     rungs: tuple[int, ...] = ()
     folder: str = ""
-    payload: Mapping[str, Any] | None = None
+    measures: MeasurementPayload | None = None
     again: int = 1
     condition: Condition = PLAIN
 
@@ -59,6 +58,7 @@ class Job:
 
 def job_of(spec: StudySpec, lease: Lease) -> Job:
     """Return the job that a lease stands for."""
+    payload = lease.payload
     return Job(
         token=lease.token,
         kind=lease.kind,
@@ -68,9 +68,9 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
         epochs=spec.epochs,
         rungs=lease.rungs if lease.kind == SEARCH else (),
         folder=f"{folder_of(spec.study)}/{lease.kind}",
-        payload=dict(lease.payload),
+        measures=payload if isinstance(payload, MeasurementPayload) else None,
         again=spec.replicates if lease.kind == CONFIRMATION else 1,
-        condition=Condition.from_json(lease.payload.get("condition") or {}),
+        condition=payload.condition if isinstance(payload, ConfirmationPayload) else PLAIN,
     )
 
 

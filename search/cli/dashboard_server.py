@@ -35,7 +35,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
     from trainstack.search.dashboard.notes import Notes
     from trainstack.search.dashboard.storage import DashboardStorage
     from trainstack.search.database.connection import artifacts, guarded, storage_url
-    from trainstack.search.sampling.optuna_mirror import open_storage
+    from trainstack.search.sampling.optuna_export import open_storage
     from trainstack.search.sampling.trial_files import Attached
 
     # Optuna logs a message for every importance that the dashboard computes.
@@ -57,7 +57,8 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
         optuna_storage = open_storage(url)
         page = _page(optuna_storage, study)
         attached = Attached(optuna_storage.engine, open_store(artifacts()))
-        app = wsgi(DashboardStorage(optuna_storage), artifact_store=attached)
+        shown = DashboardStorage(optuna_storage, optuna_storage.engine)
+        app = wsgi(shown, artifact_store=attached)
     try:
         server = make_server(host, port, app, Threaded, Quiet)
     except OSError as error:

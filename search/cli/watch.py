@@ -53,12 +53,15 @@ def work(
     from trainstack.search.database.connection import engine, exported, guarded
     from trainstack.search.database.retry import hangups
     from trainstack.search.queue.budget import WorkersWanted
-    from trainstack.search.studies.maintenance import Maintenance
+    from trainstack.search.queue.maintenance import Maintenance
+    from trainstack.search.sampling.optuna_export import Exporting
+    from trainstack.search.studies.opening import open_study
 
     if _concluded(url, spec.study):
         return
-    maintenance, here = Maintenance.open(url, spec.study), engine(url)
+    here = engine(url)
     with guarded(url):
+        maintenance = Maintenance(here, open_study(here, spec.study).row.study_id)
         wanted = WorkersWanted(here, spec.study)
 
     def check(status: dict[str, Any]) -> None:
@@ -71,7 +74,10 @@ def work(
 
     # A closed terminal and SIGTERM act as Ctrl-C does, also in a job started with `&`, whose
     # workers receive SIGINT. `nohup` is respected.
-    with Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption:
+    with (
+        Exporting(here, spec.study),
+        Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption,
+    ):
         local = start(exported(url), spec.study, count)
         notes, ended = Notes(url, spec.study).start(), False
         try:
@@ -85,8 +91,6 @@ def work(
         finally:
             local.close()
             notes.stop(last=ended)
-            maintenance.close()
-            here.dispose()
 
 
 def heed(local: Workers, count: int | None) -> None:

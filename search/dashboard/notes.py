@@ -17,6 +17,7 @@ from trainstack.search.records import Run
 from trainstack.spaces.errors import TrainstackError
 
 if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
     from sqlalchemy import URL, Engine
 
 log = logging.getLogger("trainstack.notes")
@@ -39,7 +40,7 @@ class Notes:
         self._seen: dict[str, tuple[Any, ...]] = {}
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._optuna: Any = None
+        self._optuna: RDBStorage | None = None
 
     def start(self) -> Notes:
         """Start the thread and return this object."""
@@ -93,41 +94,35 @@ class Notes:
 
     def _write(self, here: Any, name: str) -> None:
         import optuna
-        from optuna_dashboard import save_note, save_plotly_graph_object
+        from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
         from trainstack.search.dashboard.plots import PLOTS
         from trainstack.search.queue import queries
         from trainstack.search.queue.study_store import find
-        from trainstack.search.sampling.optuna_mirror import open_storage
-        from trainstack.search.sampling.trial_files import attach_model
+        from trainstack.search.sampling.optuna_export import ensure_study, open_storage
+        from trainstack.search.sampling.trial_files import of_model
 
         if self._optuna is None:
             self._optuna = open_storage(self.url)
-        study = optuna.load_study(study_name=name, storage=self._optuna)
+        storage = self._optuna
+        ensure_study(storage, queries.spec_of(here, name))
+        study = optuna.load_study(study_name=name, storage=storage)
         status, runs = queries.status(here, name), queries.runs(here, name)
         conclusion = None
         if status["concluded"]:
             conclusion = _conclusion(here, name, runs)
         body = note_of(status, runs, conclusion)
-        attributes = self._optuna.get_study_system_attrs(study._study_id)
-        if note_in(attributes) != body:
+        if get_note(study) != body:
             save_note(study, body)
         if status["concluded"]:
-            with here.begin() as connection:
-                named = attach_model(connection, find(connection, name).study_id)
-            for key, value in named.items():
-                self._optuna.set_study_system_attr(study._study_id, key, value)
+            with here.connect() as connection:
+                _, model = of_model(connection, find(connection, name).study_id)
+            for key, value in model.items():
+                storage.set_study_system_attr(storage.get_study_id_from_name(name), key, value)
         for identifier, draw in PLOTS.items():
             figure = draw(runs)
             if figure.data:
                 save_plotly_graph_object(study, figure, graph_object_id=identifier)
-
-
-def note_in(attributes: dict[str, Any]) -> str:
-    """Return the note stored in a study's attributes."""
-    from optuna_dashboard._note import get_note_from_system_attrs
-
-    return get_note_from_system_attrs(attributes, None)["body"]
 
 
 def _conclusion(here: Engine, name: str, runs: Sequence[Run]) -> str | None:

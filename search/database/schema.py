@@ -1,6 +1,6 @@
 """The fleet's tables: studies, tasks, attempts, workers and events.
 
-They share a database with Optuna's tables and are authoritative; Optuna's trials mirror them.
+They share a database with Optuna's tables and are authoritative; Optuna's trials are copies.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ metadata = MetaData()
 # Key of the advisory lock; arbitrary, but unique within the database.
 _CREATING = 7_219_402_615
 # Comment of a table that identifies the layout. Increment it with every change.
-_LAYOUT = "trainstack tables, layout 2"
+_LAYOUT = "trainstack tables, layout 3"
 
 _empty_json = functools.partial(Column, type_=JSONB, nullable=False, server_default="{}")
 _count = functools.partial(Column, type_=Integer, nullable=False, server_default="0")
@@ -66,7 +66,7 @@ studies = Table(
     # The phase (searching, confirming, concluded) and the requested state (go, pause, stop,
     # cancel), from which the state shown by `status` derives.
     Column("phase", Text, nullable=False, server_default="searching"),
-    Column("wish", Text, nullable=False, server_default="go"),
+    Column("requested_state", Text, nullable=False, server_default="go"),
     # Places in the budget, and those held by counted, running and waiting search trials. Both
     # change only under a lock on this row.
     Column("trials", Integer, nullable=False),
@@ -74,12 +74,16 @@ studies = Table(
     _count("opened"),
     _count("failed"),
     _count("voided"),
+    # Number of changes to search trials that had ended: voided, or queued again.
+    _count("revision"),
     # The evidence (tasks ended and voided) from which the confirmation was last planned.
     Column("planned", Integer, nullable=False, server_default="-1"),
     _time("created_at", server_default=func.now(), nullable=False),
     _time("deadline_at"),
     _time("paused_at"),
-    _time("reaped_at"),
+    # The last check for expired leases, and the last round of the export to Optuna.
+    _time("expiry_checked_at"),
+    _time("exported_at"),
     _time("concluded_at"),
 )
 
@@ -116,14 +120,16 @@ tasks = Table(
     Column("seed", BigInteger, nullable=False),
     Column("seed_index", Integer, nullable=False, server_default="-1"),
     _empty_json("payload"),
-    # Optuna's trial, or a running number in the confirmation.
-    Column("trial_id", Integer),
+    # Counts from 0 among the study's search trials, as in Optuna, or in its confirmation.
     Column("number", Integer),
-    Column("mirrored", Boolean, nullable=False, server_default="false"),
+    # Whether Optuna's copy of an ended search trial is complete.
+    Column("exported", Boolean, nullable=False, server_default="false"),
     # The lease. A write is valid only with the token of the current attempt.
     Column("token", Text),
     _time("lease_until"),
     _of("workers.worker_id", nullable=True),
+    # The worker that ran out of memory with it.
+    Column("avoided_worker", BigInteger),
     _count("attempts"),
     _count("strikes"),
     # The result. PostgreSQL's arrays, unlike its JSON, hold NaN and infinity.
@@ -141,12 +147,19 @@ tasks = Table(
     _time("finished_at"),
     Index("trainstack_tasks_of_study", "study_id", "kind", "status"),
     Index("trainstack_tasks_of_stack", "study_id", "stack_id"),
-    Index("trainstack_tasks_of_trial", "trial_id"),
+    Index(
+        "trainstack_tasks_by_number",
+        "study_id",
+        "number",
+        unique=True,
+        postgresql_where=text("kind = 'search'"),
+    ),
     Index("trainstack_tasks_leases", "lease_until", postgresql_where=text("status = 'running'")),
     Index(
-        "trainstack_tasks_unmirrored",
+        "trainstack_tasks_not_exported",
         "study_id",
-        postgresql_where=text("status = 'done' AND kind = 'search' AND NOT mirrored"),
+        "number",
+        postgresql_where=text("kind = 'search' AND NOT exported"),
     ),
     # Makes concurrent planning of the confirmation safe.
     Index(

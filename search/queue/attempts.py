@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, case, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
@@ -29,8 +29,6 @@ from trainstack.search.records import COUNTED, SEARCH, Measurement, Result
 MOST_STRIKES = 3
 # The only cause for giving a task back that does not count against it.
 INTERRUPTED = "interrupted"
-# Key in a task's payload: id of the worker that ran out of memory.
-NO_ROOM = "no_room"
 
 
 class LeaseLost(Exception):  # noqa: N818 - not a fault: another worker has the task
@@ -66,15 +64,18 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
             change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
-            begun = insert(tasks).values({**new, **leased, "attempts": 1})
+            number = next_number(connection, study_id)
+            begun = insert(tasks).values({**new, **leased, "number": number, "attempts": 1})
         else:
             if task_id is None:
-                room = tasks.c.payload[NO_ROOM].as_integer().is_distinct_from(worker_id)
+                room = tasks.c.avoided_worker.is_distinct_from(worker_id)
                 anyway = () if is_only_worker(connection, study_id, worker_id, seconds) else (room,)
                 task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
             if task_id is None:
                 return None
+            new_number = case((tasks.c.kind == SEARCH, next_number(connection, study_id)))
             fresh = {"attempts": tasks.c.attempts + 1, "curve": [], "train_curve": []}
+            fresh |= {"number": func.coalesce(tasks.c.number, new_number)}
             begun = update(tasks).where(tasks.c.task_id == task_id).values({**leased, **fresh})
         row = connection.execute(begun.returning(tasks)).one()
         connection.execute(
@@ -85,6 +86,13 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
             # The timeout starts with the first trial, not with the creation of the study.
             change(connection, study_id, deadline_at=seconds_from_now(timeout))
         return row
+
+
+def next_number(connection: Connection, study_id: int) -> int:
+    """Return the number of a study's next search trial; the study's row must be locked."""
+    mine = (tasks.c.study_id == study_id) & (tasks.c.kind == SEARCH)
+    query = select(func.coalesce(func.max(tasks.c.number) + 1, 0)).where(mine)
+    return connection.execute(query).scalar_one()
 
 
 def mine(task_id: int, token: str) -> ColumnElement[bool]:
@@ -161,7 +169,7 @@ def heartbeat(
         if not renewed or study_id is None:
             return None
         return connection.execute(
-            select(studies.c.wish).where(studies.c.study_id == study_id)
+            select(studies.c.requested_state).where(studies.c.study_id == study_id)
         ).scalar_one()
 
 

@@ -19,7 +19,7 @@ def seconds_from_now(seconds: float) -> ColumnElement[Any]:
 
 def open_to_search(connection: Connection, study: Row[Any]) -> bool:
     """Return whether a search trial may start now, by the database's clock."""
-    searching = study.phase == SEARCHING and study.wish == GO
+    searching = study.phase == SEARCHING and study.requested_state == GO
     if not searching or study.failed >= max(MOST_FAILURES, study.trials):
         return False
     if study.deadline_at is None:
@@ -46,9 +46,9 @@ def is_only_worker(
 def kinds_open(study: Row[Any], search: bool) -> list[str]:
     """Return the kinds of task that may start now."""
     kinds = [SEARCH] if search else []
-    if study.phase == CONFIRMING and study.wish in (GO, STOP):
+    if study.phase == CONFIRMING and study.requested_state in (GO, STOP):
         # After `stop`, the confirmed stack is still measured.
-        kinds += [MEASUREMENT] if study.wish == STOP else [MEASUREMENT, CONFIRMATION]
+        kinds += [MEASUREMENT] if study.requested_state == STOP else [MEASUREMENT, CONFIRMATION]
     return kinds
 
 

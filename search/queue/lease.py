@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
 
+from trainstack.search.payloads import Payload, payload_of
 from trainstack.search.records import MEASUREMENT
 from trainstack.spaces.stack import Stack
 
@@ -32,14 +32,13 @@ class Lease:
         token: Identifies the current attempt in every write.
         attempt: Number of the attempt, from 1.
         kind: `search`, `confirmation` or `measurement`.
-        number: Optuna's number of a search trial, a running number in the confirmation, else -1.
+        number: Number of a search trial or of a confirmation run; -1 for a measurement.
         stack: The stack to train; None for a measurement.
         seed: Seed of weights, batch order and masks.
+        payload: Input of the task besides its stack and seed.
         seed_index: 0, 1, … in the confirmation, else -1.
-        payload: Input of a measurement.
         rungs: Epochs at which training waits for a pruning decision.
         label: Name of the reference stack, if it is one.
-        trial_id: Optuna's id of a search trial.
     """
 
     task_id: int
@@ -49,11 +48,10 @@ class Lease:
     number: int
     stack: Stack | None
     seed: int
+    payload: Payload
     seed_index: int = -1
-    payload: Mapping[str, Any] = field(default_factory=dict)
     rungs: tuple[int, ...] = ()
     label: str | None = None
-    trial_id: int | None = None
 
 
 def lease_of(row: Row[Any]) -> Lease:
@@ -67,7 +65,6 @@ def lease_of(row: Row[Any]) -> Lease:
         stack=None if row.kind == MEASUREMENT else Stack.from_json(row.stack),
         seed=row.seed,
         seed_index=row.seed_index,
-        payload=row.payload,
+        payload=payload_of(row.kind, row.payload),
         label=row.label,
-        trial_id=row.trial_id,
     )

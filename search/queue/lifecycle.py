@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.conditions import Condition
 from trainstack.search.database.schema import durable, studies, tasks
+from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
 from trainstack.search.queue.eligibility import open_to_search
 from trainstack.search.queue.queries import rows_of, run_of
 from trainstack.search.queue.study_store import (
@@ -95,7 +96,7 @@ def advance(engine: Engine, study_id: int, judge: Judge | None = None) -> str:
         pass
     with engine.connect() as connection:
         row = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
-    return state_of(row.phase, row.wish)
+    return state_of(row.phase, row.requested_state)
 
 
 def _count(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
@@ -122,8 +123,8 @@ def _end_search(engine: Engine, study_id: int) -> bool:
             return False
         drop_waiting(connection, study_id, SEARCH)
         # If the search ended early, reduce the budget to the trials held, so that counts agree.
-        spent = {"trials": studies.c.held, "phase": CONFIRMING, "wish": GO, "paused_at": None}
-        change(connection, study_id, **spent)
+        spent = {"trials": studies.c.held, "phase": CONFIRMING}
+        change(connection, study_id, **spent, requested_state=GO, paused_at=None)
         record_event(connection, study, CONFIRMING)
         return True
 
@@ -134,7 +135,7 @@ def _row(connection: Connection, study_id: int) -> Row[Any]:
 
 def _search_over(connection: Connection, study: Row[Any]) -> bool:
     """Return whether no search trial is running and none can start."""
-    if study.phase != SEARCHING or study.wish not in (GO, STOP):
+    if study.phase != SEARCHING or study.requested_state not in (GO, STOP):
         return False
     now = _count(connection, study.study_id, SEARCH)
     if now["running"]:
@@ -147,7 +148,7 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
     """Insert the confirmation runs required next, or conclude; return whether to call again."""
     with engine.connect() as connection:
         study = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
-        if study.phase != CONFIRMING or study.wish not in (GO, STOP):
+        if study.phase != CONFIRMING or study.requested_state not in (GO, STOP):
             return False
         seen = _finished(connection, study_id)
         if seen == study.planned:
@@ -157,12 +158,12 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
     spec = StudySpec.from_json(study.spec)
     runs = [run_of(row) for row in rows if row.status == "done"]
     planned: Sequence[Planned] = []
-    if measured is None and study.wish == GO:
+    if measured is None and study.requested_state == GO:
         planned = (judge or evidence(spec)).next_runs(spec, runs)
     with engine.begin() as connection:
         durable(connection)
         study = locked(connection, study_id)
-        if study.phase != CONFIRMING or study.wish not in (GO, STOP):
+        if study.phase != CONFIRMING or study.requested_state not in (GO, STOP):
             return False
         if _finished(connection, study_id) != seen:
             return True  # the evidence has changed meanwhile
@@ -218,7 +219,7 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
             "label": plan.label,
             "seed": plan.seed,
             "seed_index": plan.seed_index,
-            "payload": {"condition": plan.condition.to_json()} if plan.condition else {},
+            "payload": ConfirmationPayload(plan.condition).to_json(),
         }
         connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(row))
         number += 1
@@ -234,7 +235,7 @@ def _reopen(connection: Connection, task_id: int) -> None:
 
 
 def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:
-    values = {"phase": CONCLUDED, "wish": GO, "concluded_at": func.now()}
+    values = {"phase": CONCLUDED, "requested_state": GO, "concluded_at": func.now()}
     change(connection, study.study_id, **values)
     record_event(connection, study, CONCLUDED, why)
 
@@ -259,13 +260,6 @@ def _measure(
     kept: dict[str, dict[str, Any]] = {stack_id: {} for stack_id in asked}
     for row in confirmed:
         kept[row.stack_id][str(row.seed_index)] = dict(row.artifacts)
-    seeds = {row.seed_index: row.seed for row in confirmed}
-    payload = {
-        "chosen": chosen.stack.to_json(),
-        "baseline": chosen.baseline.to_json(),
-        "seeds": [seeds[index] for index in sorted(seeds)],
-        "runs": kept,
-    }
     connection.execute(
         insert_or_not(tasks)
         .on_conflict_do_nothing()
@@ -275,6 +269,6 @@ def _measure(
             stack=chosen.stack.to_json(),
             stack_id="measurement",
             seed=study.spec["seed"],
-            payload=payload,
+            payload=MeasurementPayload(chosen.stack, chosen.baseline, kept).to_json(),
         )
     )

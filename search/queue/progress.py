@@ -242,7 +242,7 @@ def _task_id(connection: Connection, name: str, number: int, kind: str) -> int:
 def moment(engine: Engine) -> dict[str, tuple[Any, ...]]:
     """Return a value per study that changes when one of its trials ends or its state changes."""
     ended = func.count(tasks.c.task_id).filter(tasks.c.status == "done")
-    columns = (studies.c.phase, studies.c.wish, studies.c.voided, studies.c.trials)
+    columns = (studies.c.phase, studies.c.requested_state, studies.c.voided, studies.c.trials)
     with engine.connect() as connection:
         rows = connection.execute(
             select(studies.c.name, *columns, ended)

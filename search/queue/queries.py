@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
 
-from trainstack.search.conditions import Condition
+from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
 from trainstack.search.json_values import json_safe
 from trainstack.search.queue.study_store import CONCLUDED, GO, find, state_of
@@ -74,7 +74,7 @@ def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
     left = None
     if study.deadline_at is not None and study.phase == "searching":
         # While a study is paused, its remaining time does not decrease.
-        at = study.paused_at if study.paused_at and study.wish != GO else now
+        at = study.paused_at if study.paused_at and study.requested_state != GO else now
         left = max(0.0, (study.deadline_at - at).total_seconds())
     best = connection.execute(
         select(tasks.c.number, tasks.c.value)
@@ -85,7 +85,7 @@ def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
     ).first()
     return {
         "study": study.name,
-        "state": state_of(study.phase, study.wish),
+        "state": state_of(study.phase, study.requested_state),
         "phase": study.phase,
         "budget": {"trials": study.trials, "asked": study.spec["trials"]},
         "epochs": study.spec["epochs"],
@@ -182,8 +182,10 @@ def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
 
 def run_of(row: Row[Any]) -> Run:
     """Return the run for a task's row."""
+    from trainstack.search.payloads import ConfirmationPayload, payload_of
     from trainstack.spaces.stack import Stack  # imported here to keep `status` fast
 
+    payload = payload_of(row.kind, row.payload)
     return Run(
         phase=row.kind,
         number=-1 if row.number is None else row.number,
@@ -205,7 +207,7 @@ def run_of(row: Row[Any]) -> Run:
         cause=row.cause,
         artifacts=row.artifacts,
         layers=row.found.get("layers") or {},
-        condition=Condition.from_json(row.payload.get("condition") or {}),
+        condition=payload.condition if isinstance(payload, ConfirmationPayload) else PLAIN,
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from trainstack.search.database.schema import durable, studies, tasks, workers
-from trainstack.search.queue.attempts import NO_ROOM, end, mine, owned, requeue
+from trainstack.search.queue.attempts import end, owned, requeue, write
 from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
-from trainstack.search.queue.study_store import RETRY_OF, SEARCHING, change, locked, record_event
+from trainstack.search.queue.study_store import SEARCHING, change, locked, record_event
 from trainstack.search.records import SEARCH
 
 LEASE_EXPIRED = "lease expired: the worker stopped responding"
@@ -35,7 +35,7 @@ def requeue_expired(
     Returns:
         The updated rows of the tasks concerned; None if no check was due, or the study was locked.
     """
-    since = func.extract("epoch", func.clock_timestamp() - studies.c.reaped_at)
+    since = func.extract("epoch", func.clock_timestamp() - studies.c.expiry_checked_at)
     # Skip the check while another transaction holds the study, instead of queueing for the lock.
     query = select(since).where(studies.c.study_id == study_id)
     query = query.with_for_update(key_share=True, skip_locked=every_seconds > 0)
@@ -44,7 +44,7 @@ def requeue_expired(
         row = connection.execute(query).first()
         if row is None or (row[0] is not None and row[0] < every_seconds):
             return None
-        change(connection, study_id, reaped_at=func.clock_timestamp())
+        change(connection, study_id, expiry_checked_at=func.clock_timestamp())
         unwatched = row[0] or 0.0
         running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
         if watched_seconds is not None and unwatched > watched_seconds:
@@ -75,12 +75,11 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
     """
     with engine.begin() as connection:
         row = owned(connection, task_id, token)
-        if NO_ROOM in row.payload or is_only_worker(
+        if row.avoided_worker is not None or is_only_worker(
             connection, row.study_id, row.worker_id, heard_seconds
         ):
             return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
-        payload = {**row.payload, NO_ROOM: row.worker_id}
-        connection.execute(update(tasks).where(mine(task_id, token)).values(payload=payload))
+        row = write(connection, task_id, token, avoided_worker=row.worker_id)
         return requeue(connection, row, cause)
 
 
@@ -114,23 +113,20 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             .where(tasks.c.task_id.in_(task_ids), tasks.c.worker_id == worker_id)
             .where(tasks.c.status == "done", tasks.c.outcome == "failed")
             # Given stacks first: sampled ones can be replaced.
-            .order_by(tasks.c.payload.has_key("given").desc(), tasks.c.task_id)
+            .order_by(tasks.c.payload["given"].as_boolean().desc().nulls_last(), tasks.c.task_id)
         ).all()
         search = [row for row in spoilt if row.kind == SEARCH][:room]
         again = [*search, *(row for row in spoilt if row.kind != SEARCH)]
         for row in again:
             _wait_again(connection, row, why)
         held, failed = studies.c.held + len(search), studies.c.failed - len(search)
-        change(connection, study.study_id, held=held, failed=failed)
+        revision = studies.c.revision + int(bool(search))
+        change(connection, study.study_id, held=held, failed=failed, revision=revision)
         return len(again)
 
 
 def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
-    """Requeue a failed task; as its Optuna trial has ended, the next attempt creates another."""
-    fresh: dict[str, Any] = {}
-    if row.kind == SEARCH and row.number is not None:
-        first = row.payload.get(RETRY_OF, row.number)
-        fresh = {"trial_id": None, "number": None, "payload": {**row.payload, RETRY_OF: first}}
+    """Requeue a failed task."""
     connection.execute(
         update(tasks)
         .where(tasks.c.task_id == row.task_id)
@@ -141,8 +137,7 @@ def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
             token=None,
             finished_at=None,
             strikes=1,
-            mirrored=False,
-            **fresh,
+            exported=False,
         )
     )
     record_event(connection, row, "given back", why)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, selec
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.database.schema import durable, events, studies, tasks
+from trainstack.search.payloads import SearchPayload
 from trainstack.search.records import COUNTED, SEARCH
 from trainstack.spaces.errors import RequestError, StudyError, nearest
 
@@ -29,8 +30,6 @@ SEARCHING, CONFIRMING, CONCLUDED, PAUSED, STOPPED = (
     "stopped",
 )
 GO, PAUSE, STOP, CANCEL = "go", "pause", "stop", "cancel"
-# Key in a task's payload: number of its first trial, which ended before the task was requeued.
-RETRY_OF = "retry_of"
 # A search opens no more places after this many failed trials, or as many as its budget if that is
 # more.
 MOST_FAILURES = 10
@@ -113,8 +112,7 @@ def search_task(
         "stack": stack.to_json() if stack else None,
         "stack_id": stack.stack_id if stack else None,
         "label": label,
-        # Given stacks are trained even if repeated; only sampled ones may come from the cache.
-        "payload": {"given": True} if stack else {},
+        "payload": SearchPayload(given=stack is not None).to_json(),
     }
 
 
@@ -185,7 +183,7 @@ def request_state(engine: Engine, name: str, wanted: str) -> str:
         row = find(connection, name, lock=True)
         if row.phase == CONCLUDED:
             return CONCLUDED
-        values: dict[str, Any] = {"wish": wanted, "planned": -1}
+        values: dict[str, Any] = {"requested_state": wanted, "planned": -1}
         if wanted == GO and row.paused_at is not None:
             # Paused time does not count towards the timeout.
             values["deadline_at"] = studies.c.deadline_at + (func.now() - studies.c.paused_at)
@@ -197,13 +195,10 @@ def request_state(engine: Engine, name: str, wanted: str) -> str:
         return state_of(row.phase, wanted)
 
 
-def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
+def void(engine: Engine, name: str, number: int, reason: str) -> None:
     """Remove an invalid search trial, and cached copies of its result, from the evidence.
 
     During the search its place becomes free again; afterwards the budget shrinks instead.
-
-    Returns:
-        Optuna's ids of the trials that the sampler must forget.
 
     Raises:
         StudyError: There is no such study.
@@ -222,14 +217,12 @@ def void(engine: Engine, name: str, number: int, reason: str) -> list[int]:
             update(tasks)
             .where(mine, or_(tasks.c.task_id == row.task_id, tasks.c.cached_of == row.task_id))
             .where(tasks.c.status == "done", tasks.c.outcome.in_(COUNTED))
-            .values(outcome="voided", cause=reason)
-            .returning(tasks.c.trial_id)
-        ).all()
-        places = {"trials": studies.c.trials - len(gone)} if study.phase != SEARCHING else {}
-        held, voided = studies.c.held - len(gone), studies.c.voided + len(gone)
-        change(connection, study.study_id, held=held, voided=voided, **places)
+            .values(outcome="voided", cause=reason, exported=False)
+        ).rowcount
+        places = {"trials": studies.c.trials - gone} if study.phase != SEARCHING else {}
+        places |= {"held": studies.c.held - gone, "voided": studies.c.voided + gone}
+        change(connection, study.study_id, revision=studies.c.revision + 1, **places)
         record_event(connection, row, "voided", f"trial {number}: {reason}")
-        return [r.trial_id for r in gone if r.trial_id is not None]
 
 
 def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:

@@ -8,7 +8,7 @@ that reason only. Pure functions; Optuna's own pruners do not know schedules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainstack.spaces.errors import RequestError, nearest
@@ -121,16 +121,21 @@ def cut(row: Pruner, mine: Seen, others: Iterable[Seen]) -> bool:
     return compared >= row.least and better >= max(1, int(row.keep * compared))
 
 
-def seen(stack: Stack, share: float, losses: Mapping[int, float], step: int) -> Seen:
-    """Return the state at a rung of a trial that has reached it.
+def seen(row: Pruner, stack: Stack, share: float, curve: Sequence[float], most: int) -> Seen | None:
+    """Return the state of a trial at a rung; None if it has not reached it.
 
     Args:
+        row: The pruner.
         stack: The trial's stack.
         share: The rung, as a share of the plan.
-        losses: Validation loss per step, as written to Optuna (`step_of`).
-        step: Step of the rung.
+        curve: Validation loss per epoch.
+        most: Most epochs of a plan.
     """
-    return Seen(heat(stack, share), min(loss for at, loss in losses.items() if at <= step))
+    places = row.places(stack.planned_epochs(most))
+    epoch = next((epoch for epoch, rung in places.items() if rung == share), None)
+    if epoch is None or len(curve) < epoch:
+        return None
+    return Seen(heat(stack, share), min(curve[:epoch]))
 
 
 def step_of(row: Pruner, epoch: int, planned: int, most: int) -> int:

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from sqlalchemy import Connection, Engine, Row, select
 
 from trainstack.search.database.schema import tasks
+from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import MEASUREMENT, SEARCH
-from trainstack.search.sampling import optuna_tables
-from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
     from trainstack.search.artifacts import Store
@@ -56,34 +55,32 @@ def _attribute(kind: int, task_id: int) -> tuple[str, str]:
     return _PREFIX + identifier, json.dumps(described)
 
 
-def attach_model(connection: Connection, study_id: int) -> dict[str, str]:
-    """Attach the recommended stack's model to its search trial; repeating it is harmless.
+def of_model(connection: Connection, study_id: int) -> tuple[int | None, dict[str, str]]:
+    """Return what attaches the recommended stack's model to its study and its search trial.
 
     Args:
         connection: The transaction.
         study_id: The fleet's id of the study.
 
     Returns:
-        The attribute that attaches it to the study; empty if there is no model.
+        The number of the stack's search trial, if there is one; and Optuna's attribute that names
+        the model, empty if there is no model.
     """
     mine = tasks.c.study_id == study_id
     row = connection.execute(
         select(tasks).where(mine, tasks.c.kind == MEASUREMENT, tasks.c.outcome == "completed")
     ).first()
     if row is None or "keras" not in row.artifacts:
-        return {}
-    key, text = _attribute(MODEL, row.task_id)
-    chosen = Stack.from_json(row.payload["chosen"]).stack_id
-    trial_id = connection.execute(
-        select(tasks.c.trial_id)
+        return None, {}
+    chosen = MeasurementPayload.from_json(row.payload).chosen.stack_id
+    number = connection.execute(
+        select(tasks.c.number)
         .where(mine, tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
-        .where(tasks.c.stack_id == chosen, tasks.c.trial_id.is_not(None))
+        .where(tasks.c.stack_id == chosen)
         .order_by(tasks.c.number)
         .limit(1)
     ).scalar()
-    if trial_id is not None:
-        optuna_tables.add_system_attributes(connection, trial_id, {key: text})
-    return {key: text}
+    return number, dict([_attribute(MODEL, row.task_id)])
 
 
 class Attached:

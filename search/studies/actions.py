@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import URL
 
-from trainstack.search.database.connection import connected, guarded, parse_url
+from trainstack.search.database.connection import connected, parse_url
 from trainstack.search.database.schema import ensure
 from trainstack.search.queue import study_store
 from trainstack.search.spec import StudySpec
@@ -32,7 +32,7 @@ def create_study(
         StorageAwayError: The database does not answer.
         StudyError: A study of that name has another spec, or was created by Optuna itself.
     """
-    from trainstack.search.sampling.optuna_mirror import ensure_study, open_storage, refuse_foreign
+    from trainstack.search.sampling.optuna_export import refuse_foreign
     from trainstack.search.sampling.pruning import pruner
     from trainstack.search.sampling.samplers import sampler
 
@@ -44,16 +44,10 @@ def create_study(
 
         first = REFERENCES.items()
     url = parse_url(url) if isinstance(url, str) else url
-    with guarded(url):
-        storage = open_storage(url)
-        try:
-            ensure(storage.engine)
-            refuse_foreign(storage, spec.study)
-            created = study_store.create(storage.engine, spec, first)
-            ensure_study(storage, spec)
-            return created
-        finally:
-            storage.engine.dispose()
+    with connected(url) as here:
+        ensure(here)
+        refuse_foreign(here, spec.study)
+        return study_store.create(here, spec, first)
 
 
 def request_state(url: URL | str, name: str, wanted: str) -> str:
@@ -77,16 +71,7 @@ def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
-    from trainstack.search.sampling.optuna_mirror import open_storage
-    from trainstack.search.sampling.optuna_tables import forget
-
     url = parse_url(url) if isinstance(url, str) else url
-    with guarded(url):
-        storage = open_storage(url)
-        try:
-            ensure(storage.engine)
-            gone = study_store.void(storage.engine, name, number, reason)
-            with storage.engine.begin() as connection:
-                forget(connection, gone)
-        finally:
-            storage.engine.dispose()
+    with connected(url) as here:
+        ensure(here)
+        study_store.void(here, name, number, reason)

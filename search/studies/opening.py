@@ -1,16 +1,14 @@
-"""Opening an existing study: its row, its spec and Optuna's storage."""
+"""Opening an existing study: its row and its spec."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from sqlalchemy import URL, Row
+from sqlalchemy import Engine, Row
 
 from trainstack.search.database.schema import ensure
 from trainstack.search.queue import study_store
-from trainstack.search.sampling.optuna_mirror import open_storage
 from trainstack.search.spec import StudySpec
 
 
@@ -19,24 +17,25 @@ class Opened:
     """An open study.
 
     Attributes:
-        storage: Optuna's storage; its engine is shared by all code.
         row: The study's row as read on opening.
         spec: The study's spec.
     """
 
-    storage: optuna.storages.RDBStorage
     row: Row[Any]
     spec: StudySpec
 
 
-def open_study(url: URL, name: str) -> Opened:
-    """Open a study.
+def open_study(engine: Engine, name: str) -> Opened:
+    """Read a study's row and its spec.
+
+    Args:
+        engine: The database.
+        name: Name of the study.
 
     Raises:
         StudyError: There is no such study.
     """
-    storage = open_storage(url)
-    ensure(storage.engine)
-    with storage.engine.connect() as connection:
+    ensure(engine)
+    with engine.connect() as connection:
         row = study_store.find(connection, name)
-    return Opened(storage, row, StudySpec.from_json(row.spec))
+    return Opened(row, StudySpec.from_json(row.spec))

@@ -19,10 +19,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Row, select
+from sqlalchemy import URL, Engine, Row
 
-from trainstack.search.database.connection import guarded, parse_url
-from trainstack.search.database.schema import durable, studies
+from trainstack.search.database.connection import engine, guarded, parse_url
+from trainstack.search.database.schema import durable
+from trainstack.search.payloads import SearchPayload
 from trainstack.search.queue import (
     attempts,
     deduplication,
@@ -34,13 +35,13 @@ from trainstack.search.queue import (
 from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
 from trainstack.search.queue.eligibility import seconds_from_now
 from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
+from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Result
-from trainstack.search.sampling import optuna_tables
-from trainstack.search.sampling.optuna_mirror import OptunaMirror, ensure_study
-from trainstack.search.sampling.pruning import reported, step_of
-from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
-from trainstack.search.studies.opening import open_study
+from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
+from trainstack.search.sampling.proposals import Proposals
+from trainstack.search.studies.opening import Opened, open_study
+from trainstack.spaces.stack import Stack
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -79,26 +80,24 @@ class WorkerClient:
 
     def __init__(
         self,
-        url: URL,
-        study: Row[Any],
-        mirror: OptunaMirror,
+        engine: Engine,
+        study: Opened,
         worker: tuple[int, WorkerCard],
+        seed: int,
         *,
         lease_seconds: float,
         requeue_seconds: float,
         judge: lifecycle.Judge | None,
     ) -> None:
-        self.url, self.study_id = url, study.study_id
-        self.spec = mirror.spec
+        self.url, self.study_id = engine.url, study.row.study_id
+        self.spec = study.spec
         self.worker_id, self.card = worker
-        self._mirror, self._engine = mirror, mirror.storage.engine
+        self._engine = engine
+        self._proposals = Proposals(engine, self.study_id, study.spec, seed)
         self._lease_seconds, self._judge = lease_seconds, judge
         self.heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_PER_LEASE)
-        self._maintenance = Maintenance(
-            self._engine, self.study_id, mirror, lease_seconds, requeue_seconds
-        )
-        self._voided = study.voided
-        self._loaded = False
+        self._maintenance = Maintenance(engine, self.study_id, lease_seconds, requeue_seconds)
+        self._joined = False
         self._unbegun: Row[Any] | None = None
 
     @classmethod
@@ -129,17 +128,15 @@ class WorkerClient:
         """
         url = parse_url(url) if isinstance(url, str) else url
         with guarded(url):
-            found = open_study(url, study_name)
-            spec, engine = found.spec, found.storage.engine
-            worker_registry.check(spec, card)
-            ensure_study(found.storage, spec)
-            worker_id, before = worker_registry.join(engine, found.row.study_id, card)
-            seed = study_store.derived_seed(spec.seed, "sampler", before)
+            here = engine(url)
+            found = open_study(here, study_name)
+            worker_registry.check(found.spec, card)
+            worker_id, before = worker_registry.join(here, found.row.study_id, card)
             return cls(
-                url,
-                found.row,
-                OptunaMirror(found.storage, spec, seed),
+                here,
+                found,
                 (worker_id, card),
+                study_store.derived_seed(found.spec.seed, "sampler", before),
                 lease_seconds=lease_seconds,
                 requeue_seconds=requeue_seconds,
                 judge=judge,
@@ -149,8 +146,7 @@ class WorkerClient:
     def claim(self) -> Lease | None:
         """Claim the next task; None if there is none now (`advance` tells if the study ended)."""
         self._maintenance.run_if_due()
-        self._heed_voids()
-        self._load()
+        self._read_history()
         self._undo()
         while row := attempts.claim(
             self._engine, self.study_id, self.worker_id, self._lease_seconds
@@ -165,11 +161,11 @@ class WorkerClient:
                 return lease
         return None
 
-    def _load(self) -> None:
-        """Read trials before a lease begins, as several hundred take about a second."""
-        if not self._loaded:
-            self._mirror.load()
-            self._loaded = True
+    def _read_history(self) -> None:
+        """Read trials before the first lease begins, as several hundred take about a second."""
+        if not self._joined:
+            self._proposals.refresh()
+            self._joined = True
 
     def _undo(self) -> None:
         """Give back a task whose claim was interrupted by an unavailable database."""
@@ -179,43 +175,45 @@ class WorkerClient:
             self._unbegun = None
 
     def _begin(self, row: Row[Any]) -> Lease | None:
-        """Create the Optuna trial and stack of a claimed place; return None if cached."""
-        with self._engine.begin() as connection:
-            # Written before sampling, so that the attempt after a crash reuses this trial.
-            durable(connection)
-            trial_id, number = self._mirror.begin(connection, row)
-            own = {"trial_id": trial_id, "number": number, "lease_until": self._until()}
-            row = attempts.write(connection, row.task_id, row.token, **own)
+        """Decide the stack of a claimed search trial; return None if its result is cached."""
+        payload = SearchPayload.from_json(row.payload)
         try:
-            stack, draft = self._mirror.draw(row)
+            if row.stack is None:
+                stack, parameters = self._proposals.propose()
+            else:
+                stack = Stack.from_json(row.stack)
+                parameters = payload.parameters or self._proposals.space.encode(stack)
         except (ValueError, TypeError, ArithmeticError, LookupError):
             # A fault of this code or the sampler: store the traceback and go on.
-            self._finish(row, Result("failed", cause=traceback.format_exc()))
+            attempts.finish(
+                self._engine,
+                row.task_id,
+                row.token,
+                Result("failed", cause=traceback.format_exc()),
+            )
             return None
+        payload = dataclasses.replace(payload, parameters=parameters)
         with self._engine.begin() as connection:
             durable(connection)
+            # No heartbeat is sent while claiming, so the lease begins anew.
             own = {"stack": stack.to_json(), "stack_id": stack.stack_id}
-            own["lease_until"] = self._until()
+            own |= {"payload": payload.to_json()}
+            own["lease_until"] = seconds_from_now(self._lease_seconds)
             row = attempts.write(connection, row.task_id, row.token, **own)
-            self._mirror.drawn(connection, stack, draft)
         if (
-            not row.payload.get("given")
+            not payload.given
             and (duplicate := deduplication.find_finished_duplicate(self._engine, row)) is not None
         ):
-            self._finish(row, duplicate[1], cached_of=duplicate[0])
+            finished, result = duplicate
+            attempts.finish(self._engine, row.task_id, row.token, result, finished)
             return None
         lease = lease_of(row)
-        return dataclasses.replace(
-            lease, rungs=tuple(self._mirror.pruner.places(self._planned(lease)))
-        )
+        rungs = self._proposals.pruner.places(self._planned(lease))
+        return dataclasses.replace(lease, rungs=tuple(rungs))
 
     def _planned(self, lease: Lease) -> int:
         assert lease.stack is not None
         return lease.stack.planned_epochs(self.spec.epochs)
-
-    def _until(self) -> Any:
-        """Return the end of a full lease from now: no heartbeat is sent while claiming."""
-        return seconds_from_now(self._lease_seconds)
 
     @_reaching
     def heartbeat(self, lease: Lease | None, state: str = "idle") -> HeartbeatReply:
@@ -234,19 +232,8 @@ class WorkerClient:
         Raises:
             LeaseLost: The worker no longer holds the task.
         """
-        losses = {}
-        if lease.trial_id is not None:
-            row, planned, most = self._mirror.pruner, self._planned(lease), self.spec.epochs
-            epochs = reported(row, planned)
-            losses = {
-                step_of(row, m.epoch, planned, most): m.valid_loss
-                for m in measurements
-                if m.epoch in epochs
-            }
         with self._engine.begin() as connection:
             attempts.record(connection, lease.task_id, lease.token, measurements)
-            if lease.trial_id is not None:
-                optuna_tables.report(connection, lease.trial_id, losses)
 
     @_reaching
     def verdict(self, lease: Lease, epoch: int) -> bool:
@@ -255,14 +242,15 @@ class WorkerClient:
         Given stacks are never pruned, as their result was requested, but others are compared with
         them.
         """
-        if lease.trial_id is None or epoch not in lease.rungs:
+        if lease.kind != SEARCH or epoch not in lease.rungs:
             return False
-        row = self._mirror.pruner
+        row = self._proposals.pruner
         rungs = row.places(self._planned(lease))
         exempt = list(rungs)[: lease.number % row.brackets]
-        if lease.payload.get("given") or epoch in exempt:
+        given = isinstance(lease.payload, SearchPayload) and lease.payload.given
+        if given or epoch in exempt:
             return False
-        return self._mirror.prune(lease.trial_id, rungs[epoch])
+        return self._proposals.prune(lease.number, rungs[epoch])
 
     @_reaching
     def finish(self, lease: Lease, result: Result) -> None:
@@ -275,12 +263,7 @@ class WorkerClient:
             why = result.cause or f"validation loss {result.value}"
             outcome = "diverged" if result.outcome in ("completed", "pruned") else result.outcome
             result = dataclasses.replace(result, outcome=outcome, value=None, cause=why)
-        self._finish(lease, result)
-
-    def _finish(self, task: Lease | Row[Any], result: Result, cached_of: int | None = None) -> None:
-        row = attempts.finish(self._engine, task.task_id, task.token, result, cached_of)
-        if row.kind == SEARCH:
-            self._mirror.end(row)
+        attempts.finish(self._engine, lease.task_id, lease.token, result)
 
     @_reaching
     def give_back(self, lease: Lease, cause: str = INTERRUPTED) -> None:
@@ -289,9 +272,7 @@ class WorkerClient:
         Raises:
             LeaseLost: The worker no longer holds the task.
         """
-        self._maintenance.update_trial(
-            attempts.give_back(self._engine, lease.task_id, lease.token, cause)
-        )
+        attempts.give_back(self._engine, lease.task_id, lease.token, cause)
 
     @_reaching
     def no_room(self, lease: Lease, cause: str) -> None:
@@ -301,8 +282,7 @@ class WorkerClient:
             LeaseLost: The worker no longer holds the task.
         """
         heard = self._lease_seconds
-        row = recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
-        self._maintenance.update_trial(row)
+        recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
 
     @_reaching
     def quarantine(self, task_ids: Sequence[int], why: str) -> None:
@@ -313,28 +293,19 @@ class WorkerClient:
     def advance(self) -> str:
         """Advance the study as far as possible and return its state; safe at any time."""
         self._maintenance.run_if_due()
-        state = lifecycle.advance(self._engine, self.study_id, self._judge)
-        if state in (study_store.CONFIRMING, study_store.CONCLUDED):
-            self._mirror.repair(grace_seconds=0.0 if state == study_store.CONCLUDED else 5.0)
-        return state
+        return lifecycle.advance(self._engine, self.study_id, self._judge)
 
     @_reaching
     def requeue_expired(self) -> int:
         """Requeue tasks with an expired lease now; return their number."""
-        return self._maintenance.requeue_expired()
+        return len(recovery.requeue_expired(self._engine, self.study_id) or [])
 
-    def _heed_voids(self) -> None:
-        with self._engine.connect() as connection:
-            query = select(studies.c.voided).where(studies.c.study_id == self.study_id)
-            voided = connection.execute(query).scalar_one()
-        if voided != self._voided:
-            self._voided = voided
-            self._mirror.reload()
-            self._loaded = False
+    def exporting(self) -> Exporting:
+        """Return a context in which this process exports the study to Optuna's storage."""
+        return Exporting(self._engine, self.spec.study, WORKERS_EVERY_SECONDS)
 
     @_reaching
     def leave(self) -> None:
         """Leave the study and disconnect; finish or give back any lease before."""
         worker_registry.leave(self._engine, self.worker_id)
-        self._mirror.repair(grace_seconds=0.0)
         self._engine.dispose()

@@ -16,6 +16,7 @@ from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
 from trainstack.search.data.load import load
 from trainstack.search.evidence.comparisons import score
 from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import CONFIRMATION, MEASUREMENT
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
@@ -43,12 +44,8 @@ def measured(bench: JobBench, runs: int = 2) -> dict[str, Any]:
         seed = confirmation_seed(bench.spec.seed, index)
         run = Job(str(index), CONFIRMATION, STACK, seed, seed, EPOCHS, folder="m")
         kept[str(index)] = dict(bench.train(run, lambda measurement: None).artifacts)
-    payload = {
-        "chosen": STACK.to_json(),
-        "baseline": STACK.to_json(),
-        "runs": {STACK.stack_id: kept},
-    }
-    asked = Job("m", MEASUREMENT, None, 0, 0, EPOCHS, folder="m", payload=payload)
+    measures = MeasurementPayload(STACK, STACK, {STACK.stack_id: kept})
+    asked = Job("m", MEASUREMENT, None, 0, 0, EPOCHS, folder="m", measures=measures)
     return dict(bench.measure(asked).payload)
 
 

@@ -17,8 +17,8 @@ from sqlalchemy import URL, Engine, text
 
 from tests.support.studies import agrees, open_client, spec_of, work_off
 from trainstack.search.database.connection import engine, parse_url, redacted
+from trainstack.search.queue import recovery
 from trainstack.search.studies.actions import create_study
-from trainstack.search.studies.maintenance import Maintenance
 from trainstack.spaces.errors import StorageAwayError
 
 pytestmark = pytest.mark.postgres
@@ -116,9 +116,7 @@ def test_a_study_through_pgbouncer(bouncer: tuple[str, Path], database: Engine) 
         most[0] = max(most[0], others)
         time.sleep(0.05)
     assert failures == []
-    maintenance = Maintenance.open(url, "s")
-    assert maintenance.requeue_expired() == 0
-    maintenance.close()
+    assert recovery.requeue_expired(database, clients[0].study_id) == []
     status = agrees(database)
     assert status["concluded"]
     assert status["counts"]["completed"] == 12

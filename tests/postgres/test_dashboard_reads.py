@@ -1,4 +1,4 @@
-"""What the dashboard reads: trials in bulk, as Optuna would, and files made when asked for."""
+"""The dashboard reads trials from the fleet's tables and generates files on request."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import optuna
 import pytest
 from optuna.artifacts import get_all_artifact_meta
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 from sqlalchemy import URL, select, update
 
-from tests.support.studies import begun, completed, epochs, open_client
+from tests.support.studies import begun, completed, epochs, exported, open_client
 from trainstack.search.artifacts import FolderStore
 from trainstack.search.dashboard.storage import DashboardStorage
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.records import Result
-from trainstack.search.sampling.optuna_mirror import open_storage
-from trainstack.search.sampling.optuna_reading import read_trials
-from trainstack.search.sampling.trial_files import Attached, attach_model
+from trainstack.search.sampling.optuna_export import open_storage
+from trainstack.search.sampling.trial_files import Attached, of_model
 from trainstack.search.studies.actions import void_trial
 
 pytestmark = pytest.mark.postgres
@@ -55,24 +56,28 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def test_trials_are_read_as_optuna_reads_them(url: URL, away: None) -> None:
-    """In bulk every field of every trial is what Optuna's own storage gives, in any time zone."""
-    studied(url)
+def opened(url: URL) -> DashboardStorage:
+    """Export a study and open the dashboard's storage."""
+    exported(url)
     storage = open_storage(url)
-    theirs = sorted(storage.get_all_trials(1), key=lambda trial: trial.number)
+    return DashboardStorage(storage, storage.engine)
+
+
+def test_trials_are_those_in_optuna(url: URL, away: None) -> None:
+    """Every trial is the one that Optuna's own storage gives, but for ids, in any time zone."""
+    studied(url)
+    shown, theirs = opened(url).get_all_trials(1), exported(url).trials
     assert len(theirs) == 4
-    assert read_trials(storage.engine, 1) == theirs
-    last = theirs[1]._trial_id
-    assert read_trials(storage.engine, 1, last, [theirs[0]._trial_id]) == [theirs[0], *theirs[2:]]
-    assert DashboardStorage(storage).get_all_trials(1) == theirs
-    storage.engine.dispose()
+    for ours, copy in zip(shown, theirs, strict=True):
+        assert repr(ours).split(", trial_id=")[0] == repr(copy).split(", trial_id=")[0]
+        assert (ours.user_attrs, ours.system_attrs) == (copy.user_attrs, copy.system_attrs)
+        assert opened(url).get_trial(ours._trial_id) == ours
 
 
 def test_what_changes_is_seen(url: URL) -> None:
     """A trial that ends, one that is voided after it ended, and new ones show at the next look."""
     here = begun(url, trials=5)
-    storage = open_storage(url)
-    shown = DashboardStorage(storage)
+    shown = opened(url)
     assert shown.get_all_trials(1) == []
     lease = here.claim()
     assert lease is not None
@@ -83,7 +88,8 @@ def test_what_changes_is_seen(url: URL) -> None:
     assert [t.state.name for t in shown.get_all_trials(1)] == ["FAIL"]
     assert here.claim() is not None
     assert [t.state.name for t in shown.get_all_trials(1)] == ["FAIL", "RUNNING"]
-    storage.engine.dispose()
+    finished = (TrialState.COMPLETE, TrialState.FAIL)
+    assert [t.number for t in shown.get_all_trials(1, states=finished)] == [0]
 
 
 def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,17 +102,15 @@ def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.Monk
         assert lease is not None
         here.report(lease, epochs(1))
         here.finish(lease, completed(value))
-    storage = open_storage(url)
-    shown, whole = DashboardStorage(storage).get_all_trials(1), storage.get_all_trials(1)
+    shown, whole = opened(url).get_all_trials(1), exported(url).trials
     assert [t.number for t in shown if t.intermediate_values] == [1, 4]
     assert [t.number for t in shown if "stack" in t.user_attrs] == [1, 4]
-    for ours, theirs in zip(shown, sorted(whole, key=lambda t: t.number), strict=True):
+    for ours, theirs in zip(shown, whole, strict=True):
         assert (ours.params, ours.values, ours.state) == (
             theirs.params,
             theirs.values,
             theirs.state,
         )
-    storage.engine.dispose()
 
 
 def test_of_very_many_trials_the_latest_and_the_best_are_listed(url: URL) -> None:
@@ -119,21 +123,38 @@ def test_of_very_many_trials_the_latest_and_the_best_are_listed(url: URL) -> Non
         lease = here.claim()
         assert lease is not None
         here.finish(lease, completed(value))
-    storage = open_storage(url)
-    shown = DashboardStorage(storage, latest=2, best=1)
+    whole = opened(url)
+    shown = DashboardStorage(open_storage(url), whole._engine, latest=2, best=1)
     assert [t.number for t in shown.get_all_trials(1)] == [0, 2, 3, 4]
     other.finish(running, completed(0.9))
     assert here.claim() is not None
     assert [t.number for t in shown.get_all_trials(1)] == [0, 2, 3, 4, 5]
-    assert shown.get_trial(storage.get_all_trials(1)[1]._trial_id).number == 1
-    storage.engine.dispose()
+    assert shown.get_trial(whole.get_all_trials(1)[1]._trial_id).number == 1
+
+
+def test_trials_are_written_by_the_fleet_alone(url: URL) -> None:
+    """The dashboard cannot change a trial of ours, and works on other Optuna studies as usual."""
+    studied(url)
+    shown = opened(url)
+    trial = shown.get_all_trials(1)[0]
+    with pytest.raises(UpdateFinishedTrialError):
+        shown.set_trial_user_attr(trial._trial_id, "mine", 1)
+    with pytest.raises(UpdateFinishedTrialError):
+        shown.create_new_trial(1)
+    with pytest.raises(KeyError):
+        shown.get_trial(2**40)
+    foreign = optuna.create_study(study_name="foreign", storage=shown)
+    foreign.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert [t.number for t in foreign.trials] == [0, 1]
+    optuna.delete_study(study_name="foreign", storage=shown)
+    assert optuna.get_all_study_names(shown) == ["s"]
 
 
 def test_each_trial_has_its_curve_and_layers(url: URL, tmp_path) -> None:
     """Optuna lists two artifacts of a trial; they hold what our tables hold at that moment."""
     first, *_ = studied(url)
-    storage = open_storage(url)
-    store = Attached(storage.engine, FolderStore(tmp_path))
+    storage = opened(url)
+    store = Attached(storage._engine, FolderStore(tmp_path))
     trial = storage.get_all_trials(1)[0]
     metas = get_all_artifact_meta(trial, storage=storage)
     assert [meta.filename for meta in metas] == ["curve.csv", "layers.csv"]
@@ -157,28 +178,28 @@ def test_each_trial_has_its_curve_and_layers(url: URL, tmp_path) -> None:
     store.remove("0b7e-1-2-3-4")
     with pytest.raises(ArtifactNotFound):
         store.open_reader("0b7e-1-2-3-4")
-    storage.engine.dispose()
 
 
 def test_the_recommended_model_stands_on_its_trial(url: URL, tmp_path) -> None:
     """Once measured, the chosen stack's search trial names the saved model, once, and opens it."""
     studied(url)
-    storage = open_storage(url)
-    with storage.engine.begin() as connection:
-        assert attach_model(connection, 1) == {}
+    storage = opened(url)
+    with storage._engine.begin() as connection:
+        assert of_model(connection, 1) == (None, {})
         stack = connection.execute(select(tasks.c.stack).where(tasks.c.number == 0)).scalar_one()
         measured = {"kind": "measurement", "status": "done", "outcome": "completed", "seed": 1}
-        measured |= {"payload": {"chosen": stack}, "artifacts": {"keras": "s/model.keras"}}
+        measured |= {"payload": {"chosen": stack, "baseline": stack, "runs": {}}}
+        measured |= {"artifacts": {"keras": "s/model.keras"}}
         connection.execute(tasks.insert().values(study_id=1, **measured))
         connection.execute(update(studies).values(phase="concluded"))
-        named = attach_model(connection, 1)
-        assert attach_model(connection, 1) == named
+        number, named = of_model(connection, 1)
     store = FolderStore(tmp_path)
     store.write("s/model.keras", lambda file: file.write(b"weights"))
-    shown = DashboardStorage(storage).get_all_trials(1)[0]
-    metas = [m for m in get_all_artifact_meta(shown, storage=storage) if m.filename.endswith("s")]
-    (meta,) = metas
-    assert [json.loads(said)["artifact_id"] for said in named.values()] == [meta.artifact_id]
-    assert Attached(storage.engine, store).open_reader(meta.artifact_id).read() == b"weights"
-    assert optuna.load_study(study_name="s", storage=storage).trials[1].number == 1
-    storage.engine.dispose()
+    shown = storage.get_all_trials(1)
+    assert number == shown[0].number
+    for trial in (shown[0], storage.get_trial(shown[0]._trial_id)):
+        metas = get_all_artifact_meta(trial, storage=storage)
+        (meta,) = (meta for meta in metas if meta.filename.endswith("s"))
+        assert [json.loads(text)["artifact_id"] for text in named.values()] == [meta.artifact_id]
+    assert Attached(storage._engine, store).open_reader(meta.artifact_id).read() == b"weights"
+    assert len(get_all_artifact_meta(shown[1], storage=storage)) == 2

@@ -10,6 +10,7 @@ from trainstack.search.claims.experiment import Look
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.planned_run import Planned
+from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.queue.queries import runs, trials_json
 from trainstack.search.records import CONFIRMATION
 from trainstack.spaces.references import CHAPTER_DEFAULT
@@ -56,5 +57,5 @@ def test_what_tuned_a_learning_rate_is_not_measured(url: URL, database: Engine) 
     here.advance()
     last = here.claim()
     assert last is not None
-    assert last.payload["seeds"] == [100, 101]
-    assert sorted(last.payload["runs"][CHAPTER_DEFAULT.stack_id]) == ["0", "1"]
+    assert isinstance(last.payload, MeasurementPayload)
+    assert sorted(last.payload.runs[CHAPTER_DEFAULT.stack_id]) == ["0", "1"]

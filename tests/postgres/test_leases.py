@@ -9,16 +9,17 @@ import time
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Engine, Row, func, select, update
+from sqlalchemy import URL, Engine, func, select, update
 
 from tests.support.studies import agrees, begun, completed, epochs, open_client, spec_of, work_off
 from trainstack.search.database.schema import tasks
 from trainstack.search.queue import attempts, study_store
 from trainstack.search.queue.history import attempts_json, history
+from trainstack.search.queue.maintenance import LEASE_SECONDS
 from trainstack.search.queue.queries import runs, status, trials_json
 from trainstack.search.records import SEARCH, Measurement, Result
+from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study
-from trainstack.search.studies.maintenance import LEASE_SECONDS
 from trainstack.search.studies.worker_client import (
     INTERRUPTED,
     HeartbeatReply,
@@ -110,17 +111,19 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
     assert len(history(database, "s")) > trials
 
 
-def test_lease_outlasts_its_claim(url: URL, database: Engine) -> None:
+def test_lease_outlasts_its_claim(
+    url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However long a draw takes, whoever claims has a whole lease when it begins to train."""
     here = begun(url, trials=1)
-    draw = here._mirror.draw
+    propose = Proposals.propose
 
-    def slowly(row: Row[Any]) -> Any:
+    def slowly(proposals: Proposals) -> Any:
         with database.begin() as connection:
             connection.execute(update(tasks).values(lease_until=func.clock_timestamp()))
-        return draw(row)
+        return propose(proposals)
 
-    here._mirror.draw = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(Proposals, "propose", slowly)
     assert here.claim() is not None
     with database.connect() as connection:
         left = select(tasks.c.lease_until - func.clock_timestamp())
@@ -257,14 +260,15 @@ def test_all_failing_ends(url: URL, database: Engine) -> None:
     assert found["budget"] == {"trials": 0, "asked": 2}
 
 
-def test_equal_stacks_are_trained_once(url: URL, database: Engine) -> None:
+def test_equal_stacks_are_trained_once(
+    url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stack that is drawn again takes the finished trial's result, and says so."""
     here = begun(url, trials=3)
     lease = here.claim()
     assert lease is not None
     here.finish(lease, completed(0.125))
-    draw = here._mirror.draw
-    here._mirror.draw = lambda row: (lease.stack, draw(row)[1])  # type: ignore[method-assign,return-value]
+    monkeypatch.setattr(Proposals, "propose", lambda proposals: (lease.stack, {}))
     assert here.claim() is None
     found = runs(database, "s", SEARCH)
     assert [r.value for r in found] == [0.125] * 3

@@ -9,6 +9,7 @@ from sqlalchemy import URL, Engine, update
 
 from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
+from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.queue import study_store
 from trainstack.search.queue.history import history
 from trainstack.search.queue.queries import measurement, runs, status, statuses, trials_json
@@ -47,10 +48,10 @@ def test_whole_life(url: URL, database: Engine) -> None:
     assert lease is not None
     assert lease.kind == "measurement"
     assert here.claim() is None
-    assert lease.payload["chosen"] == last.to_json()
-    assert lease.payload["baseline"] == CHAPTER_DEFAULT.to_json()
-    assert lease.payload["seeds"] == [1000, 1001]
-    kept = lease.payload["runs"]
+    assert isinstance(lease.payload, MeasurementPayload)
+    assert lease.payload.chosen == last
+    assert lease.payload.baseline == CHAPTER_DEFAULT
+    kept = lease.payload.runs
     assert set(kept) == {last.stack_id, CHAPTER_DEFAULT.stack_id}
     assert [set(per_seed) for per_seed in kept.values()] == [{"0", "1"}] * 2
     assert measurement(database, "s") is None

@@ -11,10 +11,11 @@ from tests.support.studies import agrees, begun, completed, open_client, spec_of
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import recovery
 from trainstack.search.queue.history import attempts_json
+from trainstack.search.queue.maintenance import Maintenance
 from trainstack.search.queue.queries import trials_json
 from trainstack.search.records import Result
+from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study
-from trainstack.search.studies.maintenance import Maintenance
 from trainstack.search.studies.worker_client import WorkerClient
 from trainstack.spaces.errors import RequestError, StorageAwayError
 from trainstack.spaces.references import REFERENCES
@@ -27,7 +28,9 @@ def let_pass(database: Engine, seconds: float) -> None:
     ago = func.make_interval(0, 0, 0, 0, 0, 0, seconds)
     with database.begin() as connection:
         connection.execute(update(tasks).values(lease_until=tasks.c.lease_until - ago))
-        connection.execute(update(studies).values(reaped_at=studies.c.reaped_at - ago))
+        connection.execute(
+            update(studies).values(expiry_checked_at=studies.c.expiry_checked_at - ago)
+        )
 
 
 def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
@@ -42,7 +45,7 @@ def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
     with database.begin() as connection:
         past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
         connection.execute(update(tasks).values(lease_until=past))
-        connection.execute(update(studies).values(reaped_at=past))
+        connection.execute(update(studies).values(expiry_checked_at=past))
     rows = recovery.requeue_expired(database, here.study_id, 0.5, 30.0)
     assert [row.status for row in rows or []] == ["waiting"]
 
@@ -59,13 +62,11 @@ def test_maintenance_without_workers(url: URL, database: Engine) -> None:
     """A process that watches a study can requeue tasks with an expired lease."""
     here = begun(url, trials=1)
     assert here.claim() is not None
-    maintenance = Maintenance.open(url, "s")
-    maintenance.run_if_due()
-    assert agrees(database)["counts"]["running"] == 1
-    let_pass(database, 100.0)
-    assert maintenance.requeue_expired() == 1
+    for _ in range(3):
+        assert agrees(database)["counts"]["running"] == 1
+        let_pass(database, 20.0)
+        Maintenance(database, here.study_id).run_if_due()
     assert agrees(database)["counts"]["waiting"] == 1
-    maintenance.close()
 
 
 def test_struck_trials_go_to_others_first(url: URL) -> None:
@@ -142,15 +143,14 @@ def test_database_away_within_a_claim(
 ) -> None:
     """A task that was claimed when the database went away is taken up again, without a strike."""
     here = begun(url, trials=1)
-    draw = here._mirror.draw
 
     def away(*_: object) -> None:
         raise StorageAwayError("gone")
 
-    monkeypatch.setattr(here._mirror, "draw", away)
-    with pytest.raises(StorageAwayError):
-        here.claim()
-    monkeypatch.setattr(here._mirror, "draw", draw)
+    with monkeypatch.context() as patch:
+        patch.setattr(Proposals, "propose", away)
+        with pytest.raises(StorageAwayError):
+            here.claim()
     lease = here.claim()
     assert lease is not None
     assert (lease.number, lease.attempt) == (0, 2)

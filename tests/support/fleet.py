@@ -16,6 +16,7 @@ import optuna
 import psutil
 from sqlalchemy import URL
 
+from tests.support import studies
 from tests.support.studies import agrees, spec_of
 from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, engine, exported
 from trainstack.search.queue import queries
@@ -125,8 +126,8 @@ class Fleet:
         return queries.trials_json(self.engine, "s")
 
     def optuna(self) -> optuna.Study:
-        """Return the study as any user of Optuna loads it."""
-        return optuna.load_study(study_name="s", storage=exported(self.url))
+        """Export the study, and return it as any user of Optuna loads it."""
+        return studies.exported(self.url)
 
     def logs(self) -> str:
         """Return what all workers said last."""

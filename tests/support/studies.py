@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
 from sqlalchemy import URL, Engine, func, select
 
 from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.database.connection import engine
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import attempts
 from trainstack.search.queue.queries import _status
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
+from trainstack.search.sampling.optuna_export import OptunaExport
 from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
@@ -91,16 +94,20 @@ def begun(url: URL, **changes: Any) -> WorkerClient:
 
 
 def dies_drawing(here: WorkerClient) -> None:
-    """Let a worker claim a search trial, make it in Optuna too, and die before it is drawn."""
+    """Let a worker claim a search trial and die before its stack is drawn."""
     row = attempts.claim(here._engine, here.study_id, here.worker_id, 60.0)
     assert row is not None
-    with here._engine.begin() as connection:
-        trial_id, number = here._mirror.begin(connection, row)
-        own = {"trial_id": trial_id, "number": number}
-        attempts.write(connection, row.task_id, row.token, **own)
     attempts.give_back(
         here._engine, row.task_id, row.token, "lease expired: the worker stopped responding"
     )
+
+
+def exported(url: URL, study: str = "s") -> optuna.Study:
+    """Export a study to Optuna's storage and load it as any user of Optuna would."""
+    export = OptunaExport(engine(url), study)
+    export.finish()
+    export.close()
+    return optuna.load_study(study_name=study, storage=url.render_as_string(hide_password=False))
 
 
 def epochs(count: int, start: int = 1) -> list[Measurement]:

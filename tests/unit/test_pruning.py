@@ -71,9 +71,12 @@ def test_steps_rise_with_epochs_and_meet_at_rungs(name: str, planned: int, most:
 
 
 def test_what_is_seen_at_a_rung() -> None:
-    """The lowest loss up to the rung counts, not what came later."""
+    """The lowest loss up to the rung counts; a trial that has not reached it is not compared."""
     stack = Stack.of(schedule="constant")
-    assert seen(stack, 1 / 3, {1: 0.9, 5: 0.4, 10: 0.6, 20: 0.1}, 10) == Seen(1.0, 0.4)
+    curve = [0.9, 0.4, 0.6, 0.8, 0.1]
+    assert seen(ASHA, stack, 1 / 3, curve, 12) == Seen(1.0, 0.4)
+    assert seen(ASHA, stack, 2 / 3, curve, 12) is None
+    assert seen(ASHA, stack, 0.5, curve, 12) is None
 
 
 def test_a_loss_that_is_not_finite_is_worst() -> None:

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from trainstack.search.database import retry
 from trainstack.search.database.connection import STORAGE, artifacts, storage_url
 from trainstack.search.processes import interruption_signals
-from trainstack.search.studies.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
+from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
 from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.runtime.limits import STALL_SECONDS, Limits
@@ -84,7 +84,8 @@ def _work(options: argparse.Namespace) -> int:
         signal.signal(number, on_interrupt)
     if options.leave_with_parent:
         threading.Thread(target=_heed_parent, args=(supervisor,), daemon=True).start()
-    supervisor.run()
+    with client.exporting():
+        supervisor.run()
     return INTERRUPTED if interrupted else 0
 
 

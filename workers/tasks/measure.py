@@ -37,20 +37,19 @@ log = logging.getLogger("trainstack.trainer")
 def measure(bench: Bench, job: Job) -> Result:
     """Measure the chosen stack and the baseline on the test set, one figure per seed.
 
-    The job's payload holds `chosen` and `baseline` (stacks as JSON) and `runs`: stack id → seed
-    index → place of the weights. The chosen stack's model of the first seed (selected before its
+    The chosen stack's model of the first seed (selected before its
     test figure was known) is exported.
     """
     began = time.perf_counter()
-    payload = job.payload or {}
+    asked = job.measures
+    assert asked is not None
     measured: dict[str, Any] = {}
     artifacts: dict[str, str] = {}
-    for role in ("chosen", "baseline"):
-        stack = Stack.from_json(payload[role])
-        if role == "baseline" and payload["baseline"] == payload["chosen"]:
+    for role, stack in (("chosen", asked.chosen), ("baseline", asked.baseline)):
+        if role == "baseline" and asked.baseline == asked.chosen:
             measured["baseline"] = measured["chosen"]
             continue
-        runs = confirmation_runs(bench, payload["runs"].get(stack.stack_id, {}))
+        runs = confirmation_runs(bench, asked.runs.get(stack.stack_id, {}))
         if not runs:
             if role == "chosen":
                 measured[role] = {"trivial": _trivial_unconfirmed(bench)}

@@ -1,0 +1,324 @@
+"""The copy of a study's search trials in Optuna's storage, for Optuna's tools.
+
+The fleet's tables are authoritative, and workers never wait for the copy. Every process that works
+on a study exports in a thread; they take turns. A round compares Optuna's storage with the fleet's
+tables, so it needs no memory, and a crash within a round is made up for by the next one.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL, Connection, Engine, Row, func, inspect, select, update
+from sqlalchemy.sql import ColumnElement
+
+from trainstack.search.database.connection import engine, engine_options, guarded
+from trainstack.search.database.schema import creating, studies, tasks
+from trainstack.search.queue.search_trials import read_trials
+from trainstack.search.queue.study_store import change
+from trainstack.search.records import SEARCH
+from trainstack.search.sampling.optuna_trials import TrialConverter
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import StudyError, TrainstackError
+
+log = logging.getLogger("trainstack.export")
+
+SPEC_KEY = "trainstack:spec"
+METRIC = "validation loss"
+# Least interval between two rounds, over all processes together: of the process that launched the
+# study, and of its workers, which so take over only where there is none.
+EVERY_SECONDS, WORKERS_EVERY_SECONDS = 2.0, 4.0
+# A process that leaves waits at most this long for its last round.
+LAST_SECONDS = 10.0
+# Most new trials per round, so that its transaction stays short.
+BATCH = 50
+# Key of the advisory lock that a round holds, beside the study's id.
+_EXPORTING = 719_240
+# A table of Optuna's, by which its storage is recognized.
+_OPTUNAS_STUDIES = "studies"
+
+
+def open_storage(url: URL) -> RDBStorage:
+    """Open Optuna's storage, created if missing; safe for concurrent processes."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lock = engine(url)
+    try:
+        with lock.begin() as connection:
+            creating(connection)
+            text = url.render_as_string(hide_password=False)
+            return RDBStorage(text, engine_kwargs=engine_options(url))
+    finally:
+        lock.dispose()
+
+
+def ensure_study(storage: RDBStorage, spec: StudySpec) -> None:
+    """Create the Optuna study if it is missing, and store the spec in it."""
+    study = optuna.create_study(
+        study_name=spec.study, storage=storage, direction="minimize", load_if_exists=True
+    )
+    if study.user_attrs.get(SPEC_KEY) != spec.to_json():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # metric names are experimental in Optuna
+            study.set_metric_names([METRIC])
+        study.set_user_attr(SPEC_KEY, spec.to_json())
+
+
+def refuse_foreign(here: Engine, name: str) -> None:
+    """Check that the database has no Optuna study of this name created by other software.
+
+    Raises:
+        StudyError: There is such a study.
+    """
+    if not inspect(here).has_table(_OPTUNAS_STUDIES):
+        return  # Optuna's storage is created by the first export
+    storage = open_storage(here.url)
+    try:
+        names = optuna.get_all_study_names(storage)
+    finally:
+        storage.engine.dispose()
+    # Checked after Optuna: a process that creates this study writes the fleet's row first.
+    with here.connect() as connection:
+        ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
+    if name in names and ours is None:
+        raise StudyError(
+            f"'{name}' is an Optuna study that was not created by trainstack",
+            hint="give another --study",
+        )
+
+
+class OptunaExport:
+    """Exports the search trials of a study.
+
+    Args:
+        engine: The database.
+        study: Name of the study.
+    """
+
+    def __init__(self, engine: Engine, study: str) -> None:
+        self._engine, self._study = engine, study
+        self._storage: RDBStorage | None = None
+
+    def run_if_due(self, every_seconds: float = 0.0) -> bool | None:
+        """Export changes, unless a process did so within `every_seconds` or is doing it.
+
+        Returns:
+            Whether there is more to export at once; None if nothing was done.
+
+        Raises:
+            StorageAwayError: The database does not answer.
+        """
+        with guarded(self._engine.url), self._engine.begin() as connection:
+            age = func.extract("epoch", func.now() - studies.c.exported_at)
+            due = (age >= every_seconds) | age.is_(None)
+            named = studies.c.name == self._study
+            study = connection.execute(select(studies).where(named, due)).first()
+            if study is None:
+                return None
+            last = connection.scalar(
+                select(func.max(tasks.c.number)).where(_pending(study.study_id))
+            )
+            # The first round creates the copy, although no trial has begun.
+            nothing = last is None and study.exported_at is not None
+            if nothing or not connection.scalar(select(lock_of(study.study_id))):
+                return None
+            if self._storage is None:
+                self._storage = open_storage(self._engine.url)
+            change(connection, study.study_id, exported_at=func.clock_timestamp())
+            return _Round(self._storage, connection, study, -1 if last is None else last).run()
+
+    def finish(self) -> None:
+        """Export every trial that has ended, unless another process is doing it.
+
+        Raises:
+            StorageAwayError: The database does not answer.
+        """
+        # A trial that ends during a round is seen after it: its worker may have found this process
+        # exporting, and left.
+        while (more := self.run_if_due()) is not None:
+            if not more and not self._ended_left():
+                return
+
+    def _ended_left(self) -> bool:
+        named = studies.c.name == self._study
+        mine = select(studies.c.study_id).where(named).scalar_subquery()
+        ended = select(tasks.c.task_id).where(_pending(mine), tasks.c.status == "done")
+        with guarded(self._engine.url), self._engine.connect() as connection:
+            return connection.execute(ended.limit(1)).first() is not None
+
+    def close(self) -> None:
+        """Close the connections of Optuna's storage."""
+        if self._storage is not None:
+            self._storage.engine.dispose()
+
+
+def lock_of(study_id: int) -> ColumnElement[bool]:
+    """Return the call that takes a study's lock for exporting, or returns false if it is taken."""
+    return func.pg_try_advisory_xact_lock(_EXPORTING, study_id)
+
+
+def _pending(study_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a search trial's copy is missing or may be incomplete."""
+    mine = (tasks.c.study_id == study_id) & (tasks.c.kind == SEARCH)
+    return mine & ~tasks.c.exported & tasks.c.number.is_not(None)
+
+
+class _Round:
+    """One round of the export, whose transaction holds the study's lock for exporting.
+
+    Args:
+        storage: Optuna's storage.
+        connection: The transaction.
+        study: The study's row.
+        last: The greatest number of a pending trial; -1 if there is none.
+    """
+
+    def __init__(
+        self, storage: RDBStorage, connection: Connection, study: Row[Any], last: int
+    ) -> None:
+        self._storage, self._connection = storage, connection
+        self._study, self._last = study, last
+        self._spec = StudySpec.from_json(study.spec)
+        self._converter = TrialConverter(self._spec)
+
+    def run(self) -> bool:
+        """Export a batch; return whether there is more."""
+        ensure_study(self._storage, self._spec)
+        self._copy_id = self._storage.get_study_id_from_name(self._spec.study)
+        # Optuna numbers trials by their creation, so they are created in the order of our numbers.
+        count = bisect.bisect_left(range(self._last + 1), True, key=self._is_missing)
+        within = tasks.c.number < count + BATCH
+        trials = read_trials(
+            self._connection, self._study.study_id, _pending(self._study.study_id), within
+        )
+        new = [trial for trial in trials if trial.number >= count]
+        if [trial.number for trial in new] != list(range(count, count + len(new))) or (
+            not new and count <= self._last
+        ):
+            return self._start_again()  # exported trials were deleted with Optuna's tools
+        unfinished = (TrialState.RUNNING, TrialState.WAITING)
+        copies = self._storage.get_all_trials(self._copy_id, deepcopy=False, states=unfinished)
+        known = {copy.number: copy for copy in copies}
+        for trial in trials:
+            frozen = self._converter.frozen(trial)
+            if trial.number >= count:
+                self._storage.create_new_trial(self._copy_id, template_trial=frozen)
+            elif trial.number in known:
+                self._update(frozen, known[trial.number])
+            elif not self._is_complete(frozen):
+                return self._start_again()  # it was voided, or queued again, after it had ended
+        ended = [trial.task_id for trial in trials if trial.status == "done"]
+        self._connection.execute(
+            update(tasks).where(tasks.c.task_id.in_(ended)).values(exported=True)
+        )
+        return count + len(new) <= self._last
+
+    def _id_of(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._copy_id, number)
+
+    def _is_missing(self, number: int) -> bool:
+        try:
+            self._id_of(number)
+        except KeyError:
+            return True
+        return False
+
+    def _is_complete(self, trial: FrozenTrial) -> bool:
+        """Return whether the copy of a trial has ended as the trial did."""
+        copy = self._storage.get_trial(self._id_of(trial.number))
+        return (copy.state, copy.values) == (trial.state, trial.values)
+
+    def _update(self, trial: FrozenTrial, copy: FrozenTrial) -> None:
+        """Write what a trial has and its unfinished copy lacks.
+
+        Losses of an earlier attempt at later steps stay, as Optuna cannot remove them.
+        """
+        storage = self._storage
+        trial_id = self._id_of(trial.number)
+        for name, domain in trial.distributions.items():
+            if name not in copy.params:
+                internal = domain.to_internal_repr(trial.params[name])
+                storage.set_trial_param(trial_id, name, internal, domain)
+        for name, value in trial.user_attrs.items():
+            if copy.user_attrs.get(name) != value:
+                storage.set_trial_user_attr(trial_id, name, value)
+        for name, value in trial.system_attrs.items():
+            if copy.system_attrs.get(name) != value:
+                storage.set_trial_system_attr(trial_id, name, value)
+        for step, loss in trial.intermediate_values.items():
+            if repr(copy.intermediate_values.get(step)) != repr(loss):  # NaN equals NaN
+                storage.set_trial_intermediate_value(trial_id, step, loss)
+        if trial.state != copy.state:
+            storage.set_trial_state_values(trial_id, trial.state, trial.values)
+
+    def _start_again(self) -> bool:
+        """Replace the Optuna study by an empty one with the same attributes.
+
+        Optuna has no other way to change a trial that has ended.
+        """
+        storage, name = self._storage, self._spec.study
+        users = storage.get_study_user_attrs(self._copy_id)
+        systems = storage.get_study_system_attrs(self._copy_id)
+        storage.delete_study(self._copy_id)
+        copy_id = storage.create_new_study([StudyDirection.MINIMIZE], name)
+        for key, value in users.items():
+            storage.set_study_user_attr(copy_id, key, value)
+        for key, value in systems.items():
+            storage.set_study_system_attr(copy_id, key, value)
+        mine = (tasks.c.study_id == self._study.study_id) & (tasks.c.kind == SEARCH)
+        self._connection.execute(update(tasks).where(mine).values(exported=False))
+        return True
+
+
+class Exporting:
+    """Exports a study in a background thread while the context lasts, and to the end.
+
+    Args:
+        engine: The database.
+        study: Name of the study.
+        every_seconds: Least interval between two rounds, over all processes together.
+    """
+
+    def __init__(self, engine: Engine, study: str, every_seconds: float = EVERY_SECONDS) -> None:
+        self._export, self._every_seconds = OptunaExport(engine, study), every_seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="export")
+
+    def __enter__(self) -> Exporting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(LAST_SECONDS)
+
+    def _follow(self) -> None:
+        interval, pause = self._every_seconds, 0.0
+        while not self._over.wait(pause):
+            began = time.monotonic()
+            more = self._attempt(functools.partial(self._export.run_if_due, interval))
+            # A rush is caught up with in rounds that take at most half of the time.
+            interval = 0.0 if more else self._every_seconds
+            pause = max(interval, time.monotonic() - began)
+        self._attempt(self._export.finish)
+        self._export.close()
+
+    def _attempt(self, work: Callable[[], bool | None]) -> bool | None:
+        """Work without raising: an error here must not end the search."""
+        try:
+            return work()
+        except TrainstackError:
+            return None  # others report that the database is away; a later round catches up
+        except Exception as error:
+            log.warning("trials were not exported to Optuna's storage: %s", error)
+            return None
