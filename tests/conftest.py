@@ -54,7 +54,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 @dataclass(frozen=True)
-class Said:
+class Ended:
     """How a command ended, and what it said."""
 
     returncode: int
@@ -70,15 +70,15 @@ def digits(shell: Shell) -> Launched:
         return Launched(shell, _launched(shell, shell.home / "digits.json"))
 
 
-def _launched(shell: Shell, record: Path) -> Said:
+def _launched(shell: Shell, record: Path) -> Ended:
     """Return what the launch said; where there is no record of it yet, launch and keep one."""
     if record.is_file():
-        return Said(**json.loads(record.read_text("utf-8")))
+        return Ended(**json.loads(record.read_text("utf-8")))
     done: subprocess.CompletedProcess[str] = shell.run(*LAUNCH)
     assert done.returncode == 0, done.stderr
-    said = Said(done.returncode, done.stdout, done.stderr)
-    record.write_text(json.dumps(asdict(said)), "utf-8")
-    return said
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    record.write_text(json.dumps(asdict(ended)), "utf-8")
+    return ended
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -144,12 +144,12 @@ READ: dict[str, Case] = {
 @pytest.mark.parametrize("name", READ)
 def test_a_file_is_read_as_it_was_meant(name: str, tmp_path: Path) -> None:
     """Columns and classes are those that were written, and a note says what was not plain."""
-    write, target, said, columns, classes = READ[name]
+    write, target, notes_expected, columns, classes = READ[name]
     write(tmp_path / name)
     data = load(str(tmp_path / name), target)
     assert (data.columns, data.text, data.classes) == (columns, (), classes)
-    assert len(data.notes) == len(said)
-    assert all(words in note for words, note in zip(said, data.notes, strict=True))
+    assert len(data.notes) == len(notes_expected)
+    assert all(words in note for words, note in zip(notes_expected, data.notes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -162,13 +162,15 @@ def test_a_file_is_read_as_it_was_meant(name: str, tmp_path: Path) -> None:
 )
 def test_a_launch_says_how_it_reads(name: str, study: str, shell: Shell, tmp_path: Path) -> None:
     """The notes come first on standard error, and the study is named after the file."""
-    write, target, said, _, _ = READ[name]
+    write, target, notes_expected, _, _ = READ[name]
     write(tmp_path / name)
     done = shell.run("launch", tmp_path / name, "--target", target, "--detach")
     assert done.returncode == 0, done.stderr
     *notes, new, _ = done.stderr.splitlines()
     assert new == f"new study '{study}'"
-    assert all(words in note for words, note in zip(said, notes, strict=True)), done.stderr
+    assert all(words in note for words, note in zip(notes_expected, notes, strict=True)), (
+        done.stderr
+    )
 
 
 def test_a_name_that_an_error_suggests_is_taken(tmp_path: Path) -> None:
@@ -276,9 +278,9 @@ def test_a_rare_class_trains_and_is_not_overrated(shell: Shell, tmp_path: Path) 
     (row,) = shell.json("trials", "rare")
     assert (row["outcome"], row["epochs"]) == ("completed", 10)
     assert row["curve"][-1] < 0.05 < row["curve"][0]
-    said = " ".join(done.stdout.split())
-    assert "no better than always answering the class shares" in said
-    assert "is the majority class's share: judge by the loss" in said
+    output = " ".join(done.stdout.split())
+    assert "no better than always answering the class shares" in output
+    assert "is the majority class's share: judge by the loss" in output
     assert found["test"]["accuracy"]["mean"] == pytest.approx(0.998, abs=0.001)
 
 

@@ -97,8 +97,8 @@ def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: P
     rows = tmp_path / "rows.csv"
     frame = houses()
     frame.drop(columns="price").to_csv(rows, index=False)
-    said = alone(tmp_path, tmp_path / "mine.predict.py", rows)
-    (tmp_path / "predicted.csv").write_text(said, "utf-8")
+    output = alone(tmp_path, tmp_path / "mine.predict.py", rows)
+    (tmp_path / "predicted.csv").write_text(output, "utf-8")
     predicted = pd.read_csv(tmp_path / "predicted.csv")["price"]
     assert len(predicted) == len(frame)
     assert model.exists()
@@ -129,16 +129,16 @@ def recorded(shell: Shell, study: str, what: str) -> list[float]:
 def test_a_tables_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:
     """The exported Python of a table runs without this package, within the seeds' noise."""
     script = exported(shell, "houses", "python", tmp_path / "train.py")
-    said = alone(tmp_path, script)
-    theirs = float(re.findall(r"rmse ([\d.]+)", said)[0])
+    output = alone(tmp_path, script)
+    theirs = float(re.findall(r"rmse ([\d.]+)", output)[0])
     assert theirs == pytest.approx(np.mean(recorded(shell, "houses", "rmse")), rel=0.35)
 
 
 def test_the_exported_script_reaches_its_figures(digits: Launched, tmp_path: Path) -> None:
     """The exported Python runs for two seeds without this package, within the seeds' noise."""
     script = exported(digits.shell, "digits", "python", tmp_path / "train.py")
-    said = alone(tmp_path, script, 2)
-    accuracies = [float(text) for text in re.findall(r"accuracy ([\d.]+)", said)]
+    output = alone(tmp_path, script, 2)
+    accuracies = [float(text) for text in re.findall(r"accuracy ([\d.]+)", output)]
     assert len(accuracies) == 2
     ours = np.mean(recorded(digits.shell, "digits", "accuracy"))
     # 360 test images: the standard error of one accuracy is 0.01, of a seed about as much.

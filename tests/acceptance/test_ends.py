@@ -39,7 +39,7 @@ MARK = "TRAINSTACK_TEST_MARK"
 GONE_SECONDS = 30.0
 
 
-def heeds(process: subprocess.Popen[str]) -> bool:
+def handles_sigterm(process: subprocess.Popen[str]) -> bool:
     """True when a process has reached our code: from then on it has its own way with SIGTERM."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process.pid}/status").read_text("utf-8").splitlines():
@@ -74,7 +74,7 @@ def interrupted(shell: Shell, study: str, moment: float, number: signal.Signals)
     """
     process = Shell(shell.home, {MARK: study}).start(*LAUNCH, "--study", study)
     time.sleep(moment)
-    ours = heeds(process)
+    ours = handles_sigterm(process)
     with contextlib.suppress(ProcessLookupError):
         if number == signal.SIGTERM:
             process.send_signal(number)
@@ -253,14 +253,14 @@ def test_closed_streams(quiet: Shell, tmp_path: Path, monkeypatch: pytest.Monkey
     assert [driver.wait(240) for driver in drivers] == [0, 0, 0]
     for place, words in enumerate(LINES):
 
-        def said(closed: int, stream: int, place: int = place) -> str:
+        def output(closed: int, stream: int, place: int = place) -> str:
             return (tmp_path / f"{closed}-{place}-{stream}").read_text("utf-8")
 
-        assert "Traceback" not in said(0, 2), words
-        assert len(said(0, 2).splitlines()) <= 1, words
-        assert said(1, 2) == said(0, 2), words
+        assert "Traceback" not in output(0, 2), words
+        assert len(output(0, 2).splitlines()) <= 1, words
+        assert output(1, 2) == output(0, 2), words
         if words != ("doctor",):  # what it measures varies
-            assert _timeless(said(2, 1)) == _timeless(said(0, 1)), words
+            assert _timeless(output(2, 1)) == _timeless(output(0, 1)), words
 
 
 @pytest.mark.parametrize("words", [("status",), ("--help",), ("status", "nothing")], ids=" ".join)
@@ -270,9 +270,9 @@ def test_a_closed_stream_of_a_whole_process(quiet: Shell, words: tuple[str, ...]
     def start(closed: int) -> subprocess.Popen[str]:
         return quiet.start(*words, preexec_fn=lambda: os.close(closed))
 
-    said = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
-    (without_in, code), (without_out, _), (without_err, _) = said
-    assert [code for _, code in said] == [code] * 3
+    ended = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
+    (without_in, code), (without_out, _), (without_err, _) = ended
+    assert [code for _, code in ended] == [code] * 3
     assert code in (0, 4)
     assert len(without_in[1].splitlines()) == (code == 4)
     assert without_out == ("", without_in[1])

@@ -170,8 +170,8 @@ def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
 
     logs = [p.read_text("utf-8") for p in (shell.home / "logs").rglob("*.log")]
     reports = [p.read_text("utf-8") for p in (shell.home / "artifacts").rglob("report.*")]
-    told = [shell.run(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])]
-    for text in (*arguments, out, err, found.stdout, created.stdout, *logs, *reports, *told):
+    outputs = [shell.run(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])]
+    for text in (*arguments, out, err, found.stdout, created.stdout, *logs, *reports, *outputs):
         assert "hunter2" not in text
 
 
@@ -200,7 +200,7 @@ def test_each_verb_that_steers_says_the_new_state(shell: Shell) -> None:
     done = shell.run("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
     assert done.returncode == 0
     for verb, state in (("pause", "paused"), ("resume", "searching"), ("stop", "stopped")):
-        said = shell.run(verb, "steered")
-        assert said.returncode == 0
-        assert said.stdout.strip() == f"steered: {state}"
+        reply = shell.run(verb, "steered")
+        assert reply.returncode == 0
+        assert reply.stdout.strip() == f"steered: {state}"
         assert shell.json("status", "steered")["state"] == state

@@ -65,13 +65,13 @@ def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed
 def test_the_study_searches_where_the_test_says(narrowed: Narrowed) -> None:
     """The pinned space has each optimizer's range from its test, and is otherwise as asked."""
     assert narrowed.done.returncode == 0, narrowed.done.stderr
-    said = {
+    ranges = {
         name: (float(low), float(high))
         for name, low, high, _ in FOUND.findall(narrowed.done.stderr)
     }
-    assert set(said) == {"nadam", "nesterov"}
+    assert set(ranges) == {"nadam", "nesterov"}
     asked, pinned = Space.from_json(two_optimizers()).to_json(), narrowed.pinned()
-    for name, (low, high) in said.items():
+    for name, (low, high) in ranges.items():
         assert 1e-7 < low < high < 50.0
         rates = pinned["axes"]["optimizer"][name].pop("learning_rate")
         asked["axes"]["optimizer"][name].pop("learning_rate")
@@ -92,14 +92,14 @@ def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [(("--trials", "3"), "trials: 1 here, 3 asked"), (("--space", "quick"), "space.")],
 )
 def test_another_spec_is_refused_before_any_test(
-    narrowed: Narrowed, change: tuple[str, ...], said: str
+    narrowed: Narrowed, change: tuple[str, ...], message: str
 ) -> None:
     """Where the study of that name asks something else, one line says what, and nothing runs."""
-    assert said in refused(narrowed.shell.run(*narrowed.command, *change), 4)
+    assert message in refused(narrowed.shell.run(*narrowed.command, *change), 4)
 
 
 def test_a_narrowed_study_is_not_the_one_without_the_test(narrowed: Narrowed) -> None:

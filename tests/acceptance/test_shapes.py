@@ -111,15 +111,15 @@ def test_recommendation_has_the_contracts_fields(digits: Launched) -> None:
 
 def test_the_launch_ends_with_the_recommendation(digits: Launched) -> None:
     """`launch` prints conclusion, both scores and the report's path; progress goes to stderr."""
-    said = digits.done.stdout
+    output = digits.done.stdout
     found = digits.shell.json("recommend", "digits")
-    assert found["sentence"].split()[0] in said
-    assert f"{found['test']['accuracy']['mean']:.4g}" in said
-    report = Path(said.strip().splitlines()[-1].removeprefix("Report: "))
+    assert found["sentence"].split()[0] in output
+    assert f"{found['test']['accuracy']['mean']:.4g}" in output
+    report = Path(output.strip().splitlines()[-1].removeprefix("Report: "))
     assert report.is_file()
     assert "<html" in report.read_text("utf-8")[:500].lower()
     assert "6 trials" in digits.done.stderr
-    assert max(map(len, said.splitlines()[:-1])) <= 80
+    assert max(map(len, output.splitlines()[:-1])) <= 80
 
 
 def test_the_same_launch_again_recommends_the_same(digits: Launched) -> None:

@@ -74,8 +74,8 @@ class Here:
     def run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
         """Run `trainstack ARGV`."""
         code = run(argv)
-        said = self.capture.readouterr()
-        return subprocess.CompletedProcess(argv, code, said.out, said.err)
+        output = self.capture.readouterr()
+        return subprocess.CompletedProcess(argv, code, output.out, output.err)
 
     def type(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as `Reader.type` does."""
@@ -147,7 +147,7 @@ def test_the_tutorial_can_be_followed(reader: Reader) -> None:
     assert len(lines) == 1 + 569
     table = (reader.folder / "tumours.csv").read_text("utf-8").splitlines()[1:]
     pairs = zip(table, lines[1:], strict=True)
-    right = sum(row.endswith("," + said.partition(",")[0]) for row, said in pairs)
+    right = sum(row.endswith("," + predicted.partition(",")[0]) for row, predicted in pairs)
     assert right > 0.9 * 569
 
 

@@ -149,9 +149,9 @@ def test_what_the_recommendation_prints_replays(digits: Launched) -> None:
     assert found["again"]["curve"] == pytest.approx(run["curve"], rel=1e-3)
     assert found["stack_id"] == run["stack_id"]
     for row in digits.shell.json("trials", "digits", "--outcome", "pruned")[:1]:
-        said = digits.shell.run("replay", "digits", row["number"])
-        assert said.returncode == 0, said.stderr
-        assert f"{row['epochs']} epochs" in said.stdout
+        done = digits.shell.run("replay", "digits", row["number"])
+        assert done.returncode == 0, done.stderr
+        assert f"{row['epochs']} epochs" in done.stdout
 
 
 def test_a_replay_of_nothing_is_refused(digits: Launched) -> None:
@@ -178,8 +178,8 @@ def test_trials_are_filtered(digits: Launched) -> None:
 
 def test_logs_tell_what_happened(digits: Launched) -> None:
     """`logs` lists the study's events, a trial's own with its attempts; `workers` who is there."""
-    told = digits.shell.json("logs", "digits")
-    kinds = [event["kind"] for event in told["events"]]
+    logs = digits.shell.json("logs", "digits")
+    kinds = [event["kind"] for event in logs["events"]]
     assert kinds[0] == "created"
     assert {"joined", "confirming", "concluded"} <= set(kinds)
     assert "concluded" in digits.shell.run("logs", "digits", "--follow").stdout
@@ -206,15 +206,15 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
 ) -> None:
     """`set` is in force at once and an event; the launch again takes up what was stopped."""
     shell, launch = detached
-    said = shell.run("set", "changed", "trials=200", "timeout=1h")
-    assert said.returncode == 0, said.stderr
-    assert "40 before, 200 now" in said.stdout
+    done = shell.run("set", "changed", "trials=200", "timeout=1h")
+    assert done.returncode == 0, done.stderr
+    assert "40 before, 200 now" in done.stdout
     status = shell.json("status", "changed")
     assert status["budget"]["trials"] == 200
     assert 3500 < status["remaining_seconds"] <= 3600
     events = shell.json("logs", "changed")["events"]
     assert [e["message"] for e in events if e["kind"] == "changed"] == [
-        line.removeprefix("changed: ") for line in said.stdout.splitlines()
+        line.removeprefix("changed: ") for line in done.stdout.splitlines()
     ]
     assert "or more" in refused(shell.run("set", "changed", "trials=1"), 2)
     refused(shell.run("set", "changed", "trails=9"), 2)
@@ -281,8 +281,8 @@ def test_following_ends_with_the_study(digits: Launched) -> None:
     piped = digits.shell.run("trials", "digits", "--follow", "--outcome", "completed").stdout
     assert all(re.match(r"trial \d+: completed, loss ", line) for line in piped.splitlines())
     assert "\x1b" not in piped
-    said = digits.shell.run("status", "digits", "--follow")
-    assert said.stdout.startswith("concluded: ")
+    done = digits.shell.run("status", "digits", "--follow")
+    assert done.stdout.startswith("concluded: ")
     events = digits.shell.run("logs", "digits", "--follow", "--json").stdout.splitlines()
     assert [json.loads(event)["kind"] for event in events][-1] in ("concluded", "left")
     assert "the name of a study" in refused(digits.shell.run("status", "--follow"), 2)
@@ -313,8 +313,8 @@ def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) ->
             until(workers, lambda now: all(w["state"] == "leaving" for w in now))
     finally:
         interrupt(launch)
-    told = [e for e in shell.json("logs", "crewed")["events"] if e["kind"] == "workers"]
-    assert [event["message"] for event in told] == ["2", "0"]
+    events = [e for e in shell.json("logs", "crewed")["events"] if e["kind"] == "workers"]
+    assert [event["message"] for event in events] == ["2", "0"]
     assert shell.json("status", "crewed")["counts"]["waiting"] == 2
     assert "from 0 to 1024" in refused(shell.run("set", "crewed", "workers=-1"), 2)
 
@@ -356,16 +356,16 @@ def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("trainstack: cannot be trained here: units=65000-65000 (")
-    told = json.loads(done.stdout)
-    assert [row["what"] for row in told["refused"]] == ["units=65000-65000"]
-    assert told["budget"]["trials"] == 12
-    good = [row for row in told["tried"] if row["cause"] is None]
+    preview = json.loads(done.stdout)
+    assert [row["what"] for row in preview["refused"]] == ["units=65000-65000"]
+    assert preview["budget"]["trials"] == 12
+    good = [row for row in preview["tried"] if row["cause"] is None]
     arms = {arm for row in good for arm in row["arms"]}
     assert {"activation=relu", "normalization=before", "optimizer=nadam"} <= arms
     assert all(row["build_seconds"] > 0 < row["epoch_seconds"] for row in good)
-    whole = told["epochs"]
+    whole = preview["epochs"]
     slowest = max(r["build_seconds"] + whole * r["epoch_seconds"] for r in good)
-    assert 0 < told["estimate"]["search_seconds"] <= 12 * slowest
+    assert 0 < preview["estimate"]["search_seconds"] <= 12 * slowest
     assert "'previewed'" in refused(shell.run("status", "previewed"), 4)
 
 

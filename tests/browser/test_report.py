@@ -41,20 +41,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
+def messages() -> list[str]:
     """What a page said on its console, went wrong with, or asked of a network."""
     return []
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path, said: list[str]) -> Iterator[Page]:
+def page(folder: Path, messages: list[str]) -> Iterator[Page]:
     """The report in a window of the system's Chromium, with every folded part opened."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1000, "height": 900})
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith("file:") or said.append(asked.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on(
+            "request", lambda asked: asked.url.startswith("file:") or messages.append(asked.url)
+        )
         page.goto((folder / "report.html").as_uri())
         for fold in page.locator("details > summary").all():
             fold.click()
@@ -77,10 +79,10 @@ def test_every_picture_is_drawn(page: Page, name: str) -> None:
         assert right <= box["x"] + 721, text
 
 
-def test_nothing_is_fetched_and_nothing_fails(page: Page, said: list[str]) -> None:
+def test_nothing_is_fetched_and_nothing_fails(page: Page, messages: list[str]) -> None:
     """Drawing every picture says no error, runs nothing that a user named, asks no network."""
     page.locator(".main-svg .trace").last.wait_for()
-    assert said == []
+    assert messages == []
 
 
 def test_a_narrow_window_keeps_the_page(page: Page) -> None:
@@ -101,8 +103,8 @@ def test_pictures_fit_on_paper(page: Page) -> None:
         assert box["x"] + box["width"] <= 680
 
 
-def test_a_picture_has_a_page(folder: Path, page: Page, said: list[str]) -> None:
+def test_a_picture_has_a_page(folder: Path, page: Page, messages: list[str]) -> None:
     """Beside the report a picture stands alone, and draws with the script beside it."""
     page.goto((folder / "layers.html").as_uri())
     page.locator(".main-svg .trace").first.wait_for()
-    assert said == []
+    assert messages == []

@@ -52,9 +52,9 @@ def content(store: Store, name: str) -> bytes:
 def test_written_and_read(store: Store, tmp_path: Path) -> None:
     """A file is what was last written under its name, and a removed one is not there."""
     store.check()
-    for said in (b"first", b"second" * 100_000):
-        store.write("study/search/1.npz", lambda file, said=said: file.write(said))
-        assert content(store, "study/search/1.npz") == said
+    for written in (b"first", b"second" * 100_000):
+        store.write("study/search/1.npz", lambda file, written=written: file.write(written))
+        assert content(store, "study/search/1.npz") == written
     (tmp_path / "local").write_bytes(b"third")
     put(store, "study/other", tmp_path / "local")
     store.remove("study/search/1.npz")
@@ -188,9 +188,9 @@ try:
 except RequestError as error:
     print(error.exit_code, error)
 """
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    (line,) = said.stdout.splitlines()
+    (line,) = done.stdout.splitlines()
     assert line.startswith("2 ")
     assert "pip install 'trainstack[s3]'" in line

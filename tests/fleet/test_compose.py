@@ -180,8 +180,8 @@ def test_services(network: Network) -> None:
     assert not healthy("postgres", network, **{**port, "PGPORT": str(network.dashboard)})
 
     words = ("launch", "wine", "--trials", "2", "--epochs", "2", "--replicates", "1", "--detach")
-    said = network.start("worker", *words).communicate(timeout=120)
-    assert "trainstack worker wine" in said[0], said
+    output = network.start("worker", *words).communicate(timeout=120)
+    assert "trainstack worker wine" in output[0], output
 
     worker = network.start("worker")
     seen = set()
@@ -190,10 +190,10 @@ def test_services(network: Network) -> None:
             family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(True)]
             seen |= {word for process in family for word in process.cmdline()}
         time.sleep(0.1)
-    out, told = worker.communicate()
-    assert worker.returncode == 0, told
+    out, err = worker.communicate()
+    assert worker.returncode == 0, err
     assert any("workers" in word for word in seen)
-    assert not any(PASSWORD in word for word in (*seen, out, told))
+    assert not any(PASSWORD in word for word in (*seen, out, err))
 
     dashboard = network.start("dashboard", *dashboard_words(network))
     try:
@@ -208,8 +208,8 @@ def test_services(network: Network) -> None:
             assert status_of(address.replace("/dashboard/", "/health")) == 200
     finally:
         dashboard.terminate()
-        _, told = dashboard.communicate(timeout=60)
-    assert "can delete studies; the dashboard has no login" in told
+        _, err = dashboard.communicate(timeout=60)
+    assert "can delete studies; the dashboard has no login" in err
 
 
 def dashboard_words(network: Network) -> tuple[str, ...]:

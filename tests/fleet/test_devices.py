@@ -50,5 +50,5 @@ def test_a_worker_for_each_gpu(fleet: Fleet, machine: Shell, tmp_path: Path) -> 
 
 def test_several_on_one_gpu_need_a_limit(machine: Shell) -> None:
     """Several workers on one GPU would take each other's memory: each must be given a share."""
-    said = refused(machine.run("worker", "s", "--gpus", "1", "--count", "2"), 2)
-    assert "--memory-mb" in said
+    line = refused(machine.run("worker", "s", "--gpus", "1", "--count", "2"), 2)
+    assert "--memory-mb" in line

@@ -63,7 +63,7 @@ def child(environment: dict[str, str] = CPU, spec: StudySpec | None = None) -> C
     return Child(spec or spec_of(), 1, "", environment)
 
 
-def heard(trainer: Child, kind: type) -> Any:
+def next_message(trainer: Child, kind: type) -> Any:
     """Return the next piece of news of a kind."""
     while not isinstance(news := trainer.news.get(timeout=PATIENCE_SECONDS), kind):
         assert not isinstance(news, Died), news.exit_code
@@ -84,26 +84,26 @@ def test_a_fork_does_jobs_and_leaves(forks: psutil.Process) -> None:
     """A forked trainer is ready, trains, leaves when told to, and its exit code comes back."""
     trainer = child()
     assert isinstance(trainer.process, Forked)
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     assert len(forks.children()) == 1
     trainer.send(job())
-    assert heard(trainer, Done).result.outcome == "completed"
+    assert next_message(trainer, Done).result.outcome == "completed"
     trainer.leave()
-    assert heard(trainer, Died).exit_code == 0
+    assert next_message(trainer, Died).exit_code == 0
     assert forks.children() == []
 
 
 def test_a_fork_is_killed(forks: psutil.Process) -> None:
     """A trainer can be ended in mid-epoch; the next one is forked as well."""
     trainer = child({**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})})
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     trainer.send(job())
     trainer.kill()
-    assert heard(trainer, Died).exit_code == -signal.SIGKILL
+    assert next_message(trainer, Died).exit_code == -signal.SIGKILL
     assert not trainer.process.is_alive()
     other = child()
     assert isinstance(other.process, Forked)
-    heard(other, Ready)
+    next_message(other, Ready)
     other.kill()
 
 
@@ -111,8 +111,8 @@ def test_a_fork_that_crashes_says_how(forks: psutil.Process) -> None:
     """The exit code of a trainer that a signal ended is its signal's."""
     trainer = child({**CPU, FAKE: json.dumps({"fault": "die", "fault_epoch": 2})})
     trainer.send(job())
-    heard(trainer, Measured)
-    assert heard(trainer, Died).exit_code == -signal.SIGKILL
+    next_message(trainer, Measured)
+    assert next_message(trainer, Died).exit_code == -signal.SIGKILL
 
 
 def in_a_process(program: str) -> subprocess.Popen[str]:
@@ -145,14 +145,14 @@ def test_a_fork_ends_with_its_supervisor(forks: psutil.Process) -> None:
 def test_forks_end_with_their_server(forks: psutil.Process) -> None:
     """Where the fork server is killed its trainers are gone too, and others start without it."""
     trainer = child()
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     (process,) = forks.children()
     forks.kill()
-    assert heard(trainer, Died).exit_code is None
+    assert next_message(trainer, Died).exit_code is None
     ended(process)
     other = child()
     assert isinstance(other.process, BaseProcess)
-    heard(other, Ready)
+    next_message(other, Ready)
     other.kill()
 
 
@@ -169,11 +169,11 @@ def test_a_killed_command_leaves_nothing_for_long(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(FORK_SERVER, command.stdout.readline().strip())
         process = server_of(command.pid)
         trainer = child()
-        heard(trainer, Ready)
+        next_message(trainer, Ready)
         command.kill()
         command.wait()
         trainer.send(job())
-        heard(trainer, Done)
+        next_message(trainer, Done)
         trainer.leave()
         ended(process)
     assert not Path(os.environ[FORK_SERVER]).parent.exists()
@@ -186,7 +186,7 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         process, folder = server_of(os.getpid()), Path(os.environ[FORK_SERVER]).parent
         with fork_server():  # a part of the command that would start one finds it
             assert server_of(os.getpid()) == process
-        heard(child(), Ready)
+        next_message(child(), Ready)
     assert not process.is_running()
     assert not folder.exists()
     assert FORK_SERVER not in os.environ
@@ -200,7 +200,7 @@ def test_a_fork_server_without_standard_input(monkeypatch: pytest.MonkeyPatch) -
         "from tests.fleet.test_forking import *\n"
         "with fork_server():\n"
         "    trainer = child()\n"
-        "    heard(trainer, Ready)\n"
+        "    next_message(trainer, Ready)\n"
         "    print(type(trainer.process).__name__)\n"
         "    trainer.kill()\n"
     )
@@ -247,7 +247,7 @@ def test_a_spec_of_any_size_waits_for_no_dead_server(
         forks.kill()
         trainer = started.result(PATIENCE_SECONDS)
     assert isinstance(trainer.process, BaseProcess)
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     trainer.kill()
 
 
@@ -268,9 +268,9 @@ def test_forks_train_alike() -> None:
 
     def losses(start: Callable[[], Child]) -> list[float]:
         trainer = start()
-        heard(trainer, Ready)
+        next_message(trainer, Ready)
         trainer.send(job())
-        result = heard(trainer, Done).result
+        result = next_message(trainer, Done).result
         trainer.leave()
         return [measured.valid_loss for measured in result.measurements]
 

@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 def endings(fleet: Fleet, number: int = 0) -> list[tuple[str, str]]:
     """Return how each attempt at a trial ended."""
     return [
-        (told["ending"], told["cause"]) for told in history.attempts_json(fleet.engine, "s", number)
+        (attempt["ending"], attempt["cause"])
+        for attempt in history.attempts_json(fleet.engine, "s", number)
     ]
 
 
@@ -138,7 +139,7 @@ def test_refusal(fleet: Fleet, changes: dict[str, str], words: str) -> None:
     fleet.create(trials=2, **changes)
     worker: subprocess.Popen[bytes] = fleet.join(fake=False)
     assert worker.wait(PATIENCE_SECONDS) == 2
-    assert words in said_last(fleet, worker)
+    assert words in refusal_of(fleet, worker)
     status = fleet.status()
     assert (status["workers"], status["counts"]["running"]) == ([], 0)
 
@@ -157,11 +158,13 @@ def test_shared_data_out_of_reach(fleet: Fleet, tmp_path: Path) -> None:
         fleet.create(trials=2, data=data)
         worker = fleet.join(fake=False, settings=away)
         assert worker.wait(PATIENCE_SECONDS) == 3
-    assert "no answer from the artifact store" in said_last(fleet, worker)
+    assert "no answer from the artifact store" in refusal_of(fleet, worker)
 
 
-def said_last(fleet: Fleet, worker: subprocess.Popen[bytes]) -> str:
+def refusal_of(fleet: Fleet, worker: subprocess.Popen[bytes]) -> str:
     """Return the one line with which a worker refused."""
-    (said,) = [line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")]
+    (refusal,) = [
+        line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")
+    ]
     assert "Traceback" not in fleet.log(worker)
-    return said
+    return refusal

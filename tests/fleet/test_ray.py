@@ -116,10 +116,10 @@ def test_a_driver_that_goes_and_comes_back(
     try:
         (tmp_path / "hold").touch()
         status = fleet.until(lambda status: status["concluded"])
-        said = again.communicate(timeout=60)[1]
+        errors = again.communicate(timeout=60)[1]
     finally:
         end(again)
-    assert "resuming study 's'" in said
+    assert "resuming study 's'" in errors
     assert {t["worker"] for t in fleet.trials()} <= first
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (5, 0)
     until(lambda: not cluster.actors())  # of a study that is over they leave without a driver
@@ -132,11 +132,11 @@ def test_ctrl_c(cluster: Cluster, fleet: Fleet, machine: Shell) -> None:
     try:
         until(lambda: machine.json("status"))  # created
         fleet.until(training(2))
-        said = interrupt(driver)[1]
+        errors = interrupt(driver)[1]
     finally:
         end(driver)
     assert driver.returncode == 130
-    assert "running trials went back to the queue" in said
+    assert "running trials went back to the queue" in errors
     status = fleet.status()
     assert (status["counts"]["running"], status["workers"]) == (0, [])
     assert cluster.actors() == []
@@ -212,11 +212,11 @@ def test_a_node_that_vanishes(
 def test_a_cluster_that_cannot_be_used(cluster: Cluster, machine: Shell) -> None:
     """No answer: exit 3. Resources that no node has: exit 2. Nothing is created either way."""
     launch = ("launch", "wine", "--detach", "--on")
-    said = refused(machine.run(*launch, f"ray=127.0.0.1:{free_port()}"), 3)
-    assert "no answer from the Ray cluster" in said
+    line = refused(machine.run(*launch, f"ray=127.0.0.1:{free_port()}"), 3)
+    assert "no answer from the Ray cluster" in line
     address = f"ray={cluster.address}"
-    said = refused(machine.run(*launch, address, "--gpus-per-worker", "0.5"), 2)
-    assert "0.5 GPUs" in said
+    line = refused(machine.run(*launch, address, "--gpus-per-worker", "0.5"), 2)
+    assert "0.5 GPUs" in line
     assert machine.json("status") == []
 
 

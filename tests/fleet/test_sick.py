@@ -40,8 +40,8 @@ def test_memory_moves_elsewhere(fleet: Fleet) -> None:
     counts = fleet.concluded()["counts"]
     assert (counts["completed"], counts["retried"]) == (4, 3)
     moved = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    told = history.attempts_json(fleet.engine, "s", moved)
-    assert told[0]["cause"] == "out of memory on the fake: canned"
+    attempts = history.attempts_json(fleet.engine, "s", moved)
+    assert attempts[0]["cause"] == "out of memory on the fake: canned"
 
 
 def test_no_memory_anywhere(fleet: Fleet) -> None:

@@ -96,15 +96,15 @@ def test_the_halves_of_the_classes_share_no_row(bench: JobBench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "reason"),
     [
         (Condition(classes=LATER), "needs 4 classes, and this is 3 classes"),
         (Condition(labels=40), "40 labels are scarce among 160 training rows"),
     ],
 )
-def test_data_that_cannot_serve_says_why(condition: Condition, said: str) -> None:
+def test_data_that_cannot_serve_says_why(condition: Condition, reason: str) -> None:
     """Too few classes or rows are a reason, not a fault."""
-    with pytest.raises(UnmetError, match=said):
+    with pytest.raises(UnmetError, match=reason):
         changed(load("wine", None, "auto").split(0), condition, 3, 0)
 
 

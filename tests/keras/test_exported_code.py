@@ -111,10 +111,10 @@ def test_the_script_trains(name: str, small: Any, capsys: pytest.CaptureFixture[
     names = executed(written(small, STACKS[name]))
     names["sys"] = SimpleNamespace(argv=["train.py"])
     names["main"]()
-    said = capsys.readouterr().out.split()
-    assert said[:2] == ["seed", "7:"]
-    assert np.isfinite(float(said[4].rstrip(",")))
-    assert 0 <= float(said[-1]) <= 1
+    words = capsys.readouterr().out.split()
+    assert words[:2] == ["seed", "7:"]
+    assert np.isfinite(float(words[4].rstrip(",")))
+    assert 0 <= float(words[-1]) <= 1
 
 
 @pytest.mark.parametrize("kind", ["regression", "table"])

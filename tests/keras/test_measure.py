@@ -68,8 +68,8 @@ def test_an_accuracy_on_rare_positives_is_the_majority_share(tmp_path: Path) -> 
     beside = trivial(chosen, "accuracy")
     assert beside["test"]["accuracy"] == pytest.approx(np.mean(split.y_test == 0))
     scores = {name: {"mean": score(chosen["test"][name], name).mean} for name in chosen["test"]}
-    said = trivial_warnings(beside, scores, None, "accuracy")
-    assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in said
+    found = trivial_warnings(beside, scores, None, "accuracy")
+    assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in found
 
 
 def test_the_difference_to_the_trivial_predictor_is_that_of_the_losses(tmp_path: Path) -> None:

@@ -203,10 +203,10 @@ def test_a_file_that_cannot_be_read_is_one_line(
     path = script.folder / "fault.csv"
     path.write_text(make(), "utf-8")
     assert script.main(str(path)) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
-    assert words in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert words in output.err
 
 
 @pytest.mark.parametrize("arguments", [(), ("no.csv",), ("no.parquet",), ("a", "b"), (".",)])

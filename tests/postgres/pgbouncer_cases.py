@@ -146,14 +146,14 @@ def test_options_of_tls_are_honoured(bouncer: tuple[str, Path], options: str, wo
 def test_a_server_without_tls_is_refused() -> None:
     """Where TLS is required, a server that has none gets no password."""
     listener = socket.create_server(("127.0.0.1", 0))
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def answer() -> None:
         connection, _ = listener.accept()
         with connection:
-            heard.append(connection.recv(8))
+            received.append(connection.recv(8))
             connection.sendall(b"N")  # PostgreSQL's word for: no TLS here
-            heard.append(connection.recv(1000))
+            received.append(connection.recv(1000))
 
     thread = threading.Thread(target=answer)
     thread.start()
@@ -162,5 +162,5 @@ def test_a_server_without_tls_is_refused() -> None:
         create_study(address, spec_of())
     thread.join()
     listener.close()
-    assert heard == [bytes.fromhex("0000000804d2162f"), b""]
+    assert received == [bytes.fromhex("0000000804d2162f"), b""]
     assert redacted(address).endswith("sslmode=require")

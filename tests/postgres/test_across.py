@@ -47,7 +47,7 @@ def test_studies_are_compared_without_training(
 
 
 @pytest.mark.parametrize(
-    ("names", "code", "told"),
+    ("names", "code", "message"),
     [
         (["--across", "first", "nosuch"], 4, "nosuch"),
         (["--across", "first"], 2, "two studies or more"),
@@ -56,7 +56,7 @@ def test_studies_are_compared_without_training(
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
-    url: URL, capsys: pytest.CaptureFixture[str], names: list[str], code: int, told: str
+    url: URL, capsys: pytest.CaptureFixture[str], names: list[str], code: int, message: str
 ) -> None:
     """An unknown study, too few, several without the flag, nothing in common: one line each, with
     the contract's exit code."""
@@ -65,7 +65,7 @@ def test_what_cannot_be_compared_is_one_line(
     assert (
         run(["recommend", *names, "--storage", url.render_as_string(hide_password=False)]) == code
     )
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert told in said.err
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert message in output.err
+    assert output.err.count("\n") == 1

@@ -178,7 +178,7 @@ def test_the_recommended_model_stands_on_its_trial(url: URL, tmp_path) -> None:
     shown = DashboardStorage(storage).get_all_trials(1)[0]
     metas = [m for m in get_all_artifact_meta(shown, storage=storage) if m.filename.endswith("s")]
     (meta,) = metas
-    assert [json.loads(said)["artifact_id"] for said in named.values()] == [meta.artifact_id]
+    assert [json.loads(value)["artifact_id"] for value in named.values()] == [meta.artifact_id]
     assert Attached(storage.engine, store).open_reader(meta.artifact_id).read() == b"weights"
     assert optuna.load_study(study_name="s", storage=storage).trials[1].number == 1
     storage.engine.dispose()

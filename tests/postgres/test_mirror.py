@@ -193,9 +193,11 @@ def test_what_is_written_is_what_optuna_writes(url: URL) -> None:
     lease = here.claim()
     assert lease is not None
     losses = [1.5, math.inf, math.nan, -math.inf, 0.25, 0.125, 0.5, 1.0, 2.0]
-    told = [dataclasses.replace(e, valid_loss=v) for e, v in zip(epochs(9), losses, strict=True)]
-    here.report(lease, told)
-    here.finish(lease, Result("completed", 0.125, 6, tuple(told)))
+    measured = [
+        dataclasses.replace(e, valid_loss=v) for e, v in zip(epochs(9), losses, strict=True)
+    ]
+    here.report(lease, measured)
+    here.finish(lease, Result("completed", 0.125, 6, tuple(measured)))
     (ours,) = loaded(url).trials
     study = optuna.create_study(storage=url.render_as_string(hide_password=False))
     trial = study.ask()
@@ -300,8 +302,8 @@ def test_optuna_command_reads_the_study(url: URL) -> None:
     address = url.render_as_string(hide_password=False)
     optuna_cli = [sys.executable, "-c", "from optuna.cli import main; main()"]
     command = [*optuna_cli, "trials", "--study-name", "s", "--storage", address, "-f", "json"]
-    said = subprocess.run(command, capture_output=True, check=True, text=True)
-    (trial,) = json.loads(said.stdout)
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    (trial,) = json.loads(done.stdout)
     assert (trial["state"], trial["value"]) == ("COMPLETE", {"validation loss": 0.5})
 
 

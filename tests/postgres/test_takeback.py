@@ -155,8 +155,8 @@ def test_database_away_within_a_claim(
     assert lease is not None
     assert (lease.number, lease.attempt) == (0, 2)
     here.finish(lease, completed())
-    told = attempts_json(database, "s", 0)
-    assert [a["cause"] for a in told] == ["interrupted", None]
+    attempts = attempts_json(database, "s", 0)
+    assert [a["cause"] for a in attempts] == ["interrupted", None]
 
 
 @pytest.mark.parametrize("other", ["version", "space"])

@@ -37,23 +37,23 @@ def problems(document: Document, value: Any) -> list[str]:
     """Say where a value and the table differ: unknown fields, missing ones, other kinds."""
     table = {field.path: field for field in document.fields}
     seen: dict[str, list[Any]] = defaultdict(list)
-    said: list[str] = []
+    found: list[str] = []
     for path, item in walk(value, "", table):
         seen[path].append(item)
         if not path:
             continue
         if path in table:
             if not fits(table[path], item):
-                said.append(f"{path} is {item!r:.60}, not {table[path].kind}")
+                found.append(f"{path} is {item!r:.60}, not {table[path].kind}")
         elif not any(known.startswith((f"{path}.", f"{path}[]")) for known in table):
-            said.append(f"{path} is not in the table")
+            found.append(f"{path} is not in the table")
     for path, field in table.items():
         parent, _, key = path.rpartition(".")
         holders = [item for item in seen.get(parent, []) if isinstance(item, dict)]
         owed = not field.sometimes and not key.endswith("[]")
         if owed and len(holders) > len(seen[path]):
-            said.append(f"{path} is missing")
-    return list(dict.fromkeys(said))
+            found.append(f"{path} is missing")
+    return list(dict.fromkeys(found))
 
 
 def walk(value: Any, path: str, table: dict[str, Field]) -> Iterator[tuple[str, Any]]:

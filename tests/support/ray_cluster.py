@@ -56,9 +56,9 @@ class Node:
                 stderr=file,
             )
         until = time.monotonic() + PATIENCE_SECONDS
-        while "runtime started" not in (said := self.log.read_text()):
-            assert self.process.poll() is None, said
-            assert time.monotonic() < until, said
+        while "runtime started" not in (log := self.log.read_text()):
+            assert self.process.poll() is None, log
+            assert time.monotonic() < until, log
             time.sleep(0.05)
 
     def vanish(self) -> None:

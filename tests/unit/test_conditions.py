@@ -39,7 +39,7 @@ def test_equal_stacks_under_different_conditions_are_different_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({"inputs": "raw"}, "condition.inputs is 'raw'"),
         ({"initializer": "zeros"}, "condition.initializer is 'zeros'"),
@@ -48,9 +48,9 @@ def test_equal_stacks_under_different_conditions_are_different_runs() -> None:
         ({"label": 5}, "condition.label is not known"),
     ],
 )
-def test_a_condition_is_read_strictly(document: dict[str, Any], said: str) -> None:
+def test_a_condition_is_read_strictly(document: dict[str, Any], message: str) -> None:
     """What no condition can be is refused in one line."""
-    with pytest.raises(RequestError, match=said):
+    with pytest.raises(RequestError, match=message):
         Condition.from_json(document)
 
 

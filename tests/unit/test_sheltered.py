@@ -21,8 +21,8 @@ pytestmark = [
 # Each is the command's part: it starts a process, says so, and outlives the signal itself.
 HEAD = """
 import signal, threading
-told = threading.Event()
-signal.signal(signal.SIGINT, lambda number, frame: told.set())
+interrupted = threading.Event()
+signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
 """
 WORKER = """
 from trainstack.search.cli.local_workers import LocalWorkers
@@ -37,7 +37,7 @@ child = Child(made_up_spec(), 1, "nowhere", {})
 print("started", flush=True)
 first = child.news.get()
 child.leave()
-told.wait()
+interrupted.wait()
 raise SystemExit(type(first).__name__ != "Ready")
 """
 # From before Python has read a line of ours to when all is imported

@@ -105,18 +105,18 @@ def test_a_parameter_that_the_driver_refuses_is_no_traceback(name: str) -> None:
     assert name not in url_parameters.SECRET or "s3cr3t" not in str(away.value)
 
 
-def told(line: list[str], url: str, storage: str) -> tuple[int, str]:
+def run_here(line: list[str], url: str, storage: str) -> tuple[int, str]:
     """Run a command in this process; return its exit code and everything that it said."""
-    said = io.StringIO()
+    output = io.StringIO()
     with tempfile.TemporaryDirectory() as home:
         variables = {"TRAINSTACK_HOME": home, "TRAINSTACK_STORAGE": storage}
         with (
             mock.patch.dict("os.environ", variables),
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
         ):
             code = run([part.replace("{}", url) for part in line])
-    return code, said.getvalue()
+    return code, output.getvalue()
 
 
 @given(
@@ -133,23 +133,23 @@ def test_no_line_tells_a_password(
     """Wherever a URL is typed, the command ends with one line, its exit code, and no secret."""
     url = form.format(quote(password, safe="") if encoded else password)
     storage = url if stored else f"postgresql://me@{HOST}"
-    code, said = told(line, url, storage)
-    assert code in (2, 3), said
-    assert len(said.splitlines()) == 1, said
-    assert not re.search("s3cr3t|w0rd", said), said
+    code, output = run_here(line, url, storage)
+    assert code in (2, 3), output
+    assert len(output.splitlines()) == 1, output
+    assert not re.search("s3cr3t|w0rd", output), output
 
 
 @pytest.mark.parametrize("line", [["status", "{}"], ["launch", "digits", "--study", "{}"]])
 def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
     """It is refused as a wrong request, with where it belongs."""
-    code, said = told(line, "postgresql://u:s3cr3t@h/db", f"postgresql://me@{HOST}")
+    code, output = run_here(line, "postgresql://u:s3cr3t@h/db", f"postgresql://me@{HOST}")
     expected = "expected a name such as digits; pass the URL with --storage"
     start = "trainstack: a storage URL where a study's name is expected; "
-    assert (code, said) == (2, start + expected + "\n")
+    assert (code, output) == (2, start + expected + "\n")
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         ("no 'postgresql://u:a b@h/d' here", "no 'postgresql://…' here"),
         ("no 'postgresql://u:a' here", "no 'postgresql://…"),
@@ -157,6 +157,6 @@ def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
         ("no answer from postgresql://u@h:5432/d", "no answer from postgresql://u@h:5432/d"),
     ],
 )
-def test_a_message_repeats_no_argument_with_a_password(said: str, expected: str) -> None:
+def test_a_message_repeats_no_argument_with_a_password(message: str, expected: str) -> None:
     """A URL given as an argument appears without its password: whole, cut or read as a path."""
-    assert redact_message(said, ["status", "postgresql://u:a b@h/d"]) == expected
+    assert redact_message(message, ["status", "postgresql://u:a b@h/d"]) == expected

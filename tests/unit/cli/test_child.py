@@ -28,17 +28,17 @@ print(json.dumps([asked, os.getpid()]), flush=True)
 time.sleep(600)
 """,
     )
-    heard = answers(name, {"question": "ä"})
-    asked, process = next(heard)
+    replies = answers(name, {"question": "ä"})
+    asked, process = next(replies)
     assert asked == {"question": "ä"}
-    heard.close()
+    replies.close()
     import psutil
 
     assert not psutil.pid_exists(process)
 
 
 @pytest.mark.parametrize(
-    ("program", "kind", "said"),
+    ("program", "kind", "message"),
     [
         (
             "print('noise', file=sys.stderr)\n"
@@ -54,10 +54,10 @@ time.sleep(600)
     ids=["refused", "broke", "killed", "silent"],
 )
 def test_how_a_child_ended_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: type, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: type, message: str
 ) -> None:
     """A refusal keeps its words and its exit code; anything else is told by its last words."""
     with pytest.raises(TrainstackError) as failed:
         list(answers(child(tmp_path, monkeypatch, program), {"much": "x" * 200_000}))
     assert type(failed.value) is kind
-    assert str(failed.value) == said
+    assert str(failed.value) == message

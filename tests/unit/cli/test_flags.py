@@ -58,9 +58,9 @@ def test_json_holds_no_number_that_json_lacks(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "text"),
     [(0.4, "0 s"), (59.6, "1 min 0 s"), (75, "1 min 15 s"), (7260, "2 h 1 min"), (None, "–")],
 )
-def test_lengths_of_time_are_said_as_people_say_them(value: float | None, said: str) -> None:
+def test_lengths_of_time_are_formatted(value: float | None, text: str) -> None:
     """Seconds, minutes and hours, the two largest units at most."""
-    assert seconds(value) == said
+    assert seconds(value) == text

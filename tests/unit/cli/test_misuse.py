@@ -51,11 +51,11 @@ def test_misuse_is_one_line(
     # Nothing may be reached: a storage that is no URL would be told instead.
     monkeypatch.setenv("TRAINSTACK_STORAGE", "postgresql://nobody@127.0.0.1:1/none")
     assert run(argv) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
-    assert said.err.startswith("trainstack: ")
-    assert "--help" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert output.err.startswith("trainstack: ")
+    assert "--help" in output.err
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -28,9 +28,9 @@ COUNTS = dict.fromkeys(
 
 def run(number: int, value: float | None, stack: Stack = RELU, **changes: Any) -> Run:
     """A completed search trial, or what it is changed to."""
-    told: dict[str, Any] = {"phase": SEARCH, "outcome": "completed", "seed": 1}
-    told |= {"number": number, "value": value, "stack": stack, "stack_id": stack.stack_id}
-    return Run(**{**told, "curve": (2.0, math.nan, value or 9.0), **changes})
+    fields: dict[str, Any] = {"phase": SEARCH, "outcome": "completed", "seed": 1}
+    fields |= {"number": number, "value": value, "stack": stack, "stack_id": stack.stack_id}
+    return Run(**{**fields, "curve": (2.0, math.nan, value or 9.0), **changes})
 
 
 RUNS = [
@@ -64,12 +64,12 @@ def test_the_note_tells_state_counts_and_the_best_in_words() -> None:
     assert "Recommendation" not in note
 
 
-@pytest.mark.parametrize(("conclusion", "said"), [("Use SELU.", "Use SELU."), (None, "None: no")])
-def test_the_note_of_a_concluded_study_recommends(conclusion: str | None, said: str) -> None:
+@pytest.mark.parametrize(("conclusion", "text"), [("Use SELU.", "Use SELU."), (None, "None: no")])
+def test_the_note_of_a_concluded_study_recommends(conclusion: str | None, text: str) -> None:
     """The recommendation as text, or that there is none."""
     note = note_of(status(state="concluded", concluded=True), RUNS, conclusion)
     assert "## Recommendation" in note
-    assert said in note
+    assert text in note
 
 
 def test_the_note_of_nothing() -> None:

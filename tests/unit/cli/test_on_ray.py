@@ -58,8 +58,8 @@ def test_without_the_extra(verb: str) -> None:
     command = [sys.executable, "-c", code, *verb.split(), "--on", "ray"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    said = "trainstack: --on ray: Ray is not installed; pip install 'trainstack[ray]'\n"
-    assert done.stderr == said
+    line = "trainstack: --on ray: Ray is not installed; pip install 'trainstack[ray]'\n"
+    assert done.stderr == line
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_what_ray_says_is_said_in_one_line() -> None:
         "Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.11.7\n"
         "This process on node 10.0.0.1 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
-    said = explained(mismatch, "head:6379")
-    assert (said.exit_code, said.problem) == (
+    error = explained(mismatch, "head:6379")
+    assert (error.exit_code, error.problem) == (
         2,
         "another version than the Ray cluster's (Ray 2.59.0 and 2.60.0, Python 3.11.7)",
     )
     crash = "raylet_ipc_client.cc:85: Failed to connect to socket at address:/tmp/raylet\n*** "
-    said = aborted(crash, "head:6379")
-    assert isinstance(said, RequestError)
-    assert "is not a node of the Ray cluster at head:6379" in str(said)
+    error = aborted(crash, "head:6379")
+    assert isinstance(error, RequestError)
+    assert "is not a node of the Ray cluster at head:6379" in str(error)
     assert isinstance(aborted("", "head:6379"), StorageAwayError)
     lost = ConnectionError("Initialization failure from server: Traceback (most recent\n  File x")
     assert str(explained(lost, "ray://head:1")).startswith(

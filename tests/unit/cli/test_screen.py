@@ -56,7 +56,7 @@ def test_the_view_keeps_to_the_terminal(width: int) -> None:
     shown = drawn(width, status())
     assert max(map(len, shown.splitlines())) <= width
     assert len(shown.splitlines()) == 6  # nothing is wrapped
-    for said in (
+    for text in (
         "digits",
         "searching",
         "8 completed",
@@ -64,7 +64,7 @@ def test_the_view_keeps_to_the_terminal(width: int) -> None:
         "epoch 9",
         "failed trial 4 boom",
     ):
-        assert said in shown
+        assert text in shown
 
 
 def test_a_wide_view_tells_more() -> None:

@@ -72,12 +72,12 @@ def test_shared_data_is_the_same(
     assert (there.features, there.classes) == (here.features, here.classes)
     assert there.image_shape == here.image_shape
     # A script that is exported on that machine loads the fetched copy.
-    said: dict[str, Any] = {"seed": 3}
-    exec("\n".join(python_lines(there)), said)
+    names: dict[str, Any] = {"seed": 3}
+    exec("\n".join(python_lines(there)), names)
     ours, theirs = here.split(3), there.split(3)
     for name in PARTS:
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), strict=True)
-        np.testing.assert_array_equal(said[name], getattr(ours, name), strict=True)
+        np.testing.assert_array_equal(names[name], getattr(ours, name), strict=True)
 
 
 def test_fetched_once(shared: tuple[FolderStore, DataSpec, Path]) -> None:

@@ -62,7 +62,7 @@ def test_every_verb_with_json_has_its_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({}, []),
         ({"best": None, "rows": []}, []),
@@ -74,9 +74,9 @@ def test_every_verb_with_json_has_its_document() -> None:
         ({"rows": None}, ["rows is None, not list"]),
     ],
 )
-def test_a_difference_is_told(change: dict[str, Any], said: list[str]) -> None:
+def test_a_difference_is_reported(change: dict[str, Any], expected: list[str]) -> None:
     """Another kind, a missing and an unknown field are named; null only where it may be."""
-    assert problems(SMALL, {**GOOD, **change}) == said
+    assert problems(SMALL, {**GOOD, **change}) == expected
 
 
 def test_a_replay_is_as_the_table_says() -> None:

@@ -47,7 +47,7 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
 def test_commands_are_ones_that_the_command_knows(page: Path) -> None:
     """Every `trainstack …` in a shell block parses, and every `make …` has its target."""
     lines = shell_lines(page.read_text("utf-8"))
-    wrong = [said for argv in our_commands(lines) if (said := understood(argv))]
+    wrong = [problem for argv in our_commands(lines) if (problem := understood(argv))]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
     for line in lines:
         words = line.split()

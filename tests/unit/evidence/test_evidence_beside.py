@@ -74,10 +74,10 @@ def test_without_a_measurement_its_figures_are_null() -> None:
 def test_a_stack_that_learned_is_not_warned_of() -> None:
     """One line gives the trivial predictor's figures, and no warning follows."""
     found = concluded(part(LEARNED))
-    said = " ".join(text_of(found).split())
+    text = " ".join(text_of(found).split())
     assert (
         "Always answering the class shares: validation loss 2.31, accuracy 0.1; test loss 2.3, "
-        "accuracy 0.1." in said
+        "accuracy 0.1." in text
     )
     assert not about_trivial(found)
     assert found.sentence.startswith("Use ")
@@ -107,11 +107,11 @@ def test_a_stack_beats_the_trivial_predictor_or_is_warned_of(gap: float, half: f
     assert found.sentence.startswith("No stack was shown to learn anything") is not beaten
 
 
-@pytest.mark.parametrize(("base", "said"), [(LEARNED, False), (LUCKY, True)])
-def test_only_where_both_fail_nothing_learned(base: dict[str, Any], said: bool) -> None:
+@pytest.mark.parametrize(("base", "expected"), [(LEARNED, False), (LUCKY, True)])
+def test_only_where_both_fail_nothing_learned(base: dict[str, Any], expected: bool) -> None:
     """A default that beats the trivial predictor shows that something can be learned."""
     sentence = concluded(part(LUCKY), part(base)).sentence
-    assert sentence.startswith("No stack was shown to learn") is said
+    assert sentence.startswith("No stack was shown to learn") is expected
 
 
 def test_a_difference_that_may_be_luck_is_no_better() -> None:
@@ -148,10 +148,10 @@ def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
     }
     measured = {"chosen": {"test": {"loss": [1.08], "rmse": [79.0]}, "trivial": beside}}
     found = recommend(spec, runs, measured)
-    said = " ".join(text_of(found).split())
+    text = " ".join(text_of(found).split())
     assert found.to_json()["trivial"] == beside
     assert (
-        "Always answering the mean of the training targets: validation loss 1.02, rmse 77" in said
+        "Always answering the mean of the training targets: validation loss 1.02, rmse 77" in text
     )
     assert found.warnings[0] == (
         "The recommended stack is no better than always answering the mean of the training "

@@ -41,11 +41,11 @@ def spec_for(*ids: str, **changes: Any) -> StudySpec:
 
 
 def trained(
-    spec: StudySpec, planted: Planted = QUIET, heed: Callable[[Planned], bool] = lambda _: True
+    spec: StudySpec, planted: Planted = QUIET, includes: Callable[[Planned], bool] = lambda _: True
 ) -> list[Run]:
     """Every run that the experiment asks for, trained as planted."""
     runs: list[Run] = []
-    while wanted := [planned for planned in next_runs(spec, runs) if heed(planned)]:
+    while wanted := [planned for planned in next_runs(spec, runs) if includes(planned)]:
         runs += [ran(planted, p, len(runs) + k) for k, p in enumerate(wanted)]
     return runs
 
@@ -56,7 +56,7 @@ def ran(planted: Planted, wanted: Planned, number: int) -> Run:
     return replace(run, stack_id=wanted.stack_id, condition=wanted.condition)
 
 
-def told(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
+def finding_of(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
     """What the experiment says of one claim."""
     spec = spec_for(claim, **changes)
     return findings(spec, trained(spec, planted))["claims"][0]
@@ -73,7 +73,7 @@ def told(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
 )
 def test_the_word_follows_what_was_planted(effect: float, deviation: float, word: str) -> None:
     """Momentum planted better, worse, as good, and lost in noise gives the four words."""
-    row = told(Planted(effects={"optimizer": {"momentum": effect}}, deviation=deviation))
+    row = finding_of(Planted(effects={"optimizer": {"momentum": effect}}, deviation=deviation))
     assert row["word"] == word
     assert row["n_pairs"] == 5
     low, high = row["ci95"]
@@ -173,7 +173,7 @@ def test_a_voided_run_is_asked_for_again() -> None:
 def test_interrupted_before_the_pairs_says_so() -> None:
     """With tuning under way, the claim has no evidence, and the reason names the tuning."""
     spec = spec_for("C7")
-    runs = trained(spec, heed=lambda p: p.seed_index == TUNING_INDEX)
+    runs = trained(spec, includes=lambda p: p.seed_index == TUNING_INDEX)
     assert findings(spec, runs[:2])["claims"][0]["reason"].endswith("was not tuned to the end")
     assert findings(spec, runs)["claims"][0]["reason"] == "too few runs ended for a pair"
 

@@ -163,8 +163,8 @@ def test_one_run_has_no_finite_figure(tmp_path: Path, phase: str, value: float) 
     for path in places(figures(run)):
         run = marred(run, path, value)
     conclusion = concluded(spec, [*runs[:place], run, *runs[place + 1 :]], measured(), tmp_path)
-    told = [w for w in conclusion.warnings if "not finite, and count" in w]
-    assert told == ["1 run has a figure that is not finite, and count as without that figure."]
+    counted = [w for w in conclusion.warnings if "not finite, and count" in w]
+    assert counted == ["1 run has a figure that is not finite, and count as without that figure."]
 
 
 def test_no_run_has_a_finite_score(tmp_path: Path) -> None:

@@ -302,7 +302,7 @@ def test_a_better_choice_found_afterwards_is_said() -> None:
     """Where an ablation beats the recommended stack, a warning names the choice and its gain."""
     worse = Effect("units", [300, 100], [512, 512], 0.02, [0.01, 0.03], 5, "worse", "paired")
     open_ = replace(worse, axis="dropout", ci95=[-0.01, 0.03], word="no evidence")
-    (said,) = table_of_warnings.bettered([open_, worse])
-    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
-    assert "dropout" not in said
+    (warning,) = table_of_warnings.bettered([open_, worse])
+    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in warning
+    assert "dropout" not in warning
     assert table_of_warnings.bettered([open_]) == []

@@ -51,19 +51,19 @@ def chosen(spec: StudySpec, runs: list[Run]) -> Stack:
 
 
 @pytest.mark.parametrize(
-    ("profile", "stack", "said"),
+    ("profile", "stack", "reason"),
     [
         ("default", CHAPTER_DEFAULT, "simplest"),
         ("low-latency", SMALL, "answers quickest (0.05 ms a row)"),
         ("sparse", SMALL, "keeps the fewest weights that are not zero"),
     ],
 )
-def test_the_profile_decides_between_equals(profile: str, stack: Stack, said: str) -> None:
+def test_the_profile_decides_between_equals(profile: str, stack: Stack, reason: str) -> None:
     """Of equally good stacks the default profile takes the chapter's default, the others the one
     with least of what they spare; and the reasons say so."""
     spec, runs = measured(profile, Planted())
     assert chosen(spec, runs) == stack
-    assert said in " ".join(recommend(spec, runs, {}).reasons)
+    assert reason in " ".join(recommend(spec, runs, {}).reasons)
 
 
 def test_what_is_spared_never_outweighs_a_difference() -> None:

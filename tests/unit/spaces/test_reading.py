@@ -28,7 +28,7 @@ def changed(path: str, value: Any) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "problem"),
     [
         ("axes/activaton", {}, "axes.activaton is not known; did you mean 'activation'?"),
         ("axes/activation/reluu", {}, "axes.activation.reluu is not known; did you mean 'relu'?"),
@@ -52,11 +52,11 @@ def changed(path: str, value: Any) -> dict:
         ("nmae", "x", "'nmae' is no part of a space; did you mean 'name'?"),
     ],
 )
-def test_a_problem_is_named_with_its_path(path: str, value: Any, said: str) -> None:
+def test_a_problem_is_named_with_its_path(path: str, value: Any, problem: str) -> None:
     """Unknown axis, unknown choice, empty range, forbidden pairing: one line each."""
     found = problems(changed(path, value))
     assert len(found) == 1, found
-    assert said in found[0]
+    assert problem in found[0]
     assert "\n" not in found[0]
 
 

@@ -54,7 +54,7 @@ def test_reference_stacks_are_distinct() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"activatoin": "relu"}, "'activatoin' is not known"),
         ({"activation": "relu"}, "goes with it: he_normal, he_uniform"),
@@ -71,11 +71,11 @@ def test_reference_stacks_are_distinct() -> None:
         ({"dropout": "all", "dropout.rate": 0.6}, "dropout.rate is 0.6"),
     ],
 )
-def test_a_wrong_stack_is_refused_with_its_path(change: dict, said: str) -> None:
+def test_a_wrong_stack_is_refused_with_its_path(change: dict, message: str) -> None:
     """An unknown key, a value out of range or a forbidden pairing is named."""
     with pytest.raises(RequestError) as refused:
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), **change})
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({}, "a stack lacks"),
         ([], "no list"),
@@ -147,8 +147,8 @@ def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
         ([3], "stacks[0]"),
     ],
 )
-def test_a_wrong_stacks_file_is_refused(document: object, said: str) -> None:
+def test_a_wrong_stacks_file_is_refused(document: object, message: str) -> None:
     """The place of the wrong entry is named."""
     with pytest.raises(RequestError) as refused:
         read_stacks(document)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
