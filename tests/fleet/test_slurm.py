@@ -1,4 +1,4 @@
-"""The batch script, run as Slurm runs it: by bash, with Slurm's variables, ended by its signal."""
+"""The batch script as Slurm runs it: by bash, with Slurm's variables and its signal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def submit(shell: Shell, task: int, **exported_variables: str) -> subprocess.Pop
 
 
 def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:
-    """Tasks serve one study; Slurm's signal lets one finish its trial and leave; none is lost."""
+    """Tasks serve one study; after Slurm's signal one finishes its trial; none is lost."""
     fleet.create(trials=6, epochs=2)
     canned = json.dumps({"hold": str(tmp_path / "hold")})
     shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
@@ -57,7 +57,7 @@ def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:
 
 
 def test_without_a_study(url: URL, tmp_path: Path) -> None:
-    """A submission that names no study ends at once and says what is missing."""
+    """A submission without a study ends at once and names the missing variable."""
     task = submit(Shell(tmp_path / "home", {STORAGE: exported(url)}), 1)
     output, _ = task.communicate(timeout=60)
     assert task.returncode != 0

@@ -1,4 +1,4 @@
-"""What a trainer tells TensorFlow about a GPU's memory, where there is no GPU."""
+"""TensorFlow's memory settings for a GPU, without a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.keras
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What TensorFlow is told."""
+    """The calls of TensorFlow's memory functions."""
     calls: list[tuple[Any, ...]] = []
     for owner, name in (
         (tf.config, "set_logical_device_configuration"),
@@ -27,13 +27,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_memory_grows(calls: list[tuple[Any, ...]]) -> None:
-    """Without a limit a trainer takes memory as it needs it, and not all at once."""
+    """Without a limit a trainer allocates memory as needed."""
     limit_memory(["a gpu"], 0)
     assert calls == [("set_memory_growth", "a gpu", True)]
 
 
 def test_memory_is_shared_by_a_limit(calls: list[tuple[Any, ...]]) -> None:
-    """With a limit a trainer sees a device of that much memory."""
+    """With a limit a trainer has a device with that much memory."""
     limit_memory(["a gpu"], 512)
     ((name, gpu, (device,)),) = calls
     assert (name, gpu, device.memory_limit) == ("set_logical_device_configuration", "a gpu", 512)

@@ -1,4 +1,4 @@
-"""Optuna's trials follow our tasks, whatever crashes in between, and Optuna's tools read them."""
+"""Optuna's trials follow our tasks after any crash, and Optuna's tools can read them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.postgres
 
 
 def loaded(url: URL, study: str = "s") -> optuna.Study:
-    """Load the study as any user of Optuna would."""
+    """Load the study through Optuna's own function."""
     return optuna.load_study(study_name=study, storage=url.render_as_string(hide_password=False))
 
 
@@ -55,7 +55,7 @@ def ended(here: WorkerClient, result: Result) -> None:
 
 
 def test_study_is_pinned(url: URL) -> None:
-    """The Optuna study carries the spec, its direction and its metric's name."""
+    """The Optuna study has the spec, its direction and its metric's name."""
     spec = spec_of()
     create_study(url, spec)
     study = loaded(url)
@@ -106,7 +106,7 @@ def test_tpe_ranks_diverged_last(url: URL) -> None:
 
 
 def test_references_teach_the_sampler(url: URL) -> None:
-    """A reference inside the space becomes a trial with the parameters that give it."""
+    """A reference inside the space becomes a trial with the parameters that encode it."""
     create_study(url, spec_of(trials=len(REFERENCES)))
     here = open_client(url)
     work_off(here)
@@ -118,7 +118,7 @@ def test_references_teach_the_sampler(url: URL) -> None:
 
 
 def test_given_back_keeps_its_number(url: URL) -> None:
-    """A trial given back waits in Optuna, and runs again as the same trial, unreported."""
+    """A returned trial waits in Optuna, and runs again as the same trial without values."""
     here = begun(url, trials=1, pruner="asha")
     lease = here.claim()
     assert lease is not None
@@ -135,7 +135,7 @@ def test_given_back_keeps_its_number(url: URL) -> None:
 
 
 def test_pruning(url: URL) -> None:
-    """Of the trials at a rung the worse half is pruned, wherever in their plans it lies."""
+    """The worse half of the trials at a rung is pruned, wherever in their plans it lies."""
     space = Space.named("chapter").to_json()
     space["axes"]["schedule"] = {"constant": {}}
     here = begun(url, trials=6, pruner="asha", space=space)
@@ -157,7 +157,7 @@ def test_pruning(url: URL) -> None:
 
 
 def test_crash_before_the_link(url: URL, database: Engine) -> None:
-    """A worker that dies while it makes a trial leaves none behind; the next attempt makes it."""
+    """If a worker dies while making a trial, none remains; the next attempt makes it."""
     here = begun(url, trials=1)
     row = attempts.claim(database, here.study_id, here.worker_id, 60.0)
     assert row is not None
@@ -175,7 +175,7 @@ def test_crash_before_the_link(url: URL, database: Engine) -> None:
 
 
 def test_crash_within_the_draw(url: URL) -> None:
-    """A trial whose draw was cut short is drawn anew, and keeps its number."""
+    """An interrupted draw is repeated, and the trial keeps its number."""
     here = begun(url, trials=1)
     dies_drawing(here)
     (trial,) = loaded(url).trials
@@ -188,7 +188,7 @@ def test_crash_within_the_draw(url: URL) -> None:
 
 
 def test_what_is_written_is_what_optuna_writes(url: URL) -> None:
-    """A trial of ours equals in all that Optuna reads one that its own functions wrote."""
+    """A trial written by us equals one written by Optuna's functions in all that Optuna reads."""
     here = begun(url, trials=1, pruner="asha")
     lease = here.claim()
     assert lease is not None
@@ -224,7 +224,7 @@ def test_what_is_written_is_what_optuna_writes(url: URL) -> None:
 
 
 def test_crash_after_our_write(url: URL, database: Engine) -> None:
-    """A trial that ended here while Optuna was not told is told by whoever comes next."""
+    """If Optuna's side of an ended trial is missing, the next process writes it."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -252,7 +252,7 @@ def test_late_worker_leaves_no_orphan(url: URL, database: Engine) -> None:
 
 
 def test_many_make_trials_at_once(url: URL) -> None:
-    """Trials that many workers make in one moment have the numbers from 0 on, each once."""
+    """Trials made by many workers at once are numbered from 0, each number once."""
     create_study(url, spec_of(trials=24), first=())
     crew = [open_client(url) for _ in range(6)]
     with ThreadPoolExecutor(len(crew)) as pool:
@@ -265,7 +265,7 @@ def test_many_make_trials_at_once(url: URL) -> None:
 
 
 def test_void_is_forgotten_by_samplers(url: URL) -> None:
-    """A voided trial fails in Optuna, also for a worker that had it in its cache."""
+    """A voided trial fails in Optuna, even for a worker that has it in its cache."""
     here = begun(url, trials=3)
     ended(here, completed(0.1))
     assert here._mirror.study.best_value == 0.1
@@ -276,7 +276,7 @@ def test_void_is_forgotten_by_samplers(url: URL) -> None:
 
 
 def test_deleted_by_optunas_tools(url: URL, database: Engine) -> None:
-    """Whoever trains when Optuna's study is deleted ends its trial; a next one is refused."""
+    """If Optuna's study is deleted, running trials can end; new ones are refused."""
     here = begun(url, trials=3)
     lease = here.claim()
     assert lease is not None
@@ -289,7 +289,7 @@ def test_deleted_by_optunas_tools(url: URL, database: Engine) -> None:
 
 
 def test_foreign_study_is_refused(url: URL) -> None:
-    """The name of somebody's own Optuna study is not taken over."""
+    """The name of an existing Optuna study of another origin is refused."""
     optuna.create_study(study_name="s", storage=url.render_as_string(hide_password=False))
     with pytest.raises(StudyError, match="not created by trainstack"):
         create_study(url, spec_of())
@@ -316,7 +316,7 @@ def test_workers_draw_differently(url: URL) -> None:
 
 
 def test_draw_that_breaks_is_a_failed_trial(url: URL, database: Engine) -> None:
-    """A fault in drawing keeps its traceback with the trial, and the worker goes on."""
+    """An error in drawing is stored with its traceback, and the worker continues."""
     here = begun(url, trials=1)
     draw = here._mirror.draw
     here._mirror.draw = lambda row: {}[1]  # type: ignore[method-assign]

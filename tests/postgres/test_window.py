@@ -1,4 +1,4 @@
-"""What samplers and pruners see of a study's trials is bounded, and what it was for TPE."""
+"""Samplers and pruners see a bounded part of a study's trials, without loss for TPE."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMPLETE, PRUNED, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.R
 
 @pytest.fixture(scope="module")
 def backend(server: URL) -> Iterator[RDBStorage]:
-    """Optuna's storage in a database of this module alone."""
+    """Optuna's storage in a database of this module."""
     with fresh(server) as url:
         storage = open_storage(url)
         yield storage
@@ -46,11 +46,11 @@ def storage(backend: RDBStorage) -> TrialWindow:
 
 
 class TestStorage(StorageTestCase):
-    """A window is a storage of Optuna's: it passes Optuna's own suite."""
+    """A window implements Optuna's storage: it passes Optuna's own suite."""
 
 
 def trial(dice: random.Random, state: TrialState = COMPLETE, **constraints: float) -> FrozenTrial:
-    """Return a trial of a random value."""
+    """Return a trial with a random value."""
     value = dice.random()
     known = state not in (RUNNING, TrialState.WAITING)
     return create_trial(
@@ -64,12 +64,12 @@ def trial(dice: random.Random, state: TrialState = COMPLETE, **constraints: floa
 
 
 def seen(storage: TrialWindow, study: optuna.Study) -> list[FrozenTrial]:
-    """Return what a window shows."""
+    """Return the trials shown by a window."""
     return storage.get_all_trials(study._study_id, deepcopy=False)
 
 
 def test_what_is_read(storage: TrialWindow, backend: RDBStorage) -> None:
-    """A process that joins reads the latest, the best earlier feasible ones and the open ones."""
+    """A joining process reads the latest, the best earlier feasible and the open trials."""
     dice = random.Random(1)
     study = optuna.create_study(storage=backend)
     open_ones = (RUNNING, TrialState.WAITING)
@@ -87,7 +87,7 @@ def test_what_is_read(storage: TrialWindow, backend: RDBStorage) -> None:
 
 
 def test_followed_is_joined(storage: TrialWindow, backend: RDBStorage) -> None:
-    """Who has watched a study grow sees what somebody sees who joins now."""
+    """A process that followed a study sees the same trials as one that joins now."""
     dice = random.Random(2)
     study = optuna.create_study(storage=backend)
     watching = TrialWindow(backend, latest=6, best=3)
@@ -104,7 +104,7 @@ def test_followed_is_joined(storage: TrialWindow, backend: RDBStorage) -> None:
         if dice.random() < 0.5:
             joined = TrialWindow(backend, latest=6, best=3)
             assert seen(watching, study) == seen(joined, study)
-    # What it has forgotten it still finds.
+    # A trial outside the window can still be read.
     hidden = set(range(40)) - {t.number for t in seen(watching, study)}
     every = study.get_trials(deepcopy=False)
     for number in sorted(hidden & set(range(len(every)))):
@@ -114,7 +114,7 @@ def test_followed_is_joined(storage: TrialWindow, backend: RDBStorage) -> None:
 
 
 def test_good_trials_are_the_same(storage: TrialWindow, backend: RDBStorage) -> None:
-    """TPE's good trials are those that it would find among all trials."""
+    """TPE's good trials are the same as with all trials."""
     assert max(default_gamma(n) for n in range(2000)) == trial_window.BEST
     dice = random.Random(3)
     study = optuna.create_study(storage=backend)
@@ -129,7 +129,7 @@ def test_good_trials_are_the_same(storage: TrialWindow, backend: RDBStorage) -> 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_draw_goes_on_elsewhere(url: URL, sampler: str) -> None:
-    """A draw that a worker's death cut short is finished by a worker that knows no trials."""
+    """A draw interrupted by a worker's death is finished by one that has read no trials."""
     space = Space.named("chapter")
     name, reference = next(r for r in REFERENCES.items() if space.encode(r[1]) is not None)
     create_study(url, spec_of(trials=1, sampler=sampler), first=((name, reference),))

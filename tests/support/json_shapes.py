@@ -1,4 +1,4 @@
-"""Holding a JSON document against the table of documents, in both directions."""
+"""Comparison of a JSON document with the table of documents, in both directions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def problems(document: Document, value: Any) -> list[str]:
-    """Say where a value and the table differ: unknown fields, missing ones, other kinds."""
+    """Return differences between a value and the table: unknown, missing, mistyped fields."""
     table = {field.path: field for field in document.fields}
     seen: dict[str, list[Any]] = defaultdict(list)
     found: list[str] = []
@@ -57,7 +57,7 @@ def problems(document: Document, value: Any) -> list[str]:
 
 
 def walk(value: Any, path: str, table: dict[str, Field]) -> Iterator[tuple[str, Any]]:
-    """Yield every value with its path, outer ones first; nothing below what is open."""
+    """Yield every value with its path, outer ones first, except below open fields."""
     yield path, value
     if path in table and table[path].kind.removesuffix(OR_NULL) in OPEN:
         return
@@ -70,7 +70,7 @@ def walk(value: Any, path: str, table: dict[str, Field]) -> Iterator[tuple[str, 
 
 
 def fits(field: Field, value: Any) -> bool:
-    """Tell whether a value is of the field's kind."""
+    """Tell whether a value has the field's type."""
     kind = field.kind.removesuffix(OR_NULL)
     if value is None:
         return kind != field.kind or kind not in _KINDS

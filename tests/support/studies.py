@@ -1,4 +1,4 @@
-"""Helpers for tests that study without training: a spec, a judge, results, and the invariant."""
+"""Helpers for studies without training: a spec, a judge, results, and the invariant."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def stack_id(self) -> str:
-        """What its runs are known by."""
+        """Identity of its runs."""
         return self.condition.identity(self.stack)
 
 
@@ -79,7 +79,7 @@ class FakeJudge:
 
 
 def open_client(url: URL, study: str = "s", **options: Any) -> WorkerClient:
-    """Join a study with a judge that needs no statistics."""
+    """Join a study with a judge that does not use statistics."""
     return WorkerClient.open(url, study, CARD, **{"judge": FakeJudge(), **options})
 
 
@@ -91,7 +91,7 @@ def begun(url: URL, **changes: Any) -> WorkerClient:
 
 
 def dies_drawing(here: WorkerClient) -> None:
-    """Let a worker claim a search trial, make it in Optuna too, and die before it is drawn."""
+    """Let a worker claim a search trial, create it in Optuna, and die before it is drawn."""
     row = attempts.claim(here._engine, here.study_id, here.worker_id, 60.0)
     assert row is not None
     with here._engine.begin() as connection:
@@ -137,7 +137,7 @@ def agrees(engine: Engine, study: str = "s") -> dict[str, Any]:
 
 
 def work_off(here: WorkerClient, value: float = 0.5, most: int = 200) -> str:
-    """Finish whatever can be claimed until the study concludes or rests."""
+    """Finish all claimable tasks until the study concludes or is stopped."""
     for _ in range(most):
         state = here.advance()
         lease = here.claim()

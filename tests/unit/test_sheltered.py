@@ -1,4 +1,4 @@
-"""Ctrl-C while a process of ours starts: no traceback on the terminal, and no signal lost."""
+"""Ctrl-C during the start of a process: no traceback on the terminal, and no signal lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's"),
 ]
 
-# Each is the command's part: it starts a process, says so, and outlives the signal itself.
+# Each plays the command: it starts a process, reports it, and survives the signal.
 HEAD = """
 import signal, threading
 interrupted = threading.Event()
@@ -40,7 +40,7 @@ child.leave()
 interrupted.wait()
 raise SystemExit(type(first).__name__ != "Ready")
 """
-# From before Python has read a line of ours to when all is imported
+# From before our first line is read until all modules are imported
 MOMENTS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4)
 
 
@@ -64,11 +64,11 @@ def interrupted(script: str, moment: float, home: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_worker_that_is_interrupted_while_it_starts(tmp_path: object, moment: float) -> None:
-    """It leaves with exit code 130 and says nothing, however early the signal comes."""
+    """It exits 130 without output, however early the signal comes."""
     assert interrupted(WORKER, moment, str(tmp_path)) == (130, "")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_trainer_that_is_interrupted_while_it_starts(tmp_path: object, moment: float) -> None:
-    """It starts all the same, for its supervisor decides, and says nothing."""
+    """It starts without output, because its supervisor handles the signal."""
     assert interrupted(TRAINER, moment, str(tmp_path)) == (0, "")

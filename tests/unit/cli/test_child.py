@@ -18,7 +18,7 @@ def child(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> str:
 
 
 def test_answers_come_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each answer is there before the next is made, and a child nobody listens to is ended."""
+    """Each answer is delivered before the next is computed, and closing ends the child."""
     name = child(
         tmp_path,
         monkeypatch,
@@ -56,7 +56,7 @@ time.sleep(600)
 def test_how_a_child_ended_is_said_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: type, message: str
 ) -> None:
-    """A refusal keeps its words and its exit code; anything else is told by its last words."""
+    """A refusal keeps its message and exit code; other errors give the last line of the output."""
     with pytest.raises(TrainstackError) as failed:
         list(answers(child(tmp_path, monkeypatch, program), {"much": "x" * 200_000}))
     assert type(failed.value) is kind
