@@ -14,8 +14,9 @@ class Profile:
         about: Description.
         space: The default space of a launch.
         default: Name of the reference stack that the chapter recommends for it.
-        spares: Figure of the confirmed runs that decides first between stacks that cannot be told
-            apart, lower being better; None: the departures from the chapter's default decide.
+        spares: Figure of the confirmed runs that decides first between stacks that cannot be
+            distinguished, lower being better; None: the departures from the chapter's default
+            decide.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One home folder, one embedded database and one finished study for all that drive the command."""
+"""One home folder, one embedded database and one finished study, shared by tests of the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.shell import LAUNCH, Launched, Shell
 
 
 def pytest_configure() -> None:
-    """Undo what `nohup` and a shell's `&` ignore: tests interrupt the processes that they start."""
+    """Restore signals ignored by `nohup` and a shell's `&`: tests interrupt their processes."""
     for number, usual in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),
@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A home for all processes of a test run; its database stays up while any of them runs."""
+    """A home shared by a test run; its database runs while any of its processes does."""
     from trainstack.search.database import embedded_postgres
 
     base = tmp_path_factory.getbasetemp()
@@ -41,7 +41,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A home of the module's own with one waiting study, so that nothing else changes in it."""
+    """A home of the module with one waiting study, whose state does not change."""
     from trainstack.search.database import embedded_postgres
 
     here = Shell(tmp_path_factory.mktemp("quiet") / "home")
@@ -54,8 +54,8 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it said."""
+class Ended:
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -64,23 +64,23 @@ class Said:
 
 @pytest.fixture(scope="session")
 def digits(shell: Shell) -> Launched:
-    """`launch digits`, finished: by the first process of the test run that needs it."""
+    """The finished `launch digits`, run by the first process that needs it."""
     with (shell.home / "digits.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return Launched(shell, _launched(shell, shell.home / "digits.json"))
 
 
-def _launched(shell: Shell, record: Path) -> Said:
-    """Return what the launch said; where there is no record of it yet, launch and keep one."""
+def _launched(shell: Shell, record: Path) -> Ended:
+    """Return the recorded result of the launch; run and record it if there is none."""
     if record.is_file():
-        return Said(**json.loads(record.read_text("utf-8")))
+        return Ended(**json.loads(record.read_text("utf-8")))
     done: subprocess.CompletedProcess[str] = shell.run(*LAUNCH)
     assert done.returncode == 0, done.stderr
-    said = Said(done.returncode, done.stdout, done.stderr)
-    record.write_text(json.dumps(asdict(said)), "utf-8")
-    return said
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    record.write_text(json.dumps(asdict(ended)), "utf-8")
+    return ended
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that waits longest, so that the others fill its time."""
+    """Begin with the file that waits longest, so that other tests run meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_ray.py")

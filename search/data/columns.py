@@ -32,7 +32,7 @@ MAX_DISTINCT = 1000
 # Whole numbers with at most this many distinct values are class labels under `--task auto`.
 MAX_AUTO_CLASSES = 20
 MISSING = "(missing)"
-# With fewer rows an identifier cannot be told from numbers that happen to be consecutive.
+# With fewer rows an identifier cannot be distinguished from consecutive numbers.
 _MIN_IDENTIFIER_ROWS = 20
 # N distinct whole numbers within a span of this many times N are taken for row numbers, since as
 # many measurements would hardly all differ. The second value is for monotonic columns.

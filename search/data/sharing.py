@@ -1,9 +1,9 @@
 """A study's data in the artifact store, for machines that do not have it.
 
 The shared file holds the data as loaded: one `.npz` of plain arrays, named by its fingerprint,
-whatever the source (a named set, a folder, a table). Beside `x_…` and `y_…` of each part it holds a
-JSON document about them; text columns of a table are stored as categories and their numbers by row.
-Nothing in it is unpickled, and its fingerprint is verified before use.
+regardless of the source (a named set, a folder, a table). Beside `x_…` and `y_…` of each part it
+holds a JSON document about them; text columns of a table are stored as categories and their numbers
+by row. Nothing in it is unpickled, and its fingerprint is verified before use.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class TrainstackWorker:
             ]
             child = self._child = subprocess.Popen(
                 [*command, "--leave-with-parent", *device_flags(self._order.gpus)],
-                stdin=subprocess.PIPE,  # its closing tells the worker that the actor ended
+                stdin=subprocess.PIPE,  # the worker detects the actor's end by its closing
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **self._order.environment},

@@ -73,7 +73,7 @@ class ActorGroup:
         leaving: Actors that are finishing their trial before they leave.
         wanted: Number of actors that should work.
         over: Whether the study is over, after which none is placed.
-        lines: Output of workers not yet returned by `heard`.
+        lines: Output of workers not yet returned by `take_lines`.
     """
 
     namespace: str
@@ -227,7 +227,7 @@ class ActorGroup:
             record.words = lines[-1].removeprefix("trainstack: ")
         self.lines += [f"{record.name}: {line}" for line in lines]
 
-    def heard(self) -> list[str]:
+    def take_lines(self) -> list[str]:
         """Return the lines that workers wrote since the last call."""
         lines, self.lines = self.lines, []
         return lines

@@ -3,7 +3,7 @@
 It is a separate process because Ray ends a driver whose cluster goes away, writes freely to
 standard error, and may take minutes to answer. Both sides exchange lines of JSON: requests
 `connect`, then `place`, `keep`, `finish` and `leave` on standard input; replies on standard output.
-The driver ends when its standard input closes; the actors, which are detached, go on.
+The driver ends when its standard input closes; the actors, which are detached, continue.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # keep Ray's output off the channel for replies
 
-    def say(**document: Any) -> None:
+    def reply(**document: Any) -> None:
         answers.write(json.dumps(document) + "\n")
         answers.flush()
 
     try:
-        _serve(say)
+        _serve(reply)
     except TrainstackError as error:
         print(f"trainstack: {error}", file=sys.stderr)  # noqa: T201 - the one line on an error
         return error.exit_code
     return 0
 
 
-def _serve(say: Any) -> None:
+def _serve(reply: Any) -> None:
     group: ActorGroup | None = None
     # Not sys.stdin, whose buffer is invisible to `select`.
     questions, unread = 0, b""
@@ -53,7 +53,7 @@ def _serve(say: Any) -> None:
             for line in lines:
                 match json.loads(line):
                     case {"connect": address}:
-                        say(nodes=connect(address))
+                        reply(nodes=connect(address))
                     case {"place": order}:
                         group = ActorGroup.of(order)
                     case {"keep": int(count)} if group is not None:
@@ -66,7 +66,7 @@ def _serve(say: Any) -> None:
                         finished = True
         if group is not None:
             workers = group.look()
-            say(wanted=group.wanted, workers=workers, said=group.heard(), finished=finished)
+            reply(wanted=group.wanted, workers=workers, said=group.take_lines(), finished=finished)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A home of its own; the home, database and finished study that most tests share are above."""
+"""A separate home; the home, database and finished study that most tests share are one level up."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ __all__ = ["LAUNCH", "Launched", "fresh_home"]
 
 @pytest.fixture(scope="session")
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that nothing was put into."""
+    """An unused home."""
     return tmp_path_factory.mktemp("fresh") / "home"

@@ -1,4 +1,4 @@
-"""Files as people have them: what is read, what is said about it, and what is learnt from it."""
+"""Irregular files: how they are read, the notes printed, and whether models learn from them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ QUICK = ("--trials", "1", "--space", "quick", *ALONE)
 
 
 def measured() -> tuple[np.random.Generator, np.ndarray, np.ndarray, np.ndarray]:
-    """Return a generator, two measurements, and the two classes that they decide."""
+    """Return a generator, two measurements, and the two classes that they determine."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=ROWS), rng.normal(size=ROWS)
     return rng, a, b, (a + 0.5 * b > 0).astype(int)
 
 
 def trailing(path: Path) -> None:
-    """Write rows that end in a comma which the header lacks."""
+    """Write rows that end in a comma missing from the header."""
     _, a, b, y = measured()
     rows = "".join(f"{k},{u:.3f},{v:.3f},\n" for k, u, v in zip(y, a, b, strict=True))
     path.write_text("y,a,b\n" + rows)
@@ -57,7 +57,7 @@ def numbers_as_text(path: Path) -> None:
 
 
 def digits_as_text(path: Path) -> None:
-    """Write a Parquet column of digits, each row's its own."""
+    """Write a Parquet column of digits, distinct in every row."""
     _, a, _, y = measured()
     frame = pd.DataFrame({"zip": [f"{k:05d}" for k in range(ROWS)], "a": a, "y": y})
     frame.to_parquet(path)
@@ -91,14 +91,14 @@ def none_class(path: Path) -> None:
 
 
 def blanks(path: Path) -> None:
-    """Write a target of which some cells have a blank behind the word."""
+    """Write a target with a blank after the word in some cells."""
     _, a, _, y = measured()
     words = [("no", "yes")[v] + " " * (k % 50 == 0) for k, v in enumerate(y)]
     pd.DataFrame({"a": a, "y": words}).to_csv(path, index=False)
 
 
 def thousands(path: Path) -> None:
-    """Write a target such as 1,304,448."""
+    """Write a target with thousands separators, such as 1,304,448."""
     a = measured()[1]
     pd.DataFrame({"a": a, "price": [f"{int(v):,}" for v in np.exp(13 + a)]}).to_csv(
         path, index=False
@@ -111,7 +111,7 @@ def plain(path: Path) -> None:
     pd.DataFrame({"a": a, "y": y}).to_csv(path, index=False)
 
 
-# File → how it is written, its target, what the notes say, columns and classes.
+# File → its writer, its target, words of the notes, columns and classes.
 Case = tuple[Callable[[Path], None], str | None, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 TWO = ("0", "1")
 READ: dict[str, Case] = {
@@ -143,13 +143,13 @@ READ: dict[str, Case] = {
 
 @pytest.mark.parametrize("name", READ)
 def test_a_file_is_read_as_it_was_meant(name: str, tmp_path: Path) -> None:
-    """Columns and classes are those that were written, and a note says what was not plain."""
-    write, target, said, columns, classes = READ[name]
+    """Columns and classes are read correctly, and notes describe every irregularity."""
+    write, target, notes_expected, columns, classes = READ[name]
     write(tmp_path / name)
     data = load(str(tmp_path / name), target)
     assert (data.columns, data.text, data.classes) == (columns, (), classes)
-    assert len(data.notes) == len(said)
-    assert all(words in note for words, note in zip(said, data.notes, strict=True))
+    assert len(data.notes) == len(notes_expected)
+    assert all(words in note for words, note in zip(notes_expected, data.notes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -161,18 +161,20 @@ def test_a_file_is_read_as_it_was_meant(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_launch_says_how_it_reads(name: str, study: str, shell: Shell, tmp_path: Path) -> None:
-    """The notes come first on standard error, and the study is named after the file."""
-    write, target, said, _, _ = READ[name]
+    """Notes come first on standard error, and the study is named after the file."""
+    write, target, notes_expected, _, _ = READ[name]
     write(tmp_path / name)
     done = shell.run("launch", tmp_path / name, "--target", target, "--detach")
     assert done.returncode == 0, done.stderr
     *notes, new, _ = done.stderr.splitlines()
     assert new == f"new study '{study}'"
-    assert all(words in note for words, note in zip(said, notes, strict=True)), done.stderr
+    assert all(words in note for words, note in zip(notes_expected, notes, strict=True)), (
+        done.stderr
+    )
 
 
 def test_a_name_that_an_error_suggests_is_taken(tmp_path: Path) -> None:
-    """The column that a wrong target is answered with can be given as it stands there."""
+    """A column name listed in the error about a wrong target is accepted as printed."""
     path = tmp_path / "break.csv"
     line_break(path)
     with pytest.raises(RequestError, match="did you mean") as caught:
@@ -182,7 +184,7 @@ def test_a_name_that_an_error_suggests_is_taken(tmp_path: Path) -> None:
 
 
 def gaps_and_infinity(path: Path) -> None:
-    """Write a column with two gaps and then an infinity, in the twelfth line of the file."""
+    """Write a column with two gaps and an infinity in the twelfth line of the file."""
     _, a, _, y = measured()
     cells = [f"{v:.3f}" for v in a]
     cells[2] = cells[4] = ""
@@ -213,7 +215,7 @@ def test_an_infinity_is_named_by_its_place(
     fresh_home: Path,
     tmp_path: Path,
 ) -> None:
-    """One line, exit code 2, and no database is started."""
+    """An infinity is reported in one line with exit code 2, and no database is started."""
     write(tmp_path / name)
     line = refused(Shell(fresh_home).run("launch", tmp_path / name, *asked), 2)
     assert all(words in line for words in where.split("|"))
@@ -221,14 +223,14 @@ def test_an_infinity_is_named_by_its_place(
 
 
 def trained(shell: Shell, path: Path, *asked: object) -> tuple[Any, Any]:
-    """Launch a study of this file to its end; return what it said, and its recommendation."""
+    """Launch a study of this file to its end; return its output and its recommendation."""
     done = shell.run("launch", path, *asked)
     assert done.returncode == 0, done.stderr
     return done, shell.json("recommend", path.stem)
 
 
 def test_codes_stay_codes_in_another_file(shell: Shell, tmp_path: Path) -> None:
-    """A file that lacks the one code with a letter gets the same answers for the same rows."""
+    """A file without the only non-numeric code gets the same predictions for the same rows."""
     rng, a, _, _ = measured()
     code = rng.choice(["01", "02", "03", "1A"], ROWS)
     kind = np.where(np.isin(code, ["01", "1A"]), "yes", "no")
@@ -248,7 +250,7 @@ def test_codes_stay_codes_in_another_file(shell: Shell, tmp_path: Path) -> None:
 
 
 def predicted(script: Path, name: str) -> pd.DataFrame:
-    """Return what the exported script answers to a file beside it."""
+    """Return the exported script's predictions for a file beside it."""
     with script.with_name(f"{name}.out").open("w") as out:
         command = [sys.executable, str(script), str(script.with_name(f"{name}.csv"))]
         subprocess.run(command, stdout=out, check=True)
@@ -256,7 +258,7 @@ def predicted(script: Path, name: str) -> pd.DataFrame:
 
 
 def test_a_rare_class_trains_and_is_not_overrated(shell: Shell, tmp_path: Path) -> None:
-    """12 of 6,000: a slow stack of the former form is trained to its end; 0.998 is no success."""
+    """With 12 positives in 6,000 rows training ends, and an accuracy of 0.998 gets a warning."""
     rng = np.random.default_rng(31)
     fraud = np.zeros(6000, int)
     fraud[rng.choice(6000, 12, replace=False)] = 1
@@ -276,14 +278,14 @@ def test_a_rare_class_trains_and_is_not_overrated(shell: Shell, tmp_path: Path) 
     (row,) = shell.json("trials", "rare")
     assert (row["outcome"], row["epochs"]) == ("completed", 10)
     assert row["curve"][-1] < 0.05 < row["curve"][0]
-    said = " ".join(done.stdout.split())
-    assert "no better than always answering the class shares" in said
-    assert "is the majority class's share: judge by the loss" in said
+    output = " ".join(done.stdout.split())
+    assert "no better than always answering the class shares" in output
+    assert "is the majority class's share: judge by the loss" in output
     assert found["test"]["accuracy"]["mean"] == pytest.approx(0.998, abs=0.001)
 
 
 def test_a_target_far_from_zero_is_learnt(shell: Shell, tmp_path: Path) -> None:
-    """A target of seconds since 1970 within one minute is predicted to within a few seconds."""
+    """A target of seconds since 1970 within one minute is predicted to a few seconds."""
     rng, a, _, _ = measured()
     passed = rng.uniform(0, 60, ROWS)
     frame = pd.DataFrame({"x": passed / 60 + 0.01 * a, "stamp": 1.7e9 + passed})
@@ -294,7 +296,7 @@ def test_a_target_far_from_zero_is_learnt(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_feature_far_from_zero_is_learnt_from(shell: Shell, tmp_path: Path) -> None:
-    """A curve over seconds since 1970, the only feature, is followed."""
+    """A curve over seconds since 1970, the only feature, is learnt."""
     rng = measured()[0]
     passed = rng.uniform(0, 60, ROWS)
     path = tmp_path / "far feature.npz"
@@ -304,7 +306,7 @@ def test_a_feature_far_from_zero_is_learnt_from(shell: Shell, tmp_path: Path) ->
 
 
 def test_a_sorted_identifier_teaches_nothing(shell: Shell, tmp_path: Path) -> None:
-    """Id is left out and said; on noise the accuracy is chance, and the conclusion says so."""
+    """An id is left out with a note; on noise the conclusion reports chance accuracy."""
     rng = measured()[0]
     classes = np.sort(rng.integers(0, 3, ROWS))
     frame = {"Id": np.arange(1, ROWS + 1), "x": rng.normal(size=ROWS), "y": classes}

@@ -1,4 +1,4 @@
-"""Whatever a user gets wrong: one line on standard error, the right exit code, nothing left."""
+"""Wrong input: one line on standard error, the right exit code, and no files or processes left."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NAMES = [f"id{max(k, 4)}" for k in range(3000)]
 SPACE = {"name": "mine", "axes": {"activation": {"rleu": {}}}}
 NOTHING = _file("unused", "")
 
-# What is asked → (files it needs, arguments, a word that the line must hold)
+# Request → (required files, arguments, a word of the line)
 CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     # The data.
     "unknown data set": (NOTHING, ["digit"], "did you mean 'digits'"),
@@ -153,7 +153,7 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
         ["digits", "--stacks", "s.json"],
         "JSON",
     ),
-    # The storage: refused by its form, before anything is reached.
+    # The storage: refused by its form, before any connection.
     "storage of another kind": (NOTHING, ["digits", "--storage", "sqlite:///x.db"], "PostgreSQL"),
     "storage that is no URL": (NOTHING, ["digits", "--storage", "here"], "PostgreSQL"),
 }
@@ -163,7 +163,7 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
 def test_a_bad_launch_is_one_line_and_leaves_nothing(
     name: str, tmp_path: Path, fresh_home: Path
 ) -> None:
-    """The line names what was wrong, the code is 2, and not even a database was started."""
+    """The line names the error, the exit code is 2, and no database is started."""
     make, arguments, word = CASES[name]
     make(tmp_path)
     here = Shell(fresh_home, {"KERAS_HOME": str(tmp_path), "TRAINSTACK_DATA": str(tmp_path)})
@@ -172,7 +172,7 @@ def test_a_bad_launch_is_one_line_and_leaves_nothing(
     assert not fresh_home.exists()
 
 
-# Verbs that look at or act on one study.
+# Verbs about one study.
 VERBS = {
     "status": ["status", "nowhere"],
     "trials": ["trials", "nowhere"],
@@ -196,7 +196,7 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_unknown_study_is_refused(verb: str, shell: Shell, tmp_path: Path) -> None:
-    """Every verb that needs a study exits 4 in one line where there is none."""
+    """Every verb that needs a study exits 4 with one line if there is none."""
     line = refused(shell.run(*VERBS[verb], cwd=tmp_path), 4)
     assert "'nowhere'" in line
     assert list(tmp_path.iterdir()) == []
@@ -204,7 +204,7 @@ def test_an_unknown_study_is_refused(verb: str, shell: Shell, tmp_path: Path) ->
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_storage_out_of_reach_is_told_at_once(verb: str, tmp_path: Path) -> None:
-    """Every verb exits 3 in one line that never shows the password."""
+    """Every verb exits 3 with one line that does not contain the password."""
     away = Shell(tmp_path / "home", {"TRAINSTACK_STORAGE": UNREACHABLE})
     line = refused(away.run(*VERBS[verb], cwd=tmp_path, timeout=60), 3)
     assert "127.0.0.1:9" in line
@@ -212,7 +212,7 @@ def test_a_storage_out_of_reach_is_told_at_once(verb: str, tmp_path: Path) -> No
 
 
 def test_a_launch_without_storage_starts_nothing(tmp_path: Path) -> None:
-    """`launch` on an unreachable database exits 3, and no worker is left."""
+    """`launch` on an unreachable database exits 3 and leaves no worker."""
     away = Shell(tmp_path / "home")
     done = away.run("launch", "digits", "--storage", UNREACHABLE, timeout=60)
     assert "hunter2" not in refused(done, 3)
@@ -238,14 +238,14 @@ SLIPS = {
 
 @pytest.mark.parametrize("name", SLIPS)
 def test_a_slip_on_the_command_line_is_one_line(name: str, fresh_home: Path) -> None:
-    """A wrong word, flag or number exits 2 in one line, before any database is started."""
+    """A wrong word, flag or number exits 2 with one line before any database is started."""
     arguments, word = SLIPS[name]
     assert word in refused(Shell(fresh_home).run(*arguments), 2)
     assert not fresh_home.exists()
 
 
 def test_a_gpu_that_is_not_here_is_refused(shell: Shell) -> None:
-    """`--gpus 77` names the GPUs that there are; an unreadable list says what is expected."""
+    """`--gpus 77` lists the available GPUs; an unreadable list states the expected form."""
     done = shell.run("launch", "digits", "--detach", "--study", "gpus", "--space", "quick")
     assert done.returncode == 0
     assert "--gpus 77" in refused(shell.run("worker", "gpus", "--gpus", "77"), 2)
@@ -254,13 +254,13 @@ def test_a_gpu_that_is_not_here_is_refused(shell: Shell) -> None:
 
 @pytest.mark.parametrize("home", ["/dev/null/x", "/proc/nothing/x"])
 def test_a_home_that_cannot_be_written_is_one_line(home: str) -> None:
-    """Where the embedded database cannot live, the line names the folder and TRAINSTACK_HOME."""
+    """If the embedded database cannot be created, the line names the folder and TRAINSTACK_HOME."""
     line = refused(Shell(Path(home)).run("status"), 2)
     assert "TRAINSTACK_HOME" in line
 
 
 def test_more_workers_than_cores_is_a_warning(shell: Shell) -> None:
-    """`--workers 99` warns and goes on."""
+    """`--workers 99` warns and continues."""
     done = shell.run("launch", "digits", "--study", "many", "--workers", "99", "--detach")
     assert done.returncode == 0, done.stderr
     warning, new, plans = done.stderr.splitlines()
@@ -270,7 +270,7 @@ def test_more_workers_than_cores_is_a_warning(shell: Shell) -> None:
 
 
 def test_every_problem_of_a_space_file_gets_a_line(shell: Shell, tmp_path: Path) -> None:
-    """`space check` names each problem with its path, on a line of its own, and exits 2."""
+    """`space check` prints one line per problem with its path, and exits 2."""
     (tmp_path / "s.json").write_text(json.dumps({**SPACE, "colour": 1}), "utf-8")
     done = shell.run("space", "check", tmp_path / "s.json")
     assert done.returncode == 2

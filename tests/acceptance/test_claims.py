@@ -1,4 +1,4 @@
-"""`trainstack claims` from outside: a claim tested for real, taken up again, and misuse."""
+"""`trainstack claims` from outside: a claim tested with real training, resumed, and misused."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COMMAND = (
 
 @pytest.fixture(scope="module")
 def tested(shell: Shell) -> dict[str, Any]:
-    """What the experiment for C7 found on wine."""
+    """The result of the experiment for C7 on wine."""
     return shell.json(*COMMAND)
 
 
 def test_a_claim_is_tested_by_pairs_of_its_own(shell: Shell, tested: dict[str, Any]) -> None:
-    """Both arms are tuned, then trained with the same seeds; what has no arms says why."""
+    """Both arms are tuned, then trained with equal seeds; a claim without arms gives a reason."""
     (table,) = [document for document in DOCUMENTS if "claims" in document.verbs]
     assert problems(table, tested) == []
     momentum, reuse, scaled = tested["claims"]
@@ -54,7 +54,7 @@ def test_a_claim_is_tested_by_pairs_of_its_own(shell: Shell, tested: dict[str, A
 
 
 def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
-    """Asked again nothing is trained, and the answer is the same, now in words."""
+    """The repeated command trains nothing and gives the same result as text."""
     again = shell.run(*COMMAND)
     assert again.returncode == 0
     assert f"resuming study '{tested['study']}'" in again.stderr
@@ -63,16 +63,16 @@ def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
 
 
 def test_another_experiment_needs_another_name(shell: Shell, tested: dict[str, Any]) -> None:
-    """The study's name with other claims is refused with exit code 4 and what differs."""
+    """Other claims under the study's name are refused with exit code 4 and the difference."""
     other = ("claims", "wine", "--claim", "C8", "--study", tested["study"])
     assert "experiment" in refused(shell.run(*other, *COMMAND[8:]), 4)
 
 
 def test_an_experiment_recommends_nothing(shell: Shell, tested: dict[str, Any]) -> None:
-    """`recommend` says that the study tests claims, with exit code 5."""
+    """`recommend` reports that the study tests claims, with exit code 5."""
     assert "tests claims" in refused(shell.run("recommend", tested["study"]), 5)
 
 
 def test_misuse_is_one_line(shell: Shell) -> None:
-    """An unknown claim is refused at once with exit code 2 and the nearest name."""
+    """An unknown claim is refused with exit code 2 and the nearest name."""
     assert "did you mean 'C2'?" in refused(shell.run("claims", "wine", "--claim", "C2e"), 2)

@@ -1,4 +1,4 @@
-"""Conclusions of studies whose files cannot be written, or have long names."""
+"""Conclusions of studies whose files cannot be written or whose names are long."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def warned(stderr: str) -> str:
 
 
 def test_a_recommendation_stands_without_its_report(digits: Launched, tmp_path: Path) -> None:
-    """Where the artifact store is no folder, `recommend` says all it knows, then what is missing.
+    """If the artifact store is no folder, `recommend` prints its result and the missing files.
 
-    `report`, whose files were asked for, exits 2.
+    `report` exits 2, because its files were requested.
     """
     blocked = tmp_path / "file"
     blocked.write_text("", "utf-8")
@@ -48,7 +48,7 @@ def test_a_recommendation_stands_without_its_report(digits: Launched, tmp_path: 
 
 @pytest.mark.parametrize("study", ["ж" * 60, "𝔞" * 100], ids=["Cyrillic", "four bytes a letter"])
 def test_a_launch_of_any_name_concludes_without_its_report(shell: Shell, study: str) -> None:
-    """A study of a long name has logs and artifacts; a report that is in the way costs a warning.
+    """A study with a long name has all its files; a report that cannot be written warns.
 
     The exit code is that of the conclusion.
     """

@@ -1,4 +1,4 @@
-"""Data of every format through the whole job, and what is taken away at its end."""
+"""Data of every format from launch to export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-# Run a script where importing this package fails, as if it were not installed.
+# Runs a script in which this package cannot be imported, as if not installed.
 ALONE = """
 import sys
 
@@ -36,7 +36,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def alone(folder: Path, script: Path, *arguments: object) -> str:
-    """Run a Python file in a process that knows nothing of this package; return its output."""
+    """Run a Python file in a process without access to this package; return its output."""
     command = [sys.executable, "-I", "-c", ALONE, str(script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -58,7 +58,7 @@ def houses(rows: int = 400) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CSV whose study `houses` is finished."""
+    """The CSV file of the finished study `houses`."""
     path = tmp_path_factory.mktemp("table") / "houses.csv"
     houses().to_csv(path, index=False)
     stack = Stack.of(units=[64, 32], activation="relu", batch_size=16)
@@ -72,14 +72,14 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
-    """Export a study's recommendation; returns the path that the command prints."""
+    """Export a study's recommendation; return the printed path."""
     done = shell.run("export", study, "--format", form, "-o", target)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
 
 def test_a_table_is_recommended_for_in_its_targets_unit(shell: Shell, table: Path) -> None:
-    """Categories, gaps and a regression target: rmse is in the target's own unit."""
+    """With categories, gaps and a regression target, rmse is in the target's own unit."""
     adds_up(shell.json("status", "houses"), over=True)
     found = shell.json("recommend", "houses")
     deviation = houses()["price"].std()
@@ -90,15 +90,15 @@ def test_a_table_is_recommended_for_in_its_targets_unit(shell: Shell, table: Pat
 
 
 def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: Path) -> None:
-    """The model, its encoder and the script beside it turn a raw CSV into the recorded rmse."""
+    """The model, its encoder and the script reproduce the recorded rmse from a raw CSV."""
     model = exported(shell, "houses", "keras", tmp_path / "mine.keras")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"mine.keras", "mine.preprocessing.joblib", "mine.predict.py"}
     rows = tmp_path / "rows.csv"
     frame = houses()
     frame.drop(columns="price").to_csv(rows, index=False)
-    said = alone(tmp_path, tmp_path / "mine.predict.py", rows)
-    (tmp_path / "predicted.csv").write_text(said, "utf-8")
+    output = alone(tmp_path, tmp_path / "mine.predict.py", rows)
+    (tmp_path / "predicted.csv").write_text(output, "utf-8")
     predicted = pd.read_csv(tmp_path / "predicted.csv")["price"]
     assert len(predicted) == len(frame)
     assert model.exists()
@@ -114,7 +114,7 @@ def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: P
 
 
 def recorded(shell: Shell, study: str, what: str) -> list[float]:
-    """Return a study's test figures, one a seed."""
+    """Return a study's test figures, one per seed."""
     from trainstack.search.database import embedded_postgres
     from trainstack.search.database.connection import engine, parse_url
     from trainstack.search.queue import queries
@@ -129,16 +129,16 @@ def recorded(shell: Shell, study: str, what: str) -> list[float]:
 def test_a_tables_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:
     """The exported Python of a table runs without this package, within the seeds' noise."""
     script = exported(shell, "houses", "python", tmp_path / "train.py")
-    said = alone(tmp_path, script)
-    theirs = float(re.findall(r"rmse ([\d.]+)", said)[0])
+    output = alone(tmp_path, script)
+    theirs = float(re.findall(r"rmse ([\d.]+)", output)[0])
     assert theirs == pytest.approx(np.mean(recorded(shell, "houses", "rmse")), rel=0.35)
 
 
 def test_the_exported_script_reaches_its_figures(digits: Launched, tmp_path: Path) -> None:
     """The exported Python runs for two seeds without this package, within the seeds' noise."""
     script = exported(digits.shell, "digits", "python", tmp_path / "train.py")
-    said = alone(tmp_path, script, 2)
-    accuracies = [float(text) for text in re.findall(r"accuracy ([\d.]+)", said)]
+    output = alone(tmp_path, script, 2)
+    accuracies = [float(text) for text in re.findall(r"accuracy ([\d.]+)", output)]
     assert len(accuracies) == 2
     ours = np.mean(recorded(digits.shell, "digits", "accuracy"))
     # 360 test images: the standard error of one accuracy is 0.01, of a seed about as much.
@@ -146,7 +146,7 @@ def test_the_exported_script_reaches_its_figures(digits: Launched, tmp_path: Pat
 
 
 def test_the_reloaded_model_gives_the_recorded_figures(digits: Launched, tmp_path: Path) -> None:
-    """The saved model in a fresh process has exactly the test figures of its seed."""
+    """The saved model in a fresh process has exactly its seed's test figures."""
     model = exported(digits.shell, "digits", "keras", tmp_path / "new")
     assert model == tmp_path / "new" / "model.keras"
     check = tmp_path / "check.py"
@@ -171,7 +171,7 @@ print(json.dumps([float((p.argmax(axis=1) == y).mean()), float(loss)]))
 
 
 def test_the_exported_stack_can_be_launched(digits: Launched, tmp_path: Path) -> None:
-    """What `export --format json` writes is the recommended stack, and what `--stacks` reads."""
+    """`export --format json` writes the recommended stack in the form that `--stacks` reads."""
     path = exported(digits.shell, "digits", "json", tmp_path)
     document = json.loads(path.read_text("utf-8"))
     assert document == digits.shell.json("recommend", "digits")["stack"]
@@ -182,7 +182,7 @@ def test_the_exported_stack_can_be_launched(digits: Launched, tmp_path: Path) ->
 
 
 def pictures(folder: Path, rows: int = 120) -> Path:
-    """Write a folder of IDX files with a test part: bright left halves against bright right."""
+    """Write a folder of IDX files with a test part: bright left or bright right halves."""
     from trainstack.search.data.idx import is_idx_folder
 
     folder.mkdir()
@@ -200,7 +200,7 @@ def pictures(folder: Path, rows: int = 120) -> Path:
 
 
 def test_pictures_go_through_in_their_own_shape(shell: Shell, tmp_path: Path) -> None:
-    """A folder of IDX files is flattened, said so; the exported model takes whole pictures."""
+    """IDX files are flattened with a note; the exported model takes whole pictures."""
     folder = pictures(tmp_path / "halves")
     done = shell.run("launch", folder, "--trials", "1", *SMALL)
     assert done.returncode == 0, done.stderr
@@ -217,7 +217,7 @@ def test_pictures_go_through_in_their_own_shape(shell: Shell, tmp_path: Path) ->
 
 
 def archive(path: Path, parts: tuple[str, ...]) -> Path:
-    """Write an .npz with some parts, each of another size."""
+    """Write an .npz with some parts of different sizes."""
     rng = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
     for size, part in enumerate(parts, start=1):
@@ -229,12 +229,12 @@ def archive(path: Path, parts: tuple[str, ...]) -> Path:
 
 
 def test_given_parts_are_kept_to_the_end(shell: Shell, tmp_path: Path) -> None:
-    """An .npz with its own validation and test parts is searched and measured on just these."""
+    """An .npz with its own validation and test parts is searched and measured on exactly these."""
     path = archive(tmp_path / "parts.npz", ("train", "valid", "test"))
     done = shell.run("launch", path, "--trials", "1", *SMALL)
     assert done.returncode == 0, done.stderr
     accuracy = recorded(shell, "parts", "accuracy")[0]
-    # A fraction of the 270 rows of the given test part, to the last digit of a float32.
+    # A multiple of 1/270, the rows of the given test part, to float32 precision.
     assert accuracy * 270 == pytest.approx(round(accuracy * 270), abs=1e-3)
     assert shell.json("recommend", "parts")["test"]["accuracy"]["n"] == 1
 
@@ -255,7 +255,7 @@ def test_other_formats_make_a_study(ending: str, shell: Shell, tmp_path: Path) -
 
 
 def test_every_figure_is_finite(shell: Shell, table: Path) -> None:
-    """No number of a regression's recommendation is a NaN in disguise."""
+    """No number of a regression's recommendation is NaN."""
 
     def numbers(value: Any) -> list[float]:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How the command ends: interrupted at any moment, or with a stream that is closed."""
+"""How the command ends: interrupted at any moment, or with a closed stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trainstack.search.cli.main import app, run
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.skipif(sys.platform != "linux", reason="what a process heeds is read from /proc"),
+    pytest.mark.skipif(sys.platform != "linux", reason="signal handlers are read from /proc"),
 ]
 
 LAUNCH = (
@@ -34,13 +34,13 @@ LAUNCH = (
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Twenty moments from 0.05 to 5 s, each 1.27 times the one before
 MOMENTS = [round(0.05 * 100 ** (k / 19), 2) for k in range(20)]
-# By this variable its processes are known, in whatever session they are
+# Marks the command's processes, in any session
 MARK = "TRAINSTACK_TEST_MARK"
 GONE_SECONDS = 30.0
 
 
-def heeds(process: subprocess.Popen[str]) -> bool:
-    """True when a process has reached our code: from then on it has its own way with SIGTERM."""
+def handles_sigterm(process: subprocess.Popen[str]) -> bool:
+    """Return whether a process has installed its own handler for SIGTERM."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process.pid}/status").read_text("utf-8").splitlines():
             if line.startswith("SigCgt:"):
@@ -49,7 +49,7 @@ def heeds(process: subprocess.Popen[str]) -> bool:
 
 
 def marked(mark: str) -> list[str]:
-    """Return the command lines of the living processes that hold a mark."""
+    """Return the command lines of living processes with a mark."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -60,7 +60,7 @@ def marked(mark: str) -> list[str]:
 
 
 def nothing_runs(mark: str) -> None:
-    """Wait until no process holds a mark."""
+    """Wait until no process has a mark."""
     until = time.monotonic() + GONE_SECONDS
     while left := marked(mark):
         assert time.monotonic() < until, left
@@ -68,13 +68,13 @@ def nothing_runs(mark: str) -> None:
 
 
 def interrupted(shell: Shell, study: str, moment: float, number: signal.Signals) -> bool:
-    """Interrupt a launch at a moment; check how it ends, and return whether it was under way.
+    """Interrupt a launch at a moment; check how it ends, and return whether it was in progress.
 
-    `kill` sends SIGTERM to the command alone, a terminal its signals to all processes of it.
+    `kill` sends SIGTERM only to the command, a terminal sends its signals to all of its processes.
     """
     process = Shell(shell.home, {MARK: study}).start(*LAUNCH, "--study", study)
     time.sleep(moment)
-    ours = heeds(process)
+    ours = handles_sigterm(process)
     with contextlib.suppress(ProcessLookupError):
         if number == signal.SIGTERM:
             process.send_signal(number)
@@ -83,9 +83,9 @@ def interrupted(shell: Shell, study: str, moment: float, number: signal.Signals)
     out, err = process.communicate(timeout=60)
     nothing_runs(study)
     if process.returncode == 0:
-        assert out, err  # it was over
+        assert out, err  # it had ended
         return False
-    if not ours:  # Python was still starting, and what it does then is its own
+    if not ours:  # Python was still starting and handled the signal itself
         assert process.returncode in (130, -number, 1), err
         return False
     assert process.returncode == 130, err
@@ -99,7 +99,7 @@ def interrupted(shell: Shell, study: str, moment: float, number: signal.Signals)
 
 
 def goes_on(study: str, ask: Callable[..., tuple[int, str, str]]) -> None:
-    """Check that a study either is not there or waits for the same launch, whole.
+    """Check that a study either does not exist or can be resumed by the same launch.
 
     Args:
         study: Its name.
@@ -123,9 +123,9 @@ def test_an_interruption_at_any_moment(
     place: int,
     moment: float,
 ) -> None:
-    """A launch interrupted at any moment says so in one line, exits 130 and leaves no process.
+    """A launch interrupted at any moment prints one line, exits 130 and leaves no process.
 
-    The study, where there is one by then, can go on.
+    If the study exists by then, it can be resumed.
     """
     study = f"ends-{place}"
     interrupted(shell, study, moment, SIGNALS[place % 3])
@@ -134,7 +134,7 @@ def test_an_interruption_at_any_moment(
     monkeypatch.setenv("TRAINSTACK_HOME", str(shell.home))
 
     def ask(*words: str) -> tuple[int, str, str]:
-        """Run it in this process, where everything is imported already."""
+        """Run it in this process, where all modules are imported already."""
         capsys.readouterr()
         code = run(list(words))
         out, err = capsys.readouterr()
@@ -149,7 +149,7 @@ def test_an_interruption_at_any_moment(
 def test_an_interruption_at_the_first_launch(
     tmp_path: Path, number: signal.Signals, moment: float
 ) -> None:
-    """A database that is being made is whole or absent afterwards, and stopped."""
+    """After an interrupted creation the database is complete or absent, and stopped."""
     shell = Shell(tmp_path / "home")
     interrupted(shell, "first", moment, number)
 
@@ -170,7 +170,7 @@ VIEWS = (
 
 
 def test_a_view_that_is_left(shell: Shell) -> None:
-    """Ctrl-C ends a view with one line and exit code 130, as documented, and nothing else."""
+    """Ctrl-C ends a view with one line and exit code 130."""
     shell.run(*LAUNCH, "--study", "viewed", "--detach")
     views = [shell.start(verb, "viewed", *flags) for verb, *flags in VIEWS]
     for view in views:
@@ -182,7 +182,7 @@ def test_a_view_that_is_left(shell: Shell) -> None:
 
 
 def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Return a command line for every verb, about a study, a file or data that is not there."""
+    """Return a command line for every verb, about a study, a file or data that does not exist."""
     if hasattr(command, "commands"):
         return [line for k, c in command.commands.items() for line in verbs(c, (*words, k))]
     values = {
@@ -201,7 +201,7 @@ def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 LINES = [*verbs(typer.main.get_command(app)), (), ("--help",), ("status",), ("nothing",)]
 
 
-# Started with a stream closed, it runs each line in a fork of itself, with files for the others
+# Started with a closed stream, it runs each line in a fork, with files for the other streams
 DRIVER = """
 import atexit, gc, json, os, sys
 closed, lines = int(sys.argv[1]), json.loads(sys.argv[2])
@@ -232,7 +232,7 @@ raise SystemExit(codes != json.loads(sys.argv[3]))
 
 
 def test_closed_streams(quiet: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With any standard stream closed a verb exits as it does otherwise, and says as much."""
+    """With any standard stream closed a verb exits with the same code and the same output."""
     monkeypatch.chdir(tmp_path)
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
@@ -253,26 +253,26 @@ def test_closed_streams(quiet: Shell, tmp_path: Path, monkeypatch: pytest.Monkey
     assert [driver.wait(240) for driver in drivers] == [0, 0, 0]
     for place, words in enumerate(LINES):
 
-        def said(closed: int, stream: int, place: int = place) -> str:
+        def output(closed: int, stream: int, place: int = place) -> str:
             return (tmp_path / f"{closed}-{place}-{stream}").read_text("utf-8")
 
-        assert "Traceback" not in said(0, 2), words
-        assert len(said(0, 2).splitlines()) <= 1, words
-        assert said(1, 2) == said(0, 2), words
-        if words != ("doctor",):  # what it measures varies
-            assert _timeless(said(2, 1)) == _timeless(said(0, 1)), words
+        assert "Traceback" not in output(0, 2), words
+        assert len(output(0, 2).splitlines()) <= 1, words
+        assert output(1, 2) == output(0, 2), words
+        if words != ("doctor",):  # its measurements vary
+            assert _timeless(output(2, 1)) == _timeless(output(0, 1)), words
 
 
 @pytest.mark.parametrize("words", [("status",), ("--help",), ("status", "nothing")], ids=" ".join)
 def test_a_closed_stream_of_a_whole_process(quiet: Shell, words: tuple[str, ...]) -> None:
-    """From Python's start to its end nothing complains of a closed stream."""
+    """From start to end of Python, a closed stream causes no error message."""
 
     def start(closed: int) -> subprocess.Popen[str]:
         return quiet.start(*words, preexec_fn=lambda: os.close(closed))
 
-    said = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
-    (without_in, code), (without_out, _), (without_err, _) = said
-    assert [code for _, code in said] == [code] * 3
+    ended = [(p.communicate(timeout=120), p.returncode) for p in map(start, range(3))]
+    (without_in, code), (without_out, _), (without_err, _) = ended
+    assert [code for _, code in ended] == [code] * 3
     assert code in (0, 4)
     assert len(without_in[1].splitlines()) == (code == 4)
     assert without_out == ("", without_in[1])
@@ -280,12 +280,12 @@ def test_a_closed_stream_of_a_whole_process(quiet: Shell, words: tuple[str, ...]
 
 
 def _timeless(text: str) -> str:
-    """Return a verb's output without the ages in it, which go on."""
+    """Return a verb's output without ages, which change with time."""
     return re.sub(r"(\d+(\.\d+)? (h|min|s)\b ?)+|(?<=_seconds\": )[\d.]+", "… ", text)
 
 
 def test_a_reader_that_leaves_at_once(shell: Shell) -> None:
-    """A reader that reads nothing of a page of help is no fault."""
+    """A reader that closes the pipe before a page of help causes no error."""
     line = f"set -o pipefail; '{TRAINSTACK}' launch --help | true"
     done = subprocess.run(
         ["bash", "-c", line], capture_output=True, text=True, check=False, env=shell.environment
@@ -294,7 +294,7 @@ def test_a_reader_that_leaves_at_once(shell: Shell) -> None:
 
 
 def test_a_launch_without_standard_input(shell: Shell) -> None:
-    """With standard input closed a launch trains and concludes as ever."""
+    """With standard input closed a launch trains and concludes normally."""
     canned = shell.canned(epoch_seconds=0.0)
     process = canned.start(*LAUNCH, "--study", "no-input", preexec_fn=lambda: os.close(0))
     _, err = process.communicate(timeout=120)

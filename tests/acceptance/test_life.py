@@ -1,4 +1,4 @@
-"""A study's life from outside: interrupted, resumed, detached, refused, concluded with nothing."""
+"""A study's lifecycle from outside: interrupted, resumed, detached, refused, without a result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
 
 def test_another_spec_under_the_name_is_refused(digits: Launched) -> None:
-    """A launch that asks something else under a known name exits 4 and shows the difference."""
+    """A launch with another request under an existing name exits 4 and shows the difference."""
     line = refused(digits.shell.run(*LAUNCH, "--seed", "3"), 4)
     assert "seed: 0 here, 3 asked" in line
     line = refused(digits.shell.run("launch", "wine", "--study", "digits"), 4)
@@ -28,7 +28,7 @@ def test_another_spec_under_the_name_is_refused(digits: Launched) -> None:
 
 
 def optuna_states(shell: Shell, study: str) -> list[str]:
-    """Return the states that Optuna's own command tells."""
+    """Return the states printed by Optuna's own command."""
     from trainstack.search.database import embedded_postgres
 
     url = embedded_postgres.url_of(shell.home / "postgres")
@@ -39,7 +39,7 @@ def optuna_states(shell: Shell, study: str) -> list[str]:
 
 
 def workers_of(shell: Shell, study: str) -> list[str]:
-    """Return the command lines of processes that work at a study of this home."""
+    """Return the command lines of processes that work on a study of this home."""
     import psutil
 
     found = []
@@ -53,7 +53,7 @@ def workers_of(shell: Shell, study: str) -> list[str]:
 
 
 def once_running(shell: Shell, study: str, process: subprocess.Popen[str]) -> None:
-    """Wait until a trial of a study is being trained."""
+    """Wait until a trial of a study is running."""
     from trainstack.search.database import embedded_postgres
     from trainstack.search.database.connection import engine, parse_url
     from trainstack.search.queue import queries
@@ -69,9 +69,9 @@ def once_running(shell: Shell, study: str, process: subprocess.Popen[str]) -> No
 
 
 def test_a_launch_that_is_killed_gives_its_trials_back(shell: Shell) -> None:
-    """`kill` means what Ctrl-C means: exit 130, no worker left, the trial back in the queue.
+    """`kill` acts like Ctrl-C: exit code 130, no worker left, the trial in the queue.
 
-    Where `nohup` started it, a terminal that closes means nothing.
+    Started by `nohup`, a launch ignores a closing terminal.
     """
     patient = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, stopping="none")
     stacks = shell.home / "patient.json"
@@ -95,7 +95,7 @@ def test_a_launch_that_is_killed_gives_its_trials_back(shell: Shell) -> None:
 def was_interrupted(
     shell: Shell, study: str, process: subprocess.Popen[str], out: str, err: str
 ) -> None:
-    """Check what an interruption must leave: nothing that runs, here or in Optuna."""
+    """Check the state after an interruption: nothing is running, here or in Optuna."""
     assert process.returncode == 130, err
     assert out == ""
     assert err.splitlines()[-1].startswith("trainstack: interrupted: running trials went")
@@ -109,9 +109,9 @@ def was_interrupted(
 
 
 def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> None:
-    """Interrupted in mid-search, the same launch trains what is left: the budget is exact.
+    """The same launch trains the remaining trials of an interrupted search; the budget is exact.
 
-    Ctrl-C is heeded also where a shell started it in the background, not to hear of it.
+    Ctrl-C is handled even if a shell started the command in the background with signals ignored.
     """
     command = (
         *("launch", "wine", "--study", "goes-on", "--trials", "8", "--epochs", "10"),
@@ -133,7 +133,7 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
 
 @pytest.fixture(scope="module")
 def secretive(shell: Shell) -> Shell:
-    """The same database, reached by a URL with a password."""
+    """The same database through a URL with a password."""
     from trainstack.search.database import embedded_postgres
 
     sockets = embedded_postgres.url_of(shell.home / "postgres").rsplit("host=", 1)[1]
@@ -142,10 +142,10 @@ def secretive(shell: Shell) -> Shell:
 
 
 def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
-    """`launch --detach` prints the worker's line; until one came, there is nothing to recommend.
+    """`launch --detach` prints the worker's command; without a worker there is no recommendation.
 
-    The password of the storage's URL reaches workers by their environment alone, and is never
-    printed or written down.
+    The password of the storage's URL reaches workers only through their environment, and is never
+    printed or stored.
     """
     shell = secretive
     launch = ("launch", "wine", "--study", "apart", "--trials", "2", *SMALL)
@@ -170,18 +170,18 @@ def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
 
     logs = [p.read_text("utf-8") for p in (shell.home / "logs").rglob("*.log")]
     reports = [p.read_text("utf-8") for p in (shell.home / "artifacts").rglob("report.*")]
-    told = [shell.run(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])]
-    for text in (*arguments, out, err, found.stdout, created.stdout, *logs, *reports, *told):
+    outputs = [shell.run(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])]
+    for text in (*arguments, out, err, found.stdout, created.stdout, *logs, *reports, *outputs):
         assert "hunter2" not in text
 
 
 def test_the_nearest_study_is_offered(digits: Launched) -> None:
-    """A misspelt study exits 4 and names the one that was meant."""
+    """A misspelt study exits 4 and suggests the nearest name."""
     assert "'digits'" in refused(digits.shell.run("status", "digit"), 4)
 
 
 def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_path: Path) -> None:
-    """Where every trial diverged, `launch` and `recommend` exit 5 and say so."""
+    """If every trial diverged, `launch` and `recommend` exit 5 and report this."""
     wild = Stack.of(units=[8], optimizer="sgd", optimizer__learning_rate=100.0, activation="elu")
     (tmp_path / "s.json").write_text(json.dumps([wild.to_json()]), "utf-8")
     launch = ("launch", "diabetes", "--study", "wild", "--stacks", tmp_path / "s.json")
@@ -196,11 +196,11 @@ def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_p
 
 
 def test_each_verb_that_steers_says_the_new_state(shell: Shell) -> None:
-    """`pause`, `resume` and `stop` answer with the state, which `status` then shows."""
+    """`pause`, `resume` and `stop` print the new state, which `status` then shows."""
     done = shell.run("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
     assert done.returncode == 0
     for verb, state in (("pause", "paused"), ("resume", "searching"), ("stop", "stopped")):
-        said = shell.run(verb, "steered")
-        assert said.returncode == 0
-        assert said.stdout.strip() == f"steered: {state}"
+        reply = shell.run(verb, "steered")
+        assert reply.returncode == 0
+        assert reply.stdout.strip() == f"steered: {state}"
         assert shell.json("status", "steered")["state"] == state

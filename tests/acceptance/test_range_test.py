@@ -15,12 +15,12 @@ from trainstack.spaces.space import Space
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-# What the verb and the launch say of an optimizer.
+# The line of the verb and of the launch about an optimizer.
 FOUND = re.compile(r"^(\w+) +(\S+) to (\S+) +largest stable (\S+)$", re.M)
 
 
 def two_optimizers() -> dict[str, Any]:
-    """Return a space whose learning rates span far more than learns."""
+    """Return a space whose learning-rate ranges are far wider than useful."""
     document = Space.named("quick").to_json()
     rates = {"low": 1e-7, "high": 50.0, "log": True}
     optimizers = {"nadam": {"learning_rate": rates}, "nesterov": {"learning_rate": dict(rates)}}
@@ -31,14 +31,14 @@ def two_optimizers() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Narrowed:
-    """A study that was launched with a range test and --detach: nothing is trained yet."""
+    """A study launched with a range test and --detach, without any training."""
 
     shell: Shell
     command: tuple[str, ...]
     done: Any
 
     def pinned(self) -> dict[str, Any]:
-        """Return the space that its workers get, as the storage has it."""
+        """Return the stored space, as workers receive it."""
         from trainstack.search.database import embedded_postgres
         from trainstack.search.database.connection import engine, parse_url
         from trainstack.search.queue import queries
@@ -63,15 +63,15 @@ def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed
 
 
 def test_the_study_searches_where_the_test_says(narrowed: Narrowed) -> None:
-    """The pinned space has each optimizer's range from its test, and is otherwise as asked."""
+    """The pinned space has each optimizer's tested range and is otherwise unchanged."""
     assert narrowed.done.returncode == 0, narrowed.done.stderr
-    said = {
+    ranges = {
         name: (float(low), float(high))
         for name, low, high, _ in FOUND.findall(narrowed.done.stderr)
     }
-    assert set(said) == {"nadam", "nesterov"}
+    assert set(ranges) == {"nadam", "nesterov"}
     asked, pinned = Space.from_json(two_optimizers()).to_json(), narrowed.pinned()
-    for name, (low, high) in said.items():
+    for name, (low, high) in ranges.items():
         assert 1e-7 < low < high < 50.0
         rates = pinned["axes"]["optimizer"][name].pop("learning_rate")
         asked["axes"]["optimizer"][name].pop("learning_rate")
@@ -81,7 +81,7 @@ def test_the_study_searches_where_the_test_says(narrowed: Narrowed) -> None:
 
 
 def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> None:
-    """Asked again, the study is taken up with the ranges that it has, and comes to its end."""
+    """The repeated command resumes the study with its stored ranges and finishes it."""
     before = narrowed.pinned()
     again = narrowed.shell.run(*narrowed.command)
     assert again.returncode == 0, again.stderr
@@ -92,24 +92,24 @@ def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [(("--trials", "3"), "trials: 1 here, 3 asked"), (("--space", "quick"), "space.")],
 )
 def test_another_spec_is_refused_before_any_test(
-    narrowed: Narrowed, change: tuple[str, ...], said: str
+    narrowed: Narrowed, change: tuple[str, ...], message: str
 ) -> None:
-    """Where the study of that name asks something else, one line says what, and nothing runs."""
-    assert said in refused(narrowed.shell.run(*narrowed.command, *change), 4)
+    """If the study has another request, one line shows the difference, and no test runs."""
+    assert message in refused(narrowed.shell.run(*narrowed.command, *change), 4)
 
 
 def test_a_narrowed_study_is_not_the_one_without_the_test(narrowed: Narrowed) -> None:
-    """Without --range-test the same launch asks for another study, and exits 4."""
+    """Without --range-test the same launch is another request, and exits 4."""
     plain = [word for word in narrowed.command if word != "--range-test"]
     assert "range test" in refused(narrowed.shell.run(*plain), 4)
 
 
 def test_what_cannot_be_tested_is_one_line(shell: Shell, tmp_path: Path) -> None:
-    """A wrong path, an unknown optimizer and given stacks are refused at once with exit 2."""
+    """A wrong path, an unknown optimizer and given stacks are refused with exit code 2."""
     assert "no/such.csv" in refused(
         shell.run("launch", tmp_path / "no/such.csv", "--target", "y", "--range-test"), 2
     )
@@ -122,7 +122,7 @@ def test_what_cannot_be_tested_is_one_line(shell: Shell, tmp_path: Path) -> None
 
 
 def test_the_verb_draws_what_it_found(shell: Shell, tmp_path: Path) -> None:
-    """`range-test` prints and draws one optimizer, whose range holds its usual rate."""
+    """`range-test` prints and draws one optimizer, whose range includes its usual rate."""
     picture = tmp_path / "rates.html"
     done = shell.run("range-test", "wine", "--optimizer", "adam", "-o", picture, "--json")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The JSON documents that scripts rely on, to the letter of the contract."""
+"""The JSON documents that scripts rely on, field by field."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def score_of(score: dict[str, Any]) -> None:
 
 
 def test_status_has_the_contracts_fields(digits: Launched) -> None:
-    """`status STUDY --json` holds every field, and its counts add up to the budget."""
+    """`status STUDY --json` has every field, and its counts add up to the budget."""
     status = digits.shell.json("status", "digits")
     assert status["study"] == "digits"
     assert status["state"] == "concluded"
@@ -45,7 +45,7 @@ def test_status_has_the_contracts_fields(digits: Launched) -> None:
 
 
 def test_status_of_all_is_a_list_of_the_same(digits: Launched) -> None:
-    """`status --json` is a list of what `status STUDY --json` gives."""
+    """`status --json` is a list of the documents of `status STUDY --json`."""
     documents = digits.shell.json("status")
     found = next(d for d in documents if d["study"] == "digits")
     one = digits.shell.json("status", "digits")
@@ -54,7 +54,7 @@ def test_status_of_all_is_a_list_of_the_same(digits: Launched) -> None:
 
 
 def test_trials_have_the_contracts_fields(digits: Launched) -> None:
-    """`trials --json` lists one row a search trial, with curve, stack and times."""
+    """`trials --json` lists one row per search trial, with curve, stack and times."""
     rows = digits.shell.json("trials", "digits")
     status = digits.shell.json("status", "digits")
     assert sorted(row["number"] for row in rows) == list(range(len(rows)))
@@ -74,7 +74,7 @@ def test_trials_have_the_contracts_fields(digits: Launched) -> None:
 
 
 def test_confirmation_runs_stand_beside_the_budget(digits: Launched) -> None:
-    """`trials --confirmation` lists runs with paired fresh seeds, the chapter's default among."""
+    """`trials --confirmation` lists runs with paired fresh seeds, including the default's."""
     rows = digits.shell.json("trials", "digits", "--confirmation")
     found = digits.shell.json("recommend", "digits")
     seeds: dict[str, set[int]] = {}
@@ -87,7 +87,7 @@ def test_confirmation_runs_stand_beside_the_budget(digits: Launched) -> None:
 
 
 def test_recommendation_has_the_contracts_fields(digits: Launched) -> None:
-    """`recommend --json` holds every field with the shape that the contract gives it."""
+    """`recommend --json` has every field with its documented shape."""
     found = digits.shell.json("recommend", "digits")
     assert found["study"] == "digits"
     assert found["profile"] == "default"
@@ -110,20 +110,20 @@ def test_recommendation_has_the_contracts_fields(digits: Launched) -> None:
 
 
 def test_the_launch_ends_with_the_recommendation(digits: Launched) -> None:
-    """`launch` prints conclusion, both scores and the report's path; progress goes to stderr."""
-    said = digits.done.stdout
+    """`launch` prints conclusion, scores and the report's path; progress goes to standard error."""
+    output = digits.done.stdout
     found = digits.shell.json("recommend", "digits")
-    assert found["sentence"].split()[0] in said
-    assert f"{found['test']['accuracy']['mean']:.4g}" in said
-    report = Path(said.strip().splitlines()[-1].removeprefix("Report: "))
+    assert found["sentence"].split()[0] in output
+    assert f"{found['test']['accuracy']['mean']:.4g}" in output
+    report = Path(output.strip().splitlines()[-1].removeprefix("Report: "))
     assert report.is_file()
     assert "<html" in report.read_text("utf-8")[:500].lower()
     assert "6 trials" in digits.done.stderr
-    assert max(map(len, said.splitlines()[:-1])) <= 80
+    assert max(map(len, output.splitlines()[:-1])) <= 80
 
 
 def test_the_same_launch_again_recommends_the_same(digits: Launched) -> None:
-    """A launch of a concluded study starts no trial and gives `recommend --json`'s document."""
+    """Launching a concluded study starts no trial and prints `recommend --json`'s document."""
     before = digits.shell.json("status", "digits")
     again = digits.shell.run(*LAUNCH, "--json")
     assert again.returncode == 0, again.stderr
@@ -134,7 +134,7 @@ def test_the_same_launch_again_recommends_the_same(digits: Launched) -> None:
 
 
 def test_the_report_is_written_where_asked(digits: Launched, tmp_path: Path) -> None:
-    """`report -o DIR` writes the page, its Markdown, the data and pictures."""
+    """`report -o DIR` writes the page, its Markdown, the data and the pictures."""
     done = digits.shell.run("report", "digits", "-o", tmp_path / "new" / "report")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "new" / "report").iterdir()}
@@ -145,7 +145,7 @@ def test_the_report_is_written_where_asked(digits: Launched, tmp_path: Path) -> 
 
 
 def test_spaces_are_listed_shown_and_checked(shell: Shell, tmp_path: Path) -> None:
-    """`space list`, `space show` and `space check` fit together: what is shown is valid."""
+    """The output of `space show` for each space of `space list` passes `space check`."""
     names = [row["name"] for row in shell.json("space", "list")]
     assert {"chapter", "quick"} <= set(names)
     for name in ("chapter", "quick"):
@@ -156,7 +156,7 @@ def test_spaces_are_listed_shown_and_checked(shell: Shell, tmp_path: Path) -> No
 
 
 def test_doctor_finds_what_is_here(shell: Shell) -> None:
-    """`doctor --json` tells of TensorFlow, devices, storage, data and disk, each with a fix."""
+    """`doctor --json` reports TensorFlow, devices, storage, data and disk, each with a fix."""
     findings = {row["what"]: row for row in shell.json("doctor")}
     assert {"TensorFlow", "devices", "storage", "data", "disk"} <= set(findings)
     assert findings["storage"]["ok"]
@@ -165,7 +165,7 @@ def test_doctor_finds_what_is_here(shell: Shell) -> None:
 
 
 def test_optunas_own_command_reads_the_study(digits: Launched) -> None:
-    """`optuna trials` sees as many trials as we do, with the same values."""
+    """`optuna trials` lists the same trials with the same values."""
     optuna = str(Path(sys.executable).with_name("optuna"))
     url = embedded_url(digits.shell)
     command = [optuna, "trials", "--study-name", "digits", "--storage", url, "-f", "json"]
@@ -213,7 +213,7 @@ def test_quick_verbs_import_nothing_slow(digits: Launched, words: list[str]) -> 
 def test_people_see_text_that_fits_their_terminal(
     digits: Launched, words: list[str], columns: str
 ) -> None:
-    """Tables keep to the terminal's width, down to 40 columns, and colour is not forced."""
+    """Tables fit the terminal's width, down to 40 columns, and colour is not forced."""
     extra = {"COLUMNS": columns, "NO_COLOR": "1"}
     done = Shell(digits.shell.home, extra).run(*words)
     assert done.returncode == 0, done.stderr
@@ -223,7 +223,7 @@ def test_people_see_text_that_fits_their_terminal(
 
 
 def test_a_reader_that_leaves_is_no_fault(digits: Launched) -> None:
-    """`trials | head` and a closed standard output end without a word."""
+    """`trials | head` and a closed standard output end without a message."""
     for redirect in ("| head -c 10", ">&-", "> /dev/null"):
         line = f"set -o pipefail; '{TRAINSTACK}' trials digits --json {redirect}"
         done = subprocess.run(
@@ -249,7 +249,7 @@ def test_a_full_disk_is_one_line(digits: Launched) -> None:
 
 
 def test_worker_logs_hold_no_noise(digits: Launched) -> None:
-    """Nothing that TensorFlow tells of the processor or of missing GPUs reaches the logs."""
+    """TensorFlow's messages about the processor or missing GPUs do not reach the logs."""
     logs = list((digits.shell.home / "logs").rglob("*.log"))
     assert logs
     for log in logs:

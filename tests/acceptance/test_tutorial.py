@@ -1,4 +1,4 @@
-"""The tutorial and the how-tos, followed: what stands in a terminal session of theirs is run."""
+"""The tutorial and the how-tos: their terminal sessions are run as shown."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from tests.support.json_shapes import problems
 from tests.support.shell import Shell
 from trainstack.search.cli.main import run
 
-# The tutorial is one long setup; each of its commands has a limit of its own.
+# The tutorial is one long setup; each of its commands has its own limit.
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras, pytest.mark.timeout(900)]
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 HOW_TOS = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-# What these print depends on how fast which worker was: only that they print is checked.
+# The output of these depends on the workers' speed, so only its presence is checked.
 VARYING = ("status", "trials", "workers", "logs", "worker")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who follows pages: a folder, and a shell in it.
+    """A folder and a shell in which pages are followed.
 
     Attributes:
         folder: Where files are made.
         shell: The home and the environment.
-        ended: What the tutorial's commands said, in their order.
+        ended: Results of the tutorial's commands, in order.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Here:
-    """The reader's folder and home for commands run in this process, which is quicker.
+    """The reader's folder and home for commands run in this process, which is faster.
 
     Attributes:
         reader: Who runs what needs a shell.
@@ -74,8 +74,8 @@ class Here:
     def run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
         """Run `trainstack ARGV`."""
         code = run(argv)
-        said = self.capture.readouterr()
-        return subprocess.CompletedProcess(argv, code, said.out, said.err)
+        output = self.capture.readouterr()
+        return subprocess.CompletedProcess(argv, code, output.out, output.err)
 
     def type(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as `Reader.type` does."""
@@ -85,14 +85,14 @@ class Here:
         return subprocess.CompletedProcess(command, done.returncode, done.stderr + done.stdout)
 
     def json(self, words: str) -> Any:
-        """Return the document that a verb prints."""
+        """Return the document printed by a verb."""
         done = self.run([*words.split(), "--json"])
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
 
 def as_shown(example: Example, done: subprocess.CompletedProcess[str]) -> None:
-    """Check that a command ended as its page shows: well, or with the error that stands there."""
+    """Check that a command ended as its page shows: successfully, or with the shown error."""
     shown = "\n".join(example.output)
     refused = shown.startswith("trainstack: ")
     assert (done.returncode != 0) == refused, (example, done.stdout)
@@ -103,7 +103,7 @@ def as_shown(example: Example, done: subprocess.CompletedProcess[str]) -> None:
 
 
 def varies(command: str) -> bool:
-    """Tell whether a command prints other figures each time; what a script picks out does not."""
+    """Tell whether a command prints figures that change each time, apart from those picked out."""
     program, *words = command.split()
     if "| python" in command:
         return False
@@ -113,7 +113,7 @@ def varies(command: str) -> bool:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Who has followed the tutorial to its end, in a home of their own: pages launch `digits`."""
+    """A reader who followed the whole tutorial in a separate home; pages launch `digits`."""
     from trainstack.search.database import embedded_postgres
 
     shell = Shell(tmp_path_factory.mktemp("readers-home"))
@@ -131,7 +131,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 def here(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Here:
-    """This process, where the reader is."""
+    """The same reader, with commands run in this process."""
     monkeypatch.chdir(reader.folder)
     for name, value in reader.shell.environment.items():
         monkeypatch.setenv(name, value)
@@ -140,19 +140,19 @@ def here(
 
 
 def test_the_tutorial_can_be_followed(reader: Reader) -> None:
-    """Every command runs as shown, and at the end a model has judged the table's rows."""
+    """Every command runs as shown, and the exported model classifies the table's rows."""
     assert any("\nUse " in done.stdout and "\nCaveats:" in done.stdout for done in reader.ended)
     lines = (reader.folder / "predicted.csv").read_text("utf-8").splitlines()
     assert lines[0] == "diagnosis,p(benign),p(malignant)"
     assert len(lines) == 1 + 569
     table = (reader.folder / "tumours.csv").read_text("utf-8").splitlines()[1:]
     pairs = zip(table, lines[1:], strict=True)
-    right = sum(row.endswith("," + said.partition(",")[0]) for row, said in pairs)
+    right = sum(row.endswith("," + predicted.partition(",")[0]) for row, predicted in pairs)
     assert right > 0.9 * 569
 
 
 def test_a_second_worker_helped(reader: Reader) -> None:
-    """The worker of the tutorial's second study left after the one trial it was asked for."""
+    """The worker of the tutorial's second study left after the one trial requested."""
     counts = reader.shell.json("status", "tumours-again")["counts"]
     ended = ("completed", "pruned", "diverged", "infeasible")
     assert sum(counts[outcome] for outcome in ended) == 1
@@ -160,10 +160,10 @@ def test_a_second_worker_helped(reader: Reader) -> None:
 
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
-    """Behind the tutorial, its sessions run as shown, and its launches can be created."""
+    """After the tutorial, a how-to's sessions run as shown, and its launches can be created."""
     text = page.read_text("utf-8")
     for example in examples(text):
-        if "range-test" not in example.command:  # trains for long; has tests of its own
+        if "range-test" not in example.command:  # trains for long; tested separately
             as_shown(example, here.type(example.command))
     for argv in launches(text):
         done = here.run(argv)
@@ -171,7 +171,7 @@ def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
 
 
 def test_the_model_can_be_used_from_python(reader: Reader) -> None:
-    """The programs of the page about export run: they predict, and write for other servers."""
+    """The programs of the export page run: they predict, and write other formats."""
     page = ROOT / "docs" / "how-to" / "export-and-deploy.md"
     reader.type("trainstack export tumours --format keras -o deployed/model.keras")
     (reader.folder / "use.py").write_text(program(page.read_text("utf-8")), "utf-8")
@@ -183,9 +183,9 @@ def test_the_model_can_be_used_from_python(reader: Reader) -> None:
 
 
 def launches(text: str) -> Iterator[list[str]]:
-    """Yield the launches that a page's scripts show, created but not trained.
+    """Yield the launches of a page's scripts, created but not trained.
 
-    What trains without creating anything first, or needs a cluster, has tests of its own.
+    Commands that train without creating a study, or need a cluster, have their own tests.
     """
     typed = [argv for example in examples(text) for argv in our_commands([example.command])]
     for argv in our_commands(shell_lines(text)):
@@ -194,7 +194,7 @@ def launches(text: str) -> Iterator[list[str]]:
             yield [*argv, *(() if "--detach" in argv else ("--detach",))]
 
 
-# Verb → commands whose documents are looked at.
+# Verb → commands whose documents are checked.
 READING = {
     "status": ("status tumours",),
     "watch": ("watch tumours",),
@@ -212,7 +212,7 @@ READING = {
 
 @pytest.mark.parametrize("verb", READING)
 def test_a_document_is_as_the_table_says(verb: str, here: Here) -> None:
-    """Every field of real output is in the table of documents, and the other way round."""
+    """Real output and the table of documents have the same fields."""
     table = next(document for document in DOCUMENTS if verb in document.verbs)
     for words in READING[verb]:
         assert problems(table, here.json(words)) == []
@@ -220,7 +220,7 @@ def test_a_document_is_as_the_table_says(verb: str, here: Here) -> None:
 
 @pytest.mark.parametrize("page", [TUTORIAL, *HOW_TOS], ids=lambda page: page.stem)
 def test_sessions_run_and_scripts_do_not(page: Path) -> None:
-    """A session shows no address or folder of its own: whoever copies it can run it."""
+    """A session contains no address or folder of its own, so that every reader can run it."""
     for example in examples(page.read_text("utf-8")):
         assert not re.search(r"postgresql://|/home/|…", example.command)
         assert shlex.split(example.command)

@@ -33,13 +33,13 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """A command under a pseudo-terminal: what it draws, its size, its keys."""
+    """A command under a pseudo-terminal: its output, its size, its keys."""
 
     def __init__(self, shell: Shell, columns: int, *arguments: object) -> None:
         self.ours, theirs = pty.openpty()
         self.size(columns)
         environment = {**shell.environment, "TERM": "xterm-256color"}
-        # Ctrl-C reaches whoever has the terminal for its own.
+        # Ctrl-C reaches the process whose controlling terminal this is.
         own = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
         own += "os.execv(sys.argv[1], sys.argv[1:])"
         self.process = subprocess.Popen(
@@ -62,7 +62,7 @@ class Terminal:
         os.write(self.ours, key)
 
     def read(self, until: str | None = None, seconds: float = 120) -> str:
-        """Return what is drawn from now on, up to a pattern, or to the end."""
+        """Return the new output up to a pattern, or to the end."""
         start, deadline = len(self.text), time.monotonic() + seconds
         while until is None or not re.search(until, self.text[start:]):
             left = deadline - time.monotonic()
@@ -80,13 +80,13 @@ class Terminal:
         return self.text[start:]
 
     def lines(self, text: str) -> list[str]:
-        """Return the lines of some drawn text, as wide as they were drawn."""
+        """Return the lines of some output, with their full width."""
         return [line.rstrip() for line in re.split(r"[\r\n]+", text)]
 
 
 @pytest.fixture
 def patient(shell: Shell) -> Path:
-    """A stack that trains for a very long time."""
+    """A stack whose training takes very long."""
     stack = Stack.of(units=[64], optimizer="sgd", optimizer__learning_rate=1e-4, stopping="none")
     path = shell.home / "long.json"
     path.write_text(json.dumps([stack.to_json()]), "utf-8")
@@ -94,9 +94,9 @@ def patient(shell: Shell) -> Path:
 
 
 def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patient: Path) -> None:
-    """A launch draws at 80 and at 140 columns, and Ctrl-C gives trials back and says how to go on.
+    """A launch draws at 80 and at 140 columns; Ctrl-C returns trials and prints how to resume.
 
-    A second terminal watches the same study meanwhile; its Ctrl-C ends nothing but the view.
+    A second terminal watches the same study; Ctrl-C in it ends only the view.
     """
     words = ("launch", "digits", "--study", "seen", "--epochs", "9000", "--stacks", patient)
     canned = shell.canned(epoch_seconds=0.1)
@@ -126,7 +126,7 @@ def test_the_view_on_a_terminal_survives_resizing_and_ctrl_c(shell: Shell, patie
 
 
 def test_watching_without_a_terminal_is_plain(digits: Launched) -> None:
-    """Piped, `watch` writes lines without colour to standard error; `--json` gives the status."""
+    """In a pipe, `watch` writes uncoloured lines to standard error; `--json` prints the status."""
     done = digits.shell.run("watch", "digits", "--json")
     assert done.returncode == 0
     assert done.stderr.startswith("concluded: ")
@@ -136,7 +136,7 @@ def test_watching_without_a_terminal_is_plain(digits: Launched) -> None:
 
 
 def test_what_the_recommendation_prints_replays(digits: Launched) -> None:
-    """`replay` of a pruned or completed trial, and of a run, gives the recorded curve again."""
+    """`replay` of a pruned or completed trial, and of a run, gives the recorded curve."""
     command = shlex.split(digits.shell.json("recommend", "digits")["replay"])
     if command[1] == "replay":
         found = digits.shell.json(*command[1:])
@@ -149,20 +149,20 @@ def test_what_the_recommendation_prints_replays(digits: Launched) -> None:
     assert found["again"]["curve"] == pytest.approx(run["curve"], rel=1e-3)
     assert found["stack_id"] == run["stack_id"]
     for row in digits.shell.json("trials", "digits", "--outcome", "pruned")[:1]:
-        said = digits.shell.run("replay", "digits", row["number"])
-        assert said.returncode == 0, said.stderr
-        assert f"{row['epochs']} epochs" in said.stdout
+        done = digits.shell.run("replay", "digits", row["number"])
+        assert done.returncode == 0, done.stderr
+        assert f"{row['epochs']} epochs" in done.stdout
 
 
 def test_a_replay_of_nothing_is_refused(digits: Launched) -> None:
-    """No such trial and an impossible tolerance exit 2, no such study 4."""
+    """An unknown trial and an invalid tolerance exit 2, an unknown study 4."""
     assert "one from 0 to 5" in refused(digits.shell.run("replay", "digits", "77"), 2)
     refused(digits.shell.run("replay", "digits", "0", "--tolerance", "-1"), 2)
     refused(digits.shell.run("replay", "digitz", "0"), 4)
 
 
 def test_trials_are_filtered(digits: Launched) -> None:
-    """`--outcome`, `--best` and `--axis` show exactly the rows that they name."""
+    """`--outcome`, `--best` and `--axis` select exactly the matching rows."""
     every = digits.shell.json("trials", "digits")
     done = sorted((r for r in every if r["outcome"] == "completed"), key=lambda r: r["value"])
     assert digits.shell.json("trials", "digits", "--best", "2") == done[:2]
@@ -177,9 +177,9 @@ def test_trials_are_filtered(digits: Launched) -> None:
 
 
 def test_logs_tell_what_happened(digits: Launched) -> None:
-    """`logs` lists the study's events, a trial's own with its attempts; `workers` who is there."""
-    told = digits.shell.json("logs", "digits")
-    kinds = [event["kind"] for event in told["events"]]
+    """`logs` lists a study's events, or a trial's with its attempts; `workers` lists workers."""
+    logs = digits.shell.json("logs", "digits")
+    kinds = [event["kind"] for event in logs["events"]]
     assert kinds[0] == "created"
     assert {"joined", "confirming", "concluded"} <= set(kinds)
     assert "concluded" in digits.shell.run("logs", "digits", "--follow").stdout
@@ -193,7 +193,7 @@ def test_logs_tell_what_happened(digits: Launched) -> None:
 
 @pytest.fixture
 def detached(shell: Shell) -> Iterator[tuple[Shell, tuple[str, ...]]]:
-    """A study that nobody works at, and the launch that made it."""
+    """A study without workers, and the launch that created it."""
     launch = ("launch", "wine", "--study", "changed", "--space", "quick", "--detach")
     assert shell.run(*launch).returncode == 0
     yield shell, launch
@@ -204,17 +204,17 @@ def detached(shell: Shell) -> Iterator[tuple[Shell, tuple[str, ...]]]:
 def test_a_budget_is_changed_and_a_stopped_study_set_going(
     detached: tuple[Shell, tuple[str, ...]],
 ) -> None:
-    """`set` is in force at once and an event; the launch again takes up what was stopped."""
+    """`set` takes effect at once and is an event; repeating the launch resumes a stopped study."""
     shell, launch = detached
-    said = shell.run("set", "changed", "trials=200", "timeout=1h")
-    assert said.returncode == 0, said.stderr
-    assert "40 before, 200 now" in said.stdout
+    done = shell.run("set", "changed", "trials=200", "timeout=1h")
+    assert done.returncode == 0, done.stderr
+    assert "40 before, 200 now" in done.stdout
     status = shell.json("status", "changed")
     assert status["budget"]["trials"] == 200
     assert 3500 < status["remaining_seconds"] <= 3600
     events = shell.json("logs", "changed")["events"]
     assert [e["message"] for e in events if e["kind"] == "changed"] == [
-        line.removeprefix("changed: ") for line in said.stdout.splitlines()
+        line.removeprefix("changed: ") for line in done.stdout.splitlines()
     ]
     assert "or more" in refused(shell.run("set", "changed", "trials=1"), 2)
     refused(shell.run("set", "changed", "trails=9"), 2)
@@ -231,7 +231,7 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
 
 
 def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str, ...]]) -> None:
-    """A note is written when something changed, says the new state, and else is left alone."""
+    """The note is rewritten with the new state after a change, and otherwise left alone."""
     import optuna
     from optuna_dashboard import get_note
 
@@ -258,7 +258,7 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
 
 
 def test_a_dashboard_that_others_reach_warns(shell: Shell) -> None:
-    """Asked to listen beyond this machine, the dashboard says that it has no login."""
+    """If it listens beyond this machine, the dashboard warns that it has no login."""
     process = shell.start("dashboard", "--host", "0.0.0.0", "--port", "0")
     assert process.stderr is not None
     try:
@@ -269,7 +269,7 @@ def test_a_dashboard_that_others_reach_warns(shell: Shell) -> None:
 
 
 def test_following_ends_with_the_study(digits: Launched) -> None:
-    """`--follow` tells each trial once it is there and ends; `--json` is a document a line."""
+    """`--follow` prints each trial as it appears; `--json` prints one document per line."""
     for verb in ("status", "workers"):
         done = digits.shell.run(verb, "digits", "--follow", "--json")
         (line,) = done.stdout.splitlines()
@@ -281,20 +281,20 @@ def test_following_ends_with_the_study(digits: Launched) -> None:
     piped = digits.shell.run("trials", "digits", "--follow", "--outcome", "completed").stdout
     assert all(re.match(r"trial \d+: completed, loss ", line) for line in piped.splitlines())
     assert "\x1b" not in piped
-    said = digits.shell.run("status", "digits", "--follow")
-    assert said.stdout.startswith("concluded: ")
+    done = digits.shell.run("status", "digits", "--follow")
+    assert done.stdout.startswith("concluded: ")
     events = digits.shell.run("logs", "digits", "--follow", "--json").stdout.splitlines()
     assert [json.loads(event)["kind"] for event in events][-1] in ("concluded", "left")
     assert "the name of a study" in refused(digits.shell.run("status", "--follow"), 2)
 
 
 def moment_of(document: Any) -> Any:
-    """A status without what the clock moves."""
+    """A status without the fields that change with time."""
     return moment(document) if isinstance(document, dict) else document
 
 
 def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) -> None:
-    """`set workers=N` makes the launch start workers, or let some leave; each is an event."""
+    """`set workers=N` makes the launch start or stop workers; each change is an event."""
     stacks = json.loads(patient.read_text("utf-8"))
     patient.write_text(
         json.dumps([{**stacks[0], "batch_size": size} for size in (32, 64)]), "utf-8"
@@ -313,15 +313,15 @@ def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) ->
             until(workers, lambda now: all(w["state"] == "leaving" for w in now))
     finally:
         interrupt(launch)
-    told = [e for e in shell.json("logs", "crewed")["events"] if e["kind"] == "workers"]
-    assert [event["message"] for event in told] == ["2", "0"]
+    events = [e for e in shell.json("logs", "crewed")["events"] if e["kind"] == "workers"]
+    assert [event["message"] for event in events] == ["2", "0"]
     assert shell.json("status", "crewed")["counts"]["waiting"] == 2
     assert "from 0 to 1024" in refused(shell.run("set", "crewed", "workers=-1"), 2)
 
 
 @contextlib.contextmanager
 def following(shell: Shell, study: str) -> Iterator[Any]:
-    """What `workers STUDY --follow --json` says, document by document."""
+    """The documents of `workers STUDY --follow --json`."""
     process = shell.start("workers", study, "--follow", "--json", stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     yield map(json.loads, process.stdout)
@@ -330,7 +330,7 @@ def following(shell: Shell, study: str) -> Iterator[Any]:
 
 
 def until(documents: Iterator[Any], true: Callable[[Any], bool]) -> None:
-    """Read documents until one is as it should be."""
+    """Read documents until one satisfies the condition."""
     seen = []
     for document in documents:
         seen.append(document)
@@ -340,9 +340,9 @@ def until(documents: Iterator[Any], true: Callable[[Any], bool]) -> None:
 
 
 def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
-    """What works is told with its speed, an arm too large for the memory refused; no study is made.
+    """Arms are listed with speed, an arm too large for the memory is refused; no study is made.
 
-    The estimate is of what works.
+    The estimate covers the working arms.
     """
     space = Space.named("quick").to_json()
     space["axes"]["units"] = {"list": {"units": {"choices": [[16], [65000, 65000]]}}}
@@ -356,20 +356,20 @@ def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("trainstack: cannot be trained here: units=65000-65000 (")
-    told = json.loads(done.stdout)
-    assert [row["what"] for row in told["refused"]] == ["units=65000-65000"]
-    assert told["budget"]["trials"] == 12
-    good = [row for row in told["tried"] if row["cause"] is None]
+    preview = json.loads(done.stdout)
+    assert [row["what"] for row in preview["refused"]] == ["units=65000-65000"]
+    assert preview["budget"]["trials"] == 12
+    good = [row for row in preview["tried"] if row["cause"] is None]
     arms = {arm for row in good for arm in row["arms"]}
     assert {"activation=relu", "normalization=before", "optimizer=nadam"} <= arms
     assert all(row["build_seconds"] > 0 < row["epoch_seconds"] for row in good)
-    whole = told["epochs"]
+    whole = preview["epochs"]
     slowest = max(r["build_seconds"] + whole * r["epoch_seconds"] for r in good)
-    assert 0 < told["estimate"]["search_seconds"] <= 12 * slowest
+    assert 0 < preview["estimate"]["search_seconds"] <= 12 * slowest
     assert "'previewed'" in refused(shell.run("status", "previewed"), 4)
 
 
 def test_a_concluded_study_is_not_changed(digits: Launched) -> None:
-    """There is no budget to change once the search has ended."""
+    """The budget cannot be changed after the search."""
     assert "concluded" in refused(digits.shell.run("set", "digits", "trials=50"), 2)
     assert "concluded" in refused(digits.shell.run("set", "digits", "workers=2"), 2)

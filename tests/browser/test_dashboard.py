@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, over a study that was really trained."""
+"""The dashboard in a real browser, with a trained study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.support.browser import CHROMIUM, FLAGS
 from tests.support.shell import Launched, Shell
 
-# The note is written less often the longer that takes: on a busy machine every half a minute.
+# The slower the note is to write, the less often: on a busy machine every half minute.
 PATIENCE_SECONDS = 150
 pytestmark = [
     pytest.mark.browser,
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address(digits: Launched) -> Iterator[str]:
-    """The address that `dashboard digits` prints, while it is served."""
+    """The address printed by `dashboard digits`, while it is served."""
     process = digits.shell.start("dashboard", "digits", "--port", "0", stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     yield process.stdout.readline().strip()
@@ -45,7 +45,7 @@ def page() -> Iterator[Page]:
 
 
 def test_the_address_opens_the_study(address: str, page: Page) -> None:
-    """The printed address is of loopback and leads to the study's page with the named objective."""
+    """The printed address is on loopback and opens the study's page with the named objective."""
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/\d+", address)
     page.goto(address)
     page.get_by_text("digits (id=").first.wait_for()
@@ -57,7 +57,7 @@ def test_the_address_opens_the_study(address: str, page: Page) -> None:
     ["Best loss over time", "Learning curves of the best trials", "Confirmation with fresh seeds"],
 )
 def test_our_plots_are_drawn(address: str, page: Page, title: str) -> None:
-    """Each plot of ours stands on the study's page, with marks in it."""
+    """Each of our plots is on the study's page and has marks."""
     page.goto(address)
     plot = page.locator(".js-plotly-plot", has_text=title).first
     plot.locator(".trace").first.wait_for(state="attached")
@@ -65,7 +65,7 @@ def test_our_plots_are_drawn(address: str, page: Page, title: str) -> None:
 
 
 def test_the_note_recommends(digits: Launched, address: str, page: Page) -> None:
-    """The note tells the state, the counts, the best stack and the recommendation."""
+    """The note contains the state, the counts, the best stack and the recommendation."""
     page.goto(f"{address}/note")
     page.get_by_text("digits: concluded").wait_for()
     shown = page.inner_text("body")
@@ -77,7 +77,7 @@ def test_the_note_recommends(digits: Launched, address: str, page: Page) -> None
 
 
 def test_the_trials_are_there(digits: Launched, address: str, page: Page) -> None:
-    """The list of trials shows each, with its state."""
+    """The list of trials shows each with its state."""
     page.goto(f"{address}/trials")
     page.get_by_text("Trial 0").first.wait_for()
     shown = page.inner_text("body")
@@ -86,7 +86,7 @@ def test_the_trials_are_there(digits: Launched, address: str, page: Page) -> Non
 
 
 def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None:
-    """The recommended trial offers its curve, its layers and the saved model, whole."""
+    """The recommended trial offers its complete curve, layers and saved model."""
     chosen = digits.shell.json("recommend", "digits")["stack_id"]
     rows = digits.shell.json("trials", "digits")
     row = next(r for r in rows if r["stack_id"] == chosen and r["outcome"] == "completed")
@@ -112,7 +112,7 @@ def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None
 
 
 def test_the_page_changes_as_trials_end(quiet: Shell, page: Page) -> None:
-    """While a study runs its page shows trials that end, their artifacts, and the counts."""
+    """The page of a running study updates its finished trials, their artifacts and the counts."""
     words = ("launch", "wine", "--study", "moving", "--space", "quick", "--trials", "2")
     assert quiet.run(*words, "--replicates", "0", "--epochs", "3", "--detach").returncode == 0
     served = quiet.start("dashboard", "moving", "--port", "0", stderr=subprocess.DEVNULL)

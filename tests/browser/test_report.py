@@ -16,7 +16,7 @@ from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.report.pictures import PICTURES
 from trainstack.search.report.write import write_report
 
-# Of words in a picture: text, left and right end.
+# Texts of a picture: text, left and right end.
 SPANS = """all => all.filter(text => text.textContent).map(text => {
     const box = text.getBoundingClientRect();
     return [text.textContent, box.left, box.right];
@@ -29,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a study that has something for every picture, and an evil cause."""
+    """The report of a study with every picture, and a cause that contains markup."""
     spec, runs = study()
     evil = "</script><script>fail()</script><b>"
     runs = [replace(r, layers={"start": [layer(1.0)] * 3}) for r in runs]
@@ -41,20 +41,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
-    """What a page said on its console, went wrong with, or asked of a network."""
+def messages() -> list[str]:
+    """The page's console messages, errors and network requests."""
     return []
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path, said: list[str]) -> Iterator[Page]:
-    """The report in a window of the system's Chromium, with every folded part opened."""
+def page(folder: Path, messages: list[str]) -> Iterator[Page]:
+    """The report in a window of the system's Chromium, with every collapsed section opened."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1000, "height": 900})
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith("file:") or said.append(asked.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on(
+            "request", lambda asked: asked.url.startswith("file:") or messages.append(asked.url)
+        )
         page.goto((folder / "report.html").as_uri())
         for fold in page.locator("details > summary").all():
             fold.click()
@@ -64,7 +66,7 @@ def page(folder: Path, said: list[str]) -> Iterator[Page]:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_is_drawn(page: Page, name: str) -> None:
-    """Each picture has marks, in a folded part too, and no word of it is cut off at its edge."""
+    """Each picture has marks, even in a collapsed section, and no text is cut off at its edge."""
     plot = page.locator(f"#{name}")
     plot.locator(".main-svg .trace").first.wait_for()
     box = plot.bounding_box()
@@ -77,20 +79,20 @@ def test_every_picture_is_drawn(page: Page, name: str) -> None:
         assert right <= box["x"] + 721, text
 
 
-def test_nothing_is_fetched_and_nothing_fails(page: Page, said: list[str]) -> None:
-    """Drawing every picture says no error, runs nothing that a user named, asks no network."""
+def test_nothing_is_fetched_and_nothing_fails(page: Page, messages: list[str]) -> None:
+    """Drawing causes no error, runs no user-defined text, and makes no network request."""
     page.locator(".main-svg .trace").last.wait_for()
-    assert said == []
+    assert messages == []
 
 
 def test_a_narrow_window_keeps_the_page(page: Page) -> None:
-    """In a window of 400 pixels the page is no wider; pictures are moved within it."""
+    """In a window of 400 pixels the page is no wider; pictures scroll inside it."""
     page.set_viewport_size({"width": 400, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") == 400
 
 
 def test_pictures_fit_on_paper(page: Page) -> None:
-    """On the width that A4 leaves between its margins no picture is cut off."""
+    """No picture is cut off within the margins of A4 paper."""
     page.set_viewport_size({"width": 680, "height": 900})  # 210 - 2 · 15 mm
     page.emulate_media(media="print")
     plots = page.locator(".plotly-graph-div").all()
@@ -101,8 +103,8 @@ def test_pictures_fit_on_paper(page: Page) -> None:
         assert box["x"] + box["width"] <= 680
 
 
-def test_a_picture_has_a_page(folder: Path, page: Page, said: list[str]) -> None:
-    """Beside the report a picture stands alone, and draws with the script beside it."""
+def test_a_picture_has_a_page(folder: Path, page: Page, messages: list[str]) -> None:
+    """A picture's own page draws with the script file beside it."""
     page.goto((folder / "layers.html").as_uri())
     page.locator(".main-svg .trace").first.wait_for()
-    assert said == []
+    assert messages == []

@@ -1,4 +1,4 @@
-"""Every activation's layer computes its formula. A new one gets a line here."""
+"""Every activation's layer computes its formula. Each row has a line here."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def test_every_activation_has_a_formula() -> None:
-    """The list above names every activation, and no other."""
+    """FORMULAS has exactly the activations of the table."""
     assert set(FORMULAS) == set(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_computes_its_formula(name: str) -> None:
-    """The layer in the trained network and the one in the exported network give the formula."""
+    """The layers of the trained network and of the exported network compute the formula."""
     import keras
 
     from trainstack.workers.engine.build import plain_layer, training_model

@@ -1,4 +1,4 @@
-"""One row is all it takes: a made-up activation, optimizer and schedule work everywhere."""
+"""A made-up activation, optimizer and schedule work everywhere after adding one row each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
 ROOT = Path(__file__).parents[2]
-# The suites that a new row enters by itself → the axes whose rows they are about.
+# Suites that include a new row automatically → the axes of their rows.
 SUITES = {
     "tests/contract/test_tables.py": {"activation", "optimizer", "schedule"},
     "tests/contract/test_activations.py": {"activation"},
@@ -36,7 +36,7 @@ each_added = pytest.mark.parametrize("added", ADDED, ids=[a.axis for a in ADDED]
 
 @pytest.fixture
 def space(added: Added, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The quick space, free of its bundle, with the new row for its only arm on that axis."""
+    """The quick space without its bundle, with the new row as the only arm of its axis."""
     monkeypatch.setitem(added.table, added.row.name, added.row)
     document = Space.named("quick").to_json()
     axes = {**document["axes"], "bundle": {"free": {}}, added.axis: {"made_up": added.arm}}
@@ -45,7 +45,7 @@ def space(added: Added, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @each_added
 def test_it_is_drawn(added: Added, space: dict[str, Any]) -> None:
-    """A space that names the row draws it with its numbers, within its domains."""
+    """A space with the row draws it with its numbers, within their domains."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2))
     trial = study.ask()
     stack = Space.from_json(space).draw(trial)
@@ -63,7 +63,7 @@ def test_it_is_drawn(added: Added, space: dict[str, Any]) -> None:
 def test_space_check_knows_it(
     added: Added, space: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`space check` accepts the row, and refuses a misspelt number of it with its path."""
+    """`space check` accepts the row, and refuses a misspelt parameter with its path."""
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(space), "utf-8")
     assert run(["space", "check", str(file)]) == 0
@@ -92,7 +92,7 @@ def test_the_space_verbs_know_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`space list` names the row on its axis; a named space that has it is listed and shown."""
+    """`space list` lists the row on its axis; a named space with it is listed and shown."""
     (tmp_path / "mine.json").write_text(json.dumps({**space, "about": "Asks much."}), "utf-8")
     monkeypatch.setattr("trainstack.spaces.space._NAMED", tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -110,7 +110,7 @@ def test_the_space_verbs_know_it(
 @pytest.mark.process
 @pytest.mark.keras
 def test_the_suites_of_the_tables_pick_it_up(tmp_path: Path) -> None:
-    """Every suite over a table runs its tests over the new row too, unchanged, and all hold."""
+    """Every suite over a table also runs over the new row, unchanged, and passes."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "tests.support.made_up_rows", "-v"),
@@ -162,7 +162,7 @@ def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
 
 @pytest.mark.keras
 def test_a_new_schedule_moves_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rates of an epoch are the new row's function of the step, times the initial rate."""
+    """The rates of an epoch are the new row's function times the initial rate."""
     from trainstack.workers.engine.rates import RateMaker
 
     added = ADDED[2]

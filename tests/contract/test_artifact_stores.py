@@ -1,4 +1,4 @@
-"""What must hold of every artifact store: a folder, and a real server that speaks S3."""
+"""Requirements of every artifact store: a folder, and a real server with the S3 protocol."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[dict[str, str]]:
-    """The environment in which a bucket is found."""
+    """The environment variables that locate a bucket."""
     with object_store.server() as environment:
         yield environment
 
 
 @pytest.fixture
 def s3(bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """That environment, in force."""
+    """The same, set in this process."""
     for name, value in bucket.items():
         monkeypatch.setenv(name, value)
     return bucket
@@ -50,11 +50,11 @@ def content(store: Store, name: str) -> bytes:
 
 
 def test_written_and_read(store: Store, tmp_path: Path) -> None:
-    """A file is what was last written under its name, and a removed one is not there."""
+    """A file has the content last written under its name; a removed file does not exist."""
     store.check()
-    for said in (b"first", b"second" * 100_000):
-        store.write("study/search/1.npz", lambda file, said=said: file.write(said))
-        assert content(store, "study/search/1.npz") == said
+    for written in (b"first", b"second" * 100_000):
+        store.write("study/search/1.npz", lambda file, written=written: file.write(written))
+        assert content(store, "study/search/1.npz") == written
     (tmp_path / "local").write_bytes(b"third")
     put(store, "study/other", tmp_path / "local")
     store.remove("study/search/1.npz")
@@ -65,7 +65,7 @@ def test_written_and_read(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_goes_from_one_worker_to_another(store: Store) -> None:
-    """What one worker wrote down of a trial another one goes on from, and drops when it ends."""
+    """Another worker resumes from a worker's checkpoint, and deletes it when the trial ends."""
     arrays = [np.arange(6.0).reshape(2, 3), np.array(0.5, np.float32)]
     measured = (Measurement(1, 0.5, 0.25, 0.9, 1.5),)
     Shelf(store, "s/search/1.npz", {"seed": 1}).save(Checkpoint(measured, arrays, [], arrays))
@@ -80,7 +80,7 @@ def test_a_checkpoint_goes_from_one_worker_to_another(store: Store) -> None:
 
 
 def test_half_a_file_is_never_seen(store: Store) -> None:
-    """When writing fails in the middle, what was there before stays, and nothing else."""
+    """If writing fails midway, the previous content stays and no other file appears."""
     store.write("a", lambda file: file.write(b"whole"))
 
     def fail(file) -> None:
@@ -102,7 +102,7 @@ OUTSIDE = ["../a", "a/../../b", "/etc/passwd", "", ".", "..", "a//b", "a\\..\\b"
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_names_stay_inside(store: Store, name: str, tmp_path: Path) -> None:
-    """A name that leads out of the store is refused, whatever is to be done with it."""
+    """A name that leads out of the store is refused by every operation."""
     actions: list[Callable[[], object]] = [
         lambda: store.write(name, lambda file: file.write(b"x")),
         lambda: store.remove(name),
@@ -115,7 +115,7 @@ def test_names_stay_inside(store: Store, name: str, tmp_path: Path) -> None:
 
 
 def test_links_do_not_lead_out(tmp_path: Path) -> None:
-    """A link in the folder to somewhere else is not followed."""
+    """A link out of the folder is not followed."""
     (tmp_path / "secret").write_text("s")
     store = FolderStore(tmp_path / "artifacts")
     store.folder.mkdir()
@@ -128,7 +128,7 @@ def test_links_do_not_lead_out(tmp_path: Path) -> None:
 
 
 def test_prefixes_are_apart(s3: dict[str, str]) -> None:
-    """Two prefixes of one bucket hold files of the same name; none is seen outside its own."""
+    """Files of the same name under two prefixes of a bucket are separate."""
     one, other = (
         open_store(f"s3://{object_store.BUCKET}/{prefix}") for prefix in ("team/a", "team/b")
     )
@@ -158,13 +158,13 @@ def test_a_prefix_stays_inside() -> None:
 
 
 def test_no_such_bucket(s3: dict[str, str]) -> None:
-    """A bucket that is not there is found out at once, and named."""
+    """A missing bucket is detected at once, and named."""
     with pytest.raises(RequestError, match="no bucket for s3://nobodys-bucket/x"):
         open_store("s3://nobodys-bucket/x").check()
 
 
 def test_nobody_answers(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is away is that, and for files an error like a full disk's."""
+    """An unavailable server gives StorageAwayError, and for files an OSError as for a full disk."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
@@ -177,7 +177,7 @@ def test_nobody_answers(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_the_library() -> None:
-    """Where boto3 is not installed, one line says how to install it."""
+    """Without boto3, one line explains how to install it."""
     program = """
 import sys
 sys.modules["boto3"] = None
@@ -188,9 +188,9 @@ try:
 except RequestError as error:
     print(error.exit_code, error)
 """
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    (line,) = said.stdout.splitlines()
+    (line,) = done.stdout.splitlines()
     assert line.startswith("2 ")
     assert "pip install 'trainstack[s3]'" in line

@@ -1,4 +1,4 @@
-"""Every claim that paired runs can judge follows what was planted. A new one gets a line here."""
+"""The verdict of every claim follows the planted effect. Each claim has a line here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainstack.spaces.stack import Stack
 SEEDS = 6
 EPOCHS = 60
 
-# Claim → an axis, and the choice that the claim says is better than the other.
+# Claim → an axis, the choice that is better according to the claim, and the other one.
 PAIRS = {
     "C1": ("activation", "selu", "elu"),
     "C5": ("normalization", "before", "none"),
@@ -37,17 +37,17 @@ PAIRS = {
     "C16": ("dropout", "last", "all"),
     "C20": ("clipping", "norm", "none"),
 }
-# Claims that paired runs judge by more than the loss and one axis, or of some networks alone.
+# Claims judged by more than the loss on one axis, or about some networks only.
 OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C19", "C21", "C22", "C24", "C25", "C26"}
 
 
 def judged(claim: str, effect: float) -> dict:
-    """Return what is said of a claim when its better choice adds `effect` to the loss."""
+    """Return the verdict on a claim when its better choice adds `effect` to the loss."""
     axis, better, worse = PAIRS[claim]
     planted = Planted(effects={axis: {better: effect}}, deviation=0.01)
     stacks = [Stack.of(**{axis: better}), Stack.of(**{axis: worse})]
     runs = [
-        # The loss alone: what it does to the curve is not what is planted here.
+        # Only the loss: no effect on the curve is planted here.
         replace(planted.run(stack, 100 + k, len(stacks) * k + place, k), curve=(), train_curve=())
         for place, stack in enumerate(stacks)
         for k in range(SEEDS)
@@ -56,7 +56,7 @@ def judged(claim: str, effect: float) -> dict:
 
 
 def test_every_claim_with_contrasts_is_listed() -> None:
-    """The lists above name every claim that pairs of a study judge, and no other."""
+    """The lists above have exactly the claims that a study's pairs can judge."""
     assert PAIRS.keys() | OTHERS == {
         name for name, claim in CLAIMS.items() if claim.contrasts and claim.judge is None
     }
@@ -65,7 +65,7 @@ def test_every_claim_with_contrasts_is_listed() -> None:
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize(("effect", "word"), [(-0.2, SUPPORTED), (0.2, CONTRADICTED)])
 def test_a_claim_follows_what_was_planted(name: str, effect: float, word: str) -> None:
-    """The claim is supported where its choice is truly better, contradicted where it is worse."""
+    """A claim is supported if its choice is planted better, contradicted if planted worse."""
     row = judged(name, effect)
     assert row["word"] == word
     assert row["n_pairs"] == SEEDS
@@ -77,7 +77,7 @@ def test_a_claim_follows_what_was_planted(name: str, effect: float, word: str) -
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_without_runs_has_no_evidence(name: str) -> None:
-    """Nothing is said of a claim without runs, and why not is said."""
+    """A claim without runs has no evidence, with a reason."""
     row = {row["id"]: row for row in claims(Context([], scale=1.0))}[name]
     assert (row["word"], row["effect"], row["n_pairs"]) == (NO_EVIDENCE, None, 0)
     assert row["reason"]
@@ -94,7 +94,7 @@ class Truth:
     def __init__(self, claim: Claim, holds: bool) -> None:
         self.levels: dict[tuple[str, str], int] = {}
         pairs = [(c.figure, *sides(claim, c)) for c in claim.contrasts if c.beyond is None]
-        for _ in pairs:  # so often that the longest chain is settled
+        for _ in pairs:  # enough rounds for the longest chain
             for figure, first, second in pairs:
                 low, high = (first, second) if holds else (second, first)
                 above = self._level(figure, low) + 1
@@ -110,7 +110,7 @@ class Truth:
         return self.levels.get((figure, self._key(of)), 0)
 
     def run(self, planned: Planned) -> Run:
-        """Return a run whose every figure is as planted, its noise a hundredth of an effect."""
+        """Return a run with planted figures and noise of a hundredth of an effect."""
         stack, seed_index = planned.stack, planned.seed_index
         rng = np.random.default_rng([seed_index, int(planned.stack_id, 16)])
         level = {name: self._level(name, planned) for name in FIGURES}
@@ -134,7 +134,7 @@ class Truth:
 
 
 def experiment(name: str, holds: bool) -> dict[str, Any]:
-    """Return what a claim's own experiment says of it, and train it to its end before."""
+    """Train a claim's own experiment to its end and return its verdict."""
     truth, runs = Truth(CLAIMS[name], holds), []
     spec = made_up_spec(trials=0, replicates=SEEDS, experiment=(name,))
     while wanted := next_runs(spec, runs):
@@ -145,7 +145,7 @@ def experiment(name: str, holds: bool) -> dict[str, Any]:
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.contrasts])
 @pytest.mark.parametrize(("holds", "word"), [(True, SUPPORTED), (False, CONTRADICTED)])
 def test_a_claims_experiment_finds_what_was_planted(name: str, holds: bool, word: str) -> None:
-    """Each contrast of the experiment says what is true of its figure, and so does the claim."""
+    """Each contrast and the claim get the verdict of the planted figures."""
     row = experiment(name, holds)
     assert row["word"] == word
     assert {part["word"] for part in row["contrasts"]} == {word}
@@ -154,7 +154,7 @@ def test_a_claims_experiment_finds_what_was_planted(name: str, holds: bool, word
 
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.contrasts])
 def test_the_arms_of_a_contrast_differ_in_its_axes_only(name: str) -> None:
-    """Everything but the choices compared, and what comes with them, is equal in both arms."""
+    """Both arms are equal except for the compared choices and their own parameters."""
     claim = CLAIMS[name]
     for contrast in claim.contrasts:
         first, second = (arm.stack for arm in sides(claim, contrast))

@@ -1,4 +1,4 @@
-"""What must hold of every named data set. A new one gets a line here."""
+"""Requirements of every named data set. Each has a line here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainstack.search.data.catalogue import DATASETS
 from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
 
-# Name → rows in all, features, classes (none: regression).
+# Name → total rows, features, classes (none: regression).
 SHAPES = {
     "digits": (1_797, 64, 10),
     "breast-cancer": (569, 30, 2),
@@ -22,13 +22,13 @@ SHAPES = {
 
 
 def test_every_data_set_has_a_shape() -> None:
-    """The list above names every data set, and no other."""
+    """SHAPES has exactly the data sets of the catalogue."""
     assert set(SHAPES) == set(DATASETS)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_data_set_has_the_shape_it_is_known_for(name: str) -> None:
-    """Rows, features and classes are the published ones; where it is not here, we say how to."""
+    """Rows, features and classes are the published ones; an absent data set gives a hint."""
     rows, features, classes = SHAPES[name]
     try:
         data = load(name, None, "auto")

@@ -1,4 +1,4 @@
-"""What must hold of every named space, and what each promises. A new space gets a line here."""
+"""Requirements of every named space, and the properties promised by each. Each has a line here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainstack.spaces.stack import Stack
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
-# What every stack drawn from a space has.
+# Properties of every stack drawn from a space.
 PROMISES: dict[str, Callable[[Stack], bool]] = {
     "chapter": lambda s: s["connection"] == "plain" and len(s.units) <= 5,
     "deep": lambda s: 20 <= len(s.units) <= 100,
@@ -27,20 +27,20 @@ PROMISES: dict[str, Callable[[Stack], bool]] = {
 
 
 def drawn(space: Space, count: int) -> list[tuple[Stack, dict]]:
-    """Draw stacks at random, each with the parameters that were asked."""
+    """Draw random stacks, each with its requested parameters."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     trials = [study.ask() for _ in range(count)]
     return [(space.draw(trial), trial.params) for trial in trials]
 
 
 def test_every_space_has_a_promise() -> None:
-    """The list above names every space, and no other."""
+    """PROMISES has exactly the named spaces."""
     assert set(PROMISES) == set(space_names())
 
 
 @pytest.mark.parametrize("name", space_names())
 def test_a_space_says_what_it_asks_and_costs(name: str) -> None:
-    """A space is called as its file, says what it asks and costs, and is documented."""
+    """A space has its file's name, describes its question and cost, and is documented."""
     space = Space.named(name)
     assert space.name == name
     assert space.about
@@ -52,7 +52,7 @@ def test_a_space_says_what_it_asks_and_costs(name: str) -> None:
 
 @pytest.mark.parametrize("name", space_names())
 def test_a_space_survives_its_json(name: str) -> None:
-    """Written out and read again, a space draws the same from the same."""
+    """A space written to JSON and read again draws the same stacks."""
     space = Space.named(name)
     again = Space.from_json(space.to_json())
     assert again == space
@@ -61,7 +61,7 @@ def test_a_space_survives_its_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", space_names())
 def test_what_a_space_draws_keeps_its_promise(name: str) -> None:
-    """Every draw has what the space promises, and its parameters, replayed, give it again."""
+    """Every draw has the promised properties, and replaying its parameters gives the same stack."""
     space = Space.named(name)
     for stack, parameters in drawn(space, 150):
         assert PROMISES[name](stack)

@@ -1,4 +1,4 @@
-"""Every optimizer's first step is its formula's. A new one gets a line here."""
+"""Every optimizer's first step follows its formula. Each has a line here."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ STEPS = {
 
 
 def test_every_optimizer_has_a_step() -> None:
-    """The list above names every optimizer, and no other."""
+    """STEPS has exactly the optimizers of the table."""
     assert set(STEPS) == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizers_first_step_is_its_formula(name: str) -> None:
-    """The Keras object that the builder makes moves a weight as the formula says."""
+    """The Keras object of the builder changes a weight by the formula."""
     import keras
 
     from trainstack.workers.engine.build import make_optimizer

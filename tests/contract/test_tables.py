@@ -1,4 +1,4 @@
-"""What must hold of every row of every table: named, explained, in range, drawn, documented."""
+"""Requirements of every row of every table: name, description, range, draw, documentation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NUMBERS += list(NUMBER_AXES.items())
 
 
 def made(axis: str, name: str, **numbers: Any) -> Stack:
-    """Return a stack with that choice, its other axes such that the choice is allowed."""
+    """Return a stack with that choice and permitted choices on the other axes."""
     if axis == "initializer":
         partner = next(a.name for a in ACTIVATIONS.values() if name in a.initializers)
         return Stack.of(activation=partner, initializer=name)
@@ -44,7 +44,7 @@ def made(axis: str, name: str, **numbers: Any) -> Stack:
 
 @pytest.mark.parametrize(("table", "name"), ROWS)
 def test_a_row_is_named_and_explained(table: str, name: str) -> None:
-    """A row stands under its own name and says in one line what it is."""
+    """A row has its key as its name and a one-line description."""
     row = TABLES[table][name]
     assert row.name == name == name.strip().lower()
     assert row.about
@@ -53,7 +53,7 @@ def test_a_row_is_named_and_explained(table: str, name: str) -> None:
 
 @pytest.mark.parametrize(("path", "parameter"), NUMBERS, ids=[path for path, _ in NUMBERS])
 def test_a_number_has_a_range_around_its_default(path: str, parameter: Parameter) -> None:
-    """The default lies within the range, whose ends are taken and beyond which all is refused."""
+    """The default lies within the range; its ends are accepted, values beyond are refused."""
     assert parameter.low < parameter.high
     assert parameter.check(parameter.default, path) == parameter.default
     for end, beyond in ((parameter.low, -1), (parameter.high, 1)):
@@ -66,7 +66,7 @@ def test_a_number_has_a_range_around_its_default(path: str, parameter: Parameter
 
 @pytest.mark.parametrize(("axis", "name"), CHOICES)
 def test_a_choice_makes_a_stack_that_round_trips(axis: str, name: str) -> None:
-    """A stack with the choice says so, with all of its numbers, and survives its JSON."""
+    """A stack with the choice contains all of its parameters, and survives its JSON."""
     stack = made(axis, name)
     assert stack[axis] == name
     assert list(stack.numbers(axis)) == [p.name for p in CHOICE_AXES[axis][name].parameters]
@@ -77,7 +77,7 @@ def test_a_choice_makes_a_stack_that_round_trips(axis: str, name: str) -> None:
 
 @pytest.mark.parametrize(("axis", "name"), CHOICES)
 def test_a_choice_and_its_numbers_are_documented(axis: str, name: str) -> None:
-    """The reference page has the choice in the section of its axis, and each of its keys."""
+    """The reference page lists the choice under its axis, with each of its keys."""
     page = (REFERENCE / "stack.md").read_text("utf-8")
     section = page.split(f"\n## `{axis}`\n")[1].split("\n## ")[0]
     assert f"| `{name}` |" in section
@@ -87,7 +87,7 @@ def test_a_choice_and_its_numbers_are_documented(axis: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_is_paired(name: str) -> None:
-    """Every activation names the initializers that go with it, all of one family."""
+    """Every activation lists matching initializers, all of one family."""
     initializers = ACTIVATIONS[name].initializers
     assert initializers
     assert set(initializers) <= set(INITIALIZERS)
@@ -95,7 +95,7 @@ def test_an_activation_is_paired(name: str) -> None:
 
 
 def test_the_bundle_is_what_the_default_stack_has() -> None:
-    """The self-normalizing bundle names choices that exist; the default stack makes them all."""
+    """The self-normalizing bundle names existing choices, all those of the default stack."""
     for axis, name in SELF_NORMALIZING.items():
         assert name in CHOICE_AXES[axis]
         assert Stack.of()[axis] == name
@@ -103,13 +103,13 @@ def test_the_bundle_is_what_the_default_stack_has() -> None:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_leads_somewhere(name: str) -> None:
-    """A profile's space and its default stack exist."""
+    """A profile's space and default stack exist."""
     assert PROFILES[name].space in space_names()
     assert PROFILES[name].default in REFERENCES
 
 
 def test_reference_stacks_are_different_stacks() -> None:
-    """No two reference stacks are equal, and those trained first are among them."""
+    """Reference stacks are distinct and include those trained first."""
     assert len(set(REFERENCES.values())) == len(REFERENCES)
     assert set(FIRST) <= set(REFERENCES)
 
@@ -119,14 +119,14 @@ def test_reference_stacks_are_different_stacks() -> None:
     [(t, n) for t, rows in enumerate((DATASETS, SAMPLERS, PRUNERS)) for n in rows],
 )
 def test_what_flags_take_by_name_is_documented(table: int, name: str) -> None:
-    """Data sets, samplers and pruners say what they are, and the command's reference has them."""
+    """Data sets, samplers and pruners have descriptions, and are in the command's reference."""
     row: Any = (DATASETS, SAMPLERS, PRUNERS)[table][name]  # type: ignore[index]
     assert f"| `{name}` | {row.about} |" in (REFERENCE / "cli.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_says_what_and_what_would_decide_it(name: str) -> None:
-    """A claim stands under its id, says itself in one line, and can be judged or says by what."""
+    """A claim has its id, a one-line statement, and contrasts or a stated requirement."""
     claim = CLAIMS[name]
     assert claim.id == name
     assert claim.text
@@ -136,5 +136,5 @@ def test_a_claim_says_what_and_what_would_decide_it(name: str) -> None:
 
 
 def test_the_claims_are_counted_through() -> None:
-    """Claims are C1, C2, … in order, without a gap."""
+    """Claims are numbered C1, C2, … without a gap."""
     assert list(CLAIMS) == [f"C{k}" for k in range(1, len(CLAIMS) + 1)]

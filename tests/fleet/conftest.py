@@ -1,4 +1,4 @@
-"""A fleet for each test, over a database of its own."""
+"""A fleet for each test, over a separate database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["database", "fleet", "server", "url"]
 
 @pytest.fixture
 def fleet(url: URL, tmp_path: Path) -> Iterator[Fleet]:
-    """Real workers with canned training; none is left behind."""
+    """Real workers with simulated training; none is left running."""
     here = Fleet(url, tmp_path)
     yield here
     here.close()

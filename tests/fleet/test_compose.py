@@ -1,7 +1,8 @@
 """Every service of docker-compose.yml, run as local processes: command, environment, health check.
 
-What an image does itself (making the database and its user, including nginx's configuration) is
-done here by hand; addresses inside Compose's network become ports of this machine.
+The steps performed by an image itself (creating the database and its user, including nginx's
+configuration) are done by the tests; addresses inside Compose's network become ports of this
+machine.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Network:
             (folder / name).write_text(secret)
 
     def here(self, text: str) -> str:
-        """Say a service's word in this machine's addresses and paths."""
+        """Replace Compose's addresses and paths in a word by this machine's."""
         for ours, theirs in (
             ("/run/secrets/", f"{self.folder}/"),
             ("@postgres:5432", f"@127.0.0.1:{self.postgres}"),
@@ -91,7 +92,7 @@ class Network:
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """The services' network with its database, which asks for the password over TCP."""
+    """The services' network with its database, which requires the password over TCP."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         here = Network(Path(folder))
@@ -135,7 +136,7 @@ def until_healthy(name: str, network: Network, process: subprocess.Popen[str]) -
 
 
 def status_of(address: str, login: str = "") -> int:
-    """Return the status of a page, asked for with a login."""
+    """Return the HTTP status of a page, requested with a login."""
     request = urllib.request.Request(address)
     if login:
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
@@ -148,7 +149,7 @@ def status_of(address: str, login: str = "") -> int:
 
 @contextlib.contextmanager
 def nginx(network: Network) -> Iterator[str]:
-    """Run the login service with its configuration; yields the dashboard's address behind it."""
+    """Run the login service with its configuration; yield the dashboard's address behind it."""
     text = network.here((ROOT / "deploy" / "dashboard.conf").read_text("utf-8"))
     text = text.replace("listen 8080", f"listen 127.0.0.1:{network.login}")
     main = "daemon off; pid nginx.pid; error_log stderr; events {} http { access_log off;\n"
@@ -174,14 +175,14 @@ def nginx(network: Network) -> Iterator[str]:
 
 
 def test_services(network: Network) -> None:
-    """A study is created, worked off and shown by the services as they are, behind a login."""
+    """The services, unchanged, create a study, work on it and show it behind a login."""
     port = {"PGHOST": "127.0.0.1", "PGPORT": str(network.postgres)}
     assert healthy("postgres", network, **port)
     assert not healthy("postgres", network, **{**port, "PGPORT": str(network.dashboard)})
 
     words = ("launch", "wine", "--trials", "2", "--epochs", "2", "--replicates", "1", "--detach")
-    said = network.start("worker", *words).communicate(timeout=120)
-    assert "trainstack worker wine" in said[0], said
+    output = network.start("worker", *words).communicate(timeout=120)
+    assert "trainstack worker wine" in output[0], output
 
     worker = network.start("worker")
     seen = set()
@@ -190,10 +191,10 @@ def test_services(network: Network) -> None:
             family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(True)]
             seen |= {word for process in family for word in process.cmdline()}
         time.sleep(0.1)
-    out, told = worker.communicate()
-    assert worker.returncode == 0, told
+    out, err = worker.communicate()
+    assert worker.returncode == 0, err
     assert any("workers" in word for word in seen)
-    assert not any(PASSWORD in word for word in (*seen, out, told))
+    assert not any(PASSWORD in word for word in (*seen, out, err))
 
     dashboard = network.start("dashboard", *dashboard_words(network))
     try:
@@ -208,8 +209,8 @@ def test_services(network: Network) -> None:
             assert status_of(address.replace("/dashboard/", "/health")) == 200
     finally:
         dashboard.terminate()
-        _, told = dashboard.communicate(timeout=60)
-    assert "can delete studies; the dashboard has no login" in told
+        _, err = dashboard.communicate(timeout=60)
+    assert "can delete studies; the dashboard has no login" in err
 
 
 def dashboard_words(network: Network) -> tuple[str, ...]:

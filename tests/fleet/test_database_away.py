@@ -1,4 +1,4 @@
-"""The database goes away and comes back: training goes on, and nothing is lost or done again."""
+"""Training continues while the database is unavailable, and nothing is lost or repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server of this test alone."""
+    """A separate server for this test."""
     with tempfile.TemporaryDirectory() as folder:
         here = Server(Path(folder) / "home" / "postgres")
         yield here
@@ -35,12 +35,12 @@ def fleet(server: Server, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def test_crash_longer_than_a_lease(fleet: Fleet, server: Server) -> None:
-    """After a crash that outlasts every lease no trial is restarted, and the curves are whole."""
+    """After a crash longer than every lease no trial is restarted, and the curves are complete."""
     fleet.create(trials=2, epochs=30, pruner="asha")
     crew = [fleet.join(epoch_seconds=0.4) for _ in range(2)]
     fleet.until(lambda _: sum(bool(t["curve"]) for t in fleet.trials()) == 2)
     server.crash()
-    # Leases are measured on the clock, and no event tells that one has run out.
+    # A lease expires without an event, so the test must wait.
     time.sleep(1.5 * LEASE_SECONDS)
     server.restart()
     counts = fleet.concluded()["counts"]
@@ -56,12 +56,12 @@ def test_crash_longer_than_a_lease(fleet: Fleet, server: Server) -> None:
 
 
 def test_finished_while_away(fleet: Fleet, server: Server) -> None:
-    """A trial that ends while the database is away is delivered when it is back."""
+    """A trial that ends while the database is unavailable is reported afterwards."""
     fleet.create(trials=1, epochs=10)
     worker = fleet.join(epoch_seconds=0.2)
     fleet.training()
     server.crash()
-    time.sleep(1.5 * LEASE_SECONDS)  # the trial ends meanwhile
+    time.sleep(1.5 * LEASE_SECONDS)  # in this time the trial ends
     server.restart()
     assert fleet.concluded()["counts"]["completed"] == 1
     (trial,) = fleet.trials()
@@ -70,7 +70,7 @@ def test_finished_while_away(fleet: Fleet, server: Server) -> None:
 
 
 def test_told_to_leave_while_away(fleet: Fleet, server: Server) -> None:
-    """A worker that is told to leave while the database is away does so within its time."""
+    """A worker asked to leave while the database is unavailable does so in time."""
     fleet.create(trials=1, epochs=1000)
     worker = fleet.join("--drain-timeout=1", epoch_seconds=0.1)
     fleet.training()

@@ -1,4 +1,4 @@
-"""GPUs, through the seams: their driver's list is a script here, and training is canned."""
+"""GPU assignment with a script as the driver's list and simulated training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 @pytest.fixture
 def machine(url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """A machine whose driver lists two GPUs; no trial ends before the file `hold` is there."""
+    """A machine whose driver lists two GPUs; no trial ends before the file `hold` exists."""
     driver = tmp_path / "bin" / "nvidia-smi"
     driver.parent.mkdir()
     driver.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")
@@ -31,7 +31,7 @@ def machine(url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def test_a_worker_for_each_gpu(fleet: Fleet, machine: Shell, tmp_path: Path) -> None:
-    """`worker` starts one process a GPU, which sees that GPU alone; they split the cores."""
+    """`worker` starts one process per GPU, which sees only that GPU; they split the cores."""
     fleet.create(trials=2, epochs=2)
     worker = machine.start("worker", "s")
     try:
@@ -49,6 +49,6 @@ def test_a_worker_for_each_gpu(fleet: Fleet, machine: Shell, tmp_path: Path) -> 
 
 
 def test_several_on_one_gpu_need_a_limit(machine: Shell) -> None:
-    """Several workers on one GPU would take each other's memory: each must be given a share."""
-    said = refused(machine.run("worker", "s", "--gpus", "1", "--count", "2"), 2)
-    assert "--memory-mb" in said
+    """Several workers on one GPU are refused without a memory limit for each."""
+    line = refused(machine.run("worker", "s", "--gpus", "1", "--count", "2"), 2)
+    assert "--memory-mb" in line

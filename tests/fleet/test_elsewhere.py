@@ -1,4 +1,4 @@
-"""Machines that share nothing but the database and an object store."""
+"""Machines that share only the database and an object store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_table(path: Path) -> None:
 
 
 def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Path) -> None:
-    """A table that only the launching machine has is trained on by another, exported by a third."""
+    """A machine trains on a table shared by the launching one; a third exports the model."""
     table, stacks = tmp_path / "houses.csv", tmp_path / "stacks.json"
     write_table(table)
     stacks.write_text(json.dumps([Stack.of(units=[8], batch_size=32).to_json()]))
@@ -69,7 +69,7 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
 
 
 def test_an_object_store_that_cannot_be_used(url: URL, tmp_path: Path) -> None:
-    """A bucket that is not there is told before anything is created."""
+    """A missing bucket is reported before anything is created."""
     with object_store.server() as environment:
         settings = {STORAGE: exported(url), ARTIFACTS: "s3://no-such-one/a", **environment}
         here = Shell(tmp_path / "home", settings)

@@ -1,4 +1,4 @@
-"""The fork server: trainers that start at once, and end with whoever wants them no more."""
+"""The fork server: trainers that start immediately and end with their clients."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
-    """A fork server whose trainers follow canned curves."""
+    """A fork server whose trainers follow simulated curves."""
     monkeypatch.setenv(FAKE, json.dumps({"epoch_seconds": 0.0}))
     with fork_server():
         yield server_of(os.getpid())
 
 
 def server_of(pid: int) -> psutil.Process:
-    """Return the fork server that a process has started."""
+    """Return the fork server started by a process."""
     found = [
         p
         for p in psutil.Process(pid).children()
@@ -63,8 +63,8 @@ def child(environment: dict[str, str] = CPU, spec: StudySpec | None = None) -> C
     return Child(spec or spec_of(), 1, "", environment)
 
 
-def heard(trainer: Child, kind: type) -> Any:
-    """Return the next piece of news of a kind."""
+def next_message(trainer: Child, kind: type) -> Any:
+    """Return the next message of a type."""
     while not isinstance(news := trainer.news.get(timeout=PATIENCE_SECONDS), kind):
         assert not isinstance(news, Died), news.exit_code
     return news
@@ -76,47 +76,47 @@ def job(epochs: int = 3) -> Job:
 
 
 def ended(process: psutil.Process) -> None:
-    """Wait until a process that may not be ours is gone."""
+    """Wait until a process, possibly not our child, has ended."""
     process.wait(PATIENCE_SECONDS)
 
 
 def test_a_fork_does_jobs_and_leaves(forks: psutil.Process) -> None:
-    """A forked trainer is ready, trains, leaves when told to, and its exit code comes back."""
+    """A forked trainer becomes ready, trains, leaves on request, and its exit code is reported."""
     trainer = child()
     assert isinstance(trainer.process, Forked)
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     assert len(forks.children()) == 1
     trainer.send(job())
-    assert heard(trainer, Done).result.outcome == "completed"
+    assert next_message(trainer, Done).result.outcome == "completed"
     trainer.leave()
-    assert heard(trainer, Died).exit_code == 0
+    assert next_message(trainer, Died).exit_code == 0
     assert forks.children() == []
 
 
 def test_a_fork_is_killed(forks: psutil.Process) -> None:
-    """A trainer can be ended in mid-epoch; the next one is forked as well."""
+    """A trainer can be killed during an epoch; the next one is forked as well."""
     trainer = child({**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})})
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     trainer.send(job())
     trainer.kill()
-    assert heard(trainer, Died).exit_code == -signal.SIGKILL
+    assert next_message(trainer, Died).exit_code == -signal.SIGKILL
     assert not trainer.process.is_alive()
     other = child()
     assert isinstance(other.process, Forked)
-    heard(other, Ready)
+    next_message(other, Ready)
     other.kill()
 
 
 def test_a_fork_that_crashes_says_how(forks: psutil.Process) -> None:
-    """The exit code of a trainer that a signal ended is its signal's."""
+    """The exit code of a trainer killed by a signal is that signal's."""
     trainer = child({**CPU, FAKE: json.dumps({"fault": "die", "fault_epoch": 2})})
     trainer.send(job())
-    heard(trainer, Measured)
-    assert heard(trainer, Died).exit_code == -signal.SIGKILL
+    next_message(trainer, Measured)
+    assert next_message(trainer, Died).exit_code == -signal.SIGKILL
 
 
 def in_a_process(program: str) -> subprocess.Popen[str]:
-    """Run lines that use this module in a process of their own, until they say a word."""
+    """Run lines that use this module in a separate process until they print a word."""
     process = subprocess.Popen(
         [sys.executable, "-c", f"from tests.fleet.test_forking import *\n{program}"],
         stdin=subprocess.PIPE,
@@ -129,7 +129,7 @@ def in_a_process(program: str) -> subprocess.Popen[str]:
 
 
 def test_a_fork_ends_with_its_supervisor(forks: psutil.Process) -> None:
-    """A trainer whose supervisor is killed ends, in the middle of an epoch too."""
+    """A trainer whose supervisor is killed ends, even within an epoch."""
     slow = {**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})}
     supervisor = in_a_process(
         f"trainer = child({slow!r})\nheard(trainer, Ready)\ntrainer.send(job())\n"
@@ -143,21 +143,21 @@ def test_a_fork_ends_with_its_supervisor(forks: psutil.Process) -> None:
 
 
 def test_forks_end_with_their_server(forks: psutil.Process) -> None:
-    """Where the fork server is killed its trainers are gone too, and others start without it."""
+    """If the fork server is killed, its trainers end and new ones start without it."""
     trainer = child()
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     (process,) = forks.children()
     forks.kill()
-    assert heard(trainer, Died).exit_code is None
+    assert next_message(trainer, Died).exit_code is None
     ended(process)
     other = child()
     assert isinstance(other.process, BaseProcess)
-    heard(other, Ready)
+    next_message(other, Ready)
     other.kill()
 
 
 def test_a_killed_command_leaves_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the command is killed, its fork server serves the trainers that live, then goes."""
+    """If the command is killed, its fork server exits after its last trainer."""
     monkeypatch.setenv(FAKE, "{}")
     with ExitStack() as ending:
         command = in_a_process(
@@ -169,38 +169,38 @@ def test_a_killed_command_leaves_nothing_for_long(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(FORK_SERVER, command.stdout.readline().strip())
         process = server_of(command.pid)
         trainer = child()
-        heard(trainer, Ready)
+        next_message(trainer, Ready)
         command.kill()
         command.wait()
         trainer.send(job())
-        heard(trainer, Done)
+        next_message(trainer, Done)
         trainer.leave()
         ended(process)
     assert not Path(os.environ[FORK_SERVER]).parent.exists()
 
 
 def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command its one fork server goes, and the folder of its socket."""
+    """The fork server and the folder of its socket are removed with the command."""
     monkeypatch.setenv(FAKE, "{}")
     with fork_server():
         process, folder = server_of(os.getpid()), Path(os.environ[FORK_SERVER]).parent
-        with fork_server():  # a part of the command that would start one finds it
+        with fork_server():  # another part of the command that needs one uses it
             assert server_of(os.getpid()) == process
-        heard(child(), Ready)
+        next_message(child(), Ready)
     assert not process.is_running()
     assert not folder.exists()
     assert FORK_SERVER not in os.environ
 
 
 def test_a_fork_server_without_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the command's standard input is closed, its trainers are forks as ever."""
+    """With the command's standard input closed, its trainers are still forks."""
     monkeypatch.setenv(FAKE, "{}")
     program = (
         "from trainstack.search.processes import open_streams\nopen_streams()\n"
         "from tests.fleet.test_forking import *\n"
         "with fork_server():\n"
         "    trainer = child()\n"
-        "    heard(trainer, Ready)\n"
+        "    next_message(trainer, Ready)\n"
         "    print(type(trainer.process).__name__)\n"
         "    trainer.kill()\n"
     )
@@ -216,9 +216,9 @@ def test_a_fork_server_without_standard_input(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_worker_goes_on_without_its_fork_server(fleet: Fleet, forks: psutil.Process) -> None:
-    """Where the server ends before it has forked, the worker starts a trainer by itself."""
+    """If the server ends before it has forked, the worker starts a trainer directly."""
     fleet.create(trials=2)
-    forks.suspend()  # it may have accepted nobody yet: its socket takes the worker in all the same
+    forks.suspend()  # the worker can connect to its socket before it accepts
     worker = fleet.join()
     fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["starting"])
     forks.kill()
@@ -230,7 +230,7 @@ def test_a_worker_goes_on_without_its_fork_server(fleet: Fleet, forks: psutil.Pr
 def test_a_spec_of_any_size_waits_for_no_dead_server(
     forks: psutil.Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What does not fit into the pipe is not waited for once nobody will read it."""
+    """Arguments larger than the pipe do not block once the server has ended."""
     asked = threading.Event()
 
     def ask(address: str, pipe: Connection) -> Forked:
@@ -247,7 +247,7 @@ def test_a_spec_of_any_size_waits_for_no_dead_server(
         forks.kill()
         trainer = started.result(PATIENCE_SECONDS)
     assert isinstance(trainer.process, BaseProcess)
-    heard(trainer, Ready)
+    next_message(trainer, Ready)
     trainer.kill()
 
 
@@ -255,7 +255,7 @@ def test_a_spec_of_any_size_waits_for_no_dead_server(
 def test_workers_of_a_gpu_are_not_served(
     forks: psutil.Process, environment: dict[str, str]
 ) -> None:
-    """The trainer of a worker with a GPU looks for it by itself."""
+    """The trainer of a GPU worker is not forked."""
     trainer = child(environment)
     assert isinstance(trainer.process, BaseProcess)
     trainer.kill()
@@ -263,14 +263,14 @@ def test_workers_of_a_gpu_are_not_served(
 
 @pytest.mark.keras
 def test_forks_train_alike() -> None:
-    """A forked trainer's losses are, to the last digit, those of one that started by itself."""
+    """A forked trainer's losses equal, to the last digit, those of one started directly."""
     spec = spec_of(data=load("wine").describe(), epochs=3)
 
     def losses(start: Callable[[], Child]) -> list[float]:
         trainer = start()
-        heard(trainer, Ready)
+        next_message(trainer, Ready)
         trainer.send(job())
-        result = heard(trainer, Done).result
+        result = next_message(trainer, Done).result
         trainer.leave()
         return [measured.valid_loss for measured in result.measurements]
 

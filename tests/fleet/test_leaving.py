@@ -1,4 +1,4 @@
-"""Workers that are told to leave, and studies that are told to rest."""
+"""Workers that are asked to leave, and studies that are paused, stopped or cancelled."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 def endings(fleet: Fleet, number: int = 0) -> list[tuple[str, str]]:
     """Return how each attempt at a trial ended."""
     return [
-        (told["ending"], told["cause"]) for told in history.attempts_json(fleet.engine, "s", number)
+        (attempt["ending"], attempt["cause"])
+        for attempt in history.attempts_json(fleet.engine, "s", number)
     ]
 
 
 def test_drain_finishes(fleet: Fleet) -> None:
-    """Told to leave with time enough, a worker finishes its trial and takes no other."""
+    """With enough time, a worker asked to leave finishes its trial and takes no other."""
     fleet.create(trials=5, epochs=8)
     hold = fleet.folder / "hold"
     worker = fleet.join("--drain-timeout=600", hold=str(hold))
@@ -42,7 +43,7 @@ def test_drain_finishes(fleet: Fleet) -> None:
 
 
 def test_drain_gives_back(fleet: Fleet) -> None:
-    """Told to leave without time enough, a worker gives its trial back, which is no strike."""
+    """Without enough time, a worker asked to leave gives its trial back, without a strike."""
     fleet.create(trials=1, epochs=1000)
     worker = fleet.join("--drain-timeout=1", epoch_seconds=0.1)
     fleet.training()
@@ -53,7 +54,7 @@ def test_drain_gives_back(fleet: Fleet) -> None:
 
 
 def test_second_signal_leaves_at_once(fleet: Fleet) -> None:
-    """Told twice, a worker leaves in the middle of an epoch, giving back."""
+    """After a second signal a worker gives its trial back within the epoch."""
     fleet.create(trials=1, epochs=2)
     worker = fleet.join("--drain-timeout=600", epoch_seconds=600)
     fleet.until(lambda status: status["counts"]["running"])
@@ -68,7 +69,7 @@ def test_second_signal_leaves_at_once(fleet: Fleet) -> None:
 
 
 def test_interrupt(fleet: Fleet) -> None:
-    """Ctrl-C, also told twice in one moment, gives the trial back and exits 130."""
+    """Ctrl-C, even if delivered twice, gives the trial back and exits 130."""
     fleet.create(trials=1, epochs=1000)
     worker = fleet.join(epoch_seconds=0.1)
     fleet.training()
@@ -80,7 +81,7 @@ def test_interrupt(fleet: Fleet) -> None:
 
 
 def test_pause_and_resume(fleet: Fleet) -> None:
-    """A pause lets what runs finish and starts nothing; resuming goes on with the same worker."""
+    """While paused, running trials finish and none starts; resuming uses the same worker."""
     fleet.create(trials=3, epochs=8)
     hold = fleet.folder / "hold"
     worker = fleet.join(hold=str(hold))
@@ -97,7 +98,7 @@ def test_pause_and_resume(fleet: Fleet) -> None:
 
 
 def test_stop(fleet: Fleet) -> None:
-    """A stop lets running trials finish; the workers then conclude with what there is."""
+    """A stop lets running trials finish; the workers then conclude with the results so far."""
     fleet.create(trials=50, epochs=8)
     crew = [fleet.join(epoch_seconds=0.1) for _ in range(2)]
     fleet.until(lambda status: status["counts"]["completed"])
@@ -110,7 +111,7 @@ def test_stop(fleet: Fleet) -> None:
 
 
 def test_cancel(fleet: Fleet) -> None:
-    """A cancel ends running trials, which wait for a resume, and lets the workers go."""
+    """A cancel ends running trials, which wait for a resume, and lets the workers leave."""
     fleet.create(trials=2, epochs=1000)
     worker = fleet.join(epoch_seconds=0.1)
     fleet.training()
@@ -122,7 +123,7 @@ def test_cancel(fleet: Fleet) -> None:
 
 
 def test_most_trials(fleet: Fleet) -> None:
-    """A worker that may do two trials leaves after two."""
+    """A worker limited to two trials leaves after two."""
     fleet.create(trials=5, epochs=2)
     worker = fleet.join("--max-trials=2")
     assert worker.wait(PATIENCE_SECONDS) == 0
@@ -134,21 +135,21 @@ def test_most_trials(fleet: Fleet) -> None:
     [({"version": "9.9"}, "expected 9.9, the version that created study 's'"), ({}, "fingerprint")],
 )
 def test_refusal(fleet: Fleet, changes: dict[str, str], words: str) -> None:
-    """A worker whose package or data are not the study's refuses in one line, and holds nothing."""
+    """A worker with another package or other data refuses in one line, without a lease."""
     fleet.create(trials=2, **changes)
     worker: subprocess.Popen[bytes] = fleet.join(fake=False)
     assert worker.wait(PATIENCE_SECONDS) == 2
-    assert words in said_last(fleet, worker)
+    assert words in refusal_of(fleet, worker)
     status = fleet.status()
     assert (status["workers"], status["counts"]["running"]) == ([], 0)
 
 
 def test_shared_data_out_of_reach(fleet: Fleet, tmp_path: Path) -> None:
-    """A worker whose data would come from an object store that is away exits 3, to be started anew.
+    """A worker whose data is in an unavailable object store exits 3, to be restarted.
 
-    The data is not here, and whoever looked whether the store answers was lucky.
+    The data is not on this machine, and the check at the start succeeded.
     """
-    with socket.socket() as taken:  # bound, and never listens: whoever comes is turned away
+    with socket.socket() as taken:  # bound but not listening: connections are refused
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         away = {ARTIFACTS: "s3://bucket", "AWS_ENDPOINT_URL": address}
@@ -157,11 +158,13 @@ def test_shared_data_out_of_reach(fleet: Fleet, tmp_path: Path) -> None:
         fleet.create(trials=2, data=data)
         worker = fleet.join(fake=False, settings=away)
         assert worker.wait(PATIENCE_SECONDS) == 3
-    assert "no answer from the artifact store" in said_last(fleet, worker)
+    assert "no answer from the artifact store" in refusal_of(fleet, worker)
 
 
-def said_last(fleet: Fleet, worker: subprocess.Popen[bytes]) -> str:
-    """Return the one line with which a worker refused."""
-    (said,) = [line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")]
+def refusal_of(fleet: Fleet, worker: subprocess.Popen[bytes]) -> str:
+    """Return the one line of a worker's refusal."""
+    (refusal,) = [
+        line for line in fleet.log(worker).splitlines() if line.startswith("trainstack: ")
+    ]
     assert "Traceback" not in fleet.log(worker)
-    return said
+    return refusal

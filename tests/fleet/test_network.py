@@ -1,4 +1,4 @@
-"""A machine whose network is cut for longer than a lease, and healed."""
+"""A machine whose network is cut for longer than a lease, and restored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ip(*arguments: str) -> None:
 
 
 class Machine:
-    """A network namespace, joined to this one by a cable that can be pulled."""
+    """A network namespace, joined to this one by a virtual cable."""
 
     def __init__(self) -> None:
         self.name = f"ts{os.getpid()}"
@@ -50,11 +50,11 @@ class Machine:
         ip(*inside, "link", "set", "lo", "up")
 
     def cut(self) -> None:
-        """Pull the cable: packets vanish, and nobody is told."""
+        """Disconnect the cable: packets are lost without an error."""
         ip("link", "set", self.here, "down")
 
     def heal(self) -> None:
-        """Plug it in again."""
+        """Reconnect it."""
         ip("link", "set", self.here, "up")
 
     def remove(self) -> None:
@@ -62,7 +62,7 @@ class Machine:
 
 
 class Door:
-    """Lets connections over TCP in to the server's socket."""
+    """Forwards TCP connections to the server's socket."""
 
     def __init__(self, address: str, path: str) -> None:
         self.path = path
@@ -101,7 +101,7 @@ def machine() -> Iterator[Machine]:
 
 
 def test_cut_and_healed(fleet: Fleet, machine: Machine, url: URL) -> None:
-    """A machine that was cut off finds its trial gone, writes nothing, and serves on."""
+    """A disconnected machine finds its trial gone, writes nothing, and continues to serve."""
     door = Door(machine.address, str(Path(str(url.query["host"])) / ".s.PGSQL.5432"))
     remote = url.set(host=machine.address, port=door.port, query={})
     fleet.create(trials=2, epochs=30)

@@ -1,4 +1,4 @@
-"""Workers that a Ray cluster of several raylets places; their training is canned."""
+"""Workers placed by a Ray cluster of several raylets, with simulated training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "s3cr3t-word"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes, one worker of a CPU on each."""
+    """Two nodes, with room for one worker of one CPU on each."""
     here = Cluster(cpus=1)
     here.add(cpus=1)
     yield here
@@ -40,14 +40,14 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def machine(url: URL, tmp_path: Path) -> Shell:
-    """A machine with a password for the database; no trial ends before the file `hold` is there."""
+    """A machine with a password for the database; no trial ends before the file `hold` exists."""
     canned = json.dumps({"hold": str(tmp_path / "hold"), "epoch_seconds": 0.01})
     settings = {STORAGE: exported(url.set(password=SECRET)), FAKE: canned, **quiet()}
     return Shell(tmp_path / "home", settings)
 
 
 def until(true: Callable[[], Any]) -> Any:
-    """Wait until something is true, and return it."""
+    """Wait until a condition is true, and return its value."""
     limit = time.monotonic() + PATIENCE_SECONDS
     while not (found := true()):
         assert time.monotonic() < limit
@@ -56,12 +56,12 @@ def until(true: Callable[[], Any]) -> Any:
 
 
 def training(count: int) -> Callable[[dict[str, Any]], bool]:
-    """Tell whether so many workers train."""
+    """Tell whether this number of workers is training."""
     return lambda status: sum(w["state"] == "training" for w in status["workers"]) == count
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a command that a test started, and the workers below it; what it said is shown."""
+    """End a command started by a test, and its workers; show its output."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     print(*process.communicate(), sep="\n")  # noqa: T201 - where a test fails
@@ -70,7 +70,7 @@ def end(process: subprocess.Popen[str]) -> None:
 def test_local_placed_and_started_by_hand(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:
-    """One study, three sorts of workers: exactly the budget; no actor stays; no password shows."""
+    """Three kinds of workers serve one study: exact budget, no actor left, no password shown."""
     fleet.create(trials=12, epochs=2)
     command = ("worker", "s", "--on", f"ray={cluster.address}", "--workers", "2")
     placed, local = machine.start(*command), machine.start("worker", "s")
@@ -96,7 +96,7 @@ def test_local_placed_and_started_by_hand(
 def test_a_driver_that_goes_and_comes_back(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:
-    """Killed, its terminal closed, or detached: the workers go on; the next driver finds them."""
+    """After a kill, a closed terminal or --detach workers continue; the next driver finds them."""
     launch = ("launch", "digits", "--study", "s", "--trials", "5", "--epochs", "2")
     launch += ("--replicates", "1", "--on", f"ray={cluster.address}", "--workers", "2")
     done = machine.run(*launch, "--detach")
@@ -116,34 +116,34 @@ def test_a_driver_that_goes_and_comes_back(
     try:
         (tmp_path / "hold").touch()
         status = fleet.until(lambda status: status["concluded"])
-        said = again.communicate(timeout=60)[1]
+        errors = again.communicate(timeout=60)[1]
     finally:
         end(again)
-    assert "resuming study 's'" in said
+    assert "resuming study 's'" in errors
     assert {t["worker"] for t in fleet.trials()} <= first
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (5, 0)
-    until(lambda: not cluster.actors())  # of a study that is over they leave without a driver
+    until(lambda: not cluster.actors())  # when the study is over, they leave without a driver
 
 
 def test_ctrl_c(cluster: Cluster, fleet: Fleet, machine: Shell) -> None:
-    """Trials go back to the queue, the workers leave, and the exit code is 130."""
+    """Trials return to the queue, the workers leave, and the exit code is 130."""
     launch = ("launch", "digits", "--study", "s", "--on", f"ray={cluster.address}")
     driver = machine.start(*launch, "--workers", "2")
     try:
         until(lambda: machine.json("status"))  # created
         fleet.until(training(2))
-        said = interrupt(driver)[1]
+        errors = interrupt(driver)[1]
     finally:
         end(driver)
     assert driver.returncode == 130
-    assert "running trials went back to the queue" in said
+    assert "running trials went back to the queue" in errors
     status = fleet.status()
     assert (status["counts"]["running"], status["workers"]) == (0, [])
     assert cluster.actors() == []
 
 
 def test_more_and_fewer(cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path) -> None:
-    """`set workers=` acts on the actors; one without a node waits for it, and uses it at once."""
+    """`set workers=` scales the actors; one without a node starts as soon as a node joins."""
     fleet.create(trials=6, epochs=2)
     command = ("worker", "s", "--on", f"ray={cluster.address}", "--drain-timeout", "0")
     driver = machine.start(*command)
@@ -172,7 +172,7 @@ def test_more_and_fewer(cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path
 def test_what_workers_say_is_found(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:
-    """A trainer that dies is told by `trainstack logs`, and by the file that Ray keeps."""
+    """A trainer's death appears in `trainstack logs` and in Ray's file."""
     fleet.create(trials=2, epochs=2)
     fault = json.dumps({"fault": "die", "once": str(tmp_path / "once")})
     shell = Shell(machine.home, {**machine.extra, FAKE: fault})
@@ -188,7 +188,7 @@ def test_what_workers_say_is_found(
 def test_a_node_that_vanishes(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:
-    """Its trial goes back to the queue, its worker to another node; the budget is exact."""
+    """Its trial returns to the queue, its worker moves to another node; the budget is exact."""
     doomed = cluster.add(cpus=2)
     fleet.create(trials=6, epochs=2)
     command = ("worker", "s", "--on", f"ray={cluster.address}", "--workers", "2")
@@ -210,18 +210,18 @@ def test_a_node_that_vanishes(
 
 
 def test_a_cluster_that_cannot_be_used(cluster: Cluster, machine: Shell) -> None:
-    """No answer: exit 3. Resources that no node has: exit 2. Nothing is created either way."""
+    """No answer exits 3, unavailable resources exit 2, and nothing is created in either case."""
     launch = ("launch", "wine", "--detach", "--on")
-    said = refused(machine.run(*launch, f"ray=127.0.0.1:{free_port()}"), 3)
-    assert "no answer from the Ray cluster" in said
+    line = refused(machine.run(*launch, f"ray=127.0.0.1:{free_port()}"), 3)
+    assert "no answer from the Ray cluster" in line
     address = f"ray={cluster.address}"
-    said = refused(machine.run(*launch, address, "--gpus-per-worker", "0.5"), 2)
-    assert "0.5 GPUs" in said
+    line = refused(machine.run(*launch, address, "--gpus-per-worker", "0.5"), 2)
+    assert "0.5 GPUs" in line
     assert machine.json("status") == []
 
 
 def test_another_version_of_ray(cluster: Cluster) -> None:
-    """The cluster's version and ours are named in one line."""
+    """One line names the cluster's version and ours."""
     code = (
         "import ray, sys\nray.__version__ = '2.59.0'\n"
         "from trainstack.search.ray.connection import connect\n"

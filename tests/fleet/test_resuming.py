@@ -1,4 +1,4 @@
-"""A trial that was given back goes on from its checkpoint, at another worker."""
+"""A returned trial resumes from its checkpoint at another worker."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EPOCHS = 2000
 
 
 def digits() -> DataSpec:
-    """Return real data that is there without a download."""
+    """Return real data available without a download."""
     found = load("digits", None, "auto")
     classes = tuple(str(name) for name in range(10))
     return DataSpec("digits", None, "classification", found.fingerprint, 64, classes)
 
 
 def test_resumed_by_another_worker(fleet: Fleet) -> None:
-    """A drained trial leaves a checkpoint; the next worker trains only what is missing."""
+    """A drained trial leaves a checkpoint; the next worker trains only the remaining epochs."""
     small = {"units": [16], "batch_size": 128, "stopping": "none"}
     stack = Stack.from_json({**REFERENCES["chapter-low-latency"].to_json(), **small})
     fleet.create(stacks=(stack,), data=digits(), epochs=EPOCHS)
@@ -38,5 +38,5 @@ def test_resumed_by_another_worker(fleet: Fleet) -> None:
     (trial,) = fleet.trials()
     assert (trial["attempt"], len(trial["curve"])) == (2, EPOCHS)
     assert not path.exists()
-    told = history.attempts_json(fleet.engine, "s", 0)
-    assert [a["ending"] for a in told] == ["given back", "completed"]
+    attempts = history.attempts_json(fleet.engine, "s", 0)
+    assert [a["ending"] for a in attempts] == ["given back", "completed"]

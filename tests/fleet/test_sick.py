@@ -1,4 +1,4 @@
-"""Memory that does not suffice, workers that fail everything, and disks that are full."""
+"""Insufficient memory, workers that fail every trial, and full disks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 
 def digits() -> DataSpec:
-    """Return real data that is there without a download."""
+    """Return real data available without a download."""
     found = load("digits", None, "auto")
     classes = tuple(str(name) for name in range(10))
     return DataSpec("digits", None, "classification", found.fingerprint, 64, classes)
 
 
 def test_memory_moves_elsewhere(fleet: Fleet) -> None:
-    """Trials that need more memory than a worker has are tried by another one, once."""
+    """Trials that exceed a worker's memory are tried once more by another one."""
     fleet.create(trials=4, epochs=2)
     hold = fleet.folder / "hold"
     fleet.join(hold=str(hold))
@@ -40,12 +40,12 @@ def test_memory_moves_elsewhere(fleet: Fleet) -> None:
     counts = fleet.concluded()["counts"]
     assert (counts["completed"], counts["retried"]) == (4, 3)
     moved = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    told = history.attempts_json(fleet.engine, "s", moved)
-    assert told[0]["cause"] == "out of memory on the fake: canned"
+    attempts = history.attempts_json(fleet.engine, "s", moved)
+    assert attempts[0]["cause"] == "out of memory on the fake: canned"
 
 
 def test_no_memory_anywhere(fleet: Fleet) -> None:
-    """A trial that nobody has the memory for is infeasible, the sampler told, the worker alive."""
+    """A trial too large for every worker is infeasible for the sampler; the worker stays."""
     fleet.create(trials=2, epochs=4)
     worker = fleet.join(fault="memory")
     counts = fleet.concluded()["counts"]
@@ -53,7 +53,7 @@ def test_no_memory_anywhere(fleet: Fleet) -> None:
     assert worker.returncode == 0
     trials = fleet.optuna().trials
     assert [t.state for t in trials] == [TrialState.PRUNED] * 2
-    # Ten times what predicting the classes' frequencies gives: worse than any that trained.
+    # Ten times the loss of predicting the class frequencies: worse than any trained network.
     classes = len(queries.spec_of(fleet.engine, "s").data.classes)
     assert all(t.value == pytest.approx(10 * math.log(classes)) for t in trials)
 
@@ -73,7 +73,7 @@ def test_real_memory_limit(fleet: Fleet) -> None:
 
 
 def test_quarantine(fleet: Fleet) -> None:
-    """A worker that fails three trials in a row leaves; others do them again, and the rest."""
+    """A worker that fails three trials in a row leaves; others repeat them and finish the rest."""
     fleet.create(trials=6, epochs=2)
     sick = fleet.join(fault="fail")
     assert sick.wait(PATIENCE_SECONDS) == 2
@@ -89,7 +89,7 @@ def test_quarantine(fleet: Fleet) -> None:
 
 
 def test_dying_trainers_quarantine(fleet: Fleet) -> None:
-    """A worker whose trainers die on three different trials leaves; no trial is failed by it."""
+    """A worker whose trainers die on three different trials leaves without failing any trial."""
     fleet.create(trials=4, epochs=2)
     sick = fleet.join(fault="die")
     assert sick.wait(PATIENCE_SECONDS) == 2
@@ -100,7 +100,7 @@ def test_dying_trainers_quarantine(fleet: Fleet) -> None:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
-    """A folder without room: a tiny file system for root, one without permission for others."""
+    """A folder without space: a tiny file system for root, one without permission for others."""
     folder = tmp_path / "artifacts"
     folder.mkdir()
     if os.geteuid() != 0:
@@ -117,7 +117,7 @@ def full(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.keras
 def test_full_disk(fleet: Fleet, full: Path) -> None:
-    """Without room for artifacts the study goes on and concludes; no half file is left."""
+    """Without space for artifacts the study concludes, and no partial file is left."""
     stacks = (REFERENCES["chapter-default"], REFERENCES["chapter-low-latency"])
     fleet.create(stacks=stacks, data=digits(), epochs=2)
     worker = fleet.join(fake=False)
@@ -126,7 +126,7 @@ def test_full_disk(fleet: Fleet, full: Path) -> None:
     assert status["confirmation"]["completed"] == 2
     assert "weights not kept" in fleet.log(worker)
     assert list(full.rglob("*.part")) == []
-    # What could not be kept was trained again for the one look at the test set.
+    # Weights that could not be stored were trained again for the measurement.
     measured = queries.measurement(fleet.engine, "s")
     assert measured is not None
     assert len(measured["chosen"]["test"]["loss"]) == 1

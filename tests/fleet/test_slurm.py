@@ -1,4 +1,4 @@
-"""The batch script, run as Slurm runs it: by bash, with Slurm's variables, ended by its signal."""
+"""The batch script as Slurm runs it: by bash, with Slurm's variables and its signal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def submit(shell: Shell, task: int, **exported_variables: str) -> subprocess.Pop
 
 
 def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:
-    """Tasks serve one study; Slurm's signal lets one finish its trial and leave; none is lost."""
+    """Tasks serve one study; after Slurm's signal one finishes its trial; none is lost."""
     fleet.create(trials=6, epochs=2)
     canned = json.dumps({"hold": str(tmp_path / "hold")})
     shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
@@ -48,17 +48,17 @@ def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:
         fleet.until(lambda status: any(w["state"] == "leaving" for w in status["workers"]))
         (tmp_path / "hold").touch()
         status = fleet.until(lambda status: status["concluded"])
-        said = [task.communicate(timeout=60)[0] for task in tasks]
+        outputs = [task.communicate(timeout=60)[0] for task in tasks]
     finally:
         for task in tasks:
             task.kill()
-    assert [task.returncode for task in tasks] == [0, 0], said
+    assert [task.returncode for task in tasks] == [0, 0], outputs
     assert (status["counts"]["completed"], status["counts"]["retried"]) == (6, 0)
 
 
 def test_without_a_study(url: URL, tmp_path: Path) -> None:
-    """A submission that names no study ends at once and says what is missing."""
+    """A submission without a study ends at once and names the missing variable."""
     task = submit(Shell(tmp_path / "home", {STORAGE: exported(url)}), 1)
-    said, _ = task.communicate(timeout=60)
+    output, _ = task.communicate(timeout=60)
     assert task.returncode != 0
-    assert "STUDY: name of the study" in said
+    assert "STUDY: name of the study" in output

@@ -1,4 +1,4 @@
-"""Workers that start while the database is away."""
+"""Workers that start while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 
 def test_started_while_away(tmp_path: Path) -> None:
-    """A worker waits for the database and then works; one that may not wait exits 3 in one line."""
+    """A worker waits for the database and then works; without time it exits 3 in one line."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder) / "home" / "postgres")
         fleet = Fleet(server.url, tmp_path)
@@ -47,7 +47,7 @@ def test_started_while_away(tmp_path: Path) -> None:
 
 
 def test_modules_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> None:
-    """Workers start where the user's folder has modules named `search`, `workers` and `spaces`."""
+    """Workers start in a folder that has modules named `search`, `workers` and `spaces`."""
     for name in ("workers", "spaces"):
         (tmp_path / name).mkdir()
         for file in ("__init__.py", "__main__.py"):
@@ -62,7 +62,7 @@ def test_modules_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> No
 
 
 def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses double up to a bound, are spread, and end with the time that there is."""
+    """Pauses double up to a bound, are randomized, and end with the available time."""
     now, pauses = [0.0], []
 
     def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Workers that are killed lose nothing, double nothing, and leave nothing running."""
+"""Killed workers lose nothing, duplicate nothing, and leave nothing running."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 
 def test_storm(fleet: Fleet) -> None:
-    """Four workers of which one is killed again and again finish with exactly the budget."""
+    """Four workers, one of which is repeatedly killed, finish with exactly the budget."""
     dice = random.Random(0)
     fleet.create(trials=40, epochs=8)
     crew = [fleet.join(epoch_seconds=0.05) for _ in range(4)]
     for _ in range(8):
         before = fleet.status()["counts"]["completed"]
         fleet.until(lambda s, n=before: s["counts"]["completed"] > n or s["phase"] != "searching")
-        # One that trains: on a busy machine most are still starting, and have nothing to lose. Not
-        # one whose trial has died twice: the third death is its last.
+        # Kill one that trains, since on a busy machine most are still starting, but not one whose
+        # trial has died twice: the third death is its last.
         died = {trial["number"]: trial["attempt"] - 1 for trial in fleet.trials()}
         holds = {w["id"]: w["trial"] for w in fleet.status()["workers"] if w["trial"] is not None}
         pids = {int(name.rsplit("-", 2)[1]): trial for name, trial in holds.items()}
@@ -44,18 +44,18 @@ def test_storm(fleet: Fleet) -> None:
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 40
     assert [t["number"] for t in fleet.trials()] == list(range(40))
     assert all(len(t["curve"]) == 8 for t in fleet.trials())
-    # Every retry is linked to its first attempt: one task, attempts 1, 2, …, the last the good one.
+    # Every retry is linked to its first attempt: one task, attempts 1, 2, …, the last completed.
     for trial in fleet.trials():
-        told = history.attempts_json(fleet.engine, "s", trial["number"])
-        assert [a["attempt"] for a in told] == list(range(1, trial["attempt"] + 1))
-        assert [a["ending"] for a in told[:-1]] == ["given back"] * (len(told) - 1)
-        assert told[-1]["ending"] == "completed"
+        recorded = history.attempts_json(fleet.engine, "s", trial["number"])
+        assert [a["attempt"] for a in recorded] == list(range(1, trial["attempt"] + 1))
+        assert [a["ending"] for a in recorded[:-1]] == ["given back"] * (len(recorded) - 1)
+        assert recorded[-1]["ending"] == "completed"
     attempts_told = [trial.user_attrs["attempts"] for trial in trials]
     assert attempts_told == [trial["attempt"] for trial in fleet.trials()]
 
 
 def test_death_before_the_first_beat(fleet: Fleet) -> None:
-    """A trial whose worker dies right after the claim is given back, and trained by another."""
+    """A trial whose worker dies right after the claim is returned and trained by another."""
     fleet.create(trials=2, epochs=2)
     first = fleet.join(epoch_seconds=30)
     fleet.until(lambda status: status["counts"]["running"])
@@ -67,7 +67,7 @@ def test_death_before_the_first_beat(fleet: Fleet) -> None:
 
 
 def test_all_die_one_joins_later(fleet: Fleet) -> None:
-    """A study whose every worker died is finished by one that joins later."""
+    """A study whose workers all died is finished by one that joins later."""
     fleet.create(trials=3, epochs=3)
     for process in [fleet.join(epoch_seconds=30), fleet.join(epoch_seconds=30)]:
         fleet.until(lambda status: status["counts"]["running"])
@@ -81,7 +81,7 @@ def test_all_die_one_joins_later(fleet: Fleet) -> None:
 
 
 def test_trainer_ends_with_its_supervisor(fleet: Fleet) -> None:
-    """A supervisor that is killed takes its trainer along, in the middle of an epoch too."""
+    """A trainer ends with its killed supervisor, even within an epoch."""
     fleet.create(trials=1, epochs=2)
     worker = fleet.join(epoch_seconds=600)
     fleet.until(lambda status: status["counts"]["running"])
@@ -92,7 +92,7 @@ def test_trainer_ends_with_its_supervisor(fleet: Fleet) -> None:
 
 
 def test_killed_trainer(fleet: Fleet) -> None:
-    """A trainer that is killed is replaced, and its trial goes on at the same worker."""
+    """A killed trainer is replaced, and its trial continues at the same worker."""
     fleet.create(trials=3, epochs=3)
     worker = fleet.join(fault="die", fault_epoch=2, once=str(fleet.folder / "died"))
     counts = fleet.concluded()["counts"]
@@ -100,25 +100,25 @@ def test_killed_trainer(fleet: Fleet) -> None:
     assert worker.returncode == 0
     assert [t["cause"] for t in fleet.trials() if t["attempt"] == 2] == [None]
     first = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    told = history.attempts_json(fleet.engine, "s", first)
-    assert "exit code -9" in told[0]["cause"]
+    recorded = history.attempts_json(fleet.engine, "s", first)
+    assert "exit code -9" in recorded[0]["cause"]
 
 
 def test_hung_training(fleet: Fleet) -> None:
-    """Training without an epoch for too long is ended, its trial tried again, the worker kept."""
+    """Hung training is ended, its trial is tried again, and the worker continues."""
     fleet.create(trials=3, epochs=3)
     worker = fleet.join("--stall-timeout=3", fault="hang", once=str(fleet.folder / "hung"))
     counts = fleet.concluded()["counts"]
-    # Not exactly one: where the machine is very busy, a trainer that is about to start is silent.
+    # At least one: on a very busy machine a starting trainer may also time out.
     assert counts["completed"] == 3
     assert counts["retried"] >= 1
     assert worker.returncode == 0
-    told = history.attempts_json(fleet.engine, "s", 0)
-    assert told[0]["cause"].startswith("no progress for")
+    recorded = history.attempts_json(fleet.engine, "s", 0)
+    assert recorded[0]["cause"].startswith("no progress for")
 
 
 def test_worn_trainer(fleet: Fleet) -> None:
-    """A trainer that has built too much makes way between two trials; none of them is disturbed."""
+    """A trainer that has built too much is replaced between two trials, without affecting any."""
     fleet.create(trials=4, epochs=2)
     worker = fleet.join(worn_after=2)
     counts = fleet.concluded()["counts"]
@@ -128,11 +128,11 @@ def test_worn_trainer(fleet: Fleet) -> None:
 
 
 def test_late_worker_is_fenced_out(fleet: Fleet) -> None:
-    """A worker that was stopped for too long finds its trial gone, and writes nothing to it."""
+    """A worker suspended for too long finds its trial gone, and writes nothing to it."""
     fleet.create(trials=1, epochs=20)
     late = fleet.join(epoch_seconds=0.3)
     fleet.training()
-    late.send_signal(signal.SIGSTOP)  # its trainer trains on
+    late.send_signal(signal.SIGSTOP)  # its trainer continues
     fleet.join(epoch_seconds=0.05)
     status = fleet.until(lambda status: status["counts"]["completed"])
     (trial,) = fleet.trials()

@@ -1,4 +1,4 @@
-"""What a stack becomes: fresh weights, dropout, alpha dropout, max-norm."""
+"""The network built from a stack: fresh weights, dropout, alpha dropout, max-norm."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def context(rate: float, key: int = 5) -> Context:
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.5])
 def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
-    """A share `rate` becomes zero, the rest grows by 1 / (1 - rate)."""
+    """A share `rate` becomes zero, the rest is scaled by 1 / (1 - rate)."""
     x = tf.ones((400, 500))
     out = Dropout(context(rate), 0)(x, training=True).numpy()
     assert (out == 0).mean() == pytest.approx(rate, abs=0.004)
     assert out.max() == pytest.approx(1 / (1 - rate))
     assert out.mean() == pytest.approx(1.0, abs=0.005)
-    # No column or row is special: shares vary as binomials do.
+    # Shares of columns and rows vary like binomials.
     columns = (out == 0).mean(axis=0)
     assert columns.std() == pytest.approx((rate * (1 - rate) / 400) ** 0.5, rel=0.15)
 
@@ -104,7 +104,7 @@ def test_masks_differ_between_steps_and_layers_and_repeat_with_the_key() -> None
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.3])
 def test_alpha_dropout_keeps_mean_and_deviation(rate: float) -> None:
-    """Standard inputs stay at mean 0 and deviation 1."""
+    """Standard inputs keep mean 0 and deviation 1."""
     x = tf.random.stateless_normal((500, 400), seed=[1, 2])
     out = AlphaDropout(context(rate), 0)(x, training=True).numpy()
     assert out.mean() == pytest.approx(0.0, abs=0.01)
@@ -119,7 +119,7 @@ def test_dropout_does_nothing_at_prediction(layer: type) -> None:
 
 
 def test_rrelu_is_random_in_training_and_its_mean_afterwards() -> None:
-    """Slopes are uniform between the bounds in training; at prediction the slope is their mean."""
+    """In training slopes are uniform between the bounds; at prediction the slope is their mean."""
     layer = RReLU(context(0.0), 0, 1 / 8, 1 / 3)
     slopes = -layer(-tf.ones((300, 300)), training=True).numpy()
     assert slopes.min() == pytest.approx(1 / 8, abs=1e-3)
@@ -148,7 +148,7 @@ def test_max_norm_holds_after_each_step() -> None:
 
 
 def test_a_program_forgets_what_it_trained() -> None:
-    """After a reset, weights and optimizer slots are those of a new program with that seed."""
+    """After a reset, weights and optimizer slots equal those of a new program with that seed."""
     stack = Stack.of(units=[8], optimizer="nadam", normalization="before", batch_size=8)
     structure = Structure(shaping_items(stack), 6, 3, "classification", (64, 64), False)
     rng = np.random.default_rng(0)

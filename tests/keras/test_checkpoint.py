@@ -1,4 +1,4 @@
-"""A trial that is interrupted and goes on is the trial that was never interrupted."""
+"""An interrupted and resumed trial equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -62,21 +62,21 @@ def program_of(stack: Stack) -> Program:
 
 
 def shelf_at(path: Path, **identity: int) -> tuple[Shelf, Path]:
-    """Return a shelf whose checkpoint is at a path."""
+    """Return a shelf whose checkpoint has a given path."""
     return Shelf(FolderStore(path.parent), path.name, identity), path
 
 
 def trained(
     program: Program, stack: Stack, data: DeviceData, shelf: Shelf | None, stops: dict[int, str]
 ) -> Result:
-    """Train from fresh weights or the checkpoint; end after an epoch of `stops` as told there."""
+    """Train from fresh weights or the checkpoint; interrupt after the epochs in `stops`."""
     program.reset(stack, SEED)
     training = Training(program, stack, SEED, EPOCHS, 1.0986, shelf=shelf)
     return training.run(data, lambda measured: stops.get(measured.epoch))
 
 
 def same(one: Result, other: Result) -> bool:
-    """Tell whether two results agree in every bit but their times."""
+    """Tell whether two results are identical except for their times."""
 
     def timeless(measured: Measurement) -> tuple[float, ...]:
         return measured.epoch, measured.train_loss, measured.valid_loss, measured.metric
@@ -88,12 +88,12 @@ def same(one: Result, other: Result) -> bool:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_interrupted_is_uninterrupted(name: str, data: DeviceData, tmp_path: Path) -> None:
-    """Interrupted at random epochs twenty times, the weights are the same bit for bit."""
+    """After interruptions at random epochs, twenty times, the weights are identical bit for bit."""
     stack, dice = STACKS[name], random.Random(7)
     program = program_of(stack)
     whole = trained(program, stack, data, None, {})
     weights, slots = program.weights(), [v.numpy() for v in program.optimizer.variables]
-    other = program_of(stack)  # a new trainer knows nothing of the first
+    other = program_of(stack)  # a new trainer has no state of the first
     for turn in range(20):
         shelf, path = shelf_at(tmp_path / f"{turn}.npz", trial=turn)
         last = len(whole.measurements)
@@ -111,7 +111,7 @@ def test_interrupted_is_uninterrupted(name: str, data: DeviceData, tmp_path: Pat
 
 
 def test_written_at_intervals(data: DeviceData, tmp_path: Path) -> None:
-    """A running trial is written down on the clock, so that a killed one goes on from there."""
+    """A running trial is saved at intervals, so that a killed one resumes from there."""
     stack = STACKS["performance schedule, Nadam"]
     program = program_of(stack)
     shelf = Shelf(FolderStore(tmp_path), "deep/trial.npz", {}, every_seconds=0.0)
@@ -119,7 +119,7 @@ def test_written_at_intervals(data: DeviceData, tmp_path: Path) -> None:
 
     def judge(measured: Measurement) -> str | None:
         seen.append(measured.epoch)
-        return ABANDONED if len(seen) == 5 else None  # like a kill: nothing is written any more
+        return ABANDONED if len(seen) == 5 else None  # like a kill: nothing more is written
 
     program.reset(stack, SEED)
     Training(program, stack, SEED, EPOCHS, 1.0986, shelf=shelf).run(data, judge)
@@ -132,7 +132,7 @@ def test_written_at_intervals(data: DeviceData, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spoilt", [b"", b"no archive", b"PK\x03\x04cut"])
 def test_spoilt_checkpoint(spoilt: bytes, data: DeviceData, tmp_path: Path) -> None:
-    """A checkpoint that cannot be read, or is of another trial, is passed over."""
+    """A checkpoint that cannot be read, or belongs to another trial, is ignored."""
     stack = STACKS["performance schedule, Nadam"]
     program = program_of(stack)
     whole = trained(program, stack, data, None, {})
@@ -145,7 +145,7 @@ def test_spoilt_checkpoint(spoilt: bytes, data: DeviceData, tmp_path: Path) -> N
 
 
 def test_no_room_for_a_checkpoint(data: DeviceData, tmp_path: Path) -> None:
-    """A folder that cannot be written costs the checkpoint, not the trial."""
+    """If the folder cannot be written, the trial continues without a checkpoint."""
     stack = STACKS["performance schedule, Nadam"]
     (tmp_path / "file").write_text("in the way")
     program = program_of(stack)

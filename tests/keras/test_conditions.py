@@ -1,4 +1,4 @@
-"""What a condition does to a run: its split, its weights, its layers; and where it is refused."""
+"""Effects of a condition on a run's split, weights and layers; and refused conditions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> JobBench:
     spec = StudySpec("c", data, space, trials=0, epochs=EPOCHS, experiment=("C19",))
     return JobBench(
         spec, 0, str(tmp_path_factory.mktemp("artifacts"))
-    )  # TensorFlow is there already
+    )  # TensorFlow is imported already
 
 
 def job(condition: Condition, **changes: Any) -> Job:
@@ -52,7 +52,7 @@ def job(condition: Condition, **changes: Any) -> Job:
 
 
 def trained(bench: JobBench, condition: Condition) -> tuple[Any, list[np.ndarray]]:
-    """Train a run; return its result and the weights that it kept."""
+    """Train a run; return its result and its stored weights."""
     asked = job(condition)
     result = bench.train(asked, lambda measurement: None)
     assert result.outcome == "completed"
@@ -66,7 +66,7 @@ def split_under(bench: JobBench, condition: Condition) -> Any:
 
 
 def test_inputs_scaled_to_the_unit_range(bench: JobBench) -> None:
-    """Every feature's training part reaches from 0 to 1; rows and labels are as they were."""
+    """Every feature of the training part spans 0 to 1; rows and labels are unchanged."""
     before, after = bench.dataset.split(SEED), split_under(bench, Condition(inputs=UNIT))
     x = after.standardised().x_train
     varies = before.x_train.min(axis=0) < before.x_train.max(axis=0)
@@ -77,7 +77,7 @@ def test_inputs_scaled_to_the_unit_range(bench: JobBench) -> None:
 
 
 def test_few_labels_are_even_and_the_rest_stays_as_it_was(bench: JobBench) -> None:
-    """Fifty labels are five a class, of the training part alone, and statistics are of all rows."""
+    """Fifty labels are five per class, of the training part only; statistics use all rows."""
     before, after = bench.dataset.split(SEED), split_under(bench, Condition(labels=50))
     assert np.bincount(after.y_train).tolist() == [5] * 10
     assert (after.x_valid == before.x_valid).all()
@@ -87,7 +87,7 @@ def test_few_labels_are_even_and_the_rest_stays_as_it_was(bench: JobBench) -> No
 
 
 def test_the_halves_of_the_classes_share_no_row(bench: JobBench) -> None:
-    """The earlier and the later classes together are all rows, and labels begin at 0 in each."""
+    """Both halves of the classes together contain all rows, and labels begin at 0 in each."""
     halves = [split_under(bench, Condition(classes=half)) for half in (EARLIER, LATER)]
     whole = bench.dataset.split(SEED)
     assert sum(len(half.x_train) for half in halves) == len(whole.x_train)
@@ -96,20 +96,20 @@ def test_the_halves_of_the_classes_share_no_row(bench: JobBench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "reason"),
     [
         (Condition(classes=LATER), "needs 4 classes, and this is 3 classes"),
         (Condition(labels=40), "40 labels are scarce among 160 training rows"),
     ],
 )
-def test_data_that_cannot_serve_says_why(condition: Condition, said: str) -> None:
-    """Too few classes or rows are a reason, not a fault."""
-    with pytest.raises(UnmetError, match=said):
+def test_data_that_cannot_serve_says_why(condition: Condition, reason: str) -> None:
+    """Too few classes or rows give a reason, not an error."""
+    with pytest.raises(UnmetError, match=reason):
         changed(load("wine", None, "auto").split(0), condition, 3, 0)
 
 
 def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: JobBench) -> None:
-    """He's weights in a SELU network are LeCun's times the root of 2; the head's are its own."""
+    """He's weights in a SELU network are LeCun's times the root of 2; the head is unchanged."""
     looked = {}
     for condition in (PLAIN, Condition(initializer="he_normal")):
         result, _ = trained(bench, condition)
@@ -134,7 +134,7 @@ def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: JobBench) 
     ],
 )
 def test_reused_layers_are_frozen_first(bench: JobBench, condition: Condition) -> None:
-    """A run begins with pretrained lower layers, as they were while the upper ones were trained."""
+    """A run starts with the pretrained lower layers used while the upper ones were trained."""
     asked = job(condition)
     _, data = bench.split(SEED, condition)
     width = 5 if condition.classes == LATER else 10
@@ -158,7 +158,7 @@ def test_reused_layers_are_frozen_first(bench: JobBench, condition: Condition) -
 
 
 def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: JobBench) -> None:
-    """From what the pretrained layers give, inputs can be told better than from fresh ones."""
+    """The inputs are reconstructed better from pretrained layers than from fresh ones."""
     condition = Condition(labels=100, pretrained=AUTOENCODER)
     x = bench.dataset.split(SEED).standardised().x_train
     program, _ = bench.program(STACK, bench.split(SEED)[1], EPOCHS)
@@ -175,7 +175,7 @@ def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: JobBench) -> None
 
 
 def test_bounds_are_not_measured_under_a_condition(bench: JobBench) -> None:
-    """Where other claims want figures of the exported model, runs under a condition go on."""
+    """Runs under a condition complete when other claims need figures of the exported model."""
     spec, bench.spec = bench.spec, replace(bench.spec, constraints=("latency_ms<=1e+09",))
     try:
         result, _ = trained(bench, Condition(classes=LATER, labels=50))
@@ -185,7 +185,7 @@ def test_bounds_are_not_measured_under_a_condition(bench: JobBench) -> None:
 
 
 def test_a_condition_is_refused_where_no_experiment_asks(bench: JobBench) -> None:
-    """A search trial, a study without experiment, and layers not to be reused are refused."""
+    """Search trials, studies without experiment and layers that cannot be reused are refused."""
     condition = Condition(inputs=UNIT)
     with pytest.raises(ValueError, match="only experiments for claims"):
         bench.train(job(condition, kind=SEARCH), lambda measurement: None)
@@ -202,7 +202,7 @@ def test_a_condition_is_refused_where_no_experiment_asks(bench: JobBench) -> Non
 
 
 def test_equal_stacks_under_conditions_share_no_file(bench: JobBench) -> None:
-    """Weights and checkpoints of runs that differ in the condition alone have their own names."""
+    """Runs that differ only in the condition have separate weights and checkpoints."""
     names = {trained(bench, c)[0].artifacts["weights"] for c in (PLAIN, Condition(inputs=UNIT))}
     assert len(names) == 2
     program, _ = bench.program(STACK, bench.split(SEED)[1], EPOCHS)

@@ -1,4 +1,4 @@
-"""Deployed models: the same answers as the exported one, in fewer bytes."""
+"""Deployed models: the same predictions as the exported one, in fewer bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.keras
 
 
 def exported() -> keras.Model:
-    """A small network with normalization, as the export writes it."""
+    """A small network with normalization, as exported."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((20,))
     x = keras.layers.Dense(64, use_bias=False)(inputs)
@@ -32,7 +32,7 @@ def test_converted_models_answer_alike(precision: str, near: float) -> None:
 
 
 def test_all_precisions_are_measured_and_lower_ones_are_smaller() -> None:
-    """A row a precision, with its size, its latencies and what the judge says."""
+    """Each precision has a row with its size, its latencies and the judge's figures."""
     x = np.random.default_rng(2).normal(size=(10, 20)).astype(np.float32)
     rows = lite(exported(), x, lambda outputs: {"rows": float(len(outputs))})
     assert [row["precision"] for row in rows] == ["float32", "float16", "int8"]
@@ -44,7 +44,7 @@ def test_all_precisions_are_measured_and_lower_ones_are_smaller() -> None:
 
 
 def test_what_cannot_be_measured_says_why() -> None:
-    """A judge or converter that fails gives a row with its cause, and no figure."""
+    """If a judge or converter fails, the row has its cause and no figure."""
 
     def broken(outputs: np.ndarray) -> dict[str, float]:
         raise ValueError("no such figure")
@@ -54,11 +54,11 @@ def test_what_cannot_be_measured_says_why() -> None:
 
 
 def test_latency_is_of_the_asked_batch() -> None:
-    """A model is timed on as many rows as asked."""
+    """A model is timed on the requested number of rows."""
     seen = []
 
     class Spy(keras.layers.Layer):
-        """Remembers the rows it saw."""
+        """Records the rows it receives."""
 
         def call(self, x: object) -> object:
             seen.append(x.shape[0])  # type: ignore[attr-defined]

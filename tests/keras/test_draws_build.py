@@ -13,14 +13,14 @@ from trainstack.workers.engine.model_plan import plan
 
 pytestmark = pytest.mark.keras
 
-# What decides which layers the engine makes and how they are joined.
+# Keys that determine the engine's layers and their connections.
 KIND = ("connection", "activation", "normalization", "input_normalization", "dropout")
 
 
 @pytest.mark.parametrize("name", space_names())
 def test_every_pair_of_choices_builds(name: str) -> None:
-    """Each of 2,000 draws lays out as a plan; those in which any two choices that were drawn
-    together stand together, and the deepest, become Keras networks of their own widths and depth.
+    """Each of 2,000 draws gives a plan; a subset with every pair of choices drawn together, and the
+    deepest draw, become Keras networks of their own widths and depth.
 
     `python -m benchmarks.building` builds all of them.
     """
@@ -38,7 +38,7 @@ def test_every_pair_of_choices_builds(name: str) -> None:
 
 
 def test_every_kind_of_draw_builds_for_training() -> None:
-    """Any two layers that were drawn together, in any space, become the engine's network, with the
+    """Every pair of layers drawn together, in any space, becomes the engine's network, with the
     weights of the exported one."""
     for stack in in_pairs([stack for name in space_names() for stack in draws(name)], KIND):
         small = stack.but(units=[8] * min(2, len(stack.units)))

@@ -1,4 +1,4 @@
-"""The engine trains as Keras `fit` does: same batches, same order, same weights afterwards."""
+"""The engine trains like Keras `fit`: same batches, same order, same weights afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STACKS = {
     **{
         f"activation {row.name}": BASE.but(activation=row.name, initializer=row.initializers[0])
         for row in ACTIVATIONS.values()
-        if row.name != "rrelu"  # random in training: see its own statistics
+        if row.name != "rrelu"  # random in training: tested by its statistics
     },
     **{f"optimizer {name}": BASE.but(optimizer=name) for name in OPTIMIZERS},
     **{f"schedule {name}": BASE.but(schedule=name) for name in SCHEDULES},
@@ -48,7 +48,7 @@ STACKS = {
 
 
 def made_up_data(task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs [ROWS, FEATURES] and labels or targets [ROWS] that can be learnt."""
+    """Return inputs [ROWS, FEATURES] and learnable labels or targets [ROWS]."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
     hidden = x @ rng.standard_normal((FEATURES, CLASSES))
@@ -123,7 +123,7 @@ def by_engine(
     start = program.weights()
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
     loss = float("nan")
-    rewrite_graphs(False)  # as in a trainer; `fit` is left as it comes
+    rewrite_graphs(False)  # as in a trainer; `fit` is unchanged
     try:
         for epoch, order in enumerate(orders, start=1):
             rates, momenta = maker.rates(epoch), maker.momenta(epoch)
@@ -141,7 +141,7 @@ def the_orders() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", STACKS)
 def test_weights_equal_those_of_keras_fit(name: str) -> None:
-    """Without XLA the weights after two epochs are those of `fit`, to 1e-6 relative."""
+    """Without XLA the weights after two epochs equal those of `fit`, to 1e-6 relative."""
     stack, orders = STACKS[name], the_orders()
     start, ours, _ = by_engine(stack, "classification", orders)
     theirs = by_fit(stack, "classification", start, orders)
@@ -153,7 +153,7 @@ def test_weights_equal_those_of_keras_fit(name: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["nadam", "momentum"])
 def test_regression_weights_equal_those_of_keras_fit(optimizer: str) -> None:
-    """Regression is the same arithmetic too."""
+    """The same holds for regression."""
     stack, orders = BASE.but(optimizer=optimizer), the_orders()
     start, ours, _ = by_engine(stack, "regression", orders)
     theirs = by_fit(stack, "regression", start, orders)
@@ -161,13 +161,13 @@ def test_regression_weights_equal_those_of_keras_fit(optimizer: str) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
 
 
-# Rounding that XLA's other order of operations may cause in the loss after two epochs, relative.
+# Relative rounding of the loss after two epochs by XLA's different order of operations.
 XLA_BOUND = {"adagrad": 1e-4, "rmsprop": 1e-3, "nadam": 1e-3, "adam": 1e-3, "adamw": 1e-3}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_xla_changes_the_loss_by_rounding_only(optimizer: str) -> None:
-    """With XLA the loss after two epochs is the same within the bound of its optimizer."""
+    """With XLA the loss after two epochs is equal within its optimizer's bound."""
     stack, orders = BASE.but(optimizer=optimizer), the_orders()
     _, _, plain = by_engine(stack, "classification", orders)
     _, _, compiled = by_engine(stack, "classification", orders, compiled=True)
@@ -175,7 +175,7 @@ def test_xla_changes_the_loss_by_rounding_only(optimizer: str) -> None:
 
 
 def test_the_validation_loss_has_no_penalty_in_it() -> None:
-    """The reported loss equals cross-entropy by hand in NumPy, whatever the penalty."""
+    """The reported loss equals cross-entropy in NumPy, regardless of the penalty."""
     stack = BASE.but(penalty="l1_l2", penalty__l1=0.01, penalty__l2=0.01)
     x, y = made_up_data("classification")
     program = Program(structure_of(stack, "classification"), stack)

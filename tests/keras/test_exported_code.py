@@ -1,4 +1,4 @@
-"""The exported script and model: what a reader would have written, and the same network."""
+"""The exported script and model: idiomatic code, and the same network."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ STACKS = {
 
 
 def arrays(folder: Path, rows: int = 120) -> Any:
-    """Write and load three classes of which the first feature tells much."""
+    """Write and load three classes that depend on the first feature."""
     rng = np.random.default_rng(0)
     y = np.arange(rows) % 3
     x = rng.normal(size=(rows, 4)).astype(np.float32)
@@ -84,13 +84,13 @@ DATA = {"arrays": arrays, "regression": houses, "table": lambda f: houses(f, "ki
 
 
 def written(dataset: Any, stack: Stack, epochs: int = 1) -> str:
-    """Return the script for some data and a stack."""
+    """Return the script for a data set and a stack."""
     spec = StudySpec("s", dataset.describe(), {}, epochs=epochs)
     return script(dataset, spec, stack, [Kept(7, ""), Kept(8, "")], {"test": {"loss": [0.5, 1.0]}})
 
 
 def executed(text: str) -> dict[str, Any]:
-    """Run a script's definitions, not its main."""
+    """Run a script's definitions, not its main function."""
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "train.py", "exec"), names)
     return names
@@ -101,7 +101,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return arrays(tmp_path_factory.mktemp("small"))
 
 
-# An activation is a layer like any other, except RReLU, whose class the script brings along.
+# An activation is an ordinary layer, except RReLU, whose class is part of the script.
 TRAINED = [n for n in STACKS if n == "activation rrelu" or not n.startswith(("activation", "100"))]
 
 
@@ -111,17 +111,17 @@ def test_the_script_trains(name: str, small: Any, capsys: pytest.CaptureFixture[
     names = executed(written(small, STACKS[name]))
     names["sys"] = SimpleNamespace(argv=["train.py"])
     names["main"]()
-    said = capsys.readouterr().out.split()
-    assert said[:2] == ["seed", "7:"]
-    assert np.isfinite(float(said[4].rstrip(",")))
-    assert 0 <= float(said[-1]) <= 1
+    words = capsys.readouterr().out.split()
+    assert words[:2] == ["seed", "7:"]
+    assert np.isfinite(float(words[4].rstrip(",")))
+    assert 0 <= float(words[-1]) <= 1
 
 
 @pytest.mark.parametrize("kind", ["regression", "table"])
 def test_the_script_trains_on_tables(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A table's script encodes it as the product does and prints the figures of both seeds."""
+    """A table's script encodes it as trainstack does, and prints the figures of both seeds."""
     dataset = DATA[kind](tmp_path)
     names = executed(written(dataset, Stack.of(**SMALL), epochs=2))
     ours, theirs = dataset.split(7), names["load_data"](7)
@@ -137,7 +137,7 @@ def test_the_script_trains_on_tables(
 
 @pytest.mark.parametrize("name", [*STACKS, *REFERENCES])
 def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
-    """The script's network has the plain model's weights, and gives its softmax."""
+    """The script's network has the plain model's weights and gives its softmax."""
     stack = {**STACKS, **REFERENCES}[name]
     theirs = executed(written(small, stack))["build"](4)
     ours = plain_model(stack, 4, 3)
@@ -152,7 +152,7 @@ def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
 
 @pytest.mark.parametrize("name", [n for n, row in SCHEDULES.items() if not row.reacts])
 def test_the_scripts_rates_are_the_engines(name: str, small: Any) -> None:
-    """Step by step the script's callback sets the rate and the momentum that the engine uses."""
+    """At every step the script's callback sets the engine's rate and momentum."""
     stack = Stack.of(optimizer="nesterov", schedule=name)
     names = executed(written(small, stack, epochs=3))
     maker = RateMaker(stack, 5, 3)
@@ -178,7 +178,7 @@ def test_the_scripts_rates_are_the_engines(name: str, small: Any) -> None:
 
 @pytest.mark.parametrize("kind", DATA)
 def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
-    """A formatter has nothing to change in the scripts, and a linter finds nothing."""
+    """A formatter changes nothing in the scripts, and a linter finds nothing."""
     dataset = DATA[kind](tmp_path)
     folder = tmp_path / "code"
     folder.mkdir()
@@ -198,7 +198,7 @@ def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
 def test_the_script_says_what_it_needs_of_keras(
     small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the environment asks for another backend and float64, the figures are the same."""
+    """If the environment requests another backend and float64, the figures are the same."""
     text = written(small, STACKS["everything"])
     names = executed(text)
     names["sys"] = SimpleNamespace(argv=["train.py"])
@@ -218,7 +218,7 @@ def test_the_script_says_what_it_needs_of_keras(
 
 
 def test_features_in_any_unit_are_standardised_in_the_exported_model() -> None:
-    """Features of 1e-12, 1 and 1e20 leave the exported model's first layers with deviation 1."""
+    """Features of 1e-12, 1 and 1e20 have deviation 1 after the exported model's first layers."""
     rng = np.random.default_rng(0)
     unit = np.array([1e-12, 1.0, 1e20])
     x = (rng.normal(size=(500, 3)) * unit + 3 * unit).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What happens inside a network, seen layer by layer; and choices made at prediction."""
+"""Statistics inside a network, layer by layer; and choices made at prediction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEEP = [100] * 100
 
 
 def standard_data(rows: int = 400, features: int = 20, classes: int = 3) -> DeviceData:
-    """Return standardised made-up data that can be learnt."""
+    """Return standardised, learnable made-up data."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, features)).astype(np.float32)
     y = (x @ rng.standard_normal((features, classes))).argmax(1).astype(np.int32)
@@ -54,17 +54,17 @@ def fashion() -> DeviceData:
 
 @pytest.fixture(scope="module")
 def bundle(fashion: DeviceData) -> list[dict[str, float]]:
-    """The layers of a fresh self-normalizing network, a hundred of them."""
+    """The layers of a fresh self-normalizing network with a hundred layers."""
     return deep.fresh_layers(deep.BUNDLE, fashion)
 
 
 def strays(layers: list[dict[str, float]]) -> bool:
-    """True if some layer leaves mean 0 ± 0.15 or deviation 1 ± 0.15."""
+    """Return whether a layer violates mean 0 ± 0.15 or deviation 1 ± 0.15."""
     return any(abs(m["mean"]) > 0.15 or abs(m["deviation"] - 1) > 0.15 for m in layers)
 
 
 def drawn_strays(label: str, *networks: list[dict[str, float]]) -> float:
-    """Draw networks; return how far the last one's lines leave the dashed ones, of an axis."""
+    """Draw networks; return the last one's greatest distance from the dashed lines, on an axis."""
     drawn = picture([(label, {"start": layers}) for layers in networks])
     farthest = []
     for place, column in enumerate(COLUMNS.values(), start=1):
@@ -87,7 +87,7 @@ def test_a_hundred_layers_self_normalize_on_fashion_mnist(bundle: list[dict[str,
 def test_breaking_one_condition_is_seen(
     condition: str, fashion: DeviceData, bundle: list[dict[str, float]]
 ) -> None:
-    """Without one condition of the bundle some layer strays, and the picture beside it shows it."""
+    """If one condition is violated, a layer drifts, and the picture shows it."""
     network = deep.BROKEN[condition]
     data = fashion if network.standardised else deep.fashion(standardised=False)
     broken = deep.fresh_layers(network, data)
@@ -97,9 +97,9 @@ def test_breaking_one_condition_is_seen(
 
 
 def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> None:
-    """100 hidden layers, 5 epochs on a tenth of the images: SELU/LeCun beats ReLU/He by far.
+    """100 hidden layers, 5 epochs on a tenth of the images: SELU/LeCun beats ReLU/He clearly.
 
-    Batches a quarter as large make up for part of the steps; `benchmarks.deep` takes all images.
+    Batches a quarter as large partly compensate for fewer steps; `benchmarks.deep` uses all images.
     """
     rows = fashion.rows[0] // 10
     tenth = replace(fashion, x_train=fashion.head(rows), y_train=fashion.y_train[:rows])
@@ -115,7 +115,7 @@ def test_a_deep_selu_network_beats_the_same_with_relu(fashion: DeviceData) -> No
 
 
 def test_dead_units_and_saturation_are_counted() -> None:
-    """Units that do not react are dead; tanh outputs near ±1 are saturated."""
+    """Units with constant output are dead; tanh outputs near ±1 are saturated."""
     data = standard_data()
     stack = Stack.of(activation="relu", units=[10])
     program = fresh(stack, data)
@@ -130,7 +130,7 @@ def test_dead_units_and_saturation_are_counted() -> None:
 
 
 def test_looking_changes_nothing() -> None:
-    """Weights and moving averages are as before the look."""
+    """Measuring leaves weights and moving averages unchanged."""
     data = standard_data()
     stack = Stack.of(activation="relu", normalization="before", units=[8, 8])
     program = fresh(stack, data)
@@ -141,7 +141,7 @@ def test_looking_changes_nothing() -> None:
 
 
 def test_monte_carlo_dropout_leaves_batch_normalization_alone() -> None:
-    """Moving averages stay; with a rate near zero the average is the deterministic prediction."""
+    """Moving averages stay; at a rate near zero the average is the deterministic prediction."""
     data = standard_data()
     stack = Stack.of(
         activation="relu", normalization="before", dropout="all", dropout__rate=1e-6, units=[8, 8]
@@ -158,7 +158,7 @@ def test_monte_carlo_dropout_leaves_batch_normalization_alone() -> None:
 
 
 def test_monte_carlo_passes_differ_and_their_average_settles() -> None:
-    """Single passes scatter around the average of many."""
+    """Single passes scatter around the average of many passes."""
     data = standard_data()
     stack = Stack.of(activation="relu", dropout="last", dropout__rate=0.5, units=[32])
     program = fresh(stack, data)
@@ -170,7 +170,7 @@ def test_monte_carlo_passes_differ_and_their_average_settles() -> None:
 
 
 def test_dropping_small_weights_stops_at_what_the_loss_allows() -> None:
-    """Thresholds rise, nonzero weights fall, and what is kept costs at most the stated share."""
+    """As thresholds rise, fewer weights remain; the final ones cost at most the stated share."""
     data = standard_data()
     stack = Stack.of(activation="relu", units=[32, 32], penalty="l1", penalty__l1=1e-3)
     program = fresh(stack, data)

@@ -1,4 +1,4 @@
-"""The one look at the test set, on real networks: what it finds beside the chosen stack."""
+"""The single measurement on the test set, with real networks and the baselines beside them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def bench_of(folder: Path, frame: pd.DataFrame, target: str, **changes: Any) -> 
 
 
 def measured(bench: JobBench, runs: int = 2) -> dict[str, Any]:
-    """Confirm the stack with some seeds, and look at the test set."""
+    """Confirm the stack with some seeds, and measure it on the test set."""
     kept = {}
     for index in range(runs):
         seed = confirmation_seed(bench.spec.seed, index)
@@ -50,7 +50,7 @@ def measured(bench: JobBench, runs: int = 2) -> dict[str, Any]:
 
 
 def rare_rows() -> pd.DataFrame:
-    """6000 rows of which 12 are positive."""
+    """Return 6000 rows, 12 of them positive."""
     rng = np.random.default_rng(31)
     y = np.zeros(6000, int)
     y[rng.choice(6000, 12, replace=False)] = 1
@@ -58,20 +58,19 @@ def rare_rows() -> pd.DataFrame:
 
 
 def test_an_accuracy_on_rare_positives_is_the_majority_share(tmp_path: Path) -> None:
-    """With 12 positives of 6000 the accuracy is named as the share of the majority class."""
+    """With 12 positives of 6000 the accuracy is identified as the majority class's share."""
     bench = bench_of(tmp_path, rare_rows(), "rare")
     chosen = measured(bench)["chosen"]
     split = bench.dataset.split(confirmation_seed(0, 0))
     beside = trivial(chosen, "accuracy")
     assert beside["test"]["accuracy"] == pytest.approx(np.mean(split.y_test == 0))
     scores = {name: {"mean": score(chosen["test"][name], name).mean} for name in chosen["test"]}
-    said = trivial_warnings(beside, scores, None, "accuracy")
-    assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in said
+    found = trivial_warnings(beside, scores, None, "accuracy")
+    assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in found
 
 
 def test_the_difference_to_the_trivial_predictor_is_that_of_the_losses(tmp_path: Path) -> None:
-    """The mean over rows and seeds is the test loss minus the trivial predictor's, in regression
-    too."""
+    """It is the test loss minus the trivial predictor's, also in regression."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(300, 3))
     frame = pd.DataFrame(x, columns=["a", "b", "c"]).assign(y=100 + 7 * x[:, 0])
@@ -92,7 +91,7 @@ def test_a_stack_that_was_not_confirmed_has_the_validation_figures(tmp_path: Pat
 
 
 def test_the_yardstick_learns_from_the_rows_of_the_first_seed(tmp_path: Path) -> None:
-    """It is fitted on that seed's training part, and scored on its validation and test part."""
+    """It is fitted on that seed's training part, and scored on its validation and test parts."""
     bench = bench_of(tmp_path, rare_rows(), "rare")
     found = measured(bench)["yardstick"]
     split = bench.dataset.split(confirmation_seed(0, 0))
@@ -104,14 +103,14 @@ def test_the_yardstick_learns_from_the_rows_of_the_first_seed(tmp_path: Path) ->
 
 
 def test_a_launch_without_the_yardstick_trains_none(tmp_path: Path) -> None:
-    """What the study pinned decides."""
+    """The study's pinned setting decides whether a yardstick is trained."""
     assert "yardstick" not in measured(bench_of(tmp_path, rare_rows(), "rare", yardstick=False))
 
 
 def test_a_yardstick_that_fails_leaves_the_measurement_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its reason stands in its place; the network's figures and the exported model are there."""
+    """The reason replaces its figures; the network's figures and the exported model exist."""
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise MemoryError("no room")

@@ -1,4 +1,4 @@
-"""Where a feature's zero lies plays no part in what is learnt."""
+"""A constant offset of a feature does not affect training."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ STACK = Stack.of(units=[8], batch_size=BATCH, optimizer="momentum")
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    """One program for all examples; each begins it anew."""
+    """One program for all examples, reset for each."""
     shape = Structure(shaping_items(STACK), 2, 2, "classification", (ROWS, ROWS), False)
     return Program(shape, STACK)
 
 
 def weights(program: Program, shift: tuple[int, int]) -> list[np.ndarray]:
-    """Return the weights after an epoch on two features, moved by as much."""
+    """Return the weights after an epoch on two features shifted by an offset."""
     rng = np.random.default_rng(0)
-    # Whole 1024ths: their sum with the shift is exact, so that the rest is the product's rounding.
+    # Multiples of 1/1024: their sum with the shift is exact; only the product is rounded.
     x = np.round(rng.normal(size=(ROWS, 2)) * 1024) / 1024
     part = Part(x + np.array(shift, float), (x[:, 0] > 0).astype(np.int32))
     split = make_split(
@@ -58,6 +58,6 @@ WHOLE = st.integers(-(10**9), 10**9)
 def test_a_constant_added_to_a_feature_changes_no_weight(
     program: Program, shift: tuple[int, int]
 ) -> None:
-    """Trained weights stay the same but for rounding."""
+    """Trained weights are the same except for rounding."""
     for moved, here in zip(weights(program, shift), weights(program, (0, 0)), strict=True):
         np.testing.assert_allclose(moved, here, atol=1e-5)

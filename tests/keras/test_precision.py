@@ -1,4 +1,4 @@
-"""Mixed precision: steps in bfloat16, everything that is measured in float32."""
+"""Mixed precision: steps in bfloat16, all measurements in float32."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def trained(precision: str, compiled: bool, rate: float = 0.0) -> tuple[Program,
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_mixed_precision_trains_as_float32_within_its_digits(compiled: bool) -> None:
-    """Bfloat16 steps reach float32's loss within 2 %, by other weights, which are float32."""
+    """Bfloat16 steps reach float32's loss within 2 %, with different weights, stored as float32."""
     exact, loss, _ = trained("float32", compiled)
     mixed, nearly, _ = trained("mixed", compiled)
     assert nearly == pytest.approx(loss, rel=0.02)
@@ -59,7 +59,7 @@ def test_mixed_precision_trains_as_float32_within_its_digits(compiled: bool) -> 
 
 
 def test_what_is_measured_is_float32() -> None:
-    """The reported validation loss is cross-entropy of the float32 network, by hand in NumPy."""
+    """The reported validation loss equals the float32 network's cross-entropy in NumPy."""
     program, reported, (x, y) = trained("mixed", compiled=False, rate=0.2)
     assert {layer.compute_dtype for layer in program.model.layers} == {"float32"}
     logits = keras.ops.convert_to_numpy(program.model(x, training=False)).astype(np.float64)
@@ -77,7 +77,7 @@ class Gpu:
 def test_a_gpu_without_bfloat16_is_refused(
     capability: tuple[int, int], fits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Mixed precision asks for compute capability 8.0; float32 runs anywhere."""
+    """Mixed precision requires compute capability 8.0; float32 runs anywhere."""
     details = {"compute_capability": capability}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
     check_precision("float32", [Gpu()])
@@ -89,7 +89,7 @@ def test_a_gpu_without_bfloat16_is_refused(
 
 
 def test_a_processor_without_bfloat16_is_refused(tmp_path: Path) -> None:
-    """Where the system names no bfloat16 instruction mixed precision is refused in one line."""
+    """If the system lists no bfloat16 instruction, mixed precision is refused in one line."""
     able, unable = tmp_path / "able", tmp_path / "unable"
     able.write_text("flags : fpu avx512f avx512_bf16 sse2\n")
     unable.write_text("flags : fpu avx512f sse2\n")

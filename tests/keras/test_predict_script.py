@@ -1,4 +1,4 @@
-"""The script beside an exported table model reads any file as the training file was read."""
+"""The script beside an exported table model reads any file like the training file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROWS = 80
 
 
 def table() -> pd.DataFrame:
-    """Columns of every kind, spelt in every way, as the texts of a CSV file."""
+    """Columns of every kind and spelling, as the texts of a CSV file."""
     rng = np.random.default_rng(0)
     count = np.arange(ROWS)
     moments = pd.Timestamp("2024-01-01") + pd.to_timedelta(count % 9, "D")
@@ -65,7 +65,7 @@ class Script:
         return path
 
     def features(self, path: Path) -> np.ndarray:
-        """Return what the script makes of a file."""
+        """Return the script's features for a file."""
         names = runpy.run_path(str(self.folder / "model.predict.py"))
         return names["features"](names["read"](path))
 
@@ -81,7 +81,7 @@ class Script:
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Script:
-    """The script of a table in which every column is used."""
+    """The script of a table whose columns are all used."""
     folder = tmp_path_factory.mktemp("script")
     table().to_csv(folder / "train.csv", index=False)
     dataset = load(str(folder / "train.csv"), "y")
@@ -92,7 +92,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Script:
 
 
 def test_the_script_encodes_the_training_rows_as_training_did(script: Script) -> None:
-    """Every row of every part has the features that the network was trained on."""
+    """Every row of every part gets the features used in training."""
     split = load(str(script.folder / "train.csv"), "y").split(0)
     rows = np.concatenate([split.x_train, split.x_valid, split.x_test])
     assert sorted(map(tuple, rows)) == sorted(map(tuple, script.encoded))
@@ -111,7 +111,7 @@ def test_the_script_encodes_the_training_rows_as_training_did(script: Script) ->
 def test_any_subset_in_any_order_is_encoded_alike(
     script: Script, rows: list[int], delimiter: str, ending: str, trailing: int, columns: list[str]
 ) -> None:
-    """Which other rows a file has, and how it is written, changes no row's features."""
+    """A row's features do not depend on the other rows or on the file's format."""
     frame = table().iloc[rows][columns]
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=ending)
@@ -123,7 +123,7 @@ def test_any_subset_in_any_order_is_encoded_alike(
 
 
 def kept(**changed: Callable[[pd.Series], Any]) -> pd.DataFrame:
-    """The rows without the codes that are text, some columns in another type."""
+    """The rows without non-numeric codes, some columns with another type."""
     frame = table()
     frame = frame[(frame["code"] != "1A") & (frame["rank"] != "A") & (frame["sure"] != "maybe")]
     return frame.assign(**{name: change(frame[name]) for name, change in changed.items()})
@@ -144,7 +144,7 @@ def kept(**changed: Callable[[pd.Series], Any]) -> pd.DataFrame:
 def test_what_a_file_lacks_changes_no_kind(
     script: Script, frame: pd.DataFrame, ending: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Codes of which the file has numbers alone stay the codes that they were, in silence."""
+    """Codes stay codes, without a message, if a file has only numeric ones."""
     if ending == "csv" and frame["rank"].dtype == "float64":
         frame = frame.assign(rank=frame["rank"].map(lambda v: "" if np.isnan(v) else f"{v:.0f}"))
     found = script.features(script.write(frame, ending))
@@ -153,7 +153,7 @@ def test_what_a_file_lacks_changes_no_kind(
 
 
 def test_unknown_values_are_counted(script: Script, capsys: pytest.CaptureFixture[str]) -> None:
-    """Categories and gaps that training did not have get a line each, with their number."""
+    """Categories and gaps absent from training get one line each, with their number."""
     frame = table().assign(x=["", "", *table()["x"][2:]], code=["9Z"] * 3 + [*table()["code"][3:]])
     assert len(script.features(script.write(frame))) == ROWS
     lines = capsys.readouterr().err.splitlines()
@@ -174,7 +174,7 @@ def changed(column: str, row: int, value: str) -> Callable[[], str]:
     return make
 
 
-# What the file is → words of the line; line 13 is row 10: a name has a line break.
+# Fault of the file → words of the line; line 13 is row 10: a name has a line break.
 FAULTS: dict[str, tuple[Callable[[], str], str]] = {
     "missing column": (lambda: table().drop(columns="share").to_csv(index=False), "'share'"),
     "repeated column": (
@@ -198,29 +198,29 @@ FAULTS: dict[str, tuple[Callable[[], str], str]] = {
 def test_a_file_that_cannot_be_read_is_one_line(
     fault: str, script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code is 2 and one line names the column and the line in the file."""
+    """The exit code is 2, and one line names the column and the line in the file."""
     make, words = FAULTS[fault]
     path = script.folder / "fault.csv"
     path.write_text(make(), "utf-8")
     assert script.main(str(path)) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
-    assert words in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert words in output.err
 
 
 @pytest.mark.parametrize("arguments", [(), ("no.csv",), ("no.parquet",), ("a", "b"), (".",)])
 def test_a_wrong_call_is_one_line(
     arguments: tuple[str, ...], script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No argument, two, or no such file: exit code 2 and one line."""
+    """No argument, two arguments or a missing file give exit code 2 and one line."""
     assert script.main(*arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("offset", [0.0, 1.7e9, -1e12])
 def test_an_offset_costs_the_exported_model_no_digits(offset: float, tmp_path: Path) -> None:
-    """Features and a target far from zero keep what differs between rows, saved and loaded."""
+    """Features and a target far from zero keep their precision after saving and loading."""
     x = np.random.default_rng(0).uniform(0, 60, (50, 2)) + offset
     mean, scale = x.mean(axis=0), x.std(axis=0)
     inputs = keras.Input((2,), dtype=precision_of(mean, scale))

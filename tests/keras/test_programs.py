@@ -1,4 +1,4 @@
-"""Programs are kept by structure, few at a time, and leave nothing behind when dropped."""
+"""Programs are cached by structure, few at a time, and are released completely when dropped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def structure_of(stack: Stack, compiled: bool = False) -> Structure:
 
 
 def trained(program: Program, stack: Stack) -> np.ndarray:
-    """Train an epoch from fresh weights; returns the first kernel."""
+    """Train an epoch from fresh weights; return the first kernel."""
     rng = np.random.default_rng(0)
     x = tf.constant(rng.standard_normal((ROWS, FEATURES)).astype(np.float32))
     y = tf.constant(rng.integers(0, CLASSES, ROWS).astype(np.int32))
@@ -39,13 +39,13 @@ def trained(program: Program, stack: Stack) -> np.ndarray:
 
 
 def graphs() -> int:
-    """Count the traced graphs that are alive."""
+    """Count the living traced graphs."""
     return sum(isinstance(thing, FuncGraph) for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize(("activation", "normalization"), [("relu", "before"), ("swish", "none")])
 def test_dropped_graphs_are_given_back(activation: str, normalization: str) -> None:
-    """Of a program that nobody holds any more no traced graph stays in memory."""
+    """No traced graph of an unreferenced program stays in memory."""
     stack = Stack.of(
         units=[4], batch_size=BATCH, activation=activation, normalization=normalization
     )
@@ -60,7 +60,7 @@ def test_dropped_graphs_are_given_back(activation: str, normalization: str) -> N
 
 
 def test_kept_programs_go_on_when_others_are_forgotten() -> None:
-    """A program that is still held trains as before after the others' memory is taken back."""
+    """A referenced program trains as before after the memory of others is released."""
     stack = Stack.of(units=[4], batch_size=BATCH, activation="swish")
     program = Program(structure_of(stack), stack)
     before = trained(program, stack)
@@ -69,7 +69,7 @@ def test_kept_programs_go_on_when_others_are_forgotten() -> None:
 
 
 def test_the_least_recently_used_is_dropped() -> None:
-    """Of more structures than are kept the one that was not asked for longest is built anew."""
+    """With more structures than the limit, the least recently used one is built again."""
     stack = Stack.of(units=[4], batch_size=BATCH)
     first, second, third = (replace(structure_of(stack), outputs=k) for k in (2, 3, 4))
     programs = Programs(most=2)
@@ -82,7 +82,7 @@ def test_the_least_recently_used_is_dropped() -> None:
 
 
 def test_many_structures_hold_few_graphs() -> None:
-    """However many structures follow each other, no more graphs live than the kept ones have."""
+    """The number of living graphs is bounded by that of the kept programs."""
     stack = Stack.of(units=[4], batch_size=BATCH, activation="swish")
     programs = Programs(most=2, most_dropped=2)
     forget_dropped_graphs()
@@ -97,7 +97,7 @@ def test_many_structures_hold_few_graphs() -> None:
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_what_xla_compiled_wears_a_trainer_out(compiled: bool) -> None:
-    """XLA never gives a compiled layer back: many of them call for a new trainer."""
+    """XLA never releases a compiled layer, so after many of them the trainer is to be replaced."""
     stack = Stack.of(units=[4] * 10, batch_size=BATCH)
     programs = Programs()
     for k in range(MOST_COMPILED_LAYERS // 10):
@@ -108,7 +108,7 @@ def test_what_xla_compiled_wears_a_trainer_out(compiled: bool) -> None:
 
 
 def test_many_programs_wear_a_trainer_out() -> None:
-    """A trainer that has built so many programs makes way; one that meets them again does not."""
+    """A trainer is to be replaced after building many programs, but not after reusing them."""
     programs = Programs(most=2)
     stack = Stack.of(units=[4], batch_size=BATCH)
     made = Program(structure_of(stack), stack)

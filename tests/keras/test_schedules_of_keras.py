@@ -1,4 +1,4 @@
-"""Schedules that Keras has too equal Keras's own."""
+"""Schedules that Keras also has equal Keras's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_schedule_equals_keras_own(name: str) -> None:
-    """The factor is Keras's at five steps and at the steps around each boundary."""
+    """The factor equals Keras's at five steps and at the steps around each boundary."""
     numbers, theirs = CASES[name]
     for step in (0, 1, 250, 499, 500, 749, 750, 999):
         ours = SCHEDULES[name].factor(step, STEPS, numbers)
@@ -35,7 +35,7 @@ def test_a_schedule_equals_keras_own(name: str) -> None:
 
 
 def test_the_cosine_behind_a_warm_up_equals_keras_own() -> None:
-    """Once warm, the factor is Keras's with the same warm-up; the climb before it is straight."""
+    """After the warm-up the factor equals Keras's; the warm-up itself is linear."""
     theirs = KERAS.CosineDecay(0.0, 800, warmup_target=1.0, warmup_steps=200)
     factor = SCHEDULES["cosine"].factor
     for step in (200, 201, 400, 600, 800, 999):
@@ -47,7 +47,7 @@ def test_the_cosine_behind_a_warm_up_equals_keras_own() -> None:
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
 def test_performance_scheduling_equals_keras_own(patience: int) -> None:
-    """The rates of ten epochs whose losses fall, stall and rise are ReduceLROnPlateau's."""
+    """Over ten epochs of falling, stalling and rising losses the rates are ReduceLROnPlateau's."""
     losses = [1.0, 0.9, 0.9, 0.95, 0.8, 0.81, 0.82, 0.83, 0.7999, 0.9]
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.4))

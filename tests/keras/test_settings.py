@@ -1,4 +1,4 @@
-"""Keras's settings are this package's, whatever a user's environment and configuration ask for."""
+"""Keras's settings do not depend on a user's environment and configuration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ layer.kernel.dtype, c.max_epochs())
 def test_nothing_is_inherited(
     tmp_path: Path, document: dict[str, object], variables: dict[str, str]
 ) -> None:
-    """Backend, precision and the rest are Keras's own defaults, and the variables stay in place."""
+    """Backend, precision and the rest are Keras's defaults, and the variables are unchanged."""
     (tmp_path / ".keras").mkdir()
     (tmp_path / ".keras" / "keras.json").write_text(json.dumps(document), "utf-8")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KERAS_")}

@@ -1,4 +1,4 @@
-"""Training ends where its rule says, diverges by its trend, and exported code does the same."""
+"""When training ends early or diverges, and the same rule in exported code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONSTANT = Stack.of(schedule="constant", batch_size=10, stopping__share=0.1)
 
 
 class Canned:
-    """A program whose epochs give the losses that were written down; weights are the epoch."""
+    """A program whose epochs give prescribed losses; its weights are the epoch's number."""
 
     used = True
 
@@ -46,7 +46,7 @@ class Canned:
 
 
 def run(stack: Stack, losses: list[float], epochs: int = 40) -> tuple[Result, Canned]:
-    """Train on canned losses, the last of which goes on for ever."""
+    """Train on prescribed losses, the last of which repeats."""
     program: Any = Canned(losses)
     data: Any = SimpleNamespace(rows=(100, 20))
     training = Training(program, stack, 0, epochs, untrained_loss=1.0)
@@ -54,26 +54,26 @@ def run(stack: Stack, losses: list[float], epochs: int = 40) -> tuple[Result, Ca
 
 
 def test_a_hot_schedule_trains_on() -> None:
-    """Under a rate that is still high thirty bad epochs end nothing; four at a low rate do."""
+    """At a high rate thirty epochs without improvement end nothing; at a low rate four do."""
     result, program = run(HOT, [0.5, 0.9])
     assert len(result.measurements) == 30 + 4
     assert (result.best_epoch, program.trained) == (1, 1), "the best epoch is restored"
 
 
 def test_a_constant_rate_stops_by_patience() -> None:
-    """A tenth of the plan without improvement ends a run whose rate does not move."""
+    """At a constant rate a tenth of the plan without improvement ends the run."""
     result, _ = run(CONSTANT, [0.5, 0.9])
     assert len(result.measurements) == 1 + 4
 
 
 def test_a_short_plan_is_trained_to_its_own_end() -> None:
-    """A quarter of the most epochs is all that a stack with that plan trains."""
+    """A stack that plans a quarter of the maximum epochs trains exactly that many."""
     result, _ = run(CONSTANT.but(plan_fraction=0.25), [1 / k for k in range(1, 41)])
     assert len(result.measurements) == 10
 
 
 def test_a_slow_starter_has_not_diverged() -> None:
-    """A loss far above an untrained network's that falls, epoch by epoch, trains on."""
+    """A high but falling loss does not end the run."""
     result, _ = run(CONSTANT, [40.0, 30.0, 20.0, 5.0, 0.3])
     assert (result.outcome, result.value) == ("completed", 0.3)
 
@@ -84,7 +84,7 @@ def test_a_slow_starter_has_not_diverged() -> None:
     stack=st.sampled_from([HOT, CONSTANT]),
 )
 def test_no_falling_loss_diverges(start: float, factor: float, stack: Stack) -> None:
-    """However high a loss begins, a run whose loss falls and ends low is completed."""
+    """A run whose loss falls to a low value is completed, however high it began."""
     falling = [max(0.5 * 0.999**k, start * factor**k) for k in range(40)]
     falling[-1] = min(falling[-1], 0.4)
     result, _ = run(stack, falling)
@@ -92,32 +92,32 @@ def test_no_falling_loss_diverges(start: float, factor: float, stack: Stack) -> 
 
 
 def test_a_high_loss_that_does_not_fall_has_diverged() -> None:
-    """A loss far above an untrained network's that has stopped falling ends the run."""
+    """A loss far above an untrained network's that no longer falls ends the run."""
     result, _ = run(CONSTANT, [40.0, 30.0, 31.0, 0.1])
     assert (result.outcome, len(result.measurements)) == ("diverged", 2)
 
 
 def test_a_high_loss_under_a_high_rate_is_not_the_end() -> None:
-    """What a schedule's high rate does is not held against it before the rate falls."""
+    """A high loss does not end the run before the schedule has lowered its rate."""
     result, _ = run(HOT, [40.0, 50.0, 45.0, 0.2])
     assert (result.outcome, result.value) == ("completed", 0.2)
 
 
 def test_never_below_the_limit_is_divergence() -> None:
-    """A run that ends far above an untrained network's loss has diverged, whatever its trend."""
+    """A run that ends far above an untrained network's loss has diverged, even if falling."""
     result, _ = run(HOT, [40.0 - 0.1 * k for k in range(40)])
     assert result.outcome == "diverged"
 
 
 def test_not_finite_is_the_end_at_once() -> None:
-    """A loss that is no number ends the run in its epoch, under a high rate too."""
+    """A loss that is not finite ends the run in its epoch, even at a high rate."""
     result, _ = run(HOT, [0.5, math.nan])
     assert (result.outcome, len(result.measurements)) == ("diverged", 1)
 
 
 @pytest.mark.parametrize("best", [1, 20, 33, 40])
 def test_the_exported_callback_stops_in_the_same_epoch(best: int) -> None:
-    """The exported script's callback ends after the epoch after which the trial ends."""
+    """The exported script's callback ends after the same epoch as the trial."""
     losses = [1.0 - 0.01 * min(k, 2 * best - k) for k in range(1, 61)]
     rule = stopping_of(HOT, 60)
     scope: dict[str, Any] = {"keras": keras}

@@ -1,4 +1,4 @@
-"""Data too large for the device trains the same: same batches, same order, same weights."""
+"""Data too large for the device gives the same training: batches, order, weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trained(data: DeviceData | StreamedData, stack: Stack, task: str, outputs: i
     ("name", "task", "outputs"), [("digits", "classification", 10), ("diabetes", "regression", 1)]
 )
 def test_streamed_training_equals_resident_training(name: str, task: str, outputs: int) -> None:
-    """Runs of a few steps, dropout included, end with the weights of one resident epoch."""
+    """Streaming in runs of a few steps, with dropout, gives the weights of resident training."""
     split = load(name).split(0)
     stack = Stack.of(
         units=[32, 16], activation="relu", normalization="before", dropout="all", batch_size=32
@@ -51,7 +51,7 @@ def test_streamed_training_equals_resident_training(name: str, task: str, output
 
 
 def test_runs_hold_every_batch_once_in_order() -> None:
-    """The runs of an epoch, joined, are the epoch's rows batch by batch."""
+    """The concatenated runs of an epoch are its rows, batch by batch."""
     x = np.arange(40, dtype=np.float32).reshape(20, 2)
     y = tf.range(20)
     data = StreamedData(x, y, x, y, lambda part: part.astype(np.float32), run_bytes=4 * 2 * 4 * 2)
@@ -63,7 +63,7 @@ def test_runs_hold_every_batch_once_in_order() -> None:
 
 
 def test_the_share_of_memory_follows_the_limit_and_the_threads() -> None:
-    """A limit is halved; without one, half the cores may keep half as much as all of them."""
+    """Data may take half of the limit; without one, half the cores get half the share of all."""
     assert resident_bytes("cpu", 1, memory_mb=1000) == 500 << 20
     import psutil
 

@@ -1,4 +1,4 @@
-"""What the engine computes in its own way where Keras or TensorFlow would be slower."""
+"""Computations that the engine implements faster than Keras or TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.keras
 def test_the_global_norm_is_the_root_of_the_sum_of_all_squares(
     sizes: list[int], compiled: bool
 ) -> None:
-    """Whatever the sizes, whole lanes or not, it is NumPy's norm of everything in one row."""
+    """For any sizes, whole lanes or not, it equals NumPy's norm of the concatenation."""
     rng = np.random.default_rng(0)
     parts = [rng.standard_normal(size).astype(np.float32) for size in sizes]
     found = tf.function(global_norm, jit_compile=compiled)([tf.constant(part) for part in parts])
@@ -26,7 +26,7 @@ def test_the_global_norm_is_the_root_of_the_sum_of_all_squares(
 
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
 def test_a_norm_that_is_not_finite_is_seen(bad: float) -> None:
-    """A gradient that has diverged is not hidden, in a whole lane or in the rest."""
+    """A gradient that is not finite gives such a norm, in a whole lane or in the rest."""
     for place in (0, LANES):
         gradient = np.ones(LANES + 1, np.float32)
         gradient[place] = bad

@@ -1,4 +1,4 @@
-"""One embedded PostgreSQL for all tests here, a database of its own for each."""
+"""One embedded PostgreSQL for all tests of this folder, a separate database for each."""
 
 from tests.support.databases import database, server, url
 

@@ -1,4 +1,4 @@
-"""The fleet through PgBouncer, which hands connections on by the transaction, and over TLS."""
+"""The fleet through PgBouncer with transaction pooling, and over TLS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POOL, SECRET = 3, "s3cr3t-word"
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """Make a certificate that vouches for itself and for 127.0.0.1."""
+    """Make a self-signed certificate for 127.0.0.1."""
     command = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]
     command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1"]
@@ -37,7 +37,7 @@ def certificate(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def bouncer(url: URL) -> Iterator[tuple[str, Path]]:
-    """PgBouncer before the database, over TLS alone; its URL without options, and its folder."""
+    """PgBouncer in front of the database, TLS only; its URL without options, and its folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         certificate(folder, "ours")
@@ -62,7 +62,7 @@ client_tls_cert_file = {folder}/ours.crt
 """
         )
         as_user = []
-        if os.geteuid() == 0:  # which it refuses, as the server does
+        if os.geteuid() == 0:  # refused by it, as by the server
             as_user = ["-u", "pgserver"]
             for path in (folder, *folder.iterdir()):
                 shutil.chown(path, "pgserver")
@@ -86,9 +86,9 @@ client_tls_cert_file = {folder}/ours.crt
 
 
 def test_a_study_through_pgbouncer(bouncer: tuple[str, Path], database: Engine) -> None:
-    """More workers than server connections, each in the pool by the transaction, work a study off.
+    """More workers than server connections complete a study with transaction pooling.
 
-    The certificate is checked against the authority that the URL names.
+    The certificate is verified with the authority given in the URL.
     """
     address, folder = bouncer
     url = parse_url(f"{address}?sslmode=verify-full&sslrootcert={folder}/ours.crt")
@@ -142,16 +142,16 @@ def test_options_of_tls_are_honoured(bouncer: tuple[str, Path], options: str, wo
 
 
 def test_a_server_without_tls_is_refused() -> None:
-    """Where TLS is required, a server that has none gets no password."""
+    """If TLS is required, no password is sent to a server without it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def answer() -> None:
         connection, _ = listener.accept()
         with connection:
-            heard.append(connection.recv(8))
-            connection.sendall(b"N")  # PostgreSQL's word for: no TLS here
-            heard.append(connection.recv(1000))
+            received.append(connection.recv(8))
+            connection.sendall(b"N")  # PostgreSQL's reply for no TLS
+            received.append(connection.recv(1000))
 
     thread = threading.Thread(target=answer)
     thread.start()
@@ -160,5 +160,5 @@ def test_a_server_without_tls_is_refused() -> None:
         create_study(address, spec_of())
     thread.join()
     listener.close()
-    assert heard == [bytes.fromhex("0000000804d2162f"), b""]
+    assert received == [bytes.fromhex("0000000804d2162f"), b""]
     assert redacted(address).endswith("sslmode=require")

@@ -1,4 +1,4 @@
-"""`recommend --across` on studies in a real storage: its document, its text, and its refusals."""
+"""`recommend --across` on studies in a real storage: document, text, and refusals."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def study(url: URL, name: str, data: str, losses: list[float]) -> None:
 def test_studies_are_compared_without_training(
     url: URL, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two searched studies give the stack with the least regret, as JSON and as text, though
-    neither has been confirmed."""
+    """Unconfirmed studies give the stack with the least regret, as JSON and as text."""
     study(url, "first", "digits", [0.5, 0.4])
     study(url, "second", "wine", [0.5, 0.25])
     storage = ["--storage", url.render_as_string(hide_password=False)]
@@ -47,7 +46,7 @@ def test_studies_are_compared_without_training(
 
 
 @pytest.mark.parametrize(
-    ("names", "code", "told"),
+    ("names", "code", "message"),
     [
         (["--across", "first", "nosuch"], 4, "nosuch"),
         (["--across", "first"], 2, "two studies or more"),
@@ -56,16 +55,16 @@ def test_studies_are_compared_without_training(
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
-    url: URL, capsys: pytest.CaptureFixture[str], names: list[str], code: int, told: str
+    url: URL, capsys: pytest.CaptureFixture[str], names: list[str], code: int, message: str
 ) -> None:
-    """An unknown study, too few, several without the flag, nothing in common: one line each, with
-    the contract's exit code."""
+    """An unknown study, too few, several without the flag, or no common stack give one line each,
+    with the documented exit code."""
     study(url, "first", "digits", [0.5])
     study(url, "empty", "wine", [])
     assert (
         run(["recommend", *names, "--storage", url.render_as_string(hide_password=False)]) == code
     )
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert told in said.err
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert message in output.err
+    assert output.err.count("\n") == 1

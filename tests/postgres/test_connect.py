@@ -1,4 +1,4 @@
-"""Which database, how it is reached, and what is said when it does not answer."""
+"""Selection of the database, the connection, and the error if it does not answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "s3cr3t-word"
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
 def test_driver_is_named(scheme: str) -> None:
-    """Whatever people type, the URL names the driver that is installed."""
+    """The URL names the installed driver, however the user wrote it."""
     url = connection.storage_url(f"{scheme}://me:{SECRET}@db:5433/base?sslmode=require")
     assert url.drivername == "postgresql+psycopg2"
     assert (url.host, url.port, url.database, url.password) == ("db", 5433, "base", SECRET)
@@ -38,7 +38,7 @@ def test_driver_is_named(scheme: str) -> None:
     ],
 )
 def test_other_storages_are_refused(text: str) -> None:
-    """Anything but PostgreSQL is refused, in one line that repeats no password."""
+    """Storages other than PostgreSQL are refused in one line without a password."""
     with pytest.raises(RequestError) as refused:
         connection.storage_url(text)
     assert refused.value.exit_code == 2
@@ -54,7 +54,7 @@ def test_flag_wins_over_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Artifacts stand inside the home unless a folder or an object store is named."""
+    """Artifacts are in the home unless a folder or an object store is given."""
     monkeypatch.setenv(connection.HOME, str(tmp_path))
     monkeypatch.delenv(connection.ARTIFACTS, raising=False)
     assert connection.artifacts() == str(tmp_path / "artifacts")
@@ -63,7 +63,7 @@ def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    """A password is left out wherever it stands in the URL, with the query that holds one."""
+    """A password is removed from every place in the URL, including its query."""
     shown = connection.redacted(
         f"postgresql://me:{SECRET}@db/base?password={SECRET}&sslmode=require"
     )
@@ -76,7 +76,7 @@ def test_passwords_are_not_shown() -> None:
 
 
 def test_nobody_answers() -> None:
-    """A port where nothing listens is a StorageAwayError that names it without the password."""
+    """A port where nothing listens gives a StorageAwayError without the password."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -93,7 +93,7 @@ def test_nobody_answers() -> None:
 
 
 def test_dropped_connections_are_replaced(url: URL, database: Engine) -> None:
-    """A client whose connections the server cut goes on with new ones."""
+    """A client replaces connections closed by the server."""
     create_study(url, spec_of())
     here = open_client(url)
     assert here.claim() is not None

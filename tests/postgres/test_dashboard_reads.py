@@ -31,7 +31,7 @@ LAYER = {"mean": 0.5, "deviation": 1.0, "saturated": 0.0, "dead": 0.25, "gradien
 
 
 def studied(url: URL) -> list[int]:
-    """Let a study have a completed, a pruned, a diverged and a running trial; return task ids."""
+    """Give a study a completed, a pruned, a diverged and a running trial; return task ids."""
     here, found = begun(url, trials=5), []
     seen = Result(
         "completed", 0.5, 2, tuple(epochs(3)), payload={"layers": {"start": [LAYER, LAYER]}}
@@ -48,7 +48,7 @@ def studied(url: URL) -> list[int]:
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A clock far from Greenwich."""
+    """A time zone far from Greenwich."""
     with monkeypatch.context() as there:
         there.setenv("TZ", "Pacific/Auckland")
         time.tzset()
@@ -75,7 +75,7 @@ def test_trials_are_those_in_optuna(url: URL, away: None) -> None:
 
 
 def test_what_changes_is_seen(url: URL) -> None:
-    """A trial that ends, one that is voided after it ended, and new ones show at the next look."""
+    """Ended, voided and new trials appear at the next read."""
     here = begun(url, trials=5)
     shown = opened(url)
     assert shown.get_all_trials(1) == []
@@ -93,7 +93,7 @@ def test_what_changes_is_seen(url: URL) -> None:
 
 
 def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a number the latest and the best keep curve and stack; nothing else of any changes."""
+    """Beyond a limit only the latest and best trials have curve and stack; all else is equal."""
     monkeypatch.setattr("trainstack.search.dashboard.storage.MANY", 4)
     monkeypatch.setattr("trainstack.search.dashboard.storage.DRAWN", 1)
     here = begun(url, trials=5)
@@ -114,7 +114,7 @@ def test_of_many_trials_only_some_have_curves(url: URL, monkeypatch: pytest.Monk
 
 
 def test_of_very_many_trials_the_latest_and_the_best_are_listed(url: URL) -> None:
-    """Earlier ones only if they are the best or still run; new ones come after what was listed."""
+    """Earlier trials are listed only if best or running; new ones follow the listed ones."""
     here = begun(url, trials=9)
     other = open_client(url)
     running = other.claim()
@@ -151,7 +151,7 @@ def test_trials_are_written_by_the_fleet_alone(url: URL) -> None:
 
 
 def test_each_trial_has_its_curve_and_layers(url: URL, tmp_path) -> None:
-    """Optuna lists two artifacts of a trial; they hold what our tables hold at that moment."""
+    """Optuna lists two artifacts of a trial, with the current content of our tables."""
     first, *_ = studied(url)
     storage = opened(url)
     store = Attached(storage._engine, FolderStore(tmp_path))
@@ -181,7 +181,7 @@ def test_each_trial_has_its_curve_and_layers(url: URL, tmp_path) -> None:
 
 
 def test_the_recommended_model_stands_on_its_trial(url: URL, tmp_path) -> None:
-    """Once measured, the chosen stack's search trial names the saved model, once, and opens it."""
+    """After the measurement the chosen stack's search trial offers the saved model, once."""
     studied(url)
     storage = opened(url)
     with storage._engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What the table of JSON documents says of workers at work, held against the database."""
+"""The documents about working workers, checked against the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.postgres
 
 
 def test_a_worker_at_work_is_as_the_table_says(url: URL, database: Engine) -> None:
-    """`status --json` and `workers --json` of a study whose trial is being trained."""
+    """`status --json` and `workers --json` of a study with a running trial match the table."""
     begun(url).claim()
     found = queries.status(database, "s")
     assert found["workers"][0]["trial"] == 0

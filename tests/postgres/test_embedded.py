@@ -1,4 +1,4 @@
-"""The embedded server: shared by processes that come, go and are killed."""
+"""The embedded server, shared by processes that come, go and are killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainstack.search.database.connection import engine, parse_url
 from trainstack.spaces.errors import RequestError
 
 pytestmark = pytest.mark.postgres
-# Says `ready`, then holds the server until told to go on (or killed).
+# Prints `ready`, then holds the server until it receives a line (or is killed).
 _HOLDER = """
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A data folder, in a home with a space in its name, that no test leaves a server in."""
+    """A data folder in a home with a space in its name; no server is left in it."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "the home" / "postgres"
         yield place
@@ -43,7 +43,7 @@ def data() -> Iterator[Path]:
 
 
 def holder(data: Path) -> subprocess.Popen[str]:
-    """Start a process that holds the server, and do not wait for it."""
+    """Start a process that holds the server, without waiting for it."""
     command = [sys.executable, "-c", _HOLDER, str(data)]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -51,7 +51,7 @@ def holder(data: Path) -> subprocess.Popen[str]:
 
 
 def ready(process: subprocess.Popen[str]) -> str:
-    """Wait until it holds the server; return the URL it got."""
+    """Wait until it holds the server; return the server's URL."""
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     assert line.startswith("postgresql+psycopg2://"), process.stderr and process.stderr.read()
@@ -83,7 +83,7 @@ def ask(url: str, query: str = "SELECT 1") -> object:
 
 
 def test_many_start_at_once_last_one_stops(data: Path) -> None:
-    """Processes that start together share one server, which the last to leave stops."""
+    """Processes that start together share one server; the last to leave stops it."""
     processes = [holder(data) for _ in range(4)]
     assert len({ready(process) for process in processes}) == 1
     pid = server_pid(data)
@@ -94,7 +94,7 @@ def test_many_start_at_once_last_one_stops(data: Path) -> None:
 
 
 def test_killed_holder_is_not_counted(data: Path) -> None:
-    """A process that was killed holds nothing: the next to leave stops the server."""
+    """A killed process no longer counts: the next to leave stops the server."""
     killed, other = holder(data), holder(data)
     url = ready(killed)
     ready(other)
@@ -106,7 +106,7 @@ def test_killed_holder_is_not_counted(data: Path) -> None:
 
 
 def test_interrupt_of_the_group_spares_the_server(data: Path) -> None:
-    """Ctrl-C, which reaches the whole process group, does not reach the server."""
+    """Ctrl-C reaches the whole process group except the server."""
     command = [sys.executable, "-c", _HOLDER, str(data)]
     starter = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -123,7 +123,7 @@ def test_interrupt_of_the_group_spares_the_server(data: Path) -> None:
 
 
 def test_crashed_server_comes_back(data: Path) -> None:
-    """After a crash that left postmaster.pid behind, the same URL answers again, data kept."""
+    """After a crash that leaves postmaster.pid, the same URL answers again with the same data."""
     url = embedded_postgres.hold(data)
     ask(url, "CREATE TABLE kept AS SELECT 7 AS n; SELECT 1")
     with engine(parse_url(url)).begin() as connection:
@@ -140,7 +140,7 @@ def test_crashed_server_comes_back(data: Path) -> None:
 
 
 def test_pid_file_of_a_stranger(data: Path) -> None:
-    """A stale postmaster.pid that names a living process of somebody else does not mislead."""
+    """A stale postmaster.pid with the id of an unrelated living process is not misinterpreted."""
     url = embedded_postgres.hold(data)
     lines = (data / "postmaster.pid").read_text()
     embedded_postgres.release(data)
@@ -151,7 +151,7 @@ def test_pid_file_of_a_stranger(data: Path) -> None:
 
 
 def test_initdb_cut_short(data: Path) -> None:
-    """What a killed initdb left behind is thrown away."""
+    """The remains of a killed initdb are removed."""
     rest = data.parent / f"{data.name}.new"
     rest.mkdir(parents=True)
     (rest / "PG_VERSION").write_text("18\n")
@@ -159,7 +159,7 @@ def test_initdb_cut_short(data: Path) -> None:
 
 
 def test_long_path(data: Path) -> None:
-    """A home too deep for a socket's name works, through a private folder."""
+    """A home with too long a path for a socket works through a private folder."""
     deep = data.parent / ("d" * 60) / ("e" * 60) / "postgres"
     url = embedded_postgres.hold(deep)
     try:
@@ -171,7 +171,7 @@ def test_long_path(data: Path) -> None:
 
 
 def test_home_that_cannot_be(tmp_path: Path) -> None:
-    """A home that is a file is one clear line, and no traceback."""
+    """A home that is a file gives one clear line and no traceback."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError, match="TRAINSTACK_HOME") as refused:
         embedded_postgres.hold(tmp_path / "file" / "postgres")
@@ -179,7 +179,7 @@ def test_home_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_folder_with_other_things(tmp_path: Path) -> None:
-    """A folder in which somebody keeps other files is refused, and left as it is."""
+    """A folder with unrelated files is refused and left unchanged."""
     place = tmp_path / "postgres"
     place.mkdir()
     (place / "thesis.txt").write_text("years")

@@ -1,4 +1,4 @@
-"""Runs of a designed experiment in the tables: their conditions, and what is measured of them."""
+"""Runs of a designed experiment in the tables: their conditions and their measurement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.postgres
 
 
 def test_a_condition_goes_with_the_run_and_parts_it_from_others(url: URL, database: Engine) -> None:
-    """Equal stacks under two conditions are two runs; each lease and each run says its own."""
+    """Equal stacks under two conditions are two runs; each lease and run has its condition."""
     here = begun(url, trials=0, experiment=("C26",), replicates=1)
     conditions = (PLAIN, Condition(inputs="unit"))
     wanted = [Planned(CHAPTER_DEFAULT, None, 0, 7, condition) for condition in conditions]
@@ -43,7 +43,7 @@ def test_a_condition_goes_with_the_run_and_parts_it_from_others(url: URL, databa
 
 
 def test_what_tuned_a_learning_rate_is_not_measured(url: URL, database: Engine) -> None:
-    """The look at the test set is at the models of fresh seeds, not at the one of the tuning."""
+    """Only models of fresh seeds are measured on the test set, not those of the tuning."""
     here = begun(url, trials=0, experiment=("C17",), replicates=2)
     wanted = [Planned(CHAPTER_DEFAULT, None, j, 100 + j) for j in (TUNING_INDEX, 0, 1)]
     judge = here._judge

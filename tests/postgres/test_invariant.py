@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the counts add up."""
+"""The counts add up after any sequence of events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENDINGS = [
 
 
 def test_counts_add_up(url: URL, database: Engine) -> None:
-    """Claims, endings, deaths, voids and wishes in any order keep the counting invariant."""
+    """Claims, endings, deaths, voids and user requests in any order keep the counting invariant."""
     numbers = itertools.count()
 
     class Fleet(RuleBasedStateMachine):
@@ -61,7 +61,7 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
             try:
                 act(*arguments)
             except LeaseLost:
-                self.leases = []  # only those that died together lose their leases
+                self.leases = []  # only workers that died together lose their leases
 
         @rule()
         def all_die(self) -> None:
@@ -93,7 +93,7 @@ def test_counts_add_up(url: URL, database: Engine) -> None:
             agrees(database, self.study)
 
         def teardown(self) -> None:
-            """From wherever it got to, the study can be brought to its end."""
+            """From every state the study can be brought to its end."""
             request_state(url, self.study, study_store.GO)
             self.all_die()
             for _ in range(60):

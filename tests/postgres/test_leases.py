@@ -1,4 +1,4 @@
-"""Claims, fences, reaping: nobody's work is lost, doubled, or overwritten."""
+"""Claims, fencing and expiry: no result is lost, duplicated or overwritten."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ pytestmark = pytest.mark.postgres
 
 
 def expire(database: Engine) -> None:
-    """Let every lease have run out a second ago."""
+    """Move the expiry of every lease one second into the past."""
     with database.begin() as connection:
         past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
         connection.execute(update(tasks).values(lease_until=past))
 
 
 def test_references_first(url: URL) -> None:
-    """Reference stacks are claimed in their order, as many as the budget has places."""
+    """Reference stacks are claimed in order, as many as the budget has places."""
     create_study(url, spec_of(trials=3))
     here = open_client(url)
     claimed = [here.claim() for _ in range(3)]
@@ -52,7 +52,7 @@ def test_references_first(url: URL) -> None:
 
 
 def test_seeds_differ_and_repeat(url: URL) -> None:
-    """Trials of a study have seeds of their own, and the same ones in an equal study."""
+    """Trials of a study have distinct seeds, the same in an equal study."""
     seen = []
     for name in ("a", "b"):
         here = begun(url, study=name, trials=4)
@@ -62,7 +62,7 @@ def test_seeds_differ_and_repeat(url: URL) -> None:
 
 
 def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
-    """Eight workers that keep dying, giving back and failing finish with exactly the budget."""
+    """Eight workers that die, give back and fail finish with exactly the budget."""
     trials = 24
     # Random draws: eight threads share one interpreter, and a lease must outlast its draw.
     create_study(url, spec_of(trials=trials, sampler="random"))
@@ -92,7 +92,7 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
                     else:
                         here.finish(lease, completed(dice.random()))
                 except LeaseLost:
-                    pass  # it was slow, and somebody else has the trial
+                    pass  # its lease expired, and another worker has the trial
         except Exception as error:
             broken.append(repr(error))
 
@@ -114,7 +114,7 @@ def test_budget_exact_when_workers_die(url: URL, database: Engine) -> None:
 def test_lease_outlasts_its_claim(
     url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long a draw takes, whoever claims has a whole lease when it begins to train."""
+    """After a long draw the claim's lease has its full duration when training begins."""
     here = begun(url, trials=1)
     propose = Proposals.propose
 
@@ -158,7 +158,7 @@ def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
 
 
 def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None:
-    """A worker that dies right after its claim, its trial not yet made, loses nothing."""
+    """If a worker dies after its claim, before its trial exists, nothing is lost."""
     here = begun(url, trials=1)
     assert attempts.claim(database, here.study_id, here.worker_id, 60.0) is not None
     assert agrees(database)["counts"]["running"] == 1
@@ -171,7 +171,7 @@ def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None
 
 
 def test_beat_renews(url: URL, database: Engine) -> None:
-    """A heartbeat keeps the lease of a trial that takes long."""
+    """Heartbeats keep the lease of a long trial."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -183,7 +183,7 @@ def test_beat_renews(url: URL, database: Engine) -> None:
 
 
 def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None:
-    """Three crashes end a trial as failed with its cause and free its place; signals never do."""
+    """Three crashes fail a trial with its cause and free its place; signals never do."""
     here = begun(url, trials=1)
     for _ in range(5):
         lease = here.claim()
@@ -203,7 +203,7 @@ def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None
 
 
 def test_given_back_comes_first(url: URL) -> None:
-    """A trial that was given back is claimed before one that never ran, with a clean curve."""
+    """A returned trial is claimed before new ones, with an empty curve."""
     create_study(url, spec_of(trials=3))
     here = open_client(url)
     first, second = here.claim(), here.claim()
@@ -220,7 +220,7 @@ def test_given_back_comes_first(url: URL) -> None:
 
 
 def test_reports_may_repeat(url: URL, database: Engine) -> None:
-    """Buffered reports that arrive twice, or overlapping, leave one curve."""
+    """Buffered reports that arrive twice or overlap give one curve."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -230,7 +230,7 @@ def test_reports_may_repeat(url: URL, database: Engine) -> None:
 
 
 def test_numbers_that_are_not_finite(url: URL, database: Engine) -> None:
-    """NaN in curves, metrics and values is kept as such, and printed as null."""
+    """NaN in curves, metrics and values is stored, and printed as null."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -246,7 +246,7 @@ def test_numbers_that_are_not_finite(url: URL, database: Engine) -> None:
 
 
 def test_all_failing_ends(url: URL, database: Engine) -> None:
-    """A search in which everything fails ends with nothing instead of going on for ever."""
+    """A search in which every trial fails ends without a result."""
     here = begun(url, trials=2)
     for _ in range(40):
         if here.advance() == "concluded":
@@ -263,7 +263,7 @@ def test_all_failing_ends(url: URL, database: Engine) -> None:
 def test_equal_stacks_are_trained_once(
     url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stack that is drawn again takes the finished trial's result, and says so."""
+    """A stack drawn again takes the finished trial's result, which is recorded."""
     here = begun(url, trials=3)
     lease = here.claim()
     assert lease is not None
@@ -278,7 +278,7 @@ def test_equal_stacks_are_trained_once(
 
 
 def test_given_stacks_are_never_cached(url: URL) -> None:
-    """Stacks that somebody names are trained each time they are named."""
+    """Stacks given by the user are trained each time they are listed."""
     stack = REFERENCES["chapter-default"]
     create_study(url, spec_of(stacks=(stack, stack, stack)))
     here = open_client(url)
@@ -287,7 +287,7 @@ def test_given_stacks_are_never_cached(url: URL) -> None:
 
 
 def test_many_join_an_empty_database(url: URL) -> None:
-    """A client can be opened by many threads at once in an empty database."""
+    """Many threads can open a client of an empty database at once."""
     spec = spec_of(trials=2)
     opened: list[WorkerClient] = []
     errors: list[Exception] = []

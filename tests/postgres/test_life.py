@@ -1,4 +1,4 @@
-"""From searching to confirming to concluded, and what people may wish on the way."""
+"""The study's lifecycle from search to conclusion, and the user's requests on the way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.postgres
 
 
 def test_whole_life(url: URL, database: Engine) -> None:
-    """A study searches its budget, confirms with paired seeds, measures once, concludes."""
+    """A study searches its budget, confirms with paired seeds, measures once, and concludes."""
     create_study(url, spec_of(trials=4))
     here = open_client(url)
     for place in range(4):
@@ -67,7 +67,7 @@ def test_whole_life(url: URL, database: Engine) -> None:
 
 
 def test_advance_by_many_at_once(url: URL, database: Engine) -> None:
-    """Eight workers that advance at the same moment plan the confirmation once."""
+    """Eight workers that advance at once plan the confirmation once."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -92,7 +92,7 @@ def test_advance_by_many_at_once(url: URL, database: Engine) -> None:
 
 
 def test_dropped_candidates_are_not_run(url: URL, database: Engine) -> None:
-    """A waiting confirmation that the evidence no longer asks for is withdrawn."""
+    """Waiting confirmation runs that the evidence no longer requires are withdrawn."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -112,7 +112,7 @@ def test_dropped_candidates_are_not_run(url: URL, database: Engine) -> None:
 
 
 def test_same_spec_resumes_other_spec_is_refused(url: URL) -> None:
-    """Asking the same again finds the study; asking otherwise is refused with the difference."""
+    """The same request finds the study; another one is refused with the difference."""
     assert create_study(url, spec_of(trials=5)) is True
     assert create_study(url, spec_of(trials=5)) is False
     with pytest.raises(StudyError, match=r"trials: 5 here, 7 asked") as refused:
@@ -139,7 +139,7 @@ def test_unknown_names(url: URL, database: Engine) -> None:
 
 
 def test_pause_and_resume(url: URL, database: Engine) -> None:
-    """While paused nothing new starts, what runs may finish, and resuming goes on."""
+    """While paused nothing starts, running trials may finish, and resuming continues."""
     here = begun(url, trials=3)
     lease = here.claim()
     assert lease is not None
@@ -155,7 +155,7 @@ def test_pause_and_resume(url: URL, database: Engine) -> None:
 
 
 def test_stop_concludes_with_what_there_is(url: URL, database: Engine) -> None:
-    """After a stop running trials finish, waiting ones go, and the study concludes."""
+    """After a stop running trials finish, waiting ones are dropped, and the study concludes."""
     create_study(url, spec_of(trials=8))
     here = open_client(url)
     done, running, given_back = here.claim(), here.claim(), here.claim()
@@ -178,7 +178,7 @@ def test_stop_concludes_with_what_there_is(url: URL, database: Engine) -> None:
 
 
 def test_stop_during_confirmation(url: URL, database: Engine) -> None:
-    """A stop while confirming skips what waits, and still measures what was chosen."""
+    """A stop while confirming drops waiting runs, and still measures the chosen stack."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -216,7 +216,7 @@ def test_cancel_and_resume(url: URL, database: Engine) -> None:
 
 
 def test_timeout_ends_the_search(url: URL, database: Engine) -> None:
-    """Past the deadline nothing new starts; what runs finishes, and the study concludes."""
+    """After the deadline nothing starts, running trials finish, and the study concludes."""
     create_study(url, spec_of(trials=5, timeout_seconds=3600.0))
     assert status(database, "s")["remaining_seconds"] is None  # no trial has begun
     here = open_client(url)
@@ -233,7 +233,7 @@ def test_timeout_ends_the_search(url: URL, database: Engine) -> None:
 
 
 def test_pause_stops_the_clock(url: URL, database: Engine) -> None:
-    """Time at rest does not count against the timeout."""
+    """Paused time does not count against the timeout."""
     create_study(url, spec_of(trials=5, timeout_seconds=600.0))
     here = open_client(url)
     assert here.claim() is not None
@@ -248,7 +248,7 @@ def test_pause_stops_the_clock(url: URL, database: Engine) -> None:
 
 
 def test_void_while_searching(url: URL, database: Engine) -> None:
-    """A voided trial leaves the counts, and a new one takes its place."""
+    """A voided trial is removed from the counts, and a new one takes its place."""
     here = begun(url, trials=2)
     for value in (0.1, 0.2):
         lease = here.claim()
@@ -271,7 +271,7 @@ def test_void_after_conclusion(url: URL, database: Engine) -> None:
 
 
 def test_void_refuses(url: URL) -> None:
-    """What has not ended, or is not there, cannot be voided."""
+    """Unfinished and unknown trials cannot be voided."""
     here = begun(url, trials=2)
     assert here.claim() is not None
     with pytest.raises(RequestError, match="running"):
@@ -281,7 +281,7 @@ def test_void_refuses(url: URL) -> None:
 
 
 def test_nothing_finished(url: URL, database: Engine) -> None:
-    """A study of which every trial diverged concludes without a measurement."""
+    """A study whose trials all diverged concludes without a measurement."""
     here = begun(url, trials=2)
     for _ in range(2):
         lease = here.claim()
@@ -294,7 +294,7 @@ def test_nothing_finished(url: URL, database: Engine) -> None:
 
 
 def test_failed_confirmations_do_not_hold_up(url: URL, database: Engine) -> None:
-    """A confirmation that keeps failing is not planned for ever."""
+    """A confirmation that keeps failing is not planned indefinitely."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
@@ -309,7 +309,7 @@ def test_failed_confirmations_do_not_hold_up(url: URL, database: Engine) -> None
 
 
 def test_a_worker_goes_on_with_the_stacks_it_has_compiled(url: URL) -> None:
-    """Of the confirmation's runs each worker takes one stack's seeds in a row."""
+    """In the confirmation each worker takes one stack's seeds in a row."""
     one = begun(url, trials=3, replicates=3)
     for value in (0.5, 0.4, 0.3):
         lease = one.claim()

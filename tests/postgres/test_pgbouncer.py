@@ -1,7 +1,7 @@
-"""PgBouncer and TLS, in a process without TensorFlow, as every process of ours that has a database.
+"""PgBouncer and TLS, in a process without TensorFlow, like every process of ours with a database.
 
-Where TensorFlow is loaded (other tests do so), a TLS handshake of psycopg2's crashes the process:
-each brings an OpenSSL of its own. No supervisor and no verb imports TensorFlow.
+In a process with TensorFlow (as in other tests), a TLS handshake of psycopg2 crashes, because each
+includes its own OpenSSL. No supervisor and no verb imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CASES = Path(__file__).with_name("pgbouncer_cases.py")
 
 
 def test_pgbouncer_and_tls() -> None:
-    """All cases hold in a process of their own."""
+    """All cases pass in a separate process."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CASES)]
     done = subprocess.run(
         command, cwd=CASES.parents[2], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""What goes back to the queue because of its worker: silence, memory, quarantine."""
+"""Tasks returned to the queue because of their worker: silence, memory, quarantine."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def let_pass(database: Engine, seconds: float) -> None:
 
 
 def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
-    """When nobody could look for a while, nobody could be heard: leases hold a little longer."""
+    """After a time without checks for expired leases, leases are extended."""
     here = begun(url, trials=1)
     lease = here.claim()
     assert lease is not None
     let_pass(database, 100.0)
     assert recovery.requeue_expired(database, here.study_id, 10.0, 30.0) == []
     here.report(lease, completed().measurements)
-    # Heard of nobody since, though looked for all the time: now it is over.
+    # Expired with checks in between: the task is requeued.
     with database.begin() as connection:
         past = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 1.0)
         connection.execute(update(tasks).values(lease_until=past))
@@ -51,7 +51,7 @@ def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
 
 
 def test_only_one_looks_at_a_time(url: URL, database: Engine) -> None:
-    """Whoever comes within the interval finds that somebody has looked."""
+    """Within the interval only one process checks for expired leases."""
     here = begun(url, trials=1)
     assert here.claim() is not None
     assert recovery.requeue_expired(database, here.study_id, 60.0, 30.0) is None
@@ -70,7 +70,7 @@ def test_maintenance_without_workers(url: URL, database: Engine) -> None:
 
 
 def test_struck_trials_go_to_others_first(url: URL) -> None:
-    """A worker gets what it could not do only when there is nothing else."""
+    """A worker gets a trial that failed there only if there is nothing else."""
     here = begun(url, trials=3)
     first = here.claim()
     assert first is not None
@@ -83,7 +83,7 @@ def test_struck_trials_go_to_others_first(url: URL) -> None:
 
 
 def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
-    """What a worker has no memory for it never gets again while another lives, and once only."""
+    """A trial that ran out of memory goes once to another worker, if there is one."""
     one = begun(url, trials=1)
     two = open_client(url)
     lease = one.claim()
@@ -100,7 +100,7 @@ def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
 
 
 def test_no_room_comes_back_when_alone(url: URL) -> None:
-    """When the other workers have left, the one that had no memory may try again."""
+    """When the other workers have left, the one without enough memory may try again."""
     one = begun(url, trials=1)
     two = open_client(url)
     lease = one.claim()
@@ -118,7 +118,7 @@ def failed(here: WorkerClient) -> int:
 
 
 def test_quarantine_keeps_the_budget(url: URL, database: Engine) -> None:
-    """Of what a sick worker failed, only as much waits again as there are places; named first."""
+    """A faulty worker's failed trials wait again up to the free places, named ones first."""
     create_study(url, spec_of(trials=3), first=[("x", REFERENCES["chapter-default"])])
     sick, sound = open_client(url), open_client(url)
     spoilt = [failed(sick), failed(sick)]
@@ -141,7 +141,7 @@ def test_quarantine_keeps_the_budget(url: URL, database: Engine) -> None:
 def test_database_away_within_a_claim(
     url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task that was claimed when the database went away is taken up again, without a strike."""
+    """A task claimed as the database became unavailable is returned without a strike."""
     here = begun(url, trials=1)
 
     def away(*_: object) -> None:
@@ -155,8 +155,8 @@ def test_database_away_within_a_claim(
     assert lease is not None
     assert (lease.number, lease.attempt) == (0, 2)
     here.finish(lease, completed())
-    told = attempts_json(database, "s", 0)
-    assert [a["cause"] for a in told] == ["interrupted", None]
+    attempts = attempts_json(database, "s", 0)
+    assert [a["cause"] for a in attempts] == ["interrupted", None]
 
 
 @pytest.mark.parametrize("other", ["version", "space"])

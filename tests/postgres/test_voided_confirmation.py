@@ -1,4 +1,4 @@
-"""A confirmation run that is taken out of the evidence is trained again."""
+"""A voided confirmation run is trained again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 
 
 def test_a_voided_confirmation_run_is_asked_for_again(url: URL, database: Engine) -> None:
-    """Its place waits anew, with the same stack and seed, and holds what the new run found."""
+    """Its place waits again with the same stack and seed, and stores the new run's result."""
     begun(url, trials=1)
     here = open_client(url, judge=race)
     lease = here.claim()

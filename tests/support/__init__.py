@@ -1,1 +1,1 @@
-"""What tests share: builders of studies, processes to drive, servers, documents to read."""
+"""Shared test code: builders of studies, processes to drive, servers, documents to read."""

@@ -1,4 +1,4 @@
-"""One embedded PostgreSQL for all tests here, a database of its own for each."""
+"""One embedded PostgreSQL for all tests of a folder, a separate database for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server() -> Iterator[URL]:
 
 @contextmanager
 def fresh(server: URL) -> Iterator[URL]:
-    """Make an empty database, and drop it."""
+    """Make an empty database, and drop it afterwards."""
     name = f"test_{secrets.token_hex(6)}"
     root = engine(server).execution_options(isolation_level="AUTOCOMMIT")
     with root.connect() as connection:

@@ -1,4 +1,4 @@
-"""Reading command lines as the command itself would, without running them."""
+"""Parsing command lines as the command does, without running them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROGRAMS = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 
 
 def understood(argv: list[str]) -> str | None:
-    """Say what is wrong with `trainstack ARGV`, or None where the command knows it."""
+    """Return the problem of `trainstack ARGV`, or None if the command accepts it."""
     command = typer.main.get_command(app)
     name = "trainstack"
     while hasattr(command, "commands"):
@@ -38,7 +38,7 @@ def understood(argv: list[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Example:
-    """A command of a terminal session that a page shows.
+    """A command of a terminal session shown on a page.
 
     Attributes:
         command: What was typed, as the shell reads it; may have several lines.
@@ -52,8 +52,8 @@ class Example:
 def examples(text: str) -> list[Example]:
     """Return the commands of a Markdown text's `console` blocks.
 
-    A command begins with `$ `; lines behind it that begin with `> ` go on with it, the rest is what
-    it said.
+    A command begins with `$ `; following lines that begin with `> ` continue it, the rest is its
+    output.
     """
     found = []
     for block in _SESSIONS.findall(text):

@@ -1,4 +1,4 @@
-"""Real worker processes, whose trainers follow canned curves, and a look at how they fare."""
+"""Real worker processes whose trainers follow simulated curves, and their state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainstack.search.queue import queries
 from trainstack.search.studies.actions import create_study
 from trainstack.workers.runtime.fake_bench import FAKE
 
-# Long enough for a busy machine; nothing waits for it in vain.
+# Long enough for a busy machine; normally no test waits this long.
 PATIENCE_SECONDS = 240.0
 LEASE_SECONDS = 3.0
 
@@ -88,15 +88,15 @@ class Fleet:
         return process
 
     def log(self, process: subprocess.Popen[bytes]) -> str:
-        """Return what a worker said."""
+        """Return a worker's output."""
         return (self.folder / f"worker-{self.processes.index(process)}.log").read_text()
 
     def status(self) -> dict[str, Any]:
-        """Return the study's status, checked to add up."""
+        """Return the study's status after checking that it adds up."""
         return agrees(self.engine)
 
     def until(self, true: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        """Wait until something is true of the status, and return it then."""
+        """Wait until a condition holds for the status, and return that status."""
         limit = time.monotonic() + PATIENCE_SECONDS
         while not true(status := self.status()):
             assert time.monotonic() < limit, (status, self.logs())
@@ -104,7 +104,7 @@ class Fleet:
         return status
 
     def training(self) -> dict[str, Any]:
-        """Wait until some trial runs and has measured an epoch."""
+        """Wait until a trial is running and has measured an epoch."""
         found: list[dict[str, Any]] = []
 
         def seen(_: object) -> bool:
@@ -115,7 +115,7 @@ class Fleet:
         return found[0]
 
     def concluded(self) -> dict[str, Any]:
-        """Wait until the study is over and its workers have left of themselves."""
+        """Wait until the study is over and its workers have left by themselves."""
         status = self.until(lambda status: status["concluded"])
         for process in self.processes:
             process.wait(PATIENCE_SECONDS)
@@ -126,17 +126,17 @@ class Fleet:
         return queries.trials_json(self.engine, "s")
 
     def optuna(self) -> optuna.Study:
-        """Export the study, and return it as any user of Optuna loads it."""
+        """Export the study and load it through Optuna's own function."""
         return studies.exported(self.url)
 
     def logs(self) -> str:
-        """Return what all workers said last."""
+        """Return the last output of all workers."""
         return "\n".join(
             f"{log.name}: {log.read_text()[-2000:]}" for log in sorted(self.folder.glob("*.log"))
         )
 
     def close(self) -> None:
-        """End what still runs."""
+        """End all running workers."""
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""Holding a JSON document against the table of documents, in both directions."""
+"""Comparison of a JSON document with the table of documents, in both directions."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def problems(document: Document, value: Any) -> list[str]:
-    """Say where a value and the table differ: unknown fields, missing ones, other kinds."""
+    """Return differences between a value and the table: unknown, missing, mistyped fields."""
     table = {field.path: field for field in document.fields}
     seen: dict[str, list[Any]] = defaultdict(list)
-    said: list[str] = []
+    found: list[str] = []
     for path, item in walk(value, "", table):
         seen[path].append(item)
         if not path:
             continue
         if path in table:
             if not fits(table[path], item):
-                said.append(f"{path} is {item!r:.60}, not {table[path].kind}")
+                found.append(f"{path} is {item!r:.60}, not {table[path].kind}")
         elif not any(known.startswith((f"{path}.", f"{path}[]")) for known in table):
-            said.append(f"{path} is not in the table")
+            found.append(f"{path} is not in the table")
     for path, field in table.items():
         parent, _, key = path.rpartition(".")
         holders = [item for item in seen.get(parent, []) if isinstance(item, dict)]
         owed = not field.sometimes and not key.endswith("[]")
         if owed and len(holders) > len(seen[path]):
-            said.append(f"{path} is missing")
-    return list(dict.fromkeys(said))
+            found.append(f"{path} is missing")
+    return list(dict.fromkeys(found))
 
 
 def walk(value: Any, path: str, table: dict[str, Field]) -> Iterator[tuple[str, Any]]:
-    """Yield every value with its path, outer ones first; nothing below what is open."""
+    """Yield every value with its path, outer ones first, except below open fields."""
     yield path, value
     if path in table and table[path].kind.removesuffix(OR_NULL) in OPEN:
         return
@@ -70,7 +70,7 @@ def walk(value: Any, path: str, table: dict[str, Field]) -> Iterator[tuple[str, 
 
 
 def fits(field: Field, value: Any) -> bool:
-    """Tell whether a value is of the field's kind."""
+    """Tell whether a value has the field's type."""
     kind = field.kind.removesuffix(OR_NULL)
     if value is None:
         return kind != field.kind or kind not in _KINDS

@@ -30,7 +30,7 @@ def inverse_root(step: int, steps: int, p: Any) -> float:
 
 @dataclass(frozen=True)
 class Added:
-    """A row, where it goes, and how a space spells it."""
+    """A row, its table, and its spelling in a space."""
 
     axis: str
     table: dict[str, Any]
@@ -77,7 +77,7 @@ ADDED = [
     ),
 ]
 
-# Name of a suite's table → the line that the new row gets in it.
+# Name of a suite's table → the new row's line in it.
 LINES: dict[str, Any] = {
     "FORMULAS": lambda x: x / (1 + np.abs(x)),
     "STEPS": -0.01,
@@ -86,7 +86,7 @@ LINES: dict[str, Any] = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the rows before any suite is collected, and write the reference pages anew."""
+    """Add the rows before any suite is collected, and rewrite the reference pages."""
     from docs.generate import PAGES
 
     for added in ADDED:
@@ -99,7 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Give each suite its line, and the pages that know the rows."""
+    """Give each suite its line for the row, and the pages that include the rows."""
     for module in {item.module for item in items if isinstance(item, pytest.Function)}:
         for table, line in LINES.items():
             if isinstance(lines := getattr(module, table, None), dict):

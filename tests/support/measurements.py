@@ -14,7 +14,7 @@ SPARSITY = [
 
 
 def stochastic(gains: list[float]) -> dict[str, Any]:
-    """A measurement of as many seeds, whose log loss ten passes change by `gains`."""
+    """A measurement with one seed per gain, whose log loss ten passes change by `gains`."""
 
     def row(passes: int, loss: float) -> dict[str, float]:
         return {"passes": passes, "log_loss": loss, "brier": 0.1, "ece": 0.02, "loss": loss}
@@ -33,6 +33,6 @@ def stochastic(gains: list[float]) -> dict[str, Any]:
 
 
 def layer(norm: float | None, deviation: float = 1.0) -> dict[str, float | None]:
-    """One layer's figures."""
+    """The figures of one layer."""
     figures = {"mean": 0.0, "deviation": deviation, "saturated": 0.0, "dead": 0.0}
     return {**figures, "gradient_norm": norm}

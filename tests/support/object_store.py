@@ -1,4 +1,4 @@
-"""A real server that speaks S3, in this process, for whoever is told its address."""
+"""A real server with the S3 protocol, in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BUCKET = "trainstack-tests"
 
 @contextmanager
 def server() -> Iterator[dict[str, str]]:
-    """Serve an empty bucket; yields the environment in which boto3 finds it."""
+    """Serve an empty bucket; yield the environment in which boto3 finds it."""
     from moto.server import ThreadedMotoServer
 
     here = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -23,12 +23,12 @@ def server() -> Iterator[dict[str, str]]:
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "s3cr3t-word",
             "AWS_DEFAULT_REGION": "us-east-1",
-            # Neither this machine's settings nor its role.
+            # Ignore this machine's settings and role.
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        # Its buckets are the process's: those of an earlier test would still be there.
+        # Buckets belong to the process, so those of an earlier test would remain.
         address = f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset"
         urllib.request.urlopen(urllib.request.Request(address, method="POST")).close()
         client(environment).create_bucket(Bucket=BUCKET)
@@ -38,7 +38,7 @@ def server() -> Iterator[dict[str, str]]:
 
 
 def client(environment: dict[str, str]):
-    """Return a client of boto3's own, to look at what was written."""
+    """Return a boto3 client, to inspect the bucket."""
     import boto3
 
     return boto3.client(

@@ -1,4 +1,4 @@
-"""A PostgreSQL that can be made to crash."""
+"""A PostgreSQL server that can be made to crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainstack.search.database.connection import parse_url
 
 
 class Server:
-    """An embedded server of one's own.
+    """A separate embedded server.
 
     Args:
         data: Its data folder; not below pytest's, which only we may pass through.
@@ -33,5 +33,5 @@ class Server:
         psutil.wait_procs(processes, timeout=60)
 
     def restart(self) -> None:
-        """Let it come back under its old address."""
+        """Start it again under its old address."""
         assert parse_url(embedded_postgres.hold(self.data)) == self.url

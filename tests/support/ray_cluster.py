@@ -1,4 +1,4 @@
-"""A Ray cluster on this machine: several raylets, each with the processes below it."""
+"""A Ray cluster on this machine: several raylets with their own processes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pathlib import Path
 
 import psutil
 
-# Long enough for a busy machine; nothing waits for it in vain.
+# Long enough for a busy machine; normally no test waits this long.
 PATIENCE_SECONDS = 120.0
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return an unused port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 
 
 def quiet() -> dict[str, str]:
-    """Return the environment of Ray's processes: nothing is sent or asked anywhere."""
+    """Return the environment of Ray's processes, without usage statistics or prompts."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "NO_PROXY": "*"}
 
 
 class Node:
-    """A raylet; the first of a cluster is its head, too.
+    """A raylet; the first of a cluster is also its head.
 
     Args:
         folder: Where its session lies; short, since sockets are made there.
@@ -56,13 +56,13 @@ class Node:
                 stderr=file,
             )
         until = time.monotonic() + PATIENCE_SECONDS
-        while "runtime started" not in (said := self.log.read_text()):
-            assert self.process.poll() is None, said
-            assert time.monotonic() < until, said
+        while "runtime started" not in (log := self.log.read_text()):
+            assert self.process.poll() is None, log
+            assert time.monotonic() < until, log
             time.sleep(0.05)
 
     def vanish(self) -> None:
-        """End every process of the node at once, as a machine does that loses its power."""
+        """End every process of the node at once, like a power failure."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         for process in [*family, psutil.Process(self.process.pid)]:
             try:
@@ -74,7 +74,7 @@ class Node:
 
 
 class Cluster:
-    """A head and what joins it; use as a context manager."""
+    """A head and its nodes; use as a context manager."""
 
     def __init__(self, cpus: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ray"))
@@ -82,18 +82,18 @@ class Cluster:
         self.address = self.nodes[0].address
 
     def add(self, cpus: int) -> Node:
-        """Let a node join."""
+        """Add a node."""
         node = Node(self.folder, cpus, self.address)
         self.nodes.append(node)
         return node
 
     def remove(self, node: Node) -> None:
-        """Let a node vanish."""
+        """End a node abruptly."""
         self.nodes.remove(node)
         node.vanish()
 
     def actors(self) -> list[str]:
-        """Return the names of all actors, as any driver is told them."""
+        """Return the names of all actors, as seen by a driver."""
         code = (
             "import ray, sys\nray.init(sys.argv[1], log_to_driver=False, logging_level=40)\n"
             "print(*(a['name'] for a in ray.util.list_named_actors(all_namespaces=True)))"
@@ -108,13 +108,13 @@ class Cluster:
         return done.stdout.split()
 
     def until_no_actor(self) -> None:
-        """Wait until none is left."""
+        """Wait until no actor is left."""
         until = time.monotonic() + PATIENCE_SECONDS
         while found := self.actors():
             assert time.monotonic() < until, found
 
     def close(self) -> None:
-        """End everything."""
+        """End all nodes."""
         for node in self.nodes[::-1]:
             node.vanish()
         shutil.rmtree(self.folder, ignore_errors=True)

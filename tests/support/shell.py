@@ -14,7 +14,7 @@ from typing import Any
 from trainstack.workers.runtime.fake_bench import FAKE
 
 TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
-# What a user's shell may hold that would change what is tested here.
+# Variables of a user's shell that would change the tests.
 CLEARED = ("TRAINSTACK_STORAGE", "TRAINSTACK_ARTIFACTS", "TRAINSTACK_DATA", "COLUMNS", "KERAS_HOME")
 SMALL = ("--epochs", "2", "--replicates", "1", "--workers", "1", "--space", "quick")
 LAUNCH = (
@@ -25,7 +25,7 @@ LAUNCH = (
 
 @dataclass(frozen=True)
 class Shell:
-    """A home folder and the commands that are run in it.
+    """A home folder and the commands run in it.
 
     Attributes:
         home: TRAINSTACK_HOME.
@@ -42,18 +42,18 @@ class Shell:
         return {**kept, "TRAINSTACK_HOME": str(self.home), **self.extra}
 
     def canned(self, **what: Any) -> Shell:
-        """The same home, with trainers that train nothing: `what` is what they do instead."""
+        """The same home, with trainers that simulate training as described by `what`."""
         return Shell(self.home, {**self.extra, FAKE: json.dumps(what)})
 
     def run(self, *arguments: object, timeout: float = 240, **options: Any) -> Any:
-        """Run `trainstack` to its end; returns exit code and what it said, as text."""
+        """Run `trainstack` to its end; return exit code and output, as text."""
         command = [TRAINSTACK, *map(str, arguments)]
         given = {"capture_output": True, "text": True, "env": self.environment}
         settings = {"timeout": timeout, **given, **options}
         return subprocess.run(command, check=False, **settings)
 
     def json(self, *arguments: object) -> Any:
-        """Run a verb with `--json`; returns its document, which is all that stdout holds."""
+        """Run a verb with `--json`; return its document, the only content of stdout."""
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -68,14 +68,14 @@ class Shell:
 
 @dataclass(frozen=True)
 class Launched:
-    """A study that was launched to its end, and what the launch said."""
+    """A study launched to its end, and the launch's output."""
 
     shell: Shell
     done: Any
 
 
 def refused(done: Any, code: int) -> str:
-    """Check that a command ended with one line of error and nothing else; return the line."""
+    """Check that a command printed one line of error and nothing else; return the line."""
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
@@ -85,7 +85,7 @@ def refused(done: Any, code: int) -> str:
 
 
 def adds_up(status: dict[str, Any], over: bool) -> None:
-    """Check the contract's count invariant."""
+    """Check the counting invariant."""
     counts = status["counts"]
     held = ("completed", "pruned", "diverged", "infeasible", "running", "waiting")
     spent = sum(counts[word] for word in held)

@@ -1,4 +1,4 @@
-"""Helpers for tests that study without training: a spec, a judge, results, and the invariant."""
+"""Helpers for studies without training: a spec, a judge, results, and the invariant."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Plan:
 
     @property
     def stack_id(self) -> str:
-        """What its runs are known by."""
+        """Identity of its runs."""
         return self.condition.identity(self.stack)
 
 
@@ -82,7 +82,7 @@ class FakeJudge:
 
 
 def open_client(url: URL, study: str = "s", **options: Any) -> WorkerClient:
-    """Join a study with a judge that needs no statistics."""
+    """Join a study with a judge that does not use statistics."""
     return WorkerClient.open(url, study, CARD, **{"judge": FakeJudge(), **options})
 
 
@@ -103,7 +103,7 @@ def dies_drawing(here: WorkerClient) -> None:
 
 
 def exported(url: URL, study: str = "s") -> optuna.Study:
-    """Export a study to Optuna's storage and load it as any user of Optuna would."""
+    """Export a study to Optuna's storage and load it through Optuna's own function."""
     export = OptunaExport(engine(url), study)
     export.finish()
     export.close()
@@ -144,7 +144,7 @@ def agrees(engine: Engine, study: str = "s") -> dict[str, Any]:
 
 
 def work_off(here: WorkerClient, value: float = 0.5, most: int = 200) -> str:
-    """Finish whatever can be claimed until the study concludes or rests."""
+    """Finish all claimable tasks until the study concludes or is stopped."""
     for _ in range(most):
         state = here.advance()
         lease = here.claim()

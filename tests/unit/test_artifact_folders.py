@@ -1,4 +1,4 @@
-"""Names of the folders of studies."""
+"""Folder names of studies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 
 @given(NAMES, NAMES)
 def test_any_name_has_a_folder_of_its_own(one: str, other: str) -> None:
-    """Any study's name makes one path component of legal length, and no two the same."""
+    """Every study name gives a distinct path component of legal length."""
     folder = folder_of(one)
     assert 0 < len(folder.encode()) <= 143
     assert "/" not in folder

@@ -1,4 +1,4 @@
-"""The trivial predictor as the measurement fits it, held against scikit-learn and by hand."""
+"""The trivial predictor of the measurement, compared with scikit-learn and computed by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RNG = np.random.default_rng(7)
 
 
 def part(targets: Any, dtype: Any) -> Part:
-    """Rows of two features without any meaning."""
+    """Random rows of two features."""
     return Part(RNG.normal(size=(len(targets), 2)).astype(np.float32), np.array(targets, dtype))
 
 
@@ -32,7 +32,7 @@ def split_of(task: str, *targets: Any) -> Split:
 
 
 def test_class_shares_are_scored_as_scikit_learn_scores_them() -> None:
-    """Loss and accuracy are those of scikit-learn's prior classifier, on both parts."""
+    """Loss and accuracy equal those of scikit-learn's prior classifier, on both parts."""
     split = split_of("classification", [0] * 6 + [1] * 3 + [2], [0, 1, 2, 2], [0, 0, 0, 1, 2])
     prior = DummyClassifier(strategy="prior").fit(split.x_train, split.y_train)
     predictor = TrivialPredictor(split, 3)
@@ -45,7 +45,7 @@ def test_class_shares_are_scored_as_scikit_learn_scores_them() -> None:
 
 
 def test_the_training_mean_is_scored_in_the_targets_unit() -> None:
-    """The rmse is scikit-learn's of the mean, the loss the same over the training variance."""
+    """The rmse equals scikit-learn's for the mean; the loss is relative to the variance."""
     train, valid, test = (RNG.normal(50.0, 9.0, n) for n in (40, 15, 20))
     split = split_of("regression", train, valid, test)
     mean = DummyRegressor().fit(split.x_train, split.y_train)
@@ -60,13 +60,13 @@ def test_the_training_mean_is_scored_in_the_targets_unit() -> None:
 
 
 def test_a_class_without_a_training_row_has_a_finite_loss() -> None:
-    """Given parts may hold a class that the training part lacks."""
+    """The loss is finite if given parts have a class without a training row."""
     split = split_of("classification", [0, 0, 1], [0, 1, 2], [2])
     assert np.isfinite(TrivialPredictor(split, 3).figures("test")["loss"])
 
 
 def test_the_difference_is_over_rows_and_seeds() -> None:
-    """Row by row the network's loss minus the shares', averaged over seeds, with Student's
+    """It is the network's loss minus the shares' per row, averaged over seeds, with Student's
     interval over the rows."""
     split = split_of("classification", [0, 0, 0, 1], [0, 1], [0, 0, 1, 1, 0, 1])
     outputs = [RNG.normal(size=(6, 2)), RNG.normal(size=(6, 2))]
@@ -89,7 +89,7 @@ def test_the_difference_is_over_rows_and_seeds() -> None:
 
 
 def test_a_network_that_answers_the_mean_differs_by_nothing() -> None:
-    """In regression outputs of 0, standardised, are the trivial predictor."""
+    """In regression, standardised outputs of 0 equal the trivial predictor."""
     split = split_of("regression", [1.0, 2.0, 3.0, 6.0], [2.0, 4.0], [1.0, 9.0, 4.0])
     found = trivial_document([trivial_run(split, 0, np.zeros((3, 1), np.float32))])
     assert found["difference"] == {"loss": {"mean": 0.0, "ci95": [0.0, 0.0], "n": 3}}

@@ -1,4 +1,4 @@
-"""Whether a structure is compiled: decided by what that costs at first and saves at each step."""
+"""Whether a structure is compiled: the initial cost compared with the saving per step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainstack.workers.engine.structure import (
 
 @pytest.mark.parametrize("layers", [1, 2, 5, 20, 100])
 def test_compiling_begins_where_the_savings_pass_the_cost(layers: int) -> None:
-    """One step fewer than it takes to earn the cost is not compiled, one more is."""
+    """Compiling starts at exactly the number of steps whose saving exceeds the cost."""
     stack = Stack.of(units=[32] * layers)
     enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack, 64)) + 1
     assert worth_compiling(stack, 64, enough)
@@ -24,7 +24,7 @@ def test_compiling_begins_where_the_savings_pass_the_cost(layers: int) -> None:
 
 
 def test_runs_share_what_compiling_costs() -> None:
-    """Five seeds of a structure compile where one of five times the steps does."""
+    """Five seeds of a structure compile like one run of five times the steps."""
     stack = Stack.of(units=[300, 100])
     enough = math.floor(compiling_seconds(stack) / saved_seconds_a_step(stack, 64)) + 1
     steps = math.ceil(enough / 5)
@@ -34,7 +34,7 @@ def test_runs_share_what_compiling_costs() -> None:
 
 
 def test_small_data_is_not_compiled_and_large_is() -> None:
-    """Digits for 30 epochs in batches of 32 is traced; five epochs of 55,000 images compile."""
+    """Digits for 30 epochs in batches of 32 are traced; five epochs of 55,000 images compile."""
     stack = Stack.of(units=[64, 64])
     assert not worth_compiling(stack, 64, 30 * (1_149 // 32))
     assert worth_compiling(Stack.of(units=[300, 100]), 784, 5 * (55_000 // 32))

@@ -1,4 +1,4 @@
-"""A condition: strict, part of a run's identity, and nothing that a space or a file can say."""
+"""A condition: strictly parsed, part of a run's identity, and absent from spaces and stacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONDITIONS = (
 
 @pytest.mark.parametrize("condition", [PLAIN, *CONDITIONS])
 def test_a_condition_survives_json(condition: Condition) -> None:
-    """What is written of a condition is read back, and says only what differs from nothing."""
+    """A condition reads back from its JSON, which has only the fields that differ from none."""
     document = condition.to_json()
     assert Condition.from_json(document) == condition
     assert bool(document) == bool(condition) == bool(condition.description)
@@ -39,7 +39,7 @@ def test_equal_stacks_under_different_conditions_are_different_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({"inputs": "raw"}, "condition.inputs is 'raw'"),
         ({"initializer": "zeros"}, "condition.initializer is 'zeros'"),
@@ -48,14 +48,14 @@ def test_equal_stacks_under_different_conditions_are_different_runs() -> None:
         ({"label": 5}, "condition.label is not known"),
     ],
 )
-def test_a_condition_is_read_strictly(document: dict[str, Any], said: str) -> None:
-    """What no condition can be is refused in one line."""
-    with pytest.raises(RequestError, match=said):
+def test_a_condition_is_read_strictly(document: dict[str, Any], message: str) -> None:
+    """An invalid condition is refused in one line."""
+    with pytest.raises(RequestError, match=message):
         Condition.from_json(document)
 
 
 def test_no_stack_can_say_one() -> None:
-    """A stack with a condition's words, or with a wrong initializer, is refused."""
+    """A stack with a condition's keys, or with a wrong initializer, is refused."""
     with pytest.raises(RequestError, match="'condition' is not known"):
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), "condition": {"inputs": UNIT}})
     with pytest.raises(RequestError, match="'he_normal' with activation 'selu'"):

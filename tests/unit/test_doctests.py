@@ -19,6 +19,6 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", ["trainstack", *MODULES])
 def test_examples_run(name: str) -> None:
-    """Every example gives what its docstring shows."""
+    """Every example in a docstring gives the shown result."""
     failed, attempted = doctest.testmod(importlib.import_module(name))
     assert (failed, attempted > 0) == (0, True)

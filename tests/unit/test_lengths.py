@@ -1,4 +1,4 @@
-"""The default length of a plan follows the rows, and so do the batch sizes on offer."""
+"""The default length of a plan, and the batch sizes, follow the number of rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainstack.spaces.stack import Stack
 
 @pytest.mark.parametrize("given_parts", [(), ("valid",), ("test",), ("valid", "test")])
 def test_training_rows_are_those_of_a_split(given_parts: tuple[str, ...]) -> None:
-    """The count is the number of rows that a split really trains on."""
+    """The count equals the training rows of a split."""
     rng = np.random.default_rng(0)
     parts = {
         name: Part(rng.normal(size=(137, 3)).astype(np.float32), np.arange(137, dtype=np.float32))
@@ -34,13 +34,13 @@ def test_training_rows_are_those_of_a_split(given_parts: tuple[str, ...]) -> Non
 
 @given(st.integers(1, 10**7), st.sampled_from(sorted(UPDATES)))
 def test_more_rows_mean_no_more_epochs(rows: int, task: str) -> None:
-    """Epochs stay within their bounds, and fall as rows rise."""
+    """Epochs stay within their bounds, and do not rise with the number of rows."""
     few, many = (default_epochs(task, n, [64]) for n in (rows, 2 * rows))
     assert LEAST_EPOCHS <= many <= few <= MOST_EPOCHS
 
 
 def test_a_plan_has_the_measured_updates() -> None:
-    """Between the bounds a plan has as many updates as the rule says."""
+    """Between the bounds a plan has the number of updates given by the rule."""
     epochs = default_epochs("regression", 6_400, [32, 128])
     assert epochs * 6_400 / 64 == UPDATES["regression"]
 
@@ -55,11 +55,11 @@ def test_a_plan_has_the_measured_updates() -> None:
     ],
 )
 def test_the_chapters_batch_sizes_suit_the_rows(rows: int, sizes: tuple[int, ...]) -> None:
-    """Few rows leave small batches alone; many offer 1,024 and more."""
+    """With few rows only small batches are offered; with many, 1,024 and more."""
     assert batch_sizes(Space.named("chapter").for_rows(rows)) == sizes
 
 
 def test_given_stacks_say_their_own_batch_sizes() -> None:
-    """With stacks that are given, their batch sizes count and not the space's."""
+    """For given stacks, their batch sizes are used and not the space's."""
     stacks = [Stack.of(batch_size=16), Stack.of(batch_size=64)]
     assert batch_sizes(Space.named("chapter"), stacks) == (16, 64)

@@ -1,4 +1,4 @@
-"""The stacks that a preview tries: all arms, few stacks, and which arm is to blame."""
+"""The stacks tried by a preview: all arms in few stacks, and the arms at fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainstack.spaces.stack import Stack
 
 @pytest.mark.parametrize("name", space_names())
 def test_every_arm_is_in_a_stack(name: str) -> None:
-    """Of each axis with a choice every arm stands in a stack, which does take it; in few stacks."""
+    """Every arm of an axis with a choice is in one of a few stacks."""
     space = Space.named(name)
     samples = covering(space)
     for axis, arms in space.arms.items():
@@ -24,13 +24,13 @@ def test_every_arm_is_in_a_stack(name: str) -> None:
 
 
 def test_the_largest_networks_are_among_them() -> None:
-    """Each shape's widest and deepest network is tried, and is no measure of the usual speed."""
+    """Each shape's widest and deepest network is tried, but not used to estimate the speed."""
     largest = [s for s in covering(Space.named("chapter")) if not s.typical]
     assert [s.stack.units for s in largest] == [(512,) * 5, (512, 256, 128, 64, 32)]
 
 
 def test_the_arms_to_blame_are_tried_alone() -> None:
-    """Only arms that no good stack has are singled out, each with everything else usual."""
+    """Only arms without a working stack are tried alone, with all else as usual."""
     space = Space.named("chapter")
     failed, *good = [s for s in covering(space) if "activation=mish" in s.arms] + [
         s for s in covering(space) if "activation=mish" not in s.arms
@@ -45,7 +45,7 @@ def test_the_arms_to_blame_are_tried_alone() -> None:
 
 
 def test_a_list_of_widths_is_singled_out() -> None:
-    """Of two lists of widths the one that failed is drawn again, alone."""
+    """Of two lists of widths the failing one is drawn again, alone."""
     document = Space.named("quick").to_json()
     document["axes"]["units"] = {"list": {"units": {"choices": [[16], [64, 64]]}}}
     space = Space.from_json(document)
@@ -56,7 +56,7 @@ def test_a_list_of_widths_is_singled_out() -> None:
 
 
 def test_a_trials_time_is_the_mean_of_the_usual_ones() -> None:
-    """Build plus epochs, over what can be trained; the largest networks count only alone."""
+    """It is the mean of build and epochs over working stacks; the largest count only alone."""
     usual, large = Sample(Stack.of()), Sample(Stack.of(), typical=False)
     tried = [Tried(usual, "", 1.0, 0.5), Tried(usual, "no", 9.0, 9.0), Tried(large, "", 5.0, 5.0)]
     assert trial_seconds(tried, 10) == 6.0

@@ -1,4 +1,4 @@
-"""Who is cut at a rung: worse than most of those that may fairly be compared."""
+"""Trials are pruned at a rung if worse than most of the comparable ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def at(*losses: float, heat: float = 1.0) -> list[Seen]:
 
 
 def test_the_better_half_goes_on() -> None:
-    """Of nine trials of one kind the best four go on, as successive halving says."""
+    """Of nine equal-rate trials the best four continue, as in successive halving."""
     losses = [0.1 * k for k in range(1, 10)]
     kept = [
         mine
@@ -38,21 +38,21 @@ def test_the_better_half_goes_on() -> None:
 
 
 def test_a_hot_trial_is_not_held_against_cool_ones() -> None:
-    """A trial whose rate is still to fall loses to no trial that has cooled, only to hot ones."""
+    """A trial whose rate is still to fall is compared only with trials of a rate as high."""
     hot, cool = Seen(80.0, 1.0), at(0.1, 0.2, 0.3, 0.4, 0.5)
     assert not cut(ASHA, hot, cool)
     assert cut(ASHA, hot, [*cool, *at(0.5, 0.6, 0.7, 0.8, heat=90.0)])
 
 
 def test_a_cool_trial_is_held_against_all() -> None:
-    """A trial that has cooled and is still worse than hot ones is cut."""
+    """A trial whose rate has fallen is pruned if it is worse than those with high rates."""
     assert cut(ASHA, Seen(1.0, 1.0), at(0.5, 0.6, 0.7, 0.8, heat=80.0))
 
 
 @pytest.mark.parametrize("name", PRUNERS)
 @given(mine=st.floats(0, 10), others=st.lists(st.floats(0, 10)))
 def test_the_best_is_never_cut(name: str, mine: float, others: list[float]) -> None:
-    """Whatever the pruner, a trial that is the best at a rung goes on."""
+    """With every pruner the best trial at a rung continues."""
     best = Seen(1.0, min([mine, *others]))
     assert not cut(PRUNERS[name], best, at(*others))
 
@@ -80,19 +80,19 @@ def test_what_is_seen_at_a_rung() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_worst() -> None:
-    """A trial with an infinite loss at a rung is cut where any other is finite."""
+    """A trial with an infinite loss at a rung is pruned if any other is finite."""
     assert cut(ASHA, Seen(1.0, math.inf), at(0.5, 0.6, 0.7, 0.8))
 
 
 def test_few_trials_decide_nothing() -> None:
-    """With fewer than five trials at a rung none is cut, however bad."""
+    """With fewer than five trials at a rung none is pruned."""
     assert not cut(ASHA, Seen(1.0, 9.0), at(0.1, 0.2, 0.3))
     assert cut(ASHA, Seen(1.0, 9.0), at(0.1, 0.2, 0.3, 0.4))
 
 
 @pytest.mark.parametrize("planned", range(2, 12))
 def test_a_rung_of_a_short_plan_has_the_step_that_is_reported(planned: int) -> None:
-    """A rung's share leads to the step under which its epoch was written, in tiny plans too."""
+    """A rung has the step under which its epoch was reported, even in tiny plans."""
     for row in PRUNERS.values():
         for epoch, share in row.places(planned).items():
             assert step_of(row, epoch, planned, 11) == rung_step(share, 11)

@@ -1,4 +1,4 @@
-"""Reading a learning-rate range test."""
+"""Evaluation of a learning-rate range test."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def valley(fall: float, rise: float) -> list[float]:
 
 
 def test_the_range_lies_between_the_fall_and_the_divergence() -> None:
-    """Low is where the loss begins to fall, high is before it diverges."""
+    """The range begins where the loss begins to fall and ends before it diverges."""
     found = read_range("adam", RATES, valley(1e-4, 0.1), stable=None)
     assert 1e-4 <= found.low <= 4e-4
     assert 0.05 <= found.high < 0.1
 
 
 def test_the_range_ends_at_the_largest_stable_rate() -> None:
-    """What the chapter's descent found unstable is not searched."""
+    """Rates found unstable by the chapter's descent are excluded."""
     assert read_range("adam", RATES, valley(1e-4, 0.1), stable=0.01).high == 0.01
 
 
@@ -41,7 +41,7 @@ def test_a_range_is_at_least_a_decade_wide() -> None:
 
 
 def test_smoothing_is_the_bias_corrected_moving_average() -> None:
-    """The smoothed losses are the weighted means of the formula, worked out by hand."""
+    """The smoothed losses are the weighted means of the formula, computed by hand."""
     assert smoothed([1.0, 2.0, 4.0]) == pytest.approx(
         [1.0, (0.6 * 1 + 2) / 1.6, (0.36 * 1 + 0.6 * 2 + 4) / 1.96]
     )
@@ -49,7 +49,7 @@ def test_smoothing_is_the_bias_corrected_moving_average() -> None:
 
 
 def test_a_space_is_narrowed_where_test_and_range_overlap() -> None:
-    """An arm takes the overlap; where there is none it keeps its range."""
+    """An arm's range becomes the overlap; without overlap it is unchanged."""
     space = Space.named("chapter").to_json()
     adam = read_range("adam", RATES, valley(1e-4, 0.01), stable=None)
     sgd = read_range("sgd", RATES, valley(1e-6, 1e-4), stable=None)
@@ -62,19 +62,19 @@ def test_a_space_is_narrowed_where_test_and_range_overlap() -> None:
 
 
 def test_a_narrowed_space_is_known_again_whatever_the_tests_said() -> None:
-    """It says that it was narrowed, and differs from what was asked in its ranges alone."""
+    """A narrowed space is marked as such, and differs from the request only in its ranges."""
     asked = Space.named("chapter").to_json()
     found = narrowed(asked, [read_range("adam", RATES, valley(1e-4, 0.01), stable=None)])
     assert is_narrowed(found, asked)
     assert is_narrowed(narrowed(asked, []), asked)
     assert not is_narrowed(asked, asked)
     assert not is_narrowed(found, Space.named("deep").to_json())
-    found["axes"]["optimizer"]["adam"]["learning_rate"]["high"] = 5.0  # more than was asked
+    found["axes"]["optimizer"]["adam"]["learning_rate"]["high"] = 5.0  # more than requested
     assert not is_narrowed(found, asked)
 
 
 def test_only_ranges_of_rates_are_tested() -> None:
-    """An optimizer whose learning rate is fixed or listed has nothing to narrow."""
+    """An optimizer with a fixed or listed learning rate is not tested."""
     document = Space.named("quick").to_json()
     document["axes"]["optimizer"] = {
         "adam": {"learning_rate": 0.001},

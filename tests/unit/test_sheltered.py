@@ -1,4 +1,4 @@
-"""Ctrl-C while a process of ours starts: no traceback on the terminal, and no signal lost."""
+"""Ctrl-C during the start of a process: no traceback on the terminal, and no signal lost."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's"),
 ]
 
-# Each is the command's part: it starts a process, says so, and outlives the signal itself.
+# Each plays the command: it starts a process, reports it, and survives the signal.
 HEAD = """
 import signal, threading
-told = threading.Event()
-signal.signal(signal.SIGINT, lambda number, frame: told.set())
+interrupted = threading.Event()
+signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
 """
 WORKER = """
 from trainstack.search.cli.local_workers import LocalWorkers
@@ -37,10 +37,10 @@ child = Child(made_up_spec(), 1, "nowhere", {})
 print("started", flush=True)
 first = child.news.get()
 child.leave()
-told.wait()
+interrupted.wait()
 raise SystemExit(type(first).__name__ != "Ready")
 """
-# From before Python has read a line of ours to when all is imported
+# From before our first line is read until all modules are imported
 MOMENTS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4)
 
 
@@ -64,11 +64,11 @@ def interrupted(script: str, moment: float, home: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_worker_that_is_interrupted_while_it_starts(tmp_path: object, moment: float) -> None:
-    """It leaves with exit code 130 and says nothing, however early the signal comes."""
+    """It exits 130 without output, however early the signal comes."""
     assert interrupted(WORKER, moment, str(tmp_path)) == (130, "")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_trainer_that_is_interrupted_while_it_starts(tmp_path: object, moment: float) -> None:
-    """It starts all the same, for its supervisor decides, and says nothing."""
+    """It starts without output, because its supervisor handles the signal."""
     assert interrupted(TRAINER, moment, str(tmp_path)) == (0, "")

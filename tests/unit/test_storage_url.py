@@ -1,4 +1,4 @@
-"""A storage URL's password is never said, whatever its characters."""
+"""A storage URL's password is never printed, whatever its characters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESERVED = ["@", "/", "//", "?", "#", ":", "%", "[", "]", " ", "&", "=", "+", ";
 PIECES = st.lists(st.sampled_from(["s3cr3t", "w0rd", *RESERVED]))
 # No server listens on port 1, which refuses connections.
 HOST = "127.0.0.1:1/base"
-# Where a password may stand in a URL
+# Positions of a password in a URL
 FORMS = (
     "postgresql://me:{}@" + HOST,
     "postgres://:{}@" + HOST,
@@ -32,7 +32,7 @@ FORMS = (
     "postgresql://me@" + HOST + "?passwd={}",
     "postgresql://me@" + HOST + "?sslmode=prefer&sslpassword={}",
 )
-# Where a URL may be typed, by intent or by mistake; {} is the URL
+# Positions of a URL on the command line, intended or mistaken; {} is the URL
 LINES = (
     *(["status", "--storage", "{}"], ["status", "x", "--storage={}"], ["status", "{}"]),
     *(["trials", "{}", "--json"], ["watch", "{}"], ["logs", "{}"], ["recommend", "{}"]),
@@ -51,7 +51,7 @@ LINES = (
 
 @given(PIECES.map("".join))
 def test_no_part_of_a_password_is_said(password: str) -> None:
-    """Typed as it is, a password is either read whole or refused, and no part of it is shown."""
+    """An unencoded password is read completely or refused, and no part of it is shown."""
     try:
         shown = redacted(f"postgresql://me:{password}@db.example/base")
     except RequestError as error:
@@ -61,14 +61,14 @@ def test_no_part_of_a_password_is_said(password: str) -> None:
 
 @given(PIECES.map("".join))
 def test_a_percent_encoded_password_is_read(password: str) -> None:
-    """Percent-encoded, any password reaches the server as it is."""
+    """Any percent-encoded password reaches the server unchanged."""
     url = parse_url(f"postgresql://me:{quote(password, safe='')}@db.example/base")
     assert (url.password or "", url.host, url.database) == (password, "db.example", "base")
 
 
 @pytest.mark.parametrize("password", ["p@ss/w#rd", "p@ss", "p/ss", "p?ss", "p#ss", "p ss"])
 def test_a_reserved_character_is_refused_with_its_encoding(password: str) -> None:
-    """A reserved character is refused with how to write it, before anything is connected to."""
+    """A reserved character is refused with its encoding, before any connection."""
     with pytest.raises(RequestError, match="%40") as refused:
         parse_url(f"postgresql://me:{password}@db.example/base")
     assert "rd@" not in str(refused.value)
@@ -82,14 +82,14 @@ def test_a_reserved_character_is_refused_with_its_encoding(password: str) -> Non
     ],
 )
 def test_what_is_no_parameter_is_refused_unsaid(query: str) -> None:
-    """A query that PostgreSQL cannot take is refused before anything is connected to."""
+    """An unknown query parameter is refused without its value, before any connection."""
     with pytest.raises(RequestError) as refused:
         parse_url(f"postgresql://me@db.example/base?{query}")
     assert not re.search("s3cr3t|w0rd", str(refused.value))
 
 
 def test_what_goes_on_after_a_password_is_not_shown() -> None:
-    """The rest of a password that was cut at its & may look like a parameter."""
+    """The rest of a password cut at its & may look like a parameter, and is not shown."""
     shown = redacted("postgresql://me@db.example/base?password=s3cr3t&sslmode=w0rd")
     assert shown == "postgresql://me@db.example/base"
     kept = "postgresql://me@db.example/base?sslmode=require"
@@ -98,25 +98,25 @@ def test_what_goes_on_after_a_password_is_not_shown() -> None:
 
 @pytest.mark.parametrize("name", sorted(url_parameters.KNOWN - {"host", "hostaddr", "port"}))
 def test_a_parameter_that_the_driver_refuses_is_no_traceback(name: str) -> None:
-    """Whatever a known parameter makes of the connection, it ends as storage that is away."""
+    """Any value of a known parameter gives StorageAwayError, not a traceback."""
     url = parse_url(f"postgresql://me@{HOST}?{name}=s3cr3t")
     with pytest.raises(StorageAwayError) as away, guarded(url):
         engine(url).connect()
     assert name not in url_parameters.SECRET or "s3cr3t" not in str(away.value)
 
 
-def told(line: list[str], url: str, storage: str) -> tuple[int, str]:
-    """Run a command in this process; return its exit code and everything that it said."""
-    said = io.StringIO()
+def run_here(line: list[str], url: str, storage: str) -> tuple[int, str]:
+    """Run a command in this process; return its exit code and its output."""
+    output = io.StringIO()
     with tempfile.TemporaryDirectory() as home:
         variables = {"TRAINSTACK_HOME": home, "TRAINSTACK_STORAGE": storage}
         with (
             mock.patch.dict("os.environ", variables),
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
         ):
             code = run([part.replace("{}", url) for part in line])
-    return code, said.getvalue()
+    return code, output.getvalue()
 
 
 @given(
@@ -130,26 +130,26 @@ def told(line: list[str], url: str, storage: str) -> tuple[int, str]:
 def test_no_line_tells_a_password(
     line: list[str], form: str, password: str, encoded: bool, stored: bool
 ) -> None:
-    """Wherever a URL is typed, the command ends with one line, its exit code, and no secret."""
+    """For a URL in any position the command prints one line without secrets."""
     url = form.format(quote(password, safe="") if encoded else password)
     storage = url if stored else f"postgresql://me@{HOST}"
-    code, said = told(line, url, storage)
-    assert code in (2, 3), said
-    assert len(said.splitlines()) == 1, said
-    assert not re.search("s3cr3t|w0rd", said), said
+    code, output = run_here(line, url, storage)
+    assert code in (2, 3), output
+    assert len(output.splitlines()) == 1, output
+    assert not re.search("s3cr3t|w0rd", output), output
 
 
 @pytest.mark.parametrize("line", [["status", "{}"], ["launch", "digits", "--study", "{}"]])
 def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
-    """It is refused as a wrong request, with where it belongs."""
-    code, said = told(line, "postgresql://u:s3cr3t@h/db", f"postgresql://me@{HOST}")
+    """It is refused as a wrong request, with its proper place."""
+    code, output = run_here(line, "postgresql://u:s3cr3t@h/db", f"postgresql://me@{HOST}")
     expected = "expected a name such as digits; pass the URL with --storage"
     start = "trainstack: a storage URL where a study's name is expected; "
-    assert (code, said) == (2, start + expected + "\n")
+    assert (code, output) == (2, start + expected + "\n")
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         ("no 'postgresql://u:a b@h/d' here", "no 'postgresql://…' here"),
         ("no 'postgresql://u:a' here", "no 'postgresql://…"),
@@ -157,6 +157,6 @@ def test_a_url_in_the_place_of_a_study(line: list[str]) -> None:
         ("no answer from postgresql://u@h:5432/d", "no answer from postgresql://u@h:5432/d"),
     ],
 )
-def test_a_message_repeats_no_argument_with_a_password(said: str, expected: str) -> None:
-    """A URL given as an argument appears without its password: whole, cut or read as a path."""
-    assert redact_message(said, ["status", "postgresql://u:a b@h/d"]) == expected
+def test_a_message_repeats_no_argument_with_a_password(message: str, expected: str) -> None:
+    """A URL given as an argument appears without its password: whole, cut or as a path."""
+    assert redact_message(message, ["status", "postgresql://u:a b@h/d"]) == expected

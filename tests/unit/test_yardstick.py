@@ -1,4 +1,4 @@
-"""The yardstick: scikit-learn's gradient boosting on a split, and what leaves it out."""
+"""The yardstick: scikit-learn's gradient boosting on a split, and reasons to leave it out."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ RNG = np.random.default_rng(11)
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """The models that the yardstick is held against use one thread, as it does."""
+    """The models for comparison use one thread, like the yardstick."""
     with threadpool_limits(1, user_api="openmp"):
         yield
 
 
 def split_of(task: str, classes: int = 3) -> Split:
-    """Rows whose target is read from two of four features."""
+    """Rows whose target depends on two of four features."""
 
     def part(rows: int) -> Part:
         x = RNG.normal(size=(rows, 4)).astype(np.float32)
@@ -40,7 +40,7 @@ def split_of(task: str, classes: int = 3) -> Split:
 
 
 def test_a_classifier_is_scored_as_scikit_learn_scores_it() -> None:
-    """Cross-entropy and accuracy are scikit-learn's own figures of its classifier's answers."""
+    """Cross-entropy and accuracy equal scikit-learn's figures for its classifier."""
     split = split_of("classification")
     model = HistGradientBoostingClassifier(random_state=0).fit(split.x_train, split.y_train)
     found = yardstick(split, 3, None, 1)
@@ -55,7 +55,7 @@ def test_a_classifier_is_scored_as_scikit_learn_scores_it() -> None:
 
 
 def test_a_regressor_is_scored_in_the_targets_unit() -> None:
-    """The rmse is that of scikit-learn's regressor on targets in their unit, the loss its square
+    """The rmse equals that of scikit-learn's regressor in the target's unit, the loss its square
     over the training variance."""
     split = split_of("regression")
     model = HistGradientBoostingRegressor(random_state=0).fit(split.x_train, split.y_train)
@@ -67,13 +67,13 @@ def test_a_regressor_is_scored_in_the_targets_unit() -> None:
 
 
 def test_a_class_without_a_training_row_gets_no_probability() -> None:
-    """The figures stay finite where the training part lacks a class."""
+    """The figures are finite if the training part lacks a class."""
     found = yardstick(split_of("classification"), 4, None, 1)
     assert np.isfinite(found["test"]["loss"])
 
 
 def test_the_cost_grows_with_rows_features_and_classes() -> None:
-    """Two classes cost one tree a round, three cost three; few rows cost their histograms."""
+    """Two classes cost one tree per round, three cost three; few rows cost their histograms."""
     assert work(1000, 10, 2) == work(1000, 10, 0) == 60_000
     assert work(1000, 10, 3) == 180_000
     assert work(55_000, 784, 10) > module.MOST_WORK > work(1_150, 64, 10)
@@ -82,7 +82,7 @@ def test_the_cost_grows_with_rows_features_and_classes() -> None:
 def test_above_the_bound_it_is_left_out_unless_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What takes long is left out, in one line with the flag that asks for it."""
+    """Above the bound it is left out, in one line with the flag that requests it."""
     monkeypatch.setattr(module, "MOST_WORK", 1000)
     split = split_of("classification")
     assert yardstick(split, 3, None, 1)["left_out"] == (
@@ -93,7 +93,7 @@ def test_above_the_bound_it_is_left_out_unless_asked_for(
 
 
 def test_a_failure_is_told_and_not_raised() -> None:
-    """Whatever goes wrong in scikit-learn becomes the reason, in one line."""
+    """Any error of scikit-learn becomes the reason, in one line."""
     split = split_of("regression")
     split.y_train[0] = np.nan
     reason = yardstick(split, 0, None, 1)["left_out"]
@@ -105,7 +105,7 @@ def test_a_failure_is_told_and_not_raised() -> None:
 def test_the_measurement_waits_a_bounded_time(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where training is not done in time it is left out, even when asked for."""
+    """If training takes too long it is left out, even if requested."""
     over = threading.Event()
     monkeypatch.setattr(module, "_figures", lambda *given: over.wait())
     found = yardstick(split_of("classification"), 3, True, 1, seconds)

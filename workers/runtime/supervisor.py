@@ -76,7 +76,7 @@ class Supervisor:
         self.leave_requested_at = self.leaving = 0.0
         self.at_once = self.asked = False
         self.state, self.reply = "", HeartbeatReply.GO_ON
-        self.heard = self.flushed = time.monotonic()
+        self.last_message_at = self.flushed = time.monotonic()
         self.heartbeat_at = 0.0
         self.longest_epoch = 0.0
         self.idle_until = self.idle = 0.0
@@ -150,7 +150,7 @@ class Supervisor:
             self._check_progress()
             return
         if not isinstance(message, Woken):
-            self.heard = time.monotonic()
+            self.last_message_at = time.monotonic()
             self._handle(message)
 
     def _patience(self) -> float:
@@ -234,7 +234,7 @@ class Supervisor:
 
     def _check_progress(self) -> None:
         allowed = max(self.limits.stall_seconds, STALL_EPOCHS * self.longest_epoch)
-        silent = time.monotonic() - self.heard
+        silent = time.monotonic() - self.last_message_at
         if silent > allowed and (self.lease is not None or not self.ready):
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
@@ -257,7 +257,7 @@ class Supervisor:
             self._spoil(lease.task_id, why)
         if not self.leaving:
             self.child = self.start()
-        self.heard = time.monotonic()
+        self.last_message_at = time.monotonic()
 
     # Timed tasks.
 
@@ -338,7 +338,7 @@ class Supervisor:
             self.idle = min(max(2 * self.idle, IDLE_SECONDS), MOST_IDLE_SECONDS)
             return
         self.idle = 0.0
-        self.lease, self.heard, self.longest_epoch = lease, time.monotonic(), 0.0
+        self.lease, self.last_message_at, self.longest_epoch = lease, time.monotonic(), 0.0
         assert self.child is not None
         self.child.send(job_of(self.client.spec, lease))
 

@@ -97,7 +97,7 @@ def _hushed() -> Iterator[None]:
     """Discard what native libraries write to standard error.
 
     TensorFlow reports the processor's instructions and missing GPUs while it is imported,
-    whatever TF_CPP_MIN_LOG_LEVEL is. A failing import still raises.
+    regardless of TF_CPP_MIN_LOG_LEVEL. A failing import still raises.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -18,7 +18,7 @@ def child(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> str:
 
 
 def test_answers_come_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each answer is there before the next is made, and a child nobody listens to is ended."""
+    """Each answer is delivered before the next is computed, and closing ends the child."""
     name = child(
         tmp_path,
         monkeypatch,
@@ -28,17 +28,17 @@ print(json.dumps([asked, os.getpid()]), flush=True)
 time.sleep(600)
 """,
     )
-    heard = answers(name, {"question": "ä"})
-    asked, process = next(heard)
+    replies = answers(name, {"question": "ä"})
+    asked, process = next(replies)
     assert asked == {"question": "ä"}
-    heard.close()
+    replies.close()
     import psutil
 
     assert not psutil.pid_exists(process)
 
 
 @pytest.mark.parametrize(
-    ("program", "kind", "said"),
+    ("program", "kind", "message"),
     [
         (
             "print('noise', file=sys.stderr)\n"
@@ -54,10 +54,10 @@ time.sleep(600)
     ids=["refused", "broke", "killed", "silent"],
 )
 def test_how_a_child_ended_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: type, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: type, message: str
 ) -> None:
-    """A refusal keeps its words and its exit code; anything else is told by its last words."""
+    """A refusal keeps its message and exit code; other errors give the last line of the output."""
     with pytest.raises(TrainstackError) as failed:
         list(answers(child(tmp_path, monkeypatch, program), {"much": "x" * 200_000}))
     assert type(failed.value) is kind
-    assert str(failed.value) == said
+    assert str(failed.value) == message

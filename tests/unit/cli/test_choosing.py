@@ -1,4 +1,4 @@
-"""Which trials are listed, what `set` reads, and how curves are compared."""
+"""Selection of listed trials, arguments of `set`, and comparison of curves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainstack.spaces.errors import RequestError
 
 
 def row(number: int, outcome: str, value: float | None, activation: str | None) -> dict[str, Any]:
-    """A trial as `trials --json` lists it, as far as it matters here."""
+    """A trial as `trials --json` lists it, with the fields used here."""
     stack = {"activation": activation, "optimizer": "adam"} if activation else None
     return {"number": number, "outcome": outcome, "value": value, "stack": stack}
 
@@ -41,7 +41,7 @@ ROWS = [
     ],
 )
 def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
-    """Filters hold together; the best are completed ones, lowest loss first."""
+    """Filters combine; the best are completed trials, lowest loss first."""
     assert [r["number"] for r in chosen(ROWS, **filters)] == numbers
 
 
@@ -54,20 +54,20 @@ def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
     ],
 )
 def test_a_misspelt_arm_is_answered_with_the_nearest(text: str, hint: str) -> None:
-    """An axis or an arm that is not there is refused with the one that was meant."""
+    """An unknown axis or arm is refused with the nearest name."""
     with pytest.raises(RequestError, match=hint):
         read_arms([text])
 
 
 def test_a_misspelt_outcome_is_answered_with_the_nearest() -> None:
-    """An outcome that is none is refused with the one that was meant."""
+    """An unknown outcome is refused with the nearest name."""
     assert read_outcomes(["pruned"]) == ("pruned",)
     with pytest.raises(RequestError, match="'pruned'"):
         read_outcomes(["prunned"])
 
 
 def test_changes_are_read() -> None:
-    """Trials and time, together or alone."""
+    """Trials and timeout are read, together or alone."""
     assert read_changes(["trials=200"]) == {"trials": 200}
     both = {"timeout_seconds": 5400.0, "trials": 7}
     assert read_changes(["timeout=1h30m", "trials=7"]) == both
@@ -89,7 +89,7 @@ def test_changes_are_read() -> None:
     ],
 )
 def test_other_changes_are_refused(text: str) -> None:
-    """Other keys, and values that cannot be, are refused."""
+    """Other keys and invalid values are refused."""
     with pytest.raises(RequestError):
         read_changes([text])
 
@@ -106,7 +106,7 @@ def test_other_changes_are_refused(text: str) -> None:
     ],
 )
 def test_curves_are_compared_epoch_by_epoch(again: list[float], same: bool, at: int | None) -> None:
-    """A relative difference above the tolerance, or another length, is another training."""
+    """A relative difference above the tolerance, or another length, is a difference."""
     found = compare([1.0, 0.5, 0.25], again, 1e-3)
     assert (found.same, found.differs_at) == (same, at)
     assert found.exact == (again == [1.0, 0.5, 0.25])

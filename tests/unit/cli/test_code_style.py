@@ -1,4 +1,4 @@
-"""The printer of exported code breaks, quotes and sorts as a formatter does."""
+"""The printer of exported code breaks lines, quotes and sorts like a formatter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG = "a_long_name_of_an_argument"
     ],
 )
 def test_long_lines_are_broken_and_mean_the_same(line: str) -> None:
-    """Every piece fits the width and the whole parses to the same program."""
+    """Every line fits the width, and the whole parses to the same program."""
     pieces = fit(line)
     assert len(pieces) > 2
     assert max(map(len, pieces)) <= WIDTH
@@ -32,18 +32,18 @@ def test_long_lines_are_broken_and_mean_the_same(line: str) -> None:
     "line", ["x = 1", f"x = ({LONG * 5})", f"# {'words ' * 30}", f"x = {'a' * 120!r}"]
 )
 def test_what_cannot_be_broken_is_left_alone(line: str) -> None:
-    """Short lines, groups in brackets, comments and long texts stay as they are."""
+    """Short lines, bracketed groups, comments and long strings are unchanged."""
     assert fit(line) == [line]
 
 
 def test_texts_get_double_quotes_where_they_may() -> None:
-    """A text with a double quote or a backslash in it keeps its quotes."""
+    """A string that contains a double quote or a backslash keeps its quotes."""
     assert quoted("    f('a', x['b'])") == '    f("a", x["b"])'
     assert quoted("""f('say "a"', 'b\\n', "it's")""") == """f('say "a"', 'b\\n', "it's")"""
 
 
 def test_imports_are_sorted_and_merged() -> None:
-    """The standard library first, `import` before `from`, one line a module."""
+    """The standard library comes first, `import` before `from`, one line per module."""
     lines = ["from b import z", "import sys", "x = 1", "", "", "from b import a", "import keras"]
     imports, rest = split_imports(lines)
     assert rest == ["x = 1", ""]

@@ -1,4 +1,4 @@
-"""How flags are read, and how numbers are said."""
+"""Parsing of flags and formatting of numbers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from trainstack.spaces.errors import RequestError
     [("90", 90), ("90s", 90), ("1.5s", 1.5), ("30m", 1800), ("2h", 7200), ("1h30m10s", 5410)],
 )
 def test_lengths_of_time_are_read_as_people_write_them(text: str, expected: float) -> None:
-    """Hours, minutes and seconds, together or alone."""
+    """Hours, minutes and seconds are read, together or alone."""
     assert duration(text, "--timeout ") == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "soon", "3d", "10m5h", "1e3"])
 def test_other_lengths_are_refused(text: str) -> None:
-    """Nothing, zero, unknown units and units out of order are no lengths of time."""
+    """An empty text, zero, unknown units and units out of order are refused."""
     with pytest.raises(RequestError, match="--timeout"):
         duration(text, "--timeout ")
 
@@ -39,28 +39,28 @@ def test_other_lengths_are_refused(text: str) -> None:
     ],
 )
 def test_gpus_are_chosen(flag: str, installed: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    """`all` takes what is there, `none` the CPU, and numbers those GPUs."""
+    """`all` selects all GPUs, `none` the CPU, and numbers those GPUs."""
     assert chosen_gpus(flag, installed) == expected
 
 
 @pytest.mark.parametrize("flag", ["2", "0,2", "x", "", "0,", "-1"])
 def test_gpus_that_are_not_there_are_refused(flag: str) -> None:
-    """A number that is not installed, or no number, is refused with the flag's name."""
+    """An uninstalled or invalid number is refused with the flag's name."""
     with pytest.raises(RequestError, match="--gpus"):
         chosen_gpus(flag, ("0", "1"))
 
 
 def test_json_holds_no_number_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
-    """NaN and infinities become null at any depth; everything else is kept."""
+    """NaN and infinities become null at any depth; everything else is unchanged."""
     print_json({"a": [math.nan, 1.5, {"b": -math.inf}], "c": (1, "x", None, True)})
     expected = {"a": [None, 1.5, {"b": None}], "c": [1, "x", None, True]}
     assert json.loads(capsys.readouterr().out) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "text"),
     [(0.4, "0 s"), (59.6, "1 min 0 s"), (75, "1 min 15 s"), (7260, "2 h 1 min"), (None, "–")],
 )
-def test_lengths_of_time_are_said_as_people_say_them(value: float | None, said: str) -> None:
-    """Seconds, minutes and hours, the two largest units at most."""
-    assert seconds(value) == said
+def test_lengths_of_time_are_formatted(value: float | None, text: str) -> None:
+    """Durations have seconds, minutes and hours, at most the two largest units."""
+    assert seconds(value) == text

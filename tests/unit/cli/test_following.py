@@ -1,4 +1,4 @@
-"""What counts as news of a study."""
+"""Detection of news in a study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STATUS = {"state": "searching", "elapsed_seconds": 1.0, "remaining_seconds": 9.0
 
 
 def test_the_clock_alone_is_no_news() -> None:
-    """Two statuses that differ in times alone are one moment; another trial is another."""
+    """Statuses that differ only in times are equal; another trial makes a difference."""
     before = {**STATUS, "workers": [WORKER]}
     later = {**STATUS, "elapsed_seconds": 2.0, "workers": [{**WORKER, "last_seen_seconds": 4.0}]}
     assert moment(before) == moment(later)
@@ -18,7 +18,7 @@ def test_the_clock_alone_is_no_news() -> None:
 
 
 def test_rows_are_told_when_new_or_changed() -> None:
-    """At first every row; then those that are new or of which a field that matters has changed."""
+    """First every row is printed, then only new rows and those with a relevant change."""
     rows = [{"n": 1, "outcome": "running", "x": 1}, {"n": 2, "outcome": "waiting", "x": 1}]
     assert changed(None, rows, "n", "outcome") == rows
     now = [{"n": 1, "outcome": "running", "x": 2}, {"n": 2, "outcome": "running", "x": 1}]

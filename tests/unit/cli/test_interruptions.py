@@ -1,4 +1,4 @@
-"""Ctrl-C is heeded between two looks at a study, and at once by whoever insists."""
+"""Ctrl-C takes effect at the next pause, or immediately when repeated."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from trainstack.search.processes import ECHO_SECONDS
 
 
 def press(times: int = 1) -> None:
-    """Send this process what Ctrl-C sends."""
+    """Send this process the signal of Ctrl-C."""
     for _ in range(times):
         signal.raise_signal(signal.SIGINT)
 
 
 def test_an_interruption_waits_for_the_next_pause() -> None:
-    """What is under way when it comes is finished; the pause is cut short."""
+    """The current action is finished; the pause is cut short."""
     with Interruption(signal.SIGINT) as interruption:
         press()  # nothing is raised here
         with pytest.raises(KeyboardInterrupt):
@@ -26,13 +26,13 @@ def test_an_interruption_waits_for_the_next_pause() -> None:
 
 
 def test_an_echo_is_not_a_second_interruption() -> None:
-    """The same Ctrl-C by two ways does not break into what is under way."""
+    """One Ctrl-C that arrives twice does not interrupt the current action."""
     with Interruption(signal.SIGINT):
         press(2)
 
 
 def test_whoever_insists_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second Ctrl-C, a while after the first, ends what hangs."""
+    """A second Ctrl-C, some time after the first, ends a hanging action."""
     now = [100.0]
     monkeypatch.setattr(interruptions.time, "monotonic", lambda: now[0])
     with Interruption(signal.SIGINT):
@@ -43,7 +43,7 @@ def test_whoever_insists_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_afterwards_signals_mean_what_they_meant_before() -> None:
-    """What was to happen at a signal is put back."""
+    """The previous signal handlers are restored."""
     before = signal.getsignal(signal.SIGINT)
     with Interruption(signal.SIGINT) as interruption:
         press()

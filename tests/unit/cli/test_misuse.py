@@ -1,4 +1,4 @@
-"""Every verb, misused in the ways that its arguments allow: one line, exit 2, no traceback."""
+"""Every verb, misused in all ways that its arguments allow: one line, exit 2, no traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERBS = {
 
 
 def misuses() -> list[list[str]]:
-    """Return command lines that no verb may take."""
+    """Return invalid command lines."""
     found = [["no-such-verb"], ["space", "no-such-verb"]]
     for name, verb in VERBS.items():
         words = name.split()
@@ -47,20 +47,20 @@ def misuses() -> list[list[str]]:
 def test_misuse_is_one_line(
     argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unknown verbs and flags, missing and surplus arguments, and values of another kind exit 2."""
-    # Nothing may be reached: a storage that is no URL would be told instead.
+    """Unknown verbs and flags, missing and surplus arguments, and mistyped values exit 2."""
+    # An unreachable storage: an invalid URL would be reported instead.
     monkeypatch.setenv("TRAINSTACK_STORAGE", "postgresql://nobody@127.0.0.1:1/none")
     assert run(argv) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
-    assert said.err.startswith("trainstack: ")
-    assert "--help" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert output.err.startswith("trainstack: ")
+    assert "--help" in output.err
 
 
 @pytest.mark.parametrize("name", VERBS)
 def test_each_verb_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` of each verb exits 0, and says what it does and what every flag is for."""
+    """`--help` of each verb exits 0, and describes the verb and every flag."""
     assert run([*name.split(), "--help"]) == 0
     assert name.rsplit(maxsplit=1)[-1] in capsys.readouterr().out
     assert VERBS[name].help
@@ -69,7 +69,7 @@ def test_each_verb_explains_itself(name: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("name", VERBS)
 def test_each_verbs_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` of each verb ends its text with a command of that verb, with flags that it has."""
+    """`--help` of each verb ends with an example command that uses its existing flags."""
     run([*name.split(), "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert f"Example: trainstack {name}" in shown
@@ -82,7 +82,7 @@ def test_each_verbs_help_has_an_example(name: str, capsys: pytest.CaptureFixture
 def test_each_flag_misspelt_is_answered_with_the_nearest(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flag with a letter too many is refused with the flag that was meant."""
+    """A flag with an additional letter is refused with the nearest flag."""
     for parameter in VERBS[name].params:
         option = parameter.opts[0]
         if option.startswith("--") and len(option) > 6:
@@ -92,7 +92,7 @@ def test_each_flag_misspelt_is_answered_with_the_nearest(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete(shell: str) -> None:
-    """The script for each shell names the command, and verbs and flags are completed by it."""
+    """Each shell's script names the command, and completes verbs and flags."""
     assert "trainstack" in completing(f"source_{shell}")
     typed = {"COMP_WORDS": "trainstack rec", "COMP_CWORD": "1"}
     typed |= {"_TYPER_COMPLETE_ARGS": "trainstack rec", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
@@ -100,7 +100,7 @@ def test_shells_complete(shell: str) -> None:
 
 
 def completing(instruction: str, **typed: str) -> str:
-    """Return what the command answers to a shell's question."""
+    """Return the command's reply to a shell's completion request."""
     environment = {**os.environ, "_TRAINSTACK_COMPLETE": instruction, **typed}
     done = subprocess.run([COMMAND], env=environment, capture_output=True, text=True, check=False)
     return done.stdout

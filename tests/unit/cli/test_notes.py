@@ -1,4 +1,4 @@
-"""The dashboard's note and plots say what the runs hold."""
+"""The dashboard's note and plots show the data of the runs."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ COUNTS = dict.fromkeys(
 
 
 def run(number: int, value: float | None, stack: Stack = RELU, **changes: Any) -> Run:
-    """A completed search trial, or what it is changed to."""
-    told: dict[str, Any] = {"phase": SEARCH, "outcome": "completed", "seed": 1}
-    told |= {"number": number, "value": value, "stack": stack, "stack_id": stack.stack_id}
-    return Run(**{**told, "curve": (2.0, math.nan, value or 9.0), **changes})
+    """A completed search trial, with some changes."""
+    fields: dict[str, Any] = {"phase": SEARCH, "outcome": "completed", "seed": 1}
+    fields |= {"number": number, "value": value, "stack": stack, "stack_id": stack.stack_id}
+    return Run(**{**fields, "curve": (2.0, math.nan, value or 9.0), **changes})
 
 
 RUNS = [
@@ -46,7 +46,7 @@ RUNS = [
 
 
 def status(**changes: Any) -> dict[str, Any]:
-    """A study that searches."""
+    """A searching study."""
     return {
         **{"study": "digits", "state": "searching", "concluded": False},
         **{"budget": {"trials": 9}, "counts": {**COUNTS, "completed": 3, "pruned": 1}},
@@ -56,7 +56,7 @@ def status(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_note_tells_state_counts_and_the_best_in_words() -> None:
-    """While it searches: no recommendation yet."""
+    """During the search the note has state, counts and the best stack, without a recommendation."""
     note = note_of(status(), RUNS, None)
     assert note.startswith("# digits: searching")
     assert "Budget 9 trials: 3 completed, 1 pruned." in note
@@ -64,41 +64,41 @@ def test_the_note_tells_state_counts_and_the_best_in_words() -> None:
     assert "Recommendation" not in note
 
 
-@pytest.mark.parametrize(("conclusion", "said"), [("Use SELU.", "Use SELU."), (None, "None: no")])
-def test_the_note_of_a_concluded_study_recommends(conclusion: str | None, said: str) -> None:
-    """The recommendation as text, or that there is none."""
+@pytest.mark.parametrize(("conclusion", "text"), [("Use SELU.", "Use SELU."), (None, "None: no")])
+def test_the_note_of_a_concluded_study_recommends(conclusion: str | None, text: str) -> None:
+    """The note has the recommendation as text, or the reason why there is none."""
     note = note_of(status(state="concluded", concluded=True), RUNS, conclusion)
     assert "## Recommendation" in note
-    assert said in note
+    assert text in note
 
 
 def test_the_note_of_nothing() -> None:
-    """A study that has just been made has a note too."""
+    """A new study has a note."""
     assert "nothing yet" in note_of(status(counts=COUNTS, best=None), [], None)
 
 
 def test_the_best_so_far_only_falls() -> None:
-    """Completed search trials alone are drawn; the staircase is their running minimum."""
+    """Only completed search trials are drawn; the line is their running minimum."""
     trials, best = best_over_time(RUNS).data
     assert list(trials.x) == [0, 1, 3]
     assert list(best.y) == [0.5, 0.5, 0.4]
 
 
 def test_curves_are_those_of_the_best() -> None:
-    """Best first, the default by its name, and what is not finite is a gap."""
+    """Curves are sorted best first, the default is named, and non-finite values are gaps."""
     traces = learning_curves(RUNS).data
     assert [trace.name for trace in traces] == ["trial 3", "chapter's default", "trial 1"]
     assert list(traces[0].y) == [2.0, None, 0.4]
 
 
 def test_the_confirmation_shows_candidates() -> None:
-    """Best mean first, under the number of the trial that found each; ablations are left out."""
+    """Candidates are sorted by mean and named by their trial's number, without ablations."""
     assert [trace.name for trace in confirmation(RUNS).data] == ["trial 1", "chapter's default"]
 
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_plot_is_small_however_long_the_search(name: str) -> None:
-    """Each plot stays under 100 kB for 10,000 trials, keeps the best one, and is valid JSON."""
+    """For 10,000 trials each plot stays under 100 kB, keeps the best one, and is valid JSON."""
     many = [run(k, 1.0 + (k * 7919 % 10_000) / 10_000, seed_index=-1) for k in range(10_000)]
     many += RUNS
     text = PLOTS[name](many).to_json()
@@ -112,5 +112,5 @@ def test_a_plot_is_small_however_long_the_search(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_study_without_trials_has_no_plot(name: str) -> None:
-    """Nothing is drawn from nothing."""
+    """A study without trials has no plot."""
     assert not PLOTS[name]([]).data

@@ -1,4 +1,4 @@
-"""`--on ray` without a cluster: flags, what goes along, what each worker gets, Ray's words."""
+"""`--on ray` without a cluster: flags, environment, resources of each worker, Ray's errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REMOTE = parse_url("postgresql://me:s3cr3t@db/study")
 
 
 def test_where_and_with_what() -> None:
-    """An address is what follows `ray=`; without flags a worker gets one CPU and no GPU."""
+    """The address follows `ray=`; by default a worker gets one CPU and no GPU."""
     pytest.importorskip("ray", reason="needs the extra [ray]")
     assert on_ray("ray", None, None) == OnRay("", 1.0, 0.0)
     assert on_ray("ray=ray://head:10001", 0.5, 0.25) == OnRay("ray://head:10001", 0.5, 0.25)
@@ -43,7 +43,7 @@ def test_where_and_with_what() -> None:
 def test_what_cannot_be_meant(
     flag: str | None, cpus: float | None, gpus: float | None, words: str
 ) -> None:
-    """Another engine, resources without one, and resources that no worker can use are refused."""
+    """Unknown engines, resources without an engine, and unusable resources are refused."""
     with pytest.raises(RequestError, match=words):
         on_ray(flag, cpus, gpus)
 
@@ -51,22 +51,22 @@ def test_what_cannot_be_meant(
 @pytest.mark.process
 @pytest.mark.parametrize("verb", ["launch digits", "worker s"])
 def test_without_the_extra(verb: str) -> None:
-    """One line says how to install Ray, with exit code 2; no database is started for it."""
+    """One line explains how to install Ray, with exit code 2; no database is started."""
     code = (
         "import sys\nsys.modules['ray'] = None\nfrom trainstack.search.cli.main import main\nmain()"
     )
     command = [sys.executable, "-c", code, *verb.split(), "--on", "ray"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    said = "trainstack: --on ray: Ray is not installed; pip install 'trainstack[ray]'\n"
-    assert done.stderr == said
+    line = "trainstack: --on ray: Ray is not installed; pip install 'trainstack[ray]'\n"
+    assert done.stderr == line
 
 
 @pytest.mark.parametrize(
     "address", ["head", "head:", ":6379", "head:99999", "http://head:1", "http:/head:1"]
 )
 def test_what_is_no_address(address: str) -> None:
-    """An address without a port, or with one that cannot be, is told what one looks like."""
+    """An address without a port, or with an invalid one, is refused with an example."""
     with pytest.raises(RequestError) as caught:
         knock(address)
     assert FORMS in str(caught.value)
@@ -77,13 +77,13 @@ def test_what_is_no_address(address: str) -> None:
     [(1.0, 0.0, 6), (2.0, 0.0, 3), (4.0, 0.0, 1), (1.0, 0.5, 2), (8, 0, 0)],
 )
 def test_how_many_fit(cpus: float, gpus: float, room: int) -> None:
-    """Workers fit into whole nodes: what is left over on two of them makes no place."""
+    """Workers fit into whole nodes: remainders of two nodes do not add up."""
     nodes = [{"host": "a", "cpus": 4.0, "gpus": 1.0}, {"host": "b", "cpus": 2.0, "gpus": 0.0}]
     assert RayWorkers(OnRay("", cpus, gpus), nodes).room == room
 
 
 def test_what_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers elsewhere get what reaches storage and artifacts, and no path of this machine."""
+    """Remote workers get the variables for storage and artifacts, and no local path."""
     for name in (HOME, "PGPASSFILE", "AWS_CONFIG_FILE", "SECRET"):
         monkeypatch.setenv(name, "/here")
     monkeypatch.setenv(ARTIFACTS, "s3://bucket/a")
@@ -98,7 +98,7 @@ def test_what_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_this_machines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket is of one machine; a host, also one that libpq is told, is not."""
+    """A socket is local; a host, including one given to libpq, is not."""
     monkeypatch.delenv("PGHOST", raising=False)
     assert is_embedded(None)
     assert is_embedded("postgresql://postgres:@/postgres?host=/home/me/postgres")
@@ -109,7 +109,7 @@ def test_what_is_this_machines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fraction_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker trains on the GPU that Ray gave it, with its fraction of that one's memory."""
+    """A worker trains on the GPU assigned by Ray, with its fraction of that GPU's memory."""
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\n[ $1 = --id=3 ] && echo 16000\n")
     driver.chmod(0o755)
@@ -123,20 +123,20 @@ def test_a_fraction_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_ray_says_is_said_in_one_line() -> None:
-    """Versions are named; a machine outside is sent to Ray's client; silence is exit code 3."""
+    """Versions are named, a machine outside is referred to Ray's client, silence exits 3."""
     mismatch = RuntimeError(
         "Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.11.7\n"
         "This process on node 10.0.0.1 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
-    said = explained(mismatch, "head:6379")
-    assert (said.exit_code, said.problem) == (
+    error = explained(mismatch, "head:6379")
+    assert (error.exit_code, error.problem) == (
         2,
         "another version than the Ray cluster's (Ray 2.59.0 and 2.60.0, Python 3.11.7)",
     )
     crash = "raylet_ipc_client.cc:85: Failed to connect to socket at address:/tmp/raylet\n*** "
-    said = aborted(crash, "head:6379")
-    assert isinstance(said, RequestError)
-    assert "is not a node of the Ray cluster at head:6379" in str(said)
+    error = aborted(crash, "head:6379")
+    assert isinstance(error, RequestError)
+    assert "is not a node of the Ray cluster at head:6379" in str(error)
     assert isinstance(aborted("", "head:6379"), StorageAwayError)
     lost = ConnectionError("Initialization failure from server: Traceback (most recent\n  File x")
     assert str(explained(lost, "ray://head:1")).startswith(
@@ -145,7 +145,7 @@ def test_what_ray_says_is_said_in_one_line() -> None:
 
 
 def test_interrupted_before_anything_was_placed() -> None:
-    """Nobody is asked to leave, and no answer is waited for."""
+    """Without placed workers nothing is sent, and no reply is awaited."""
 
     class Driver:
         asked: ClassVar[list[str]] = []
@@ -154,7 +154,7 @@ def test_interrupted_before_anything_was_placed() -> None:
             self.asked += document
 
         def next(self, seconds: float = 0.0) -> None:
-            raise AssertionError("nothing will be said")
+            raise AssertionError("no reply is expected")
 
         def close(self) -> None:
             self.asked.append("close")

@@ -1,4 +1,4 @@
-"""The live view says what is true, within the terminal's width."""
+"""The live view shows the study's state within the terminal's width."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GLANCE = Glance(
 
 
 def drawn(width: int, now: dict[str, Any], glance: Glance = GLANCE) -> str:
-    """Draw the view as a terminal of some width shows it."""
+    """Draw the view at a terminal's width."""
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
         console.print(view(now, glance, width))
@@ -52,11 +52,11 @@ def drawn(width: int, now: dict[str, Any], glance: Glance = GLANCE) -> str:
 
 @pytest.mark.parametrize("width", [40, 80, 140])
 def test_the_view_keeps_to_the_terminal(width: int) -> None:
-    """At any width each line fits, and phase, counts, best, progress and event are told."""
+    """At any width each line fits, and phase, counts, best, progress and event are shown."""
     shown = drawn(width, status())
     assert max(map(len, shown.splitlines())) <= width
     assert len(shown.splitlines()) == 6  # nothing is wrapped
-    for said in (
+    for text in (
         "digits",
         "searching",
         "8 completed",
@@ -64,11 +64,11 @@ def test_the_view_keeps_to_the_terminal(width: int) -> None:
         "epoch 9",
         "failed trial 4 boom",
     ):
-        assert said in shown
+        assert text in shown
 
 
 def test_a_wide_view_tells_more() -> None:
-    """From 110 columns on the running stack stands in words; the gap to the default at 80 too."""
+    """From 110 columns the running stack is described; from 80 the gap to the default is shown."""
     assert "0.1500 below the chapter's default (0.4000)" in drawn(80, status())
     assert "epoch 9/30  0.3100" in drawn(80, status())
     assert "SELU" not in drawn(80, status())
@@ -79,7 +79,7 @@ def test_a_wide_view_tells_more() -> None:
 
 
 def test_the_view_of_a_study_that_has_nothing() -> None:
-    """Before the first trial and without workers there is still a view."""
+    """A study without trials and workers has a view."""
     empty = status(counts=dict(NONE), best=None, workers=[])
     shown = drawn(80, empty, Glance())
     assert "0 of 40" in shown
@@ -109,12 +109,12 @@ def test_the_view_of_a_study_that_has_nothing() -> None:
 def test_time_left_is_that_of_the_trials_that_are_left(
     changes: dict[str, Any], mean: float | None, left: float | None
 ) -> None:
-    """Trials left times what one took lately over the workers, at most the search's deadline."""
+    """It is the remaining trials times a recent one's time, by workers, up to the deadline."""
     assert time_left(status(**changes), mean) == left
 
 
 def test_the_sparkline_only_falls() -> None:
-    """It draws the best so far, thinned to the width, ending at its lowest."""
+    """It shows the best so far, thinned to the width, and ends at its lowest."""
     assert sparkline([], 5) == ""
     assert sparkline([2.0], 5) == "▁"
     long = sparkline([float(100 - k % 7 - k) for k in range(80)], 20)
@@ -125,12 +125,12 @@ def test_the_sparkline_only_falls() -> None:
 
 @pytest.mark.parametrize(("done", "total"), [(0, 30), (7, 30), (30, 30), (31, 30), (0, 0)])
 def test_a_bar_has_its_width(done: int, total: int) -> None:
-    """Empty, full or beyond, a bar is as wide as asked."""
+    """Empty, full or overfull, a bar has the requested width."""
     assert len(bar(done, total, 10)) == 10
 
 
 def test_lines_say_each_phase() -> None:
-    """The plain line tells of the search, the confirmation, the measurement and the end."""
+    """The plain line names the search, the confirmation, the measurement and the end."""
     assert line_of(status()) == (
         "searching: 12 of 40 trials (3 pruned, 1 diverged), best loss 0.2500, 1 min 15 s"
     )
@@ -154,5 +154,5 @@ def test_lines_say_each_phase() -> None:
     ],
 )
 def test_a_view_ends_when_nothing_more_will_happen(changes: dict[str, Any], ended: bool) -> None:
-    """Concluded, or stopped with nobody left at work."""
+    """A view ends with a concluded study, or a stopped one without workers."""
     assert over(status(**changes)) == ended

@@ -1,4 +1,4 @@
-"""A signal ends the command in one line, also where it is lost or a library raises anew."""
+"""A signal ends the command in one line, even if it is lost or replaced by a library's error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import os, signal, sys, time, types
 from trainstack.search.cli import __main__ as entry
 from trainstack.search.cli import signals
 """
-# In the place of the command
+# Replaces the command
 COMMAND = """
 def command():
 {body}
@@ -29,7 +29,7 @@ LINE = "trainstack: interrupted\n"
 
 
 def run(body: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run lines as the command, through its entry."""
+    """Run lines as the command, through its entry point."""
     indented = "\n".join("    " + line for line in body.strip().splitlines())
     program = BEGIN + COMMAND.format(body=indented)
     settings: dict = {"capture_output": True, "text": True, "timeout": 60}
@@ -39,19 +39,19 @@ def run(body: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_signals_are_alike(name: str) -> None:
-    """Ctrl-C, `kill` and a terminal that closes say the same, with the same exit code."""
+    """Ctrl-C, `kill` and a closing terminal give the same line and exit code."""
     done = run(f"signal.raise_signal(signal.{name})\ntime.sleep(60)")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", LINE)
 
 
 def test_the_line_says_what_becomes_of_the_study() -> None:
-    """Once there is a study, the line is about it."""
+    """Once a study exists, the line is the message about this study."""
     done = run("signals.say('interrupted: go on')\nsignal.raise_signal(signal.SIGINT)")
     assert (done.returncode, done.stderr) == (130, "trainstack: interrupted: go on\n")
 
 
 def test_an_interruption_that_is_lost_comes_again() -> None:
-    """In a finalizer nothing can be raised: the command ends all the same, in one line."""
+    """An interruption in a finalizer, where no exception propagates, still ends the command."""
     done = run("""
 class Deaf:
     def __del__(self):
@@ -63,7 +63,7 @@ time.sleep(60)
 
 
 def test_an_interruption_that_is_taken_for_something_else() -> None:
-    """A library that raises another error for it, and writes about it, changes nothing."""
+    """If a library raises and prints another error instead, the result is the same."""
     done = run("""
 try:
     signal.raise_signal(signal.SIGINT)
@@ -75,7 +75,7 @@ except KeyboardInterrupt:
 
 
 def test_an_echo_does_not_break_into_the_clean_up() -> None:
-    """The same signal by two ways interrupts once."""
+    """The same signal delivered twice interrupts once."""
     done = run("""
 try:
     signal.raise_signal(signal.SIGINT)
@@ -87,7 +87,7 @@ finally:
 
 
 def test_what_is_to_be_ignored_is_ignored() -> None:
-    """Under `nohup` a terminal that closes ends nothing."""
+    """Under `nohup` a closing terminal ends nothing."""
     done = run(
         "signal.raise_signal(signal.SIGHUP)\nprint('done')\nraise SystemExit(0)",
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
@@ -96,7 +96,7 @@ def test_what_is_to_be_ignored_is_ignored() -> None:
 
 
 def test_other_errors_are_not_hidden() -> None:
-    """Without a signal an error stays an error, and a finalizer's is reported."""
+    """Without a signal an error stays an error, and that of a finalizer is reported."""
     done = run("""
 class Faulty:
     def __del__(self):
@@ -110,7 +110,7 @@ raise RuntimeError("a bug")
 
 
 def test_endings_are_what_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signals to heed are those whose default stands."""
+    """Handlers are installed only for signals with their default action."""
     ignored = {signal.SIGHUP: signal.SIG_IGN}
     monkeypatch.setattr(signal, "getsignal", lambda number: ignored.get(number, signal.SIG_DFL))
     assert interruption_signals() == [signal.SIGINT, signal.SIGTERM]
@@ -118,7 +118,7 @@ def test_endings_are_what_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_closed_streams_are_opened(closed: tuple[int, ...]) -> None:
-    """What is opened later gets none of the descriptors of closed streams; they can be used."""
+    """Closed streams are reopened, so that no other file gets their descriptors."""
     body = """
 assert os.open(os.devnull, os.O_RDONLY) > 2
 assert all(os.get_inheritable(descriptor) for descriptor in range(3))
@@ -137,7 +137,7 @@ raise SystemExit(7)
 
 
 def test_a_worker_leaves_quietly_before_it_holds_anything() -> None:
-    """A worker that is interrupted while it imports writes nothing."""
+    """A worker interrupted during its imports prints nothing."""
     program = (
         "import os, signal, sys, types\nfrom trainstack.workers.__main__ import main\n"
         "class Slow:\n"

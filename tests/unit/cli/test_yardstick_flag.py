@@ -1,4 +1,4 @@
-"""`launch --yardstick` and `--no-yardstick`, from the flag to what a study pins."""
+"""`launch --yardstick` and `--no-yardstick`, from the flag to the pinned spec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainstack.spaces.errors import RequestError
 def test_the_flag_has_three_answers(
     flags: list[str], expected: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for, refused, or decided by what it costs."""
+    """The yardstick is requested, refused, or decided by its cost."""
     asked: dict[str, Any] = {}
 
     def make_spec(**given: Any) -> StudySpec:
@@ -33,7 +33,7 @@ def test_the_flag_has_three_answers(
 
 
 def test_another_answer_is_another_request() -> None:
-    """The study pins it: a spec reads back unchanged, and a later launch that differs is named."""
+    """The setting is pinned: a spec reads back unchanged, and a different launch is refused."""
     spec = made_up_spec()
     without = replace(spec, yardstick=False)
     assert StudySpec.from_json(without.to_json()) == without
@@ -41,7 +41,7 @@ def test_another_answer_is_another_request() -> None:
 
 
 def test_a_study_of_an_earlier_version_asks_for_the_same() -> None:
-    """A pinned spec that does not name the yardstick is that of a launch without the flag."""
+    """A pinned spec without the setting equals a launch without the flag."""
     document = made_up_spec().to_json()
     del document["yardstick"]
     assert StudySpec.from_json(document).differences(made_up_spec()) == []

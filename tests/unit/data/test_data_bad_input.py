@@ -1,4 +1,4 @@
-"""Whatever is wrong with the data, the user gets one line that says it and how to mend it."""
+"""Every fault of the data gives one line with the problem and a hint."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _large_table(path, ending):
 RARE = np.where(np.arange(60) < 3, 2, np.arange(60) % 2)
 DATES = pd.date_range("2020-01-01", periods=200)
 
-# (what is done, words that the line must hold)
+# (action, words of the line)
 CASES = {
     "unknown name": (lambda p: load("digit"), "unknown data set|did you mean 'digits'"),
     "no name": (lambda p: load(""), "unknown data set"),
@@ -206,7 +206,7 @@ def _shorten(path):
 
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_one_clear_line(case, tmp_path, monkeypatch):
-    """Each fault raises the error of a wrong request, in one line with the words that mend it."""
+    """Each fault raises RequestError, in one line with the expected words."""
     monkeypatch.setenv("TRAINSTACK_DATA", str(tmp_path))
     monkeypatch.setenv("TRAINSTACK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -219,6 +219,6 @@ def test_bad_input_is_one_clear_line(case, tmp_path, monkeypatch):
 
 
 def test_data_within_the_limit_loads(tmp_path):
-    """A limit above the estimate refuses nothing."""
+    """Data below the memory limit is loaded."""
     np.savez(tmp_path / "a.npz", **arrays())
     assert load(str(tmp_path / "a.npz"), limit_bytes=10_000).rows == 60

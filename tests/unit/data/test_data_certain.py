@@ -1,4 +1,4 @@
-"""What a table leaves open is refused or said: nothing becomes categories in silence."""
+"""Ambiguities of a table are refused or noted: nothing becomes categories silently."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def written(folder: Path, text: str, target: str = "y") -> Dataset:
 
 
 def column(folder: Path, values: Any, name: str = "f") -> Dataset:
-    """Load a CSV with this column beside a measurement and the target."""
+    """Load a CSV with this column, a measurement and the target."""
     pd.DataFrame({name: values, "x": X, "y": Y}).to_csv(folder / "t.csv", index=False)
     return load(str(folder / "t.csv"), "y")
 
 
 def test_delimiters_at_the_end_of_some_rows_are_refused(tmp_path: Path) -> None:
-    """A bare comma within a number moves that row's cells, and an empty last cell hides it."""
+    """A bare comma in a number, hidden by an empty last cell, is refused."""
     rows = [
         f"{y},{'1,500' if k % 3 == 0 else 900},{'' if k % 3 == 0 else k}" for k, y in enumerate(Y)
     ]
@@ -51,7 +51,7 @@ def test_delimiters_at_the_end_of_some_rows_are_refused(tmp_path: Path) -> None:
 def test_numbers_alone_are_names_where_they_count(
     header: str, accepted: bool, tmp_path: Path
 ) -> None:
-    """A first line of numbers is a row, unless three or more of them are whole and one apart."""
+    """A first line of numbers is data, unless it has at least three consecutive whole numbers."""
     target = header.rsplit(",", maxsplit=1)[-1]
     width = header.count(",")
     rows = "".join(f"{','.join([str(x)] * width)},{y}\n" for x, y in zip(X, Y, strict=True))
@@ -63,14 +63,14 @@ def test_numbers_alone_are_names_where_they_count(
 
 
 def test_names_that_differ_in_blanks_are_refused(tmp_path: Path) -> None:
-    """Two columns named alike but for blanks cannot be told apart in a message."""
+    """Two column names that differ only in blanks are refused."""
     rows = "".join(f"{x},{x},{y}\n" for x, y in zip(X, Y, strict=True))
     with pytest.raises(RequestError, match="2 columns named 'a'"):
         written(tmp_path, "a, a,y\n" + rows)
 
 
 def test_ticks_that_repeat_the_name_are_values(tmp_path: Path) -> None:
-    """A column whose cells are its own name or empty has a header; one with other cells has not."""
+    """A column whose cells are empty or its own name has a header; otherwise it has not."""
     ticked = ["f" if k % 3 else "" for k in range(ROWS)]
     assert column(tmp_path, ticked).text == ("f",)
     with pytest.raises(RequestError, match="first line"):
@@ -88,7 +88,7 @@ SPOILT = {
 
 @pytest.mark.parametrize("case", SPOILT)
 def test_numbers_and_dates_with_slips_are_refused(case: str, tmp_path: Path) -> None:
-    """However few the distinct values, they are no categories."""
+    """They do not become categories, even with few distinct values."""
     values, words = SPOILT[case]
     with pytest.raises(RequestError, match=words):
         column(tmp_path, values)
@@ -105,7 +105,7 @@ CODES = {
 
 @pytest.mark.parametrize("case", CODES)
 def test_numbers_among_categories_are_said(case: str, tmp_path: Path) -> None:
-    """Codes stay categories, with a note that names a text that is no number."""
+    """Codes stay categories, with a note that quotes a non-numeric text."""
     values, words = CODES[case]
     data = column(tmp_path, values)
     assert data.text == ("f",)
@@ -114,7 +114,7 @@ def test_numbers_among_categories_are_said(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("blank", ["\u00a0", "\u202f"])
 def test_blanks_that_do_not_break_part_thousands(blank: str, tmp_path: Path) -> None:
-    """Thousands parted by a narrow or an unbreakable blank are numbers."""
+    """Narrow and non-breaking spaces are read as thousands separators."""
     data = column(tmp_path, [f"{1500 + k * k:,}".replace(",", blank) for k in range(ROWS)])
     np.testing.assert_array_equal(data.x["f"], 1500 + np.arange(ROWS) ** 2)
 
@@ -123,7 +123,7 @@ def test_blanks_that_do_not_break_part_thousands(blank: str, tmp_path: Path) -> 
     ("form", "words"), [("%d.%m.%y", "days since"), ("%Y-%m", "days since"), ("%H:%M", "times")]
 )
 def test_short_dates_and_times_are_numbers(form: str, words: str, tmp_path: Path) -> None:
-    """Years of two digits, months and times of day are one number each, said in a note."""
+    """Two-digit years, months and times of day become one number each, with a note."""
     moments = pd.Timestamp("2024-01-05") + pd.to_timedelta(np.arange(ROWS) * 31, "h")
     data = column(tmp_path, moments.strftime(form))
     assert data.numeric == ("f", "x")
@@ -144,7 +144,7 @@ SEQUENCES = {
 
 @pytest.mark.parametrize("case", SEQUENCES)
 def test_row_numbers_and_measurements(case: str) -> None:
-    """Whole numbers that all differ and lie close together number rows, in order also with gaps."""
+    """Distinct whole numbers close together are row numbers; monotonic ones may have gaps."""
     values, numbers_rows = SEQUENCES[case]
     assert is_row_number(values.astype(float)) == numbers_rows
 
@@ -157,7 +157,7 @@ def test_row_numbers_and_measurements(case: str) -> None:
     ],
 )
 def test_unique_numbers_named_as_identifiers_go(name: str, left_out: bool, tmp_path: Path) -> None:
-    """The name decides where whole numbers all differ, however far apart they are."""
+    """Distinct whole numbers under an identifier's name are left out, however far apart."""
     data = column(tmp_path, np.random.default_rng(3).choice(10**8, ROWS, replace=False), name)
     assert (name not in data.columns) == left_out
 
@@ -165,7 +165,7 @@ def test_unique_numbers_named_as_identifiers_go(name: str, left_out: bool, tmp_p
 @given(seed=st.integers(0, 10_000), rows=st.integers(30, 300), most=st.integers(1, 10**6))
 @settings(max_examples=200, deadline=None)
 def test_independent_measurements_are_no_row_numbers(seed: int, rows: int, most: int) -> None:
-    """Whole numbers drawn one by one are kept, be they many or few, close or far apart."""
+    """Independent whole numbers are kept, whether few or many, close or far apart."""
     values = np.random.default_rng(seed).integers(0, most, rows).astype(float)
     assert not is_row_number(values)
 
@@ -177,7 +177,7 @@ def test_independent_measurements_are_no_row_numbers(seed: int, rows: int, most:
 def test_classes_that_differ_in_case_alone_are_said(
     classes: list[str], alike: str, tmp_path: Path
 ) -> None:
-    """They stay classes of their own, as categories do, with a note that names two of them."""
+    """They stay separate classes, as categories do, with a note that names two of them."""
     named = [classes[k % 3] for k in range(ROWS)]
     rows = "".join(f"{x},a {name},{name}\n" for x, name in zip(X, named, strict=True))
     data = written(tmp_path, "x,f,y\n" + rows)
@@ -188,7 +188,7 @@ def test_classes_that_differ_in_case_alone_are_said(
 
 @pytest.mark.parametrize("scale", ["1", "0.01"])
 def test_decimals_of_parquet_are_numbers(scale: str, tmp_path: Path) -> None:
-    """A gap is missing, whole decimals of one length are no codes, and the code reads the same."""
+    """A gap is missing, whole decimals of one length are numbers, and the code reads the same."""
     values = [None, *((100 + k % 7) * Decimal(scale) for k in range(1, ROWS))]
     pd.DataFrame({"f": values, "x": X, "y": Y}).to_parquet(tmp_path / "t.parquet")
     data = load(str(tmp_path / "t.parquet"), "y")

@@ -1,4 +1,4 @@
-"""Properties of every table: how numbers, classes, identifiers, names and faults are read."""
+"""Properties of every table: reading of numbers, classes, identifiers, names and faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainstack.spaces.errors import RequestError
 ROWS = 40
 X = np.random.default_rng(0).normal(size=ROWS).round(4)
 Y = np.arange(ROWS) % 2
-# How people write numbers, each with the number that it means.
+# Spellings of numbers, each with its value.
 SPELLINGS = {
     "thousands": lambda n: (f"{n:,}", float(n)),
     "decimal comma": lambda n: (f"{n / 10:.1f}".replace(".", ","), n / 10),
@@ -31,7 +31,7 @@ WORDS = ("None", "NA", "N/A", "nan", "null", "none", "n/a", "NULL", "NaN", "-", 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose table each example writes anew."""
+    """A folder whose table is rewritten by each example."""
     return tmp_path_factory.mktemp("table")
 
 
@@ -52,7 +52,7 @@ def saved(folder: Path, **columns: Any) -> str:
 def test_numbers_are_numbers_however_they_are_spelt(
     folder: Path, spelling: str, seed: int, gaps: set[int], gap: str
 ) -> None:
-    """A column of numbers in one spelling, with gaps, is never one of categories."""
+    """A column of numbers in one spelling, with gaps, never becomes categories."""
     numbers = np.random.default_rng(seed).integers(1_000, 1_000_000, ROWS).tolist()
     texts, values = zip(*map(SPELLINGS[spelling], numbers), strict=True)
     cells = [gap if k in gaps else text for k, text in enumerate(texts)]
@@ -69,7 +69,7 @@ def test_numbers_are_numbers_however_they_are_spelt(
 def test_any_word_is_a_class_and_only_an_empty_cell_is_missing(
     folder: Path, words: list[str], empty: bool
 ) -> None:
-    """Words that mean "missing" elsewhere are classes of a target, and no row of theirs is lost."""
+    """In a target, words that usually mark missing values are classes, and no row is lost."""
     names = [words[k % len(words)] for k in range(ROWS * 2)] + [""] * empty
     data = load(saved(folder, x=np.arange(len(names)) % 7 + 0.5, y=names), "y")
     assert data.classes == tuple(sorted(words))
@@ -80,7 +80,7 @@ def test_any_word_is_a_class_and_only_an_empty_cell_is_missing(
 @given(start=st.integers(-5, 10**6), step=st.integers(1, 3), text=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_row_numbers_are_no_feature(folder: Path, start: int, step: int, text: bool) -> None:
-    """Whole numbers that rise by a fixed step, as numbers or within a text, are left out."""
+    """Whole numbers with a constant step, as numbers or within a text, are left out."""
     numbers = [start + step * k for k in range(ROWS)]
     cells = [f"row {n}" for n in numbers] if text else numbers
     assert load(saved(folder, key=cells, x=X, y=Y), "y").columns == ("x",)
@@ -89,7 +89,7 @@ def test_row_numbers_are_no_feature(folder: Path, start: int, step: int, text: b
 @given(blanks=st.lists(st.tuples(st.sampled_from(["", " ", "  "]), st.sampled_from(["", " "]))))
 @settings(max_examples=30, deadline=None)
 def test_blanks_around_a_label_make_no_class(folder: Path, blanks: list[tuple[str, str]]) -> None:
-    """Labels that differ in blanks alone are one class."""
+    """Labels that differ only in blanks are one class."""
     around = [*blanks[:ROWS], *[("", "")] * (ROWS - len(blanks[:ROWS]))]
     labels = [f"{a}{'yes' if y else 'no'}{b}" for (a, b), y in zip(around, Y, strict=True)]
     assert load(saved(folder, x=X, y=labels), "y").classes == ("no", "yes")
@@ -98,7 +98,7 @@ def test_blanks_around_a_label_make_no_class(folder: Path, blanks: list[tuple[st
 @given(name=st.text("ab (\n\r)é%", min_size=1, max_size=8).filter(lambda t: t.strip() and t != "x"))
 @settings(max_examples=60, deadline=None)
 def test_a_column_is_found_by_its_name(folder: Path, name: str) -> None:
-    """The target is found by its name as the file has it, and by the name that an error shows."""
+    """The target is found by its name in the file, and by the name shown in an error."""
     path = folder / "t.csv"
     path.write_text(f'x,"{name}"\n' + "".join(f"{x},{y}\n" for x, y in zip(X, Y, strict=True)))
     with pytest.raises(RequestError) as wrong:
@@ -118,7 +118,7 @@ def test_a_column_is_found_by_its_name(folder: Path, name: str) -> None:
 def test_a_fault_is_named_by_its_line(
     folder: Path, empty: set[int], blank: set[int], bad: int
 ) -> None:
-    """Rows without a target and blank lines before a bad value do not shift the line named."""
+    """Rows without a target and blank lines before a bad value do not shift the reported line."""
     lines = ["v,y"]
     for k in range(ROWS):
         lines += [""] * (k in blank)

@@ -1,4 +1,4 @@
-"""The generated lines give the arrays that the product trained on."""
+"""The generated lines give the arrays used in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUNDLED = [lambda _, n=n: load(n) for n in ("digits", "breast-cancer", "wine", "
 @pytest.mark.parametrize("make", [*KINDS, *BUNDLED])
 @pytest.mark.parametrize("seed", [0, 7])
 def test_lines_equal_split(make, seed, tmp_path, monkeypatch):
-    """Executed on their own, the lines leave exactly the arrays of the split."""
+    """Executed alone, the lines give exactly the arrays of the split."""
     monkeypatch.setenv("TRAINSTACK_DATA", str(tmp_path))
     dataset = make(tmp_path)
     lines = python_lines(dataset)
@@ -31,6 +31,6 @@ def test_lines_equal_split(make, seed, tmp_path, monkeypatch):
 
 
 def test_lines_name_no_package_of_ours():
-    """A dataset with other lines yields those lines, so nothing is hidden in between."""
+    """The lines do not import this package."""
     dataset = dataclasses.replace(load("wine"), python=("marker = 1",))
     assert "marker = 1" in python_lines(dataset)

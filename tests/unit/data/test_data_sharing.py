@@ -1,4 +1,4 @@
-"""Data that travels through the artifact store is what it was, or is refused."""
+"""Data read from the artifact store equals the original, or is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trainstack.spaces.errors import RequestError
 
 
 def gone(data: DataSpec) -> DataSpec:
-    """Return the same data, called by a path that is not on this machine."""
+    """Return the same data under a path that does not exist on this machine."""
     return dataclasses.replace(data, source="/no/such/place.npz", target=None)
 
 
@@ -36,7 +36,7 @@ def never() -> FolderStore:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> tuple[FolderStore, DataSpec, Path]:
-    """A store with a small table, what a study pins of it, and an empty cache."""
+    """A store with a small table, a study's description of it, and an empty cache."""
     table().to_csv(tmp_path / "t.csv", index=False)
     dataset = load(str(tmp_path / "t.csv"), target="kind")
     store = FolderStore(tmp_path / "store")
@@ -45,7 +45,7 @@ def shared(tmp_path: Path) -> tuple[FolderStore, DataSpec, Path]:
 
 
 def frames(dataset: Dataset) -> list[np.ndarray | pd.DataFrame]:
-    """Return the data's parts, tables without the numbers of their rows."""
+    """Return the data's parts, tables without row numbers."""
     found = []
     for _, part in sorted(dataset.parts.items()):
         x = part.x.reset_index(drop=True) if dataset.is_table else part.x
@@ -57,7 +57,7 @@ def frames(dataset: Dataset) -> list[np.ndarray | pd.DataFrame]:
 def test_shared_data_is_the_same(
     make: Callable[[Path], Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the data was, what is fetched has its values, types, splits and description."""
+    """Fetched data of every kind has the original values, types, splits and description."""
     monkeypatch.setenv("TRAINSTACK_DATA", str(tmp_path))
     here = make(tmp_path)
     store = FolderStore(tmp_path / "store")
@@ -71,17 +71,17 @@ def test_shared_data_is_the_same(
             np.testing.assert_array_equal(ours, theirs, strict=True)
     assert (there.features, there.classes) == (here.features, here.classes)
     assert there.image_shape == here.image_shape
-    # A script that is exported on that machine loads the fetched copy.
-    said: dict[str, Any] = {"seed": 3}
-    exec("\n".join(python_lines(there)), said)
+    # A script exported on that machine loads the fetched copy.
+    names: dict[str, Any] = {"seed": 3}
+    exec("\n".join(python_lines(there)), names)
     ours, theirs = here.split(3), there.split(3)
     for name in PARTS:
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), strict=True)
-        np.testing.assert_array_equal(said[name], getattr(ours, name), strict=True)
+        np.testing.assert_array_equal(names[name], getattr(ours, name), strict=True)
 
 
 def test_fetched_once(shared: tuple[FolderStore, DataSpec, Path]) -> None:
-    """The second worker of a machine finds what the first one fetched."""
+    """The second worker of a machine uses the data fetched by the first."""
     store, data, cache = shared
     obtain(data, lambda: store, cache)
     assert obtain(data, never, cache).fingerprint == data.fingerprint
@@ -89,7 +89,7 @@ def test_fetched_once(shared: tuple[FolderStore, DataSpec, Path]) -> None:
 
 
 def test_what_nobody_uses_goes(shared: tuple[FolderStore, DataSpec, Path]) -> None:
-    """Fetched data that has not been used for a month is removed when other data is fetched."""
+    """Fetched data unused for a month is removed when other data is fetched."""
     store, data, cache = shared
     cache.mkdir()
     ages = {"used": KEPT_SECONDS - 3600, "unused": KEPT_SECONDS + 3600}
@@ -101,7 +101,7 @@ def test_what_nobody_uses_goes(shared: tuple[FolderStore, DataSpec, Path]) -> No
     obtain(data, lambda: store, cache)
     kept = {f"{data.fingerprint}.npz", f"{data.fingerprint}.lock", "used.npz", "used.lock"}
     assert {path.name for path in cache.iterdir()} == kept
-    # Using it counts, not fetching it.
+    # The time of last use counts, not of fetching.
     fetched = cache / f"{data.fingerprint}.npz"
     os.utime(fetched, (old, old))
     obtain(data, never, cache)
@@ -109,13 +109,13 @@ def test_what_nobody_uses_goes(shared: tuple[FolderStore, DataSpec, Path]) -> No
 
 
 def test_data_that_is_here_is_not_fetched(tmp_path: Path) -> None:
-    """A machine that has the data does not ask the store."""
+    """A machine that has the data does not access the store."""
     assert obtain(load("wine").describe(), never, tmp_path).source == "wine"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_data_here_and_the_studys_shared(tmp_path: Path) -> None:
-    """Where a file of that name holds other data, the study's own is fetched."""
+    """If a file of that name has other data, the study's own is fetched."""
     path = tmp_path / "a.npz"
     np.savez(path, **arrays())
     study = load(str(path))
@@ -128,7 +128,7 @@ def test_other_data_here_and_the_studys_shared(tmp_path: Path) -> None:
 
 
 def test_neither_here_nor_shared(tmp_path: Path) -> None:
-    """Data that is nowhere is refused in one line that names the flag which shares it."""
+    """Missing data is refused in one line that names the flag for sharing it."""
     data = gone(load("wine").describe())
     with pytest.raises(RequestError, match=r"no file /no/such/place.npz.*--share-data") as refused:
         obtain(data, lambda: FolderStore(tmp_path / "store"), tmp_path / "cache")
@@ -172,7 +172,7 @@ def test_spoilt_data_is_refused(
     spoil: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | bytes,
     words: str,
 ) -> None:
-    """What is not the study's data is refused in one line, and fetched again when it is mended."""
+    """Damaged or different data is refused in one line, and fetched again once repaired."""
     store, data, cache = shared
     name = name_of(data.fingerprint)
     with store.read(name) as file:
@@ -193,7 +193,7 @@ def test_spoilt_data_is_refused(
 
 
 def test_cut_within_the_numbers(shared: tuple[FolderStore, DataSpec, Path]) -> None:
-    """A copy that lost bytes in its middle is refused like any other."""
+    """A copy that lost bytes in its middle is refused too."""
     store, data, cache = shared
     path = store.path(name_of(data.fingerprint))
     content = bytearray(path.read_bytes())
@@ -205,7 +205,7 @@ def test_cut_within_the_numbers(shared: tuple[FolderStore, DataSpec, Path]) -> N
 
 
 def test_what_cannot_be_shared(tmp_path: Path) -> None:
-    """A category that would not come back as it was is refused when it is shared, not later."""
+    """A category that cannot be restored exactly is refused when it is shared, not later."""
     table().to_csv(tmp_path / "t.csv", index=False)
     dataset = load(str(tmp_path / "t.csv"), target="kind")
     part = dataset.parts["train"]

@@ -1,4 +1,4 @@
-"""What tables say is read as it was meant, or refused."""
+"""Values of tables are read correctly, or refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trainstack.spaces.errors import RequestError
 NAN = float("nan")
 ROWS = 60
 
-# Texts → what they are as numbers.
+# Texts → their numbers.
 SPELT = {
     "question mark": (["1", "?", "2.5"], [1, NAN, 2.5]),
     "words": (["1", "NA", "None", "", "-"], [1, NAN, NAN, NAN, NAN]),
@@ -47,7 +47,7 @@ SPELT = {
 
 @pytest.mark.parametrize("case", SPELT)
 def test_texts_become_the_numbers_that_they_spell(case: str) -> None:
-    """A decision and its application give the numbers, and survive being stored."""
+    """A spelling gives the numbers, and survives being stored."""
     texts, numbers = SPELT[case]
     spelling = decide(texts)
     assert Spelling.from_json(spelling.to_json()) == spelling
@@ -58,7 +58,7 @@ def test_texts_become_the_numbers_that_they_spell(case: str) -> None:
     "texts", [["a", "1"], ["01", "02", "1A"], ["007", "12"], ["1_000"], ["12%", "1"], ["", ""]]
 )
 def test_other_texts_are_categories(texts: list[str]) -> None:
-    """Codes, and numbers among other texts, are no numbers."""
+    """Codes, and numbers among other texts, are categories."""
     assert decide(texts).kind == "category"
 
 
@@ -82,7 +82,7 @@ def _same_code(dataset) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_numbers_as_text_are_features(ending: str, tmp_path: Path) -> None:
-    """No number, share or date becomes one-hot, and a note says what is read as missing."""
+    """Numbers, shares and dates become numeric features, and a note lists the missing marks."""
     numbers = np.arange(ROWS) % 7
     data = _load(
         tmp_path,
@@ -101,7 +101,7 @@ def test_numbers_as_text_are_features(ending: str, tmp_path: Path) -> None:
 
 
 def test_dates_of_parquet_are_days(tmp_path: Path) -> None:
-    """A column of dates counts days from its earliest."""
+    """A date column becomes days since its earliest date."""
     days = pd.Timestamp("2024-02-01") + pd.to_timedelta(np.arange(ROWS) // 2, "D")
     data = _load(tmp_path, ending="parquet", when=days)
     np.testing.assert_array_equal(data.x["when"], np.arange(ROWS) // 2)
@@ -110,7 +110,7 @@ def test_dates_of_parquet_are_days(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_only_an_empty_cell_of_a_target_is_missing(ending: str, tmp_path: Path) -> None:
-    """None and NA are classes; the row of the empty cell is left out."""
+    """None and NA are classes; a row with an empty target is left out."""
     kinds: list[str | None] = [["None", "NA", "some"][k % 3] for k in range(ROWS)]
     kinds[5] = None if ending == "parquet" else ""
     data = _load(tmp_path, ending=ending, y=kinds)
@@ -120,7 +120,7 @@ def test_only_an_empty_cell_of_a_target_is_missing(ending: str, tmp_path: Path) 
 
 
 def test_blanks_around_a_class_are_taken_off_with_a_note(tmp_path: Path) -> None:
-    """'yes ' and 'yes' are one class."""
+    """'yes ' and 'yes' are one class, with a note."""
     data = _load(tmp_path, y=["yes ", "no", "yes", "no"] * (ROWS // 4))
     assert data.classes == ("no", "yes")
     assert "'yes '" in data.notes[0]
@@ -145,7 +145,7 @@ def test_long_labels_stay_exact(ending: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_identifiers_are_left_out_and_measurements_stay(shuffled: bool, tmp_path: Path) -> None:
-    """Row numbers and unique texts go, with a note; unique floats and recurring numbers stay."""
+    """Row numbers and unique texts are left out with a note; unique floats stay."""
     rows = np.arange(1, ROWS + 1)
     if shuffled:
         rows = np.random.default_rng(1).permutation(rows)
@@ -156,7 +156,7 @@ def test_identifiers_are_left_out_and_measurements_stay(shuffled: bool, tmp_path
 
 
 def test_digits_stored_as_text(tmp_path: Path) -> None:
-    """In Parquet, unique digits are left out, and postcodes that recur are categories."""
+    """In Parquet, unique digits are left out, and recurring postcodes are categories."""
     unique = [f"{k:05d}" for k in range(ROWS)]
     data = _load(tmp_path, ending="parquet", zip=unique, post=[f"9810{k % 5}" for k in range(ROWS)])
     assert (data.numeric, data.text) == (("x",), ("post",))
@@ -164,7 +164,7 @@ def test_digits_stored_as_text(tmp_path: Path) -> None:
 
 
 def test_trailing_delimiters_shift_no_column(tmp_path: Path) -> None:
-    """Rows that end in a comma keep every value under its name."""
+    """In rows that end in a comma every value keeps its column."""
     rows = "".join(f"{k % 2},{k % 7 + 0.5},{k % 5 + 0.25},\n" for k in range(ROWS))
     (tmp_path / "t.csv").write_text("y,a,b\n" + rows)
     data = load(str(tmp_path / "t.csv"), target="y")
@@ -175,7 +175,7 @@ def test_trailing_delimiters_shift_no_column(tmp_path: Path) -> None:
 
 
 def test_a_bad_value_is_named_by_its_line(tmp_path: Path) -> None:
-    """Blank lines and line breaks within cells count."""
+    """The reported line counts blank lines and line breaks within cells."""
     lines = ['"a\nb",v,y', "", 'k,"1",0', '"k\nl",inf,1', *(f"k,{k}.5,{k % 2}" for k in range(40))]
     (tmp_path / "t.csv").write_text("\n".join(lines))
     with pytest.raises(RequestError, match="in line 5"):
@@ -184,7 +184,7 @@ def test_a_bad_value_is_named_by_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["price\n(EUR)", "price (EUR)", "price\\n(EUR)"])
 def test_a_line_break_in_a_name(target: str, tmp_path: Path) -> None:
-    """The target is found by its name, and by the name that an error shows."""
+    """The target is found by its name, and by the name shown in an error."""
     frame = pd.DataFrame({"a": np.arange(40) ** 2, "price\n(EUR)": np.arange(40) * 2.5})
     frame.to_csv(tmp_path / "t.csv", index=False)
     data = load(str(tmp_path / "t.csv"), target=target)
@@ -193,7 +193,7 @@ def test_a_line_break_in_a_name(target: str, tmp_path: Path) -> None:
 
 
 def test_a_large_offset_loses_no_digit(tmp_path: Path) -> None:
-    """Feature and target near 1.7e9 keep all their values once standardised."""
+    """A feature and a target near 1.7e9 keep all values when standardised."""
     values = 1.7e9 + np.random.default_rng(0).uniform(0, 60, 400)
     np.savez(tmp_path / "a.npz", x_train=values[:, None], y_train=values)
     standard = load(str(tmp_path / "a.npz")).split(0).standardised()
@@ -215,7 +215,7 @@ def test_float_labels_and_halves_of_an_archive(tmp_path: Path) -> None:
 
 
 def test_changed_data_is_told_in_words(tmp_path: Path) -> None:
-    """Other rows, features, classes or values are named, and no fingerprint."""
+    """Changed rows, features, classes or values are named, without a fingerprint."""
     study = _load(tmp_path).describe()
     values = _load(tmp_path, x=np.arange(ROWS) * 0.5).describe()
     wider = _load(tmp_path, z=np.arange(ROWS) * 0.5).describe()
@@ -230,7 +230,7 @@ def test_changed_data_is_told_in_words(tmp_path: Path) -> None:
     [("train (1).csv", "train 1"), ("Übung #3, final.csv", "Übung 3 final"), ("digits", "digits")],
 )
 def test_any_file_name_makes_a_study_name(file: str, name: str) -> None:
-    """What no study's name may hold is left out."""
+    """Characters that are invalid in a study's name are removed."""
     assert study_name(None, f"folder/{file}") == name
 
 
@@ -248,8 +248,8 @@ CELLS = st.text(st.sampled_from("ab1 .,;|\t\"'\n\r"), max_size=6)
 def test_any_csv_is_read_as_it_was_or_refused(
     tmp_path_factory, rows, delimiter, ending, quoting, trailing
 ) -> None:
-    """Whatever delimiter, line ending, quoting and trailing fields: the cells, or an error."""
-    if quoting == csv.QUOTE_MINIMAL:  # Python's writer leaves the other line ending bare
+    """With any delimiter, line ending, quoting and trailing fields: the cells, or an error."""
+    if quoting == csv.QUOTE_MINIMAL:  # Python's writer does not quote the other line ending
         rows = [tuple(c.replace("\r", " ").replace("\n", " ") for c in row) for row in rows]
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=ending, quoting=quoting)
@@ -268,7 +268,7 @@ def test_any_csv_is_read_as_it_was_or_refused(
 @given(offset=st.floats(-1e9, 1e9), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_a_constant_added_to_a_feature_changes_no_input(offset: float, seed: int) -> None:
-    """The standardised inputs stay the same but for the rounding of the sum itself."""
+    """The standardised inputs are equal except for the rounding of the sum itself."""
     x = np.random.default_rng(seed).normal(size=(90, 2))
     y = np.arange(90) % 2
 

@@ -1,4 +1,4 @@
-"""Loading and splitting: who goes where, and what is learnt from whom."""
+"""Loading and splitting: assignment of rows to parts, and the part used for statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def numbered(tmp_path_factory):
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
 def test_parts_are_disjoint_complete_and_stratified(numbered, seed):
-    """Every row lies in exactly one part, and the classes keep their shares in each."""
+    """Every row is in exactly one part, and each part has the classes' shares."""
     split = numbered.split(seed)
     rows = np.concatenate([split.x_train, split.x_valid, split.x_test]).ravel()
     assert sorted(rows) == list(range(210))
@@ -40,7 +40,7 @@ def test_parts_are_disjoint_complete_and_stratified(numbered, seed):
 
 
 def test_seed_moves_validation_and_never_the_test_part(numbered):
-    """Two seeds give the same test rows and other validation rows; one seed repeats itself."""
+    """Two seeds give the same test rows and other validation rows; equal seeds give equal rows."""
     first, again, second = numbered.split(1), numbered.split(1), numbered.split(2)
     np.testing.assert_array_equal(first.x_test, second.x_test)
     assert set(first.x_valid.ravel()) != set(second.x_valid.ravel())
@@ -48,7 +48,7 @@ def test_seed_moves_validation_and_never_the_test_part(numbered):
 
 
 def test_given_parts_are_kept(tmp_path):
-    """Given validation and test rows come out as they went in, whatever the seed."""
+    """Given validation and test rows are unchanged for any seed."""
     data = {**arrays(), "x_valid": np.ones((5, 4)), "y_valid": np.arange(5) % 3}
     data |= {"x_test": np.full((6, 4), 2.0), "y_test": np.arange(6) % 3}
     np.savez(tmp_path / "a.npz", **data)
@@ -60,7 +60,7 @@ def test_given_parts_are_kept(tmp_path):
 
 
 def test_statistics_come_from_the_training_part_alone(tmp_path):
-    """Changing validation and test rows changes no statistic and no encoder's median."""
+    """Other validation and test rows change no statistic and no encoder's median."""
     data = {**arrays(), "y_valid": np.arange(6) % 3, "y_test": np.arange(6) % 3}
     splits = []
     for far in (0.0, 1e6):
@@ -87,7 +87,7 @@ def test_medians_come_from_the_training_part_alone(tmp_path):
 
 
 def test_table_becomes_features(tmp_path):
-    """Gaps become categories and indicators, empty and constant columns leave with a note."""
+    """Gaps become categories and indicators; empty and constant columns go with a note."""
     table().to_csv(tmp_path / "t.csv", index=False)
     dataset = load(str(tmp_path / "t.csv"), target="price")
     split = dataset.split(0)
@@ -105,7 +105,7 @@ def test_table_becomes_features(tmp_path):
 
 
 def test_number_of_features_is_the_same_for_every_seed(tmp_path):
-    """The network's width does not depend on which rows validate."""
+    """The network's width does not depend on the choice of validation rows."""
     table(many=190).assign(street=lambda f: f["street"].str[:2]).to_csv(tmp_path / "t.csv")
     dataset = load(str(tmp_path / "t.csv"), target="kind")
     widths = {dataset.split(seed).x_train.shape[1] for seed in range(8)}
@@ -154,7 +154,7 @@ def test_standardised_training_part_has_mean_0_and_deviation_1():
 @given(value=st.floats(-1e6, 1e6, width=32), rows=st.integers(2, 9000))
 @settings(max_examples=30, deadline=None)
 def test_constant_features_get_scale_1(value, rows):
-    """A constant column has scale 1, whatever rounding does to its mean."""
+    """A constant column has scale 1, even if its mean is rounded."""
     _, scale = mean_and_scale(np.full((rows, 1), value, np.float32))
     assert scale[0] == 1
 
@@ -170,7 +170,7 @@ def test_images_are_flattened_and_said_so(tmp_path):
 
 
 def test_fingerprint_follows_the_content(tmp_path):
-    """A copy has the same fingerprint; one changed value, label or row order has another."""
+    """A copy has the same fingerprint; another value, label or row order changes it."""
     base = arrays()
     changed = base["x_train"].copy()
     changed[3, 1] += 1e-3
@@ -191,7 +191,7 @@ def test_fingerprint_follows_the_content(tmp_path):
 
 
 def test_fingerprint_is_the_same_for_csv_and_parquet(tmp_path):
-    """The content counts and not the file's format."""
+    """The fingerprint depends on the content, not on the file format."""
     frame = table().drop(columns=["nothing", "garden"])
     frame.to_csv(tmp_path / "t.csv", index=False)
     frame.to_parquet(tmp_path / "t.parquet")
@@ -201,7 +201,7 @@ def test_fingerprint_is_the_same_for_csv_and_parquet(tmp_path):
 
 @pytest.mark.parametrize("name", ["digits", "diabetes"])
 def test_split_and_dataset_survive_pickling(name):
-    """A split and its data set can go to another process."""
+    """A split and its data set can be sent to another process."""
     dataset = load(name)
     again = pickle.loads(pickle.dumps(dataset))
     assert again.fingerprint == dataset.fingerprint
@@ -211,7 +211,7 @@ def test_split_and_dataset_survive_pickling(name):
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_fashion_mnist_has_the_chapters_split(monkeypatch, tmp_path):
-    """The first 5,000 training images validate, the other 55,000 train, 10,000 test."""
+    """The first 5,000 training images are for validation, the other 55,000 for training."""
     monkeypatch.setenv("TRAINSTACK_HOME", str(tmp_path))
     monkeypatch.delenv("TRAINSTACK_DATA", raising=False)
     named, folder = load("fashion-mnist"), load(str(FASHION))

@@ -1,4 +1,4 @@
-"""The architecture page against the tree, and the package as it is installed."""
+"""The architecture page compared with the tree, and the installed package."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ROOM = re.compile(r"^\| `((?:search|workers)/\w+/)` \|", re.M)
 
 
 def rooms(package: str) -> set[str]:
-    """Return the folders of a package that hold modules."""
+    """Return the folders of a package that contain modules."""
     found = (ROOT / package).glob("*/__init__.py")
     return {f"{path.parent.relative_to(ROOT).as_posix()}/" for path in found}
 
 
 def layers(package: str) -> list[str]:
-    """Return the rooms of a package in the order of import-linter's contract."""
+    """Return the folders of a package in the order of import-linter's contract."""
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     contract = text.split(f'containers = ["trainstack.{package}"]')[1].split("[[")[0]
     names = re.findall(r"[\w ]+", contract.split("layers = [")[1].split("]")[0].replace("|", '"'))
@@ -32,7 +32,7 @@ def layers(package: str) -> list[str]:
 
 
 def test_every_room_stands_on_the_page_in_its_layer() -> None:
-    """The page lists every room, from the top down as the linter's contract has it."""
+    """The page lists every folder in the order of the linter's contract."""
     listed = ROOM.findall(PAGE)
     for package in ("search", "workers"):
         mine = [room for room in listed if room.startswith(package)]
@@ -41,7 +41,7 @@ def test_every_room_stands_on_the_page_in_its_layer() -> None:
 
 
 def test_every_path_on_the_page_is_there() -> None:
-    """What the page names by its path is in the tree."""
+    """Every path on the page exists."""
     paths = re.findall(r"`((?:search|spaces|workers|docs|tests)/[\w./]*)`", PAGE)
     assert len(paths) > 50
     assert [path for path in paths if not (ROOT / path).exists()] == []
@@ -49,7 +49,7 @@ def test_every_path_on_the_page_is_there() -> None:
 
 @pytest.mark.process
 def test_the_package_has_one_name() -> None:
-    """No module of ours is loaded under the name of its folder alone."""
+    """No module is loaded under its folder's name alone."""
     code = (
         "import sys, trainstack.search.cli.main, trainstack.workers.runtime.supervisor\n"
         "print(*(name for name in sys.modules if name.split('.')[0] in "
@@ -63,7 +63,7 @@ def test_the_package_has_one_name() -> None:
 
 @pytest.mark.process
 def test_the_public_names() -> None:
-    """Every public name is there, and importing the package imports nothing slow."""
+    """Every public name exists, and importing the package imports nothing slow."""
     assert [name for name in trainstack.__all__ if getattr(trainstack, name) is None] == []
     assert set(trainstack.__all__) <= set(dir(trainstack))
     code = "import sys, trainstack; print(*sys.modules)"
@@ -74,7 +74,7 @@ def test_the_public_names() -> None:
 
 
 def test_the_links_of_the_package() -> None:
-    """`trainstack/` leads to each folder by a relative link, wherever the checkout lies."""
+    """`trainstack/` has a relative link to each folder, independent of the checkout's location."""
     for package in PACKAGES:
         link = ROOT / "trainstack" / package
         assert Path(link.readlink()) == Path("..") / package

@@ -1,6 +1,6 @@
-"""What stands in `deploy/` and `docker-compose.yml` fits the command, its flags and its variables.
+"""The files of `deploy/` and `docker-compose.yml` match the command, its flags and its variables.
 
-Nothing is run here: no container engine, cluster or batch system is needed.
+Nothing is run: no container engine, cluster or batch system is needed.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def containers(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def defaulted(text: str) -> str:
-    """Put the default in place of each `${NAME:-default}`."""
+    """Replace each `${NAME:-default}` by its default."""
     return re.sub(r"\$\{\w+:-(\w+)\}", r"\1", text)
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_runs_a_known_command_against_a_readable_storage(name: str) -> None:
-    """Compose's services use verbs and flags that exist, and a storage URL without a password."""
+    """Compose's services use existing verbs and flags, and a storage URL without a password."""
     service = OURS[name]
     assert (
         understood([re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in service["command"]])
@@ -67,7 +67,7 @@ def test_compose_is_what_its_published_schema_says() -> None:
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.name)
 def test_a_manifest_is_what_kubernetes_published_schemas_say(path: Path) -> None:
-    """Every document is valid against its kind's schema, in which no field may be misspelt."""
+    """Every document is valid against its kind's schema, which rejects misspelt fields."""
     for document in yaml.safe_load_all(path.read_text("utf-8")):
         kubernetes_validate.validate(document, "1.34", strict=True)
 
@@ -85,7 +85,7 @@ def test_passwords_come_from_secrets() -> None:
 
 
 def test_the_dashboard_is_behind_a_login() -> None:
-    """Only the proxy that asks for a login is published, and it asks for one everywhere."""
+    """Only the proxy is published, and it requires the login on every page."""
     assert "ports" not in COMPOSE["services"]["dashboard"]
     lines = (ROOT / "deploy" / "dashboard.conf").read_text("utf-8").splitlines()
     passed_on = [k for k, line in enumerate(lines) if "proxy_pass" in line]
@@ -102,14 +102,14 @@ def test_nothing_is_published_beyond_loopback() -> None:
 
 
 def test_the_gpu_service_is_asked_for_by_name() -> None:
-    """`docker compose up` needs no GPU: the service that does stands under a profile."""
+    """`docker compose up` needs no GPU: the GPU service is under a profile."""
     assert COMPOSE["services"]["worker-gpu"]["profiles"] == ["gpu"]
     assert [n for n, s in COMPOSE["services"].items() if "deploy" in s] == ["worker-gpu"]
 
 
 @pytest.mark.parametrize("path", WITH_PODS, ids=lambda p: p.name)
 def test_a_manifest_runs_a_known_command(path: Path) -> None:
-    """Kubernetes' containers use verbs and flags that exist; passwords come from a Secret."""
+    """Kubernetes' containers use existing verbs and flags; passwords come from a Secret."""
     found = list(containers(path))
     assert found
     for container in found:
@@ -130,7 +130,7 @@ def test_a_manifest_runs_a_known_command(path: Path) -> None:
     [("slurm/worker.sbatch", "exec "), ("systemd/trainstack-worker.service", "ExecStart=")],
 )
 def test_a_script_runs_a_known_command(path: str, start: str) -> None:
-    """The batch script's and the unit's one command use verbs and flags that exist."""
+    """The batch script and the unit each run one command with existing verbs and flags."""
     lines = (ROOT / "deploy" / path).read_text("utf-8").splitlines()
     (line,) = [line.removeprefix(start) for line in lines if line.startswith(start)]
     program, *argv = shlex.split(defaulted(line))
@@ -140,21 +140,21 @@ def test_a_script_runs_a_known_command(path: str, start: str) -> None:
 
 @pytest.mark.process
 def test_the_batch_script_is_sound_shell() -> None:
-    """bash reads the script to its end."""
+    """bash parses the whole script."""
     script = ROOT / "deploy" / "slurm" / "worker.sbatch"
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda p: str(p.relative_to(ROOT)))
 def test_our_variables_are_spelt_right(path: Path) -> None:
-    """Every TRAINSTACK_… that a file sets is one that the program reads."""
+    """Every TRAINSTACK_… variable set by a file is read by the program."""
     named = set(re.findall(r"\bTRAINSTACK_\w+", path.read_text("utf-8")))
     assert named <= {STORAGE, HOME, ARTIFACTS}
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_a_worker_is_given_to_stop_outlasts_its_drain(path: Path) -> None:
-    """Whoever stops a worker waits longer than the running trial may still take."""
+    """Stop timeouts are longer than the drain time of a running trial."""
     text = path.read_text("utf-8")
     drains = [float(n) for n in re.findall(r"--drain-timeout[\s\",]+(\d+)", text)]
     graces = re.findall(

@@ -1,4 +1,4 @@
-"""The table of JSON documents: complete over the verbs, and a check of it that can fail."""
+"""The table of JSON documents covers every verb, and its check can fail."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def of(verb: str) -> Document:
 
 
 def test_every_verb_with_json_has_its_document() -> None:
-    """The table holds just the verbs that take `--json`."""
+    """The table has exactly the verbs with `--json`."""
     taking = {
         name.removeprefix("trainstack ")
         for name, verb in verbs(typer.main.get_command(app))
@@ -62,7 +62,7 @@ def test_every_verb_with_json_has_its_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({}, []),
         ({"best": None, "rows": []}, []),
@@ -74,13 +74,13 @@ def test_every_verb_with_json_has_its_document() -> None:
         ({"rows": None}, ["rows is None, not list"]),
     ],
 )
-def test_a_difference_is_told(change: dict[str, Any], said: list[str]) -> None:
-    """Another kind, a missing and an unknown field are named; null only where it may be."""
-    assert problems(SMALL, {**GOOD, **change}) == said
+def test_a_difference_is_reported(change: dict[str, Any], expected: list[str]) -> None:
+    """Mistyped, missing and unknown fields are named; null is accepted only where allowed."""
+    assert problems(SMALL, {**GOOD, **change}) == expected
 
 
 def test_a_replay_is_as_the_table_says() -> None:
-    """What `replay --json` prints."""
+    """`replay --json` matches the table."""
     record = Record(3, "search", CHAPTER_DEFAULT, 7, "completed", (0.5, 0.4), "cpu", 1)
     again = {"device": "cpu", "outcome": "completed", "cause": None, "curve": [0.5, None]}
     again["seconds"] = {"total": 1.0}
@@ -89,7 +89,7 @@ def test_a_replay_is_as_the_table_says() -> None:
 
 
 def test_a_preview_is_as_the_table_says() -> None:
-    """What `launch --preview --json` prints, where one stack works and one does not."""
+    """`launch --preview --json` matches the table, with one working and one failing stack."""
     spec = spec_of()
     tried = [Tried(Sample(CHAPTER_DEFAULT, {"activation=selu": "activation"}), "", 1.0, 0.5, 9)]
     refused = [Tried(Sample(CHAPTER_DEFAULT), "no memory")]
@@ -98,7 +98,7 @@ def test_a_preview_is_as_the_table_says() -> None:
 
 
 def test_a_range_test_is_as_the_table_says() -> None:
-    """What `range-test --json` prints, tuples as lists."""
+    """`range-test --json` matches the table, with tuples as lists."""
     found = asdict(read_range("nadam", [1e-4, 1e-3, 1e-2], [2.0, 1.0, 9.0], None))
     row = {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
     assert problems(of("range-test"), [row]) == []

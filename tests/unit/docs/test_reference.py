@@ -1,4 +1,4 @@
-"""The documents say what the code does: reference pages, links, paths, commands."""
+"""The documents match the code: reference pages, links, paths, commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_reference_page_is_current(name: str) -> None:
-    """The committed page is what the code generates now."""
+    """The committed page equals the one generated from the code."""
     committed = (ROOT / "docs" / "reference" / name).read_text("utf-8")
     assert committed == PAGES[name](), "run `make docs`"
 
@@ -47,7 +47,7 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
 def test_commands_are_ones_that_the_command_knows(page: Path) -> None:
     """Every `trainstack …` in a shell block parses, and every `make …` has its target."""
     lines = shell_lines(page.read_text("utf-8"))
-    wrong = [said for argv in our_commands(lines) if (said := understood(argv))]
+    wrong = [problem for argv in our_commands(lines) if (problem := understood(argv))]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
     for line in lines:
         words = line.split()
@@ -67,12 +67,12 @@ def test_commands_are_ones_that_the_command_knows(page: Path) -> None:
     ],
 )
 def test_the_check_of_commands_can_fail(argv: list[str], right: bool) -> None:
-    """A misspelt verb or flag and a missing one are told apart from a good command."""
+    """Misspelt verbs and misspelt or missing flags are reported, correct commands are not."""
     assert (understood(argv) is None) == right
 
 
 def test_every_dependency_has_its_reasons() -> None:
-    """Whatever pyproject.toml names has its place on the page about dependencies."""
+    """Every dependency in pyproject.toml is on the page about dependencies."""
     project = (ROOT / "pyproject.toml").read_text("utf-8").split("[project.scripts]")[0]
     named = set(re.findall(r'^    "([A-Za-z][\w-]*)[><=~]', project, re.M))
     assert {"optuna", "ruff"} <= named

@@ -1,4 +1,4 @@
-"""The documentation as a site: it is built without a warning, and what leads nowhere is one."""
+"""The documentation as a site is built without a warning, and dead links fail the build."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.documents import ROOT
 pytestmark = pytest.mark.process
 
 STRICT = ("-W", "--keep-going", "-n", "-q")
-# A page of links, a page that it leads to, and one that nothing leads to.
+# A page of links, a linked page, and an unlinked one.
 PAGES = {
     "docs/README.md": "# Docs\n\n## Look\n\n[a](one.md#a-heading)\n[b](one.md#no-heading)\n",
     "docs/one.md": "# One\n\n## A heading\n\n[none](none.md)\n\n![none](none.png)\n",
@@ -32,7 +32,7 @@ def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    """Every page becomes one of the site, in its contents, with every link, heading and picture."""
+    """Every page is in the site and its contents, with valid links, headings and pictures."""
     done = build(ROOT, tmp_path)
     assert done.returncode == 0, done.stderr
     site = tmp_path / "site"
@@ -46,7 +46,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
 
 
 def test_what_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
-    """A dead link, heading or picture, and a page that nothing leads to, are each a named error."""
+    """A dead link, heading or picture, and an unlinked page, each give a named error."""
     source = tmp_path / "source"
     for path, written in PAGES.items():
         (source / path).parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def test_what_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
 
 
 def test_contents_are_the_links_by_their_headings() -> None:
-    """Links outwards are no pages, and a page is listed where it is named first."""
+    """External links are no pages, and a page is listed where it is linked first."""
     text = "[a](a.md)\n\n## Two\n[b](../b.md#x) [a](a.md) [web](https://example.org/c.md)\n"
     assert contents(text).split("\n\n```{toctree}") == [
         "```{toctree}\n:hidden:\n\na\n```",

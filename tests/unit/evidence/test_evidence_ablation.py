@@ -1,4 +1,4 @@
-"""Ablations: which runs are planned after the choice, and what they say."""
+"""Ablations: the runs planned after the choice, and their results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_each_ablation_changes_one_axis_only() -> None:
 
 
 def test_ablations_cost_no_more_than_what_came_before() -> None:
-    """All axes are ablated where a run is cheap, the first FEWEST_AXES where it is dear."""
+    """All axes are ablated if a run is cheap, only the first FEWEST_AXES if it is expensive."""
     spec = made_up_spec(trials=len(STACKS))
     axes = {}
     for seconds in (0.0, 100.0):
@@ -68,7 +68,7 @@ def test_ablations_cost_no_more_than_what_came_before() -> None:
                 )
                 for k, p in enumerate(next_runs(spec, runs))
             ]
-        # Some axes have their pairs already, in the race.
+        # Some axes already have pairs from the race.
         entrants = {c.stack for c in race(spec, runs).entrants}
         found = ablations(spec, runs, chosen(spec, runs))
         fresh = [a.label for a in found if not entrants.intersection(a.variants)]
@@ -79,7 +79,7 @@ def test_ablations_cost_no_more_than_what_came_before() -> None:
 
 
 def test_ablations_wait_for_the_choice_and_never_change_it() -> None:
-    """No ablation is planned while the race runs, and its results leave the choice as it was."""
+    """No ablation is planned during the race, and ablations do not change the choice."""
     planted = Planted(deviation=0.02, shared=0.0)
     spec = made_up_spec(trials=len(STACKS))
     runs = planted.search(spec, STACKS)
@@ -114,7 +114,7 @@ def test_variants_are_trained_with_the_confirmations_seeds() -> None:
 
 
 def test_the_rate_of_another_optimizer_is_tuned() -> None:
-    """The rate that a variant runs with is the best of those tried on the tuning seed."""
+    """A variant's rate is the best of those tried on the tuning seed."""
     planted = replace(QUIET, rates={"rmsprop": 0.003})
     spec = made_up_spec(trials=2)
     rivals = [CHAPTER_DEFAULT.but(optimizer="rmsprop", batch_size=64)]
@@ -125,7 +125,7 @@ def test_the_rate_of_another_optimizer_is_tuned() -> None:
 
 
 def test_the_alternative_is_the_defaults_choice_where_that_differs() -> None:
-    """A departure is compared with the default's choice, its numbers included."""
+    """A departure is compared with the default's choice, including its parameters."""
     spec = made_up_spec(trials=1)
     stack = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal", dropout="last")
     runs = QUIET.search(spec, [stack])
@@ -136,7 +136,7 @@ def test_the_alternative_is_the_defaults_choice_where_that_differs() -> None:
 
 
 def test_another_choice_brings_its_own_numbers() -> None:
-    """The best trial's numbers of the other choice come along, everything else stays."""
+    """The other choice has the parameters of its best trial; everything else is unchanged."""
     other = CHAPTER_DEFAULT.but(dropout="all", dropout__rate=0.37, batch_size=64)
     found = changed(CHAPTER_DEFAULT, "dropout", other)
     assert found == CHAPTER_DEFAULT.but(dropout="all", dropout__rate=0.37)
@@ -157,7 +157,7 @@ def test_given_stacks_and_fixed_bundles_are_not_searched() -> None:
 
 
 def test_a_variant_that_diverges_is_given_up() -> None:
-    """A variant whose tuning runs all diverge asks for nothing more, and the rest goes on."""
+    """If all tuning runs of a variant diverge, it gets no more runs, and the others continue."""
     spec, runs = finished()
     bad = next(a for a in ablations(spec, runs, chosen(spec, runs)) if len(a.variants) == 3)
     spoilt = replace(QUIET, diverge=frozenset(v.stack_id for v in bad.variants))
@@ -167,7 +167,7 @@ def test_a_variant_that_diverges_is_given_up() -> None:
 
 
 def test_planted_effects_get_their_word_from_ablations() -> None:
-    """A planted effect of ten deviations is found, and an axis without one is not `better`."""
+    """A planted effect of ten deviations is found, and an axis without effect is not `better`."""
     planted = Planted(effects={"dropout": {"none": -0.2}}, deviation=0.02)
     spec, runs = finished(planted, seed=4)
     stack = chosen(spec, runs)
@@ -179,7 +179,7 @@ def test_planted_effects_get_their_word_from_ablations() -> None:
 
 
 def test_a_contrast_of_two_stacks_is_the_paired_interval() -> None:
-    """With two rows the pooled contrast is Student's paired interval, as SciPy has it."""
+    """With two rows the pooled contrast equals SciPy's paired t interval."""
     rng = np.random.default_rng(3)
     first, second = (dict(enumerate(rng.normal(size=6))) for _ in range(2))
     pairs = [("a", "b", j, first[j] - second[j]) for j in range(6)]
@@ -190,7 +190,7 @@ def test_a_contrast_of_two_stacks_is_the_paired_interval() -> None:
 
 
 def test_a_contrast_covers_the_truth() -> None:
-    """Over 1,000 tables of eight equal stacks the 95 % interval holds 0 in 93 to 97 %."""
+    """Over 1,000 tables of eight equal stacks the 95 % interval includes 0 in 93 to 97 %."""
     rng = np.random.default_rng(5)
     held = 0
     for _ in range(1000):
@@ -203,7 +203,7 @@ def test_a_contrast_covers_the_truth() -> None:
 
 
 def test_one_noisy_stack_does_not_blur_the_others() -> None:
-    """A row twenty times as noisy as the others leaves their interval about as it was."""
+    """A row with twenty times the noise hardly changes the intervals of the others."""
     rng = np.random.default_rng(7)
     losses = rng.normal(size=(8, 5))
     table = {str(k): dict(enumerate(map(float, row))) for k, row in enumerate(losses)}

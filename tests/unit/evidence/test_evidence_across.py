@@ -1,4 +1,4 @@
-"""The default over several data sets: regret, rank, leave-one-out, and when there is none."""
+"""The default over several data sets: regret, rank, leave-one-out, and missing evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def study(
     planted: Planted | None = None,
     data: str | None = None,
 ) -> tuple[StudySpec, list[Run]]:
-    """A searched study in which stacks have these losses above 0.5, with hardly any noise."""
+    """A searched study whose stacks have these losses above 0.5, with hardly any noise."""
     spec = made_up_spec(space={"axes": {}}, trials=len(stacks), study=name)
     title = data or name
     spec = replace(spec, data=replace(spec.data, source=f"/data/{title}", fingerprint=title))
@@ -40,7 +40,7 @@ def study(
 
 
 def three() -> Across:
-    """Three data sets: BN is near the best on all, each of the others fails somewhere."""
+    """Three data sets: BN is near the best on all, every other stack fails on one."""
     return across(
         [
             study("one", {CHAPTER_DEFAULT: 0.0, BN: 0.05, PLAIN: 0.5}),
@@ -51,7 +51,7 @@ def three() -> Across:
 
 
 def test_the_least_mean_regret_is_chosen() -> None:
-    """Regret is the loss above the best of the stacks, as a fraction of it, averaged over data."""
+    """Regret is the loss above the best stack's, as a fraction of it, averaged over data sets."""
     best, *others = three().entrants
     assert best.stack == BN
     assert [p.regret for p in best.places] == pytest.approx([0.1, 0.0, 0.1], abs=1e-6)
@@ -72,8 +72,8 @@ def test_each_data_set_is_judged_by_the_choice_of_the_others() -> None:
 
 
 def test_a_consistent_gain_over_many_data_sets_is_better() -> None:
-    """On eight data sets a stack that always beats the default by a tenth is called better, one
-    that beats it now and then is not."""
+    """On eight data sets a stack that always beats the default by a tenth is `better`; one that
+    beats it sometimes is not."""
     always = [study(f"d{k}", {CHAPTER_DEFAULT: 0.05 + 0.001 * k, PLAIN: 0.4}) for k in range(8)]
     both = (CHAPTER_DEFAULT, BN)
     now_and_then = [study(f"d{k}", {both[k % 3 == 1]: 0.05}, both) for k in range(8)]
@@ -84,13 +84,13 @@ def test_a_consistent_gain_over_many_data_sets_is_better() -> None:
 
 
 def test_only_what_every_data_set_has_is_compared() -> None:
-    """A stack that one study did not train is left out, however good it is elsewhere."""
+    """A stack missing from one study is left out, however good it is elsewhere."""
     found = across([study("one", {}), study("two", {BN: -0.4}, (CHAPTER_DEFAULT, BN))])
     assert {e.stack for e in found.entrants} == {CHAPTER_DEFAULT, BN}
 
 
 def test_a_stack_that_diverges_somewhere_serves_nobody() -> None:
-    """Divergence on one data set is an infinite regret: such a stack comes last."""
+    """A stack that diverges on one data set has infinite regret and comes last."""
     broken = Planted(deviation=1e-9, diverge=frozenset({BN.stack_id}))
     found = across([study("one", {BN: -0.3}), study("two", {}, planted=broken)])
     assert found.entrants[-1].stack == BN
@@ -99,7 +99,7 @@ def test_a_stack_that_diverges_somewhere_serves_nobody() -> None:
 
 
 def test_without_a_common_stack_there_is_no_evidence() -> None:
-    """Nothing trained everywhere, or one stack alone: `no evidence`, in words."""
+    """Without a common stack, or with only one, the result is `no evidence` with a reason."""
     nothing = across([study("one", {}, (BN,)), study("two", {}, (PLAIN,))])
     alone = across([study("one", {}, (BN,)), study("two", {}, (BN, PLAIN))])
     for found in (nothing, alone):
@@ -111,7 +111,7 @@ def test_without_a_common_stack_there_is_no_evidence() -> None:
 
 
 def test_without_the_default_there_is_no_word() -> None:
-    """Where the chapter's default was not trained everywhere the best is named without a word."""
+    """If the chapter's default was not trained everywhere, the best stack gets no verdict."""
     found = across([study(name, {PLAIN: 0.1}, (BN, PLAIN)) for name in ("one", "two")])
     assert found.entrants[0].stack == BN
     assert found.word == "no evidence"
@@ -132,7 +132,7 @@ def test_studies_of_the_same_data_are_one_data_set() -> None:
 
 
 def test_confirmed_losses_go_before_the_searchs() -> None:
-    """Where a stack was confirmed its confirmation's mean counts, not the score it was found by."""
+    """For a confirmed stack the confirmation's mean is used, not the search's score."""
     planted = Planted(deviation=0.05)
     spec, runs = study("one", {}, planted=planted)
     found = across([(spec, planted.confirm(spec, runs)), study("two", {})])
@@ -140,7 +140,7 @@ def test_confirmed_losses_go_before_the_searchs() -> None:
 
 
 def test_text_fits_a_terminal() -> None:
-    """The comparison for people has no line over 80 columns, and names stacks and data."""
+    """The text has no line over 80 columns, and names stacks and data."""
     text = text_of(three())
     assert max(map(len, text.splitlines())) <= 80
     for word in ("chapter-default", "relu-he-bn-adam", "two", "mean regret", "left out"):
@@ -148,7 +148,7 @@ def test_text_fits_a_terminal() -> None:
 
 
 def test_several_studies_need_the_flag_and_the_flag_several_studies() -> None:
-    """One study without --across, two or more different ones with it."""
+    """One study goes without --across, two or more different ones with it."""
     assert one_study(["digits"]) == "digits"
     with pytest.raises(RequestError, match="--across"):
         one_study(["digits", "wine"])

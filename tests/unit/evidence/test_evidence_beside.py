@@ -1,4 +1,4 @@
-"""What stands beside a recommendation: the trivial predictor, in figures, words and warnings."""
+"""The trivial predictor and the yardstick beside a recommendation: figures, text and warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LUCKY = {"loss": (-0.01, -0.03, 0.01), "accuracy": (0.01, -0.01, 0.03)}
 
 
 def part(gaps: dict[str, tuple[float, float, float]], share: float = 0.1) -> dict[str, Any]:
-    """What was measured of a stack that differs so much from the trivial predictor."""
+    """The measurement of a stack with this difference from the trivial predictor."""
     return {
         "test": {
             "loss": [2.3 + gaps["loss"][0]] * 3,
@@ -46,12 +46,12 @@ def concluded(chosen: dict[str, Any], baseline: dict[str, Any] | None = None) ->
 
 
 def about_trivial(found: Recommendation) -> list[str]:
-    """The warnings that compare with the trivial predictor."""
+    """The warnings about the trivial predictor."""
     return [w for w in found.warnings if "class shares" in w or "majority" in w]
 
 
 def test_the_trivial_predictor_stands_in_the_document() -> None:
-    """The JSON holds its figures on both parts, beside the stack and beside the default."""
+    """The JSON has its figures on both parts, for the stack and for the default."""
     document = concluded(part(LEARNED), part(NOISE)).to_json()
     assert document["trivial"]["validation"] == {"loss": 2.31, "accuracy": 0.1}
     assert document["trivial"]["test"] == {"loss": 2.3, "accuracy": 0.1}
@@ -61,7 +61,7 @@ def test_the_trivial_predictor_stands_in_the_document() -> None:
 
 
 def test_without_a_measurement_its_figures_are_null() -> None:
-    """Before the test set is opened, and in studies of earlier versions, the shape is the same."""
+    """Before the test set is used, and for earlier versions, the document has the same shape."""
     spec, runs = finished_study()
     found = recommend(spec, runs, {})
     assert found.trivial["test"] == {"loss": None, "accuracy": None}
@@ -72,19 +72,19 @@ def test_without_a_measurement_its_figures_are_null() -> None:
 
 
 def test_a_stack_that_learned_is_not_warned_of() -> None:
-    """One line gives the trivial predictor's figures, and no warning follows."""
+    """One line gives the trivial predictor's figures, without a warning."""
     found = concluded(part(LEARNED))
-    said = " ".join(text_of(found).split())
+    text = " ".join(text_of(found).split())
     assert (
         "Always answering the class shares: validation loss 2.31, accuracy 0.1; test loss 2.3, "
-        "accuracy 0.1." in said
+        "accuracy 0.1." in text
     )
     assert not about_trivial(found)
     assert found.sentence.startswith("Use ")
 
 
 def test_pure_noise_says_that_nothing_learned_before_anything_else() -> None:
-    """Where neither stack beats the trivial predictor the first sentence says so, whatever the
+    """If neither stack beats the trivial predictor, the first sentence states it, regardless of the
     verdict against the default."""
     found = concluded(part(NOISE), part(LUCKY))
     assert found.verdict == "better"
@@ -100,22 +100,22 @@ def test_pure_noise_says_that_nothing_learned_before_anything_else() -> None:
 @given(gap=st.floats(-2.0, 2.0), half=st.floats(0.0, 1.0))
 @settings(max_examples=30, deadline=None)
 def test_a_stack_beats_the_trivial_predictor_or_is_warned_of(gap: float, half: float) -> None:
-    """Without an interval of the difference below 0, a warning and the sentence say so."""
+    """If the difference's interval is not below 0, the warning and the sentence state it."""
     found = concluded(part({**LEARNED, "loss": (gap, gap - half, gap + half)}))
     beaten = gap + half < 0.0
     assert any("no better than always answering" in w for w in about_trivial(found)) is not beaten
     assert found.sentence.startswith("No stack was shown to learn anything") is not beaten
 
 
-@pytest.mark.parametrize(("base", "said"), [(LEARNED, False), (LUCKY, True)])
-def test_only_where_both_fail_nothing_learned(base: dict[str, Any], said: bool) -> None:
-    """A default that beats the trivial predictor shows that something can be learned."""
+@pytest.mark.parametrize(("base", "expected"), [(LEARNED, False), (LUCKY, True)])
+def test_only_where_both_fail_nothing_learned(base: dict[str, Any], expected: bool) -> None:
+    """A default that beats the trivial predictor shows that learning is possible."""
     sentence = concluded(part(LUCKY), part(base)).sentence
-    assert sentence.startswith("No stack was shown to learn") is said
+    assert sentence.startswith("No stack was shown to learn") is expected
 
 
 def test_a_difference_that_may_be_luck_is_no_better() -> None:
-    """A loss a little below the trivial one is not shown to beat it on these rows."""
+    """A loss slightly below the trivial one is not shown to beat it on these rows."""
     warning = about_trivial(concluded(part(LUCKY)))[0]
     assert "no better than always answering the class shares, as far as 400 test rows" in warning
     assert "−0.03 to +0.01" in warning
@@ -130,14 +130,14 @@ def test_a_difference_that_may_be_luck_is_no_better() -> None:
     ],
 )
 def test_an_accuracy_of_the_majority_share_is_named(gap: Any, words: str) -> None:
-    """An accuracy that any constant answer has is named, even where the loss is better."""
+    """An accuracy reached by a constant answer is identified, even if the loss is better."""
     found = concluded(part({"loss": (-0.01, -0.012, -0.008), "accuracy": gap}, share=0.998))
     (warning,) = about_trivial(found)
     assert words in warning
 
 
 def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
-    """The trivial predictor of a regression answers the mean, and has an rmse."""
+    """In regression the trivial predictor answers the mean, and has an rmse."""
     spec, runs = finished_study()
     spec = replace(spec, data=replace(spec.data, task="regression", classes=()))
     runs = [replace(r, metrics={"rmse": 2.0}) for r in runs]
@@ -148,10 +148,10 @@ def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
     }
     measured = {"chosen": {"test": {"loss": [1.08], "rmse": [79.0]}, "trivial": beside}}
     found = recommend(spec, runs, measured)
-    said = " ".join(text_of(found).split())
+    text = " ".join(text_of(found).split())
     assert found.to_json()["trivial"] == beside
     assert (
-        "Always answering the mean of the training targets: validation loss 1.02, rmse 77" in said
+        "Always answering the mean of the training targets: validation loss 1.02, rmse 77" in text
     )
     assert found.warnings[0] == (
         "The recommended stack is no better than always answering the mean of the training "
@@ -160,7 +160,7 @@ def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
 
 
 def test_before_the_test_set_is_opened_the_validation_loss_decides() -> None:
-    """Without compared rows a validation loss at or above the trivial one warns."""
+    """Without test rows a validation loss at or above the trivial one gives a warning."""
     beside = trivial({"trivial": {"validation": {"loss": 0.69, "accuracy": 0.5}}}, "accuracy")
     scores = {"loss": {"mean": None}, "accuracy": {"mean": None}}
     (warning,) = trivial_warnings(beside, scores, 0.7, "accuracy")
@@ -170,7 +170,7 @@ def test_before_the_test_set_is_opened_the_validation_loss_decides() -> None:
 
 
 def test_the_report_says_the_same(tmp_path: Path) -> None:
-    """Both texts of the report hold the line, above what explains the choice."""
+    """HTML and Markdown have the line above the explanation of the choice."""
     spec, runs = finished_study()
     found = concluded(part(NOISE))
     write_report(tmp_path, spec, found, runs)
@@ -188,7 +188,7 @@ YARDSTICK = {
 
 
 def measured_beside(yardstick: dict[str, Any] | None, **test: list[float]) -> dict[str, Any]:
-    """A measurement of a stack whose seeds differ a little, and of the yardstick."""
+    """A measurement with slightly different seeds, and of the yardstick."""
     scores = {"loss": [0.2, 0.21, 0.22], "accuracy": [0.95, 0.955, 0.96], **test}
     found = {"chosen": {"test": scores}, "baseline": {"test": scores}}
     return found if yardstick is None else {**found, "yardstick": yardstick}
@@ -224,8 +224,7 @@ def measured_beside(yardstick: dict[str, Any] | None, **test: list[float]) -> di
 def test_the_yardstick_is_compared_with_the_network(
     test: dict[str, Any], against: tuple[str, str], words: str
 ) -> None:
-    """One line gives its figures, and whether they lie beyond the network's interval on the test
-    rows."""
+    """One line gives its figures, and whether they lie outside the network's interval."""
     found = recommend(*finished_study(), measured_beside(YARDSTICK, **test))
     document = found.to_json()["yardstick"]
     assert document["test"] == YARDSTICK["test"]
@@ -238,7 +237,7 @@ def test_the_yardstick_is_compared_with_the_network(
 
 
 def test_a_yardstick_left_out_has_its_reason() -> None:
-    """The line gives the reason; the figures are null."""
+    """The line gives the reason, and the figures are null."""
     left_out = {"model": "HistGradientBoostingClassifier", "left_out": "MemoryError: no room"}
     found = recommend(*finished_study(), measured_beside(left_out))
     assert "with its defaults) was left out: MemoryError: no room." in " ".join(
@@ -248,7 +247,7 @@ def test_a_yardstick_left_out_has_its_reason() -> None:
 
 
 def test_without_a_yardstick_there_is_no_line() -> None:
-    """Where none was wanted, or the test set is closed, the document holds nulls and no line."""
+    """If none was requested, or before the measurement, the document has nulls and no line."""
     for measured in ({}, measured_beside(None)):
         found = recommend(*finished_study(), measured)
         assert "Gradient boosting" not in text_of(found)

@@ -1,4 +1,4 @@
-"""Constraints: how they are read, and how they bind candidates, race and choice."""
+"""Constraints: parsing, and their effect on candidates, race and choice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def chosen(spec: StudySpec, runs: list[Run]) -> Stack:
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("sign", ["<=", ">="])
 def test_constraints_are_read_and_written_back(figure: str, sign: str) -> None:
-    """Every figure may be bounded from either side; spaces do not matter."""
+    """Every figure may be bounded from either side, with or without spaces."""
     assert str(read(f" {figure} {sign} 0.25 ")) == f"{figure}{sign}0.25"
 
 
@@ -51,14 +51,14 @@ def test_constraints_are_read_and_written_back(figure: str, sign: str) -> None:
     ],
 )
 def test_what_is_no_constraint_is_refused(text: str) -> None:
-    """Anything but a bound above 0 on a known figure is refused in one line that names it."""
+    """Only bounds above 0 on known figures are accepted; others are refused in one line."""
     with pytest.raises(RequestError) as refused:
         read(text)
     assert repr(text) in str(refused.value)
 
 
 def test_violations_are_relative_and_positive_when_broken() -> None:
-    """Twice the bound breaks it by 1; half of it keeps it; a figure not known decides nothing."""
+    """Twice the bound violates it by 1, half of it satisfies it, an unknown figure does neither."""
     bound = read("latency_ms<=2")
     assert bound.violation({"latency_ms": 4.0}) == pytest.approx(1.0)
     assert (bound.violation({"latency_ms": 1.0}) or 0.0) < 0.0
@@ -67,20 +67,19 @@ def test_violations_are_relative_and_positive_when_broken() -> None:
 
 
 def test_without_a_constraint_the_best_is_chosen() -> None:
-    """The large network wins where nothing bounds it (what the others are held against)."""
+    """Without a constraint the large network is chosen, as a reference for the other tests."""
     assert chosen(*finished()) == LARGE
 
 
 def test_what_breaks_a_constraint_is_not_even_confirmed() -> None:
-    """A stack that the search knows to be too large is no candidate."""
+    """A stack that the search measured as too large is no candidate."""
     spec, runs = finished("parameters<=100000")
     assert LARGE not in [c.stack for c in candidates(spec, runs)]
     assert chosen(spec, runs) == CHAPTER_DEFAULT
 
 
 def test_a_pruned_stack_is_confirmed_where_it_alone_keeps_a_constraint() -> None:
-    """What ended it was ahead of it, and breaks the constraint; the recommendation is the one that
-    can be used."""
+    """A pruned stack is recommended if all trials ahead of it violate the constraint."""
     spec, runs = finished("parameters<=10000")
     searched = [r for r in runs if r.phase != CONFIRMATION]
     pruned = [replace(r, outcome="pruned") if r.stack == SMALL else r for r in searched]
@@ -92,8 +91,8 @@ def test_a_pruned_stack_is_confirmed_where_it_alone_keeps_a_constraint() -> None
 
 
 def test_a_default_that_breaks_a_constraint_is_not_chosen() -> None:
-    """The default stays the comparison, but a worse stack that keeps the bound is recommended,
-    with all its seeds, and what it costs is said."""
+    """The default remains the comparison, but a worse stack within the bound is recommended, with
+    all its seeds and the stated cost."""
     spec, runs = finished("parameters<=10000")
     assert chosen(spec, runs) == SMALL
     assert sum(r.phase == CONFIRMATION and r.stack == SMALL for r in runs) == spec.replicates
@@ -118,7 +117,7 @@ def test_figures_of_the_confirmation_bind_too() -> None:
 
 
 def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen_and_it_is_said() -> None:
-    """Where all break it the one that breaks it least is recommended, with a warning."""
+    """If all stacks violate it, the one with the least violation is recommended, with a warning."""
     spec, runs = finished("parameters<=10")
     assert chosen(spec, runs) == SMALL
     found = recommend(spec, runs, {})
@@ -128,7 +127,7 @@ def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen_and_it_is_said() 
 
 
 def test_when_some_keep_a_constraint_the_others_are_counted() -> None:
-    """The reasons say how many of the stacks confirmed break a bound that others keep."""
+    """The reasons count the confirmed stacks that violate a bound satisfied by others."""
     spec, runs = finished("parameters<=10000")
     assert recommend(spec, runs, {}).reasons[0] == (
         "1 of the 2 stacks confirmed breaks parameters<=10000 and was not chosen from."
@@ -136,7 +135,7 @@ def test_when_some_keep_a_constraint_the_others_are_counted() -> None:
 
 
 def test_a_figure_that_nobody_measured_is_said() -> None:
-    """A bound on what no run measured excludes nobody and warns."""
+    """A bound on an unmeasured figure excludes no stack and gives a warning."""
     spec, runs = finished("latency_ms<=1")
     assert chosen(spec, runs) == LARGE
     assert any("was not measured" in w for w in recommend(spec, runs, {}).warnings)

@@ -1,4 +1,4 @@
-"""However a study ends, it ends in a sensible word: never in a traceback, never in a false one."""
+"""Every ending of a study has a correct conclusion, without a traceback."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SELF_NORMALIZING = (CHAPTER_DEFAULT, *neighbours(4))
 def concluded(
     planted: Planted, stacks: tuple[Stack, ...], broken: tuple[Stack, ...] = ()
 ) -> tuple[StudySpec, list[Run]]:
-    """A study of these stacks, searched and confirmed; `broken` ones diverge."""
+    """A study of these stacks, searched and confirmed; stacks in `broken` diverge."""
     planted = replace(planted, diverge=frozenset(s.stack_id for s in broken))
     spec = made_up_spec(space={"axes": {}}, trials=len(stacks))
     return spec, planted.confirm(spec, planted.search(spec, stacks))
 
 
-def said(spec: StudySpec, runs: list[Run]) -> Recommendation:
-    """The recommendation, which can be printed and written as strict JSON."""
+def recommendation_of(spec: StudySpec, runs: list[Run]) -> Recommendation:
+    """The recommendation, after checking that it can be printed and written as strict JSON."""
     found = recommend(spec, runs, {})
     json.dumps(found.to_json(), allow_nan=False)
     assert text_of(found)
@@ -38,8 +38,8 @@ def said(spec: StudySpec, runs: list[Run]) -> Recommendation:
 
 
 def test_one_finished_trial_that_is_the_default() -> None:
-    """Where the default alone finished it is recommended, and nothing is claimed of others."""
-    found = said(*concluded(Planted(), (CHAPTER_DEFAULT, BN), broken=(BN,)))
+    """If only the default finished it is recommended, without a claim about others."""
+    found = recommendation_of(*concluded(Planted(), (CHAPTER_DEFAULT, BN), broken=(BN,)))
     assert found.stack == CHAPTER_DEFAULT
     assert found.verdict == "equivalent"
     assert "Nothing else finished" in found.sentence
@@ -47,31 +47,31 @@ def test_one_finished_trial_that_is_the_default() -> None:
 
 
 def test_one_finished_trial_that_is_another() -> None:
-    """One other trial that finished is compared with the default, which is confirmed beside it."""
-    found = said(*concluded(Planted(effects={"activation": {"relu": 0.3}}), (BN,)))
+    """A single other finished trial is compared with the default, which is confirmed beside it."""
+    found = recommendation_of(*concluded(Planted(effects={"activation": {"relu": 0.3}}), (BN,)))
     assert found.stack == CHAPTER_DEFAULT
     assert "the other stack" in found.sentence
 
 
-@pytest.mark.parametrize(("stacks", "told"), [((), "no trials"), ((BN,), "1 diverged")])
-def test_no_finished_trial(stacks: tuple[Stack, ...], told: str) -> None:
-    """None at all, or all diverged: one line that says so, and no recommendation."""
+@pytest.mark.parametrize(("stacks", "message"), [((), "no trials"), ((BN,), "1 diverged")])
+def test_no_finished_trial(stacks: tuple[Stack, ...], message: str) -> None:
+    """Without trials, or if all diverged, one line states it and there is no recommendation."""
     spec, runs = concluded(Planted(), stacks, broken=stacks)
-    with pytest.raises(NothingToRecommend, match=told):
+    with pytest.raises(NothingToRecommend, match=message):
         recommend(spec, runs, {})
 
 
 def test_a_default_that_alone_diverges() -> None:
-    """Where the default cannot be trained, the others are recommended without a verdict."""
-    found = said(*concluded(Planted(), SELF_NORMALIZING, broken=(CHAPTER_DEFAULT,)))
+    """If the default cannot be trained, the others are recommended without a verdict."""
+    found = recommendation_of(*concluded(Planted(), SELF_NORMALIZING, broken=(CHAPTER_DEFAULT,)))
     assert found.stack != CHAPTER_DEFAULT
     assert found.verdict == "undecided"
     assert "no run to compare" in found.sentence
 
 
 def test_a_single_class_of_stacks() -> None:
-    """A search that saw one family alone compares within it; the rest is `no evidence`."""
-    found = said(*concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING))
+    """A search of one family compares within it; the rest is `no evidence`."""
+    found = recommendation_of(*concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING))
     assert {Stack.from_json(r["stack"]).family for r in found.runners_up} == {"self-normalizing"}
     assert found.verdict == "better"
     words = {row["axis"]: row["word"] for row in found.effects}
@@ -81,34 +81,34 @@ def test_a_single_class_of_stacks() -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 4, 7])
 def test_interrupted_in_the_confirmation(kept: int) -> None:
-    """Cut off after any few confirmation runs there is a stack, and no word without an interval."""
+    """After any number of runs a stack is recommended, and no verdict lacks an interval."""
     spec, runs = concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING)
     search = [run for run in runs if run.phase != CONFIRMATION]
-    found = said(spec, runs[: len(search) + kept])
+    found = recommendation_of(spec, runs[: len(search) + kept])
     if found.difference["ci95"] is None:
         assert found.verdict == "undecided"
     assert any("confirmed" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
-    ("deviation", "word", "said"),
+    ("deviation", "word", "reason"),
     [(0.001, "supported", "by more than the margin"), (0.2, "no evidence", "may be better")],
 )
 def test_the_default_is_good_only_where_that_is_shown(
-    deviation: float, word: str, said: str
+    deviation: float, word: str, reason: str
 ) -> None:
-    """Stacks as good as the default support C23; noise that may hide a better one does not."""
+    """Stacks as good as the default support C23, but not noise that may hide a better one."""
     spec = made_up_spec(space={"axes": {}}, trials=5)
     planted = Planted(deviation=deviation, shared=0.0)
     runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *neighbours(4)]))
     row = next(r for r in recommend(spec, runs, {}).claims if r["id"] == "C23")
     assert row["word"] == word
-    assert said in row["reason"]
+    assert reason in row["reason"]
     assert row["ci95"][0] < row["ci95"][1]
 
 
 def test_no_interval_says_what_cannot_be() -> None:
-    """Accuracies near 1 and losses near 0 have intervals that end there."""
+    """Intervals of accuracies near 1 and losses near 0 end at these bounds."""
     spec = made_up_spec(space={"axes": {}}, trials=5)
     planted = Planted(base=0.05, deviation=0.04)
     runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *neighbours(4)]))

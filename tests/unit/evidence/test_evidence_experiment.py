@@ -1,4 +1,4 @@
-"""The designed experiment for claims: which runs it asks for, and what it says of them."""
+"""The designed experiment for claims: its planned runs and its verdicts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.optimizers import OPTIMIZERS
 
-# Every optimizer's usual rate is its best, so that tuning tries no more than three.
+# Every optimizer's usual rate is its best, so tuning tries only three.
 QUIET = Planted(
     deviation=1e-4, rates={name: row.parameters[0].default for name, row in OPTIMIZERS.items()}
 )
@@ -41,23 +41,23 @@ def spec_for(*ids: str, **changes: Any) -> StudySpec:
 
 
 def trained(
-    spec: StudySpec, planted: Planted = QUIET, heed: Callable[[Planned], bool] = lambda _: True
+    spec: StudySpec, planted: Planted = QUIET, includes: Callable[[Planned], bool] = lambda _: True
 ) -> list[Run]:
-    """Every run that the experiment asks for, trained as planted."""
+    """All runs planned by the experiment, trained as planted."""
     runs: list[Run] = []
-    while wanted := [planned for planned in next_runs(spec, runs) if heed(planned)]:
+    while wanted := [planned for planned in next_runs(spec, runs) if includes(planned)]:
         runs += [ran(planted, p, len(runs) + k) for k, p in enumerate(wanted)]
     return runs
 
 
 def ran(planted: Planted, wanted: Planned, number: int) -> Run:
-    """A run trained as planted."""
+    """A run, trained as planted."""
     run = planted.run(wanted.stack, wanted.seed, number, wanted.seed_index, wanted.label)
     return replace(run, stack_id=wanted.stack_id, condition=wanted.condition)
 
 
-def told(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
-    """What the experiment says of one claim."""
+def finding_of(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
+    """The experiment's result for one claim."""
     spec = spec_for(claim, **changes)
     return findings(spec, trained(spec, planted))["claims"][0]
 
@@ -72,8 +72,8 @@ def told(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
     ],
 )
 def test_the_word_follows_what_was_planted(effect: float, deviation: float, word: str) -> None:
-    """Momentum planted better, worse, as good, and lost in noise gives the four words."""
-    row = told(Planted(effects={"optimizer": {"momentum": effect}}, deviation=deviation))
+    """Momentum planted better, worse, equal and hidden by noise gives the four verdicts."""
+    row = finding_of(Planted(effects={"optimizer": {"momentum": effect}}, deviation=deviation))
     assert row["word"] == word
     assert row["n_pairs"] == 5
     low, high = row["ci95"]
@@ -83,14 +83,14 @@ def test_the_word_follows_what_was_planted(effect: float, deviation: float, word
 
 
 def test_at_least_as_good_means_within_the_margin() -> None:
-    """Nadam as good as Adam supports C11, as Adam against Nadam would not be `better`."""
+    """Nadam equal to Adam supports C11, although it is not `better`."""
     spec = spec_for("C11")
     row = findings(spec, trained(spec, Planted(deviation=0.001)))["claims"][0]
     assert row["contrasts"][0]["word"] == "supported"
 
 
 def test_the_rate_is_tuned_on_a_seed_that_makes_no_pairs() -> None:
-    """Rates are tried with one seed, pairs made with others, the same for every arm."""
+    """Rates are tuned on one seed and pairs trained on others, the same for every arm."""
     spec = spec_for("C7", replicates=4)
     runs = trained(spec)
     tuning = {r.seed for r in runs if r.seed_index == TUNING_INDEX}
@@ -106,7 +106,7 @@ def test_the_rate_is_tuned_on_a_seed_that_makes_no_pairs() -> None:
 
 @pytest.mark.parametrize("power", [-WIDEST, -2, 0, 1, WIDEST])
 def test_tuning_finds_the_best_rate(power: int) -> None:
-    """Each arm runs with its planted best rate, also where that lies beyond the first three."""
+    """Each arm runs with its planted best rate, even beyond the first three."""
     usual = {a.stack["optimizer"]: a.stack["optimizer.learning_rate"] for a in arms(["C7"])}
     best = {name: rate * RATIO**power for name, rate in usual.items()}
     spec = spec_for("C7")
@@ -122,7 +122,7 @@ def test_tuning_finds_the_best_rate(power: int) -> None:
 
 
 def test_an_arm_that_diverges_at_high_rates_is_tuned_downwards() -> None:
-    """Rates at which training diverges lose, and lower ones are tried until one learns."""
+    """If training diverges, lower rates are tried until one learns."""
     spec = spec_for("C7")
     sgd = next(arm for arm in arms(["C7"]) if arm.stack["optimizer"] == "sgd")
     diverging = frozenset(sgd.at(power).stack_id for power in (-1, 0, 1))
@@ -133,7 +133,7 @@ def test_an_arm_that_diverges_at_high_rates_is_tuned_downwards() -> None:
 
 
 def test_an_arm_that_always_diverges_ends_the_experiment_in_words() -> None:
-    """Where an arm learns at no rate, the experiment ends, and says which arm it was."""
+    """If an arm learns at no rate, the experiment ends and names the arm."""
     spec = spec_for("C7")
     sgd = next(arm for arm in arms(["C7"]) if arm.stack["optimizer"] == "sgd")
     never = frozenset(sgd.at(power).stack_id for power in range(-WIDEST, WIDEST + 1))
@@ -144,7 +144,7 @@ def test_an_arm_that_always_diverges_ends_the_experiment_in_words() -> None:
 
 
 def test_the_plan_hangs_on_the_runs_alone() -> None:
-    """Whatever ended first, and in whatever order it is told, the same runs are trained."""
+    """The planned runs do not depend on the order in which earlier ones ended or are listed."""
     spec = spec_for("C7", "C8")
     whole = trained(spec)
     first: list[Run] = []
@@ -163,7 +163,7 @@ def test_claims_share_arms() -> None:
 
 
 def test_a_voided_run_is_asked_for_again() -> None:
-    """A run taken out of the evidence is wanted again, and nothing else is."""
+    """Only a voided run is planned again."""
     spec = spec_for("C7")
     *runs, last = trained(spec)
     (again,) = next_runs(spec, [*runs, replace(last, outcome="voided")])
@@ -171,15 +171,15 @@ def test_a_voided_run_is_asked_for_again() -> None:
 
 
 def test_interrupted_before_the_pairs_says_so() -> None:
-    """With tuning under way, the claim has no evidence, and the reason names the tuning."""
+    """During tuning the claim has no evidence, and the reason names the tuning."""
     spec = spec_for("C7")
-    runs = trained(spec, heed=lambda p: p.seed_index == TUNING_INDEX)
+    runs = trained(spec, includes=lambda p: p.seed_index == TUNING_INDEX)
     assert findings(spec, runs[:2])["claims"][0]["reason"].endswith("was not tuned to the end")
     assert findings(spec, runs)["claims"][0]["reason"] == "too few runs ended for a pair"
 
 
 def test_what_no_study_can_test_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A claim without arms asks for no run and names what would decide it."""
+    """A claim without arms plans no run and names its requirement."""
     monkeypatch.setitem(CLAIMS, "C99", Claim("C99", "it rains", "weather", needs="a window"))
     spec = spec_for("C99")
     assert next_runs(spec, []) == []
@@ -188,7 +188,7 @@ def test_what_no_study_can_test_says_what_it_needs(monkeypatch: pytest.MonkeyPat
 
 
 def test_runs_under_a_condition_are_pairs_of_equal_stacks() -> None:
-    """Both arms of C26 train equal stacks with equal seeds, and are never taken for each other."""
+    """Both arms of C26 train equal stacks with equal seeds, and remain distinguished."""
     spec = spec_for("C26", replicates=3)
     runs = trained(spec)
     known = {(run.stack_id, run.seed_index) for run in runs}
@@ -209,7 +209,7 @@ def test_runs_under_a_condition_are_pairs_of_equal_stacks() -> None:
     ],
 )
 def test_more_so_when_deeper(deep: float, shallow: float, words: list[str]) -> None:
-    """What a wrong initializer costs is compared between depths, within seeds."""
+    """The cost of a wrong initializer is compared between depths, within seeds."""
 
     def costs(run: Run) -> Run:
         assert run.stack is not None
@@ -228,7 +228,7 @@ def test_more_so_when_deeper(deep: float, shallow: float, words: list[str]) -> N
 
 
 def test_data_that_cannot_serve_a_condition_ends_in_its_cause() -> None:
-    """Where the first runs were infeasible no more are asked for, and the claim says why."""
+    """If the first runs are infeasible no more are planned, and the claim gives the reason."""
     spec, runs, why = spec_for("C21"), list[Run](), "a related task needs 4 classes"
     while wanted := next_runs(spec, runs):
         none = {"outcome": "infeasible", "value": None, "curve": (), "cause": why}
@@ -239,7 +239,7 @@ def test_data_that_cannot_serve_a_condition_ends_in_its_cause() -> None:
 
 
 def test_monte_carlo_dropout_is_decided_by_the_look_at_the_test_set() -> None:
-    """For C17 the tuned stack with dropout is measured; for others nothing is."""
+    """For C17 the tuned stack with dropout is measured; other claims need no measurement."""
     spec = spec_for("C17")
     runs = trained(spec)
     look = choice(spec, runs)
@@ -251,14 +251,15 @@ def test_monte_carlo_dropout_is_decided_by_the_look_at_the_test_set() -> None:
 
 
 def test_figures_that_workers_seldom_measure_are_asked_for() -> None:
-    """Latency and sparsity are measured for the claims about them alone."""
+    """Latency and sparsity are measured only for claims about them."""
     assert constraints(["C7", "C1"]) == ()
     assert constraints(["C24"]) == ("nonzero_fraction<=1",)
     assert constraints(["C25"]) == ("latency_ms<=1e+09",)
 
 
 def test_which_claims_are_meant() -> None:
-    """Ids in any case and order, all, or those with two arms; an unknown one names the nearest."""
+    """Claims are selected by ids in any case and order, all, or those with two arms; an unknown id
+    is refused with the nearest."""
     assert asked(["c8", "C7"]) == ("C7", "C8")
     assert asked(["all"]) == tuple(CLAIMS)
     assert all(len(arms([name])) == 2 for name in asked([]))
@@ -267,10 +268,10 @@ def test_which_claims_are_meant() -> None:
 
 
 def test_intervals_hold_for_all_claims_together() -> None:
-    """The more claims are tested, the wider the interval of each."""
+    """The more claims are tested, the wider each interval."""
     planted = Planted(deviation=0.02)
     widths = []
-    # Unlike losses, this claim's figure borrows no spread from further arms.
+    # Unlike for losses, other arms do not contribute to the spread of this figure.
     for ids in (("C6",), ("C6", "C7", "C8", "C10")):
         spec = spec_for(*ids)
         row = findings(spec, trained(spec, planted))["claims"][0]
@@ -279,7 +280,7 @@ def test_intervals_hold_for_all_claims_together() -> None:
 
 
 def test_the_text_fits_a_terminal_and_says_every_word() -> None:
-    """Each claim stands with its word and its comparisons, in lines of 79 characters."""
+    """Each claim is listed with its verdict and comparisons, in lines of 79 characters."""
     spec = spec_for("C3", "C7", "C19", "C21")
     document = findings(spec, trained(spec))
     text = text_of(document)
@@ -290,7 +291,7 @@ def test_the_text_fits_a_terminal_and_says_every_word() -> None:
 
 
 def test_a_spec_with_an_experiment_survives_json() -> None:
-    """The claims asked for are pinned with the study, and another set is a difference."""
+    """The claims are pinned with the study, and other claims are a difference."""
     spec = spec_for("C7", "C8")
     assert StudySpec.from_json(spec.to_json()) == spec
     assert spec.differences(spec_for("C7"))

@@ -1,4 +1,4 @@
-"""A figure that is not finite counts as missing, and ends no conclusion: text, JSON or report."""
+"""A non-finite figure counts as missing; text, JSON and report are still written."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ FIGURES = {"loss": 0.3, "accuracy": 0.9, **PROBABILITIES}
 PASSES = [{"passes": n, **FIGURES} for n in (1, 10, 100)]
 LAYER = {"mean": 0.1, "deviation": 1.1, "saturated": 0.0, "dead": 0.1, "gradient_norm": 0.01}
 NOT_FINITE = (math.inf, -math.inf, math.nan)
-# What the pictures are drawn by, whose own code speaks of such numbers
+# plotly.js, whose own code contains such numbers
 SCRIPTS = ("report.html", "plotly.min.js")
 
 
 def part(loss: float) -> dict[str, Any]:
-    """Everything that may be measured of a stack."""
+    """All figures that may be measured of a stack."""
     score = {"loss": 2.3, "accuracy": 0.1}
     gap = {"mean": -1.0, "ci95": [-1.2, -0.8], "n": 100}
     return {
@@ -71,7 +71,7 @@ def part(loss: float) -> dict[str, Any]:
 
 
 def measured() -> dict[str, Any]:
-    """Return what a look at the test set gives."""
+    """Return the result of a measurement on the test set."""
     score = {"loss": 0.25, "accuracy": 0.92}
     boosting = {"model": "HistGradientBoostingClassifier", "left_out": None, "seconds": 2.0}
     return {
@@ -81,7 +81,7 @@ def measured() -> dict[str, Any]:
 
 
 def study(profile: str) -> tuple[StudySpec, list[Run]]:
-    """Return a confirmed study, one of whose trials was pruned."""
+    """Return a confirmed study with one pruned trial."""
     spec = made_up_spec(space={"axes": {}}, trials=len(STACKS) + 1, replicates=3, profile=profile)
     spec = replace(spec, constraints=("parameters<=50000", "latency_ms<=1"))
     searched = PLANTED.search(spec, [*STACKS, CHAPTER_DEFAULT.but(optimizer="adamw")])
@@ -106,7 +106,7 @@ def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def spoilt(document: Any, path: Sequence[Any], value: float | None) -> Any:
-    """Return a document with another number in a place."""
+    """Return a document with one number replaced."""
     if not path:
         return value
     first, *rest = path
@@ -123,14 +123,14 @@ def figures(run: Run) -> dict[str, Any]:
 
 
 def marred(run: Run, path: Sequence[Any], value: float) -> Run:
-    """Return a run with another number in a place."""
+    """Return a run with one number replaced."""
     return replace(run, **spoilt(figures(run), path, value))
 
 
 def concluded(
     spec: StudySpec, runs: Sequence[Run], found: Mapping[str, Any], folder: Path | None = None
 ) -> Recommendation:
-    """Conclude as text, as JSON, as the dashboard's plots and, given a folder, as a report."""
+    """Conclude as text, JSON, dashboard plots and, given a folder, as a report."""
     conclusion = recommend(spec, runs, found)
     json.dumps(conclusion.to_json(), allow_nan=False)
     assert not re.search(r"\b(nan|inf)\b", text_of(conclusion))
@@ -144,7 +144,7 @@ def concluded(
 
 @pytest.mark.parametrize("value", [*NOT_FINITE, None], ids=str)
 def test_no_figure_of_the_measurement_is_finite(tmp_path: Path, value: float | None) -> None:
-    """A study of whose measurement no number is finite has a report that says what it lacks."""
+    """If no number of the measurement is finite, the report names the missing figures."""
     found: Any = measured()
     for path in places(found):
         found = spoilt(found, path, value)
@@ -156,19 +156,19 @@ def test_no_figure_of_the_measurement_is_finite(tmp_path: Path, value: float | N
 @pytest.mark.parametrize("value", NOT_FINITE, ids=str)
 @pytest.mark.parametrize("phase", [SEARCH, CONFIRMATION])
 def test_one_run_has_no_finite_figure(tmp_path: Path, phase: str, value: float) -> None:
-    """It is left out of what needs them, and one line says so; the others conclude as ever."""
+    """The run is excluded where its figures are needed, with a note; the others are unaffected."""
     spec, runs = STUDIES["default"]
     place = max(k for k, run in enumerate(runs) if run.phase == phase and run.outcome != "pruned")
     run = runs[place]
     for path in places(figures(run)):
         run = marred(run, path, value)
     conclusion = concluded(spec, [*runs[:place], run, *runs[place + 1 :]], measured(), tmp_path)
-    told = [w for w in conclusion.warnings if "not finite, and count" in w]
-    assert told == ["1 run has a figure that is not finite, and count as without that figure."]
+    counted = [w for w in conclusion.warnings if "not finite, and count" in w]
+    assert counted == ["1 run has a figure that is not finite, and count as without that figure."]
 
 
 def test_no_run_has_a_finite_score(tmp_path: Path) -> None:
-    """Without any confirmed loss the search's best trial is recommended, and all are counted."""
+    """Without a confirmed loss the search's best trial is recommended, and all runs are counted."""
     spec, runs = STUDIES["default"]
     runs = [replace(r, value=math.nan) if r.phase == CONFIRMATION else r for r in runs]
     conclusion = concluded(spec, runs, {}, tmp_path)
@@ -180,7 +180,7 @@ def test_no_run_has_a_finite_score(tmp_path: Path) -> None:
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_figure_is_not_finite(data: st.DataObject, tmp_path_factory: Any) -> None:
-    """Whichever figures of runs and measurement are not finite, everything is concluded."""
+    """Any non-finite figures of runs and measurement permit a conclusion."""
     spec, runs = STUDIES[data.draw(st.sampled_from([*PROFILES]))]
     runs = list(runs)
     value = st.sampled_from(NOT_FINITE)
@@ -192,6 +192,6 @@ def test_any_figure_is_not_finite(data: st.DataObject, tmp_path_factory: Any) ->
     for path in data.draw(st.lists(st.sampled_from(places(found)), max_size=3)):
         found = spoilt(found, path, data.draw(value))
     kept = json_safe(found) if data.draw(st.booleans()) else found
-    # Every fourth with its report, which takes ten times as long as all else
+    # A report for every fourth case, as it takes ten times as long as the rest
     reported = data.draw(st.integers(0, 3)) == 0
     concluded(spec, runs, kept, tmp_path_factory.mktemp("report") if reported else None)

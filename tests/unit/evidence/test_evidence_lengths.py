@@ -1,4 +1,4 @@
-"""Warnings about plans: cut short, longer than needed, or not long enough."""
+"""Warnings about plans: ended early, too long, or too short."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EPOCHS = 40
 
 
 def studied() -> tuple[StudySpec, list[Run], Choice]:
-    """A confirmed study of six stacks whose every run took its whole plan."""
+    """A confirmed study of six stacks whose runs all used their whole plan."""
     stacks = [CHAPTER_DEFAULT, *neighbours(5)]
     planted, spec = Planted(), made_up_spec(trials=len(stacks), epochs=EPOCHS)
     runs = planted.confirm(spec, planted.search(spec, stacks))
@@ -36,7 +36,7 @@ def pruned(schedule: str, epochs: int, number: int) -> Run:
 
 @pytest.mark.parametrize(("epochs", "warned"), [(EPOCHS // 2 - 1, True), (EPOCHS // 2, False)])
 def test_stopped_before_half_of_the_plan(epochs: int, warned: bool) -> None:
-    """Where half of the completed trials used less than half of their plan, shorter ones do."""
+    """If half of the trials used less than half of their plan, a shorter one is suggested."""
     spec, runs, chosen = studied()
     early = [replace(r, epochs=epochs) if r.phase == "search" else r for r in runs]
     found = table.stopped_early(spec, early, chosen)
@@ -49,7 +49,7 @@ def test_stopped_before_half_of_the_plan(epochs: int, warned: bool) -> None:
     [("cosine", 13, True), ("cosine", 36, False), ("constant", 13, False)],
 )
 def test_pruned_while_the_rate_was_high(schedule: str, epochs: int, warned: bool) -> None:
-    """Half of the planned schedules pruned before their rate fell is worth a word; after, not."""
+    """A warning appears if half of the planned schedules were pruned before their rate fell."""
     spec, runs, chosen = studied()
     runs = [*runs, *(pruned(schedule, epochs, k) for k in range(8))]
     found = table.cut_while_hot(spec, runs, chosen)
@@ -58,7 +58,7 @@ def test_pruned_while_the_rate_was_high(schedule: str, epochs: int, warned: bool
 
 
 def test_still_falling_at_the_end_of_a_short_plan() -> None:
-    """A plan of half the epochs that still falls at its own end is named with that end."""
+    """A plan of half the epochs whose loss still falls at its end is named with that end."""
     spec, runs, chosen = studied()
     short = chosen.stack.but(plan_fraction=0.5)
     curve = tuple(1 / k for k in range(1, EPOCHS // 2 + 1))

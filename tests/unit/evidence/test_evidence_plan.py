@@ -1,4 +1,4 @@
-"""Who is confirmed, in which order, who leaves the race, and who is chosen."""
+"""The confirmed stacks, their order, dropping from the race, and the choice."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_each_family_is_among_the_candidates() -> None:
 
 
 def test_the_baseline_is_confirmed_even_when_it_was_never_searched() -> None:
-    """The chapter's default is always compared, without a search value where it has none."""
+    """The chapter's default is always compared, without a search value if it was not searched."""
     spec, runs = study(quiet(), [BN])
     assert [c.stack for c in candidates(spec, runs)] == [BN, CHAPTER_DEFAULT]
     assert candidates(spec, runs)[-1].search_value is None
@@ -57,7 +57,7 @@ def test_a_stack_trained_twice_is_one_candidate() -> None:
 
 
 def test_nothing_finished_means_nothing_to_confirm() -> None:
-    """Without a finished trial there is no candidate, no run to plan, and no choice."""
+    """Without a finished trial there is no candidate, no planned run, and no choice."""
     spec, runs = study(Planted(diverge=frozenset({BN.stack_id})), [BN])
     assert candidates(spec, runs) == ()
     assert next_runs(spec, runs) == []
@@ -75,7 +75,7 @@ def test_first_block_is_the_same_three_seeds_for_all() -> None:
 
 
 def test_confirmation_seeds_are_fresh_and_distinct() -> None:
-    """No two replicates share a seed, and none is a seed that the search used."""
+    """Replicates have distinct seeds, none of them used by the search."""
     spec, runs = study(Planted(), SELU)
     seeds = [confirmation_seed(spec.seed, j) for j in range(50)]
     assert len(set(seeds)) == 50
@@ -84,7 +84,7 @@ def test_confirmation_seeds_are_fresh_and_distinct() -> None:
 
 
 def test_planning_again_changes_nothing() -> None:
-    """What waits or runs is not planned twice, and nothing new starts before its block ended."""
+    """Waiting and running runs are not planned twice, and nothing starts before its block ended."""
     spec, runs = study(Planted(), SELU)
     under_way = [
         Run(CONFIRMATION, k, p.stack, p.stack.stack_id, p.seed, p.seed_index, outcome="running")
@@ -96,7 +96,7 @@ def test_planning_again_changes_nothing() -> None:
 
 
 def test_clearly_worse_stacks_are_dropped_after_the_first_block() -> None:
-    """A stack far behind gets three seeds; the leader and the baseline get all."""
+    """A clearly worse stack gets three seeds; the leader and the baseline get all."""
     planted = Planted(effects={"optimizer": {"adam": 0.5}, "dropout": {"last": -0.5}})
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU])
     done = planted.confirm(spec, runs)
@@ -112,7 +112,7 @@ def test_clearly_worse_stacks_are_dropped_after_the_first_block() -> None:
 
 @pytest.mark.parametrize(("replicates", "runs_each"), [(0, 0), (1, 1), (2, 2), (3, 3)])
 def test_few_replicates_are_one_block(replicates: int, runs_each: int) -> None:
-    """Up to three replicates nothing is dropped: all stacks get all seeds."""
+    """With up to three replicates no stack is dropped."""
     planted = Planted(effects={"optimizer": {"adam": 0.5}})
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU], replicates)
     done = planted.confirm(spec, runs)
@@ -120,7 +120,7 @@ def test_few_replicates_are_one_block(replicates: int, runs_each: int) -> None:
 
 
 def test_a_candidate_that_diverges_is_out_and_not_tried_again() -> None:
-    """A spoilt confirmation run rules its stack out, without a retry; the others go on."""
+    """A diverged confirmation run excludes its stack without a retry; the others continue."""
     spec, runs = study(quiet(dropout={"last": -0.2}), [CHAPTER_DEFAULT, *SELU])
     spoilt = Planted(deviation=1e-4, diverge=frozenset({SELU[2].stack_id}))
     done = spoilt.confirm(spec, runs)
@@ -132,7 +132,7 @@ def test_a_candidate_that_diverges_is_out_and_not_tried_again() -> None:
 
 
 def test_the_default_is_chosen_when_nothing_is_told_from_it() -> None:
-    """Without a real difference the chapter's default is the simplest, and it is chosen."""
+    """Without a real difference the chapter's default is chosen, as the simplest."""
     planted = Planted()
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU])
     found = choice(spec, planted.confirm(spec, runs))
@@ -141,7 +141,7 @@ def test_the_default_is_chosen_when_nothing_is_told_from_it() -> None:
 
 
 def test_a_stack_that_beats_the_default_is_chosen() -> None:
-    """A real improvement wins over the default."""
+    """A real improvement is preferred to the default."""
     planted = Planted(effects={"dropout": {"last": -0.2}})
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU])
     found = choice(spec, planted.confirm(spec, runs))
@@ -150,7 +150,7 @@ def test_a_stack_that_beats_the_default_is_chosen() -> None:
 
 
 def test_of_equally_good_stacks_the_one_nearest_the_default_is_chosen() -> None:
-    """Among stacks that cannot be told apart the one with fewest departures wins."""
+    """Of stacks that cannot be distinguished the one with the fewest departures is chosen."""
     near = CHAPTER_DEFAULT.but(dropout="last")
     far = near.but(batch_size=64, clipping="norm")
     planted = Planted(effects={"dropout": {"last": -0.2}, "batch_size": {64: -0.001}})
@@ -161,7 +161,7 @@ def test_of_equally_good_stacks_the_one_nearest_the_default_is_chosen() -> None:
 
 
 def test_of_equally_near_stacks_the_smaller_is_chosen() -> None:
-    """With as many departures the network with fewer weights wins."""
+    """With equal departures the network with fewer weights is chosen."""
     small, large = (CHAPTER_DEFAULT.but(units=[u, u]) for u in (50, 500))
     planted = Planted(effects={"units": {(50, 50): -0.2, (500, 500): -0.2001}})
     spec, runs = study(planted, [CHAPTER_DEFAULT, large, small])
@@ -171,7 +171,7 @@ def test_of_equally_near_stacks_the_smaller_is_chosen() -> None:
 
 
 def test_one_replicate_chooses_the_lowest_loss() -> None:
-    """With one seed nothing can be told apart; the lowest confirmed loss is taken."""
+    """With one seed nothing can be distinguished; the lowest confirmed loss is chosen."""
     planted = quiet(dropout={"last": -0.01})
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU], replicates=1)
     found = choice(spec, planted.confirm(spec, runs))
@@ -180,7 +180,7 @@ def test_one_replicate_chooses_the_lowest_loss() -> None:
 
 
 def test_a_confirmation_cut_short_still_chooses() -> None:
-    """Stopped after any number of confirmation runs, there is a choice."""
+    """After any number of confirmation runs there is a choice."""
     planted = Planted(effects={"dropout": {"last": -0.2}})
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU])
     done = planted.confirm(spec, runs)
@@ -189,7 +189,7 @@ def test_a_confirmation_cut_short_still_chooses() -> None:
 
 
 def test_a_baseline_that_diverges_does_not_stop_the_others() -> None:
-    """When the chapter's default cannot be trained, the best of the others is chosen."""
+    """If the chapter's default cannot be trained, the best of the others is chosen."""
     planted = Planted(
         effects={"dropout": {"last": -0.2}}, diverge=frozenset({CHAPTER_DEFAULT.stack_id})
     )
@@ -200,7 +200,7 @@ def test_a_baseline_that_diverges_does_not_stop_the_others() -> None:
 
 
 def test_an_initializer_that_came_with_its_activation_is_no_departure() -> None:
-    """ReLU with He departs in one axis; another initializer for the same activation in one too."""
+    """ReLU with He departs in one axis, as does another initializer for the same activation."""
     relu = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal")
     assert departures(relu) == ("activation",)
     assert departures(CHAPTER_DEFAULT.but(initializer="lecun_uniform")) == ("initializer",)
@@ -208,8 +208,8 @@ def test_an_initializer_that_came_with_its_activation_is_no_departure() -> None:
 
 
 def test_planted_truth_survives_search_race_and_choice() -> None:
-    """Over 60 whole studies without a difference at most 5 % leave the default, and the confirmed
-    score is unbiased where the best trial's flatters itself by more than a deviation."""
+    """Over 60 studies without a difference at most 5 % leave the default; the confirmed score is
+    unbiased, the best trial's is biased by more than a deviation."""
     planted = Planted()
     left, bias, naive = 0, 0.0, 0.0
     for seed in range(60):
@@ -228,7 +228,7 @@ def test_planted_truth_survives_search_race_and_choice() -> None:
 
 
 def test_voiding_a_confirmation_run_asks_for_it_again() -> None:
-    """A run taken out of the evidence counts as never made."""
+    """A voided run counts as never made."""
     planted = Planted()
     spec, runs = study(planted, SELU, replicates=3)
     done = planted.confirm(spec, runs)
@@ -239,7 +239,7 @@ def test_voiding_a_confirmation_run_asks_for_it_again() -> None:
 
 
 def test_a_stack_that_no_seed_confirmed_is_not_counted() -> None:
-    """Where a trial is voided afterwards, what takes its stack's place is no stack compared."""
+    """After voiding a trial, an unconfirmed replacement is not counted as compared."""
     spec, runs = study(quiet(), [CHAPTER_DEFAULT, *neighbours(MOST_CANDIDATES + 2)], replicates=3)
     done = quiet().confirm(spec, runs)
     before = choice(spec, done)

@@ -1,4 +1,4 @@
-"""What Monte-Carlo dropout and dropped weights gave, in numbers, words and a claim."""
+"""Results of Monte-Carlo dropout and of dropping weights, in figures, text and a claim."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def claim(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_gain_is_paired_by_model() -> None:
-    """The interval of the gain is SciPy's for a paired t test of the same figures."""
+    """The gain's interval equals SciPy's for a paired t test of the same figures."""
     gains = [-0.03, -0.01, -0.02, -0.04, -0.02]
     value = monte_carlo_gain(stochastic(gains), "log_loss")
     low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
@@ -48,18 +48,18 @@ def test_the_gain_is_paired_by_model() -> None:
     ],
 )
 def test_the_claim_follows_the_figures(gains: list[float], word: str) -> None:
-    """The claim is supported, contradicted or open as the seeds agree; one seed decides nothing."""
+    """The claim is supported, contradicted or open by the seeds; one seed does not decide."""
     assert claim(stochastic(gains))["word"] == word
 
 
 def test_without_dropout_there_is_no_evidence() -> None:
-    """A stack without dropout leaves the claim open and says nothing about passes."""
+    """A stack without dropout leaves the claim open and has no text about passes."""
     assert claim({"log_loss": 0.3})["word"] == "no evidence"
     assert sentences({"log_loss": 0.3}) == []
 
 
 def test_returns_diminish_in_words() -> None:
-    """The fewest passes with nine tenths of the gain are named, where passes gain anything."""
+    """The fewest passes with nine tenths of the gain are named, if passes gain anything."""
     part = stochastic([-0.1, -0.1])
     last = f"{part['monte_carlo'][-1]['passes']:.0f}"
     assert enough_passes(part["monte_carlo"]) == 5
@@ -69,7 +69,7 @@ def test_returns_diminish_in_words() -> None:
 
 
 def test_the_sparsest_affordable_row_is_told() -> None:
-    """What is said of sparsity is the last threshold whose loss was affordable."""
+    """The text about sparsity names the last threshold whose loss was affordable."""
     assert affordable(SPARSITY)["nonzero_fraction"] == 0.4
     (text,) = sentences({"sparsity": SPARSITY, "sparsity_test_loss": 0.31})
     assert "40 % remain" in text
@@ -77,7 +77,7 @@ def test_the_sparsest_affordable_row_is_told() -> None:
 
 
 def test_a_profile_says_what_it_wins_and_costs() -> None:
-    """The profile's figures stand beside the default's, with the loss that they cost."""
+    """The text gives the profile's figures, the default's, and the cost in loss."""
     mine, base = {"latency_ms": 0.1, "latency_ms_64": 0.3}, {"latency_ms": 0.2}
     text = profile_note("low-latency", mine, base, Estimate(0.05, 0.04, 0.06, 5)) or ""
     assert "0.1 ms a row alone (chapter's default: 0.2)" in text
@@ -96,7 +96,7 @@ def test_risk_is_judged_with_dropout_on_where_that_is_better() -> None:
 
 
 def test_deployed_models_are_told() -> None:
-    """Sizes and latencies by precision are said, and so is what could not be measured."""
+    """The text gives sizes and latencies by precision, and what could not be measured."""
     row = {"precision": "int8", "bytes": 11_000, "latency_ms": 0.0016, "loss": 0.15}
     (text,) = sentences({"deployed": [row, {"precision": "float16", "cause": "no"}]})
     assert "int8 0.0016 ms, 11 kB, test loss 0.15" in text
@@ -104,7 +104,7 @@ def test_deployed_models_are_told() -> None:
 
 
 def test_the_recommendation_carries_what_was_measured() -> None:
-    """Figures beside the contract's stand in `measured` and, a line each, in the text."""
+    """Additional figures are in `measured` and, one per line, in the text."""
     spec = made_up_spec(space={"axes": {}}, trials=1)
     planted = Planted()
     runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT]))

@@ -1,4 +1,4 @@
-"""On a conditional space the effects rank the axes by what was planted; importances do not."""
+"""On a conditional space paired effects rank the axes as planted; importances do not."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from benchmarks.planted import RANKED, ranked
 
 
 def test_effects_rank_axes_where_importances_do_not() -> None:
-    """Four effects planted on the chapter's space, two of them on axes that half of the trials do
-    not have: paired effects order them right, Optuna's PED-ANOVA and fANOVA do not."""
+    """With four planted effects on the chapter's space, two of them on axes of half the trials,
+    paired effects give the right order, Optuna's PED-ANOVA and fANOVA do not."""
     orders = ranked(seed=0, trials=100, trees=8)
     assert orders.pop("effects") == list(RANKED)
     assert set(orders) == {"PED-ANOVA", "fANOVA"}

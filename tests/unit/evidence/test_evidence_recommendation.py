@@ -1,4 +1,4 @@
-"""The recommendation in every state a study can end in, its effects, claims and warnings."""
+"""The recommendation in every final state of a study, its effects, claims and warnings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MEASURED: dict[str, Any] = {
 
 
 def test_json_has_every_field_of_the_contract() -> None:
-    """The document holds every promised field with its shape, and is JSON without NaN."""
+    """The document has every field with its shape, and is JSON without NaN."""
     document = recommend(*finished_study(), MEASURED).to_json()
     assert set(FIELDS) <= set(document)
     for part in (document, document["baseline"]):
@@ -78,7 +78,7 @@ def test_a_real_gain_is_better_with_its_size_in_the_interval() -> None:
 
 
 def test_the_default_is_equivalent_to_itself() -> None:
-    """When the default is recommended the verdict is `equivalent`, the difference exactly 0."""
+    """If the default is recommended the verdict is `equivalent` with a difference of exactly 0."""
     found = recommend(*finished_study(Planted()), {})
     assert found.stack == CHAPTER_DEFAULT
     assert found.verdict == "equivalent"
@@ -87,7 +87,7 @@ def test_the_default_is_equivalent_to_itself() -> None:
 
 
 def test_before_the_test_set_is_opened_its_scores_are_null() -> None:
-    """Without a measurement the test scores keep their shape, with nulls, and a warning says so."""
+    """Without a measurement the test scores are null with the same shape, and a warning appears."""
     found = recommend(*finished_study(), {})
     assert found.test["loss"] == {"mean": None, "ci95": None, "n": 0}
     assert any("test set has not been opened" in w for w in found.warnings)
@@ -104,7 +104,7 @@ def test_regression_reports_rmse() -> None:
 
 
 def test_without_a_finished_trial_there_is_nothing_to_recommend() -> None:
-    """All diverged, or no trial at all, ends in one line that says what there was."""
+    """Without a finished trial one line lists the outcomes."""
     spec, runs = finished_study(Planted(diverge=frozenset({ADAM.stack_id})), (ADAM,))
     with pytest.raises(NothingToRecommend, match="1 diverged"):
         recommend(spec, runs, {})
@@ -123,7 +123,7 @@ def test_few_replicates_still_recommend_and_warn(replicates: int) -> None:
 
 
 def test_every_moment_of_a_study_gives_a_document() -> None:
-    """Cut off after any run, a study with a finished trial gives strict JSON and text."""
+    """After any run, a study with a finished trial gives strict JSON and text."""
     spec, runs = finished_study()
     for cut in range(1, len(runs) + 1):
         found = recommend(spec, runs[:cut], {})
@@ -132,7 +132,7 @@ def test_every_moment_of_a_study_gives_a_document() -> None:
 
 
 def test_a_default_that_cannot_be_trained_leaves_the_verdict_open() -> None:
-    """Without a run of the default there is nothing to compare: `undecided`, and a warning."""
+    """Without a run of the default the verdict is `undecided`, with a warning."""
     planted = replace(BETTER, diverge=frozenset({CHAPTER_DEFAULT.stack_id}))
     found = recommend(*finished_study(planted), {})
     assert found.verdict == "undecided"
@@ -140,7 +140,7 @@ def test_a_default_that_cannot_be_trained_leaves_the_verdict_open() -> None:
 
 
 def test_runners_up_are_the_other_confirmed_stacks_best_first() -> None:
-    """All other stacks stand beside the choice, by confirmed loss, each with its difference."""
+    """All other confirmed stacks are listed by loss, each with its difference."""
     found = recommend(*finished_study(), {})
     means = [row["validation"]["loss"]["mean"] for row in found.runners_up]
     assert len(means) == 4
@@ -149,7 +149,7 @@ def test_runners_up_are_the_other_confirmed_stacks_best_first() -> None:
 
 
 def test_replay_names_the_trial() -> None:
-    """The command that trains it again names the study, quoted for a shell, and the trial."""
+    """The replay command names the study, quoted for a shell, and the trial."""
     spec, runs = finished_study()
     found = recommend(replace(spec, study="my study"), runs, {})
     number = next(r.number for r in runs if r.stack == LAST)
@@ -157,7 +157,7 @@ def test_replay_names_the_trial() -> None:
 
 
 def test_planted_effects_are_measured_by_pairs() -> None:
-    """A choice that is planted worth -0.2 is `better` with an interval around -0.2."""
+    """A choice planted with -0.2 is `better` with an interval around -0.2."""
     _, runs = finished_study()
     rows = {e.axis: e for e in effects(LAST, runs, 0.5)}
     found = rows["dropout"]
@@ -169,7 +169,7 @@ def test_planted_effects_are_measured_by_pairs() -> None:
 
 
 def test_stacks_that_differ_in_more_earn_no_word() -> None:
-    """Where stacks differ in several axes there are no pairs, and no word but `no evidence`."""
+    """If stacks differ in several axes there are no pairs, and the verdict is `no evidence`."""
     far = LAST.but(optimizer="adam", batch_size=64)
     _, runs = finished_study(stacks=(CHAPTER_DEFAULT, far))
     for effect in effects(far, runs, 0.5):
@@ -179,7 +179,7 @@ def test_stacks_that_differ_in_more_earn_no_word() -> None:
 
 
 def test_learning_rate_and_initializer_follow_the_choice() -> None:
-    """A pair may differ in its learning rate, and in the initializer its activation brings."""
+    """A pair may differ in its learning rate, and in its activation's own initializer."""
     relu = CHAPTER_DEFAULT.but(activation="relu", initializer="he_normal")
     relu = relu.but(optimizer__learning_rate=0.003)
     assert differ_only(CHAPTER_DEFAULT, relu, "activation")
@@ -188,8 +188,7 @@ def test_learning_rate_and_initializer_follow_the_choice() -> None:
 
 
 def test_pairs_of_one_seed_count_once_in_the_interval() -> None:
-    """Two pairs of stacks with the same seeds give as many independent values as there are
-    seeds."""
+    """Two pairs of stacks with the same seeds give one independent value per seed."""
     found = [("a", "b", j, 1.0 + j) for j in range(3)] + [("c", "d", j, 2.0 + j) for j in range(3)]
     value = contrast(found, {})
     assert value.n == 3
@@ -197,7 +196,7 @@ def test_pairs_of_one_seed_count_once_in_the_interval() -> None:
 
 
 def test_pairs_share_their_seed() -> None:
-    """A pair is made of runs with equal seeds only."""
+    """Only runs with equal seeds form a pair."""
     _, runs = finished_study()
     seeds = {r.seed_index: r.seed for r in runs if r.seed_index >= 0}
     found = pairs(runs, "dropout", "last", "none")
@@ -205,7 +204,7 @@ def test_pairs_share_their_seed() -> None:
 
 
 def test_all_claims_are_listed_and_unpaired_ones_have_no_evidence() -> None:
-    """C1 to C26 each have a row; a claim without pairs says what is missing."""
+    """C1 to C26 each have a row; a claim without pairs names what is missing."""
     rows = recommend(*finished_study(), {}).claims
     assert [row["id"] for row in rows] == [f"C{k}" for k in range(1, 27)] == list(CLAIMS)
     for row in rows:
@@ -215,7 +214,7 @@ def test_all_claims_are_listed_and_unpaired_ones_have_no_evidence() -> None:
 
 
 def test_claims_follow_the_planted_truth() -> None:
-    """Nadam planted worse than Adam contradicts C11; a default that is beaten contradicts C23."""
+    """Nadam planted worse than Adam contradicts C11; a beaten default contradicts C23."""
     worse = Planted(effects={"optimizer": {"adam": -0.2}}, deviation=0.01)
     rows = {row["id"]: row for row in recommend(*finished_study(worse), {}).claims}
     assert rows["C11"]["word"] == "contradicted"
@@ -227,7 +226,7 @@ def test_claims_follow_the_planted_truth() -> None:
 
 
 def test_a_claim_about_some_networks_rests_on_those_alone() -> None:
-    """ELU against SELU counts for C2 under batch normalization, and not without it."""
+    """ELU against SELU counts for C2 only under batch normalization."""
     planted = Planted(effects={"activation": {"elu": -0.2}}, deviation=0.01)
     words = []
     for placed in ("none", "before"):
@@ -245,7 +244,7 @@ RATES = {
 
 @pytest.mark.parametrize(("rate", "warned"), [(1.2e-5, True), (9e-3, True), (1e-3, False)])
 def test_a_learning_rate_at_its_edge_warns(rate: float, warned: bool) -> None:
-    """Within a tenth of the range, on its log scale, of either end: the best may lie outside."""
+    """A rate within a tenth of the range, on its log scale, of either end gives a warning."""
     stack = LAST.but(optimizer__learning_rate=rate)
     found = recommend(*finished_study(stacks=(CHAPTER_DEFAULT, stack), space=RATES), {})
     assert found.stack == stack
@@ -253,7 +252,7 @@ def test_a_learning_rate_at_its_edge_warns(rate: float, warned: bool) -> None:
 
 
 def test_thin_arms_warn() -> None:
-    """An arm that fewer than three trials finished is named with its count."""
+    """An arm with fewer than three finished trials is named with its count."""
     space = {"axes": {"optimizer": {"nadam": {}, "adam": {}}, "batch_size": {"choices": [32, 64]}}}
     found = recommend(*finished_study(space=space), {})
     (warning,) = [w for w in found.warnings if w.startswith("Arms")]
@@ -262,7 +261,7 @@ def test_thin_arms_warn() -> None:
 
 
 def test_a_pruned_trial_that_was_on_course_warns() -> None:
-    """A trial stopped while level with the best one's curve is named; one far above is not."""
+    """A trial pruned while level with the best one's curve is named; one far above is not."""
     spec, runs = finished_study()
     best = min((r for r in runs if r.value), key=lambda r: r.value or 0.0)
     cut = {"outcome": "pruned", "phase": "search", "seed_index": -1, "epochs": 3}
@@ -285,13 +284,13 @@ def test_a_pruned_trial_that_was_on_course_warns() -> None:
     ],
 )
 def test_falling_curves_are_told_from_flat_ones(curve: tuple[float, ...], falling: bool) -> None:
-    """A curve still falls when its last epoch clearly beats all before it."""
+    """A curve is still falling if its last epoch is clearly below all earlier ones."""
     assert table_of_warnings.falls_at_end(curve) is falling
 
 
 @pytest.mark.parametrize("stack", [*REFERENCES.values()], ids=[*REFERENCES])
 def test_every_reference_stack_has_words(stack: Stack) -> None:
-    """A description names the widths and the learning rate, and is one line."""
+    """A description names the widths and the learning rate, in one line."""
     words = describe(stack)
     assert f"at {stack['optimizer.learning_rate']:.3g}" in words
     assert "\n" not in words
@@ -299,10 +298,10 @@ def test_every_reference_stack_has_words(stack: Stack) -> None:
 
 
 def test_a_better_choice_found_afterwards_is_said() -> None:
-    """Where an ablation beats the recommended stack, a warning names the choice and its gain."""
+    """If an ablation beats the recommended stack, a warning names the choice and its gain."""
     worse = Effect("units", [300, 100], [512, 512], 0.02, [0.01, 0.03], 5, "worse", "paired")
     open_ = replace(worse, axis="dropout", ci95=[-0.01, 0.03], word="no evidence")
-    (said,) = table_of_warnings.bettered([open_, worse])
-    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
-    assert "dropout" not in said
+    (warning,) = table_of_warnings.bettered([open_, worse])
+    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in warning
+    assert "dropout" not in warning
     assert table_of_warnings.bettered([open_]) == []

@@ -1,4 +1,4 @@
-"""What a profile spares decides first between stacks that cannot be told apart."""
+"""A profile's minimized figure decides first between stacks that cannot be distinguished."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from trainstack.spaces.stack import Stack
 SMALL = CHAPTER_DEFAULT.but(units=[50], optimizer="adam")
 LARGE = CHAPTER_DEFAULT.but(units=[500, 500])
 MS = {SMALL: 0.05, LARGE: 0.4, CHAPTER_DEFAULT: 0.2}
-# Of fewer weights the greater part is kept: 3,760, 27,000 and 25,450 are not zero.
+# Smaller networks keep larger parts: 3,760, 27,000 and 25,450 weights are not zero.
 KEPT = {SMALL: 1.0, LARGE: 0.09, CHAPTER_DEFAULT: 0.5}
 
 
 def measured(profile: str, planted: Planted, only: str = "") -> tuple[StudySpec, list[Run]]:
-    """A confirmed study of the three stacks, whose confirmation runs know what they cost."""
+    """A confirmed study of the three stacks, whose confirmation runs have measured costs."""
     spec = made_up_spec(space={"axes": {}}, trials=3, profile=profile)
     runs = planted.confirm(spec, planted.search(spec, [SMALL, LARGE, CHAPTER_DEFAULT]))
     figures = {"latency_ms": MS, "nonzero_fraction": KEPT}
@@ -51,34 +51,34 @@ def chosen(spec: StudySpec, runs: list[Run]) -> Stack:
 
 
 @pytest.mark.parametrize(
-    ("profile", "stack", "said"),
+    ("profile", "stack", "reason"),
     [
         ("default", CHAPTER_DEFAULT, "simplest"),
         ("low-latency", SMALL, "answers quickest (0.05 ms a row)"),
         ("sparse", SMALL, "keeps the fewest weights that are not zero"),
     ],
 )
-def test_the_profile_decides_between_equals(profile: str, stack: Stack, said: str) -> None:
-    """Of equally good stacks the default profile takes the chapter's default, the others the one
-    with least of what they spare; and the reasons say so."""
+def test_the_profile_decides_between_equals(profile: str, stack: Stack, reason: str) -> None:
+    """Of equally good stacks the default profile chooses the chapter's default, other profiles the
+    lowest cost, and the reasons state this."""
     spec, runs = measured(profile, Planted())
     assert chosen(spec, runs) == stack
-    assert said in " ".join(recommend(spec, runs, {}).reasons)
+    assert reason in " ".join(recommend(spec, runs, {}).reasons)
 
 
 def test_what_is_spared_never_outweighs_a_difference() -> None:
-    """A stack that is quick, and shown to be worse than the best, is not chosen for it."""
+    """A fast stack shown to be worse than the best is not chosen."""
     planted = Planted({"units": {(50,): 0.3, (500, 500): -0.2}}, deviation=0.001)
     assert chosen(*measured("low-latency", planted)) == LARGE
 
 
 def test_an_unmeasured_cost_decides_nothing() -> None:
-    """Where no run knows the figure the departures decide, as in the default profile."""
+    """If no run has the figure, departures decide, as in the default profile."""
     assert chosen(*measured("low-latency", Planted(), only="latency_ms")) == CHAPTER_DEFAULT
 
 
 def test_nearly_equal_costs_decide_nothing() -> None:
-    """Latencies within a few percent are the same; the fewer departures win."""
+    """Latencies within a few percent count as equal; the fewer departures win."""
     spec, runs = measured("low-latency", Planted())
     runs = [
         replace(run, metrics={**run.metrics, "latency_ms": 0.2 if run.stack == SMALL else 0.201})
@@ -88,7 +88,7 @@ def test_nearly_equal_costs_decide_nothing() -> None:
 
 
 def test_every_profile_spares_what_a_run_can_measure() -> None:
-    """What a profile spares is a figure that may be bounded, too, and has its sentence."""
+    """Each profile's minimized figure can be constrained, and has its sentence."""
     spared = {p.spares for p in PROFILES.values() if p.spares}
     assert spared == set(SPARED)
     assert spared <= set(FIGURES)

@@ -1,4 +1,4 @@
-"""Critical values that several intervals share, against SciPy and a published table."""
+"""Critical values of simultaneous intervals, compared with SciPy and a published table."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_without_a_common_spread_the_correction_is_dunns() -> None:
 
 
 def test_what_comparisons_share_narrows_their_intervals() -> None:
-    """The more several contrasts have in common, the less each must reach."""
+    """The higher the correlation of contrasts, the narrower their intervals."""
     shared = [critical_t(16, comparisons=4, correlation=r) for r in (None, 0.0, 0.3, 0.5, 0.9)]
     assert shared == sorted(shared, reverse=True)
     assert len(set(shared)) == 5

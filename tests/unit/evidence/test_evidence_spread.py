@@ -1,4 +1,4 @@
-"""The spread of a table, and how far stacks lend each other theirs."""
+"""The spread of a table, and moderation between its stacks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_what_a_seed_gives_to_all_is_no_spread() -> None:
 
 
 def test_a_stack_with_one_loss_says_nothing() -> None:
-    """A row of one loss, and a table of such rows, have no spread to tell."""
+    """A row with one loss, and a table of such rows, have no spread."""
     y = np.random.default_rng(2).normal(size=(3, 4))
     assert spread({**table_of(y), "lonely": {0: 99.0}}) == spread(table_of(y))
     assert spread({"a": {0: 1.0}, "b": {0: 2.0}}) is None
@@ -53,7 +53,7 @@ def test_two_stacks_have_the_paired_tests_spread() -> None:
 
 
 def test_equally_noisy_stacks_share_one_spread() -> None:
-    """Where rows stray alike every stack has about the pooled spread, and never less."""
+    """If rows are equally noisy, every stack has about the pooled spread, and never less."""
     y = np.random.default_rng(5).permuted(np.tile([-2.0, -1.0, 0.0, 1.0, 2.0], (6, 1)), axis=1)
     found = spread(table_of(y))
     assert found is not None
@@ -62,7 +62,7 @@ def test_equally_noisy_stacks_share_one_spread() -> None:
 
 
 def test_a_clearly_noisier_stack_stands_for_itself() -> None:
-    """One row of twenty times the noise has its own variance, and the others' is theirs alone."""
+    """A row with twenty times the noise has its own variance, and does not affect the others'."""
     y = np.random.default_rng(6).normal(size=(8, 5))
     noisy = np.vstack([y, 20.0 * np.random.default_rng(7).normal(size=(1, 5))])
     calm, found = spread(table_of(y)), spread(table_of(noisy))
@@ -75,8 +75,8 @@ def test_a_clearly_noisier_stack_stands_for_itself() -> None:
 
 
 def test_each_stacks_spread_is_unbiased() -> None:
-    """Over 2,000 tables of stacks with 1, 2, 3 and 4 times the noise, one with a run missing, the
-    mean of each one's own variance is the true one."""
+    """Over 2,000 tables of stacks with 1, 2, 3 and 4 times the noise and a missing run, the mean of
+    each stack's variance is the true one."""
     rng = np.random.default_rng(8)
     layout = _layout(((0, 1, 2, 3, 4),) * 3 + ((0, 1, 2, 4),))
     assert layout is not None
@@ -87,8 +87,8 @@ def test_each_stacks_spread_is_unbiased() -> None:
 
 
 def test_the_prior_of_unequal_spreads_is_found() -> None:
-    """Of 400 variances from an inverse χ² of 6 degrees of freedom around 4, seen through 4 degrees
-    of freedom each, both numbers are estimated."""
+    """Both parameters are estimated from 400 variances of an inverse χ² with 6 degrees of freedom
+    around 4, each observed with 4 degrees of freedom."""
     rng = np.random.default_rng(4)
     true = stats.invgamma.rvs(3.0, scale=3.0 * 4.0, size=400, random_state=rng)
     found = _prior(true * rng.chisquare(4, size=400) / 4.0, np.full(400, 4.0))
@@ -99,15 +99,15 @@ def test_the_prior_of_unequal_spreads_is_found() -> None:
 
 
 def test_stacks_without_any_noise_have_a_spread_of_zero() -> None:
-    """Equal losses give no variance and no warning, whichever rows they are in."""
+    """Equal losses give no variance and no warning, in any rows."""
     found = spread(table_of(np.ones((4, 3))))
     assert found is not None
     assert found.of({("0", 0): 1.0, ("1", 0): -1.0})[0] == pytest.approx(0.0, abs=1e-20)
 
 
 def test_stacks_that_differ_have_satterthwaites_freedom() -> None:
-    """A difference of a calm stack and one that stands for itself: its variance is the sum, its
-    degrees of freedom lie between the noisy stack's and the pooled ones."""
+    """The difference of a calm and a clearly noisier stack has the sum of their variances, and
+    degrees of freedom between the noisy stack's and the pooled ones."""
     found = Spread(variance=1.0, freedom=28, rows={"b": (9.0, 4.0)})
     variance, freedom = found.of({("a", j): 0.2 for j in range(5)} | {("b", 0): 1.0})
     assert variance == pytest.approx(0.2 + 9.0)

@@ -1,4 +1,4 @@
-"""Paired statistics against SciPy, and against simulations whose truth is known."""
+"""Paired statistics compared with SciPy, and with simulations of known truth."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_paired_difference_is_the_paired_t_test() -> None:
 
 
 def test_only_shared_seeds_are_paired() -> None:
-    """A seed that only one of the two has says nothing about their difference."""
+    """A seed of only one stack does not contribute to their difference."""
     found = paired({0: 1.0, 1: 2.0, 7: 99.0}, {0: 0.5, 1: 1.5, 8: -99.0})
     assert found.n == 2
     assert found.mean == pytest.approx(0.5)
@@ -59,7 +59,7 @@ def test_only_shared_seeds_are_paired() -> None:
 
 @pytest.mark.parametrize(("values", "n"), [([], 0), ([0.3], 1)])
 def test_too_few_values_give_no_interval(values: list[float], n: int) -> None:
-    """With no value or one there is no interval, and nothing is decided."""
+    """With at most one value there is no interval and no decision."""
     found = estimate(values)
     assert found.ci95 is None
     assert found.n == n
@@ -67,7 +67,7 @@ def test_too_few_values_give_no_interval(values: list[float], n: int) -> None:
 
 
 def test_two_stacks_compare_as_the_paired_t_test_does() -> None:
-    """With two stacks the pooled comparison is the paired t interval."""
+    """With two stacks the pooled comparison equals the paired t interval."""
     rng = np.random.default_rng(1)
     table = made_up_table(rng, (1.0, 1.0))
     assert compare(table, "0")["1"].ci95 == pytest.approx(paired(table["1"], table["0"]).ci95)
@@ -81,7 +81,7 @@ def test_one_seed_compares_without_interval() -> None:
 
 
 def test_equal_losses_compare_as_exactly_equal() -> None:
-    """Stacks without any noise have an interval of no width, and the report no division by 0."""
+    """Stacks without noise have an interval of width 0, and the report no division by 0."""
     found = compare({"a": {0: 1.0, 1: 1.0}, "b": {0: 1.0, 1: 1.0}}, "a")
     assert found["b"].ci95 == pytest.approx([0.0, 0.0])
 
@@ -97,8 +97,8 @@ def test_equal_losses_compare_as_exactly_equal() -> None:
 def test_intervals_hold_together_and_luck_is_seldom_called_better(
     deviations: tuple[float, ...], least: float, most: float
 ) -> None:
-    """Over 600 studies without differences the intervals of a study all hold in about 95 %, and
-    at most 5 % call any stack better."""
+    """Over 600 studies without differences all intervals of a study hold in about 95 %, and at most
+    5 % call a stack better."""
     rng = np.random.default_rng(7)
     held = better = 0
     for _ in range(600):
@@ -112,8 +112,8 @@ def test_intervals_hold_together_and_luck_is_seldom_called_better(
 
 
 def test_a_planted_effect_is_found() -> None:
-    """A gain of 1.5 seed deviations is called better in at least 80 % of 300 studies of 5 seeds,
-    though four stacks are compared."""
+    """A gain of 1.5 seed deviations is called better in at least 80 % of 300 studies of 5 seeds and
+    four stacks."""
     rng = np.random.default_rng(11)
     tables = [made_up_table(rng, (1.0,) * 5, gain=1.5) for _ in range(300)]
     found = sum(verdict(compare(t, "0")["1"], 0.0) == "better" for t in tables)
@@ -121,7 +121,7 @@ def test_a_planted_effect_is_found() -> None:
 
 
 def test_seed_deviation_pools_the_stacks_own_spreads() -> None:
-    """The seed deviation is what runs stray from their own stack's mean, not from each other's."""
+    """The seed deviation measures runs around their own stack's mean."""
     table = {"a": {0: 1.0, 1: 3.0}, "b": {0: 11.0, 1: 13.0}}
     assert seed_deviation(table) == pytest.approx(math.sqrt(2.0))
     assert seed_deviation({"a": {0: 1.0}}) is None
@@ -144,10 +144,10 @@ def test_optimism_is_negative_when_the_search_flattered_itself() -> None:
     ],
 )
 def test_verdict_follows_from_where_the_interval_lies(low: float, high: float, word: str) -> None:
-    """Below 0: better; above: worse; within the margin: equivalent; else undecided."""
+    """An interval below 0 is better, above worse, within the margin equivalent, else undecided."""
     assert verdict(Estimate((low + high) / 2, low, high, 5), 1.0) == word
 
 
 def test_turning_a_difference_round_keeps_its_interval_in_order() -> None:
-    """Times -1 the ends change places, so that low stays below high."""
+    """Negating a difference swaps the ends, so that low stays below high."""
     assert Estimate(1.0, 0.5, 2.0, 3).scaled(-1.0).ci95 == [-2.0, -0.5]

@@ -1,4 +1,4 @@
-"""The pictures of what happens inside networks and of choices made at prediction."""
+"""The pictures of layer statistics and of choices made at prediction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def report(folder: Path, layers: dict[str, Any], part: dict[str, Any] | None = N
 
 
 def heights(layers: dict[str, Any], column: str) -> list[list[float]]:
-    """Where the lines of a network's column stand, as shares of the axis's height."""
+    """Positions of the lines of a network's column, as shares of the axis's height."""
     drawn = picture([("A", layers)])
     row = drawn.select_traces(row=1, col=1 + list(COLUMNS).index(column))
     up = next(iter(drawn.select_yaxes(row=1, col=1 + list(COLUMNS).index(column))))
@@ -39,8 +39,8 @@ def heights(layers: dict[str, Any], column: str) -> list[list[float]]:
 
 
 def test_vanishing_gradients_of_a_hundred_layers_are_seen() -> None:
-    """A gradient that falls by a tenth a layer is a slope over the whole height, and it falls
-    towards the first layer."""
+    """A gradient that falls by a tenth per layer is a slope over the whole height, falling towards
+    the first layer."""
     fading = [layer(10.0 ** ((k - 100) / 10)) for k in range(1, 101)]
     for line in heights({"start": fading, "end": fading}, "gradient_norm"):
         assert len(line) == 100
@@ -48,7 +48,7 @@ def test_vanishing_gradients_of_a_hundred_layers_are_seen() -> None:
 
 
 def test_exploding_deviations_are_seen() -> None:
-    """Deviations that grow by powers of ten rise over the whole height, and end at its end."""
+    """Deviations that grow by powers of ten rise over the whole height, up to its limit."""
     rising = [layer(1.0, 10.0 ** (k / 10)) for k in range(100)]
     (line,) = heights({"start": rising}, "deviation")
     assert line[-1] - line[0] > 0.9
@@ -56,7 +56,7 @@ def test_exploding_deviations_are_seen() -> None:
 
 
 def test_dead_layers_are_seen() -> None:
-    """A share of saturated or of dead units that grows to one rises over the whole height."""
+    """A share of saturated or dead units that grows to one rises over the whole height."""
     for figure in ("saturated", "dead"):
         dying = [{**layer(1.0), figure: k / 99} for k in range(100)]
         (line,) = heights({"start": dying}, "idle")
@@ -64,7 +64,7 @@ def test_dead_layers_are_seen() -> None:
 
 
 def test_figures_that_are_missing_are_drawn_around() -> None:
-    """Null and infinite figures are not drawn; zero stands at the end of a logarithmic axis."""
+    """Null and infinite figures are not drawn; zero is at the end of a logarithmic axis."""
     rows = [layer(None), layer(0.0), layer(float("inf")), layer(1.0)]
     drawn = picture([("A", {"start": rows, "end": []})])
     (norms,) = drawn.select_traces(row=1, col=4)
@@ -73,7 +73,7 @@ def test_figures_that_are_missing_are_drawn_around() -> None:
 
 
 def test_start_and_end_differ_by_more_than_colour() -> None:
-    """The two moments have lines of another dash and marks of another shape, and a key."""
+    """The two moments differ in dash and marker, and have a legend."""
     start, end = picture([("A", {"start": [layer(1.0)] * 2, "end": [layer(2.0)] * 2})]).data[:2]
     assert start.line.dash != end.line.dash
     assert start.marker.symbol != end.marker.symbol
@@ -81,7 +81,7 @@ def test_start_and_end_differ_by_more_than_colour() -> None:
 
 
 def test_a_diverged_trial_is_drawn_beside_the_confirmed(tmp_path: Path) -> None:
-    """A search trial that diverged shows its layers at initialization."""
+    """A diverged search trial shows its layers at initialization."""
     spec, planted = made_up_spec(space={"axes": {}}, trials=1), Planted()
     runs: list[Run] = planted.confirm(spec, planted.search(spec, [DEEP]))
     bad = replace(runs[0], number=7, outcome="diverged", value=None)
@@ -92,7 +92,7 @@ def test_a_diverged_trial_is_drawn_beside_the_confirmed(tmp_path: Path) -> None:
 
 
 def test_sections_appear_where_something_was_measured(tmp_path: Path) -> None:
-    """Without figures there is no section; with them, table, picture and sentences."""
+    """Without figures there is no section; with figures it has table, picture and sentences."""
     plain = report(tmp_path / "plain", {})["report.html"]
     assert "Inside the networks" not in plain
     assert "At prediction" not in plain

@@ -1,4 +1,4 @@
-"""The report's pictures show the runs' own numbers, and show them without colour too."""
+"""The report's pictures show the runs' own numbers, and are readable without colour."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drawn(name: str, runs: list[Run] = RUNS, found: Recommendation = FOUND) -> A
 
 
 def chosen(runs: list[Run] = RUNS) -> Choice:
-    """What was compared."""
+    """The compared stacks."""
     made = choice(SPEC, runs)
     assert made is not None
     return made
@@ -43,7 +43,7 @@ def ends(trace: Any) -> list[tuple[float, float]]:
 
 
 def test_confirmation_shows_paired_differences() -> None:
-    """A point a seed: the stack's loss minus the default's with the same seed."""
+    """Each seed has a point: the stack's loss minus the default's with the same seed."""
     table = confirmed(chosen().candidates, RUNS)
     base = table[FOUND.baseline_stack.stack_id]
     expected = [
@@ -58,14 +58,14 @@ def test_confirmation_shows_paired_differences() -> None:
 
 
 def test_the_recommended_stacks_interval_is_the_recommendations() -> None:
-    """Mean and interval against the default, drawn in the first row, are those that are told."""
+    """The first row shows the recommendation's mean and interval against the default."""
     mean = next(trace for trace in drawn("confirmation").data if trace.error_x.array is not None)
     assert mean.x[0] == pytest.approx(FOUND.difference["mean"])
     assert ends(mean) == [pytest.approx(FOUND.difference["ci95"])]
 
 
 def test_effects_are_drawn_with_their_intervals() -> None:
-    """Filled marks with bars are the paired effects; the rest is hollow; nothing is left out."""
+    """Paired effects are filled marks with bars, all others hollow ones; none is omitted."""
     shown = [e for e in FOUND.effects if e["effect"] is not None]
     paired = [e for e in shown if e["kind"] == "paired"]
     picture = drawn("effects")
@@ -79,7 +79,7 @@ def test_effects_are_drawn_with_their_intervals() -> None:
 
 
 def test_every_outcome_has_its_own_symbol() -> None:
-    """A trial's mark tells by its shape how it ended, and the key names it."""
+    """The shape of a trial's mark gives its outcome, and the legend names it."""
     ended = [
         replace(RUNS[0], number=90 + k, outcome=outcome, value=None)
         for k, outcome in enumerate(MARKS)
@@ -91,7 +91,7 @@ def test_every_outcome_has_its_own_symbol() -> None:
 
 
 def test_strays_stand_at_the_edge_and_tell_their_loss() -> None:
-    """One absurd loss does not widen the axis; its mark is at the edge, its hint says the loss."""
+    """An extreme loss is drawn at the edge with its value as hover text; the axis stays."""
     absurd = replace(RUNS[1], number=90, value=1e6)
     before, after = drawn("progress"), drawn("progress", [*RUNS, absurd])
     assert after.layout.yaxis.range[1] < 10 * before.layout.yaxis.range[1]
@@ -102,7 +102,7 @@ def test_strays_stand_at_the_edge_and_tell_their_loss() -> None:
 
 
 def test_stacks_differ_by_dash_and_letter() -> None:
-    """Lines of the first stacks have a dash each, and every stack's letter is at their end."""
+    """The first stacks' lines have distinct dashes, and every line ends in its stack's letter."""
     picture = drawn("curves")
     assert len({dash for _, dash in LINES}) == len(LINES)
     named = {hint.split(",")[0]: t.line.dash for t in picture.data for hint in t.hovertext}
@@ -111,7 +111,7 @@ def test_stacks_differ_by_dash_and_letter() -> None:
 
 
 def test_labels_of_lines_keep_apart() -> None:
-    """Where lines end at the same loss, their letters stand one above the other."""
+    """If lines end at the same loss, their letters do not overlap."""
     same = [replace(run, curve=(0.5, 0.3)) for run in RUNS]
     picture = drawn("curves", same)
     low, high = picture.layout.yaxis.range
@@ -123,7 +123,7 @@ def test_labels_of_lines_keep_apart() -> None:
 
 
 def test_affordable_sparsity_is_filled_and_the_rest_hollow() -> None:
-    """Every threshold has a mark, filled where it is affordable; a line is at the sparsest."""
+    """Every threshold has a mark, filled if affordable; a line is at the sparsest one."""
     found = recommend(SPEC, RUNS, {"chosen": {"sparsity": SPARSITY}})
     picture = drawn("prediction", found=found)
     traces = [trace for trace in picture.data if trace.mode == "markers"]
@@ -138,7 +138,7 @@ def test_affordable_sparsity_is_filled_and_the_rest_hollow() -> None:
 
 
 def test_names_are_shown_as_they_are() -> None:
-    """What plotly would read as markup is escaped, once, wherever a user can choose words."""
+    """User-defined text that plotly would read as markup is escaped, once."""
     evil = "<b>&</b><script>"
     test = RangeTest("adam", (1e-3, 1e-2), (0.5, 0.4), None, 1e-3, 1e-2)
     title = range_picture([test], evil).layout.title.text
@@ -147,7 +147,7 @@ def test_names_are_shown_as_they_are() -> None:
 
 
 def test_a_range_test_shows_its_range_and_what_diverged() -> None:
-    """The band spans the range worth searching; losses without bounds are crosses at the edge."""
+    """The band spans the range worth searching; diverged losses are crosses at the edge."""
     rates, losses = (1e-4, 1e-3, 1e-2, 1e-1), (0.7, 0.4, 9.0, float("inf"))
     test = RangeTest("adam", rates, losses, 2e-3, 1e-4, 1e-3)
     picture = range_picture([test, replace(test, optimizer="nadam", stable=None)], "wine")

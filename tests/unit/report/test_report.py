@@ -1,4 +1,4 @@
-"""The report: complete, self-contained, escaped, and never broken by an unhappy study."""
+"""The report: complete, self-contained, escaped, and robust."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainstack.search.report.pictures import PICTURES
 from trainstack.search.report.write import write_report
 from trainstack.search.spec import StudySpec
 
-# What made-up runs have nothing for: a look inside, choices at prediction.
+# Pictures without data in simulated runs: layer statistics, choices at prediction.
 EMPTY = {"layers", "prediction"}
 
 
@@ -30,7 +30,7 @@ def written(folder: Path, spec: StudySpec, runs: list[Run]) -> dict[str, str]:
 
 
 def test_all_files_are_written(tmp_path: Path) -> None:
-    """HTML, Markdown, JSON and every picture are written into a folder that is made."""
+    """HTML, Markdown, JSON and every picture are written into a new folder."""
     files = written(tmp_path / "new" / "folder", *study())
     expected = {"report.html", "report.md", "recommendation.json"}
     drawn = set(PICTURES) - EMPTY
@@ -39,7 +39,7 @@ def test_all_files_are_written(tmp_path: Path) -> None:
 
 
 def test_the_answer_comes_first(tmp_path: Path) -> None:
-    """The sentence of the recommendation opens both texts, before any table."""
+    """HTML and Markdown begin with the recommendation's sentence, before any table."""
     spec, runs = study()
     sentence = recommend(spec, runs, {}).sentence
     files = written(tmp_path, spec, runs)
@@ -49,10 +49,10 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
 
 
 def test_the_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """The page names nothing to fetch and forbids fetching; without scripts it says what lacks."""
+    """The page loads nothing and forbids loading; without scripts it states what is missing."""
     html = written(tmp_path, *study())["report.html"]
     page = html.replace(get_plotlyjs(), "", 1)
-    assert len(page) < 200_000  # plotly.js is there once
+    assert len(page) < 200_000  # plotly.js is included once
     assert "https://" not in page
     assert not re.search(r"<(link|img|iframe)\b|\bsrc=|@import|url\(", page)
     assert "default-src 'none'" in page
@@ -60,12 +60,12 @@ def test_the_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_same_runs_give_the_same_files(tmp_path: Path) -> None:
-    """Nothing in a report is drawn by lot or told by the clock."""
+    """The report does not depend on random numbers or the time."""
     assert written(tmp_path / "a", *study()) == written(tmp_path / "b", *study())
 
 
 def test_the_markdown_leads_to_the_pictures(tmp_path: Path) -> None:
-    """Every link of the Markdown is a file beside it."""
+    """Every link of the Markdown leads to a file beside it."""
     files = written(tmp_path, *study())
     linked = re.findall(r"\]\((\S+)\)", files["report.md"])
     assert {"confirmation.html", "curves.html"} <= set(linked) <= set(files)
@@ -84,7 +84,7 @@ class _Tags(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element that closes itself opens nothing."""
+        """A self-closing element opens nothing."""
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -94,7 +94,7 @@ class _Tags(HTMLParser):
 
 
 def test_what_users_name_is_escaped(tmp_path: Path) -> None:
-    """A study's name, a path and a cause are shown as text, never read as HTML or Markdown."""
+    """A study's name, a path and a cause are shown as text, not as HTML or Markdown."""
     spec, runs = study()
     evil = "<script>alert('x')</script>|`*"
     spec = replace(spec, study=evil, data=replace(spec.data, source=evil))
@@ -111,7 +111,7 @@ def test_what_users_name_is_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("replicates", [0, 1, 5])
 @pytest.mark.parametrize("count", [1, 2, 6])
 def test_small_studies_have_a_report(tmp_path: Path, count: int, replicates: int) -> None:
-    """One trial or a few, confirmed or not: every file is written and every picture drawn."""
+    """With few trials, confirmed or not, every file and picture is written."""
     files = written(tmp_path, *study(count, replicates))
     assert "progress.html" in files
     for name in set(PICTURES) - EMPTY:
@@ -119,7 +119,7 @@ def test_small_studies_have_a_report(tmp_path: Path, count: int, replicates: int
 
 
 def test_spoilt_runs_do_not_break_pictures(tmp_path: Path) -> None:
-    """Missing values, infinite losses and empty curves are drawn around."""
+    """Missing values, infinite losses and empty curves are left out of pictures."""
     spec, runs = study()
     spoilt = [
         replace(runs[1], number=50, outcome="diverged", value=float("inf"), curve=()),
@@ -143,6 +143,6 @@ def test_markdown_tables_keep_their_width(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [[], [None], [float("nan")], [0.0, 0.0], [0.3]])
 def test_an_axis_always_has_a_width(values: list[float | None]) -> None:
-    """No value, one value or equal values still give an axis."""
+    """With no value, one value or equal values an axis has a positive width."""
     low, high = bounds(values)
     assert low < high

@@ -1,4 +1,4 @@
-"""What is drawn from a named space is valid by the chapter's rules, restated here on their own."""
+"""Draws from a named space are valid by an independent restatement of the chapter's rules."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from trainstack.spaces.stack import Stack, stack_keys
 
 DRAWS = 2_000
 
-# The chapter's pairing table, written out a second time on purpose.
+# The chapter's pairing table, deliberately restated.
 GOES_WITH = {
     "glorot": {"linear", "tanh", "sigmoid"},
     "he": {"relu", "leaky_relu", "rrelu", "prelu", "elu", "gelu", "swish", "mish"},
     "lecun": {"selu"},
 }
 
-# Its choices, axis by axis, likewise.
+# Its choices by axis, likewise.
 CHOICES = {
     "connection": {"plain", "residual"},
     "activation": set().union(*GOES_WITH.values()),
@@ -41,7 +41,7 @@ CHOICES = {
 }
 
 
-# Numbers → what must hold of them; and the choices that bring them, where not all do.
+# Parameter → its condition, and the choices that have it, unless all do.
 POSITIVE = ("optimizer.learning_rate", "clipping.limit", "max_norm.radius", "batch_size")
 SHARES = ("normalization.momentum", "input_normalization.momentum", "optimizer.momentum")
 BRINGS = {
@@ -54,7 +54,7 @@ BRINGS = {
 
 
 def broken_rules(stack: dict) -> list[str]:
-    """Return which of the chapter's rules a stack (as JSON) breaks."""
+    """Return the chapter's rules that a stack (as JSON) violates."""
     numbers = {k: v for k, v in stack.items() if isinstance(v, float)}
     rules = {
         "pairing": stack["activation"] in GOES_WITH[stack["initializer"].split("_")[0]],
@@ -76,7 +76,7 @@ def broken_rules(stack: dict) -> list[str]:
 
 
 def drawn(space: Space, count: int) -> list[Stack]:
-    """Draw stacks at random."""
+    """Draw random stacks."""
     trial = RandomTrial(np.random.default_rng(0))
     return [space.draw(trial) for _ in range(count)]
 
@@ -89,13 +89,13 @@ def draws(request: pytest.FixtureRequest) -> tuple[Space, list[Stack]]:
 
 
 def test_every_draw_keeps_the_chapters_rules(draws: tuple[Space, list[Stack]]) -> None:
-    """Nothing invalid can be drawn."""
+    """Every draw satisfies all rules."""
     _, stacks = draws
     assert {tuple(rules) for s in stacks if (rules := broken_rules(s.to_json()))} == set()
 
 
 def test_every_draw_round_trips_through_json(draws: tuple[Space, list[Stack]]) -> None:
-    """A stack's JSON gives the same stack and the same fingerprint back."""
+    """A stack's JSON gives the same stack and fingerprint."""
     import json
 
     _, stacks = draws
@@ -106,7 +106,7 @@ def test_every_draw_round_trips_through_json(draws: tuple[Space, list[Stack]]) -
 
 
 def test_inactive_parameters_leave_no_trace(draws: tuple[Space, list[Stack]]) -> None:
-    """A draw with numbers for every choice that it did not make is the same stack."""
+    """A draw with added parameters of other choices is the same stack."""
     _, stacks = draws
     rng = random.Random(3)
     for stack in stacks:
@@ -119,7 +119,7 @@ def test_inactive_parameters_leave_no_trace(draws: tuple[Space, list[Stack]]) ->
 def test_encoding_a_draw_and_drawing_it_again_gives_it_back(
     draws: tuple[Space, list[Stack]],
 ) -> None:
-    """A stack of the space becomes the parameters that draw it."""
+    """A stack of the space is encoded as parameters that draw it again."""
     space, stacks = draws
     for stack in stacks[:200]:
         parameters = space.encode(stack)
@@ -128,7 +128,7 @@ def test_encoding_a_draw_and_drawing_it_again_gives_it_back(
 
 
 def test_the_self_normalizing_bundle_holds_whole(draws: tuple[Space, list[Stack]]) -> None:
-    """What calls itself self-normalizing meets every condition of the chapter."""
+    """Every self-normalizing draw satisfies all conditions of the chapter."""
     _, stacks = draws
     for stack in stacks:
         s = stack.to_json()
@@ -144,7 +144,7 @@ def test_the_self_normalizing_bundle_holds_whole(draws: tuple[Space, list[Stack]
 
 @pytest.mark.parametrize("axis", ["dropout", "penalty", "max_norm", "clipping", "normalization"])
 def test_zero_is_an_arm_with_real_probability(axis: str, draws: tuple[Space, list[Stack]]) -> None:
-    """Where a space may do without, none is drawn often, and is not the edge of a range."""
+    """An optional choice is often drawn as none, which is not the edge of a range."""
     space, stacks = draws
     arms = space.to_json()["axes"].get(axis, {})
     if "none" in arms:
@@ -154,7 +154,7 @@ def test_zero_is_an_arm_with_real_probability(axis: str, draws: tuple[Space, lis
 
 
 def test_a_space_reads_back_as_it_was_written() -> None:
-    """`space show` prints what `space check` and `launch --space` read."""
+    """`space check` and `launch --space` read the output of `space show`."""
     for name in space_names():
         space = Space.named(name)
         assert Space.from_json(space.to_json()) == space
@@ -163,7 +163,7 @@ def test_a_space_reads_back_as_it_was_written() -> None:
 
 
 def test_the_spaces_that_should_hold_the_references_do() -> None:
-    """The chapter's space can express every reference stack but the residual one."""
+    """The chapter's space contains every reference stack except the residual one."""
     space = Space.named("chapter")
     outside = {name for name, stack in REFERENCES.items() if space.encode(stack) is None}
     assert outside == {"chapter-not-self-normalizing"}

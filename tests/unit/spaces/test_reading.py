@@ -1,4 +1,4 @@
-"""A user's own space is checked strictly: every problem with its path and the rule it breaks."""
+"""A user's space is parsed strictly: every problem with its path and the violated rule."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def changed(path: str, value: Any) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "problem"),
     [
         ("axes/activaton", {}, "axes.activaton is not known; did you mean 'activation'?"),
         ("axes/activation/reluu", {}, "axes.activation.reluu is not known; did you mean 'relu'?"),
@@ -52,16 +52,16 @@ def changed(path: str, value: Any) -> dict:
         ("nmae", "x", "'nmae' is no part of a space; did you mean 'name'?"),
     ],
 )
-def test_a_problem_is_named_with_its_path(path: str, value: Any, said: str) -> None:
-    """Unknown axis, unknown choice, empty range, forbidden pairing: one line each."""
+def test_a_problem_is_named_with_its_path(path: str, value: Any, problem: str) -> None:
+    """Unknown axes and choices, empty ranges and forbidden pairings give one line each."""
     found = problems(changed(path, value))
     assert len(found) == 1, found
-    assert said in found[0]
+    assert problem in found[0]
     assert "\n" not in found[0]
 
 
 def test_all_problems_are_listed_at_once() -> None:
-    """A user mends a file in one go."""
+    """All problems of a file are reported together."""
     document = changed("axes/activaton", {})
     document["axes"]["batch_size"] = {"low": 64, "high": 32}
     assert len(problems(document)) == 2
@@ -69,12 +69,12 @@ def test_all_problems_are_listed_at_once() -> None:
 
 @pytest.mark.parametrize("document", [None, [], "chapter", 3])
 def test_something_else_than_a_space_is_refused(document: object) -> None:
-    """Any JSON that is no space gets one line."""
+    """Any JSON that is not a space is refused in one line."""
     assert len(problems(document)) == 1
 
 
 def test_left_out_numbers_stand_at_their_defaults() -> None:
-    """A choice without its numbers means the numbers' defaults, not a hidden range."""
+    """A choice without parameters uses their fixed defaults."""
     document = changed("axes/optimizer", {"nadam": {}})
     space = Space.from_json(document)
     assert space.to_json()["axes"]["optimizer"]["nadam"]["learning_rate"] == 0.001

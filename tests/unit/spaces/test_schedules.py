@@ -1,4 +1,4 @@
-"""Every schedule equals its formula, worked out by hand at five points."""
+"""Every schedule equals its formula, computed by hand at five points."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_schedule_equals_its_formula(name: str) -> None:
 
 
 def test_one_cycle_moves_the_momentum_against_the_rate() -> None:
-    """Momentum falls from 0.95 to 0.85 while the rate rises, and comes back."""
+    """Momentum falls from 0.95 to 0.85 while the rate rises, and returns."""
     numbers = {"divide": 10.0, "rise": 0.4}
     at = lambda step: one_cycle_momentum(step, STEPS, numbers)  # noqa: E731 - a short name
     assert [at(0), at(400), at(650), at(950)] == pytest.approx([0.95, 0.85, 0.90, 0.95])

@@ -1,4 +1,4 @@
-"""Stacks: canonical, strict, and equal whatever means nothing in them."""
+"""Stacks: canonical, strict, and independent of inactive parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainstack.spaces.stack import Stack, stack_keys
 
 
 def test_the_default_is_the_chapters() -> None:
-    """The chapter's default stack is what its summary table says."""
+    """The default stack is that of the chapter's summary table."""
     stack = CHAPTER_DEFAULT
     assert stack["initializer"] == "lecun_normal"
     assert stack["activation"] == "selu"
@@ -29,7 +29,7 @@ def test_the_default_is_the_chapters() -> None:
 
 @given(st.floats(0, 0.5), st.floats(1e-6, 1), st.floats(0.1, 10))
 def test_inactive_numbers_change_nothing(rate: float, l2: float, limit: float) -> None:
-    """Equal stacks have equal fingerprints whatever the inactive parameters."""
+    """Equal stacks have equal fingerprints for any inactive parameters."""
     noisy = {
         **CHAPTER_DEFAULT.to_json(),
         "dropout.rate": rate,
@@ -54,7 +54,7 @@ def test_reference_stacks_are_distinct() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"activatoin": "relu"}, "'activatoin' is not known"),
         ({"activation": "relu"}, "goes with it: he_normal, he_uniform"),
@@ -71,18 +71,18 @@ def test_reference_stacks_are_distinct() -> None:
         ({"dropout": "all", "dropout.rate": 0.6}, "dropout.rate is 0.6"),
     ],
 )
-def test_a_wrong_stack_is_refused_with_its_path(change: dict, said: str) -> None:
-    """An unknown key, a value out of range or a forbidden pairing is named."""
+def test_a_wrong_stack_is_refused_with_its_path(change: dict, message: str) -> None:
+    """Unknown keys, values out of range and forbidden pairings are refused with their path."""
     with pytest.raises(RequestError) as refused:
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), **change})
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("name", "hint"), [("rellu", "; did you mean 'relu'?"), ("?", ""), ("", ""), (3, ""), ([], "")]
 )
 def test_an_unknown_choice_is_refused_with_what_was_expected(name: object, hint: str) -> None:
-    """What was got, every name that would do, and the nearest one if any is near: in one line."""
+    """One line gives the actual value, every valid name, and the nearest one if there is any."""
     expected = ", ".join(sorted(ACTIVATIONS))
     with pytest.raises(RequestError) as refused:
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), "activation": name})
@@ -91,7 +91,7 @@ def test_an_unknown_choice_is_refused_with_what_was_expected(name: object, hint:
 
 @pytest.mark.parametrize("key", CHAPTER_DEFAULT.to_json())
 def test_nothing_may_be_left_out(key: str) -> None:
-    """A stack in JSON is explicit: each active key is required."""
+    """A stack in JSON requires every active key."""
     document = CHAPTER_DEFAULT.to_json()
     del document[key]
     with pytest.raises(RequestError):
@@ -99,27 +99,27 @@ def test_nothing_may_be_left_out(key: str) -> None:
 
 
 def test_a_stack_is_frozen() -> None:
-    """Nobody changes a stack in place."""
+    """A stack cannot be changed in place."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         CHAPTER_DEFAULT.items = ()  # type: ignore[misc]
 
 
 def test_but_changes_one_axis_and_brings_its_defaults() -> None:
-    """Changing a choice drops the old choice's numbers and takes the new one's defaults."""
+    """A changed choice drops the old parameters and takes the new one's defaults."""
     stack = CHAPTER_DEFAULT.but(optimizer="adamw")
     assert stack["optimizer.weight_decay"] == 0.004
     assert {k for k in AXES if stack[k] != CHAPTER_DEFAULT[k]} == {"optimizer"}
 
 
 def test_keys_are_documented_once() -> None:
-    """Every key a stack may hold appears once, and every axis is among them."""
+    """Every possible key of a stack is listed once, including every axis."""
     keys = stack_keys()
     assert len(set(keys)) == len(keys)
     assert set(AXES) <= set(keys)
 
 
 def test_parameter_names_of_a_space_are_unique() -> None:
-    """`parameter.choice` names one parameter of one axis, so that Optuna never mixes two."""
+    """`parameter.choice` identifies one parameter of one axis, so that Optuna mixes none."""
     names = [
         f"{parameter.name}.{row.name}"
         for rows in CHOICE_AXES.values()
@@ -131,14 +131,14 @@ def test_parameter_names_of_a_space_are_unique() -> None:
 
 
 def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
-    """`--stacks` takes names of reference stacks and full documents, mixed."""
+    """`--stacks` accepts names of reference stacks and full documents, mixed."""
     found = read_stacks(["chapter-default", REFERENCES["relu-he-bn-adam"].to_json()])
     assert [stack for stack, _ in found] == [CHAPTER_DEFAULT, REFERENCES["relu-he-bn-adam"]]
     assert [label for _, label in found] == ["chapter-default", None]
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({}, "a stack lacks"),
         ([], "no list"),
@@ -147,8 +147,8 @@ def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
         ([3], "stacks[0]"),
     ],
 )
-def test_a_wrong_stacks_file_is_refused(document: object, said: str) -> None:
-    """The place of the wrong entry is named."""
+def test_a_wrong_stacks_file_is_refused(document: object, message: str) -> None:
+    """The position of the wrong entry is reported."""
     with pytest.raises(RequestError) as refused:
         read_stacks(document)
-    assert said in str(refused.value)
+    assert message in str(refused.value)

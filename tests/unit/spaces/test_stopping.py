@@ -1,4 +1,4 @@
-"""When a run ends early: never before a planned schedule has lowered its rate."""
+"""A run never ends early before a planned schedule has lowered its rate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trainstack.spaces.stopping import cool_from, heat, stopping_of
         ("linear", {"schedule__warmup": 0.1}, 0.91),
         # (1 + cos(pi t)) / 2 = 0.1 at t = acos(-0.8) / pi.
         ("cosine", {"schedule__warmup": 0.0}, 0.795),
-        # 0.1^(t/s) = 0.1 at t = s, where the plan goes on beyond.
+        # 0.1^(t/s) = 0.1 at t = s, before the end of the plan.
         ("exponential", {"schedule__length": 0.5}, 0.5),
         # 0.2² = 0.04 from the second drop on; a single drop of 0.5 to 0.25 is near its end.
         ("piecewise", {}, 0.75),
@@ -36,12 +36,12 @@ from trainstack.spaces.stopping import cool_from, heat, stopping_of
     ],
 )
 def test_the_rate_has_come_down(schedule: str, numbers: dict[str, float], share: float) -> None:
-    """Each schedule's rate has come down where its formula says."""
+    """Each schedule's rate has come down at the point given by its formula."""
     assert cool_from(Stack.of(schedule=schedule, **numbers)) == pytest.approx(share, abs=0.011)
 
 
 def test_patience_counts_from_there() -> None:
-    """Epochs without improvement under a high rate end nothing; as many at a low rate do."""
+    """Epochs without improvement end a run only after the rate has come down."""
     rule = stopping_of(Stack.of(schedule="piecewise", stopping__share=0.1), 100)
     assert (rule.from_epoch, rule.patience_epochs) == (75, 10)
     assert not rule.ends(84, best_epoch=3)
@@ -60,7 +60,7 @@ def test_no_stopping_trains_the_whole_plan() -> None:
 def test_performance_scheduling_lowers_its_rate_four_times_first(
     epochs: int, share: float, patience: float
 ) -> None:
-    """Whatever the numbers, performance scheduling has lowered its rate four times by then."""
+    """For all parameters performance scheduling has lowered its rate four times by then."""
     stack = Stack.of(stopping__share=share, schedule__patience=patience)
     wait = max(1, round(patience * epochs))
     assert stopping_of(stack, epochs).patience_epochs > 4 * wait
@@ -68,7 +68,7 @@ def test_performance_scheduling_lowers_its_rate_four_times_first(
 
 @given(st.integers(0, 2**31), st.integers(2, 300))
 def test_no_draw_of_the_chapter_stops_while_hot(seed: int, epochs: int) -> None:
-    """A stack drawn from the chapter's space goes on while its rate is above where it will be."""
+    """A stack of the chapter's space continues while its rate is above its final level."""
     stack = Space.named("chapter").draw(RandomTrial(np.random.default_rng(seed)))
     rule = stopping_of(stack, epochs)
     for epoch in range(1, epochs):
@@ -78,7 +78,7 @@ def test_no_draw_of_the_chapter_stops_while_hot(seed: int, epochs: int) -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_heat_falls_to_one(schedule: str) -> None:
-    """No schedule's rate has further to come down later than earlier, and none at the end."""
+    """No schedule's heat rises during the plan, and all end at 1."""
     stack = Stack.of(schedule=schedule)
     heats = [heat(stack, k / 20) for k in range(21)]
     assert heats == sorted(heats, reverse=True)
@@ -87,13 +87,13 @@ def test_heat_falls_to_one(schedule: str) -> None:
 
 
 def test_a_plan_is_a_share_of_the_most_epochs() -> None:
-    """A stack plans its share of the most epochs, and one epoch at the least."""
+    """A stack plans its share of the maximum epochs, at least one."""
     half = Stack.of(plan_fraction=0.5)
     assert [half.planned_epochs(most) for most in (1, 3, 30)] == [1, 2, 15]
 
 
 def test_a_stack_of_the_former_form_is_read() -> None:
-    """A document with `patience` in epochs reads as today's usual stopping."""
+    """A document with `patience` in epochs is read with the usual stopping rule."""
     today = Stack.of(schedule="cosine")
     keys = ("stopping", "stopping.share", "plan_fraction")
     former = {k: v for k, v in today.to_json().items() if k not in keys}
