@@ -1,18 +1,88 @@
-"""What a command does once: loading its data."""
+"""What a process or a command does once: connecting, loading its data."""
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, event, text
+from sqlalchemy.pool import Pool
 
+from tests.support.studies import spec_of
 from trainstack.search.cli.main import run
 from trainstack.search.data.load import load
-from trainstack.search.database.connection import ARTIFACTS, HOME, exported
+from trainstack.search.database.connection import (
+    ARTIFACTS,
+    HOME,
+    connected,
+    exported,
+    shared_engine,
+)
+from trainstack.search.studies.actions import create_study
 
 pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def connections() -> Iterator[list[str]]:
+    """What has happened to connections of any engine since the test began."""
+    seen: list[str] = []
+    listeners = {name: (lambda *_, name=name: seen.append(name)) for name in ("connect", "close")}
+    for name, listener in listeners.items():
+        event.listen(Pool, name, listener)
+    yield seen
+    for name, listener in listeners.items():
+        event.remove(Pool, name, listener)
+
+
+def backend(url: URL) -> int:
+    """Return the process of the server that answers."""
+    with connected(url) as here, here.connect() as connection:
+        return connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+
+@pytest.mark.parametrize("verb", ["status", "trials", "workers", "pause"])
+def test_a_command_connects_once(verb: str, url: URL, connections: list[str]) -> None:
+    """All that a command asks goes over one connection, which is closed when it ends."""
+    create_study(url, spec_of())
+    connections.clear()
+    assert run([verb, "s", "--storage", exported(url)]) == 0
+    assert connections == ["connect", "close"]
+
+
+def test_a_fork_has_connections_of_its_own(url: URL) -> None:
+    """A forked process opens its own connection, and leaves its parent's as it is."""
+    ours = backend(url)
+    receives, sends = os.pipe()
+    if not (child := os.fork()):
+        os.write(sends, str(backend(url)).encode())
+        os._exit(0)
+    os.close(sends)
+    with os.fdopen(receives) as answer:
+        theirs = int(answer.read())
+    assert os.waitpid(child, 0) == (child, 0)
+    assert theirs != ours == backend(url)
+
+
+def test_threads_share_an_engine(url: URL) -> None:
+    """Threads that ask for the engine at the same time get the same one."""
+    together, found = threading.Barrier(8), list[Engine]()
+
+    def ask() -> None:
+        together.wait()
+        found.append(shared_engine(url))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(map(id, found))) == 1
 
 
 @pytest.mark.parametrize("flags", [[], ["--share-data"]])
