@@ -14,6 +14,7 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.interruptions import Interruption, viewing
 from trainstack.search.cli.live_view import line_of
 from trainstack.search.cli.local_workers import FAREWELL, LocalWorkers, Workers
+from trainstack.search.cli.polling import Polling, over
 from trainstack.spaces.errors import StorageAwayError, of_exit_code
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from trainstack.search.queue.progress import Glance
     from trainstack.search.spec import StudySpec
 
-POLL_SECONDS = 0.5
 # Seconds between two plain lines if no count changes.
 PLAIN_SECONDS = 30.0
 AWAY_SECONDS = 120.0
@@ -50,16 +50,16 @@ def work(
         TrainstackError: The workers cannot serve the study.
     """
     from trainstack.search.dashboard.notes import Notes
-    from trainstack.search.database.connection import engine, exported, guarded
+    from trainstack.search.database.connection import exported, guarded, shared_engine
     from trainstack.search.database.retry import hangups
     from trainstack.search.queue.budget import WorkersWanted
     from trainstack.search.studies.maintenance import Maintenance
 
     if _concluded(url, spec.study):
         return
-    maintenance, here = Maintenance.open(url, spec.study), engine(url)
+    maintenance = Maintenance.open(url, spec.study)
     with guarded(url):
-        wanted = WorkersWanted(here, spec.study)
+        wanted = WorkersWanted(shared_engine(url), spec.study)
 
     def check(status: dict[str, Any]) -> None:
         # Maintenance also runs without local workers: it requeues expired leases.
@@ -86,7 +86,6 @@ def work(
             local.close()
             notes.stop(last=ended)
             maintenance.close()
-            here.dispose()
 
 
 def heed(local: Workers, count: int | None) -> None:
@@ -114,18 +113,6 @@ def _check(local: Workers, status: dict[str, Any]) -> None:
     raise of_exit_code(*failure)
 
 
-def over(status: dict[str, Any]) -> bool:
-    """Return True when a study is concluded, or stopped and without workers.
-
-    After `stop` workers finish their trials and the study proceeds to its confirmation; after
-    `cancel` they exit.
-    """
-    if status["concluded"]:
-        return True
-    here = any(worker["state"] != "lost" for worker in status["workers"])
-    return status["state"] == "stopped" and not here
-
-
 def follow(
     url: URL,
     study: str,
@@ -146,33 +133,21 @@ def follow(
     Raises:
         StorageAwayError: The database has been away for too long.
     """
-    from trainstack.search.database.connection import engine, guarded
-    from trainstack.search.queue import queries
+    from trainstack.search.database.connection import guarded, shared_engine
     from trainstack.search.queue.progress import glance
 
-    here = engine(url)
+    here, status = shared_engine(url), {}
     show = _live(lambda: glance(here, study)) if sys.stderr.isatty() else _plain()
-    away_since = None
     try:
-        while True:
-            try:
-                with guarded(url):
-                    status = queries.status(here, study)
-                    show(status)
-                away_since = None
-            except StorageAwayError:
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > AWAY_SECONDS:
-                    raise
-                pause(POLL_SECONDS)
-                continue
-            if over(status):
-                return status
-            check(status)
-            pause(POLL_SECONDS)
+        for status in Polling(pause, away_seconds=AWAY_SECONDS).statuses(here, study):
+            # If the database goes away here, the next read tells.
+            with contextlib.suppress(StorageAwayError), guarded(url):
+                show(status)
+            if not over(status):
+                check(status)
+        return status
     finally:
         show(None)
-        here.dispose()
 
 
 def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
