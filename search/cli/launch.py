@@ -149,17 +149,17 @@ def launch(
                 _place(crew, url, spec.study, count)
             _say_detached(spec.study, as_json)
             return
-        _see_to_its_end(url, spec, count, crew)
+        _see_to_its_end(url, spec.study, count, crew)
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
 
 
-def _see_to_its_end(url: URL, spec: StudySpec, count: int, crew: RayWorkers | None) -> None:
+def _see_to_its_end(url: URL, study: str, count: int, crew: RayWorkers | None) -> None:
     from trainstack.search.cli.local_workers import LocalWorkers
     from trainstack.search.cli.watch import work
 
-    work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
+    work(url, study, count, LocalWorkers.start if crew is None else crew.start)
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:

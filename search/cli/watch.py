@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from trainstack.search.queue.progress import Glance
-    from trainstack.search.spec import StudySpec
 
 # Seconds between two plain lines if no count changes.
 PLAIN_SECONDS = 30.0
@@ -35,13 +34,13 @@ def register(app: typer.Typer) -> None:
 
 
 def work(
-    url: URL, spec: StudySpec, count: int, start: Callable[..., Workers] = LocalWorkers.start
+    url: URL, study: str, count: int, start: Callable[..., Workers] = LocalWorkers.start
 ) -> None:
     """Start workers and show progress until the study is over.
 
     Args:
         url: The database.
-        spec: Spec of the study.
+        study: Name of the study.
         count: Number of workers.
         start: Starts workers, given the database, the study's name and the count.
 
@@ -55,11 +54,11 @@ def work(
     from trainstack.search.queue.budget import WorkersWanted
     from trainstack.search.studies.maintenance import Maintenance
 
-    if _concluded(url, spec.study):
+    if _concluded(url, study):
         return
-    maintenance = Maintenance.open(url, spec.study)
+    maintenance = Maintenance.open(url, study)
     with guarded(url):
-        wanted = WorkersWanted(shared_engine(url), spec.study)
+        wanted = WorkersWanted(shared_engine(url), study)
 
     def check(status: dict[str, Any]) -> None:
         # Maintenance also runs without local workers: it requeues expired leases.
@@ -72,10 +71,10 @@ def work(
     # A closed terminal and SIGTERM act as Ctrl-C does, also in a job started with `&`, whose
     # workers receive SIGINT. `nohup` is respected.
     with Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption:
-        local = start(exported(url), spec.study, count)
-        notes, ended = Notes(url, spec.study).start(), False
+        local = start(exported(url), study, count)
+        notes, ended = Notes(url, study).start(), False
         try:
-            follow(url, spec.study, interruption.pause, check)
+            follow(url, study, interruption.pause, check)
             local.finish(10.0)
             ended = True
         except KeyboardInterrupt:

@@ -258,8 +258,28 @@ def measurement(engine: Engine, name: str) -> dict[str, Any] | None:
         StudyError: There is no such study.
     """
     with reading(engine, name) as (connection, study):
-        return connection.execute(
-            select(tasks.c.found)
-            .where(tasks.c.study_id == study.study_id, tasks.c.kind == MEASUREMENT)
-            .where(tasks.c.outcome == "completed")
-        ).scalar()
+        return _measurement(connection, study.study_id)
+
+
+def _measurement(connection: Connection, study_id: int) -> dict[str, Any] | None:
+    return connection.execute(
+        select(tasks.c.found)
+        .where(tasks.c.study_id == study_id, tasks.c.kind == MEASUREMENT)
+        .where(tasks.c.outcome == "completed")
+    ).scalar()
+
+
+def evidence(engine: Engine, name: str) -> tuple[StudySpec, list[Run], dict[str, Any]]:
+    """Return a study's spec, all its runs and its measurement (empty: none), as of one moment.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    from trainstack.search.spec import StudySpec
+
+    with reading(engine, name) as (connection, study):
+        return (
+            StudySpec.from_json(study.spec),
+            [run_of(row) for row in rows_of(connection, study.study_id)],
+            _measurement(connection, study.study_id) or {},
+        )

@@ -1,4 +1,4 @@
-"""What a process or a command does once: connecting, loading its data."""
+"""What a process or a command does once: connecting, loading its data, reading evidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, Engine, event, text
 from sqlalchemy.pool import Pool
 
-from tests.support.studies import spec_of
+from tests.support.studies import begun, spec_of, work_off
 from trainstack.search.cli.main import run
 from trainstack.search.data.load import load
 from trainstack.search.database.connection import (
@@ -22,6 +22,7 @@ from trainstack.search.database.connection import (
     exported,
     shared_engine,
 )
+from trainstack.search.queue import queries
 from trainstack.search.studies.actions import create_study
 
 pytestmark = pytest.mark.postgres
@@ -98,3 +99,17 @@ def test_a_launch_loads_its_data_once(
     assert loading.call_count == 1
     fingerprint = load("wine").fingerprint
     assert (tmp_path / "artifacts" / "data" / f"{fingerprint}.npz").exists() == bool(flags)
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_conclusion_reads_the_runs_once(
+    flags: list[str], url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recommendation that is printed and its report come from one reading of the evidence."""
+    monkeypatch.setenv(HOME, str(tmp_path))
+    monkeypatch.delenv(ARTIFACTS, raising=False)
+    assert work_off(begun(url)) == "concluded"
+    with mock.patch.object(queries, "rows_of", side_effect=queries.rows_of) as reading:
+        assert run(["recommend", "s", "--storage", exported(url), *flags]) == 0
+    assert reading.call_count == 1
+    assert list(tmp_path.rglob("report.html"))
