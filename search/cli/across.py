@@ -44,7 +44,7 @@ def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -
     from trainstack.search.queue import queries
 
     with reach(storage) as (_, engine):
-        found = across([(queries.spec_of(engine, n), queries.runs(engine, n)) for n in names])
+        found = across([queries.evidence(engine, name)[:2] for name in names])
     if not found.entrants:
         raise NothingToRecommend(
             found.sentence.rstrip(".").replace("No evidence", "no evidence"),

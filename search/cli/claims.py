@@ -78,7 +78,7 @@ def claims(
         err().print(note, markup=False)
     url = create(spec, storage)
     err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
-    work(url, spec, count)
+    work(url, spec.study, count)
     _gather(url, spec, as_json)
 
 
@@ -142,8 +142,7 @@ def _gather(url: URL, spec: StudySpec, as_json: bool) -> None:
     from trainstack.search.queue import queries
 
     with connected(url) as here:
-        runs = queries.runs(here, spec.study)
-        measured = queries.measurement(here, spec.study) or {}
+        _, runs, measured = queries.evidence(here, spec.study)
     if not any(run.finished for run in runs):
         causes = sorted({run.cause or run.outcome for run in runs}) or ["none began"]
         raise NothingToRecommend(

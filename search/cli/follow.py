@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from trainstack.search.cli.common import out, print_line
 from trainstack.search.cli.interruptions import viewing
+from trainstack.search.cli.polling import Polling, when_changed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,8 +24,8 @@ Follow = Annotated[
     ),
 ]
 
-# Least seconds between two queries, and least multiple of the time that a query took.
-EVERY_SECONDS, COST_TIMES = 0.5, 10.0
+# Least interval between two queries, as a multiple of the time that a query took.
+COST_TIMES = 10.0
 # Fields that change with the clock alone are ignored.
 CLOCKS = ("elapsed_seconds", "remaining_seconds")
 
@@ -56,29 +56,21 @@ def follow(
     """
     from rich.live import Live
 
-    from trainstack.search.cli.watch import over
-    from trainstack.search.queue import queries
-
     show = print_line if as_json else lambda document: out().print(line(document), markup=False)
     live = None
     if not as_json and sys.stdout.isatty():
         live = Live("", console=out(), auto_refresh=False, vertical_overflow="ellipsis")
-    last_key = last = None
+    last = None
     with viewing() as interruption, live or contextlib.nullcontext():
-        while True:
-            began = time.monotonic()
-            status = queries.status(engine, study)
-            if (key := moment(status)) != last_key:
-                last_key, found = key, look(status)
-                if live is not None:
-                    live.update(draw(found), refresh=True)
-                else:
-                    for document in documents(last, found):
-                        show(document)
-                last = found
-            if over(status):
-                return
-            interruption.pause(max(EVERY_SECONDS, COST_TIMES * (time.monotonic() - began)))
+        polling = Polling(interruption.pause, cost_times=COST_TIMES)
+        for status in when_changed(polling.statuses(engine, study), moment):
+            found = look(status)
+            if live is not None:
+                live.update(draw(found), refresh=True)
+            else:
+                for document in documents(last, found):
+                    show(document)
+            last = found
 
 
 def moment(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from trainstack.search.cli.ray_workers import RayWorkers
+    from trainstack.search.data.dataset import Dataset
     from trainstack.search.spec import StudySpec
 
 
@@ -110,7 +111,7 @@ def launch(
     count = worker_count(workers, here=place is None)
     forks = fork_server(needed=place is None and count > 0 and not (detach or preview))
     with contextlib.ExitStack() as held:
-        spec = make_spec(
+        spec, loaded = make_spec(
             **{"data": data, "target": target, "task": task, "study": study, "space": space},
             **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
             **{
@@ -123,6 +124,9 @@ def launch(
             yardstick=yardstick,
             checked=lambda: held.enter_context(forks),
         )
+        # Kept only to be shared: the memory is for the trainers.
+        shared = loaded if share_data else None
+        del loaded
         if preview:
             from trainstack.search.cli.preview import preview as try_out
 
@@ -133,7 +137,8 @@ def launch(
 
             spec = narrow(spec, storage)
         crew = None if place is None else reach_engine(place, storage)
-        _prepare_artifacts(spec, share_data)
+        _prepare_artifacts(shared)
+        del shared
         url = create(spec, storage)
         if epochs is None:
             err().print(f"plans of at most {spec.epochs} epochs", markup=False)
@@ -144,17 +149,17 @@ def launch(
                 _place(crew, url, spec.study, count)
             _say_detached(spec.study, as_json)
             return
-        _see_to_its_end(url, spec, count, crew)
+        _see_to_its_end(url, spec.study, count, crew)
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
 
 
-def _see_to_its_end(url: URL, spec: StudySpec, count: int, crew: RayWorkers | None) -> None:
+def _see_to_its_end(url: URL, study: str, count: int, crew: RayWorkers | None) -> None:
     from trainstack.search.cli.local_workers import LocalWorkers
     from trainstack.search.cli.watch import work
 
-    work(url, spec, count, LocalWorkers.start if crew is None else crew.start)
+    work(url, study, count, LocalWorkers.start if crew is None else crew.start)
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
@@ -165,19 +170,18 @@ def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
     crew.close()
 
 
-def _prepare_artifacts(spec: StudySpec, share_data: bool) -> None:
+def _prepare_artifacts(shared: Dataset | None) -> None:
     """Check the artifact store, and upload the data if it is to be shared."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import ARTIFACTS, artifacts
 
     store = open_store(artifacts())
     store.check()
-    if not share_data:
+    if shared is None:
         return
-    from trainstack.search.data.load import load
     from trainstack.search.data.sharing import share
 
-    name = share(load(spec.data.source, spec.data.target, spec.data.task), store)
+    name = share(shared, store)
     err().print(f"the data is shared: {name} in {store}", markup=False)
     if ARTIFACTS not in os.environ:
         err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)

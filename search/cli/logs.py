@@ -23,6 +23,7 @@ from trainstack.search.cli.common import (
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.follow import Follow, changed
 from trainstack.search.cli.interruptions import viewing
+from trainstack.search.cli.polling import Polling
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -113,7 +114,6 @@ def logs(
 
     Example: trainstack logs digits --follow
     """
-    from trainstack.search.queue import queries
     from trainstack.search.queue.history import attempts_json, history
     from trainstack.search.queue.progress import trial_exists
 
@@ -135,19 +135,13 @@ def logs(
             _print_events(of_trial(events, trial), as_json)
             if not as_json:
                 _print_attempts(attempts)
-            while follow and interruption:
-                # Query the status first, so that the last events are shown too.
-                follow = not _over(queries.status(engine, study))
-                interruption.pause(FOLLOW_SECONDS if follow else 0.0)
+            if interruption is None:
+                return
+            # The status is read first, so that the last events are shown too.
+            for _ in Polling(interruption.pause, FOLLOW_SECONDS).statuses(engine, study):
                 news = history(engine, study, events[-1]["id"] if events else 0)
                 events += news
                 _print_events(of_trial(news, trial), as_json)
-
-
-def _over(status: dict[str, Any]) -> bool:
-    from trainstack.search.cli.watch import over
-
-    return over(status)
 
 
 def of_trial(events: Sequence[dict[str, Any]], trial: int | None) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from trainstack.search.cli import (
     worker,
 )
 from trainstack.search.cli.signals import INTERRUPTED
+from trainstack.search.database.connection import disconnect
 from trainstack.search.database.redaction import redact_message
 from trainstack.spaces.errors import RequestError, TrainstackError
 
@@ -98,6 +99,8 @@ def run(argv: list[str]) -> int:
         where = redact_message(f" ({error.filename})", argv) if error.filename else ""
         hint = "check free space and permissions"
         return _fail(f"{error.strerror or error}{where}; {hint}", RequestError.exit_code)
+    finally:
+        disconnect()
     return code if isinstance(code, int) else 0
 
 

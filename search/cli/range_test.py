@@ -56,7 +56,7 @@ def range_test(
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
         trials=1,
         seed=seed,
-    )
+    )[0]  # the tests load the data in their own process
     console, tests = err() if as_json else out(), []
     for test in run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"])):
         console.print(_line(test), markup=False)

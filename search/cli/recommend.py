@@ -172,7 +172,7 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         request_state(url, study, "go")
     count = 0 if busy else worker_count(None)
     with fork_server(needed=count > 0):
-        work(url, queries.spec_of(engine, study), count)
+        work(url, study, count)
 
 
 def write(conclusion: Conclusion, folder: Path) -> list[Path]:

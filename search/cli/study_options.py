@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainstack.search.cli.common import err, read_json
 from trainstack.search.spec import PRECISIONS, StudySpec
@@ -15,6 +15,9 @@ from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.references import read_stacks
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from trainstack.search.data.dataset import Dataset
 
 
 def make_spec(
@@ -34,11 +37,14 @@ def make_spec(
     precision: str = "float32",
     checked: Callable[[], object] = lambda: None,
     **rest: Any,
-) -> StudySpec:
+) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
 
     Args:
         checked: Called when all flags are valid, before the data is loaded.
+
+    Returns:
+        The spec, and the data as loaded.
 
     Raises:
         RequestError: A flag or the data is unknown, unreadable or impossible.
@@ -68,7 +74,7 @@ def make_spec(
         searched = searched.for_rows(rows)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
-    return StudySpec(
+    spec = StudySpec(
         study=name,
         data=dataset.describe(),
         space=searched.to_json(),
@@ -83,6 +89,7 @@ def make_spec(
         version=version("trainstack"),
         **rest,
     )
+    return spec, dataset
 
 
 def read_space_flag(text: str) -> Space:

@@ -14,6 +14,7 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.interruptions import Interruption, viewing
 from trainstack.search.cli.live_view import line_of
 from trainstack.search.cli.local_workers import FAREWELL, LocalWorkers, Workers
+from trainstack.search.cli.polling import Polling, over
 from trainstack.spaces.errors import StorageAwayError, of_exit_code
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from trainstack.search.queue.progress import Glance
-    from trainstack.search.spec import StudySpec
 
-POLL_SECONDS = 0.5
 # Seconds between two plain lines if no count changes.
 PLAIN_SECONDS = 30.0
 AWAY_SECONDS = 120.0
@@ -35,13 +34,13 @@ def register(app: typer.Typer) -> None:
 
 
 def work(
-    url: URL, spec: StudySpec, count: int, start: Callable[..., Workers] = LocalWorkers.start
+    url: URL, study: str, count: int, start: Callable[..., Workers] = LocalWorkers.start
 ) -> None:
     """Start workers and show progress until the study is over.
 
     Args:
         url: The database.
-        spec: Spec of the study.
+        study: Name of the study.
         count: Number of workers.
         start: Starts workers, given the database, the study's name and the count.
 
@@ -50,19 +49,19 @@ def work(
         TrainstackError: The workers cannot serve the study.
     """
     from trainstack.search.dashboard.notes import Notes
-    from trainstack.search.database.connection import engine, exported, guarded
+    from trainstack.search.database.connection import exported, guarded, shared_engine
     from trainstack.search.database.retry import hangups
     from trainstack.search.queue.budget import WorkersWanted
     from trainstack.search.queue.maintenance import Maintenance
     from trainstack.search.sampling.optuna_export import Exporting
     from trainstack.search.studies.opening import open_study
 
-    if _concluded(url, spec.study):
+    if _concluded(url, study):
         return
-    here = engine(url)
+    here = shared_engine(url)
     with guarded(url):
-        maintenance = Maintenance(here, open_study(here, spec.study).row.study_id)
-        wanted = WorkersWanted(here, spec.study)
+        maintenance = Maintenance(here, open_study(here, study).row.study_id)
+        wanted = WorkersWanted(here, study)
 
     def check(status: dict[str, Any]) -> None:
         # Maintenance also runs without local workers: it requeues expired leases.
@@ -75,13 +74,13 @@ def work(
     # A closed terminal and SIGTERM act as Ctrl-C does, also in a job started with `&`, whose
     # workers receive SIGINT. `nohup` is respected.
     with (
-        Exporting(here, spec.study),
+        Exporting(here, study),
         Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption,
     ):
-        local = start(exported(url), spec.study, count)
-        notes, ended = Notes(url, spec.study).start(), False
+        local = start(exported(url), study, count)
+        notes, ended = Notes(url, study).start(), False
         try:
-            follow(url, spec.study, interruption.pause, check)
+            follow(url, study, interruption.pause, check)
             local.finish(10.0)
             ended = True
         except KeyboardInterrupt:
@@ -118,18 +117,6 @@ def _check(local: Workers, status: dict[str, Any]) -> None:
     raise of_exit_code(*failure)
 
 
-def over(status: dict[str, Any]) -> bool:
-    """Return True when a study is concluded, or stopped and without workers.
-
-    After `stop` workers finish their trials and the study proceeds to its confirmation; after
-    `cancel` they exit.
-    """
-    if status["concluded"]:
-        return True
-    here = any(worker["state"] != "lost" for worker in status["workers"])
-    return status["state"] == "stopped" and not here
-
-
 def follow(
     url: URL,
     study: str,
@@ -150,33 +137,21 @@ def follow(
     Raises:
         StorageAwayError: The database has been away for too long.
     """
-    from trainstack.search.database.connection import engine, guarded
-    from trainstack.search.queue import queries
+    from trainstack.search.database.connection import guarded, shared_engine
     from trainstack.search.queue.progress import glance
 
-    here = engine(url)
+    here, status = shared_engine(url), {}
     show = _live(lambda: glance(here, study)) if sys.stderr.isatty() else _plain()
-    away_since = None
     try:
-        while True:
-            try:
-                with guarded(url):
-                    status = queries.status(here, study)
-                    show(status)
-                away_since = None
-            except StorageAwayError:
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > AWAY_SECONDS:
-                    raise
-                pause(POLL_SECONDS)
-                continue
-            if over(status):
-                return status
-            check(status)
-            pause(POLL_SECONDS)
+        for status in Polling(pause, away_seconds=AWAY_SECONDS).statuses(here, study):
+            # If the database goes away here, the next read tells.
+            with contextlib.suppress(StorageAwayError), guarded(url):
+                show(status)
+            if not over(status):
+                check(status)
+        return status
     finally:
         show(None)
-        here.dispose()
 
 
 def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import math
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -17,15 +17,17 @@ from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, O
 from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.cli.interruptions import Interruption
 from trainstack.search.cli.local_workers import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
+from trainstack.search.cli.polling import Polling, over
 from trainstack.search.cli.signals import INTERRUPTED
 from trainstack.search.processes import interruption_signals
 from trainstack.search.ray.placement import on_ray
-from trainstack.spaces.errors import RequestError, StorageAwayError
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from trainstack.search.cli.ray_workers import RayWorkers
+    from trainstack.search.queue.budget import WorkersWanted
 
 POLL_SECONDS = 3.0
 WORKERS_LEFT = "interrupted: running trials went back to the queue"
@@ -143,7 +145,7 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
         )
     url = storage_url(storage)
     with fork_server(needed=not chosen):
-        patiently(lambda: _look(url, study), wanted.start_timeout)
+        news = patiently(lambda: _look(url, study), wanted.start_timeout)
         flags = wanted.flags()
         share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
         with Interruption(*interruption_signals()) as starting:
@@ -158,7 +160,7 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
             for crew in crews:
                 crew.send(signal.SIGINT)
         if not chosen:
-            _heed(url, crews[0])
+            _heed(url, crews[0], news)
         code = max(crew.worst_exit_code() for crew in crews)
         if code == INTERRUPTED:
             err().print(f"trainstack: {WORKERS_LEFT}", markup=False)
@@ -173,35 +175,31 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         StorageAwayError: The database or the engine was unavailable for too long.
         StudyError: There is no such study.
     """
-    from trainstack.search.cli.watch import heed, over
-    from trainstack.search.database.connection import (
-        engine,
-        exported,
-        guarded,
-        storage_url,
-    )
+    from trainstack.search.cli.watch import heed
+    from trainstack.search.database.connection import exported, shared_engine, storage_url
     from trainstack.search.database.retry import patiently
     from trainstack.search.queue import queries
-    from trainstack.search.queue.budget import WorkersWanted
 
     url = storage_url(storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        patiently(lambda: _look(url, study), wanted.start_timeout)
-        here = engine(url)
-        with guarded(url):
-            news = WorkersWanted(here, study)
+        news, here = patiently(lambda: _look(url, study), wanted.start_timeout), shared_engine(url)
         crew.show = True
         crew.start(exported(url), study, wanted.count, wanted.flags())
         with Interruption(signal.SIGINT, signal.SIGTERM) as interruption:
-            while crew.alive():
-                with contextlib.suppress(StorageAwayError), guarded(url):
-                    heed(crew, news.news())
-                    if over(queries.status(here, study)):
-                        break
-                here.dispose()
-                crew.wait(POLL_SECONDS)
+
+            def pause(seconds: float) -> None:
+                here.dispose()  # as in _heed
+                crew.wait(seconds)
                 interruption.pause(0.0)
+
+            polling = Polling(pause, POLL_SECONDS, away_seconds=math.inf, going=crew.alive)
+            for status, count in polling.of(
+                url, lambda: (queries.status(here, study), news.news())
+            ):
+                heed(crew, count)
+                if over(status):
+                    break
         crew.finish(LEAVE_SECONDS)
         return crew.worst_exit_code()
     except KeyboardInterrupt:
@@ -212,32 +210,35 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         crew.close()
 
 
-def _heed(url: URL, crew: LocalWorkers) -> None:
+def _heed(url: URL, crew: LocalWorkers, news: WorkersWanted) -> None:
     """Follow `set STUDY workers=N` until no worker is left."""
     from trainstack.search.cli.watch import heed
-    from trainstack.search.database.connection import engine, guarded
-    from trainstack.search.queue.budget import WorkersWanted
+    from trainstack.search.database.connection import shared_engine
 
-    here, wanted = engine(url), None
-    while crew.alive():
-        with contextlib.suppress(StorageAwayError), guarded(url):
-            wanted = wanted or WorkersWanted(here, crew.study)
-            heed(crew, wanted.news())
-        here.dispose()  # hundreds of such commands would each hold a connection
-        crew.wait(POLL_SECONDS)
+    def pause(seconds: float) -> None:
+        shared_engine(url).dispose()  # hundreds of such commands would each hold a connection
+        crew.wait(seconds)
+
+    polling = Polling(pause, POLL_SECONDS, away_seconds=math.inf, going=crew.alive)
+    for count in polling.of(url, news.news):
+        heed(crew, count)
 
 
-def _look(url: URL, study: str) -> None:
+def _look(url: URL, study: str) -> WorkersWanted:
     """Check the study and the artifact store before any process is started."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import artifacts, connected
     from trainstack.search.database.schema import ensure
     from trainstack.search.queue import queries
+    from trainstack.search.queue.budget import WorkersWanted
 
     with connected(url) as here:
         ensure(here)
         queries.spec_of(here, study)
+        wanted = WorkersWanted(here, study)
+        here.dispose()  # not held while workers run on GPUs
     open_store(artifacts()).check()
+    return wanted
 
 
 def _pass_on_signals(crews: list[LocalWorkers]) -> None:

@@ -24,6 +24,8 @@ _EXAMPLE = "postgresql://user@host:5432/database"
 # workers stay below 400 connections.
 POOL = {"pool_size": 1, "max_overflow": 3, "pool_pre_ping": True, "pool_recycle": 1800}
 _CONNECT_SECONDS = 10
+# By process, as a fork must not use its parent's connections.
+_shared: dict[tuple[int, URL], Engine] = {}
 
 
 def home() -> Path:
@@ -148,10 +150,26 @@ def engine_options(url: URL) -> dict[str, Any]:
 
 
 def engine(url: URL) -> Engine:
-    """Return an engine with a small pool whose connections are tested before use."""
+    """Return a new engine with a small pool whose connections are tested before use.
+
+    The caller disposes of it. All other code uses `shared_engine`.
+    """
     from sqlalchemy import create_engine
 
     return create_engine(url, **engine_options(url))
+
+
+def shared_engine(url: URL) -> Engine:
+    """Return the engine that all code of this process shares; `disconnect` disposes of it."""
+    key = os.getpid(), url
+    # Two threads that get here at the same time both receive the engine stored first.
+    return _shared.get(key) or _shared.setdefault(key, engine(url))
+
+
+def disconnect() -> None:
+    """Dispose of this process's shared engines, at the end of a command."""
+    for key in [key for key in _shared if key[0] == os.getpid()]:
+        _shared.pop(key).dispose()
 
 
 @contextlib.contextmanager
@@ -185,17 +203,13 @@ def guarded(url: URL) -> Iterator[None]:
 
 @contextlib.contextmanager
 def connected(url: URL) -> Iterator[Engine]:
-    """Yield an engine on a database, and dispose of it at the end.
+    """Yield the shared engine on a database; see `shared_engine`.
 
     Raises:
         StorageAwayError: The server does not answer, refuses, or dropped the connection.
     """
     with guarded(url):
-        here = engine(url)
-        try:
-            yield here
-        finally:
-            here.dispose()
+        yield shared_engine(url)
 
 
 def _away(url: URL, error: Exception) -> StorageAwayError:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from trainstack.search.database.schema import attempts, events, tasks
-from trainstack.search.queue.queries import study_row
+from trainstack.search.queue.queries import reading
 from trainstack.search.records import SEARCH
 
 
@@ -22,8 +22,7 @@ def history(engine: Engine, name: str, after: int = 0) -> list[dict[str, Any]]:
     Raises:
         StudyError: There is no such study.
     """
-    with engine.connect() as connection:
-        study = study_row(engine, connection, name)
+    with reading(engine, name) as (connection, study):
         rows = connection.execute(
             select(events, tasks.c.number, tasks.c.kind.label("phase"))
             .join_from(events, tasks, events.c.task_id == tasks.c.task_id, isouter=True)
@@ -49,8 +48,7 @@ def attempts_json(engine: Engine, name: str, number: int) -> list[dict[str, Any]
     Raises:
         StudyError: There is no such study.
     """
-    with engine.connect() as connection:
-        study = study_row(engine, connection, name)
+    with reading(engine, name) as (connection, study):
         rows = connection.execute(
             select(attempts)
             .join(tasks, tasks.c.task_id == attempts.c.task_id)

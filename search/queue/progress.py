@@ -269,6 +269,7 @@ def names() -> list[str]:
     from trainstack.search.database.embedded_postgres import url_of
 
     url = parse_url(os.environ.get(STORAGE) or url_of(home() / "postgres"))
+    # Not the shared engine, which waits longer for a connection than a completion may take.
     here = create_engine(url, connect_args={"connect_timeout": COMPLETION_SECONDS})
     try:
         with here.connect() as connection:

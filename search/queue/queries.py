@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
@@ -30,8 +31,8 @@ def spec_of(engine: Engine, name: str) -> StudySpec:
     """
     from trainstack.search.spec import StudySpec
 
-    with engine.connect() as connection:
-        return StudySpec.from_json(study_row(engine, connection, name).spec)
+    with reading(engine, name) as (_, study):
+        return StudySpec.from_json(study.spec)
 
 
 def statuses(engine: Engine) -> list[dict[str, Any]]:
@@ -49,8 +50,8 @@ def status(engine: Engine, name: str) -> dict[str, Any]:
     Raises:
         StudyError: There is no such study; near names are offered.
     """
-    with _snapshot(engine) as connection:
-        return _status(connection, study_row(engine, connection, name))
+    with reading(engine, name) as (connection, study):
+        return _status(connection, study)
 
 
 def _snapshot(engine: Engine) -> Connection:
@@ -58,15 +59,17 @@ def _snapshot(engine: Engine) -> Connection:
     return engine.connect().execution_options(isolation_level="REPEATABLE READ")
 
 
-def study_row(engine: Engine, connection: Connection, name: str) -> Row[Any]:
-    """Return a study's row.
+@contextlib.contextmanager
+def reading(engine: Engine, name: str) -> Iterator[tuple[Connection, Row[Any]]]:
+    """Yield a connection whose reads see one snapshot, and a study's row.
 
     Raises:
         StudyError: There is no such study; near names are offered.
     """
     if not exist(engine):
         raise StudyError(f"no study '{name}' in this storage", hint="it holds no study yet")
-    return find(connection, name)
+    with _snapshot(engine) as connection:
+        yield connection, find(connection, name)
 
 
 def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
@@ -175,8 +178,7 @@ def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
         StudyError: There is no such study.
     """
     phases = (SEARCH, CONFIRMATION) if phase is None else (phase,)
-    with engine.connect() as connection:
-        study = study_row(engine, connection, name)
+    with reading(engine, name) as (connection, study):
         return [run_of(row) for row in rows_of(connection, study.study_id, phases)]
 
 
@@ -257,10 +259,29 @@ def measurement(engine: Engine, name: str) -> dict[str, Any] | None:
     Raises:
         StudyError: There is no such study.
     """
-    with engine.connect() as connection:
-        study = study_row(engine, connection, name)
-        return connection.execute(
-            select(tasks.c.found)
-            .where(tasks.c.study_id == study.study_id, tasks.c.kind == MEASUREMENT)
-            .where(tasks.c.outcome == "completed")
-        ).scalar()
+    with reading(engine, name) as (connection, study):
+        return _measurement(connection, study.study_id)
+
+
+def _measurement(connection: Connection, study_id: int) -> dict[str, Any] | None:
+    return connection.execute(
+        select(tasks.c.found)
+        .where(tasks.c.study_id == study_id, tasks.c.kind == MEASUREMENT)
+        .where(tasks.c.outcome == "completed")
+    ).scalar()
+
+
+def evidence(engine: Engine, name: str) -> tuple[StudySpec, list[Run], dict[str, Any]]:
+    """Return a study's spec, all its runs and its measurement (empty: none), as of one moment.
+
+    Raises:
+        StudyError: There is no such study.
+    """
+    from trainstack.search.spec import StudySpec
+
+    with reading(engine, name) as (connection, study):
+        return (
+            StudySpec.from_json(study.spec),
+            [run_of(row) for row in rows_of(connection, study.study_id)],
+            _measurement(connection, study.study_id) or {},
+        )

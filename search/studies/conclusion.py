@@ -37,10 +37,9 @@ def conclusion_of(engine: Engine, study: str) -> Conclusion:
     Raises:
         NothingToRecommend: No trial finished, or the study only tests claims.
     """
-    spec = queries.spec_of(engine, study)
+    spec, runs, measured = queries.evidence(engine, study)
     if spec.experiment:
         raise NothingToRecommend(
             f"study '{study}' tests claims", "a study with a search", "use `trainstack claims`"
         )
-    runs = queries.runs(engine, study)
-    return Conclusion(spec, runs, recommend(spec, runs, queries.measurement(engine, study) or {}))
+    return Conclusion(spec, runs, recommend(spec, runs, measured))

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, Engine, text
 
 from trainstack.search.database import embedded_postgres
-from trainstack.search.database.connection import engine, parse_url
+from trainstack.search.database.connection import disconnect, engine, parse_url
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,7 @@ def fresh(server: URL) -> Iterator[URL]:
     with root.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     yield server.set(database=name)
+    disconnect()
     with root.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     root.dispose()

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from trainstack.search.cli.live_view import bar, line_of, sparkline, time_left, view
-from trainstack.search.cli.watch import over
+from trainstack.search.cli.polling import over
 from trainstack.search.queue.progress import Event, Glance, Running
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
