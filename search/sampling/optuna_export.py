@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, Connection, Engine, Row, func, inspect, select, update
 from sqlalchemy.sql import ColumnElement
 
-from trainstack.search.database.connection import engine, engine_options, guarded
+from trainstack.search.database.connection import engine_options, guarded, shared_engine
 from trainstack.search.database.schema import creating, studies, tasks
 from trainstack.search.queue.search_trials import read_trials
 from trainstack.search.queue.study_store import change
@@ -52,14 +52,10 @@ _OPTUNAS_STUDIES = "studies"
 def open_storage(url: URL) -> RDBStorage:
     """Open Optuna's storage, created if missing; safe for concurrent processes."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lock = engine(url)
-    try:
-        with lock.begin() as connection:
-            creating(connection)
-            text = url.render_as_string(hide_password=False)
-            return RDBStorage(text, engine_kwargs=engine_options(url))
-    finally:
-        lock.dispose()
+    with shared_engine(url).begin() as connection:
+        creating(connection)
+        text = url.render_as_string(hide_password=False)
+        return RDBStorage(text, engine_kwargs=engine_options(url))
 
 
 def ensure_study(storage: RDBStorage, spec: StudySpec) -> None:
