@@ -28,9 +28,9 @@ import pytest
 import yaml
 
 from tests.support.documents import ROOT
+from tests.support.fake_bench import fake
 from trainstack.search.database import embedded_postgres
 from trainstack.search.database.connection import HOME
-from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))[
@@ -78,7 +78,7 @@ class Network:
             **environment,
             "PATH": path,
             HOME: str(self.folder / "home"),
-            FAKE: "{}",
+            **fake(),
         }
         return subprocess.Popen(
             ["sh", str(ROOT / "deploy" / "entrypoint.sh"), *words],

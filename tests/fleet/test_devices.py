@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import psutil
 import pytest
 from sqlalchemy import URL
 
+from tests.support.fake_bench import fake
 from tests.support.fleet import Fleet
 from tests.support.shell import Shell, refused
 from trainstack.search.cli.local_workers import cores
 from trainstack.search.database.connection import STORAGE, exported
-from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -26,8 +25,8 @@ def machine(url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     driver.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", str(driver.parent), prepend=":")
-    canned = json.dumps({"hold": str(tmp_path / "hold")})
-    return Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
+    canned = fake(hold=str(tmp_path / "hold"))
+    return Shell(tmp_path / "home", {STORAGE: exported(url), **canned})
 
 
 def test_a_worker_for_each_gpu(fleet: Fleet, machine: Shell, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support.fake_bench import fake, pretend
 from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from tests.support.studies import spec_of
 from trainstack.search.cli.fork_server import fork_server
@@ -27,7 +27,6 @@ from trainstack.search.processes import FORK_SERVER
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.workers.messages import Done, Job, Measured, Ready
-from trainstack.workers.runtime.fake_bench import FAKE
 from trainstack.workers.runtime.forked_trainer import Forked
 from trainstack.workers.runtime.trainer_process import Child, Died
 
@@ -42,7 +41,7 @@ CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
     """A fork server whose trainers follow simulated curves."""
-    monkeypatch.setenv(FAKE, json.dumps({"epoch_seconds": 0.0}))
+    pretend(monkeypatch, epoch_seconds=0.0)
     with fork_server():
         yield server_of(os.getpid())
 
@@ -95,7 +94,7 @@ def test_a_fork_does_jobs_and_leaves(forks: psutil.Process) -> None:
 
 def test_a_fork_is_killed(forks: psutil.Process) -> None:
     """A trainer can be killed during an epoch; the next one is forked as well."""
-    trainer = child({**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})})
+    trainer = child({**CPU, **fake(epoch_seconds=600.0)})
     next_message(trainer, Ready)
     trainer.send(job())
     trainer.kill()
@@ -109,7 +108,7 @@ def test_a_fork_is_killed(forks: psutil.Process) -> None:
 
 def test_a_fork_that_crashes_says_how(forks: psutil.Process) -> None:
     """The exit code of a trainer killed by a signal is that signal's."""
-    trainer = child({**CPU, FAKE: json.dumps({"fault": "die", "fault_epoch": 2})})
+    trainer = child({**CPU, **fake(fault="die", fault_epoch=2)})
     trainer.send(job())
     next_message(trainer, Measured)
     assert next_message(trainer, Died).exit_code == -signal.SIGKILL
@@ -130,9 +129,9 @@ def in_a_process(program: str) -> subprocess.Popen[str]:
 
 def test_a_fork_ends_with_its_supervisor(forks: psutil.Process) -> None:
     """A trainer whose supervisor is killed ends, even within an epoch."""
-    slow = {**CPU, FAKE: json.dumps({"epoch_seconds": 600.0})}
+    slow = {**CPU, **fake(epoch_seconds=600.0)}
     supervisor = in_a_process(
-        f"trainer = child({slow!r})\nheard(trainer, Ready)\ntrainer.send(job())\n"
+        f"trainer = child({slow!r})\nnext_message(trainer, Ready)\ntrainer.send(job())\n"
         "print('ready', flush=True)\ninput()"
     )
     (trainer,) = forks.children()
@@ -158,7 +157,7 @@ def test_forks_end_with_their_server(forks: psutil.Process) -> None:
 
 def test_a_killed_command_leaves_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the command is killed, its fork server exits after its last trainer."""
-    monkeypatch.setenv(FAKE, "{}")
+    pretend(monkeypatch)
     with ExitStack() as ending:
         command = in_a_process(
             "stack = ExitStack()\nstack.enter_context(fork_server())\n"
@@ -181,7 +180,7 @@ def test_a_killed_command_leaves_nothing_for_long(monkeypatch: pytest.MonkeyPatc
 
 def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fork server and the folder of its socket are removed with the command."""
-    monkeypatch.setenv(FAKE, "{}")
+    pretend(monkeypatch)
     with fork_server():
         process, folder = server_of(os.getpid()), Path(os.environ[FORK_SERVER]).parent
         with fork_server():  # another part of the command that needs one uses it
@@ -194,7 +193,7 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_fork_server_without_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command's standard input closed, its trainers are still forks."""
-    monkeypatch.setenv(FAKE, "{}")
+    pretend(monkeypatch)
     program = (
         "from trainstack.search.processes import open_streams\nopen_streams()\n"
         "from tests.fleet.test_forking import *\n"

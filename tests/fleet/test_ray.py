@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,11 +16,11 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
+from tests.support.fake_bench import fake
 from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from tests.support.ray_cluster import Cluster, free_port, quiet
 from tests.support.shell import Shell, interrupt, refused
 from trainstack.search.database.connection import STORAGE, exported
-from trainstack.workers.runtime.fake_bench import FAKE
 
 pytest.importorskip("ray", reason="needs the extra [ray]")
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
@@ -41,8 +40,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def machine(url: URL, tmp_path: Path) -> Shell:
     """A machine with a password for the database; no trial ends before the file `hold` exists."""
-    canned = json.dumps({"hold": str(tmp_path / "hold"), "epoch_seconds": 0.01})
-    settings = {STORAGE: exported(url.set(password=SECRET)), FAKE: canned, **quiet()}
+    canned = fake(hold=str(tmp_path / "hold"), epoch_seconds=0.01)
+    settings = {STORAGE: exported(url.set(password=SECRET)), **canned, **quiet()}
     return Shell(tmp_path / "home", settings)
 
 
@@ -174,8 +173,8 @@ def test_what_workers_say_is_found(
 ) -> None:
     """A trainer's death appears in `trainstack logs` and in Ray's file."""
     fleet.create(trials=2, epochs=2)
-    fault = json.dumps({"fault": "die", "once": str(tmp_path / "once")})
-    shell = Shell(machine.home, {**machine.extra, FAKE: fault})
+    fault = fake(fault="die", once=str(tmp_path / "once"))
+    shell = Shell(machine.home, {**machine.extra, **fault})
     done = shell.run("worker", "s", "--on", f"ray={cluster.address}")
     assert done.returncode == 0, done.stderr
     words = "starting another trainer"

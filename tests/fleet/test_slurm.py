@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,10 +11,10 @@ import pytest
 from sqlalchemy import URL
 
 from tests.support.documents import ROOT
+from tests.support.fake_bench import fake
 from tests.support.fleet import Fleet
 from tests.support.shell import TRAINSTACK, Shell
 from trainstack.search.database.connection import STORAGE, exported
-from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -39,8 +38,8 @@ def submit(shell: Shell, task: int, **exported_variables: str) -> subprocess.Pop
 def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:
     """Tasks serve one study; after Slurm's signal one finishes its trial; none is lost."""
     fleet.create(trials=6, epochs=2)
-    canned = json.dumps({"hold": str(tmp_path / "hold")})
-    shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
+    canned = fake(hold=str(tmp_path / "hold"))
+    shell = Shell(tmp_path / "home", {STORAGE: exported(url), **canned})
     tasks = [submit(shell, task, STUDY="s") for task in (1, 2)]
     try:
         fleet.until(lambda status: status["counts"]["running"] == 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -10,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from tests.support.fake_bench import fake
 from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from tests.support.postgres_server import Server
 from tests.support.shell import Shell
 from trainstack.search.database import embedded_postgres, retry
 from trainstack.search.database.connection import STORAGE, exported
 from trainstack.spaces.errors import StorageAwayError
-from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
@@ -54,8 +53,8 @@ def test_modules_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> No
             (tmp_path / name / file).write_text("raise SystemExit(7)", "utf-8")
     (tmp_path / "search.py").write_text("raise SystemExit(7)", "utf-8")
     fleet.create(trials=1, epochs=2)
-    canned = json.dumps({"epoch_seconds": 0.01})
-    shell = Shell(tmp_path / "home", {STORAGE: exported(url), FAKE: canned})
+    canned = fake(epoch_seconds=0.01)
+    shell = Shell(tmp_path / "home", {STORAGE: exported(url), **canned})
     done = shell.run("worker", "s", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert fleet.status()["counts"]["completed"] == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,12 +15,11 @@ import optuna
 import psutil
 from sqlalchemy import URL
 
-from tests.support import studies
+from tests.support import fake_bench, studies
 from tests.support.studies import agrees, spec_of
 from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, engine, exported
 from trainstack.search.queue import queries
 from trainstack.search.studies.actions import create_study
-from trainstack.workers.runtime.fake_bench import FAKE
 
 # Long enough for a busy machine; normally no test waits this long.
 PATIENCE_SECONDS = 240.0
@@ -64,7 +62,7 @@ class Fleet:
             STORAGE: exported(url or self.url),
             HOME: str(self.folder / "home"),
             ARTIFACTS: str(self.folder / "artifacts"),
-            **({FAKE: json.dumps(canned)} if fake else {}),
+            **(fake_bench.fake(**canned) if fake else {}),
             **(settings or {}),
         }
         log = self.folder / f"worker-{len(self.processes)}.log"

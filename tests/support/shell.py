@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainstack.workers.runtime.fake_bench import FAKE
+from tests.support.fake_bench import fake
 
 TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
 # Variables of a user's shell that would change the tests.
@@ -43,7 +43,7 @@ class Shell:
 
     def canned(self, **what: Any) -> Shell:
         """The same home, with trainers that simulate training as described by `what`."""
-        return Shell(self.home, {**self.extra, FAKE: json.dumps(what)})
+        return Shell(self.home, {**self.extra, **fake(**what)})
 
     def run(self, *arguments: object, timeout: float = 240, **options: Any) -> Any:
         """Run `trainstack` to its end; return exit code and output, as text."""

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from tests.support.fake_bench import fake
 from trainstack.search.processes import environment
-from trainstack.workers.runtime.fake_bench import FAKE
 
 pytestmark = [
     pytest.mark.process,
@@ -52,7 +52,7 @@ def interrupted(script: str, moment: float, home: str) -> tuple[int, str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=environment(TRAINSTACK_HOME=home, **{FAKE: "{}"}),
+        env=environment(TRAINSTACK_HOME=home, **fake()),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"

@@ -27,7 +27,6 @@ from multiprocessing.connection import Connection
 from trainstack.search.processes import unblock_interrupts
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.runtime import trainer
-from trainstack.workers.runtime.fake_bench import FAKE
 
 # Timeout for a client's file descriptors, which it sends immediately.
 GREETING_SECONDS = 5.0
@@ -144,7 +143,7 @@ def main() -> None:
     listener, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     try:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # GPU workers do not use the fork server
-        if FAKE not in os.environ:
+        if trainer.BENCH not in os.environ:
             set_keras()
             import trainstack.workers.tasks.jobs
             import trainstack.workers.tasks.measure  # noqa: F401 - needed by trainers later

@@ -7,14 +7,15 @@ import gc
 import logging
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, Measurement, Result
@@ -22,13 +23,24 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
-from trainstack.workers.runtime.fake_bench import FAKE, FakeBench
 
-if TYPE_CHECKING:
-    from trainstack.workers.tasks.jobs import JobBench
-
+# Environment variable with the path of a Python file whose function `bench` replaces the engine, so
+# that a fleet can be tested without training.
+BENCH = "TRAINSTACK_BENCH"
 # Timeout of a rung's verdict: training never waits for an unavailable database.
 VERDICT_SECONDS = 5.0
+
+
+class Bench(Protocol):
+    """What a trainer runs its jobs on: `trainstack.workers.tasks.jobs.JobBench`."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def worn(self) -> bool: ...
+    def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result: ...
+    def measure(self, job: Job) -> Result: ...
+    def out_of_memory(self, error: Exception) -> bool: ...
 
 
 def main(
@@ -81,9 +93,9 @@ def serve(
             connection.send(Done(message.token, result, bench.worn))
 
 
-def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> JobBench | FakeBench:
-    if canned := os.environ.get(FAKE):
-        return FakeBench(canned)
+def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Bench:
+    if substitute := os.environ.get(BENCH):
+        return runpy.run_path(substitute)["bench"]()
     with _hushed():
         set_keras()  # imports TensorFlow, seconds
         from trainstack.workers.tasks.jobs import JobBench
@@ -110,7 +122,7 @@ def _hushed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _work(connection: Connection, bench: JobBench | FakeBench, job: Job) -> Result:
+def _work(connection: Connection, bench: Bench, job: Job) -> Result:
     """Run one job; an exception gives a failed result with the traceback."""
     began = time.perf_counter()
     try:

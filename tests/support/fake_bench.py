@@ -1,4 +1,7 @@
-"""A bench that trains nothing: canned curves and injected faults, for tests and measurements."""
+"""A bench that trains nothing: canned curves and injected faults.
+
+A trainer runs this file instead of the engine if `fake` is in its environment.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,39 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 from trainstack.search.records import Measurement, Result
 from trainstack.workers.messages import Job
+from trainstack.workers.runtime.trainer import BENCH
 
-# Environment variable with a document of `Canned`'s fields: a worker that has it trains with this
-# module, and neither loads data nor imports TensorFlow.
-FAKE = "TRAINSTACK_FAKE"
+# Environment variable with a document of `Canned`'s fields.
+CANNED = "TRAINSTACK_TEST_CANNED"
+
+
+def fake(**canned: Any) -> dict[str, str]:
+    """Return the environment of workers that train with this file.
+
+    They neither load data nor import TensorFlow.
+
+    Args:
+        **canned: Fields of `Canned`.
+    """
+    return {BENCH: __file__, CANNED: json.dumps(canned)}
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, **canned: Any) -> None:
+    """Let workers that this process starts train with this file."""
+    for name, value in fake(**canned).items():
+        monkeypatch.setenv(name, value)
+
+
+def bench() -> FakeBench:
+    """Return the bench that the environment describes."""
+    return FakeBench(Canned(**json.loads(os.environ[CANNED])))
 
 
 @dataclass(frozen=True)
@@ -46,9 +75,8 @@ class FakeBench:
 
     device = "fake"
 
-    def __init__(self, document: str) -> None:
-        self.canned = Canned(**json.loads(document))
-        self.trained = 0
+    def __init__(self, canned: Canned) -> None:
+        self.canned, self.trained = canned, 0
 
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         """Follow a curve that depends on the stack alone and falls towards its floor."""
