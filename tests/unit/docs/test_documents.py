@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -15,10 +14,11 @@ from docs.generate import verbs
 from tests.support.json_shapes import problems
 from tests.support.studies import spec_of
 from trainstack.search.cli.main import app
-from trainstack.search.cli.preview import _document as preview_document
 from trainstack.search.cli.replay import _document, compare
+from trainstack.search.json_values import json_safe
 from trainstack.search.lr_range_test import read_range
 from trainstack.search.preview import Sample, Tried
+from trainstack.search.preview_record import preview_of
 from trainstack.search.queue.progress import Record
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
@@ -93,7 +93,7 @@ def test_a_preview_is_as_the_table_says() -> None:
     spec = spec_of()
     tried = [Tried(Sample(CHAPTER_DEFAULT, {"activation=selu": "activation"}), "", 1.0, 0.5, 9)]
     refused = [Tried(Sample(CHAPTER_DEFAULT), "no memory")]
-    found = json.loads(json.dumps(preview_document(spec, [*tried, *refused], refused, 2)))
+    found = json_safe(preview_of(spec, [*tried, *refused], refused, 2))
     assert problems(of("launch --preview"), found) == []
 
 
