@@ -10,7 +10,6 @@ from scipy import stats
 
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
-    Estimate,
     compare,
     estimate,
     optimism,
@@ -18,6 +17,7 @@ from trainstack.search.evidence.comparisons import (
     seed_deviation,
     verdict,
 )
+from trainstack.search.evidence.estimates import Estimate
 
 
 def made_up_table(
@@ -145,9 +145,9 @@ def test_optimism_is_negative_when_the_search_flattered_itself() -> None:
 )
 def test_verdict_follows_from_where_the_interval_lies(low: float, high: float, word: str) -> None:
     """Below 0: better; above: worse; within the margin: equivalent; else undecided."""
-    assert verdict(Estimate((low + high) / 2, low, high, 5), 1.0) == word
+    assert verdict(Estimate((low + high) / 2, (low, high), 5), 1.0) == word
 
 
 def test_turning_a_difference_round_keeps_its_interval_in_order() -> None:
     """Times -1 the ends change places, so that low stays below high."""
-    assert Estimate(1.0, 0.5, 2.0, 3).scaled(-1.0).ci95 == [-2.0, -0.5]
+    assert Estimate(1.0, (0.5, 2.0), 3).scaled(-1.0).ci95 == (-2.0, -0.5)
