@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -47,9 +47,14 @@ def json_safe(value: Any) -> Any:
 def _object(record: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in fields(record):
-        value, marks = getattr(record, field.name), field.metadata
-        if "inline" in marks:
+        value = getattr(record, field.name)
+        if has(field, INLINE):
             found |= _object(value)
-        elif not ("hidden" in marks or ("if any" in marks and value is None)):
+        elif not has(field, HIDDEN) and not (has(field, IF_ANY) and value is None):
             found[field.name] = json_safe(value)
     return found
+
+
+def has(field: Field[Any], mark: Mapping[str, bool]) -> bool:
+    """Tell whether a record's field has a mark."""
+    return mark.items() <= field.metadata.items()

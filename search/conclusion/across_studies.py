@@ -118,7 +118,8 @@ class Across:
         stack_id: Its fingerprint.
         difference: Its regret minus the chapter default's, paired by data set.
         stacks: Stacks trained on every data set, the least mean regret first.
-        leave_one_out: Choice of the other data sets, for each; empty with fewer than two.
+        leave_one_out: What the others would choose, one row per data set; empty with fewer than
+            two data sets or stacks.
     """
 
     studies: tuple[str, ...]

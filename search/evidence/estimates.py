@@ -1,4 +1,7 @@
-"""Records of figures: estimates with intervals, differences, scores, verdicts."""
+"""Records of figures: estimates with intervals, differences, scores, verdicts.
+
+A missing number is nan here, and null in the JSON that is made of the records.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,9 @@ class Estimate:
     """A mean with its interval.
 
     Attributes:
-        mean: The mean; nan without values.
-        ci95: The 95 % interval, low and high; None with fewer than two values.
-        n: Number of values (of pairs, for a difference).
+        mean: The mean; null without values.
+        ci95: The 95 % interval, low and high; null with fewer than two values.
+        n: Number of values: seeds, pairs or test rows.
         deviation: Standard deviation behind the interval, or None.
     """
 
