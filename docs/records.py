@@ -30,19 +30,18 @@ _KINDS = {str: TEXT, int: WHOLE, float: NUMBER, bool: FLAG, Stack: STACK}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.M)
 
 
-def rows(record: type, path: str = "") -> tuple[Field, ...]:
+def rows(record: type) -> tuple[Field, ...]:
     """Return one row for each value in a record's document, as `json_safe` makes it.
 
     The kind is that of the annotation, the description that of the docstring's `Attributes`.
 
     Args:
-        record: A dataclass.
-        path: Path of the record in its document; empty for the document itself.
+        record: The dataclass of which the document is made.
 
     Raises:
         KeyError: The docstring does not describe a field.
     """
-    return tuple(_rows(record, path))
+    return tuple(_rows(record, ""))
 
 
 def _rows(record: type, path: str) -> Iterator[Field]:

@@ -10,7 +10,12 @@ from typing import Any
 
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
-from trainstack.search.conclusion.scores import RunnerUp, runners_up, tested, validated
+from trainstack.search.conclusion.scores import (
+    RunnerUp,
+    runners_up,
+    score_on_test,
+    score_on_validation,
+)
 from trainstack.search.conclusion.sentence import sentence
 from trainstack.search.conclusion.warnings import bettered, warnings
 from trainstack.search.conclusion.yardsticks import (
@@ -160,8 +165,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
     difference = _difference(rows, mine, base)
-    validation = validated(table.get(mine, {}), metric)
-    reference = validated(table.get(base, {}), metric)
+    validation = score_on_validation(table.get(mine, {}), metric)
+    reference = score_on_validation(table.get(base, {}), metric)
     means = reference.loss.mean, validation.loss.mean
     scale = next((mean for mean in means if mean > 0.0), 0.0)
     word = Verdict.EQUIVALENT if mine == base else verdict(difference, scale)
@@ -170,7 +175,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     found = effects(chosen.stack, runs, scale)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(runs, scale, _rival(rows, base), measured=seen)
-    test = tested(own_part, metric)
+    test = score_on_test(own_part, metric)
     floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference)
     opening = nothing_learned(floor, base_floor, metric, mine == base)
@@ -190,7 +195,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             stack=chosen.baseline,
             stack_id=base,
             validation=reference,
-            test=tested(base_part, metric),
+            test=score_on_test(base_part, metric),
             trivial=base_floor,
             measured=other,
         ),

@@ -46,7 +46,7 @@ class RunnerUp:
     left_race: str | None
 
 
-def validated(row: Mapping[int, Run], metric: str) -> Score:
+def score_on_validation(row: Mapping[int, Run], metric: str) -> Score:
     """Return a stack's scores over the confirmation's seeds.
 
     Args:
@@ -61,7 +61,7 @@ def validated(row: Mapping[int, Run], metric: str) -> Score:
     return Score(**{what: score(found, what) for what, found in values.items()})
 
 
-def tested(part: Mapping[str, Any], metric: str) -> Score:
+def score_on_test(part: Mapping[str, Any], metric: str) -> Score:
     """Return a stack's test scores; without values where nothing was measured.
 
     Args:
@@ -94,7 +94,7 @@ def runners_up(
             label=candidate.label,
             trial=candidate.number,
             search_value=candidate.search_value,
-            validation=validated(table[candidate.stack_id], metric),
+            validation=score_on_validation(table[candidate.stack_id], metric),
             difference=Difference.of(against.get(candidate.stack_id, Estimate(math.nan))),
             departures=departures(candidate.stack),
             left_race=chosen.out.get(candidate.stack_id),

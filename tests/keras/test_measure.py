@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from trainstack.search.conclusion.scores import tested
+from trainstack.search.conclusion.scores import score_on_test
 from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
 from trainstack.search.data.load import load
 from trainstack.search.evidence.planned_run import confirmation_seed
@@ -67,7 +67,7 @@ def test_an_accuracy_on_rare_positives_is_the_majority_share(tmp_path: Path) -> 
     split = bench.dataset.split(confirmation_seed(0, 0))
     beside = trivial(chosen, "accuracy")
     assert beside.test.accuracy == pytest.approx(np.mean(split.y_test == 0))
-    scores = tested(chosen, "accuracy")
+    scores = score_on_test(chosen, "accuracy")
     said = trivial_warnings(beside, scores, None, "accuracy")
     assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in said
 

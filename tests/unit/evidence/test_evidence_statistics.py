@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -17,7 +18,8 @@ from trainstack.search.evidence.comparisons import (
     seed_deviation,
     verdict,
 )
-from trainstack.search.evidence.estimates import Estimate
+from trainstack.search.evidence.estimates import Estimate, Verdict
+from trainstack.search.json_values import json_safe
 
 
 def made_up_table(
@@ -151,3 +153,11 @@ def test_verdict_follows_from_where_the_interval_lies(low: float, high: float, w
 def test_turning_a_difference_round_keeps_its_interval_in_order() -> None:
     """Times -1 the ends change places, so that low stays below high."""
     assert Estimate(1.0, (0.5, 2.0), 3).scaled(-1.0).ci95 == (-2.0, -0.5)
+
+
+def test_a_verdict_prints_and_serialises_as_its_text() -> None:
+    """An f-string, a padded one, `str` and JSON give the plain word on every Python."""
+    word = Verdict.NO_EVIDENCE
+    assert (f"{word}", f"{word:>12}", str(word)) == ("no evidence", " no evidence", "no evidence")
+    assert json.dumps({"word": word}) == '{"word": "no evidence"}'
+    assert type(json_safe(word)) is str
