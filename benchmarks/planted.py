@@ -74,7 +74,7 @@ def without_a_difference(studies: int, planted: Planted) -> dict[str, float]:
         found, chosen = recommend(spec, done, {}), choice(spec, done)
         assert chosen is not None
         better += found.verdict == "better"
-        biases.append((found.validation["loss"]["mean"] - planted.base) / planted.deviation)
+        biases.append((found.validation.loss.mean - planted.base) / planted.deviation)
         rows = losses(confirmed(chosen.candidates, done))
         values = compare(rows, CHAPTER_DEFAULT.stack_id).values()
         whole += all(v.low is not None and v.low <= 0.0 <= (v.high or 0.0) for v in values)

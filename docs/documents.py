@@ -1,12 +1,12 @@
 """The table of JSON documents: the fields that each verb prints with `--json`.
 
 The reference page is generated from it, and a test compares it with real output in both directions.
-To add a field, add a row; in a path a dot enters an object and `[]` a list.
+A document that is made of records has the rows of their fields. To add a field to another one, add
+a row; in a path a dot enters an object and `[]` a list.
 """
 
 from __future__ import annotations
 
-from docs.conclusions import ACROSS, CLAIMS, PREVIEW, RECOMMENDATION
 from docs.fields import (
     ANY,
     FLAG,
@@ -21,6 +21,11 @@ from docs.fields import (
     Document,
     Field,
 )
+from docs.records import rows
+from trainstack.search.claims.findings import Findings
+from trainstack.search.conclusion.across_studies import Across
+from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.preview_record import Preview
 
 STATUS = (
     Field("study", TEXT, "its name"),
@@ -85,16 +90,18 @@ DOCUMENTS: tuple[Document, ...] = (
         "The search's trials in order; with `--confirmation` the confirmation's runs.",
         TRIALS,
     ),
-    Document(("launch", "recommend"), "The conclusion of a study.", RECOMMENDATION),
+    Document(("launch", "recommend"), "The conclusion of a study.", rows(Recommendation)),
     Document(
-        ("recommend --across",), "The default that serves the data of several studies.", ACROSS
+        ("recommend --across",),
+        "The default that serves the data of several studies.",
+        rows(Across),
     ),
     Document(
         ("launch --preview",),
         "The stacks that a launch would train; exit code 2 if something cannot be trained.",
-        PREVIEW,
+        rows(Preview),
     ),
-    Document(("claims",), "The designed experiment's result for each claim.", CLAIMS),
+    Document(("claims",), "The designed experiment's result for each claim.", rows(Findings)),
     Document(
         ("workers",),
         "The workers of a study, as in `status`.",

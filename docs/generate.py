@@ -269,7 +269,8 @@ def _document(document: Document) -> str:
     for field in (f for f in document.fields if f.about or not f.path.endswith("[]")):
         items = kinds.get(f"{field.path}[]")
         kind = field.kind.replace("list", f"list (each: {items})") if items else field.kind
-        rows.append((code(field.path), kind + (", if any" if field.sometimes else ""), field.about))
+        about = field.about[:1].upper() + field.about[1:]
+        rows.append((code(field.path), kind + (", if any" if field.sometimes else ""), about))
     heading = ", ".join(map(code, document.verbs))
     return f"## {heading}\n\n{document.about}\n\n{table(('field', 'kind', 'what it is'), rows)}"
 

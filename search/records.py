@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from trainstack.search.conditions import PLAIN, Condition
@@ -15,6 +16,14 @@ COUNTED = ("completed", "pruned", "diverged", "infeasible")
 OUTCOMES = (*COUNTED, "failed", "voided", "running", "waiting")
 # Kinds of trial.
 SEARCH, CONFIRMATION, MEASUREMENT = "search", "confirmation", "measurement"
+
+
+class Word(str, Enum):
+    """Base of the closed sets of words in a conclusion; prints and compares as the plain text."""
+
+    # Enum's own differ between Python 3.10, 3.11 and 3.12.
+    __str__ = str.__str__
+    __format__ = str.__format__
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class DataSpec:
 
     Attributes:
         source: A data set's name, or an absolute path.
-        target: Column to predict, for tables; else None.
+        target: Column to predict, for tables; null for other data.
         task: `classification` or `regression`, never `auto`.
         fingerprint: Hash of the data as loaded.
         features: Number of the network's inputs after encoding.

@@ -1,10 +1,10 @@
-"""The results of the designed experiment for each claim, as JSON and as text."""
+"""The results of the designed experiment for each claim, as records and as text."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainstack.search.claims.experiment import (
@@ -19,52 +19,116 @@ from trainstack.search.claims.experiment import (
     sides,
 )
 from trainstack.search.claims.judging import summed, weighed
-from trainstack.search.claims.table import CLAIMS, row_of
-from trainstack.search.claims.types import Claim, Context, Contrast, Judgement
+from trainstack.search.claims.table import CLAIMS, finding
+from trainstack.search.claims.types import Claim, Context, Contrast, Finding, Judgement
+from trainstack.search.conditions import Condition
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN, LEVEL
 from trainstack.search.evidence.formatting import interval, signed
+from trainstack.search.evidence.measured import Measured
+from trainstack.search.json_values import INLINE
 from trainstack.search.records import CONFIRMATION, OUTCOMES, Run
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+
+
+@dataclass(frozen=True)
+class ExperimentFinding:
+    """A claim that a study tests.
+
+    Attributes:
+        finding: The claim and its judgement.
+        contrasts: The judgements of its comparisons.
+    """
+
+    finding: Finding = field(metadata=INLINE)
+    contrasts: tuple[Judgement, ...]
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """A stack that an experiment trains.
+
+    Attributes:
+        label: The arm in words.
+        stack: The stack, at the learning rate that tuning chose.
+        stack_id: Id of its runs, from stack and condition.
+        condition: Changes to the run besides the stack; empty if there are none.
+        learning_rate: Its learning rate; null: not tuned yet.
+        tuned: False if it is trained at a rate that the claim names.
+        losses: Validation loss per fresh seed; null: the run did not finish.
+    """
+
+    label: str
+    stack: Stack
+    stack_id: str
+    condition: Condition
+    learning_rate: float | None
+    tuned: bool
+    losses: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The results of an experiment for claims.
+
+    Attributes:
+        study: The study's name.
+        data: The data set's name, or its path.
+        epochs: Maximum epochs of a run.
+        replicates: Number of fresh seeds.
+        level: Probability that all intervals hold together.
+        equivalence_margin: Share of the second choice's figure that counts as equal.
+        claims: The requested claims.
+        arms: The stacks that are trained.
+        runs: Minimum (`at_least`) and maximum (`at_most`) number of runs, and runs by outcome.
+    """
+
+    study: str
+    data: str
+    epochs: int
+    replicates: int
+    level: float
+    equivalence_margin: float
+    claims: tuple[ExperimentFinding, ...]
+    arms: tuple[TrainedArm, ...]
+    runs: Mapping[str, int]
 
 
 def findings(
     spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+) -> Findings:
     """Judge the claims that a study tests.
 
     Args:
         spec: Spec of the study.
         runs: All runs.
         measured: Measurement on the test set; empty if none was taken.
-
-    Returns:
-        The document of `claims --json`: the claims with their contrasts, and the arms.
     """
-    context = Context(runs, None, measured=(measured or {}).get("chosen", {}))
+    context = Context(runs, None, measured=Measured.of((measured or {}).get("chosen", {})))
     claims = [CLAIMS[name] for name in spec.experiment]
     # Only claims with pairs count as comparisons; their intervals hold simultaneously.
     together = sum(_judged(claim, context, spec)[0].n_pairs > 0 for claim in claims)
     context = replace(context, comparisons=max(1, together))
-    rows = []
+    tested = []
     for claim in claims:
         judgement, parts = _judged(claim, context, spec)
-        rows.append({**row_of(claim, judgement), "contrasts": [asdict(part) for part in parts]})
+        tested.append(ExperimentFinding(finding(claim, judgement), tuple(parts)))
     least, most = run_counts(spec.experiment, spec.replicates)
     mine = [r.outcome for r in runs if r.phase == CONFIRMATION]
-    return {
-        "study": spec.study,
-        "data": spec.data.source,
-        "epochs": spec.epochs,
-        "replicates": spec.replicates,
-        "level": LEVEL,
-        "equivalence_margin": EQUIVALENCE_MARGIN,
-        "claims": rows,
-        "arms": _arms(spec, runs),
-        "runs": {
+    return Findings(
+        study=spec.study,
+        data=spec.data.source,
+        epochs=spec.epochs,
+        replicates=spec.replicates,
+        level=LEVEL,
+        equivalence_margin=EQUIVALENCE_MARGIN,
+        claims=tuple(tested),
+        arms=_arms(spec, runs),
+        runs={
             **{"at_least": least, "at_most": most},
             **{word: mine.count(word) for word in OUTCOMES},
         },
-    }
+    )
 
 
 def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement, list[Judgement]]:
@@ -122,8 +186,8 @@ def _silence(claim: Claim, known: Known) -> str:
     return "too few runs ended for a pair"
 
 
-def _arms(spec: StudySpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return one row per arm: its stack, tuned learning rate, and losses."""
+def _arms(spec: StudySpec, runs: Sequence[Run]) -> tuple[TrainedArm, ...]:
+    """Return each arm with its tuned learning rate and its losses."""
     known = ended(runs)
     found = []
     for arm in arms(spec.experiment):
@@ -131,47 +195,49 @@ def _arms(spec: StudySpec, runs: Sequence[Run]) -> list[dict[str, Any]]:
         stack = best or arm.stack
         ran = [arm.found(stack, j, known) for j in range(spec.replicates)] if best else []
         found.append(
-            {
-                "label": arm.label.partition(": ")[2],
-                "stack": stack.to_json(),
-                "stack_id": arm.condition.identity(stack),
-                "condition": arm.condition.to_json(),
-                "learning_rate": best["optimizer.learning_rate"] if best else None,
-                "tuned": arm.tuned,
-                "losses": [run.value if run and run.finished else None for run in ran],
-            }
+            TrainedArm(
+                label=arm.label.partition(": ")[2],
+                stack=stack,
+                stack_id=arm.condition.identity(stack),
+                condition=arm.condition,
+                learning_rate=best["optimizer.learning_rate"] if best else None,
+                tuned=arm.tuned,
+                losses=tuple(run.value if run and run.finished else None for run in ran),
+            )
         )
-    return found
+    return tuple(found)
 
 
-def text_of(document: Mapping[str, Any]) -> str:
+def text_of(found: Findings) -> str:
     """Return findings as plain text for a terminal of 80 columns."""
     lines: list[str] = []
-    for row in document["claims"]:
-        lines.append(f"{row['id']}  {row['word']}")
-        lines += _wrapped(row["claim"] + ".", 4)
-        shown = [part for part in row["contrasts"] if part["n_pairs"]]
+    judged = False
+    for tested in found.claims:
+        row, judgement = tested.finding, tested.finding.judgement
+        judged = judged or judgement.n_pairs > 0
+        lines.append(f"{row.id}  {judgement.word}")
+        lines += _wrapped(row.claim + ".", 4)
+        shown = [part for part in tested.contrasts if part.n_pairs]
         for part in shown:
             lines += _wrapped(_line(part), 4)
         if not shown:
-            lines += _wrapped(_line(row) if row["n_pairs"] else f"{row['reason']}.", 4)
+            lines += _wrapped(_line(judgement) if judgement.n_pairs else f"{judgement.reason}.", 4)
         lines.append("")
-    margin, level = document["equivalence_margin"], document["level"]
-    if not any(row["n_pairs"] for row in document["claims"]):
+    if not judged:
         return "\n".join(lines[:-1])
     lines += _wrapped(
         f"An effect is the first choice's figure minus the second's; below 0 speaks for the "
-        f"claim. All intervals hold together with {100 * level:g} %. Equivalent: within "
-        f"{100 * margin:g} % of the second choice's figure.",
+        f"claim. All intervals hold together with {100 * found.level:g} %. Equivalent: within "
+        f"{100 * found.equivalence_margin:g} % of the second choice's figure.",
         0,
     )
     return "\n".join(lines)
 
 
-def _line(part: Mapping[str, Any]) -> str:
-    pairs = f"{part['n_pairs']} pair" + ("s" if part["n_pairs"] != 1 else "")
-    effect = f"{signed(part['effect'])} ({interval(part['ci95'], signed)}), {pairs}"
-    return f"- {part['reason']}: {effect}, {part['word']}"
+def _line(part: Judgement) -> str:
+    pairs = f"{part.n_pairs} pair" + ("s" if part.n_pairs != 1 else "")
+    effect = f"{signed(part.effect)} ({interval(part.ci95, signed)}), {pairs}"
+    return f"- {part.reason}: {effect}, {part.word}"
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

@@ -8,20 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 from trainstack.search.claims.figures import FIGURES, LOSS, paired_figures
-from trainstack.search.claims.types import Claim, Context, Contrast, Judgement
+from trainstack.search.claims.types import Answer, Claim, Context, Contrast, Judgement
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.candidates import usable
-from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN, Estimate, contrast, verdict
-from trainstack.search.evidence.effects import NO_EVIDENCE, confirmed_losses, rest
+from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN, contrast, verdict
+from trainstack.search.evidence.effects import confirmed_losses, rest
+from trainstack.search.evidence.estimates import Estimate, Verdict
 from trainstack.search.evidence.prediction import enough_passes, monte_carlo_gain
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.spaces.stack import Stack
 
-SUPPORTED, CONTRADICTED = "supported", "contradicted"
-EQUIVALENT = "equivalent"
-
-# Result of `comparisons.verdict` on the first choice → word for the claim.
-_WORDS = {"better": SUPPORTED, "worse": CONTRADICTED, "equivalent": EQUIVALENT}
+# Verdict on the first choice → answer to the claim.
+_ANSWERS = {
+    Verdict.BETTER: Answer.SUPPORTED,
+    Verdict.WORSE: Answer.CONTRADICTED,
+    Verdict.EQUIVALENT: Answer.EQUIVALENT,
+}
 
 # A contrast and its pairs of runs.
 Paired = tuple[Contrast, Sequence[tuple[Run, Run]]]
@@ -120,10 +122,10 @@ def _weighed(
     return Judgement(word, value.mean, value.ci95, pairs, text, what.figure)
 
 
-def _word(value: Estimate, scale: float, at_least: bool) -> str:
+def _word(value: Estimate, scale: float, at_least: bool = False) -> Answer:
     if at_least and value.high is not None and value.high <= EQUIVALENCE_MARGIN * abs(scale):
-        return SUPPORTED
-    return _WORDS.get(verdict(value, scale), NO_EVIDENCE)
+        return Answer.SUPPORTED
+    return _ANSWERS.get(verdict(value, scale), Answer.NO_EVIDENCE)
 
 
 def summed(claim: Claim, judgements: Sequence[Judgement]) -> Judgement:
@@ -138,8 +140,8 @@ def summed(claim: Claim, judgements: Sequence[Judgement]) -> Judgement:
         axes = dict.fromkeys(a.replace("_", " ") for c in claim.contrasts for a in c.axes)
         many = f"{len(axes)} axes" if len(axes) > 3 else " or ".join(axes)
         return Judgement(reason=f"no paired runs that differ in {many} only")
-    order = [SUPPORTED, EQUIVALENT, NO_EVIDENCE]
-    order = [CONTRADICTED, *(reversed(order) if claim.every else order)]
+    order = [Answer.SUPPORTED, Answer.EQUIVALENT, Answer.NO_EVIDENCE]
+    order = [Answer.CONTRADICTED, *(reversed(order) if claim.every else order)]
     best = next(one for word in order for one in found if one.word == word)
     reason = best.reason
     if len(found) < len(judgements):
@@ -158,21 +160,22 @@ def good_default(context: Context) -> Judgement:
     turned = context.rival.scaled(-1.0)
     word = _word(turned, context.scale or 0.0, at_least=True)
     reason = {
-        SUPPORTED: "no confirmed stack beats it by more than the margin",
-        CONTRADICTED: "a confirmed stack beats it",
+        Answer.SUPPORTED: "no confirmed stack beats it by more than the margin",
+        Answer.CONTRADICTED: "a confirmed stack beats it",
     }.get(word, "a confirmed stack may be better by more than the margin")
     return Judgement(word, turned.mean, turned.ci95, turned.n, reason)
 
 
 def better_probabilities(context: Context) -> Judgement:
     """Judge Monte-Carlo dropout by its reduction of log loss against one pass, per model."""
-    value = monte_carlo_gain(context.measured, "log_loss", context.comparisons)
+    measured = context.measured
+    value = monte_carlo_gain(measured, "log_loss", context.comparisons)
     if value.n < 2:
         return Judgement(reason="the stack measured has no dropout, or one seed only")
-    rows = context.measured["monte_carlo"]
-    if not rows or context.measured["log_loss"] is None:
+    rows = measured.monte_carlo
+    if not rows or measured.log_loss is None:
         return Judgement(reason="a log loss that is not finite")
-    word = _WORDS.get(verdict(value, context.measured["log_loss"]), NO_EVIDENCE)
+    word = _word(value, measured.log_loss)
     passes, enough = f"{rows[-1]['passes']:.0f}", enough_passes(rows)
     reason = f"log loss of {passes} passes against one without dropout"
     if rows[-1]["log_loss"] < rows[0]["log_loss"]:

@@ -9,8 +9,7 @@ is inconclusive.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from trainstack.search.claims.designs import (
     DEEP,
@@ -31,20 +30,10 @@ from trainstack.search.claims.designs import (
     self_normalizing_but_for_regularizers,
     wrong_initializers,
 )
-from trainstack.search.claims.judging import (
-    CONTRADICTED,
-    EQUIVALENT,
-    SUPPORTED,
-    better_probabilities,
-    good_default,
-    of_a_study,
-)
-from trainstack.search.claims.types import Claim, Context, Contrast, Judgement, steps
+from trainstack.search.claims.judging import better_probabilities, good_default, of_a_study
+from trainstack.search.claims.types import Claim, Context, Contrast, Finding, Judgement, steps
 from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
 from trainstack.spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
-
-__all__ = ["CLAIMS", "CONTRADICTED", "EQUIVALENT", "SUPPORTED", "Claim", "Context", "claims"]
-
 
 CLAIMS: dict[str, Claim] = {
     claim.id: claim
@@ -258,14 +247,14 @@ CLAIMS: dict[str, Claim] = {
 }
 
 
-def claims(context: Context) -> list[dict[str, Any]]:
-    """Return one row per claim: its description, and the fields of its `Judgement`."""
+def claims(context: Context) -> tuple[Finding, ...]:
+    """Judge every claim by all pairs among a study's runs."""
     # Only claims with pairs count as comparisons; their intervals hold simultaneously.
     first = [of_a_study(claim, context) for claim in CLAIMS.values()]
     together = replace(context, comparisons=max(1, sum(found.n_pairs > 0 for found in first)))
-    return [row_of(claim, of_a_study(claim, together)) for claim in CLAIMS.values()]
+    return tuple(finding(claim, of_a_study(claim, together)) for claim in CLAIMS.values())
 
 
-def row_of(claim: Claim, found: Judgement) -> dict[str, Any]:
-    """Return a claim and its judgement as JSON."""
-    return {"id": claim.id, "claim": claim.text, "section": claim.section, **asdict(found)}
+def finding(claim: Claim, judgement: Judgement) -> Finding:
+    """Return the record of a claim and its judgement."""
+    return Finding(claim.id, claim.text, claim.section, judgement)

@@ -8,10 +8,11 @@ from typing import Any
 
 from trainstack.search.claims.figures import LOSS
 from trainstack.search.conditions import PLAIN, Condition
-from trainstack.search.evidence.comparisons import Estimate
-from trainstack.search.evidence.effects import NO_EVIDENCE
+from trainstack.search.evidence.estimates import Estimate, Interval
 from trainstack.search.evidence.formatting import name
-from trainstack.search.records import Run
+from trainstack.search.evidence.measured import Measured
+from trainstack.search.json_values import INLINE
+from trainstack.search.records import Run, Word
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
@@ -109,7 +110,16 @@ class Context:
     scale: float | None
     rival: Estimate | None = None
     comparisons: int = 1
-    measured: Mapping[str, Any] = field(default_factory=dict)
+    measured: Measured = field(default_factory=Measured)
+
+
+class Answer(Word):
+    """What runs say of a claim."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    EQUIVALENT = "equivalent"
+    NO_EVIDENCE = "no evidence"
 
 
 @dataclass(frozen=True)
@@ -118,19 +128,36 @@ class Judgement:
 
     Attributes:
         word: `supported`, `contradicted`, `equivalent` or `no evidence`.
-        effect: Difference of the figure; below 0 favours the claim.
-        ci95: Its interval.
+        effect: Difference of the figure, below 0 in favour of the claim; null without pairs.
+        ci95: Its 95 % interval, for all claims together, or null.
         n_pairs: Number of pairs.
-        reason: What was compared, or why nothing was.
-        figure: The figure that was compared, one of FIGURES.
+        reason: What was compared, or what is needed to decide.
+        figure: The figure compared: `loss` unless the claim names another, such as `latency_ms`.
     """
 
-    word: str = NO_EVIDENCE
+    word: Answer = Answer.NO_EVIDENCE
     effect: float | None = None
-    ci95: list[float] | None = None
+    ci95: Interval | None = None
     n_pairs: int = 0
     reason: str = ""
     figure: str = LOSS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim of the chapter and its judgement.
+
+    Attributes:
+        id: `C1` to `C26`.
+        claim: The claim in one line.
+        section: Part of the chapter that makes it.
+        judgement: Its judgement.
+    """
+
+    id: str
+    claim: str
+    section: str
+    judgement: Judgement = field(metadata=INLINE)
 
 
 Judge = Callable[[Context], Judgement]

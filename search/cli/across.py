@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainstack.search.cli.common import out, print_json
 from trainstack.search.cli.common import storage as reach
+from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -
 
     with reach(storage) as (_, engine):
         found = across([queries.evidence(engine, name)[:2] for name in names])
-    if not found.entrants:
+    if not found.stacks:
         raise NothingToRecommend(
             found.sentence.rstrip(".").replace("No evidence", "no evidence"),
             "a stack that each of the studies trained",
             "train one in each: trainstack launch DATA --stacks FILE.json",
         )
     if as_json:
-        print_json(found.to_json())
+        print_json(json_safe(found))
     else:
         out().print(text_of(found), markup=False)
 
@@ -62,24 +63,25 @@ def text_of(found: Across) -> str:
     import textwrap
 
     from trainstack.search.conclusion.across_studies import share, stack_name
-    from trainstack.search.evidence.formatting import describe
 
     lines = textwrap.wrap(found.sentence, _WIDTH)
-    lines += ["", *textwrap.wrap(describe(found.entrants[0].stack), _WIDTH)]
+    lines += ["", *textwrap.wrap(found.stacks[0].description, _WIDTH)]
     rows = [("", "mean regret", "worst", "mean rank")]
-    for entrant in found.entrants:
+    for entrant in found.stacks:
         regrets = share(entrant.mean_regret), share(entrant.worst_regret)
-        rows.append((entrant.name, *regrets, f"{entrant.mean_rank:.1f}"))
+        rows.append((stack_name(entrant.stack_id), *regrets, f"{entrant.mean_rank:.1f}"))
     lines += ["", *_columns(rows)]
     for k, title in enumerate(found.data):
-        places = sorted((e.places[k].rank, e.name, e.places[k].regret) for e in found.entrants)
+        places = sorted(
+            (e.places[k].rank, stack_name(e.stack_id), e.places[k].regret) for e in found.stacks
+        )
         ranking = ", ".join(f"{rank}. {name} {share(regret)}" for rank, name, regret in places)
         lines += ["", *textwrap.wrap(f"{title}: {ranking}", _WIDTH, subsequent_indent="  ")]
-    if found.left_out:
+    if found.leave_one_out:
         rows = [("left out", "chosen on the others", "its regret", "default's")]
-        for row in found.left_out:
-            default = share(row.default.regret) if row.default else "–"
-            rows.append((row.data, stack_name(row.stack), share(row.place.regret), default))
+        for row in found.leave_one_out:
+            default = "–" if row.default_regret is None else share(row.default_regret)
+            rows.append((row.data, stack_name(row.stack_id), share(row.regret), default))
         lines += ["", *_columns(rows)]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -156,8 +157,8 @@ def _gather(url: URL, spec: StudySpec, as_json: bool) -> None:
 def _conclude(spec: StudySpec, runs: Any, measured: dict[str, Any], as_json: bool) -> None:
     from trainstack.search.claims.findings import findings, text_of
 
-    document = findings(spec, runs, measured)
+    found = findings(spec, runs, measured)
     if as_json:
-        print_json(document)
+        print_json(json_safe(found))
     else:
-        out().print(text_of(document), markup=False)
+        out().print(text_of(found), markup=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainstack.search.cli.common import err, number, out, print_json, seconds
 from trainstack.search.cli.worker_request import answers
-from trainstack.search.preview import Sample, Tried, covering, singled_out, trial_seconds
+from trainstack.search.json_values import json_safe
+from trainstack.search.preview import Sample, Tried, covering, singled_out
+from trainstack.search.preview_record import Preview, name_of, preview_of
 from trainstack.spaces.errors import RequestError, TrainstackError
 from trainstack.spaces.space import Space
 
@@ -44,13 +45,13 @@ def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
         alone = try_all(spec, list(unique.values()), workers)
         tried += alone
         refused = [t for t in alone if t.cause] or refused
-    document = _document(spec, tried, refused, workers)
+    found = preview_of(spec, tried, refused, workers)
     if as_json:
-        print_json(document)
+        print_json(json_safe(found))
     else:
-        out().print("\n".join(_lines(spec, document)), markup=False)
+        out().print("\n".join(_lines(spec, found)), markup=False)
     if refused:
-        causes = "; ".join(f"{_name(t)} ({t.cause})" for t in refused[:MOST_TOLD])
+        causes = "; ".join(f"{name_of(t.sample)} ({t.cause})" for t in refused[:MOST_TOLD])
         more = f" and {len(refused) - MOST_TOLD} more" if len(refused) > MOST_TOLD else ""
         raise RequestError(
             f"cannot be trained here: {causes}{more}", hint="remove it, or make it smaller"
@@ -87,52 +88,9 @@ def try_all(spec: StudySpec, samples: Sequence[Sample], workers: int) -> list[Tr
     return tried
 
 
-def _name(tried: Tried) -> str:
-    arms = tried.sample.arms
-    return ", ".join(arms) if arms else f"stack {tried.sample.stack.stack_id}"
-
-
-def _document(
-    spec: StudySpec, tried: Sequence[Tried], refused: Sequence[Tried], workers: int
-) -> dict[str, Any]:
-    """Return what `launch --preview --json` prints."""
-    estimate = None
-    if any(not t.cause for t in tried):
-        mean = trial_seconds(tried, spec.epochs)
-        whole = spec.trials * mean / max(1, workers)
-        limit = spec.timeout_seconds
-        estimate = {
-            "trial_seconds": mean,
-            "search_seconds": whole if limit is None else min(whole, limit),
-        }
-    return {
-        "study": spec.study,
-        "data": dataclasses.asdict(spec.data),
-        "space": spec.space["name"],
-        "budget": {"trials": spec.trials, "timeout_seconds": spec.timeout_seconds},
-        "epochs": spec.epochs,
-        "replicates": spec.replicates,
-        "workers": workers,
-        "tried": [
-            {
-                "arms": list(t.sample.arms),
-                "stack": t.sample.stack.to_json(),
-                "stack_id": t.sample.stack.stack_id,
-                "cause": t.cause or None,
-                "build_seconds": t.build_seconds,
-                "epoch_seconds": t.epoch_seconds,
-                "parameters": t.parameters,
-            }
-            for t in tried
-        ],
-        "refused": [{"what": _name(t), "cause": t.cause} for t in refused],
-        "estimate": estimate,
-    }
-
-
-def _lines(spec: StudySpec, document: dict[str, Any]) -> list[str]:
+def _lines(spec: StudySpec, found: Preview) -> list[str]:
     """Return a preview as lines of text."""
-    what = f"{len(spec.stacks)} given stacks" if spec.stacks else f"space '{document['space']}'"
+    what = f"{len(spec.stacks)} given stacks" if spec.stacks else f"space '{found.space}'"
     lines = [
         f"{spec.study}: {what} on {spec.data.source}, {spec.trials} trials of at most "
         f"{spec.epochs} epochs, then {spec.replicates} fresh seeds for each stack confirmed"
@@ -141,17 +99,17 @@ def _lines(spec: StudySpec, document: dict[str, Any]) -> list[str]:
         for axis, arms in Space.from_json(dict(spec.space)).arms.items():
             if len(arms) > 1:
                 lines.append(f"  {axis}: {', '.join(arms)}")
-    worked = [row for row in document["tried"] if not row["cause"]]
-    lines.append(f"one batch: {len(worked)} of {len(document['tried'])} stacks work")
-    lines += [f"  cannot be trained: {row['what']} ({row['cause']})" for row in document["refused"]]
-    if worked:
-        sizes = [row["parameters"] for row in worked]
-        epochs = [row["epoch_seconds"] for row in worked]
+    worked = [row for row in found.tried if not row.cause]
+    lines.append(f"one batch: {len(worked)} of {len(found.tried)} stacks work")
+    lines += [f"  cannot be trained: {row.what} ({row.cause})" for row in found.refused]
+    if found.estimate:
+        sizes = [row.parameters for row in worked]
+        epochs = [row.epoch_seconds for row in worked]
         lines.append(f"  weights: {min(sizes):,} to {max(sizes):,}")
         lines.append(f"  an epoch: {number(min(epochs), 3)} to {number(max(epochs), 3)} s here")
         lines.append(
-            f"search: about {seconds(document['estimate']['search_seconds'])} with "
-            f"{document['workers']} workers if no trial ended early; most do. The confirmation "
+            f"search: about {seconds(found.estimate.search_seconds)} with "
+            f"{found.workers} workers if no trial ended early; most do. The confirmation "
             "comes on top."
         )
     lines.append("nothing was created")

@@ -14,6 +14,7 @@ from trainstack.search.cli.across import one_study, recommend_across
 from trainstack.search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.fork_server import fork_server
+from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import NothingToRecommend, RequestError, TrainstackError
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
         conclusion = conclusion_of(here, study)
     try:
         if as_json:
-            print_json(conclusion.found.to_json())
+            print_json(json_safe(conclusion.found))
         else:
             out().print(text_of(conclusion.found), markup=False)
     except BrokenPipeError:

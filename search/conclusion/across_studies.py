@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 from trainstack.search.evidence.candidates import BASELINE, departures, usable
-from trainstack.search.evidence.comparisons import Estimate, estimate, verdict
-from trainstack.search.evidence.effects import NO_EVIDENCE, confirmed_losses
+from trainstack.search.evidence.comparisons import estimate, verdict
+from trainstack.search.evidence.effects import confirmed_losses
+from trainstack.search.evidence.estimates import Difference, Estimate, Verdict
 from trainstack.search.evidence.formatting import describe
+from trainstack.search.json_values import OR_NULL
 from trainstack.search.records import SEARCH, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import REFERENCES
@@ -28,51 +29,80 @@ _LABELS = {stack.stack_id: name for name, stack in REFERENCES.items()}
 
 @dataclass(frozen=True)
 class Place:
-    """Result of a stack on a data set: loss, number of runs, rank (1: best) and regret."""
+    """Result of a stack on a data set.
+
+    Attributes:
+        data: The data set.
+        loss: Its mean loss; null if it only diverged or was infeasible.
+        n: Number of runs.
+        rank: Its rank among the compared stacks, 1 for the best.
+        regret: Its regret; null if its loss is.
+    """
 
     data: str
-    loss: float
+    loss: float = field(metadata=OR_NULL)
     n: int
     rank: int
-    regret: float
+    regret: float = field(metadata=OR_NULL)
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A stack trained on every data set; `places` follow the order of the data sets."""
+    """A stack trained on every data set.
+
+    Attributes:
+        stack: The stack.
+        stack_id: Its fingerprint.
+        label: Name of the reference stack, or null.
+        description: The stack in words.
+        mean_regret: Mean regret over the data sets; null if the stack failed to train on one.
+        worst_regret: Largest regret on any data set, or null.
+        mean_rank: Mean rank over the data sets.
+        places: Its result on each data set, in their order.
+    """
 
     stack: Stack
+    stack_id: str
+    label: str | None
+    description: str
+    mean_regret: float = field(metadata=OR_NULL)
+    worst_regret: float = field(metadata=OR_NULL)
+    mean_rank: float
     places: tuple[Place, ...]
 
-    @property
-    def mean_regret(self) -> float:
-        """Mean regret over the data sets; infinite if the stack failed to train on one."""
-        return fmean(place.regret for place in self.places)
-
-    @property
-    def worst_regret(self) -> float:
-        """Largest regret on any data set."""
-        return max(place.regret for place in self.places)
-
-    @property
-    def mean_rank(self) -> float:
-        """Mean rank over the data sets."""
-        return fmean(place.rank for place in self.places)
-
-    @property
-    def name(self) -> str:
-        """Name of the reference stack, or the fingerprint of any other stack."""
-        return stack_name(self.stack)
+    @classmethod
+    def of(cls, stack: Stack, places: tuple[Place, ...]) -> Entrant:
+        """Return a stack's record from its places, in the order of the data sets."""
+        regrets = [place.regret for place in places]
+        return cls(
+            stack=stack,
+            stack_id=stack.stack_id,
+            label=_LABELS.get(stack.stack_id),
+            description=describe(stack),
+            mean_regret=fmean(regrets),
+            worst_regret=max(regrets),
+            mean_rank=fmean(place.rank for place in places),
+            places=places,
+        )
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """The stack chosen without one data set, and its result there."""
+    """The stack chosen without one data set, and its result there.
+
+    Attributes:
+        data: The data set left out.
+        stack_id: Fingerprint of the stack that the others choose.
+        rank: Its rank there.
+        regret: Its regret there, or null.
+        default_regret: The chapter default's, or null.
+    """
 
     data: str
-    stack: Stack
-    place: Place
-    default: Place | None
+    stack_id: str
+    rank: int
+    regret: float = field(metadata=OR_NULL)
+    default_regret: float | None
 
 
 @dataclass(frozen=True)
@@ -80,68 +110,27 @@ class Across:
     """The default over several data sets.
 
     Attributes:
-        studies: Names of the studies read.
-        data: The data sets, in the order of the studies.
-        entrants: Stacks trained on all of them, the least mean regret first.
-        left_out: Leave-one-out, one row per data set; empty with fewer than two.
-        difference: Regret of the first entrant minus the chapter default's, paired by data set.
+        studies: Names of the studies.
+        data: Their data sets, without repetition.
         word: `better`, `equivalent`, `undecided` against the chapter's default, or `no evidence`.
+        sentence: The conclusion in one sentence.
+        stack: The stack with the least mean regret; null without evidence.
+        stack_id: Its fingerprint.
+        difference: Its regret minus the chapter default's, paired by data set.
+        stacks: Stacks trained on every data set, the least mean regret first.
+        leave_one_out: What the others would choose, one row per data set; empty with fewer than
+            two data sets or stacks.
     """
 
     studies: tuple[str, ...]
     data: tuple[str, ...]
-    entrants: tuple[Entrant, ...]
-    left_out: tuple[LeftOut, ...]
-    difference: Estimate
-    word: str
-
-    @property
-    def sentence(self) -> str:
-        """The conclusion in one sentence."""
-        where = f"{len(self.data)} data {'set' if len(self.data) == 1 else 'sets'}"
-        if not self.entrants:
-            return f"No evidence: no stack was trained to its end on all of the {where}."
-        best = self.entrants[0]
-        if len(self.entrants) == 1:
-            return f"No evidence: {best.name} alone was trained on all of the {where}."
-        of = f"of the {len(self.entrants)} stacks trained on all of them"
-        head = (
-            f"Over {where}, {best.name} has the least mean regret {of}: {share(best.mean_regret)}"
-        )
-        if best.stack == BASELINE:
-            return f"{head}. It is the chapter's default."
-        if self.word == NO_EVIDENCE:
-            return f"{head}; the chapter's default was not trained on all of them."
-        base = next(e for e in self.entrants if e.stack == BASELINE)
-        endings = {"better": "", "equivalent": ", equivalent within the margin"}
-        luck = endings.get(self.word, ", which may be luck")
-        return f"{head}, the chapter's default {share(base.mean_regret)}{luck}."
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document of `recommend --across --json`."""
-        best = self.entrants[0] if self.entrants else None
-        value = self.difference
-        return {
-            "studies": list(self.studies),
-            "data": list(self.data),
-            "word": self.word,
-            "sentence": self.sentence,
-            "stack": best.stack.to_json() if best else None,
-            "stack_id": best.stack.stack_id if best else None,
-            "difference": {
-                **{"metric": "regret", "mean": value.mean, "ci95": value.ci95},
-                "n_pairs": value.n,
-            },
-            "stacks": [_entrant_json(entrant) for entrant in self.entrants],
-            "leave_one_out": [
-                {
-                    **{"data": row.data, "stack_id": row.stack.stack_id},
-                    **{"rank": row.place.rank, "regret": row.place.regret},
-                    "default_regret": row.default.regret if row.default else None,
-                }
-                for row in self.left_out
-            ],
-        }
+    word: Verdict
+    sentence: str
+    stack: Stack | None
+    stack_id: str | None
+    difference: Difference
+    stacks: tuple[Entrant, ...]
+    leave_one_out: tuple[LeftOut, ...]
 
 
 def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
@@ -168,23 +157,53 @@ def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
     common = {name: rows for name, rows in tables.items() if len(rows) == len(by_data)}
     common = {k: rows for k, rows in common.items() if any(math.isfinite(v) for v, _ in rows)}
     entrants = sorted(
-        (Entrant(stacks[name], _places(name, common, data)) for name in common),
-        key=lambda e: (e.mean_regret, len(departures(e.stack)), e.stack.stack_id),
+        (Entrant.of(stacks[name], _places(name, common, data)) for name in common),
+        key=lambda e: (e.mean_regret, len(departures(e.stack)), e.stack_id),
     )
     word, difference = _against_default(entrants)
-    left_out = _leave_one_out(entrants, data) if len(data) > 1 and len(entrants) > 1 else ()
-    names = tuple(spec.study for spec, _ in studies)
-    return Across(names, data, tuple(entrants), left_out, difference, word)
+    best = entrants[0].stack if entrants else None
+    return Across(
+        studies=tuple(spec.study for spec, _ in studies),
+        data=data,
+        word=word,
+        sentence=_sentence(entrants, len(data), word),
+        stack=best,
+        stack_id=best.stack_id if best else None,
+        difference=Difference.of(difference, "regret"),
+        stacks=tuple(entrants),
+        leave_one_out=_leave_one_out(entrants, data),
+    )
 
 
-def stack_name(stack: Stack) -> str:
-    """Return the name of the reference stack that a stack is, or its fingerprint."""
-    return _LABELS.get(stack.stack_id, stack.stack_id)
+def stack_name(stack_id: str) -> str:
+    """Return the name of the reference stack with a fingerprint, or the fingerprint."""
+    return _LABELS.get(stack_id, stack_id)
 
 
 def share(regret: float) -> str:
     """Format a regret in percent; an infinite one is `diverged`."""
     return f"{100.0 * regret:.1f} %" if math.isfinite(regret) else "diverged"
+
+
+def _sentence(entrants: Sequence[Entrant], n_data: int, word: Verdict) -> str:
+    """Return the conclusion in one sentence."""
+    where = f"{n_data} data {'set' if n_data == 1 else 'sets'}"
+    if not entrants:
+        return f"No evidence: no stack was trained to its end on all of the {where}."
+    best = entrants[0]
+    title = stack_name(best.stack_id)
+    if len(entrants) == 1:
+        return f"No evidence: {title} alone was trained on all of the {where}."
+    of = f"of the {len(entrants)} stacks trained on all of them"
+    head = f"Over {where}, {title} has the least mean regret {of}: {share(best.mean_regret)}"
+    if best.stack == BASELINE:
+        return f"{head}. It is the chapter's default."
+    if word is Verdict.NO_EVIDENCE:
+        return f"{head}; the chapter's default was not trained on all of them."
+    base = next(e for e in entrants if e.stack == BASELINE)
+    endings = {Verdict.BETTER: "", Verdict.EQUIVALENT: ", equivalent within the margin"}
+    luck = endings.get(word, ", which may be luck")
+    return f"{head}, the chapter's default {share(base.mean_regret)}{luck}."
 
 
 def _scores(runs: Sequence[Run], stacks: dict[str, Stack]) -> dict[str, tuple[float, int]]:
@@ -229,24 +248,26 @@ def _regret(loss: float, best: float) -> float:
     return (loss - best) / best if best > 0.0 else math.inf
 
 
-def _against_default(entrants: Sequence[Entrant]) -> tuple[str, Estimate]:
+def _against_default(entrants: Sequence[Entrant]) -> tuple[Verdict, Estimate]:
     """Return the verdict on the first entrant against the chapter's default, and the difference."""
     base = next((e for e in entrants if e.stack == BASELINE), None)
     if base is None or len(entrants) < 2:
-        return NO_EVIDENCE, Estimate(math.nan)
+        return Verdict.NO_EVIDENCE, Estimate(math.nan)
     best = entrants[0]
     if best is base:
-        return "equivalent", Estimate(0.0, 0.0, 0.0, len(base.places))
+        return Verdict.EQUIVALENT, Estimate(0.0, (0.0, 0.0), len(base.places))
     pairs = zip(best.places, base.places, strict=True)
     gaps = [a.regret - b.regret for a, b in pairs]
     if not all(map(math.isfinite, gaps)):
-        return "undecided", Estimate(-math.inf, n=len(gaps))
+        return Verdict.UNDECIDED, Estimate(-math.inf, n=len(gaps))
     value = estimate(gaps, comparisons=len(entrants) - 1)
     return verdict(value, 1.0), value
 
 
 def _leave_one_out(entrants: Sequence[Entrant], data: Sequence[str]) -> tuple[LeftOut, ...]:
     """Return, for each data set, the choice of the others and its result there."""
+    if len(data) < 2 or len(entrants) < 2:
+        return ()
     base = next((e for e in entrants if e.stack == BASELINE), None)
     found = []
     for k, title in enumerate(data):
@@ -256,28 +277,11 @@ def _leave_one_out(entrants: Sequence[Entrant], data: Sequence[str]) -> tuple[Le
             return fmean(others), len(departures(entrant.stack))
 
         chosen = min(entrants, key=elsewhere)
-        found.append(
-            LeftOut(title, chosen.stack, chosen.places[k], base.places[k] if base else None)
-        )
+        place, default = chosen.places[k], base.places[k].regret if base else None
+        found.append(LeftOut(title, chosen.stack_id, place.rank, place.regret, default))
     return tuple(found)
 
 
 def _title(group: Sequence[tuple[StudySpec, Sequence[Run]]]) -> str:
     """Return the name of a data set, or of its file."""
     return group[0][0].data.source.rstrip("/").rpartition("/")[2]
-
-
-def _entrant_json(entrant: Entrant) -> dict[str, Any]:
-    return {
-        "stack": entrant.stack.to_json(),
-        "stack_id": entrant.stack.stack_id,
-        "label": _LABELS.get(entrant.stack.stack_id),
-        "description": describe(entrant.stack),
-        "mean_regret": entrant.mean_regret,
-        "worst_regret": entrant.worst_regret,
-        "mean_rank": entrant.mean_rank,
-        "places": [
-            {"data": p.data, "loss": p.loss, "n": p.n, "rank": p.rank, "regret": p.regret}
-            for p in entrant.places
-        ],
-    }

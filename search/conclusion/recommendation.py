@@ -1,50 +1,79 @@
-"""The recommendation: the conclusion of a study as one frozen record and as JSON."""
+"""The recommendation: the conclusion of a study as one frozen record."""
 
 from __future__ import annotations
 
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-from trainstack.search.claims import table as table_of_claims
+from trainstack.search.claims.table import claims
+from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.scores import (
+    RunnerUp,
+    runners_up,
+    score_on_test,
+    score_on_validation,
+)
 from trainstack.search.conclusion.sentence import sentence
 from trainstack.search.conclusion.warnings import bettered, warnings
 from trainstack.search.conclusion.yardsticks import (
+    Trivial,
+    Yardstick,
     nothing_learned,
     trivial,
     trivial_warnings,
     yardstick,
 )
-from trainstack.search.evidence.candidates import Candidate, confirmed, departures, losses
+from trainstack.search.evidence.candidates import Candidate, confirmed, losses
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
     LEVEL,
-    Estimate,
     compare,
     optimism,
-    score,
     seed_deviation,
     verdict,
 )
-from trainstack.search.evidence.effects import effects
+from trainstack.search.evidence.effects import Effect, effects
+from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
 from trainstack.search.evidence.finite import (
-    finite,
     left_out_warning,
     non_finite_warning,
     without_non_finite,
 )
 from trainstack.search.evidence.formatting import describe
+from trainstack.search.evidence.measured import Measured
 from trainstack.search.evidence.prediction import profile_note
 from trainstack.search.evidence.race import Choice, choice
-from trainstack.search.json_values import json_safe
+from trainstack.search.json_values import HIDDEN
 from trainstack.search.records import OUTCOMES, SEARCH, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import NothingToRecommend
 from trainstack.spaces.stack import Stack
 
-MEASURED = ("latency_ms", "parameters", "nonzero_fraction", "log_loss", "ece", "brier")
+UNOPENED = "The test set has not been opened: all scores are validation scores."
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The chapter's default, beside a recommendation.
+
+    Attributes:
+        stack: The stack.
+        stack_id: Its fingerprint.
+        validation: Its scores over the confirmation's seeds.
+        test: Its scores on the test set, for the same seeds.
+        trivial: The predictor without features, compared with it.
+        measured: Its cost and the calibration of its probabilities.
+    """
+
+    stack: Stack
+    stack_id: str
+    validation: Score
+    test: Score
+    trivial: Trivial
+    measured: Measured
 
 
 @dataclass(frozen=True)
@@ -53,65 +82,61 @@ class Recommendation:
 
     Attributes:
         study: The study's name.
-        profile: The study's profile.
+        profile: Purpose of the stack.
         metric: `accuracy` or `rmse`.
-        choice: The outcome of the race; not part of the JSON.
+        choice: The outcome of the race.
         stack: The recommended stack.
-        baseline_stack: The chapter's default.
-        verdict: `better`, `equivalent`, `worse` or `undecided`, against the baseline.
+        verdict: `better`, `equivalent`, `worse` or `undecided`, against the chapter's default.
         sentence: The conclusion in one sentence.
         reasons: Sentences that justify the choice.
-        validation: `loss` and the metric, each {mean, ci95, n}, over the confirmation's seeds.
-        test: The same on the test set; null before it was opened.
-        baseline: `validation`, `test`, `trivial` and `measured` of the chapter's default.
-        trivial: The predictor without features: `validation` and `test`, and the stack's
-            `difference` to it on the test rows.
-        yardstick: Gradient boosting on the same rows, and its comparison with the stack.
-        difference: Validation loss of the stack minus the baseline's, paired.
-        optimism: Search score minus confirmed score, in seed standard deviations, or None.
-        search_value: The search's score of the stack, or None.
+        validation: Scores over the confirmation's seeds.
+        test: Scores in the single measurement on the test set, for the same seeds.
+        baseline: The chapter's default.
+        trivial: Always answering the class shares, or the mean of the targets.
+        yardstick: Scikit-learn's gradient boosting on the same rows.
+        difference: Validation loss of the stack minus the default's, paired.
+        optimism: Search score minus confirmed score, in seed standard deviations, or null.
+        search_value: The search's score of the stack, or null.
         runners_up: The other confirmed stacks, best first.
-        effects: One row per axis.
-        claims: One row per claim of the chapter.
-        warnings: Sentences.
-        measured: Costs of the stack and calibration of its probabilities.
+        effects: Effect of each choice, one row per axis.
+        claims: The chapter's claims on this data.
+        warnings: Caveats, one sentence each.
+        measured: The stack's cost and the calibration of its probabilities.
         replay: Command line that trains the stack again.
         counts: Search trials by outcome.
+        stack_id: Fingerprint of the recommended stack.
+        description: The recommended stack in words.
+        equivalence_margin: Share of the default's loss that counts as equal.
+        level: Probability that all intervals of a family hold.
     """
 
     study: str
     profile: str
     metric: str
-    choice: Choice
+    choice: Choice = field(metadata=HIDDEN)
     stack: Stack
-    baseline_stack: Stack
-    verdict: str
+    verdict: Verdict
     sentence: str
     reasons: tuple[str, ...]
-    validation: dict[str, Any]
-    test: dict[str, Any]
-    baseline: dict[str, Any]
-    trivial: dict[str, Any]
-    yardstick: dict[str, Any]
-    difference: dict[str, Any]
+    validation: Score
+    test: Score
+    baseline: Baseline
+    trivial: Trivial
+    yardstick: Yardstick
+    difference: Difference
     optimism: float | None
     search_value: float | None
-    runners_up: list[dict[str, Any]]
-    effects: list[dict[str, Any]]
-    claims: list[dict[str, Any]]
-    warnings: list[str]
-    measured: dict[str, Any]
+    runners_up: tuple[RunnerUp, ...]
+    effects: tuple[Effect, ...]
+    claims: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+    measured: Measured
     replay: str
-    counts: dict[str, int]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document of `recommend --json`; numbers that are not finite are null."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain["stack"], plain["stack_id"] = self.stack.to_json(), self.stack.stack_id
-        plain["description"] = describe(self.stack)
-        plain["equivalence_margin"], plain["level"] = EQUIVALENCE_MARGIN, LEVEL
-        del plain["baseline_stack"], plain["choice"]
-        return json_safe(plain)
+    counts: Mapping[str, int]
+    stack_id: str
+    description: str
+    equivalence_margin: float = EQUIVALENCE_MARGIN
+    level: float = LEVEL
 
 
 def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any]) -> Recommendation:
@@ -133,64 +158,68 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             "at least one finished trial",
             "see the causes with `trainstack trials`, and allow more trials or epochs",
         )
-    measured, lost = without_non_finite(measured)
+    document, lost = without_non_finite(measured)
+    own_part, base_part = document.get("chosen", {}), document.get("baseline", {})
     metric = "accuracy" if spec.data.task == "classification" else "rmse"
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
     difference = _difference(rows, mine, base)
-    validation = _validation(table.get(mine, {}), metric)
-    reference = _validation(table.get(base, {}), metric)
-    scale = reference["loss"]["mean"] or validation["loss"]["mean"] or 0.0
-    word = "equivalent" if mine == base else verdict(difference, scale)
+    validation = score_on_validation(table.get(mine, {}), metric)
+    reference = score_on_validation(table.get(base, {}), metric)
+    means = reference.loss.mean, validation.loss.mean
+    scale = next((mean for mean in means if mean > 0.0), 0.0)
+    word = Verdict.EQUIVALENT if mine == base else verdict(difference, scale)
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
     search_value = candidate.search_value if candidate else None
     found = effects(chosen.stack, runs, scale)
-    seen = measured.get("chosen", {})
-    context = table_of_claims.Context(runs, scale, _rival(rows, base), measured=seen)
-    other = measured.get("baseline", {})
-    test, floor, base_floor = _test(seen, metric), trivial(seen, metric), trivial(other, metric)
-    loss = _number(validation["loss"]["mean"], search_value)
+    seen, other = Measured.of(own_part), Measured.of(base_part)
+    context = Context(runs, scale, _rival(rows, base), measured=seen)
+    test = score_on_test(own_part, metric)
+    floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference)
+    opening = nothing_learned(floor, base_floor, metric, mine == base)
+    loss = validation.loss.mean if validation.loss.n else search_value
     return Recommendation(
         study=spec.study,
         profile=spec.profile,
         metric=metric,
         choice=chosen,
         stack=chosen.stack,
-        baseline_stack=chosen.baseline,
         verdict=word,
-        sentence=nothing_learned(floor, base_floor, metric, mine == base)
-        + sentence(chosen, word, validation["loss"], difference),
+        sentence=opening + sentence(chosen, word, validation.loss, difference),
         reasons=(*chosen.reasons, *([note] if note else ())),
         validation=validation,
         test=test,
-        baseline={
-            "stack": chosen.baseline.to_json(),
-            "stack_id": base,
-            "validation": reference,
-            "test": _test(other, metric),
-            "trivial": base_floor,
-            "measured": _measured(other),
-        },
+        baseline=Baseline(
+            stack=chosen.baseline,
+            stack_id=base,
+            validation=reference,
+            test=score_on_test(base_part, metric),
+            trivial=base_floor,
+            measured=other,
+        ),
         trivial=floor,
-        yardstick=yardstick(measured.get("yardstick"), test, metric),
-        difference=_contrast(difference),
-        optimism=optimism(search_value, _number(validation["loss"]["mean"]), seed_deviation(rows)),
+        yardstick=yardstick(document.get("yardstick"), test, metric),
+        difference=Difference.of(difference),
+        optimism=optimism(search_value, validation.loss.mean, seed_deviation(rows)),
         search_value=search_value,
-        runners_up=_runners_up(chosen, rows, table, metric),
-        effects=[effect.to_json() for effect in found],
-        claims=table_of_claims.claims(context),
-        warnings=[
+        runners_up=runners_up(chosen, table, metric),
+        effects=found,
+        claims=claims(context),
+        warnings=(
             *trivial_warnings(floor, test, loss, metric),
             *bettered(found),
-            *_warnings(spec, runs, chosen, measured),
+            *([] if own_part.get("test") else [UNOPENED]),
+            *warnings(spec, runs, chosen),
             *non_finite_warning(runs),
             *left_out_warning(lost),
-        ],
-        measured=_measured(seen),
+        ),
+        measured=seen,
         replay=_replay(spec, candidate),
         counts=counts,
+        stack_id=mine,
+        description=describe(chosen.stack),
     )
 
 
@@ -199,91 +228,15 @@ def _difference(rows: Mapping[str, Mapping[int, float]], mine: str, base: str) -
     if mine not in rows or base not in rows:
         return Estimate(math.nan)
     if mine == base:
-        return Estimate(0.0, 0.0, 0.0, len(rows[mine]))
+        return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
     return compare(rows, base)[mine]
 
 
 def _rival(rows: Mapping[str, Mapping[int, float]], base: str) -> Estimate | None:
     """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
     others = compare(rows, base).values() if base in rows else ()
-    found = [value for value in others if value.low is not None and value.high is not None]
+    found = [value for value in others if value.ci95 is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
-
-
-def _score(value: Estimate) -> dict[str, Any]:
-    return {"mean": _number(value.mean, None), "ci95": value.ci95, "n": value.n}
-
-
-def _contrast(value: Estimate) -> dict[str, Any]:
-    return {
-        "metric": "loss",
-        "mean": _number(value.mean, None),
-        "ci95": value.ci95,
-        "n_pairs": value.n,
-    }
-
-
-def _validation(row: Mapping[int, Run], metric: str) -> dict[str, Any]:
-    ordered = [row[j] for j in sorted(row)]
-    return {
-        "loss": _score(score([float(r.value or 0.0) for r in ordered], "loss")),
-        metric: _score(score(finite(r.metrics.get(metric) for r in ordered), metric)),
-    }
-
-
-def _test(part: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """Return the test scores; null where nothing was measured."""
-    test = part.get("test") or {}
-    return {
-        what: _score(score([float(v) for v in test.get(what) or ()], what))
-        for what in ("loss", metric)
-    }
-
-
-def _measured(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the standard figures, null if not measured, and all further ones."""
-    more = {what: value for what, value in part.items() if what not in ("test", "trivial")}
-    return {**dict.fromkeys(MEASURED), **more}
-
-
-def _runners_up(
-    chosen: Choice,
-    rows: Mapping[str, Mapping[int, float]],
-    table: Mapping[str, Mapping[int, Run]],
-    metric: str,
-) -> list[dict[str, Any]]:
-    """Return the other compared stacks, the lowest confirmed loss first."""
-    mine = chosen.stack.stack_id
-    against = compare(rows, mine) if mine in rows else {}
-    found = []
-    for candidate in chosen.candidates:
-        if candidate.stack_id == mine:
-            continue
-        gap = against.get(candidate.stack_id, Estimate(math.nan))
-        found.append(
-            {
-                "stack": candidate.stack.to_json(),
-                "stack_id": candidate.stack_id,
-                "description": describe(candidate.stack),
-                "label": candidate.label,
-                "trial": candidate.number,
-                "search_value": candidate.search_value,
-                "validation": _validation(table[candidate.stack_id], metric),
-                "difference": _contrast(gap),
-                "departures": list(departures(candidate.stack)),
-                "left_race": chosen.out.get(candidate.stack_id),
-            }
-        )
-    return sorted(found, key=lambda r: _number(r["validation"]["loss"]["mean"], math.inf))
-
-
-def _warnings(
-    spec: StudySpec, runs: Sequence[Run], chosen: Choice, measured: Mapping[str, Any]
-) -> list[str]:
-    found = warnings(spec, runs, chosen)
-    if not measured.get("chosen", {}).get("test"):
-        found.insert(0, "The test set has not been opened: all scores are validation scores.")
-    return found
 
 
 def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
@@ -300,8 +253,3 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
 def _tally(counts: Mapping[str, int]) -> str:
     counted = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
     return counted or "no trials"
-
-
-def _number(value: Any, otherwise: Any = math.nan) -> Any:
-    """Return a finite number, or a substitute."""
-    return value if isinstance(value, int | float) and math.isfinite(value) else otherwise

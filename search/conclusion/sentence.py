@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.estimates import Estimate, Verdict
 from trainstack.search.evidence.formatting import about, describe, interval, number, seeds
 from trainstack.search.evidence.race import Choice
 
 
-def sentence(chosen: Choice, word: str, loss: Mapping[str, Any], difference: Estimate) -> str:
+def sentence(chosen: Choice, word: Verdict, loss: Estimate, difference: Estimate) -> str:
     """Return the conclusion in one sentence, with the difference and its interval."""
     head = f"Use {describe(chosen.stack)}"
     if chosen.stack == chosen.baseline:
         head = f"Use the chapter's default: {describe(chosen.stack)}"
-    if not loss["n"]:
+    if not loss.n:
         return f"{head}; no seed has confirmed it."
-    head += f": validation loss {about(loss)} over {seeds(loss['n'])}"
+    head += f": validation loss {about(loss)} over {seeds(loss.n)}"
     if chosen.stack == chosen.baseline:
         others = chosen.compared - 1
         if not others:
@@ -32,11 +29,12 @@ def sentence(chosen: Choice, word: str, loss: Mapping[str, Any], difference: Est
     gap = f"{number(abs(difference.mean))} {side} than the chapter's default"
     if difference.ci95 is None:
         return f"{head}, {gap}; one pair of runs cannot tell whether that is luck."
-    if word in ("better", "worse"):
+    if word in (Verdict.BETTER, Verdict.WORSE):
         ends = sorted(abs(e) for e in difference.ci95)
         return f"{head}, {number(abs(difference.mean))} {side} (95 % interval " + (
             f"{interval(ends)}) than the chapter's default."
         )
     ends = f"95 % interval of the difference {interval(difference.ci95)}"
-    meaning = "equivalent to it within the margin" if word == "equivalent" else "which may be luck"
+    is_equivalent = word is Verdict.EQUIVALENT
+    meaning = "equivalent to it within the margin" if is_equivalent else "which may be luck"
     return f"{head}, {gap}, {meaning} ({ends})."

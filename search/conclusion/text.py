@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
 
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
+from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.formatting import about, interval, signed
 from trainstack.search.evidence.prediction import sentences
 
@@ -29,18 +29,23 @@ def text_of(found: Recommendation) -> str:
     lines = [wrapped(found.sentence), ""]
     if found.reasons:
         lines += [wrapped(" ".join(found.reasons)), ""]
-    metric = found.metric
-    itself = found.stack == found.baseline_stack  # one column suffices
+    base = found.baseline
+    itself = found.stack == base.stack  # one column suffices
     rows: list[tuple[str, str, str]] = [
         ("", "chapter's default", "") if itself else ("", "recommended", "chapter's default")
     ]
-    for title, part in (("validation", "validation"), ("test", "test")):
-        for what in ("loss", metric):
-            mine, other = getattr(found, part).get(what), found.baseline.get(part, {}).get(what)
-            rows.append((f"{title} {what}", _score(mine), "" if itself else _score(other)))
-    ends = found.difference["ci95"]
+    for part, mine, other in (
+        ("validation", found.validation, base.validation),
+        ("test", found.test, base.test),
+    ):
+        for what, one, two in (
+            ("loss", mine.loss, other.loss),
+            (found.metric, mine.metric, other.metric),
+        ):
+            rows.append((f"{part} {what}", _score(one), "" if itself else _score(two)))
     if not itself:
-        shown = f"{signed(found.difference['mean'])} ({interval(ends, signed)})"
+        gap = found.difference
+        shown = f"{signed(gap.mean)} ({interval(gap.ci95, signed)})"
         rows.append(("difference in loss", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
@@ -54,7 +59,5 @@ def text_of(found: Recommendation) -> str:
     return "\n".join(lines)
 
 
-def _score(score: dict[str, Any] | None) -> str:
-    if not score or score.get("mean") is None:
-        return "–"
-    return f"{about(score, 4)} (n = {score['n']})"
+def _score(score: Estimate) -> str:
+    return f"{about(score, 4)} (n = {score.n})" if score.n else "–"

@@ -9,6 +9,7 @@ from typing import Any
 from trainstack.search.evidence.candidates import candidates, confirmed, usable
 from trainstack.search.evidence.constraints import read_all, told
 from trainstack.search.evidence.effects import Effect
+from trainstack.search.evidence.estimates import Verdict
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import describe, interval, name, number, signed
 from trainstack.search.evidence.race import Choice
@@ -41,7 +42,7 @@ def bettered(found: Sequence[Effect]) -> list[str]:
         f"{e.axis.replace('_', ' ')} {name(e.alternative)} instead of {name(e.choice)} (loss "
         f"{interval([-end for end in reversed(e.ci95)], signed)})"
         for e in found
-        if e.word == "worse" and e.ci95
+        if e.word is Verdict.WORSE and e.ci95
     ]
     if not rows:
         return []

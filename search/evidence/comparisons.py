@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from trainstack.search.evidence.estimates import Estimate, Verdict
 from trainstack.search.evidence.intervals import critical_t
 from trainstack.search.evidence.variance import Spread, Table, spread
 
@@ -26,37 +27,6 @@ EQUIVALENCE_MARGIN = 0.05
 
 # Stack with the choice, stack with the alternative, their seed's index, and the loss difference.
 Pair = tuple[str, str, int, float]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its interval.
-
-    Attributes:
-        mean: The mean; nan without values.
-        low: Lower end of the interval, or None if there is none.
-        high: Upper end, or None.
-        n: Number of values (of pairs, for a difference).
-        deviation: Standard deviation behind the interval, or None.
-    """
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    deviation: float | None = None
-
-    @property
-    def ci95(self) -> list[float] | None:
-        """Return [low, high], or None without an interval."""
-        return None if self.low is None or self.high is None else [self.low, self.high]
-
-    def scaled(self, factor: float) -> Estimate:
-        """Return the estimate multiplied by `factor` (-1 reverses it)."""
-        ends = sorted(end * factor for end in self.ci95 or ())
-        low, high = ends or (None, None)
-        deviation = None if self.deviation is None else abs(factor) * self.deviation
-        return Estimate(self.mean * factor, low, high, self.n, deviation)
 
 
 # Range of each figure: losses and errors are non-negative, an accuracy is a fraction.
@@ -74,10 +44,10 @@ def score(values: Sequence[float], figure: str) -> Estimate:
         figure: `loss`, `accuracy` or `rmse`.
     """
     value = estimate(values)
-    if value.low is None or value.high is None:
+    if value.ci95 is None:
         return value
-    least, most = RANGES.get(figure, _NOT_BELOW_0)
-    return replace(value, low=max(least, value.low), high=min(most, value.high))
+    (low, high), (least, most) = value.ci95, RANGES.get(figure, _NOT_BELOW_0)
+    return replace(value, ci95=(max(least, low), min(most, high)))
 
 
 def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1) -> Estimate:
@@ -100,7 +70,7 @@ def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1
         return Estimate(mean, n=1)
     deviation = float(np.std(values, ddof=1))
     half = critical_t(n - 1, level, comparisons) * deviation / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, n, deviation)
+    return Estimate(mean, (mean - half, mean + half), n, deviation)
 
 
 def paired(
@@ -194,7 +164,7 @@ def _measured(
     variance, freedom = noise.of(_weights(pairs))
     mean = sum(difference for *_, difference in pairs) / len(pairs)
     half = critical_t(freedom, level, comparisons, correlation) * math.sqrt(variance)
-    return Estimate(mean, mean - half, mean + half, own.n, math.sqrt(variance * own.n))
+    return Estimate(mean, (mean - half, mean + half), own.n, math.sqrt(variance * own.n))
 
 
 def _weights(pairs: Sequence[Pair]) -> dict[tuple[str, int], float]:
@@ -243,7 +213,7 @@ def optimism(search_value: float | None, confirmed: float, deviation: float | No
     return (search_value - confirmed) / deviation
 
 
-def verdict(difference: Estimate, scale: float, margin: float = EQUIVALENCE_MARGIN) -> str:
+def verdict(difference: Estimate, scale: float, margin: float = EQUIVALENCE_MARGIN) -> Verdict:
     """Return the verdict on a stack from the interval of a loss difference.
 
     Args:
@@ -255,11 +225,12 @@ def verdict(difference: Estimate, scale: float, margin: float = EQUIVALENCE_MARG
         `better` or `worse` if the interval excludes 0; else `equivalent` if it lies within
         ± margin · scale; else `undecided`, also without an interval.
     """
-    if difference.low is None or difference.high is None:
-        return "undecided"
-    if difference.high < 0.0:
-        return "better"
-    if difference.low > 0.0:
-        return "worse"
-    widest = max(-difference.low, difference.high)
-    return "equivalent" if widest <= margin * abs(scale) else "undecided"
+    if difference.ci95 is None:
+        return Verdict.UNDECIDED
+    low, high = difference.ci95
+    if high < 0.0:
+        return Verdict.BETTER
+    if low > 0.0:
+        return Verdict.WORSE
+    within = max(-low, high) <= margin * abs(scale)
+    return Verdict.EQUIVALENT if within else Verdict.UNDECIDED

@@ -12,19 +12,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.candidates import usable
-from trainstack.search.evidence.comparisons import LEVEL, Estimate, Pair, contrasts, verdict
-from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.evidence.comparisons import LEVEL, Pair, contrasts, verdict
+from trainstack.search.evidence.estimates import Estimate, Interval, Verdict
+from trainstack.search.records import CONFIRMATION, SEARCH, Run, Word
 from trainstack.spaces.axes import AXES
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
-PAIRED, OBSERVATIONAL, NONE = "paired", "observational", "none"
-NO_EVIDENCE = "no evidence"
+
+class Kind(Word):
+    """What an effect rests on: pairs of runs, search trials, or nothing."""
+
+    PAIRED = "paired"
+    OBSERVATIONAL = "observational"
+    NONE = "none"
+
 
 # These follow from another choice or are tuned to it, and do not count as a difference.
 _FOLLOWS = {"activation": ("initializer",)}
@@ -38,11 +45,11 @@ class Effect:
     Attributes:
         axis: The axis.
         choice: The recommended choice.
-        alternative: The choice to compare with, or None.
-        effect: Loss with the choice minus loss with the alternative: below 0 favours the choice.
-            None if nothing can be compared.
-        ci95: Interval of the effect, corrected for the number of compared axes, or None.
-        n_pairs: Number of pairs; 0 for an observational contrast.
+        alternative: The choice to compare with; null if there is none.
+        effect: Loss with the choice minus loss with the alternative, below 0 in favour of the
+            choice; null if nothing can be compared.
+        ci95: Its 95 % interval, for all compared axes together, or null.
+        n_pairs: Number of pairs; 0 if not paired.
         word: `better`, `worse`, `equivalent` or `no evidence`, of the choice.
         kind: `paired`, `observational` or `none`.
     """
@@ -51,14 +58,10 @@ class Effect:
     choice: Any
     alternative: Any = None
     effect: float | None = None
-    ci95: list[float] | None = None
+    ci95: Interval | None = None
     n_pairs: int = 0
-    word: str = NO_EVIDENCE
-    kind: str = NONE
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row of `recommend --json`."""
-        return asdict(self)
+    word: Verdict = Verdict.NO_EVIDENCE
+    kind: Kind = Kind.NONE
 
 
 def axis_value(stack: Stack, axis: str) -> Any:
@@ -123,7 +126,7 @@ def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
     return table
 
 
-def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
+def effects(stack: Stack, runs: Sequence[Run], scale: float) -> tuple[Effect, ...]:
     """Return one row per axis.
 
     All intervals hold simultaneously. Half of the error probability goes to the axes on which the
@@ -144,12 +147,12 @@ def effects(stack: Stack, runs: Sequence[Run], scale: float) -> list[Effect]:
     for axes in kinds:
         level = 1.0 - (1.0 - LEVEL) / len(kinds)
         values |= zip(axes, contrasts([found[a][1] for a in axes], table, level), strict=True)
-    return [
+    return tuple(
         _paired(stack, axis, *found[axis], values[axis], scale)
         if axis in values
         else _observed(stack, runs, axis)
         for axis in AXES
-    ]
+    )
 
 
 def _best_paired(stack: Stack, runs: Sequence[Run], axis: str) -> tuple[Any, list[Pair]]:
@@ -188,9 +191,9 @@ def _paired(
     scale: float,
 ) -> Effect:
     word = verdict(value, scale)
-    word = NO_EVIDENCE if word == "undecided" else word
+    word = Verdict.NO_EVIDENCE if word is Verdict.UNDECIDED else word
     choice = axis_value(stack, axis)
-    return Effect(axis, choice, alternative, value.mean, value.ci95, len(found), word, PAIRED)
+    return Effect(axis, choice, alternative, value.mean, value.ci95, len(found), word, Kind.PAIRED)
 
 
 def _observed(stack: Stack, runs: Sequence[Run], axis: str) -> Effect:
@@ -208,7 +211,7 @@ def _observed(stack: Stack, runs: Sequence[Run], axis: str) -> Effect:
         if mine and theirs:
             gap = _median(mine) - _median(theirs)
             if math.isfinite(gap):
-                return Effect(axis, choice, alternative, gap, kind=OBSERVATIONAL)
+                return Effect(axis, choice, alternative, gap, kind=Kind.OBSERVATIONAL)
     return Effect(axis, choice)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from trainstack.search.evidence.estimates import Estimate
 from trainstack.spaces.stack import Stack
-
-if TYPE_CHECKING:
-    pass
 
 # Names of choices in sentences, if different from the identifier.
 _NAMES = {
@@ -130,15 +128,15 @@ def _schedule(choice: str) -> str:
     return _SCHEDULES.get(choice, f"{choice} scheduling")
 
 
-def about(score: Mapping[str, Any], digits: int = 3) -> str:
+def about(score: Estimate, digits: int = 3) -> str:
     """Return a score with its interval; both ends if it is asymmetric after clipping.
 
-    >>> about({"mean": 0.95, "ci95": [0.93, 0.97]}), about({"mean": 0.99, "ci95": [0.96, 1.0]})
+    >>> about(Estimate(0.95, (0.93, 0.97))), about(Estimate(0.99, (0.96, 1.0)))
     ('0.95 ± 0.02', '0.99 (0.96 to 1)')
-    >>> about({"mean": 0.95, "ci95": [0.95 - 1e-16, 0.95 + 1e-16]})
+    >>> about(Estimate(0.95, (0.95 - 1e-16, 0.95 + 1e-16)))
     '0.95 ± 0'
     """
-    mean, ends = score["mean"], score.get("ci95")
+    mean, ends = score.mean, score.ci95
     if not ends:
         return number(mean, digits)
     below, above = mean - ends[0], ends[1] - mean

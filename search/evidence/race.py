@@ -23,8 +23,9 @@ from trainstack.search.evidence.candidates import (
     losses,
     usable,
 )
-from trainstack.search.evidence.comparisons import Estimate, compare, paired
+from trainstack.search.evidence.comparisons import compare, paired
 from trainstack.search.evidence.constraints import read_all, violation
+from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.evidence.simplicity import reasons, simplicity, spared
 from trainstack.search.records import CONFIRMATION, Run

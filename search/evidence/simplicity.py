@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from trainstack.search.evidence.candidates import Candidate, departures
-from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.finite import figure as finite_figure
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import number

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence.candidates import confirmed, usable
 from trainstack.search.evidence.comparisons import compare
-from trainstack.search.evidence.effects import PAIRED, axis_value
+from trainstack.search.evidence.effects import Kind, axis_value
 from trainstack.search.evidence.formatting import name, number, signed
 from trainstack.search.evidence.race import Choice
 from trainstack.search.records import SEARCH, Run
@@ -55,7 +55,7 @@ Picture = Callable[[Sequence[Run], Recommendation, Choice, Letters], "Figure | s
 
 def letters(found: Recommendation) -> dict[str, str]:
     """Map each stack's id to a letter: A is the recommended stack, the others follow by loss."""
-    ids = [found.stack.stack_id, *(r["stack_id"] for r in found.runners_up)]
+    ids = [found.stack_id, *(row.stack_id for row in found.runners_up)]
     return {stack_id: chr(ord("A") + k) for k, stack_id in enumerate(ids)}
 
 
@@ -223,21 +223,20 @@ def effects(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
     """Draw the effect of each choice: paired effects with intervals, observational ones hollow."""
-    shown = [e for e in found.effects if e["effect"] is not None]
+    shown = [(e, e.effect) for e in found.effects if e.effect is not None]
     if not shown:
         return "No choice has an alternative to be compared with."
     traces = []
     for sure, look in ((True, {"symbol": "diamond", "size": 9}), (False, hollow("circle"))):
-        mine = [k for k, e in enumerate(shown) if (e["kind"] == PAIRED) is sure]
-        values, ends = [[shown[k][part] for k in mine] for part in ("effect", "ci95")]
-        hints = [f"{signed(shown[k]['effect'])}, {shown[k]['kind']}" for k in mine]
+        mine = [k for k, (e, _) in enumerate(shown) if (e.kind is Kind.PAIRED) is sure]
+        values, ends = [shown[k][1] for k in mine], [shown[k][0].ci95 for k in mine]
+        hints = [f"{signed(shown[k][1])}, {shown[k][0].kind}" for k in mine]
         trace = marks(values, mine, hints, **look)
         traces += [{**trace, **_interval(values, ends, MAIN)}] if mine else []
     labels = [
-        f"{e['axis'].replace('_', ' ')}: {name(e['choice'])}, not {name(e['alternative'])}"
-        for e in shown
+        f"{e.axis.replace('_', ' ')}: {name(e.choice)}, not {name(e.alternative)}" for e, _ in shown
     ]
-    edges = [v for e in shown for v in (e["effect"], *(e["ci95"] or ()))]
+    edges = [v for e, value in shown for v in (value, *(e.ci95 or ()))]
     return figure(
         "Loss with the recommended choice minus loss with the alternative",
         traces,

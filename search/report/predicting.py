@@ -37,14 +37,14 @@ def prediction(
     """Draw log loss over the number of passes, and loss over the share of weights kept."""
     from plotly.subplots import make_subplots
 
-    passes, sparsity = found.measured.get("monte_carlo"), found.measured.get("sparsity")
+    passes, sparsity = found.measured.monte_carlo, found.measured.sparsity
     if not passes and not sparsity:
         return "The recommended stack has neither dropout nor a sparse penalty."
     picture = make_subplots(1, 2, horizontal_spacing=0.14)
     picture.update_layout(layout(TITLE, 290, {}))
     column = 1
     if passes:
-        _passes(picture, column, passes, found.measured.get("log_loss"))
+        _passes(picture, column, passes, found.measured.log_loss)
         column += 1
     if sparsity:
         _sparsity(picture, column, sparsity)

@@ -11,8 +11,10 @@ from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.text import lines_beside
 from trainstack.search.evidence import formatting
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN
-from trainstack.search.evidence.effects import NONE, PAIRED
+from trainstack.search.evidence.effects import Kind
+from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.prediction import FIGURES, sentences
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.report import figures
 from trainstack.search.report.pictures import PICTURES, letters
@@ -67,7 +69,7 @@ def write_report(
     directory.mkdir(parents=True, exist_ok=True)
     pictures = draw(recommendation, runs)
     context = {"pictures": pictures, **_context(spec, recommendation, runs)}
-    document = json.dumps(recommendation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    document = json.dumps(json_safe(recommendation), indent=2, ensure_ascii=False, allow_nan=False)
     drawn = {name: figure for name, figure in pictures.items() if not isinstance(figure, str)}
     texts = {
         "report.html": render("report.html", script=get_plotlyjs() if drawn else "", **context),
@@ -117,14 +119,12 @@ def render(template: str, **context: Any) -> str:
     return environment.get_template(template).render(**context)
 
 
-def score(value: dict[str, Any] | None) -> str:
+def score(value: Estimate) -> str:
     """Return a score with its interval: `0.312 (0.304 to 0.320)`."""
-    if not value or value.get("mean") is None:
-        return "–"
-    mean = formatting.number(value["mean"], 4)
-    if not value.get("ci95"):
+    mean = formatting.number(value.mean, 4)
+    if value.ci95 is None:
         return mean
-    return f"{mean} ({formatting.interval(value['ci95'], lambda v: formatting.number(v, 4))})"
+    return f"{mean} ({formatting.interval(value.ci95, lambda v: formatting.number(v, 4))})"
 
 
 def markdown_cell(value: Any) -> str:
@@ -138,19 +138,19 @@ def markdown_cell(value: Any) -> str:
 def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dict[str, Any]:
     """Return the variables of the templates."""
     names = letters(found)
-    paired = [e for e in found.effects if e["kind"] == PAIRED]
-    judged = [c for c in found.claims if c["n_pairs"]]
+    paired = [e for e in found.effects if e.kind is Kind.PAIRED]
+    observed = [e for e in found.effects if e.kind is Kind.OBSERVATIONAL]
+    judged = [c for c in found.claims if c.judgement.n_pairs]
     return {
         "spec": spec,
         "found": found,
-        "description": formatting.describe(found.stack),
-        "baseline_description": formatting.describe(found.baseline_stack),
-        "is_default": found.stack == found.baseline_stack,
+        "baseline_description": formatting.describe(found.baseline.stack),
+        "is_default": found.stack == found.baseline.stack,
         "contenders": _contenders(found, names),
-        "effects": [*paired, *(e for e in found.effects if e["kind"] not in (PAIRED, NONE))],
-        "silent": [e["axis"].replace("_", " ") for e in found.effects if e["kind"] == NONE],
+        "effects": [*paired, *observed],
+        "silent": [e.axis.replace("_", " ") for e in found.effects if e.kind is Kind.NONE],
         "judged": judged,
-        "unjudged": [c for c in found.claims if not c["n_pairs"]],
+        "unjudged": [c for c in found.claims if not c.judgement.n_pairs],
         "trials": sorted((r for r in runs if r.phase == SEARCH), key=lambda r: r.number),
         "confirmations": sorted(
             (r for r in runs if r.phase == CONFIRMATION),
@@ -172,18 +172,20 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
 
 
 def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the recommended stack and the other compared stacks as rows."""
-    base = found.baseline_stack.stack_id
-    own = {
-        "stack_id": found.stack.stack_id,
-        "description": formatting.describe(found.stack),
-        "search_value": found.search_value,
-        "validation": found.validation,
-        "difference": None,
-        "left_race": None,
-    }
-    rows = [own, *found.runners_up]
+    """Return the rows of the table of compared stacks, the recommended stack first."""
+    base = found.baseline.stack_id
     return [
-        {**row, "letter": names[row["stack_id"]], "is_default": row["stack_id"] == base}
-        for row in rows
+        {
+            "letter": names[row.stack_id],
+            "is_default": row.stack_id == base,
+            "description": row.description,
+            "search_value": row.search_value,
+            "loss": row.validation.loss,
+            "difference": difference,
+            "left_race": left_race,
+        }
+        for row, difference, left_race in (
+            (found, None, None),
+            *((row, row.difference, row.left_race) for row in found.runners_up),
+        )
     ]

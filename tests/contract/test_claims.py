@@ -12,10 +12,10 @@ from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.claims.experiment import Arm, arms, next_runs, sides
 from trainstack.search.claims.figures import FIGURES, LOSS
 from trainstack.search.claims.findings import findings
-from trainstack.search.claims.table import CLAIMS, CONTRADICTED, SUPPORTED, Context, claims
-from trainstack.search.claims.types import Claim
-from trainstack.search.evidence.effects import NO_EVIDENCE
+from trainstack.search.claims.table import CLAIMS, claims
+from trainstack.search.claims.types import Answer, Claim, Context, Judgement
 from trainstack.search.evidence.planned_run import Planned
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.spaces.stack import Stack
 
@@ -41,7 +41,7 @@ PAIRS = {
 OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C19", "C21", "C22", "C24", "C25", "C26"}
 
 
-def judged(claim: str, effect: float) -> dict:
+def judged(claim: str, effect: float) -> Judgement:
     """Return the verdict on a claim when its better choice adds `effect` to the loss."""
     axis, better, worse = PAIRS[claim]
     planted = Planted(effects={axis: {better: effect}}, deviation=0.01)
@@ -52,7 +52,7 @@ def judged(claim: str, effect: float) -> dict:
         for place, stack in enumerate(stacks)
         for k in range(SEEDS)
     ]
-    return {row["id"]: row for row in claims(Context(runs, scale=planted.base))}[claim]
+    return {row.id: row.judgement for row in claims(Context(runs, scale=planted.base))}[claim]
 
 
 def test_every_claim_with_contrasts_is_listed() -> None:
@@ -63,24 +63,25 @@ def test_every_claim_with_contrasts_is_listed() -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize(("effect", "word"), [(-0.2, SUPPORTED), (0.2, CONTRADICTED)])
+@pytest.mark.parametrize(("effect", "word"), [(-0.2, Answer.SUPPORTED), (0.2, Answer.CONTRADICTED)])
 def test_a_claim_follows_what_was_planted(name: str, effect: float, word: str) -> None:
     """A claim is supported if its choice is planted better, contradicted if planted worse."""
     row = judged(name, effect)
-    assert row["word"] == word
-    assert row["n_pairs"] == SEEDS
-    assert row["figure"] == LOSS
-    assert row["effect"] == pytest.approx(effect, abs=0.03)
-    low, high = row["ci95"]
+    assert row.word == word
+    assert row.n_pairs == SEEDS
+    assert row.figure == LOSS
+    assert row.effect == pytest.approx(effect, abs=0.03)
+    assert row.ci95 is not None
+    low, high = row.ci95
     assert low <= effect <= high
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_without_runs_has_no_evidence(name: str) -> None:
     """A claim without runs has no evidence, with a reason."""
-    row = {row["id"]: row for row in claims(Context([], scale=1.0))}[name]
-    assert (row["word"], row["effect"], row["n_pairs"]) == (NO_EVIDENCE, None, 0)
-    assert row["reason"]
+    row = {row.id: row.judgement for row in claims(Context([], scale=1.0))}[name]
+    assert (row.word, row.effect, row.n_pairs) == (Answer.NO_EVIDENCE, None, 0)
+    assert row.reason
 
 
 class Truth:
@@ -139,11 +140,13 @@ def experiment(name: str, holds: bool) -> dict[str, Any]:
     spec = made_up_spec(trials=0, replicates=SEEDS, experiment=(name,))
     while wanted := next_runs(spec, runs):
         runs += [truth.run(planned) for planned in wanted]
-    return findings(spec, runs)["claims"][0]
+    return json_safe(findings(spec, runs))["claims"][0]
 
 
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.contrasts])
-@pytest.mark.parametrize(("holds", "word"), [(True, SUPPORTED), (False, CONTRADICTED)])
+@pytest.mark.parametrize(
+    ("holds", "word"), [(True, Answer.SUPPORTED), (False, Answer.CONTRADICTED)]
+)
 def test_a_claims_experiment_finds_what_was_planted(name: str, holds: bool, word: str) -> None:
     """Each contrast and the claim get the verdict of the planted figures."""
     row = experiment(name, holds)

@@ -12,9 +12,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
+from trainstack.search.conclusion.scores import score_on_test
 from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
 from trainstack.search.data.load import load
-from trainstack.search.evidence.comparisons import score
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import CONFIRMATION, MEASUREMENT
@@ -63,10 +63,10 @@ def test_an_accuracy_on_rare_positives_is_the_majority_share(tmp_path: Path) -> 
     chosen = measured(bench)["chosen"]
     split = bench.dataset.split(confirmation_seed(0, 0))
     beside = trivial(chosen, "accuracy")
-    assert beside["test"]["accuracy"] == pytest.approx(np.mean(split.y_test == 0))
-    scores = {name: {"mean": score(chosen["test"][name], name).mean} for name in chosen["test"]}
-    found = trivial_warnings(beside, scores, None, "accuracy")
-    assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in found
+    assert beside.test.accuracy == pytest.approx(np.mean(split.y_test == 0))
+    scores = score_on_test(chosen, "accuracy")
+    said = trivial_warnings(beside, scores, None, "accuracy")
+    assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in said
 
 
 def test_the_difference_to_the_trivial_predictor_is_that_of_the_losses(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.cli.across import one_study, recommend_across, text_of
 from trainstack.search.conclusion.across_studies import Across, across
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
@@ -51,8 +52,8 @@ def three() -> Across:
 
 
 def test_the_least_mean_regret_is_chosen() -> None:
-    """Regret is the loss above the best stack's, as a fraction of it, averaged over data sets."""
-    best, *others = three().entrants
+    """Regret is the loss above the best of the stacks, as a fraction of it, averaged over data."""
+    best, *others = three().stacks
     assert best.stack == BN
     assert [p.regret for p in best.places] == pytest.approx([0.1, 0.0, 0.1], abs=1e-6)
     assert [p.rank for p in best.places] == [2, 1, 2]
@@ -62,13 +63,13 @@ def test_the_least_mean_regret_is_chosen() -> None:
 
 def test_each_data_set_is_judged_by_the_choice_of_the_others() -> None:
     """Leave-one-out chooses on the other data sets, and gives that choice's regret on this one."""
-    rows = {row.data: row for row in three().left_out}
+    rows = {row.data: row for row in three().leave_one_out}
     assert list(rows) == ["one", "two", "three"]
     # Without `three`: the default 0 and 1, BN 0.1 and 0, plain 1 and 1.
-    assert rows["three"].stack == BN
-    assert rows["three"].place.regret == pytest.approx(0.1, abs=1e-6)
-    assert rows["three"].default is not None
-    assert rows["three"].default.regret == pytest.approx(1.0, abs=1e-6)
+    assert rows["three"].stack_id == BN.stack_id
+    assert rows["three"].regret == pytest.approx(0.1, abs=1e-6)
+    assert rows["three"].default_regret is not None
+    assert rows["three"].default_regret == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_consistent_gain_over_many_data_sets_is_better() -> None:
@@ -86,16 +87,16 @@ def test_a_consistent_gain_over_many_data_sets_is_better() -> None:
 def test_only_what_every_data_set_has_is_compared() -> None:
     """A stack missing from one study is left out, however good it is elsewhere."""
     found = across([study("one", {}), study("two", {BN: -0.4}, (CHAPTER_DEFAULT, BN))])
-    assert {e.stack for e in found.entrants} == {CHAPTER_DEFAULT, BN}
+    assert {e.stack for e in found.stacks} == {CHAPTER_DEFAULT, BN}
 
 
 def test_a_stack_that_diverges_somewhere_serves_nobody() -> None:
     """A stack that diverges on one data set has infinite regret and comes last."""
     broken = Planted(deviation=1e-9, diverge=frozenset({BN.stack_id}))
     found = across([study("one", {BN: -0.3}), study("two", {}, planted=broken)])
-    assert found.entrants[-1].stack == BN
+    assert found.stacks[-1].stack == BN
     assert "diverged" in text_of(found)
-    json.dumps(found.to_json()["stacks"][0], allow_nan=False)
+    json.dumps(json_safe(found)["stacks"][0], allow_nan=False)
 
 
 def test_without_a_common_stack_there_is_no_evidence() -> None:
@@ -105,15 +106,15 @@ def test_without_a_common_stack_there_is_no_evidence() -> None:
     for found in (nothing, alone):
         assert found.word == "no evidence"
         assert found.sentence.startswith("No evidence")
-        assert not found.left_out
-    assert nothing.to_json()["stack"] is None
+        assert not found.leave_one_out
+    assert nothing.stack is None
     assert text_of(alone)
 
 
 def test_without_the_default_there_is_no_word() -> None:
     """If the chapter's default was not trained everywhere, the best stack gets no verdict."""
     found = across([study(name, {PLAIN: 0.1}, (BN, PLAIN)) for name in ("one", "two")])
-    assert found.entrants[0].stack == BN
+    assert found.stacks[0].stack == BN
     assert found.word == "no evidence"
 
 
@@ -127,7 +128,7 @@ def test_studies_of_the_same_data_are_one_data_set() -> None:
         ]
     )
     assert found.data == ("digits", "two")
-    bn = next(e for e in found.entrants if e.stack == BN)
+    bn = next(e for e in found.stacks if e.stack == BN)
     assert bn.places[0].regret == pytest.approx(0.4, abs=1e-6)
 
 
@@ -136,7 +137,7 @@ def test_confirmed_losses_go_before_the_searchs() -> None:
     planted = Planted(deviation=0.05)
     spec, runs = study("one", {}, planted=planted)
     found = across([(spec, planted.confirm(spec, runs)), study("two", {})])
-    assert {e.stack: e.places[0].n for e in found.entrants}[CHAPTER_DEFAULT] == 5
+    assert {e.stack: e.places[0].n for e in found.stacks}[CHAPTER_DEFAULT] == 5
 
 
 def test_text_fits_a_terminal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tests.support.planted_study import finished_study
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.evidence.estimates import Estimate, Score
+from trainstack.search.json_values import json_safe
 from trainstack.search.report.write import write_report
 
 LEARNED = {"loss": (-2.0, -2.1, -1.9), "accuracy": (0.85, 0.8, 0.9)}
@@ -51,8 +54,8 @@ def about_trivial(found: Recommendation) -> list[str]:
 
 
 def test_the_trivial_predictor_stands_in_the_document() -> None:
-    """The JSON has its figures on both parts, for the stack and for the default."""
-    document = concluded(part(LEARNED), part(NOISE)).to_json()
+    """The JSON holds its figures on both parts, beside the stack and beside the default."""
+    document = json_safe(concluded(part(LEARNED), part(NOISE)))
     assert document["trivial"]["validation"] == {"loss": 2.31, "accuracy": 0.1}
     assert document["trivial"]["test"] == {"loss": 2.3, "accuracy": 0.1}
     assert document["trivial"]["difference"]["loss"]["mean"] == -2.0
@@ -64,11 +67,11 @@ def test_without_a_measurement_its_figures_are_null() -> None:
     """Before the test set is used, and for earlier versions, the document has the same shape."""
     spec, runs = finished_study()
     found = recommend(spec, runs, {})
-    assert found.trivial["test"] == {"loss": None, "accuracy": None}
-    assert found.trivial["difference"]["loss"] == {"mean": None, "ci95": None, "n": 0}
+    assert json_safe(found.trivial.test) == {"loss": None, "accuracy": None}
+    assert json_safe(found.trivial.difference.loss) == {"mean": None, "ci95": None, "n": 0}
     assert not about_trivial(found)
     assert "class shares" not in text_of(found)
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(json_safe(found), allow_nan=False)
 
 
 def test_a_stack_that_learned_is_not_warned_of() -> None:
@@ -149,7 +152,7 @@ def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
     measured = {"chosen": {"test": {"loss": [1.08], "rmse": [79.0]}, "trivial": beside}}
     found = recommend(spec, runs, measured)
     text = " ".join(text_of(found).split())
-    assert found.to_json()["trivial"] == beside
+    assert json_safe(found)["trivial"] == beside
     assert (
         "Always answering the mean of the training targets: validation loss 1.02, rmse 77" in text
     )
@@ -162,7 +165,7 @@ def test_in_regression_the_mean_of_the_targets_is_the_measure() -> None:
 def test_before_the_test_set_is_opened_the_validation_loss_decides() -> None:
     """Without test rows a validation loss at or above the trivial one gives a warning."""
     beside = trivial({"trivial": {"validation": {"loss": 0.69, "accuracy": 0.5}}}, "accuracy")
-    scores = {"loss": {"mean": None}, "accuracy": {"mean": None}}
+    scores = Score(Estimate(math.nan), accuracy=Estimate(math.nan))
     (warning,) = trivial_warnings(beside, scores, 0.7, "accuracy")
     assert warning.endswith("validation loss 0.7 against 0.69.")
     assert trivial_warnings(beside, scores, 0.5, "accuracy") == []
@@ -226,7 +229,7 @@ def test_the_yardstick_is_compared_with_the_network(
 ) -> None:
     """One line gives its figures, and whether they lie outside the network's interval."""
     found = recommend(*finished_study(), measured_beside(YARDSTICK, **test))
-    document = found.to_json()["yardstick"]
+    document = json_safe(found)["yardstick"]
     assert document["test"] == YARDSTICK["test"]
     assert (document["against"]["loss"], document["against"]["accuracy"]) == against
     line = (
@@ -243,7 +246,7 @@ def test_a_yardstick_left_out_has_its_reason() -> None:
     assert "with its defaults) was left out: MemoryError: no room." in " ".join(
         text_of(found).split()
     )
-    assert found.yardstick["test"] == {"loss": None, "accuracy": None}
+    assert json_safe(found.yardstick.test) == {"loss": None, "accuracy": None}
 
 
 def test_without_a_yardstick_there_is_no_line() -> None:
@@ -251,5 +254,5 @@ def test_without_a_yardstick_there_is_no_line() -> None:
     for measured in ({}, measured_beside(None)):
         found = recommend(*finished_study(), measured)
         assert "Gradient boosting" not in text_of(found)
-        assert found.yardstick["model"] is None
-        json.dumps(found.to_json(), allow_nan=False)
+        assert found.yardstick.model is None
+        json.dumps(json_safe(found), allow_nan=False)

@@ -98,7 +98,7 @@ def test_a_default_that_breaks_a_constraint_is_not_chosen() -> None:
     assert sum(r.phase == CONFIRMATION and r.stack == SMALL for r in runs) == spec.replicates
     found = recommend(spec, runs, {})
     assert found.verdict == "worse"
-    assert found.difference["mean"] == pytest.approx(0.1, abs=0.01)
+    assert found.difference.mean == pytest.approx(0.1, abs=0.01)
     assert "parameters<=10000" in found.reasons[0]
 
 

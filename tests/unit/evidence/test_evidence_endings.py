@@ -10,6 +10,7 @@ import pytest
 from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import NothingToRecommend
@@ -32,7 +33,7 @@ def concluded(
 def recommendation_of(spec: StudySpec, runs: list[Run]) -> Recommendation:
     """The recommendation, after checking that it can be printed and written as strict JSON."""
     found = recommend(spec, runs, {})
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(json_safe(found), allow_nan=False)
     assert text_of(found)
     return found
 
@@ -43,7 +44,7 @@ def test_one_finished_trial_that_is_the_default() -> None:
     assert found.stack == CHAPTER_DEFAULT
     assert found.verdict == "equivalent"
     assert "Nothing else finished" in found.sentence
-    assert {row["word"] for row in found.effects} == {"no evidence"}
+    assert {row.word for row in found.effects} == {"no evidence"}
 
 
 def test_one_finished_trial_that_is_another() -> None:
@@ -70,11 +71,11 @@ def test_a_default_that_alone_diverges() -> None:
 
 
 def test_a_single_class_of_stacks() -> None:
-    """A search of one family compares within it; the rest is `no evidence`."""
+    """A search that saw one family alone compares within it; the rest is `no evidence`."""
     found = recommendation_of(*concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING))
-    assert {Stack.from_json(r["stack"]).family for r in found.runners_up} == {"self-normalizing"}
+    assert {r.stack.family for r in found.runners_up} == {"self-normalizing"}
     assert found.verdict == "better"
-    words = {row["axis"]: row["word"] for row in found.effects}
+    words = {row.axis: row.word for row in found.effects}
     assert words["dropout"] == "better"
     assert words["normalization"] == words["activation"] == "no evidence"
 
@@ -85,7 +86,7 @@ def test_interrupted_in_the_confirmation(kept: int) -> None:
     spec, runs = concluded(Planted({"dropout": {"last": -0.2}}), SELF_NORMALIZING)
     search = [run for run in runs if run.phase != CONFIRMATION]
     found = recommendation_of(spec, runs[: len(search) + kept])
-    if found.difference["ci95"] is None:
+    if found.difference.ci95 is None:
         assert found.verdict == "undecided"
     assert any("confirmed" in warning for warning in found.warnings)
 
@@ -101,10 +102,11 @@ def test_the_default_is_good_only_where_that_is_shown(
     spec = made_up_spec(space={"axes": {}}, trials=5)
     planted = Planted(deviation=deviation, shared=0.0)
     runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *neighbours(4)]))
-    row = next(r for r in recommend(spec, runs, {}).claims if r["id"] == "C23")
-    assert row["word"] == word
-    assert reason in row["reason"]
-    assert row["ci95"][0] < row["ci95"][1]
+    row = next(r.judgement for r in recommend(spec, runs, {}).claims if r.id == "C23")
+    assert row.word == word
+    assert reason in row.reason
+    assert row.ci95 is not None
+    assert row.ci95[0] < row.ci95[1]
 
 
 def test_no_interval_says_what_cannot_be() -> None:
@@ -114,6 +116,6 @@ def test_no_interval_says_what_cannot_be() -> None:
     runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT, *neighbours(4)]))
     measured = {"chosen": {"test": {"loss": [0.02, 0.001, 0.05], "accuracy": [1.0, 0.97, 1.0]}}}
     found = recommend(spec, runs, measured)
-    assert found.test["accuracy"]["ci95"][1] == 1.0
-    assert found.test["loss"]["ci95"][0] == 0.0
+    assert found.test.metric.high == 1.0
+    assert found.test.loss.low == 0.0
     assert "0.99 (0.947 to 1) (n = 3)" in text_of(found)

@@ -24,6 +24,7 @@ from trainstack.search.claims.table import CLAIMS
 from trainstack.search.claims.types import Claim
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
+from trainstack.search.json_values import json_safe
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
@@ -59,7 +60,7 @@ def ran(planted: Planted, wanted: Planned, number: int) -> Run:
 def finding_of(planted: Planted, claim: str = "C7", **changes: Any) -> dict[str, Any]:
     """The experiment's result for one claim."""
     spec = spec_for(claim, **changes)
-    return findings(spec, trained(spec, planted))["claims"][0]
+    return json_safe(findings(spec, trained(spec, planted)))["claims"][0]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_the_word_follows_what_was_planted(effect: float, deviation: float, word
 def test_at_least_as_good_means_within_the_margin() -> None:
     """Nadam equal to Adam supports C11, although it is not `better`."""
     spec = spec_for("C11")
-    row = findings(spec, trained(spec, Planted(deviation=0.001)))["claims"][0]
+    row = json_safe(findings(spec, trained(spec, Planted(deviation=0.001))))["claims"][0]
     assert row["contrasts"][0]["word"] == "supported"
 
 
@@ -128,7 +129,7 @@ def test_an_arm_that_diverges_at_high_rates_is_tuned_downwards() -> None:
     diverging = frozenset(sgd.at(power).stack_id for power in (-1, 0, 1))
     best = sgd.at(-2)["optimizer.learning_rate"]
     runs = trained(spec, replace(QUIET, diverge=diverging, rates={"sgd": best}))
-    rows = {row["label"]: row for row in findings(spec, runs)["arms"]}
+    rows = {row["label"]: row for row in json_safe(findings(spec, runs))["arms"]}
     assert rows["SGD"]["learning_rate"] == pytest.approx(best)
 
 
@@ -138,7 +139,7 @@ def test_an_arm_that_always_diverges_ends_the_experiment_in_words() -> None:
     sgd = next(arm for arm in arms(["C7"]) if arm.stack["optimizer"] == "sgd")
     never = frozenset(sgd.at(power).stack_id for power in range(-WIDEST, WIDEST + 1))
     runs = trained(spec, replace(QUIET, diverge=never))
-    row = findings(spec, runs)["claims"][0]
+    row = json_safe(findings(spec, runs))["claims"][0]
     assert row["word"] == "no evidence"
     assert row["reason"] == "SGD ended with a finite loss at no learning rate tried"
 
@@ -173,9 +174,10 @@ def test_a_voided_run_is_asked_for_again() -> None:
 def test_interrupted_before_the_pairs_says_so() -> None:
     """During tuning the claim has no evidence, and the reason names the tuning."""
     spec = spec_for("C7")
-    runs = trained(spec, includes=lambda p: p.seed_index == TUNING_INDEX)
-    assert findings(spec, runs[:2])["claims"][0]["reason"].endswith("was not tuned to the end")
-    assert findings(spec, runs)["claims"][0]["reason"] == "too few runs ended for a pair"
+    runs = trained(spec, heed=lambda p: p.seed_index == TUNING_INDEX)
+    early, late = (findings(spec, some).claims[0].finding.judgement for some in (runs[:2], runs))
+    assert early.reason.endswith("was not tuned to the end")
+    assert late.reason == "too few runs ended for a pair"
 
 
 def test_what_no_study_can_test_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +185,7 @@ def test_what_no_study_can_test_says_what_it_needs(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(CLAIMS, "C99", Claim("C99", "it rains", "weather", needs="a window"))
     spec = spec_for("C99")
     assert next_runs(spec, []) == []
-    row = findings(spec, [])["claims"][0]
+    row = json_safe(findings(spec, []))["claims"][0]
     assert (row["word"], row["reason"]) == ("no evidence", "needs a window")
 
 
@@ -195,7 +197,7 @@ def test_runs_under_a_condition_are_pairs_of_equal_stacks() -> None:
     assert len(known) == len(runs) == 2 * (3 + 3)
     stacks = {(run.stack, run.seed) for run in runs if run.seed_index != TUNING_INDEX}
     assert len(stacks) == 3
-    first, second = findings(spec, runs)["arms"]
+    first, second = json_safe(findings(spec, runs))["arms"]
     assert first["stack"] == second["stack"]
     assert (first["condition"], second["condition"]) == ({}, {"inputs": "unit"})
 
@@ -219,7 +221,7 @@ def test_more_so_when_deeper(deep: float, shallow: float, words: list[str]) -> N
     spec, runs = spec_for("C19"), list[Run]()
     while wanted := next_runs(spec, runs):
         runs += [costs(ran(QUIET, p, len(runs) + k)) for k, p in enumerate(wanted)]
-    row = findings(spec, runs)["claims"][0]
+    row = json_safe(findings(spec, runs))["claims"][0]
     parts = row["contrasts"]
     assert [part["word"] for part in parts] == 2 * words
     assert {part["n_pairs"] for part in parts} == {5}
@@ -234,7 +236,7 @@ def test_data_that_cannot_serve_a_condition_ends_in_its_cause() -> None:
         none = {"outcome": "infeasible", "value": None, "curve": (), "cause": why}
         runs += [replace(ran(QUIET, p, len(runs) + k), **none) for k, p in enumerate(wanted)]
     assert len(runs) == 6
-    row = findings(spec, runs)["claims"][0]
+    row = json_safe(findings(spec, runs))["claims"][0]
     assert (row["word"], row["reason"]) == ("no evidence", why)
 
 
@@ -274,7 +276,7 @@ def test_intervals_hold_for_all_claims_together() -> None:
     # Unlike for losses, other arms do not contribute to the spread of this figure.
     for ids in (("C6",), ("C6", "C7", "C8", "C10")):
         spec = spec_for(*ids)
-        row = findings(spec, trained(spec, planted))["claims"][0]
+        row = json_safe(findings(spec, trained(spec, planted)))["claims"][0]
         widths.append(row["ci95"][1] - row["ci95"][0])
     assert widths[1] > widths[0]
 
@@ -282,10 +284,10 @@ def test_intervals_hold_for_all_claims_together() -> None:
 def test_the_text_fits_a_terminal_and_says_every_word() -> None:
     """Each claim is listed with its verdict and comparisons, in lines of 79 characters."""
     spec = spec_for("C3", "C7", "C19", "C21")
-    document = findings(spec, trained(spec))
-    text = text_of(document)
+    found = findings(spec, trained(spec))
+    text = text_of(found)
     assert max(map(len, text.splitlines())) <= 79
-    for row in document["claims"]:
+    for row in json_safe(found)["claims"]:
         assert f"{row['id']}  {row['word']}" in text
     assert "SGD with momentum against SGD" in " ".join(text.split())
 

@@ -132,7 +132,7 @@ def concluded(
 ) -> Recommendation:
     """Conclude as text, JSON, dashboard plots and, given a folder, as a report."""
     conclusion = recommend(spec, runs, found)
-    json.dumps(conclusion.to_json(), allow_nan=False)
+    json.dumps(json_safe(conclusion), allow_nan=False)
     assert not re.search(r"\b(nan|inf)\b", text_of(conclusion))
     for draw in PLOTS.values():
         draw(runs)
@@ -149,7 +149,7 @@ def test_no_figure_of_the_measurement_is_finite(tmp_path: Path, value: float | N
     for path in places(found):
         found = spoilt(found, path, value)
     conclusion = concluded(*STUDIES["low-latency"], found, tmp_path)
-    assert conclusion.test["loss"]["mean"] is None
+    assert conclusion.test.loss.n == 0
     assert any("not finite" in warning for warning in conclusion.warnings)
 
 
@@ -173,7 +173,7 @@ def test_no_run_has_a_finite_score(tmp_path: Path) -> None:
     runs = [replace(r, value=math.nan) if r.phase == CONFIRMATION else r for r in runs]
     conclusion = concluded(spec, runs, {}, tmp_path)
     n = sum(r.phase == CONFIRMATION for r in runs)
-    assert conclusion.validation["loss"]["n"] == 0
+    assert conclusion.validation.loss.n == 0
     assert any(w.startswith(f"{n} runs have a figure") for w in conclusion.warnings)
 
 

@@ -10,9 +10,11 @@ from scipy import stats
 from tests.support.measurements import SPARSITY, stochastic
 from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.claims.table import Context, claims
-from trainstack.search.conclusion.recommendation import MEASURED, recommend
+from trainstack.search.claims.types import Judgement
+from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.conclusion.text import text_of
-from trainstack.search.evidence.comparisons import Estimate
+from trainstack.search.evidence.estimates import Estimate
+from trainstack.search.evidence.measured import Measured
 from trainstack.search.evidence.prediction import (
     affordable,
     enough_passes,
@@ -20,19 +22,20 @@ from trainstack.search.evidence.prediction import (
     profile_note,
     sentences,
 )
+from trainstack.search.json_values import json_safe
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
 
-def claim(part: dict[str, Any]) -> dict[str, Any]:
+def claim(part: dict[str, Any]) -> Judgement:
     """The row of the claim about Monte-Carlo dropout."""
-    rows = claims(Context([], 0.3, measured=part))
-    return next(row for row in rows if row["id"] == "C17")
+    rows = claims(Context([], 0.3, measured=Measured.of(part)))
+    return next(row.judgement for row in rows if row.id == "C17")
 
 
 def test_the_gain_is_paired_by_model() -> None:
     """The gain's interval equals SciPy's for a paired t test of the same figures."""
     gains = [-0.03, -0.01, -0.02, -0.04, -0.02]
-    value = monte_carlo_gain(stochastic(gains), "log_loss")
+    value = monte_carlo_gain(Measured.of(stochastic(gains)), "log_loss")
     low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
     assert value.ci95 == pytest.approx([low, high])
     assert value.n == 5
@@ -48,14 +51,14 @@ def test_the_gain_is_paired_by_model() -> None:
     ],
 )
 def test_the_claim_follows_the_figures(gains: list[float], word: str) -> None:
-    """The claim is supported, contradicted or open by the seeds; one seed does not decide."""
-    assert claim(stochastic(gains))["word"] == word
+    """The claim is supported, contradicted or open as the seeds agree; one seed decides nothing."""
+    assert claim(stochastic(gains)).word == word
 
 
 def test_without_dropout_there_is_no_evidence() -> None:
-    """A stack without dropout leaves the claim open and has no text about passes."""
-    assert claim({"log_loss": 0.3})["word"] == "no evidence"
-    assert sentences({"log_loss": 0.3}) == []
+    """A stack without dropout leaves the claim open and says nothing about passes."""
+    assert claim({"log_loss": 0.3}).word == "no evidence"
+    assert sentences(Measured(log_loss=0.3)) == []
 
 
 def test_returns_diminish_in_words() -> None:
@@ -63,42 +66,48 @@ def test_returns_diminish_in_words() -> None:
     part = stochastic([-0.1, -0.1])
     last = f"{part['monte_carlo'][-1]['passes']:.0f}"
     assert enough_passes(part["monte_carlo"]) == 5
-    assert f"5 passes give nine tenths of what {last} win over one." in sentences(part)[0]
+    assert (
+        f"5 passes give nine tenths of what {last} win over one." in sentences(Measured.of(part))[0]
+    )
     level = [{**row, "log_loss": 0.3} for row in part["monte_carlo"]]
-    assert "nine tenths" not in sentences({**part, "monte_carlo": level})[0]
+    assert "nine tenths" not in sentences(Measured.of({**part, "monte_carlo": level}))[0]
 
 
 def test_the_sparsest_affordable_row_is_told() -> None:
     """The text about sparsity names the last threshold whose loss was affordable."""
     assert affordable(SPARSITY)["nonzero_fraction"] == 0.4
-    (text,) = sentences({"sparsity": SPARSITY, "sparsity_test_loss": 0.31})
+    (text,) = sentences(Measured(sparsity=SPARSITY, sparsity_test_loss=0.31))
     assert "40 % remain" in text
     assert "0.31" in text
 
 
 def test_a_profile_says_what_it_wins_and_costs() -> None:
-    """The text gives the profile's figures, the default's, and the cost in loss."""
-    mine, base = {"latency_ms": 0.1, "latency_ms_64": 0.3}, {"latency_ms": 0.2}
-    text = profile_note("low-latency", mine, base, Estimate(0.05, 0.04, 0.06, 5)) or ""
+    """The profile's figures stand beside the default's, with the loss that they cost."""
+    mine, base = Measured(latency_ms=0.1, latency_ms_64=0.3), Measured(latency_ms=0.2)
+    text = profile_note("low-latency", mine, base, Estimate(0.05, (0.04, 0.06), 5)) or ""
     assert "0.1 ms a row alone (chapter's default: 0.2)" in text
     assert "+0.05" in text
-    sparse = profile_note("sparse", {"sparsity": SPARSITY}, {}, Estimate(0.0)) or ""
+    sparse = profile_note("sparse", Measured(sparsity=SPARSITY), Measured(), Estimate(0.0)) or ""
     assert "0.4 of the weights kept" in sparse
     assert profile_note("default", mine, base, Estimate(0.05)) is None
-    assert profile_note("low-latency", {}, {}, Estimate(0.05)) is None
+    assert profile_note("low-latency", Measured(), Measured(), Estimate(0.05)) is None
 
 
 def test_risk_is_judged_with_dropout_on_where_that_is_better() -> None:
     """The risk-sensitive note gives the better of one pass and many, by log loss."""
-    better, worse = stochastic([-0.1, -0.1]), stochastic([0.1, 0.1])
-    assert "0.2 log loss" in (profile_note("risk-sensitive", better, {}, Estimate(0.0)) or "")
-    assert "0.3 log loss" in (profile_note("risk-sensitive", worse, {}, Estimate(0.0)) or "")
+    better, worse = (Measured.of(stochastic(gains)) for gains in ([-0.1, -0.1], [0.1, 0.1]))
+    assert "0.2 log loss" in (
+        profile_note("risk-sensitive", better, Measured(), Estimate(0.0)) or ""
+    )
+    assert "0.3 log loss" in (
+        profile_note("risk-sensitive", worse, Measured(), Estimate(0.0)) or ""
+    )
 
 
 def test_deployed_models_are_told() -> None:
     """The text gives sizes and latencies by precision, and what could not be measured."""
     row = {"precision": "int8", "bytes": 11_000, "latency_ms": 0.0016, "loss": 0.15}
-    (text,) = sentences({"deployed": [row, {"precision": "float16", "cause": "no"}]})
+    (text,) = sentences(Measured(deployed=[row, {"precision": "float16", "cause": "no"}]))
     assert "int8 0.0016 ms, 11 kB, test loss 0.15" in text
     assert "float16 not measured (no)" in text
 
@@ -110,8 +119,8 @@ def test_the_recommendation_carries_what_was_measured() -> None:
     runs = planted.confirm(spec, planted.search(spec, [CHAPTER_DEFAULT]))
     part = {"test": {"loss": [0.3]}, **stochastic([-0.1, -0.1]), "sparsity": SPARSITY}
     found = recommend(spec, runs, {"chosen": part})
-    assert set(MEASURED) <= set(found.measured)
-    assert found.measured["sparsity"] == SPARSITY
+    assert found.measured.sparsity == SPARSITY
+    assert json_safe(found.measured)["latency_ms"] is None
     text = " ".join(text_of(found).split())
     assert "Monte-Carlo dropout with 10 passes" in text
     assert "40 % remain" in text

@@ -20,9 +20,11 @@ from trainstack.search.conclusion import warnings as table_of_warnings
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.evidence.comparisons import contrast
-from trainstack.search.evidence.effects import Effect, differ_only, effects, pairs
+from trainstack.search.evidence.effects import Effect, Kind, differ_only, effects, pairs
+from trainstack.search.evidence.estimates import Verdict
 from trainstack.search.evidence.formatting import describe
 from trainstack.search.evidence.race import choice
+from trainstack.search.json_values import json_safe
 from trainstack.spaces.axes import AXES
 from trainstack.spaces.errors import NothingToRecommend
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
@@ -45,8 +47,8 @@ MEASURED: dict[str, Any] = {
 
 
 def test_json_has_every_field_of_the_contract() -> None:
-    """The document has every field with its shape, and is JSON without NaN."""
-    document = recommend(*finished_study(), MEASURED).to_json()
+    """The document holds every promised field with its shape, and is JSON without NaN."""
+    document = json_safe(recommend(*finished_study(), MEASURED))
     assert set(FIELDS) <= set(document)
     for part in (document, document["baseline"]):
         for scores in (part["validation"], part["test"]):
@@ -64,15 +66,14 @@ def test_json_has_every_field_of_the_contract() -> None:
 def test_a_real_gain_is_better_with_its_size_in_the_interval() -> None:
     """A stack planted 0.2 below the default is recommended as better, by about 0.2."""
     found = recommend(*finished_study(), MEASURED)
-    low, high = found.difference["ci95"]
+    assert found.difference.ci95 is not None
+    low, high = found.difference.ci95
     assert found.stack == LAST
     assert found.verdict == "better"
     assert low <= -0.2 <= high < 0.0
-    assert found.test["accuracy"] == {
-        "mean": pytest.approx(0.96),
-        "ci95": pytest.approx([0.96 - 0.02484, 0.96 + 0.02484], abs=1e-4),
-        "n": 3,
-    }
+    accuracy = found.test.metric
+    assert (accuracy.mean, accuracy.n) == (pytest.approx(0.96), 3)
+    assert accuracy.ci95 == pytest.approx((0.96 - 0.02484, 0.96 + 0.02484), abs=1e-4)
     assert "lower" in found.sentence
     assert "chapter's default" in found.sentence
 
@@ -82,14 +83,14 @@ def test_the_default_is_equivalent_to_itself() -> None:
     found = recommend(*finished_study(Planted()), {})
     assert found.stack == CHAPTER_DEFAULT
     assert found.verdict == "equivalent"
-    assert found.difference["mean"] == 0.0
+    assert found.difference.mean == 0.0
     assert "Use the chapter's default" in found.sentence
 
 
 def test_before_the_test_set_is_opened_its_scores_are_null() -> None:
     """Without a measurement the test scores are null with the same shape, and a warning appears."""
     found = recommend(*finished_study(), {})
-    assert found.test["loss"] == {"mean": None, "ci95": None, "n": 0}
+    assert json_safe(found.test)["loss"] == {"mean": None, "ci95": None, "n": 0}
     assert any("test set has not been opened" in w for w in found.warnings)
 
 
@@ -99,8 +100,8 @@ def test_regression_reports_rmse() -> None:
     spec = replace(spec, data=replace(spec.data, task="regression", classes=()))
     runs = [replace(r, metrics={"rmse": 2.0}) for r in runs]
     found = recommend(spec, runs, {})
-    assert found.validation["rmse"]["mean"] == 2.0
-    assert "accuracy" not in found.to_json()["validation"]
+    assert found.validation.metric.mean == 2.0
+    assert "accuracy" not in json_safe(found)["validation"]
 
 
 def test_without_a_finished_trial_there_is_nothing_to_recommend() -> None:
@@ -119,7 +120,7 @@ def test_few_replicates_still_recommend_and_warn(replicates: int) -> None:
     assert any("--replicates" in w for w in found.warnings)
     assert describe(found.stack) in " ".join(text_of(found).split())
     if replicates < 2:
-        assert found.difference["ci95"] is None
+        assert found.difference.ci95 is None
 
 
 def test_every_moment_of_a_study_gives_a_document() -> None:
@@ -127,7 +128,7 @@ def test_every_moment_of_a_study_gives_a_document() -> None:
     spec, runs = finished_study()
     for cut in range(1, len(runs) + 1):
         found = recommend(spec, runs[:cut], {})
-        json.dumps(found.to_json(), allow_nan=False)
+        json.dumps(json_safe(found), allow_nan=False)
         assert text_of(found)
 
 
@@ -142,10 +143,10 @@ def test_a_default_that_cannot_be_trained_leaves_the_verdict_open() -> None:
 def test_runners_up_are_the_other_confirmed_stacks_best_first() -> None:
     """All other confirmed stacks are listed by loss, each with its difference."""
     found = recommend(*finished_study(), {})
-    means = [row["validation"]["loss"]["mean"] for row in found.runners_up]
+    means = [row.validation.loss.mean for row in found.runners_up]
     assert len(means) == 4
     assert means == sorted(means)
-    assert all(row["difference"]["mean"] > 0.0 for row in found.runners_up)
+    assert all(row.difference.mean > 0.0 for row in found.runners_up)
 
 
 def test_replay_names_the_trial() -> None:
@@ -206,23 +207,23 @@ def test_pairs_share_their_seed() -> None:
 def test_all_claims_are_listed_and_unpaired_ones_have_no_evidence() -> None:
     """C1 to C26 each have a row; a claim without pairs names what is missing."""
     rows = recommend(*finished_study(), {}).claims
-    assert [row["id"] for row in rows] == [f"C{k}" for k in range(1, 27)] == list(CLAIMS)
+    assert [row.id for row in rows] == [f"C{k}" for k in range(1, 27)] == list(CLAIMS)
     for row in rows:
-        if row["n_pairs"] == 0:
-            assert row["word"] == "no evidence"
-            assert row["reason"]
+        if row.judgement.n_pairs == 0:
+            assert row.judgement.word == "no evidence"
+            assert row.judgement.reason
 
 
 def test_claims_follow_the_planted_truth() -> None:
     """Nadam planted worse than Adam contradicts C11; a beaten default contradicts C23."""
     worse = Planted(effects={"optimizer": {"adam": -0.2}}, deviation=0.01)
-    rows = {row["id"]: row for row in recommend(*finished_study(worse), {}).claims}
-    assert rows["C11"]["word"] == "contradicted"
-    assert rows["C11"]["effect"] == pytest.approx(0.2, abs=0.02)
-    assert rows["C23"]["word"] == "contradicted"
+    rows = {row.id: row.judgement for row in recommend(*finished_study(worse), {}).claims}
+    assert rows["C11"].word == "contradicted"
+    assert rows["C11"].effect == pytest.approx(0.2, abs=0.02)
+    assert rows["C23"].word == "contradicted"
     better = Planted(effects={"optimizer": {"adam": 0.2}}, deviation=0.01)
-    rows = {row["id"]: row for row in recommend(*finished_study(better), {}).claims}
-    assert rows["C11"]["word"] == rows["C23"]["word"] == "supported"
+    rows = {row.id: row.judgement for row in recommend(*finished_study(better), {}).claims}
+    assert rows["C11"].word == rows["C23"].word == "supported"
 
 
 def test_a_claim_about_some_networks_rests_on_those_alone() -> None:
@@ -233,7 +234,7 @@ def test_a_claim_about_some_networks_rests_on_those_alone() -> None:
         selu = CHAPTER_DEFAULT.but(normalization=placed)
         elu = selu.but(activation="elu", initializer="he_normal")
         found = recommend(*finished_study(planted, (CHAPTER_DEFAULT, selu, elu)), {})
-        words.append(next(row["word"] for row in found.claims if row["id"] == "C2"))
+        words.append(next(row.judgement.word for row in found.claims if row.id == "C2"))
     assert words == ["no evidence", "supported"]
 
 
@@ -298,10 +299,11 @@ def test_every_reference_stack_has_words(stack: Stack) -> None:
 
 
 def test_a_better_choice_found_afterwards_is_said() -> None:
-    """If an ablation beats the recommended stack, a warning names the choice and its gain."""
-    worse = Effect("units", [300, 100], [512, 512], 0.02, [0.01, 0.03], 5, "worse", "paired")
-    open_ = replace(worse, axis="dropout", ci95=[-0.01, 0.03], word="no evidence")
-    (warning,) = table_of_warnings.bettered([open_, worse])
-    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in warning
-    assert "dropout" not in warning
+    """Where an ablation beats the recommended stack, a warning names the choice and its gain."""
+    result = 0.02, (0.01, 0.03), 5, Verdict.WORSE, Kind.PAIRED
+    worse = Effect("units", [300, 100], [512, 512], *result)
+    open_ = replace(worse, axis="dropout", ci95=(-0.01, 0.03), word=Verdict.NO_EVIDENCE)
+    (said,) = table_of_warnings.bettered([open_, worse])
+    assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
+    assert "dropout" not in said
     assert table_of_warnings.bettered([open_]) == []

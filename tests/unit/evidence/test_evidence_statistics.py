@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,6 @@ from scipy import stats
 
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
-    Estimate,
     compare,
     estimate,
     optimism,
@@ -18,6 +18,8 @@ from trainstack.search.evidence.comparisons import (
     seed_deviation,
     verdict,
 )
+from trainstack.search.evidence.estimates import Estimate, Verdict
+from trainstack.search.json_values import json_safe
 
 
 def made_up_table(
@@ -144,10 +146,18 @@ def test_optimism_is_negative_when_the_search_flattered_itself() -> None:
     ],
 )
 def test_verdict_follows_from_where_the_interval_lies(low: float, high: float, word: str) -> None:
-    """An interval below 0 is better, above worse, within the margin equivalent, else undecided."""
-    assert verdict(Estimate((low + high) / 2, low, high, 5), 1.0) == word
+    """Below 0: better; above: worse; within the margin: equivalent; else undecided."""
+    assert verdict(Estimate((low + high) / 2, (low, high), 5), 1.0) == word
 
 
 def test_turning_a_difference_round_keeps_its_interval_in_order() -> None:
-    """Negating a difference swaps the ends, so that low stays below high."""
-    assert Estimate(1.0, 0.5, 2.0, 3).scaled(-1.0).ci95 == [-2.0, -0.5]
+    """Times -1 the ends change places, so that low stays below high."""
+    assert Estimate(1.0, (0.5, 2.0), 3).scaled(-1.0).ci95 == (-2.0, -0.5)
+
+
+def test_a_verdict_prints_and_serialises_as_its_text() -> None:
+    """An f-string, a padded one, `str` and JSON give the plain word on every Python."""
+    word = Verdict.NO_EVIDENCE
+    assert (f"{word}", f"{word:>12}", str(word)) == ("no evidence", " no evidence", "no evidence")
+    assert json.dumps({"word": word}) == '{"word": "no evidence"}'
+    assert type(json_safe(word)) is str

@@ -45,11 +45,11 @@ def ends(trace: Any) -> list[tuple[float, float]]:
 def test_confirmation_shows_paired_differences() -> None:
     """Each seed has a point: the stack's loss minus the default's with the same seed."""
     table = confirmed(chosen().candidates, RUNS)
-    base = table[FOUND.baseline_stack.stack_id]
+    base = table[FOUND.baseline.stack_id]
     expected = [
         {j: row[j].value - base[j].value for j in row}  # type: ignore[operator]
         for i in letters(FOUND)
-        if i != FOUND.baseline_stack.stack_id and (row := table.get(i))
+        if i != FOUND.baseline.stack_id and (row := table.get(i))
     ]
     points = [trace for trace in drawn("confirmation").data if trace.error_x.array is None]
     assert [list(trace.x) for trace in points] == [
@@ -60,18 +60,18 @@ def test_confirmation_shows_paired_differences() -> None:
 def test_the_recommended_stacks_interval_is_the_recommendations() -> None:
     """The first row shows the recommendation's mean and interval against the default."""
     mean = next(trace for trace in drawn("confirmation").data if trace.error_x.array is not None)
-    assert mean.x[0] == pytest.approx(FOUND.difference["mean"])
-    assert ends(mean) == [pytest.approx(FOUND.difference["ci95"])]
+    assert mean.x[0] == pytest.approx(FOUND.difference.mean)
+    assert ends(mean) == [pytest.approx(FOUND.difference.ci95)]
 
 
 def test_effects_are_drawn_with_their_intervals() -> None:
-    """Paired effects are filled marks with bars, all others hollow ones; none is omitted."""
-    shown = [e for e in FOUND.effects if e["effect"] is not None]
-    paired = [e for e in shown if e["kind"] == "paired"]
+    """Filled marks with bars are the paired effects; the rest is hollow; nothing is left out."""
+    shown = [e for e in FOUND.effects if e.effect is not None]
+    paired = [e for e in shown if e.kind == "paired"]
     picture = drawn("effects")
     sure = picture.data[0]
-    assert list(sure.x) == [e["effect"] for e in paired]
-    intervals = [e["ci95"] or (e["effect"], e["effect"]) for e in paired]
+    assert list(sure.x) == [e.effect for e in paired]
+    intervals = [e.ci95 or (e.effect, e.effect) for e in paired]
     assert ends(sure) == [pytest.approx(interval) for interval in intervals]
     assert not sure.marker.symbol.endswith("-open")
     assert all(trace.marker.symbol.endswith("-open") for trace in picture.data[1:])
