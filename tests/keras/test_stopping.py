@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainstack.search.data.load import load
 from trainstack.search.records import Result
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.program import EpochResult
 from trainstack.workers.engine.training import Training
-from trainstack.workers.export.code_parts import STOPPING
+from trainstack.workers.export.keras_code import script
 
 pytestmark = pytest.mark.keras
 
@@ -120,8 +122,10 @@ def test_the_exported_callback_stops_in_the_same_epoch(best: int) -> None:
     """The exported script's callback ends after the same epoch as the trial."""
     losses = [1.0 - 0.01 * min(k, 2 * best - k) for k in range(1, 61)]
     rule = stopping_of(HOT, 60)
-    scope: dict[str, Any] = {"keras": keras}
-    exec(STOPPING.format(from_epoch=rule.from_epoch), scope)
+    dataset = load("wine")
+    spec = StudySpec("s", dataset.describe(), {}, epochs=60)
+    scope: dict[str, Any] = {"__name__": "script"}
+    exec(script(dataset, spec, HOT, [], {}), scope)
     callback = scope["Stopping"]("val_loss", patience=rule.patience_epochs, mode="min")
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     callback.set_model(model)

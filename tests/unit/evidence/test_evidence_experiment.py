@@ -174,7 +174,7 @@ def test_a_voided_run_is_asked_for_again() -> None:
 def test_interrupted_before_the_pairs_says_so() -> None:
     """During tuning the claim has no evidence, and the reason names the tuning."""
     spec = spec_for("C7")
-    runs = trained(spec, heed=lambda p: p.seed_index == TUNING_INDEX)
+    runs = trained(spec, includes=lambda p: p.seed_index == TUNING_INDEX)
     early, late = (findings(spec, some).claims[0].finding.judgement for some in (runs[:2], runs))
     assert early.reason.endswith("was not tuned to the end")
     assert late.reason == "too few runs ended for a pair"

@@ -1,0 +1,87 @@
+"""The prediction script as text: its values, its functions, its format."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trainstack.search.data.spelling import Spelling
+from trainstack.workers.export.predict_script import predict_script
+
+pytestmark = pytest.mark.process
+
+
+def table(**changed: Any) -> SimpleNamespace:
+    """What the script takes of a table with a number, a percentage and a category."""
+    values = {
+        "task": "classification",
+        "target": "kind",
+        "classes": ("flat", "house"),
+        "numeric": ("rooms", "share"),
+        "text": ("colour",),
+        "spellings": {"share": Spelling("number", percent=True)},
+    }
+    return SimpleNamespace(**{**values, **changed})
+
+
+def constants(text: str) -> dict[str, Any]:
+    """Return the values of a script's plain constants by name."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call | ast.Attribute):
+            found[ast.unparse(node.targets[0])] = node.value
+    return {name: ast.literal_eval(value) for name, value in found.items() if name.isupper()}
+
+
+@pytest.mark.parametrize("name", ["plain", "{{ 7 * 7 }}", "{% x %}", 'it\'s "so"', "a\\b\n", "ü€"])
+def test_values_are_the_tables_whatever_they_contain(name: str) -> None:
+    """Names that look like a template's or need escapes arrive unchanged."""
+    dataset = table(target=name, numeric=(name,), classes=(name, "b"), spellings={})
+    found = constants(predict_script(dataset))
+    assert found["TARGET"] == name
+    assert found["NUMERIC"] == [name]
+    assert found["CLASSES"] == [name, "b"]
+
+
+def test_formats_that_differ_from_plain_numbers_are_listed() -> None:
+    """A column of plain numbers has no entry."""
+    assert constants(predict_script(table()))["SPELT"] == {"share": {"percent": True}}
+
+
+def test_regression_has_no_classes() -> None:
+    """The script of a regression predicts one column."""
+    text = predict_script(table(task="regression", classes=()))
+    assert "CLASSES" not in text
+    assert "in the target's unit" in text
+
+
+def test_included_functions_need_no_import_for_annotations() -> None:
+    """They keep docstrings and comments, and lose annotations."""
+    text = predict_script(table())
+    functions = {n.name: n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)}
+    assert {"as_text", "moment", "number_pattern", "to_number"} <= set(functions)
+    for function in functions.values():
+        assert ast.get_docstring(function)
+        assert function.returns is None
+        assert not any(argument.annotation for argument in function.args.args)
+    assert "# plain strings are faster to iterate over" in text
+
+
+def test_long_lists_are_broken() -> None:
+    """Many long names stay within 100 columns."""
+    text = predict_script(table(numeric=tuple(f"measurement number {k}" for k in range(40))))
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_folder_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages and settings of a formatter where the command runs are not the script's."""
+    before = predict_script(table())
+    (tmp_path / "pandas").mkdir()
+    (tmp_path / "pandas" / "__init__.py").touch()
+    (tmp_path / "ruff.toml").write_text("line-length = 40\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert predict_script(table()) == before
