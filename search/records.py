@@ -10,20 +10,64 @@ from typing import Any
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.spaces.stack import Stack
 
-# Outcomes that hold a place in the budget once a trial has ended.
-COUNTED = ("completed", "pruned", "diverged", "infeasible")
-# All values of a trial's `outcome`.
-OUTCOMES = (*COUNTED, "failed", "voided", "running", "waiting")
-# Kinds of trial.
-SEARCH, CONFIRMATION, MEASUREMENT = "search", "confirmation", "measurement"
-
 
 class Word(str, Enum):
-    """Base of the closed sets of words in a conclusion; prints and compares as the plain text."""
+    """Base of the closed sets of words; prints and compares as the plain text."""
 
     # Enum's own differ between Python 3.10, 3.11 and 3.12.
     __str__ = str.__str__
     __format__ = str.__format__
+
+
+class TaskKind(Word):
+    """Kind of a task."""
+
+    SEARCH = "search"
+    CONFIRMATION = "confirmation"
+    MEASUREMENT = "measurement"
+
+
+class Status(Word):
+    """Status of a task."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class Outcome(Word):
+    """Outcome of a task that has ended."""
+
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+    VOIDED = "voided"
+
+
+class Phase(Word):
+    """Phase of a study."""
+
+    SEARCHING = "searching"
+    CONFIRMING = "confirming"
+    CONCLUDED = "concluded"
+
+
+class RequestedState(Word):
+    """What users have requested of a study; `stop` and `cancel` end its search."""
+
+    GO = "go"
+    PAUSE = "pause"
+    STOP = "stop"
+    CANCEL = "cancel"
+
+
+SEARCH, CONFIRMATION, MEASUREMENT = TaskKind
+# Outcomes that hold a place in the budget once a trial has ended.
+COUNTED = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.INFEASIBLE)
+# All values of a run's `outcome`.
+OUTCOMES = (*Outcome, Status.RUNNING, Status.WAITING)
 
 
 @dataclass(frozen=True)
@@ -93,14 +137,14 @@ class Run:
         condition: Changes by an experiment for claims; `stack_id` identifies stack and condition.
     """
 
-    phase: str
+    phase: TaskKind
     number: int
     stack: Stack | None
     stack_id: str | None
     seed: int
     seed_index: int = -1
     label: str | None = None
-    outcome: str = "waiting"
+    outcome: Outcome | Status = Status.WAITING
     value: float | None = None
     epochs: int = 0
     best_epoch: int = 0
@@ -118,4 +162,4 @@ class Run:
     @property
     def finished(self) -> bool:
         """True when the run ended with weights whose loss was measured to the end."""
-        return self.outcome == "completed" and self.value is not None
+        return self.outcome == Outcome.COMPLETED and self.value is not None

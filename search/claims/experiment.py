@@ -25,7 +25,7 @@ from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.candidates import usable
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
-from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.stack import Stack
@@ -43,6 +43,9 @@ LABEL = "claims: "
 
 # (stack's id, seed's index) → the run that ended there.
 Known = Mapping[tuple[str | None, int], Run]
+
+# Runs that hold no evidence: voided, or not ended yet.
+UNUSABLE = (Outcome.VOIDED, Status.WAITING, Status.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ def ended(runs: Sequence[Run]) -> Known:
     return {
         (r.stack_id, r.seed_index): r
         for r in runs
-        if r.phase == CONFIRMATION and r.outcome not in ("voided", "waiting", "running")
+        if r.phase == CONFIRMATION and r.outcome not in UNUSABLE
     }
 
 
@@ -203,7 +206,7 @@ def settled(arm: Arm, known: Known) -> tuple[Stack | None, list[Stack]]:
         tried = {p: arm.found(stack, TUNING_INDEX, known) for p, stack in stacks.items()}
         if missing := [stacks[p] for p, run in tried.items() if run is None]:
             return None, missing
-        if all(run and run.outcome == "infeasible" for run in tried.values()):
+        if all(run and run.outcome == Outcome.INFEASIBLE for run in tried.values()):
             return None, []  # no rate would help
         losses = {p: _loss(run) for p, run in tried.items() if run is not None}
         # Ties go to the rate nearest to the usual one.

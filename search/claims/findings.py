@@ -26,7 +26,7 @@ from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN, LEVEL
 from trainstack.search.evidence.formatting import interval, signed
 from trainstack.search.evidence.measured import Measured
 from trainstack.search.json_values import INLINE
-from trainstack.search.records import CONFIRMATION, OUTCOMES, Run
+from trainstack.search.records import CONFIRMATION, OUTCOMES, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 
@@ -177,7 +177,7 @@ def _silence(claim: Claim, known: Known) -> str:
         best, missing = settled(arm, known)
         name = arm.label.partition(": ")[2]
         tried = arm.found(arm.stack, TUNING_INDEX, known)
-        if tried is not None and tried.outcome == "infeasible" and tried.cause:
+        if tried is not None and tried.outcome == Outcome.INFEASIBLE and tried.cause:
             return tried.cause
         if missing:
             return f"the learning rate of {name} was not tuned to the end"

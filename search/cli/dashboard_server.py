@@ -35,7 +35,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
     from trainstack.search.dashboard.notes import Notes
     from trainstack.search.dashboard.storage import DashboardStorage
     from trainstack.search.database.connection import artifacts, guarded, storage_url
-    from trainstack.search.sampling.optuna_export import open_storage
+    from trainstack.search.sampling.optuna_storage import open_storage
     from trainstack.search.sampling.trial_files import Attached
 
     # Optuna logs a message for every importance that the dashboard computes.

@@ -21,6 +21,7 @@ from trainstack.search.cli.common import (
 )
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.worker_request import answers
+from trainstack.search.records import Outcome
 from trainstack.spaces.errors import RequestError, TrainstackError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
         RequestError: The trial cannot be trained here.
     """
     # A completed or diverged trial ends by itself; any other is stopped at the same epoch.
-    to_its_end = first.outcome in ("completed", "diverged")
+    to_its_end = first.outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
     request = {
         "spec": spec.to_json(),
         "stack": first.stack.to_json(),

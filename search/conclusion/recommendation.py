@@ -151,7 +151,9 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         NothingToRecommend: No search trial finished.
     """
     chosen = choice(spec, runs)
-    counts = {o: sum(r.phase == SEARCH and r.outcome == o for r in runs) for o in OUTCOMES}
+    counts: dict[str, int] = {
+        o: sum(r.phase == SEARCH and r.outcome == o for r in runs) for o in OUTCOMES
+    }
     if chosen is None:
         raise NothingToRecommend(
             f"study '{spec.study}' has no finished trial ({_tally(counts)})",

@@ -13,7 +13,7 @@ from trainstack.search.evidence.estimates import Verdict
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import describe, interval, name, number, signed
 from trainstack.search.evidence.race import Choice
-from trainstack.search.records import COUNTED, SEARCH, Run
+from trainstack.search.records import COUNTED, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stopping import cool_from
 
@@ -82,7 +82,7 @@ def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
         for run in runs
         if run.phase != SEARCH
         and run.stack_id == chosen.baseline.stack_id
-        and run.outcome in ("diverged", "infeasible", "failed")
+        and run.outcome in (Outcome.DIVERGED, Outcome.INFEASIBLE, Outcome.FAILED)
     ]
     if spoilt:
         found.append(
@@ -155,7 +155,7 @@ def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
         r
         for r in planned
         if r.stack
-        and r.outcome == "pruned"
+        and r.outcome == Outcome.PRUNED
         and r.epochs < cool_from(r.stack) * r.stack.planned_epochs(spec.epochs)
     ]
     if len(cut) < FEW_TRIALS or 2 * len(cut) < len(planned):
@@ -205,7 +205,7 @@ def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> li
         r.number
         for r in runs
         if r.phase == SEARCH
-        and r.outcome == "pruned"
+        and r.outcome == Outcome.PRUNED
         and r.stack
         and 0 < (share := len(r.curve) / r.stack.planned_epochs(spec.epochs)) < 1
         and (reached := finite(r.curve))
@@ -237,9 +237,9 @@ def small_budget(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[s
 
 def bad_trials(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Warn if many trials diverged or failed."""
-    ended = [r for r in runs if r.phase == SEARCH and r.outcome in (*COUNTED, "failed")]
+    ended = [r for r in runs if r.phase == SEARCH and r.outcome in (*COUNTED, Outcome.FAILED)]
     found = []
-    for outcome in ("diverged", "infeasible", "failed"):
+    for outcome in (Outcome.DIVERGED, Outcome.INFEASIBLE, Outcome.FAILED):
         n = sum(1 for r in ended if r.outcome == outcome)
         if n and 4 * n >= len(ended):
             found.append(f"{n} of {len(ended)} search trials ended {outcome}.")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.database.connection import connected
-from trainstack.search.records import Run
+from trainstack.search.records import Outcome, Run, Status
 from trainstack.spaces.errors import TrainstackError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Notes:
         from trainstack.search.dashboard.plots import PLOTS
         from trainstack.search.queue import queries
         from trainstack.search.queue.study_store import find
-        from trainstack.search.sampling.optuna_export import ensure_study, open_storage
+        from trainstack.search.sampling.optuna_storage import ensure_study, open_storage
         from trainstack.search.sampling.trial_files import of_model
 
         if self._optuna is None:
@@ -154,7 +154,7 @@ def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None)
     from trainstack.search.dashboard.storage import LATEST
     from trainstack.search.evidence.formatting import describe
 
-    words = ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "waiting")
+    words = (*Outcome, Status.WAITING)
     counts = status["counts"]
     counted = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
     lines = [
@@ -169,9 +169,9 @@ def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None)
             f"{describe(best.stack)}."
         )
     if any(status["confirmation"].values()):
-        runs_done = status["confirmation"]["completed"]
+        runs_done = status["confirmation"][Outcome.COMPLETED]
         lines.append(f"**Confirmation**: {runs_done} runs with fresh seeds have completed.")
-    if sum(counts[word] for word in (*words, "running")) > LATEST:
+    if sum(counts[word] for word in (*words, Status.RUNNING)) > LATEST:
         lines.append(
             f"The pages here list the latest {LATEST:,} trials and the best before them; "
             f"`trainstack trials {status['study']}` lists all."

@@ -17,7 +17,7 @@ from trainstack.search.evidence.candidates import BASELINE, searched, usable
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import name
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
-from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -139,7 +139,7 @@ def wanted(
     known = {
         (r.stack_id, r.seed_index): r
         for r in runs
-        if r.phase == CONFIRMATION and r.outcome != "voided"
+        if r.phase == CONFIRMATION and r.outcome != Outcome.VOIDED
     }
     seeds = [
         j
@@ -184,7 +184,7 @@ def _best(ablation: Ablation, known: Mapping[tuple[str | None, int], Run]) -> St
     if len(ablation.variants) == 1:
         return ablation.variants[0]
     tuned = [known[v.stack_id, TUNING_INDEX] for v in ablation.variants]
-    if any(run.outcome in ("waiting", "running") for run in tuned):
+    if any(run.outcome in (Status.WAITING, Status.RUNNING) for run in tuned):
         return None
     good = [run for run in tuned if usable(run)]
     return min(good, key=lambda run: run.value or 0.0).stack if good else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trainstack.search.evidence.constraints import read_all, violation
 from trainstack.search.evidence.finite import finite
-from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.records import CONFIRMATION, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.axes import AXES
 from trainstack.spaces.references import CHAPTER_DEFAULT
@@ -56,7 +56,7 @@ def searched(runs: Sequence[Run]) -> list[Candidate]:
 
 def cut_short(runs: Sequence[Run]) -> list[Candidate]:
     """Return the distinct stacks whose search trial was pruned, the lowest loss so far first."""
-    pruned = [r for r in runs if r.phase == SEARCH and r.outcome == "pruned"]
+    pruned = [r for r in runs if r.phase == SEARCH and r.outcome == Outcome.PRUNED]
     return _distinct(pruned, lambda r: min(finite(r.curve), default=math.inf))
 
 

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trainstack.search.records import Run
+from trainstack.search.records import Outcome, Run
 
 # Parts of a measurement that may be null because they do not apply.
 _OPTIONAL = ("left_out", "seconds", "ci95")
 # Outcomes whose figures should be finite, unlike those of diverged runs.
-_WHOLE = ("completed", "pruned")
+_WHOLE = (Outcome.COMPLETED, Outcome.PRUNED)
 
 
 def finite(values: Iterable[float | None]) -> list[float]:

@@ -28,7 +28,7 @@ from trainstack.search.evidence.constraints import read_all, violation
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.evidence.simplicity import reasons, simplicity, spared
-from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
@@ -99,7 +99,7 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
     known = {
         (r.stack_id, r.seed_index): r
         for r in runs
-        if r.phase == CONFIRMATION and r.outcome != "voided"
+        if r.phase == CONFIRMATION and r.outcome != Outcome.VOIDED
     }
     ends = blocks(spec.replicates)
     out: dict[str, str] = {}
@@ -243,13 +243,13 @@ def _spoilt(run: Run | None) -> str | None:
     if run is None or _open(run) or usable(run):
         return None
     seed = run.seed_index + 1
-    if run.outcome == "completed":
+    if run.outcome == Outcome.COMPLETED:
         return f"its loss with seed {seed} is not finite"
     return f"{run.outcome} with seed {seed}" + (f": {run.cause}" if run.cause else "")
 
 
 def _open(run: Run) -> bool:
-    return run.outcome in ("waiting", "running")
+    return run.outcome in (Status.WAITING, Status.RUNNING)
 
 
 def _clearly_worse(

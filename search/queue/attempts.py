@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, case, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
@@ -24,7 +24,7 @@ from trainstack.search.queue.eligibility import (
     seconds_from_now,
 )
 from trainstack.search.queue.study_store import change, locked, record_event, search_task
-from trainstack.search.records import COUNTED, SEARCH, Measurement, Result
+from trainstack.search.records import COUNTED, SEARCH, Measurement, Outcome, Result, Status
 
 MOST_STRIKES = 3
 # The only cause for giving a task back that does not count against it.
@@ -59,7 +59,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
         kinds = kinds_open(study, search)
         elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
         task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
-        leased = {"status": "running", "worker_id": worker_id, "claimed_at": func.now()}
+        leased = {"status": Status.RUNNING, "worker_id": worker_id, "claimed_at": func.now()}
         leased |= {"token": secrets.token_hex(8), "lease_until": seconds_from_now(seconds)}
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
@@ -97,7 +97,8 @@ def next_number(connection: Connection, study_id: int) -> int:
 
 def mine(task_id: int, token: str) -> ColumnElement[bool]:
     """Return the condition that this attempt still holds the task."""
-    return and_(tasks.c.task_id == task_id, tasks.c.token == token, tasks.c.status == "running")
+    held = (tasks.c.token == token) & (tasks.c.status == Status.RUNNING)
+    return (tasks.c.task_id == task_id) & held
 
 
 def write(connection: Connection, task_id: int, token: str, /, **values: Any) -> Row[Any]:
@@ -228,7 +229,7 @@ def finish(
 
 def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
     """End an `owned` task, and update its place in the budget and its attempt."""
-    values = {**values, "status": "done", "lease_until": None, "finished_at": func.now()}
+    values = {**values, "status": Status.DONE, "lease_until": None, "finished_at": func.now()}
     row = write(connection, task_id, token, **values)
     if row.kind == SEARCH and row.outcome not in COUNTED:
         held, failed = studies.c.held - 1, studies.c.failed + 1
@@ -267,9 +268,9 @@ def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
     strikes = row.strikes + (cause != INTERRUPTED)
     if strikes >= MOST_STRIKES:
         why = f"{cause} (attempt {row.attempts}, the last)"
-        values = {"outcome": "failed", "cause": why, "strikes": strikes}
+        values = {"outcome": Outcome.FAILED, "cause": why, "strikes": strikes}
         return end(connection, row.task_id, row.token, values)
-    free = {"status": "waiting", "token": None, "lease_until": None}
+    free = {"status": Status.WAITING, "token": None, "lease_until": None}
     back = write(connection, row.task_id, row.token, strikes=strikes, cause=cause, **free)
     end_attempt(connection, row, "given back", cause)
     record_event(connection, row, "given back", cause)

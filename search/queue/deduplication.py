@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, select
 
 from trainstack.search.database.schema import tasks
-from trainstack.search.records import SEARCH, Measurement, Result
+from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 
 
 def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
@@ -25,7 +25,7 @@ def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result]
         duplicate = connection.execute(
             select(tasks)
             .where(tasks.c.study_id == row.study_id, tasks.c.stack_id == row.stack_id)
-            .where(tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
+            .where(tasks.c.kind == SEARCH, tasks.c.outcome == Outcome.COMPLETED)
             .where(tasks.c.cached_of.is_(None), tasks.c.task_id != row.task_id)
             .order_by(tasks.c.task_id)
             .limit(1)
@@ -36,7 +36,7 @@ def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result]
     measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
     cause = f"cached: the same stack as trial {duplicate.number}"
     return duplicate.task_id, Result(
-        "completed",
+        Outcome.COMPLETED,
         duplicate.value,
         duplicate.best_epoch,
         measurements,

@@ -9,7 +9,7 @@ from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import tasks, workers
 from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, SEARCHING, STOP
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Status
 
 
 def seconds_from_now(seconds: float) -> ColumnElement[Any]:
@@ -45,7 +45,7 @@ def is_only_worker(
 
 def kinds_open(study: Row[Any], search: bool) -> list[str]:
     """Return the kinds of task that may start now."""
-    kinds = [SEARCH] if search else []
+    kinds: list[str] = [SEARCH] if search else []
     if study.phase == CONFIRMING and study.requested_state in (GO, STOP):
         # After `stop`, the confirmed stack is still measured.
         kinds += [MEASUREMENT] if study.requested_state == STOP else [MEASUREMENT, CONFIRMATION]
@@ -77,7 +77,7 @@ def next_waiting(
     again = case((mine, 0), (new, 1), else_=2)
     return connection.execute(
         select(tasks.c.task_id)
-        .where(tasks.c.study_id == study_id, tasks.c.status == "waiting")
+        .where(tasks.c.study_id == study_id, tasks.c.status == Status.WAITING)
         .where(tasks.c.kind.in_(kinds), *only)
         .order_by(
             order,

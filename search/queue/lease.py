@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
 
 from trainstack.search.payloads import Payload, payload_of
-from trainstack.search.records import MEASUREMENT
+from trainstack.search.records import MEASUREMENT, TaskKind, Word
 from trainstack.spaces.stack import Stack
 
 
-class HeartbeatReply(enum.Enum):
+class HeartbeatReply(Word):
     """Reply to a heartbeat: the study's requested state, or that the lease is lost."""
 
     GO_ON = "go"
@@ -44,7 +43,7 @@ class Lease:
     task_id: int
     token: str
     attempt: int
-    kind: str
+    kind: TaskKind
     number: int
     stack: Stack | None
     seed: int
@@ -60,7 +59,7 @@ def lease_of(row: Row[Any]) -> Lease:
         task_id=row.task_id,
         token=row.token,
         attempt=row.attempts,
-        kind=row.kind,
+        kind=TaskKind(row.kind),
         number=-1 if row.number is None else row.number,
         stack=None if row.kind == MEASUREMENT else Stack.from_json(row.stack),
         seed=row.seed,

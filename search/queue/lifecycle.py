@@ -29,7 +29,7 @@ from trainstack.search.queue.study_store import (
     record_event,
     state_of,
 )
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Run
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 
@@ -104,10 +104,11 @@ def _count(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
     counts = connection.execute(
         select(tasks.c.status, func.count())
         .where(tasks.c.study_id == study_id, tasks.c.kind == kind)
-        .where(tasks.c.status.in_(["waiting", "running"]))  # uses the index, unlike `<> 'done'`
+        # Uses the index, unlike `<> 'done'`.
+        .where(tasks.c.status.in_([Status.WAITING, Status.RUNNING]))
         .group_by(tasks.c.status)
     )
-    return {"waiting": 0, "running": 0, **{row[0]: row[1] for row in counts}}
+    return {Status.WAITING: 0, Status.RUNNING: 0, **{row[0]: row[1] for row in counts}}
 
 
 def _end_search(engine: Engine, study_id: int) -> bool:
@@ -138,10 +139,10 @@ def _search_over(connection: Connection, study: Row[Any]) -> bool:
     if study.phase != SEARCHING or study.requested_state not in (GO, STOP):
         return False
     now = _count(connection, study.study_id, SEARCH)
-    if now["running"]:
+    if now[Status.RUNNING]:
         return False
     full = study.held >= study.trials or bool(study.spec["stacks"])
-    return (full and not now["waiting"]) or not open_to_search(connection, study)
+    return (full and not now[Status.WAITING]) or not open_to_search(connection, study)
 
 
 def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
@@ -156,7 +157,7 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
         measured = _measurement(connection, study_id)
         rows = rows_of(connection, study_id) if measured is None else []
     spec = StudySpec.from_json(study.spec)
-    runs = [run_of(row) for row in rows if row.status == "done"]
+    runs = [run_of(row) for row in rows if row.status == Status.DONE]
     planned: Sequence[Planned] = []
     if measured is None and study.requested_state == GO:
         planned = (judge or evidence(spec)).next_runs(spec, runs)
@@ -168,13 +169,13 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
         if _finished(connection, study_id) != seen:
             return True  # the evidence has changed meanwhile
         if measured is not None:
-            if measured.status == "done":
+            if measured.status == Status.DONE:
                 _conclude(connection, study)
             return False
         _plan(connection, study_id, planned)
         change(connection, study_id, planned=seen)
         now = _count(connection, study_id, CONFIRMATION)
-        if not now["waiting"] + now["running"]:
+        if not now[Status.WAITING] + now[Status.RUNNING]:
             chosen = (judge or evidence(spec)).choice(spec, runs)
             _measure(connection, study, chosen, rows)
         return False
@@ -182,8 +183,8 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
 
 def _finished(connection: Connection, study_id: int) -> int:
     """Return a count that grows with every change of evidence: ended tasks, voided ones twice."""
-    done = (tasks.c.study_id == study_id) & (tasks.c.status == "done")
-    voided = func.count().filter(tasks.c.outcome == "voided")
+    done = (tasks.c.study_id == study_id) & (tasks.c.status == Status.DONE)
+    voided = func.count().filter(tasks.c.outcome == Outcome.VOIDED)
     return connection.execute(select(func.count() + voided).where(done)).scalar_one()
 
 
@@ -198,7 +199,7 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
     confirmations = (tasks.c.study_id == study_id) & (tasks.c.kind == CONFIRMATION)
     rows = connection.execute(select(tasks).where(confirmations)).all()
     there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
-    spoilt = [row.task_id for row in rows if row.outcome == "voided"]
+    spoilt = [row.task_id for row in rows if row.outcome == Outcome.VOIDED]
     wanted = {(p.stack_id, p.seed_index): p for p in planned}
     drop_waiting(connection, study_id, CONFIRMATION, [i for k, i in there.items() if k in wanted])
     number = connection.execute(
@@ -231,7 +232,7 @@ def _reopen(connection: Connection, task_id: int) -> None:
     empty = {"curve": [], "train_curve": [], "metrics": {}, "seconds": {}, "artifacts": {}}
     values = {**nothing, **empty, "found": {}, "strikes": 0, "finished_at": None}
     again = update(tasks).where(tasks.c.task_id == task_id)
-    connection.execute(again.values(status="waiting", **values))
+    connection.execute(again.values(status=Status.WAITING, **values))
 
 
 def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:
@@ -245,7 +246,7 @@ def _measure(
 ) -> None:
     """Insert the measurement on the test set, or conclude if there is nothing to measure."""
     if chosen is None:
-        over = any(row.outcome == "completed" for row in rows)
+        over = any(row.outcome == Outcome.COMPLETED for row in rows)
         _conclude(connection, study, "" if over else "no trial finished")
         return
     asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
@@ -253,7 +254,7 @@ def _measure(
         row
         for row in rows
         if row.kind == CONFIRMATION
-        and row.outcome == "completed"
+        and row.outcome == Outcome.COMPLETED
         and row.stack_id in asked
         and row.seed_index < study.spec["replicates"]  # without the runs that tuned a learning rate
     ]

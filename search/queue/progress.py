@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, func, select
 from trainstack.search.database.schema import events, studies, tasks, workers
 from trainstack.search.queue.queries import worker_name
 from trainstack.search.queue.study_store import find
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Outcome, Status
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
@@ -86,7 +86,7 @@ def glance(engine: Engine, name: str) -> Glance:
     with engine.connect() as connection:
         study = find(connection, name)
         mine = tasks.c.study_id == study.study_id
-        done = (tasks.c.kind == SEARCH) & (tasks.c.outcome == "completed")
+        done = (tasks.c.kind == SEARCH) & (tasks.c.outcome == Outcome.COMPLETED)
         ended = connection.execute(
             select(tasks.c.value, tasks.c.stack_id)
             .where(mine, done, tasks.c.value.is_not(None))
@@ -101,14 +101,14 @@ def glance(engine: Engine, name: str) -> Glance:
         running = connection.execute(
             select(tasks, workers.c.host, workers.c.pid)
             .join_from(tasks, workers, tasks.c.worker_id == workers.c.worker_id, isouter=True)
-            .where(mine, tasks.c.status == "running")
+            .where(mine, tasks.c.status == Status.RUNNING)
             .order_by(tasks.c.claimed_at)
         ).all()
         kind = SEARCH if study.phase == "searching" else CONFIRMATION
         took = func.extract("epoch", tasks.c.finished_at - tasks.c.claimed_at).label("took")
         lately = connection.execute(
             select(took)
-            .where(mine, tasks.c.kind == kind, tasks.c.status == "done")
+            .where(mine, tasks.c.kind == kind, tasks.c.status == Status.DONE)
             .where(tasks.c.claimed_at.is_not(None), tasks.c.finished_at.is_not(None))
             .order_by(tasks.c.finished_at.desc())
             .limit(RECENT)
@@ -197,7 +197,7 @@ def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record
         if row.cached_of is not None:
             row = connection.execute(rows.where(tasks.c.task_id == row.cached_of)).one()
             duplicate_of = row.number
-    if row.status != "done" or not row.curve or not row.stack:
+    if row.status != Status.DONE or not row.curve or not row.stack:
         raise RequestError(
             f"{what} {number} is {shown} and has no epoch to compare with",
             "one that has ended and was trained for an epoch at least",
@@ -241,7 +241,7 @@ def _task_id(connection: Connection, name: str, number: int, kind: str) -> int:
 
 def moment(engine: Engine) -> dict[str, tuple[Any, ...]]:
     """Return a value per study that changes when one of its trials ends or its state changes."""
-    ended = func.count(tasks.c.task_id).filter(tasks.c.status == "done")
+    ended = func.count(tasks.c.task_id).filter(tasks.c.status == Status.DONE)
     columns = (studies.c.phase, studies.c.requested_state, studies.c.voided, studies.c.trials)
     with engine.connect() as connection:
         rows = connection.execute(

@@ -13,7 +13,16 @@ from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
 from trainstack.search.json_values import json_safe
 from trainstack.search.queue.study_store import CONCLUDED, GO, find, state_of
-from trainstack.search.records import CONFIRMATION, COUNTED, MEASUREMENT, SEARCH, Run
+from trainstack.search.records import (
+    CONFIRMATION,
+    MEASUREMENT,
+    OUTCOMES,
+    SEARCH,
+    Outcome,
+    Run,
+    Status,
+    TaskKind,
+)
 from trainstack.spaces.errors import StudyError
 
 if TYPE_CHECKING:
@@ -82,7 +91,7 @@ def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
     best = connection.execute(
         select(tasks.c.number, tasks.c.value)
         .where(tasks.c.study_id == study.study_id, tasks.c.kind == SEARCH)
-        .where(tasks.c.outcome == "completed", tasks.c.value < literal(math.inf, Float))
+        .where(tasks.c.outcome == Outcome.COMPLETED, tasks.c.value < literal(math.inf, Float))
         .order_by(tasks.c.value, tasks.c.number)
         .limit(1)
     ).first()
@@ -113,14 +122,14 @@ def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
         .where(tasks.c.study_id == study_id, tasks.c.kind == kind)
         .group_by(word)
     ).all()
-    counts = dict.fromkeys((*COUNTED, "failed", "voided", "running", "waiting"), 0)
+    counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     counts.update({row[0]: row[1] for row in rows})
     return {**counts, "retried": sum(int(row[2]) for row in rows)}
 
 
 def _workers(connection: Connection, study_id: int, now: Any) -> list[dict[str, Any]]:
     """Return the workers that have not left, each with its current trial."""
-    holds = (tasks.c.worker_id == workers.c.worker_id) & (tasks.c.status == "running")
+    holds = (tasks.c.worker_id == workers.c.worker_id) & (tasks.c.status == Status.RUNNING)
     rows = connection.execute(
         select(workers, tasks.c.number, tasks.c.kind)
         .join_from(workers, tasks, holds, isouter=True)
@@ -189,14 +198,14 @@ def run_of(row: Row[Any]) -> Run:
 
     payload = payload_of(row.kind, row.payload)
     return Run(
-        phase=row.kind,
+        phase=TaskKind(row.kind),
         number=-1 if row.number is None else row.number,
         stack=Stack.from_json(row.stack) if row.stack else None,
         stack_id=row.stack_id,
         seed=row.seed,
         seed_index=row.seed_index,
         label=row.label,
-        outcome=row.outcome or row.status,
+        outcome=Outcome(row.outcome) if row.outcome else Status(row.status),
         value=row.value,
         epochs=len(row.curve),
         best_epoch=row.best_epoch,
@@ -267,7 +276,7 @@ def _measurement(connection: Connection, study_id: int) -> dict[str, Any] | None
     return connection.execute(
         select(tasks.c.found)
         .where(tasks.c.study_id == study_id, tasks.c.kind == MEASUREMENT)
-        .where(tasks.c.outcome == "completed")
+        .where(tasks.c.outcome == Outcome.COMPLETED)
     ).scalar()
 
 

@@ -11,7 +11,7 @@ from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import end, owned, requeue, write
 from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
 from trainstack.search.queue.study_store import SEARCHING, change, locked, record_event
-from trainstack.search.records import SEARCH
+from trainstack.search.records import SEARCH, Outcome, Status
 
 LEASE_EXPIRED = "lease expired: the worker stopped responding"
 
@@ -46,7 +46,7 @@ def requeue_expired(
             return None
         change(connection, study_id, expiry_checked_at=func.clock_timestamp())
         unwatched = row[0] or 0.0
-        running = (tasks.c.study_id == study_id) & (tasks.c.status == "running")
+        running = (tasks.c.study_id == study_id) & (tasks.c.status == Status.RUNNING)
         if watched_seconds is not None and unwatched > watched_seconds:
             renewed = func.greatest(tasks.c.lease_until, seconds_from_now(watched_seconds))
             connection.execute(update(tasks).where(running).values(lease_until=renewed))
@@ -78,7 +78,7 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
         if row.avoided_worker is not None or is_only_worker(
             connection, row.study_id, row.worker_id, heard_seconds
         ):
-            return end(connection, task_id, token, {"outcome": "infeasible", "cause": cause})
+            return end(connection, task_id, token, {"outcome": Outcome.INFEASIBLE, "cause": cause})
         row = write(connection, task_id, token, avoided_worker=row.worker_id)
         return requeue(connection, row, cause)
 
@@ -111,7 +111,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
         spoilt = connection.execute(
             select(tasks)
             .where(tasks.c.task_id.in_(task_ids), tasks.c.worker_id == worker_id)
-            .where(tasks.c.status == "done", tasks.c.outcome == "failed")
+            .where(tasks.c.status == Status.DONE, tasks.c.outcome == Outcome.FAILED)
             # Given stacks first: sampled ones can be replaced.
             .order_by(tasks.c.payload["given"].as_boolean().desc().nulls_last(), tasks.c.task_id)
         ).all()
@@ -131,7 +131,7 @@ def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
         update(tasks)
         .where(tasks.c.task_id == row.task_id)
         .values(
-            status="waiting",
+            status=Status.WAITING,
             outcome=None,
             cause=why,
             token=None,

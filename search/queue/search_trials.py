@@ -14,7 +14,7 @@ from sqlalchemy.sql import ColumnElement
 from trainstack.search.database.schema import tasks
 from trainstack.search.evidence.constraints import Constraint
 from trainstack.search.payloads import SearchPayload
-from trainstack.search.records import SEARCH
+from trainstack.search.records import SEARCH, Outcome, Status
 from trainstack.spaces.stack import Stack
 
 
@@ -39,8 +39,8 @@ class SearchTrial:
 
     task_id: int
     number: int
-    status: str
-    outcome: str | None
+    status: Status
+    outcome: Outcome | None
     cause: str | None
     value: float | None
     stack: Stack | None
@@ -65,8 +65,8 @@ def _trial_of(row: Any) -> SearchTrial:
     return SearchTrial(
         task_id=row.task_id,
         number=row.number,
-        status=row.status,
-        outcome=row.outcome,
+        status=Status(row.status),
+        outcome=None if row.outcome is None else Outcome(row.outcome),
         cause=row.cause,
         value=row.value,
         stack=Stack.from_json(row.stack) if row.stack else None,
@@ -133,10 +133,10 @@ def trials_to_remember(
     if last is None:
         return trials_since(connection, study_id, -1)
     earlier = mine & (tasks.c.number <= last)
-    unfinished = newest.where(earlier, tasks.c.status != "done")
+    unfinished = newest.where(earlier, tasks.c.status != Status.DONE)
     ranked = (
         select(tasks.c.number, tasks.c.metrics)
-        .where(earlier, tasks.c.outcome == "completed")
+        .where(earlier, tasks.c.outcome == Outcome.COMPLETED)
         .order_by(tasks.c.value, tasks.c.number)
     )
     with connection.execute(ranked, execution_options={"stream_results": True}) as rows:

@@ -15,21 +15,17 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.database.schema import durable, events, studies, tasks
 from trainstack.search.payloads import SearchPayload
-from trainstack.search.records import COUNTED, SEARCH
+from trainstack.search.records import COUNTED, SEARCH, Outcome, Phase, RequestedState, Status
 from trainstack.spaces.errors import RequestError, StudyError, nearest
 
 if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
     from trainstack.spaces.stack import Stack
 
-SEARCHING, CONFIRMING, CONCLUDED, PAUSED, STOPPED = (
-    "searching",
-    "confirming",
-    "concluded",
-    "paused",
-    "stopped",
-)
-GO, PAUSE, STOP, CANCEL = "go", "pause", "stop", "cancel"
+SEARCHING, CONFIRMING, CONCLUDED = Phase
+GO, PAUSE, STOP, CANCEL = RequestedState
+# States of a study that `status` shows instead of its phase.
+PAUSED, STOPPED = "paused", "stopped"
 # A search opens no more places after this many failed trials, or as many as its budget if that is
 # more.
 MOST_FAILURES = 10
@@ -191,7 +187,7 @@ def request_state(engine: Engine, name: str, wanted: str) -> str:
         elif wanted != GO and row.paused_at is None:
             values["paused_at"] = func.now()
         change(connection, row.study_id, **values)
-        record_event(connection, row, {GO: "resumed"}.get(wanted, wanted))
+        record_event(connection, row, "resumed" if wanted == GO else wanted)
         return state_of(row.phase, wanted)
 
 
@@ -211,18 +207,18 @@ def void(engine: Engine, name: str, number: int, reason: str) -> None:
         row = connection.execute(select(tasks).where(mine, tasks.c.number == number)).first()
         if row is None:
             raise RequestError(f"no trial {number} in study '{name}'", hint="see its `trials`")
-        if row.status != "done":
+        if row.status != Status.DONE:
             raise RequestError(f"trial {number} is {row.status}", "a trial that has ended")
         gone = connection.execute(
             update(tasks)
             .where(mine, or_(tasks.c.task_id == row.task_id, tasks.c.cached_of == row.task_id))
-            .where(tasks.c.status == "done", tasks.c.outcome.in_(COUNTED))
-            .values(outcome="voided", cause=reason, exported=False)
+            .where(tasks.c.status == Status.DONE, tasks.c.outcome.in_(COUNTED))
+            .values(outcome=Outcome.VOIDED, cause=reason, exported=False)
         ).rowcount
         places = {"trials": studies.c.trials - gone} if study.phase != SEARCHING else {}
         places |= {"held": studies.c.held - gone, "voided": studies.c.voided + gone}
         change(connection, study.study_id, revision=studies.c.revision + 1, **places)
-        record_event(connection, row, "voided", f"trial {number}: {reason}")
+        record_event(connection, row, Outcome.VOIDED, f"trial {number}: {reason}")
 
 
 def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:
@@ -238,12 +234,13 @@ def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterabl
         Number of tasks dropped.
     """
     waiting = (
-        (tasks.c.study_id == study_id) & (tasks.c.kind == kind) & (tasks.c.status == "waiting")
+        (tasks.c.study_id == study_id) & (tasks.c.kind == kind) & (tasks.c.status == Status.WAITING)
     ) & tasks.c.task_id.not_in(list(keep))
     begun = connection.execute(
         update(tasks)
         .where(waiting, tasks.c.attempts > 0)
-        .values(status="done", outcome="failed", cause="withdrawn", finished_at=func.now())
+        .values(status=Status.DONE, outcome=Outcome.FAILED, cause="withdrawn")
+        .values(finished_at=func.now())
     ).rowcount
     fresh = connection.execute(delete(tasks).where(waiting, tasks.c.attempts == 0)).rowcount
     if kind == SEARCH:

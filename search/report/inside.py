@@ -11,7 +11,7 @@ from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence import formatting
 from trainstack.search.evidence.candidates import confirmed
 from trainstack.search.evidence.race import Choice
-from trainstack.search.records import SEARCH, Run
+from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.search.report.figures import (
     INK,
     LINES,
@@ -92,7 +92,7 @@ def layers(
     shown += [
         (f"trial {r.number} (diverged)", r)
         for r in runs
-        if r.phase == SEARCH and r.outcome == "diverged" and r.layers.get("start")
+        if r.phase == SEARCH and r.outcome == Outcome.DIVERGED and r.layers.get("start")
     ][:MOST_DIVERGED]
     rows = [(_label(n, run), run.layers) for n, run in shown if run.layers.get("start")]
     return picture(rows) if rows else "No run has layer statistics."

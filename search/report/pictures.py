@@ -14,7 +14,7 @@ from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.effects import Kind, axis_value
 from trainstack.search.evidence.formatting import name, number, signed
 from trainstack.search.evidence.race import Choice
-from trainstack.search.records import SEARCH, Run
+from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.search.report.figures import (
     INK,
     LINES,
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 # Outcome of a trial → its marker.
 MARKS: dict[str, dict[str, Any]] = {
-    "completed": {"symbol": "circle"},
-    "pruned": hollow("triangle-up", 9),
-    "diverged": hollow("x-thin"),
-    "infeasible": hollow("square"),
+    Outcome.COMPLETED: {"symbol": "circle"},
+    Outcome.PRUNED: hollow("triangle-up", 9),
+    Outcome.DIVERGED: hollow("x-thin"),
+    Outcome.INFEASIBLE: hollow("square"),
 }
 
 Letters = Mapping[str, str]
@@ -65,7 +65,7 @@ def progress(
     """Draw the loss of every search trial, and the best so far."""
     trials = [r for r in runs if r.phase == SEARCH and r.outcome in MARKS]
     trials.sort(key=lambda run: run.number)
-    values = finite(r.value for r in trials if r.outcome == "completed")
+    values = finite(r.value for r in trials if r.outcome == Outcome.COMPLETED)
     if not values:
         return "No trial finished."
     ends = bounds(without_strays(values))
@@ -263,7 +263,7 @@ PICTURES: dict[str, Picture] = {
 
 def _height(run: Run, ends: tuple[float, float]) -> float:
     """Return the position of a trial; the upper edge if its loss is not finite."""
-    known = finite([run.value]) if run.outcome in ("completed", "pruned") else []
+    known = finite([run.value]) if run.outcome in (Outcome.COMPLETED, Outcome.PRUNED) else []
     return within(known[0], ends) if known else ends[1]
 
 

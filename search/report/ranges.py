@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trainstack.search.lr_range_test import RangeTest, smoothed
+from trainstack.search.records import Outcome
 from trainstack.search.report.figures import (
     INK,
     MAIN,
@@ -73,7 +74,7 @@ def _panel(drawn: Figure, row: int, test: RangeTest) -> None:
     lost = [f"{rate:.2g}: diverged" for rate in gone]
     traces = {
         "loss": marks(*_columns(kept), hints, **hollow("circle", 5)),
-        "diverged": marks(gone, [ends[1]] * len(gone), lost, **hollow("x-thin", 6)),
+        Outcome.DIVERGED: marks(gone, [ends[1]] * len(gone), lost, **hollow("x-thin", 6)),
         "smoothed": curve(*_columns(smooth)),
     }
     for key, trace in traces.items():

@@ -12,30 +12,27 @@ import functools
 import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import optuna
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL, Connection, Engine, Row, func, inspect, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.sql import ColumnElement
 
-from trainstack.search.database.connection import engine_options, guarded, shared_engine
-from trainstack.search.database.schema import creating, studies, tasks
+from trainstack.search.database.connection import guarded
+from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue.search_trials import read_trials
 from trainstack.search.queue.study_store import change
-from trainstack.search.records import SEARCH
+from trainstack.search.records import SEARCH, Status
+from trainstack.search.sampling.optuna_storage import ensure_study, open_storage
 from trainstack.search.sampling.optuna_trials import TrialConverter
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.errors import StudyError, TrainstackError
+from trainstack.spaces.errors import TrainstackError
 
 log = logging.getLogger("trainstack.export")
 
-SPEC_KEY = "trainstack:spec"
-METRIC = "validation loss"
 # Least interval between two rounds, over all processes together: of the process that launched the
 # study, and of its workers, which so take over only where there is none.
 EVERY_SECONDS, WORKERS_EVERY_SECONDS = 2.0, 4.0
@@ -45,52 +42,6 @@ LAST_SECONDS = 10.0
 BATCH = 50
 # Key of the advisory lock that a round holds, beside the study's id.
 _EXPORTING = 719_240
-# A table of Optuna's, by which its storage is recognized.
-_OPTUNAS_STUDIES = "studies"
-
-
-def open_storage(url: URL) -> RDBStorage:
-    """Open Optuna's storage, created if missing; safe for concurrent processes."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with shared_engine(url).begin() as connection:
-        creating(connection)
-        text = url.render_as_string(hide_password=False)
-        return RDBStorage(text, engine_kwargs=engine_options(url))
-
-
-def ensure_study(storage: RDBStorage, spec: StudySpec) -> None:
-    """Create the Optuna study if it is missing, and store the spec in it."""
-    study = optuna.create_study(
-        study_name=spec.study, storage=storage, direction="minimize", load_if_exists=True
-    )
-    if study.user_attrs.get(SPEC_KEY) != spec.to_json():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # metric names are experimental in Optuna
-            study.set_metric_names([METRIC])
-        study.set_user_attr(SPEC_KEY, spec.to_json())
-
-
-def refuse_foreign(here: Engine, name: str) -> None:
-    """Check that the database has no Optuna study of this name created by other software.
-
-    Raises:
-        StudyError: There is such a study.
-    """
-    if not inspect(here).has_table(_OPTUNAS_STUDIES):
-        return  # Optuna's storage is created by the first export
-    storage = open_storage(here.url)
-    try:
-        names = optuna.get_all_study_names(storage)
-    finally:
-        storage.engine.dispose()
-    # Checked after Optuna: a process that creates this study writes the fleet's row first.
-    with here.connect() as connection:
-        ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
-    if name in names and ours is None:
-        raise StudyError(
-            f"'{name}' is an Optuna study that was not created by trainstack",
-            hint="give another --study",
-        )
 
 
 class OptunaExport:
@@ -148,7 +99,7 @@ class OptunaExport:
     def _ended_left(self) -> bool:
         named = studies.c.name == self._study
         mine = select(studies.c.study_id).where(named).scalar_subquery()
-        ended = select(tasks.c.task_id).where(_pending(mine), tasks.c.status == "done")
+        ended = select(tasks.c.task_id).where(_pending(mine), tasks.c.status == Status.DONE)
         with guarded(self._engine.url), self._engine.connect() as connection:
             return connection.execute(ended.limit(1)).first() is not None
 
@@ -213,7 +164,7 @@ class _Round:
                 self._update(frozen, known[trial.number])
             elif not self._is_complete(frozen):
                 return self._start_again()  # it was voided, or queued again, after it had ended
-        ended = [trial.task_id for trial in trials if trial.status == "done"]
+        ended = [trial.task_id for trial in trials if trial.status == Status.DONE]
         self._connection.execute(
             update(tasks).where(tasks.c.task_id.in_(ended)).values(exported=True)
         )

@@ -10,6 +10,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from trainstack.search.evidence.constraints import read_all
 from trainstack.search.queue.search_trials import SearchTrial
+from trainstack.search.records import Outcome, Status
 from trainstack.search.sampling import trial_files
 from trainstack.search.sampling.pruning import pruner, reported, step_of
 from trainstack.search.spec import StudySpec
@@ -17,11 +18,11 @@ from trainstack.spaces.space import Space
 
 # Name of the constraint that a trial without weights violates.
 TRAINS = "trains"
-_STATES = {
-    "completed": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "diverged": TrialState.PRUNED,
-    "infeasible": TrialState.PRUNED,
+_STATES: dict[str | None, TrialState] = {
+    Outcome.COMPLETED: TrialState.COMPLETE,
+    Outcome.PRUNED: TrialState.PRUNED,
+    Outcome.DIVERGED: TrialState.PRUNED,
+    Outcome.INFEASIBLE: TrialState.PRUNED,
 }
 
 
@@ -79,21 +80,21 @@ class TrialConverter:
 
     def state(self, trial: SearchTrial) -> TrialState:
         """Return Optuna's state of a trial."""
-        if trial.status == "done":
-            return _STATES.get(str(trial.outcome), TrialState.FAIL)
-        return TrialState.RUNNING if trial.status == "running" else TrialState.WAITING
+        if trial.status == Status.DONE:
+            return _STATES.get(trial.outcome, TrialState.FAIL)
+        return TrialState.RUNNING if trial.status == Status.RUNNING else TrialState.WAITING
 
     def value(self, trial: SearchTrial) -> float | None:
         """Return the value of a trial; None before it ends, and if it failed."""
-        if trial.outcome in ("diverged", "infeasible"):
+        if trial.outcome in (Outcome.DIVERGED, Outcome.INFEASIBLE):
             return bad_value(self.spec)
-        return trial.value if trial.outcome in ("completed", "pruned") else None
+        return trial.value if trial.outcome in (Outcome.COMPLETED, Outcome.PRUNED) else None
 
     def violations(self, trial: SearchTrial) -> dict[str, float]:
         """Return the violations of a trial by constraint; at most 0 if it is kept."""
-        if trial.outcome in ("diverged", "infeasible"):
+        if trial.outcome in (Outcome.DIVERGED, Outcome.INFEASIBLE):
             return {TRAINS: 1.0}
-        if trial.outcome not in ("completed", "pruned"):
+        if trial.outcome not in (Outcome.COMPLETED, Outcome.PRUNED):
             return {}
         gaps = {str(bound): bound.violation(trial.metrics) for bound in self._constraints}
         return {name: gap for name, gap in gaps.items() if gap is not None}
@@ -117,7 +118,7 @@ class TrialConverter:
         if trial.stack is not None:
             found["stack_id"], found["family"] = trial.stack.stack_id, trial.stack.family
             found["stack"] = trial.stack.to_json()
-        if trial.status == "done":
+        if trial.status == Status.DONE:
             found |= {"outcome": trial.outcome, "cause": trial.cause, "attempts": trial.attempts}
         return {name: value for name, value in found.items() if value is not None}
 

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, select
 from trainstack.search.database.schema import studies
 from trainstack.search.evidence.constraints import read_all
 from trainstack.search.queue.search_trials import SearchTrial, trials_since, trials_to_remember
+from trainstack.search.records import Status
 from trainstack.search.sampling.optuna_trials import TrialConverter
 from trainstack.search.sampling.pruning import Seen, cut, pruner, seen
 from trainstack.search.sampling.samplers import sampler
@@ -93,7 +94,7 @@ class Proposals:
                     connection, self._study_id, self._latest, self._best, bounds
                 )
             else:
-                unfinished = [n for n, trial in self._trials.items() if trial.status != "done"]
+                unfinished = [n for n, trial in self._trials.items() if trial.status != Status.DONE]
                 last = max(self._trials, default=-1)
                 found = trials_since(connection, self._study_id, last, unfinished)
             for trial in found:
@@ -108,9 +109,9 @@ class Proposals:
             return
         if (place := self._placed.pop(trial.number, None)) is not None:
             self._history.tell(place, state=TrialState.FAIL)
-        if trial.parameters is None or trial.status == "waiting":
+        if trial.parameters is None or trial.status == Status.WAITING:
             return
-        if trial.status == "running":
+        if trial.status == Status.RUNNING:
             self._placed[trial.number] = self._size
         self._history.add_trial(self._converter.frozen(trial))
 

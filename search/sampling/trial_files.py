@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from trainstack.search.database.schema import tasks
 from trainstack.search.payloads import MeasurementPayload
-from trainstack.search.records import MEASUREMENT, SEARCH
+from trainstack.search.records import MEASUREMENT, SEARCH, Outcome
 
 if TYPE_CHECKING:
     from trainstack.search.artifacts import Store
@@ -68,14 +68,14 @@ def of_model(connection: Connection, study_id: int) -> tuple[int | None, dict[st
     """
     mine = tasks.c.study_id == study_id
     row = connection.execute(
-        select(tasks).where(mine, tasks.c.kind == MEASUREMENT, tasks.c.outcome == "completed")
+        select(tasks).where(mine, tasks.c.kind == MEASUREMENT, tasks.c.outcome == Outcome.COMPLETED)
     ).first()
     if row is None or "keras" not in row.artifacts:
         return None, {}
     chosen = MeasurementPayload.from_json(row.payload).chosen.stack_id
     number = connection.execute(
         select(tasks.c.number)
-        .where(mine, tasks.c.kind == SEARCH, tasks.c.outcome == "completed")
+        .where(mine, tasks.c.kind == SEARCH, tasks.c.outcome == Outcome.COMPLETED)
         .where(tasks.c.stack_id == chosen)
         .order_by(tasks.c.number)
         .limit(1)

@@ -32,7 +32,7 @@ def create_study(
         StorageAwayError: The database does not answer.
         StudyError: A study of that name has another spec, or was created by Optuna itself.
     """
-    from trainstack.search.sampling.optuna_export import refuse_foreign
+    from trainstack.search.sampling.optuna_storage import refuse_foreign
     from trainstack.search.sampling.pruning import pruner
     from trainstack.search.sampling.samplers import sampler
 

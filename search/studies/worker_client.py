@@ -37,7 +37,7 @@ from trainstack.search.queue.eligibility import seconds_from_now
 from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
 from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.worker_registry import WorkerCard
-from trainstack.search.records import SEARCH, Measurement, Result
+from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.opening import Opened, open_study
@@ -189,7 +189,7 @@ class WorkerClient:
                 self._engine,
                 row.task_id,
                 row.token,
-                Result("failed", cause=traceback.format_exc()),
+                Result(Outcome.FAILED, cause=traceback.format_exc()),
             )
             return None
         payload = dataclasses.replace(payload, parameters=parameters)
@@ -261,7 +261,8 @@ class WorkerClient:
         """
         if result.value is not None and not math.isfinite(result.value):
             why = result.cause or f"validation loss {result.value}"
-            outcome = "diverged" if result.outcome in ("completed", "pruned") else result.outcome
+            trained = result.outcome in (Outcome.COMPLETED, Outcome.PRUNED)
+            outcome = Outcome.DIVERGED if trained else result.outcome
             result = dataclasses.replace(result, outcome=outcome, value=None, cause=why)
         attempts.finish(self._engine, lease.task_id, lease.token, result)
 

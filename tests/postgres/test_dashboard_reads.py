@@ -22,7 +22,7 @@ from trainstack.search.artifacts import FolderStore
 from trainstack.search.dashboard.storage import DashboardStorage
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.records import Result
-from trainstack.search.sampling.optuna_export import open_storage
+from trainstack.search.sampling.optuna_storage import open_storage
 from trainstack.search.sampling.trial_files import Attached, of_model
 from trainstack.search.studies.actions import void_trial
 

@@ -30,7 +30,8 @@ from trainstack.search.database.schema import tasks
 from trainstack.search.queue import attempts
 from trainstack.search.records import Result
 from trainstack.search.sampling import optuna_export
-from trainstack.search.sampling.optuna_export import SPEC_KEY, Exporting, OptunaExport
+from trainstack.search.sampling.optuna_export import Exporting, OptunaExport
+from trainstack.search.sampling.optuna_storage import SPEC_KEY
 from trainstack.search.spec import StudySpec
 from trainstack.search.studies.actions import create_study, void_trial
 from trainstack.search.studies.worker_client import WorkerClient

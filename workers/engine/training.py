@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainstack.search.records import Measurement, Result
+from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
@@ -70,7 +70,7 @@ class Training:
         maker = RateMaker(self.stack, steps, planned)
         stopping = stopping_of(self.stack, planned)
         began = time.perf_counter()
-        outcome, cause = "completed", None
+        outcome, cause = Outcome.COMPLETED, None
         known = self._resumed()
         for epoch in range(1, planned + 1):
             trained = epoch > len(known)
@@ -78,7 +78,7 @@ class Training:
                 self._epoch(data, maker, epoch, steps, batch) if trained else known[epoch - 1]
             )
             if cause := self._divergence(measurement, hot=epoch <= stopping.from_epoch):
-                outcome = "diverged"
+                outcome = Outcome.DIVERGED
                 break
             self.measurements.append(measurement)
             maker.saw(measurement.valid_loss)
@@ -93,8 +93,8 @@ class Training:
                 break
             if trained and self.shelf and self.shelf.due():
                 self.shelf.save(self._checkpoint())
-        if outcome == "completed" and (cause := self._never_trained()):
-            outcome = "diverged"
+        if outcome == Outcome.COMPLETED and (cause := self._never_trained()):
+            outcome = Outcome.DIVERGED
         self._leave(outcome, len(known))
         if self.best_weights:
             self.program.set_weights(self.best_weights)
@@ -178,7 +178,7 @@ class Training:
         best = self.best
         return Result(
             outcome=outcome,
-            value=best.valid_loss if best and outcome != "diverged" else None,
+            value=best.valid_loss if best and outcome != Outcome.DIVERGED else None,
             best_epoch=best.epoch if best else 0,
             measurements=tuple(self.measurements),
             seconds=dict(self.seconds),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainstack.search.processes import ECHO_SECONDS
-from trainstack.search.records import Measurement, Result
+from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.studies.worker_client import (
     INTERRUPTED,
     HeartbeatReply,
@@ -199,7 +199,7 @@ class Supervisor:
     def _judge(self, lease: Lease, epoch: int) -> None:
         prune = self.client.verdict(lease, epoch)
         if self.child is not None:
-            self.child.send(Verdict(lease.token, "pruned" if prune else None, epoch))
+            self.child.send(Verdict(lease.token, Outcome.PRUNED if prune else None, epoch))
 
     def _finished(self, result: Result) -> None:
         if result.outcome == INTERRUPTED:
@@ -216,7 +216,7 @@ class Supervisor:
         self._post(lambda lease: self.client.finish(lease, result))
         task_id, self.lease = self.lease.task_id, None
         self.done += 1
-        if result.outcome == "failed":
+        if result.outcome == Outcome.FAILED:
             self._spoil(task_id, result.cause or "")
         else:
             self.spoilt.clear()

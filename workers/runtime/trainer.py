@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from trainstack.search.processes import unblock_interrupts
-from trainstack.search.records import MEASUREMENT, Measurement, Result
+from trainstack.search.records import MEASUREMENT, Measurement, Outcome, Result
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import set_keras
@@ -137,7 +137,7 @@ def _work(connection: Connection, bench: Bench, job: Job) -> Result:
             what = str(error).splitlines()[:1]
             cause = f"out of memory on the {bench.device}: {' '.join(what)}"[:300]
             return Result(OUT_OF_MEMORY, cause=cause, seconds=seconds)
-        return Result("failed", cause=traceback.format_exc(), seconds=seconds)
+        return Result(Outcome.FAILED, cause=traceback.format_exc(), seconds=seconds)
 
 
 def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | None:

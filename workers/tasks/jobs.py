@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from trainstack.search.records import CONFIRMATION, Measurement, Result
+from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
 from trainstack.search.spec import StudySpec
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bench import Bench
@@ -39,7 +39,7 @@ class JobBench(Bench):
         try:
             return self._train(job, judge)
         except conditions.UnmetError as error:
-            return Result("infeasible", cause=str(error))
+            return Result(Outcome.INFEASIBLE, cause=str(error))
 
     def _train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         assert job.stack is not None
@@ -64,13 +64,13 @@ class JobBench(Bench):
         )
         result = training.run(data, judge)
         artifacts = {}
-        if job.kind == CONFIRMATION and job.folder and result.outcome == "completed":
+        if job.kind == CONFIRMATION and job.folder and result.outcome == Outcome.COMPLETED:
             artifacts = self._keep(job, program)
         name = "accuracy" if self.spec.data.task == "classification" else "rmse"
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
         if training.best:
             metrics[name] = training.best.metric
-        if result.outcome == "completed":
+        if result.outcome == Outcome.COMPLETED:
             layers["end"] = look_inside(program, stack, data)
             if job.kind == CONFIRMATION and not condition:  # bounds are about what can be exported
                 metrics |= bounded_figures(self, stack, program, split)

@@ -12,7 +12,7 @@ import numpy as np
 from trainstack.search.evidence.constraints import read_all
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.evidence.prediction import affordable
-from trainstack.search.records import Result
+from trainstack.search.records import Outcome, Result
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.program import Program
@@ -65,7 +65,7 @@ def measure(bench: Bench, job: Job) -> Result:
         left = MOST_SECONDS - (time.perf_counter() - began)
         measured |= _yardstick(bench, measured["seeds"][0], left)
     return Result(
-        "completed",
+        Outcome.COMPLETED,
         seconds={"total": time.perf_counter() - began},
         artifacts=artifacts,
         payload={**measured, "artifacts": artifacts},

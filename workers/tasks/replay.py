@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from trainstack.search.records import CONFIRMATION, SEARCH, Measurement
+from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Outcome
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.messages import Job
@@ -32,7 +32,7 @@ def replay(request: Any) -> Iterator[dict[str, Any]]:
     confirming = request["kind"] == CONFIRMATION
 
     def judge(measured: Measurement) -> str | None:
-        return "pruned" if measured.epoch >= request["epochs"] < spec.epochs else None
+        return Outcome.PRUNED if measured.epoch >= request["epochs"] < spec.epochs else None
 
     job = Job(
         token="replay",

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainstack.search.conditions import AUTOENCODER
-from trainstack.search.records import Measurement
+from trainstack.search.records import Measurement, Outcome
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.bench import Bench
@@ -69,7 +69,7 @@ class Reuse:
         best = [*lower, *upper.weights()]
         slots = [np.array(variable.numpy()) for variable in program.optimizer.variables]
         known = result.measurements[: result.best_epoch]
-        if result.outcome != "completed":  # makes the run itself report the divergence
+        if result.outcome != Outcome.COMPLETED:  # makes the run itself report the divergence
             known = (Measurement(1, float("nan"), float("nan"), float("nan")),)
         return Checkpoint(known, best, slots, best)
 

@@ -1,0 +1,63 @@
+"""Optuna's storage in our database, and the Optuna study that stands for one of ours."""
+
+from __future__ import annotations
+
+import warnings
+
+import optuna
+from optuna.storages import RDBStorage
+from sqlalchemy import URL, Engine, inspect, select
+
+from trainstack.search.database.connection import engine_options, shared_engine
+from trainstack.search.database.schema import creating, studies
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import StudyError
+
+SPEC_KEY = "trainstack:spec"
+METRIC = "validation loss"
+# A table of Optuna's, by which its storage is recognized.
+_OPTUNAS_STUDIES = "studies"
+
+
+def open_storage(url: URL) -> RDBStorage:
+    """Open Optuna's storage, created if missing; safe for concurrent processes."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with shared_engine(url).begin() as connection:
+        creating(connection)
+        text = url.render_as_string(hide_password=False)
+        return RDBStorage(text, engine_kwargs=engine_options(url))
+
+
+def ensure_study(storage: RDBStorage, spec: StudySpec) -> None:
+    """Create the Optuna study if it is missing, and store the spec in it."""
+    study = optuna.create_study(
+        study_name=spec.study, storage=storage, direction="minimize", load_if_exists=True
+    )
+    if study.user_attrs.get(SPEC_KEY) != spec.to_json():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # metric names are experimental in Optuna
+            study.set_metric_names([METRIC])
+        study.set_user_attr(SPEC_KEY, spec.to_json())
+
+
+def refuse_foreign(here: Engine, name: str) -> None:
+    """Check that the database has no Optuna study of this name created by other software.
+
+    Raises:
+        StudyError: There is such a study.
+    """
+    if not inspect(here).has_table(_OPTUNAS_STUDIES):
+        return  # Optuna's storage is created by the first export
+    storage = open_storage(here.url)
+    try:
+        names = optuna.get_all_study_names(storage)
+    finally:
+        storage.engine.dispose()
+    # Checked after Optuna: a process that creates this study writes the fleet's row first.
+    with here.connect() as connection:
+        ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
+    if name in names and ours is None:
+        raise StudyError(
+            f"'{name}' is an Optuna study that was not created by trainstack",
+            hint="give another --study",
+        )
