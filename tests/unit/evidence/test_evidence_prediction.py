@@ -68,7 +68,7 @@ def test_returns_diminish_in_words() -> None:
     assert "nine tenths" not in sentences({**part, "monte_carlo": level})[0]
 
 
-def test_the_sparsest_affordable_row_is_told() -> None:
+def test_the_sparsest_affordable_row_is_reported() -> None:
     """The text about sparsity names the last threshold whose loss was affordable."""
     assert affordable(SPARSITY)["nonzero_fraction"] == 0.4
     (text,) = sentences({"sparsity": SPARSITY, "sparsity_test_loss": 0.31})
@@ -76,7 +76,7 @@ def test_the_sparsest_affordable_row_is_told() -> None:
     assert "0.31" in text
 
 
-def test_a_profile_says_what_it_wins_and_costs() -> None:
+def test_a_profile_reports_gain_and_cost() -> None:
     """The text gives the profile's figures, the default's, and the cost in loss."""
     mine, base = {"latency_ms": 0.1, "latency_ms_64": 0.3}, {"latency_ms": 0.2}
     text = profile_note("low-latency", mine, base, Estimate(0.05, 0.04, 0.06, 5)) or ""
@@ -95,7 +95,7 @@ def test_risk_is_judged_with_dropout_on_where_that_is_better() -> None:
     assert "0.3 log loss" in (profile_note("risk-sensitive", worse, {}, Estimate(0.0)) or "")
 
 
-def test_deployed_models_are_told() -> None:
+def test_deployed_models_are_reported() -> None:
     """The text gives sizes and latencies by precision, and what could not be measured."""
     row = {"precision": "int8", "bytes": 11_000, "latency_ms": 0.0016, "loss": 0.15}
     (text,) = sentences({"deployed": [row, {"precision": "float16", "cause": "no"}]})

@@ -283,7 +283,9 @@ def test_a_pruned_trial_that_was_on_course_warns() -> None:
         ((0.3,), False),
     ],
 )
-def test_falling_curves_are_told_from_flat_ones(curve: tuple[float, ...], falling: bool) -> None:
+def test_falling_curves_are_distinguished_from_flat_ones(
+    curve: tuple[float, ...], falling: bool
+) -> None:
     """A curve is still falling if its last epoch is clearly below all earlier ones."""
     assert table_of_warnings.falls_at_end(curve) is falling
 
@@ -297,7 +299,7 @@ def test_every_reference_stack_has_words(stack: Stack) -> None:
     assert len(words) < 200
 
 
-def test_a_better_choice_found_afterwards_is_said() -> None:
+def test_a_better_choice_found_afterwards_is_reported() -> None:
     """If an ablation beats the recommended stack, a warning names the choice and its gain."""
     worse = Effect("units", [300, 100], [512, 512], 0.02, [0.01, 0.03], 5, "worse", "paired")
     open_ = replace(worse, axis="dropout", ci95=[-0.01, 0.03], word="no evidence")
