@@ -160,7 +160,7 @@ def test_a_file_is_read_as_it_was_meant(name: str, tmp_path: Path) -> None:
         ("Übung #3, final.csv", "Übung 3 final"),
     ],
 )
-def test_a_launch_says_how_it_reads(name: str, study: str, shell: Shell, tmp_path: Path) -> None:
+def test_a_launch_prints_its_notes(name: str, study: str, shell: Shell, tmp_path: Path) -> None:
     """Notes come first on standard error, and the study is named after the file."""
     write, target, notes_expected, _, _ = READ[name]
     write(tmp_path / name)

@@ -203,7 +203,7 @@ def test_an_unknown_study_is_refused(verb: str, shell: Shell, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_storage_out_of_reach_is_told_at_once(verb: str, tmp_path: Path) -> None:
+def test_a_storage_out_of_reach_is_reported_at_once(verb: str, tmp_path: Path) -> None:
     """Every verb exits 3 with one line that does not contain the password."""
     away = Shell(tmp_path / "home", {"TRAINSTACK_STORAGE": UNREACHABLE})
     line = refused(away.run(*VERBS[verb], cwd=tmp_path, timeout=60), 3)

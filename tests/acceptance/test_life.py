@@ -195,7 +195,7 @@ def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_p
     adds_up(shell.json("status", "wild"), over=True)
 
 
-def test_each_verb_that_steers_says_the_new_state(shell: Shell) -> None:
+def test_each_verb_that_steers_prints_the_new_state(shell: Shell) -> None:
     """`pause`, `resume` and `stop` print the new state, which `status` then shows."""
     done = shell.run("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
     assert done.returncode == 0

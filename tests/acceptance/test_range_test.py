@@ -62,7 +62,7 @@ def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed
     return Narrowed(shell, command, shell.run(*command, "--detach"))
 
 
-def test_the_study_searches_where_the_test_says(narrowed: Narrowed) -> None:
+def test_the_study_searches_the_tested_range(narrowed: Narrowed) -> None:
     """The pinned space has each optimizer's tested range and is otherwise unchanged."""
     assert narrowed.done.returncode == 0, narrowed.done.stderr
     ranges = {

@@ -210,9 +210,7 @@ def test_quick_verbs_import_nothing_slow(digits: Launched, words: list[str]) -> 
     "words", [["status"], ["trials", "digits"], ["space", "list"], ["recommend", "digits"]]
 )
 @pytest.mark.parametrize("columns", ["80", "40"])
-def test_people_see_text_that_fits_their_terminal(
-    digits: Launched, words: list[str], columns: str
-) -> None:
+def test_text_fits_the_terminal(digits: Launched, words: list[str], columns: str) -> None:
     """Tables fit the terminal's width, down to 40 columns, and colour is not forced."""
     extra = {"COLUMNS": columns, "NO_COLOR": "1"}
     done = Shell(digits.shell.home, extra).run(*words)

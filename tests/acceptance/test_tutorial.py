@@ -211,7 +211,7 @@ READING = {
 
 
 @pytest.mark.parametrize("verb", READING)
-def test_a_document_is_as_the_table_says(verb: str, here: Here) -> None:
+def test_a_document_matches_the_table(verb: str, here: Here) -> None:
     """Real output and the table of documents have the same fields."""
     table = next(document for document in DOCUMENTS if verb in document.verbs)
     for words in READING[verb]:

@@ -176,7 +176,7 @@ def test_trials_are_filtered(digits: Launched) -> None:
     assert "'relu'" in refused(digits.shell.run("trials", "digits", "--axis", "activation=rel"), 2)
 
 
-def test_logs_tell_what_happened(digits: Launched) -> None:
+def test_logs_list_events(digits: Launched) -> None:
     """`logs` lists a study's events, or a trial's with its attempts; `workers` lists workers."""
     logs = digits.shell.json("logs", "digits")
     kinds = [event["kind"] for event in logs["events"]]

@@ -163,7 +163,7 @@ def test_no_such_bucket(s3: dict[str, str]) -> None:
         open_store("s3://nobodys-bucket/x").check()
 
 
-def test_nobody_answers(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server_answers(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An unavailable server gives StorageAwayError, and for files an OSError as for a full disk."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

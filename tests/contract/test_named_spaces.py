@@ -39,7 +39,7 @@ def test_every_space_has_a_promise() -> None:
 
 
 @pytest.mark.parametrize("name", space_names())
-def test_a_space_says_what_it_asks_and_costs(name: str) -> None:
+def test_a_space_describes_its_question_and_cost(name: str) -> None:
     """A space has its file's name, describes its question and cost, and is documented."""
     space = Space.named(name)
     assert space.name == name

@@ -125,7 +125,7 @@ def test_what_flags_take_by_name_is_documented(table: int, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_says_what_and_what_would_decide_it(name: str) -> None:
+def test_a_claim_has_a_statement_and_a_test(name: str) -> None:
     """A claim has its id, a one-line statement, and contrasts or a stated requirement."""
     claim = CLAIMS[name]
     assert claim.id == name

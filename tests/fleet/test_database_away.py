@@ -69,7 +69,7 @@ def test_finished_while_away(fleet: Fleet, server: Server) -> None:
     assert worker.returncode == 0
 
 
-def test_told_to_leave_while_away(fleet: Fleet, server: Server) -> None:
+def test_leaving_while_away(fleet: Fleet, server: Server) -> None:
     """A worker asked to leave while the database is unavailable does so in time."""
     fleet.create(trials=1, epochs=1000)
     worker = fleet.join("--drain-timeout=1", epoch_seconds=0.1)

@@ -106,7 +106,7 @@ def test_a_fork_is_killed(forks: psutil.Process) -> None:
     other.kill()
 
 
-def test_a_fork_that_crashes_says_how(forks: psutil.Process) -> None:
+def test_a_fork_that_crashes_has_an_exit_code(forks: psutil.Process) -> None:
     """The exit code of a trainer killed by a signal is that signal's."""
     trainer = child({**CPU, **fake(fault="die", fault_epoch=2)})
     trainer.send(job())

@@ -168,7 +168,7 @@ def test_more_and_fewer(cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path
     assert cluster.actors() == []
 
 
-def test_what_workers_say_is_found(
+def test_output_of_workers_is_found(
     cluster: Cluster, fleet: Fleet, machine: Shell, tmp_path: Path
 ) -> None:
     """A trainer's death appears in `trainstack logs` and in Ray's file."""

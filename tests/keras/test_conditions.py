@@ -102,7 +102,7 @@ def test_the_halves_of_the_classes_share_no_row(bench: JobBench) -> None:
         (Condition(labels=40), "40 labels are scarce among 160 training rows"),
     ],
 )
-def test_data_that_cannot_serve_says_why(condition: Condition, reason: str) -> None:
+def test_unsuitable_data_gives_a_reason(condition: Condition, reason: str) -> None:
     """Too few classes or rows give a reason, not an error."""
     with pytest.raises(UnmetError, match=reason):
         changed(load("wine", None, "auto").split(0), condition, 3, 0)

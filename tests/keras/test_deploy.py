@@ -43,7 +43,7 @@ def test_all_precisions_are_measured_and_lower_ones_are_smaller() -> None:
         assert row["latency_ms_64"] > 0.0
 
 
-def test_what_cannot_be_measured_says_why() -> None:
+def test_what_cannot_be_measured_has_a_cause() -> None:
     """If a judge or converter fails, the row has its cause and no figure."""
 
     def broken(outputs: np.ndarray) -> dict[str, float]:

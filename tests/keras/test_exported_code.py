@@ -195,7 +195,7 @@ def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_script_says_what_it_needs_of_keras(
+def test_the_script_sets_what_it_needs_of_keras(
     small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """If the environment requests another backend and float64, the figures are the same."""

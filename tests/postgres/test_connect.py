@@ -75,7 +75,7 @@ def test_passwords_are_not_shown() -> None:
     assert connection.exported(url) == f"postgresql+psycopg2://me:{SECRET}@db/base"
 
 
-def test_nobody_answers() -> None:
+def test_no_server_answers() -> None:
     """A port where nothing listens gives a StorageAwayError without the password."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

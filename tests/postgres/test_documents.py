@@ -13,7 +13,7 @@ from trainstack.search.queue import queries
 pytestmark = pytest.mark.postgres
 
 
-def test_a_worker_at_work_is_as_the_table_says(url: URL, database: Engine) -> None:
+def test_a_worker_at_work_matches_the_table(url: URL, database: Engine) -> None:
     """`status --json` and `workers --json` of a study with a running trial match the table."""
     begun(url).claim()
     found = queries.status(database, "s")

@@ -54,7 +54,7 @@ def test_a_condition_is_read_strictly(document: dict[str, Any], message: str) ->
         Condition.from_json(document)
 
 
-def test_no_stack_can_say_one() -> None:
+def test_no_stack_can_express_one() -> None:
     """A stack with a condition's keys, or with a wrong initializer, is refused."""
     with pytest.raises(RequestError, match="'condition' is not known"):
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), "condition": {"inputs": UNIT}})

@@ -59,7 +59,7 @@ def test_the_chapters_batch_sizes_suit_the_rows(rows: int, sizes: tuple[int, ...
     assert batch_sizes(Space.named("chapter").for_rows(rows)) == sizes
 
 
-def test_given_stacks_say_their_own_batch_sizes() -> None:
+def test_given_stacks_have_their_own_batch_sizes() -> None:
     """For given stacks, their batch sizes are used and not the space's."""
     stacks = [Stack.of(batch_size=16), Stack.of(batch_size=64)]
     assert batch_sizes(Space.named("chapter"), stacks) == (16, 64)

@@ -61,7 +61,7 @@ def test_a_space_is_narrowed_where_test_and_range_overlap() -> None:
     assert Space.from_json(found).name == "chapter"
 
 
-def test_a_narrowed_space_is_known_again_whatever_the_tests_said() -> None:
+def test_a_narrowed_space_is_recognized() -> None:
     """A narrowed space is marked as such, and differs from the request only in its ranges."""
     asked = Space.named("chapter").to_json()
     found = narrowed(asked, [read_range("adam", RATES, valley(1e-4, 0.01), stable=None)])

@@ -50,7 +50,7 @@ LINES = (
 
 
 @given(PIECES.map("".join))
-def test_no_part_of_a_password_is_said(password: str) -> None:
+def test_no_part_of_a_password_is_shown(password: str) -> None:
     """An unencoded password is read completely or refused, and no part of it is shown."""
     try:
         shown = redacted(f"postgresql://me:{password}@db.example/base")
@@ -127,7 +127,7 @@ def run_here(line: list[str], url: str, storage: str) -> tuple[int, str]:
     stored=st.booleans(),
 )
 @settings(max_examples=100, deadline=None)
-def test_no_line_tells_a_password(
+def test_no_line_shows_a_password(
     line: list[str], form: str, password: str, encoded: bool, stored: bool
 ) -> None:
     """For a URL in any position the command prints one line without secrets."""

@@ -92,7 +92,7 @@ def test_above_the_bound_it_is_left_out_unless_asked_for(
     assert "loss" in yardstick(split, 3, True, 1)["test"]
 
 
-def test_a_failure_is_told_and_not_raised() -> None:
+def test_a_failure_is_reported_and_not_raised() -> None:
     """Any error of scikit-learn becomes the reason, in one line."""
     split = split_of("regression")
     split.y_train[0] = np.nan

@@ -53,7 +53,7 @@ time.sleep(600)
     ],
     ids=["refused", "broke", "killed", "silent"],
 )
-def test_how_a_child_ended_is_said_in_one_line(
+def test_how_a_child_ended_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, kind: type, message: str
 ) -> None:
     """A refusal keeps its message and exit code; other errors give the last line of the output."""

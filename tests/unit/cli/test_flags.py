@@ -17,7 +17,7 @@ from trainstack.spaces.errors import RequestError
     ("text", "expected"),
     [("90", 90), ("90s", 90), ("1.5s", 1.5), ("30m", 1800), ("2h", 7200), ("1h30m10s", 5410)],
 )
-def test_lengths_of_time_are_read_as_people_write_them(text: str, expected: float) -> None:
+def test_lengths_of_time_are_read(text: str, expected: float) -> None:
     """Hours, minutes and seconds are read, together or alone."""
     assert duration(text, "--timeout ") == expected
 

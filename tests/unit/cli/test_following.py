@@ -17,7 +17,7 @@ def test_the_clock_alone_is_no_news() -> None:
     assert moment(before) != moment({**before, "state": "paused"})
 
 
-def test_rows_are_told_when_new_or_changed() -> None:
+def test_rows_are_printed_when_new_or_changed() -> None:
     """First every row is printed, then only new rows and those with a relevant change."""
     rows = [{"n": 1, "outcome": "running", "x": 1}, {"n": 2, "outcome": "waiting", "x": 1}]
     assert changed(None, rows, "n", "outcome") == rows

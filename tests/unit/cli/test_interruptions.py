@@ -31,7 +31,7 @@ def test_an_echo_is_not_a_second_interruption() -> None:
         press(2)
 
 
-def test_whoever_insists_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interruption_acts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second Ctrl-C, some time after the first, ends a hanging action."""
     now = [100.0]
     monkeypatch.setattr(interruptions.time, "monotonic", lambda: now[0])

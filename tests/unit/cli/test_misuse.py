@@ -106,7 +106,7 @@ def completing(instruction: str, **typed: str) -> str:
     return done.stdout
 
 
-def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     """With NO_COLOR a terminal gets no colour."""
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")

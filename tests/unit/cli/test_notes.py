@@ -55,7 +55,7 @@ def status(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_the_note_tells_state_counts_and_the_best_in_words() -> None:
+def test_the_note_has_state_counts_and_the_best() -> None:
     """During the search the note has state, counts and the best stack, without a recommendation."""
     note = note_of(status(), RUNS, None)
     assert note.startswith("# digits: searching")

@@ -122,7 +122,7 @@ def test_a_fraction_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert actor.device_flags(0.25) == ["--gpu=3"]
 
 
-def test_what_ray_says_is_said_in_one_line() -> None:
+def test_errors_of_ray_are_one_line() -> None:
     """Versions are named, a machine outside is referred to Ray's client, silence exits 3."""
     mismatch = RuntimeError(
         "Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.11.7\n"

@@ -67,7 +67,7 @@ def test_the_view_keeps_to_the_terminal(width: int) -> None:
         assert text in shown
 
 
-def test_a_wide_view_tells_more() -> None:
+def test_a_wide_view_shows_more() -> None:
     """From 110 columns the running stack is described; from 80 the gap to the default is shown."""
     assert "0.1500 below the chapter's default (0.4000)" in drawn(80, status())
     assert "epoch 9/30  0.3100" in drawn(80, status())
@@ -129,7 +129,7 @@ def test_a_bar_has_its_width(done: int, total: int) -> None:
     assert len(bar(done, total, 10)) == 10
 
 
-def test_lines_say_each_phase() -> None:
+def test_lines_name_each_phase() -> None:
     """The plain line names the search, the confirmation, the measurement and the end."""
     assert line_of(status()) == (
         "searching: 12 of 40 trials (3 pruned, 1 diverged), best loss 0.2500, 1 min 15 s"

@@ -44,7 +44,7 @@ def test_signals_are_alike(name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", LINE)
 
 
-def test_the_line_says_what_becomes_of_the_study() -> None:
+def test_the_line_is_about_the_study() -> None:
     """Once a study exists, the line is the message about this study."""
     done = run("signals.say('interrupted: go on')\nsignal.raise_signal(signal.SIGINT)")
     assert (done.returncode, done.stderr) == (130, "trainstack: interrupted: go on\n")

@@ -104,7 +104,7 @@ CODES = {
 
 
 @pytest.mark.parametrize("case", CODES)
-def test_numbers_among_categories_are_said(case: str, tmp_path: Path) -> None:
+def test_numbers_among_categories_are_noted(case: str, tmp_path: Path) -> None:
     """Codes stay categories, with a note that quotes a non-numeric text."""
     values, words = CODES[case]
     data = column(tmp_path, values)
@@ -174,7 +174,7 @@ def test_independent_measurements_are_no_row_numbers(seed: int, rows: int, most:
     ("classes", "alike"),
     [(["TRUE", "true", "false"], "'TRUE' and 'true'"), (["Yes", "no", "yes"], "'Yes' and 'yes'")],
 )
-def test_classes_that_differ_in_case_alone_are_said(
+def test_classes_that_differ_in_case_alone_are_noted(
     classes: list[str], alike: str, tmp_path: Path
 ) -> None:
     """They stay separate classes, as categories do, with a note that names two of them."""

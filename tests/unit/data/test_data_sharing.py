@@ -88,7 +88,7 @@ def test_fetched_once(shared: tuple[FolderStore, DataSpec, Path]) -> None:
     assert sorted(path.suffix for path in cache.iterdir()) == [".lock", ".npz"]
 
 
-def test_what_nobody_uses_goes(shared: tuple[FolderStore, DataSpec, Path]) -> None:
+def test_unused_data_is_removed(shared: tuple[FolderStore, DataSpec, Path]) -> None:
     """Fetched data unused for a month is removed when other data is fetched."""
     store, data, cache = shared
     cache.mkdir()

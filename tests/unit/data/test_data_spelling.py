@@ -214,7 +214,7 @@ def test_float_labels_and_halves_of_an_archive(tmp_path: Path) -> None:
     assert load(str(tmp_path / "a.npz"), task="regression").task == "regression"
 
 
-def test_changed_data_is_told_in_words(tmp_path: Path) -> None:
+def test_changed_data_is_described(tmp_path: Path) -> None:
     """Changed rows, features, classes or values are named, without a fingerprint."""
     study = _load(tmp_path).describe()
     values = _load(tmp_path, x=np.arange(ROWS) * 0.5).describe()

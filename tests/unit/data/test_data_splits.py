@@ -159,7 +159,7 @@ def test_constant_features_get_scale_1(value, rows):
     assert scale[0] == 1
 
 
-def test_images_are_flattened_and_said_so(tmp_path):
+def test_images_are_flattened_with_a_note(tmp_path):
     """Pictures become rows of pixels, in order, with a note; plain and gzip files are equal."""
     plain = load(str(images(tmp_path / "p", ending="")))
     packed = load(str(images(tmp_path / "g")))

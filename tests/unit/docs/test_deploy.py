@@ -57,7 +57,7 @@ def test_a_service_runs_a_known_command_against_a_readable_storage(name: str) ->
 
 
 @pytest.mark.process
-def test_compose_is_what_its_published_schema_says() -> None:
+def test_compose_is_valid_by_its_schema() -> None:
     """The compose file is valid against the Compose specification's schema."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     path = str(ROOT / "docker-compose.yml")
@@ -66,7 +66,7 @@ def test_compose_is_what_its_published_schema_says() -> None:
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.name)
-def test_a_manifest_is_what_kubernetes_published_schemas_say(path: Path) -> None:
+def test_a_manifest_is_valid_by_kubernetes_schemas(path: Path) -> None:
     """Every document is valid against its kind's schema, which rejects misspelt fields."""
     for document in yaml.safe_load_all(path.read_text("utf-8")):
         kubernetes_validate.validate(document, "1.34", strict=True)

@@ -216,7 +216,7 @@ def test_a_replay_is_as_the_table_says() -> None:
     assert problems(of("replay"), _document("s", record, again, found, 1e-3)) == []
 
 
-def test_a_preview_is_as_the_table_says() -> None:
+def test_a_preview_matches_the_table() -> None:
     """`launch --preview --json` matches the table, with one working and one failing stack."""
     spec = spec_of()
     tried = [Tried(Sample(CHAPTER_DEFAULT, {"activation=selu": "activation"}), "", 1.0, 0.5, 9)]
@@ -225,7 +225,7 @@ def test_a_preview_is_as_the_table_says() -> None:
     assert problems(of("launch --preview"), found) == []
 
 
-def test_a_range_test_is_as_the_table_says() -> None:
+def test_a_range_test_matches_the_table() -> None:
     """`range-test --json` matches the table, with tuples as lists."""
     found = asdict(read_range("nadam", [1e-4, 1e-3, 1e-2], [2.0, 1.0, 9.0], None))
     row = {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}

@@ -90,7 +90,7 @@ def test_only_what_every_data_set_has_is_compared() -> None:
     assert {e.stack for e in found.stacks} == {CHAPTER_DEFAULT, BN}
 
 
-def test_a_stack_that_diverges_somewhere_serves_nobody() -> None:
+def test_a_stack_that_diverges_somewhere_comes_last() -> None:
     """A stack that diverges on one data set has infinite regret and comes last."""
     broken = Planted(deviation=1e-9, diverge=frozenset({BN.stack_id}))
     found = across([study("one", {BN: -0.3}), study("two", {}, planted=broken)])

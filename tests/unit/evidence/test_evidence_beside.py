@@ -86,7 +86,7 @@ def test_a_stack_that_learned_is_not_warned_of() -> None:
     assert found.sentence.startswith("Use ")
 
 
-def test_pure_noise_says_that_nothing_learned_before_anything_else() -> None:
+def test_pure_noise_is_reported_first() -> None:
     """If neither stack beats the trivial predictor, the first sentence states it, regardless of the
     verdict against the default."""
     found = concluded(part(NOISE), part(LUCKY))
@@ -172,7 +172,7 @@ def test_before_the_test_set_is_opened_the_validation_loss_decides() -> None:
     assert trivial_warnings(beside, scores, None, "accuracy") == []
 
 
-def test_the_report_says_the_same(tmp_path: Path) -> None:
+def test_the_report_has_the_same_line(tmp_path: Path) -> None:
     """HTML and Markdown have the line above the explanation of the choice."""
     spec, runs = finished_study()
     found = concluded(part(NOISE))

@@ -116,7 +116,7 @@ def test_figures_of_the_confirmation_bind_too() -> None:
     assert "latency_ms<=1" in race(spec, runs).out[LARGE.stack_id]
 
 
-def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen_and_it_is_said() -> None:
+def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen() -> None:
     """If all stacks violate it, the one with the least violation is recommended, with a warning."""
     spec, runs = finished("parameters<=10")
     assert chosen(spec, runs) == SMALL
@@ -134,7 +134,7 @@ def test_when_some_keep_a_constraint_the_others_are_counted() -> None:
     )
 
 
-def test_a_figure_that_nobody_measured_is_said() -> None:
+def test_an_unmeasured_figure_is_reported() -> None:
     """A bound on an unmeasured figure excludes no stack and gives a warning."""
     spec, runs = finished("latency_ms<=1")
     assert chosen(spec, runs) == LARGE

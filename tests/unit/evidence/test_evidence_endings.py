@@ -109,7 +109,7 @@ def test_the_default_is_good_only_where_that_is_shown(
     assert row.ci95[0] < row.ci95[1]
 
 
-def test_no_interval_says_what_cannot_be() -> None:
+def test_intervals_stay_within_possible_values() -> None:
     """Intervals of accuracies near 1 and losses near 0 end at these bounds."""
     spec = made_up_spec(space={"axes": {}}, trials=5)
     planted = Planted(base=0.05, deviation=0.04)

@@ -171,7 +171,7 @@ def test_a_voided_run_is_asked_for_again() -> None:
     assert (again.stack, again.seed_index) == (last.stack, last.seed_index)
 
 
-def test_interrupted_before_the_pairs_says_so() -> None:
+def test_interrupted_before_the_pairs_gives_a_reason() -> None:
     """During tuning the claim has no evidence, and the reason names the tuning."""
     spec = spec_for("C7")
     runs = trained(spec, includes=lambda p: p.seed_index == TUNING_INDEX)
@@ -180,7 +180,7 @@ def test_interrupted_before_the_pairs_says_so() -> None:
     assert late.reason == "too few runs ended for a pair"
 
 
-def test_what_no_study_can_test_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untestable_claim_states_its_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
     """A claim without arms plans no run and names its requirement."""
     monkeypatch.setitem(CLAIMS, "C99", Claim("C99", "it rains", "weather", needs="a window"))
     spec = spec_for("C99")
@@ -281,7 +281,7 @@ def test_intervals_hold_for_all_claims_together() -> None:
     assert widths[1] > widths[0]
 
 
-def test_the_text_fits_a_terminal_and_says_every_word() -> None:
+def test_the_text_fits_a_terminal_and_has_every_verdict() -> None:
     """Each claim is listed with its verdict and comparisons, in lines of 79 characters."""
     spec = spec_for("C3", "C7", "C19", "C21")
     found = findings(spec, trained(spec))

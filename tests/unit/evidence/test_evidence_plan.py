@@ -131,7 +131,7 @@ def test_a_candidate_that_diverges_is_out_and_not_tried_again() -> None:
     assert sum(r.phase == CONFIRMATION and r.stack == SELU[2] for r in done) <= 3
 
 
-def test_the_default_is_chosen_when_nothing_is_told_from_it() -> None:
+def test_the_default_is_chosen_without_a_difference() -> None:
     """Without a real difference the chapter's default is chosen, as the simplest."""
     planted = Planted()
     spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU])

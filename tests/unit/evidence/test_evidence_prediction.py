@@ -73,7 +73,7 @@ def test_returns_diminish_in_words() -> None:
     assert "nine tenths" not in sentences(Measured.of({**part, "monte_carlo": level}))[0]
 
 
-def test_the_sparsest_affordable_row_is_told() -> None:
+def test_the_sparsest_affordable_row_is_reported() -> None:
     """The text about sparsity names the last threshold whose loss was affordable."""
     assert affordable(SPARSITY)["nonzero_fraction"] == 0.4
     (text,) = sentences(Measured(sparsity=SPARSITY, sparsity_test_loss=0.31))
@@ -81,8 +81,8 @@ def test_the_sparsest_affordable_row_is_told() -> None:
     assert "0.31" in text
 
 
-def test_a_profile_says_what_it_wins_and_costs() -> None:
-    """The profile's figures stand beside the default's, with the loss that they cost."""
+def test_a_profile_reports_gain_and_cost() -> None:
+    """The text gives the profile's figures, the default's, and the cost in loss."""
     mine, base = Measured(latency_ms=0.1, latency_ms_64=0.3), Measured(latency_ms=0.2)
     text = profile_note("low-latency", mine, base, Estimate(0.05, (0.04, 0.06), 5)) or ""
     assert "0.1 ms a row alone (chapter's default: 0.2)" in text
@@ -104,7 +104,7 @@ def test_risk_is_judged_with_dropout_on_where_that_is_better() -> None:
     )
 
 
-def test_deployed_models_are_told() -> None:
+def test_deployed_models_are_reported() -> None:
     """The text gives sizes and latencies by precision, and what could not be measured."""
     row = {"precision": "int8", "bytes": 11_000, "latency_ms": 0.0016, "loss": 0.15}
     (text,) = sentences(Measured(deployed=[row, {"precision": "float16", "cause": "no"}]))

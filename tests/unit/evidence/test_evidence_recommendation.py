@@ -284,7 +284,9 @@ def test_a_pruned_trial_that_was_on_course_warns() -> None:
         ((0.3,), False),
     ],
 )
-def test_falling_curves_are_told_from_flat_ones(curve: tuple[float, ...], falling: bool) -> None:
+def test_falling_curves_are_distinguished_from_flat_ones(
+    curve: tuple[float, ...], falling: bool
+) -> None:
     """A curve is still falling if its last epoch is clearly below all earlier ones."""
     assert table_of_warnings.falls_at_end(curve) is falling
 

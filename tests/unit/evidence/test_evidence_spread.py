@@ -35,7 +35,7 @@ def test_what_a_seed_gives_to_all_is_no_spread() -> None:
     assert second.rows.keys() == first.rows.keys()
 
 
-def test_a_stack_with_one_loss_says_nothing() -> None:
+def test_a_stack_with_one_loss_has_no_spread() -> None:
     """A row with one loss, and a table of such rows, have no spread."""
     y = np.random.default_rng(2).normal(size=(3, 4))
     assert spread({**table_of(y), "lonely": {0: 99.0}}) == spread(table_of(y))

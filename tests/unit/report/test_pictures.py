@@ -90,7 +90,7 @@ def test_every_outcome_has_its_own_symbol() -> None:
     assert len({trace.marker.symbol for trace in traces}) == len(MARKS)
 
 
-def test_strays_stand_at_the_edge_and_tell_their_loss() -> None:
+def test_outliers_are_drawn_at_the_edge_with_their_loss() -> None:
     """An extreme loss is drawn at the edge with its value as hover text; the axis stays."""
     absurd = replace(RUNS[1], number=90, value=1e6)
     before, after = drawn("progress"), drawn("progress", [*RUNS, absurd])
