@@ -52,9 +52,8 @@ class Polling:
                 with guarded(url):
                     found = read()
             except StorageAwayError:
-                now = time.monotonic()
-                away_since = now if away_since is None else away_since
-                if now - away_since >= self.away_seconds:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since >= self.away_seconds:
                     raise
             else:
                 away_since = None

@@ -49,19 +49,19 @@ def work(
         TrainstackError: The workers cannot serve the study.
     """
     from trainstack.search.dashboard.notes import Notes
-    from trainstack.search.database.connection import exported, guarded, shared_engine
+    from trainstack.search.database.connection import connected, exported, guarded
     from trainstack.search.database.retry import hangups
+    from trainstack.search.queue import queries
     from trainstack.search.queue.budget import WorkersWanted
     from trainstack.search.queue.maintenance import Maintenance
     from trainstack.search.sampling.optuna_export import Exporting
     from trainstack.search.studies.opening import open_study
 
-    if _concluded(url, study):
-        return
-    here = shared_engine(url)
-    with guarded(url):
-        maintenance = Maintenance(here, open_study(here, study).row.study_id)
+    with connected(url) as here:
+        if queries.status(here, study)["concluded"]:
+            return
         wanted = WorkersWanted(here, study)
+        maintenance = Maintenance(here, open_study(here, study).row.study_id)
 
     def check(status: dict[str, Any]) -> None:
         # Maintenance also runs without local workers: it requeues expired leases.
@@ -96,14 +96,6 @@ def heed(local: Workers, count: int | None) -> None:
     """Scale to the requested number of workers; None: no change."""
     if count is not None and count != local.wanted:
         local.keep(count)
-
-
-def _concluded(url: URL, study: str) -> bool:
-    from trainstack.search.database.connection import connected
-    from trainstack.search.queue import queries
-
-    with connected(url) as here:
-        return queries.status(here, study)["concluded"]
 
 
 def _check(local: Workers, status: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,13 @@ from trainstack.search.cli.common import Storage, Study, err
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.cli.interruptions import Interruption
-from trainstack.search.cli.local_workers import FAREWELL, LEAVE_SECONDS, LocalWorkers, cores
+from trainstack.search.cli.local_workers import (
+    FAREWELL,
+    LEAVE_SECONDS,
+    LocalWorkers,
+    Workers,
+    cores,
+)
 from trainstack.search.cli.polling import Polling, over
 from trainstack.search.cli.signals import INTERRUPTED
 from trainstack.search.processes import interruption_signals
@@ -187,13 +194,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         crew.show = True
         crew.start(exported(url), study, wanted.count, wanted.flags())
         with Interruption(signal.SIGINT, signal.SIGTERM) as interruption:
-
-            def pause(seconds: float) -> None:
-                here.dispose()  # as in _heed
-                crew.wait(seconds)
-                interruption.pause(0.0)
-
-            polling = Polling(pause, POLL_SECONDS, away_seconds=math.inf, going=crew.alive)
+            polling = _polling(url, crew, lambda: interruption.pause(0.0))
             for status, count in polling.of(
                 url, lambda: (queries.status(here, study), news.news())
             ):
@@ -213,15 +214,21 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
 def _heed(url: URL, crew: LocalWorkers, news: WorkersWanted) -> None:
     """Follow `set STUDY workers=N` until no worker is left."""
     from trainstack.search.cli.watch import heed
+
+    for count in _polling(url, crew).of(url, news.news):
+        heed(crew, count)
+
+
+def _polling(url: URL, crew: Workers, then: Callable[[], object] = lambda: None) -> Polling:
+    """Poll until no worker is left; `then` is called after each pause."""
     from trainstack.search.database.connection import shared_engine
 
     def pause(seconds: float) -> None:
         shared_engine(url).dispose()  # hundreds of such commands would each hold a connection
         crew.wait(seconds)
+        then()
 
-    polling = Polling(pause, POLL_SECONDS, away_seconds=math.inf, going=crew.alive)
-    for count in polling.of(url, news.news):
-        heed(crew, count)
+    return Polling(pause, POLL_SECONDS, away_seconds=math.inf, going=crew.alive)
 
 
 def _look(url: URL, study: str) -> WorkersWanted:

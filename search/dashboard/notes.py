@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.database.connection import connected
@@ -18,7 +18,9 @@ from trainstack.spaces.errors import TrainstackError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
-    from sqlalchemy import URL, Engine
+    from sqlalchemy import URL
+
+    from trainstack.search.spec import StudySpec
 
 log = logging.getLogger("trainstack.notes")
 
@@ -105,12 +107,10 @@ class Notes:
         if self._optuna is None:
             self._optuna = open_storage(self.url)
         storage = self._optuna
-        ensure_study(storage, queries.spec_of(here, name))
+        status, (spec, runs, measured) = queries.status(here, name), queries.evidence(here, name)
+        ensure_study(storage, spec)
         study = optuna.load_study(study_name=name, storage=storage)
-        status, runs = queries.status(here, name), queries.runs(here, name)
-        conclusion = None
-        if status["concluded"]:
-            conclusion = _conclusion(here, name, runs)
+        conclusion = _conclusion(spec, runs, measured) if status["concluded"] else None
         body = note_of(status, runs, conclusion)
         if get_note(study) != body:
             save_note(study, body)
@@ -125,20 +125,17 @@ class Notes:
                 save_plotly_graph_object(study, figure, graph_object_id=identifier)
 
 
-def _conclusion(here: Engine, name: str, runs: Sequence[Run]) -> str | None:
+def _conclusion(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any]) -> str | None:
     """Return a study's conclusion as text; None if there is nothing to recommend."""
     from trainstack.search.claims import findings
+    from trainstack.search.conclusion.recommendation import recommend
     from trainstack.search.conclusion.text import text_of
-    from trainstack.search.queue import queries
-    from trainstack.search.studies.conclusion import conclusion_of
     from trainstack.spaces.errors import NothingToRecommend
 
-    spec = queries.spec_of(here, name)
     if spec.experiment:
-        measured = queries.measurement(here, name) or {}
         return findings.text_of(findings.findings(spec, runs, measured))
     try:
-        return text_of(conclusion_of(here, name).found)
+        return text_of(recommend(spec, runs, measured))
     except NothingToRecommend:
         return None
 

@@ -168,8 +168,9 @@ def shared_engine(url: URL) -> Engine:
 
 def disconnect() -> None:
     """Dispose of this process's shared engines, at the end of a command."""
-    for key in [key for key in _shared if key[0] == os.getpid()]:
-        _shared.pop(key).dispose()
+    for key in list(_shared):  # a copy, as a thread may be adding an engine
+        if key[0] == os.getpid():
+            _shared.pop(key).dispose()
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ class Clock:
     """A clock that advances only in `pass_time`, and the pauses that were asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.pauses = 0.0, list[float]()
+        self.now, self.pauses = 100.0, list[float]()
         monkeypatch.setattr(polling.time, "monotonic", lambda: self.now)
 
     def pass_time(self, seconds: float) -> None:
