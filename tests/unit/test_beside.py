@@ -92,4 +92,4 @@ def test_a_network_that_answers_the_mean_differs_by_nothing() -> None:
     """In regression, standardised outputs of 0 equal the trivial predictor."""
     split = split_of("regression", [1.0, 2.0, 3.0, 6.0], [2.0, 4.0], [1.0, 9.0, 4.0])
     found = trivial_document([trivial_run(split, 0, np.zeros((3, 1), np.float32))])
-    assert found["difference"] == {"loss": {"mean": 0.0, "ci95": [0.0, 0.0], "n": 3}}
+    assert found["difference"] == {"loss": {"mean": 0.0, "ci95": (0.0, 0.0), "n": 3}}
