@@ -18,7 +18,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, true, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.connection import guarded
@@ -81,7 +81,6 @@ class OptunaExport:
                 return None
             if self._storage is None:
                 self._storage = open_storage(self._engine.url)
-            change(connection, study.study_id, exported_at=func.clock_timestamp())
             return _Round(self._storage, connection, study, -1 if last is None else last).run()
 
     def finish(self) -> None:
@@ -164,11 +163,19 @@ class _Round:
                 self._update(frozen, known[trial.number])
             elif not self._is_complete(frozen):
                 return self._start_again()  # it was voided, or queued again, after it had ended
-        ended = [trial.task_id for trial in trials if trial.status == Status.DONE]
-        self._connection.execute(
-            update(tasks).where(tasks.c.task_id.in_(ended)).values(exported=True)
-        )
+        ended = [(t.task_id, t.outcome) for t in trials if t.status == Status.DONE]
+        # A trial may have been voided since it was read.
+        self._mark(tuple_(tasks.c.task_id, tasks.c.outcome).in_(ended), True)
         return count + len(new) <= self._last
+
+    def _mark(self, which: ColumnElement[bool], exported: bool) -> None:
+        """Mark search trials as exported or not, at the end of the round.
+
+        Only here, and briefly, does the round lock rows that claims need.
+        """
+        change(self._connection, self._study.study_id, exported_at=func.clock_timestamp())
+        mine = (tasks.c.study_id == self._study.study_id) & (tasks.c.kind == SEARCH)
+        self._connection.execute(update(tasks).where(mine, which).values(exported=exported))
 
     def _id_of(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._copy_id, number)
@@ -222,8 +229,7 @@ class _Round:
             storage.set_study_user_attr(copy_id, key, value)
         for key, value in systems.items():
             storage.set_study_system_attr(copy_id, key, value)
-        mine = (tasks.c.study_id == self._study.study_id) & (tasks.c.kind == SEARCH)
-        self._connection.execute(update(tasks).where(mine).values(exported=False))
+        self._mark(true(), False)
         return True
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import optuna
 import pytest
@@ -40,6 +41,8 @@ from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.space import Space
 
 pytestmark = pytest.mark.postgres
+# Long enough for a busy machine; a test that passes does not wait for it.
+PATIENCE_SECONDS = 60.0
 
 
 def states(url: URL) -> list[TrialState]:
@@ -219,6 +222,49 @@ def test_deleted_copy_is_made_again(url: URL) -> None:
     optuna.delete_study(study_name="s", storage=url.render_as_string(hide_password=False))
     here.finish(lease, completed(0.25))
     assert [t.value for t in exported(url).trials] == [0.5, 0.25]
+
+
+def test_claims_do_not_wait_for_an_export(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a round writes to Optuna's storage, workers claim, report and finish trials."""
+    here, other = begun(url, trials=3), open_client(url)
+    ended(here, completed(0.5))
+    create = optuna.storages.RDBStorage.create_new_trial
+    trained = []
+
+    def meanwhile(*arguments: Any, **options: Any) -> int:
+        work = threading.Thread(target=ended, args=(other, completed(0.25)), daemon=True)
+        work.start()
+        work.join(PATIENCE_SECONDS)
+        trained.append(not work.is_alive())
+        return create(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.storages.RDBStorage, "create_new_trial", meanwhile)
+        exporting = OptunaExport(engine(url), "s")
+        assert exporting.run_if_due() is False
+        exporting.close()
+    assert trained == [True]
+    assert [trial.value for trial in exported(url).trials] == [0.5, 0.25]
+
+
+def test_trial_voided_during_a_round_is_exported_again(
+    url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that is voided while a round writes it has failed in Optuna after the next round."""
+    here = begun(url, trials=2)
+    ended(here, completed(0.5))
+    create = optuna.storages.RDBStorage.create_new_trial
+
+    def meanwhile(*arguments: Any, **options: Any) -> int:
+        void_trial(url, "s", 0, "spoilt")
+        return create(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.storages.RDBStorage, "create_new_trial", meanwhile)
+        exporting = OptunaExport(engine(url), "s")
+        exporting.run_if_due()
+        exporting.close()
+    assert states(url) == [TrialState.FAIL]
 
 
 def test_one_process_exports_at_a_time(url: URL, database: Engine) -> None:
