@@ -18,9 +18,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, select
 
 from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue.rows import StudyRow, study_of
 from trainstack.search.queue.search_trials import read_trials, trials_since, trials_to_remember
 from trainstack.search.sampling import trial_files
 from trainstack.search.sampling.optuna_trials import TrialConverter
@@ -65,11 +66,12 @@ class DashboardStorage(BaseStorage):
         self._listed: dict[str, _Listed] = {}
         self._reading = threading.Lock()
 
-    def _ours(self, study_id: int) -> Row[Any] | None:
+    def _ours(self, study_id: int) -> StudyRow | None:
         """Return the row of the fleet's study for an Optuna study; None if it is not ours."""
         named = studies.c.name == self.get_study_name_from_id(study_id)
         with self._engine.connect() as connection:
-            return connection.execute(select(studies).where(named)).first()
+            row = connection.execute(select(studies).where(named)).first()
+        return None if row is None else study_of(row)
 
     def get_all_trials(
         self,
@@ -86,7 +88,7 @@ class DashboardStorage(BaseStorage):
         kept = [trial for trial in found if states is None or trial.state in states]
         return copy.deepcopy(kept) if deepcopy else kept
 
-    def _read(self, study: Row[Any]) -> list[FrozenTrial]:
+    def _read(self, study: StudyRow) -> list[FrozenTrial]:
         """Read what is new, what had not ended, and all if ended trials have changed."""
         revision = (study.study_id, study.revision, study.phase)
         listed = self._listed.get(study.name)

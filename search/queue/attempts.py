@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, case, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import attempts, durable, studies, tasks, workers
@@ -23,6 +23,7 @@ from trainstack.search.queue.eligibility import (
     open_to_search,
     seconds_from_now,
 )
+from trainstack.search.queue.rows import TaskRow, task_of
 from trainstack.search.queue.study_store import change, locked, record_event, search_task
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Outcome, Result, Status
 
@@ -35,7 +36,7 @@ class LeaseLost(Exception):  # noqa: N818 - not a fault: another worker has the 
     """The worker no longer holds the task: drop it, write nothing, claim the next."""
 
 
-def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> Row[Any] | None:
+def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> TaskRow | None:
     """Claim the next task, or open a new place in the budget and claim that.
 
     Order: the measurement, a confirmation, a search trial that was given back, one that was
@@ -77,7 +78,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
             fresh = {"attempts": tasks.c.attempts + 1, "curve": [], "train_curve": []}
             fresh |= {"number": func.coalesce(tasks.c.number, new_number)}
             begun = update(tasks).where(tasks.c.task_id == task_id).values({**leased, **fresh})
-        row = connection.execute(begun.returning(tasks)).one()
+        row = task_of(connection.execute(begun.returning(tasks)).one())
         connection.execute(
             insert(attempts).values(task_id=row.task_id, attempt=row.attempts, worker_id=worker_id)
         )
@@ -95,13 +96,13 @@ def next_number(connection: Connection, study_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def mine(task_id: int, token: str) -> ColumnElement[bool]:
+def mine(task_id: int, token: str | None) -> ColumnElement[bool]:
     """Return the condition that this attempt still holds the task."""
     held = (tasks.c.token == token) & (tasks.c.status == Status.RUNNING)
     return (tasks.c.task_id == task_id) & held
 
 
-def write(connection: Connection, task_id: int, token: str, /, **values: Any) -> Row[Any]:
+def write(connection: Connection, task_id: int, token: str | None, /, **values: Any) -> TaskRow:
     """Update columns of a leased task and return its row.
 
     Raises:
@@ -112,10 +113,10 @@ def write(connection: Connection, task_id: int, token: str, /, **values: Any) ->
     ).first()
     if row is None:
         raise LeaseLost(f"task {task_id}")
-    return row
+    return task_of(row)
 
 
-def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -> Row[Any]:
+def owned(connection: Connection, task_id: int, token: str | None, outcome: str = "") -> TaskRow:
     """Return a leased task's row, in a durable transaction that locks its study if necessary.
 
     A search trial that ends with a counted outcome keeps its place in the budget, so it needs no
@@ -131,9 +132,10 @@ def owned(connection: Connection, task_id: int, token: str, outcome: str = "") -
         LeaseLost: The token is no longer the task's.
     """
     durable(connection)
-    row = connection.execute(select(tasks).where(mine(task_id, token))).first()
-    if row is None:
+    found = connection.execute(select(tasks).where(mine(task_id, token))).first()
+    if found is None:
         raise LeaseLost(f"task {task_id}")
+    row = task_of(found)
     if row.kind != SEARCH or outcome not in COUNTED:
         locked(connection, row.study_id)
     return row
@@ -174,7 +176,9 @@ def heartbeat(
         ).scalar_one()
 
 
-def record(connection: Connection, task_id: int, token: str, news: Sequence[Measurement]) -> None:
+def record(
+    connection: Connection, task_id: int, token: str | None, news: Sequence[Measurement]
+) -> None:
     """Write the measurements of epochs; repeating a write is harmless.
 
     Raises:
@@ -194,8 +198,8 @@ def record(connection: Connection, task_id: int, token: str, news: Sequence[Meas
 
 
 def finish(
-    engine: Engine, task_id: int, token: str, result: Result, cached_of: int | None = None
-) -> Row[Any]:
+    engine: Engine, task_id: int, token: str | None, result: Result, cached_of: int | None = None
+) -> TaskRow:
     """End a task with its result.
 
     Args:
@@ -227,19 +231,20 @@ def finish(
         return end(connection, task_id, token, values)
 
 
-def end(connection: Connection, task_id: int, token: str, values: dict[str, Any]) -> Row[Any]:
+def end(connection: Connection, task_id: int, token: str | None, values: dict[str, Any]) -> TaskRow:
     """End an `owned` task, and update its place in the budget and its attempt."""
     values = {**values, "status": Status.DONE, "lease_until": None, "finished_at": func.now()}
     row = write(connection, task_id, token, **values)
     if row.kind == SEARCH and row.outcome not in COUNTED:
         held, failed = studies.c.held - 1, studies.c.failed + 1
         change(connection, row.study_id, held=held, failed=failed)
-    end_attempt(connection, row, row.outcome, row.cause)
-    record_event(connection, row, row.outcome, row.cause)
+    outcome = str(row.outcome)
+    end_attempt(connection, row, outcome, row.cause)
+    record_event(connection, row, outcome, row.cause)
     return row
 
 
-def end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str | None) -> None:
+def end_attempt(connection: Connection, row: TaskRow, ending: str, cause: str | None) -> None:
     connection.execute(
         update(attempts)
         .where(attempts.c.task_id == row.task_id, attempts.c.attempt == row.attempts)
@@ -247,7 +252,7 @@ def end_attempt(connection: Connection, row: Row[Any], ending: str, cause: str |
     )
 
 
-def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
+def give_back(engine: Engine, task_id: int, token: str | None, cause: str) -> TaskRow:
     """Return the task to the queue; a cause other than INTERRUPTED counts against it.
 
     Returns:
@@ -260,7 +265,7 @@ def give_back(engine: Engine, task_id: int, token: str, cause: str) -> Row[Any]:
         return requeue(connection, owned(connection, task_id, token), cause)
 
 
-def requeue(connection: Connection, row: Row[Any], cause: str) -> Row[Any]:
+def requeue(connection: Connection, row: TaskRow, cause: str) -> TaskRow:
     """Return a running task to the queue, or fail it after MOST_STRIKES causes.
 
     The caller's transaction must hold the lock on the study's row.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, select
 
 from trainstack.search.database.schema import tasks
+from trainstack.search.queue.rows import TaskRow, task_of
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 
 
-def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result] | None:
+def find_finished_duplicate(engine: Engine, row: TaskRow) -> tuple[int, Result] | None:
     """Find a completed search trial of an equal stack.
 
     Args:
@@ -22,7 +22,7 @@ def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result]
         Id of the first such task and a copy of its result; None if there is none.
     """
     with engine.connect() as connection:
-        duplicate = connection.execute(
+        found = connection.execute(
             select(tasks)
             .where(tasks.c.study_id == row.study_id, tasks.c.stack_id == row.stack_id)
             .where(tasks.c.kind == SEARCH, tasks.c.outcome == Outcome.COMPLETED)
@@ -30,8 +30,9 @@ def find_finished_duplicate(engine: Engine, row: Row[Any]) -> tuple[int, Result]
             .order_by(tasks.c.task_id)
             .limit(1)
         ).first()
-    if duplicate is None:
+    if found is None:
         return None
+    duplicate = task_of(found)
     curves = enumerate(zip(duplicate.train_curve, duplicate.curve, strict=True), start=1)
     measurements = tuple(Measurement(i, t, v, math.nan) for i, (t, v) in curves)
     cause = f"cached: the same stack as trial {duplicate.number}"

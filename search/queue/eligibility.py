@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, case, func, select
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import tasks, workers
+from trainstack.search.queue.rows import StudyRow
 from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, SEARCHING, STOP
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Status
 
@@ -17,7 +18,7 @@ def seconds_from_now(seconds: float) -> ColumnElement[Any]:
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, float(seconds))
 
 
-def open_to_search(connection: Connection, study: Row[Any]) -> bool:
+def open_to_search(connection: Connection, study: StudyRow) -> bool:
     """Return whether a search trial may start now, by the database's clock."""
     searching = study.phase == SEARCHING and study.requested_state == GO
     if not searching or study.failed >= max(MOST_FAILURES, study.trials):
@@ -43,7 +44,7 @@ def is_only_worker(
     ).scalar_one()
 
 
-def kinds_open(study: Row[Any], search: bool) -> list[str]:
+def kinds_open(study: StudyRow, search: bool) -> list[str]:
     """Return the kinds of task that may start now."""
     kinds: list[str] = [SEARCH] if search else []
     if study.phase == CONFIRMING and study.requested_state in (GO, STOP):

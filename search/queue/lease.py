@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row
-
-from trainstack.search.payloads import Payload, payload_of
+from trainstack.search.payloads import Payload
+from trainstack.search.queue.rows import TaskRow
 from trainstack.search.records import MEASUREMENT, TaskKind, Word
 from trainstack.spaces.stack import Stack
 
@@ -53,17 +51,17 @@ class Lease:
     label: str | None = None
 
 
-def lease_of(row: Row[Any]) -> Lease:
+def lease_of(row: TaskRow) -> Lease:
     """Return the lease for the row of a claimed task."""
     return Lease(
         task_id=row.task_id,
-        token=row.token,
+        token=row.token or "",
         attempt=row.attempts,
-        kind=TaskKind(row.kind),
+        kind=row.kind,
         number=-1 if row.number is None else row.number,
-        stack=None if row.kind == MEASUREMENT else Stack.from_json(row.stack),
+        stack=None if row.kind == MEASUREMENT else row.stack,
         seed=row.seed,
         seed_index=row.seed_index,
-        payload=payload_of(row.kind, row.payload),
+        payload=row.payload,
         label=row.label,
     )

@@ -7,9 +7,9 @@ lock that reads the tables again, and does nothing if the step was done already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.conditions import Condition
@@ -17,6 +17,7 @@ from trainstack.search.database.schema import durable, studies, tasks
 from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
 from trainstack.search.queue.eligibility import open_to_search
 from trainstack.search.queue.queries import rows_of, run_of
+from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.study_store import (
     CONCLUDED,
     CONFIRMING,
@@ -95,7 +96,7 @@ def advance(engine: Engine, study_id: int, judge: Judge | None = None) -> str:
     while _end_search(engine, study_id) or _confirm(engine, study_id, judge):
         pass
     with engine.connect() as connection:
-        row = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+        row = _row(connection, study_id)
     return state_of(row.phase, row.requested_state)
 
 
@@ -130,11 +131,12 @@ def _end_search(engine: Engine, study_id: int) -> bool:
         return True
 
 
-def _row(connection: Connection, study_id: int) -> Row[Any]:
-    return connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+def _row(connection: Connection, study_id: int) -> StudyRow:
+    query = select(studies).where(studies.c.study_id == study_id)
+    return study_of(connection.execute(query).one())
 
 
-def _search_over(connection: Connection, study: Row[Any]) -> bool:
+def _search_over(connection: Connection, study: StudyRow) -> bool:
     """Return whether no search trial is running and none can start."""
     if study.phase != SEARCHING or study.requested_state not in (GO, STOP):
         return False
@@ -148,7 +150,7 @@ def _search_over(connection: Connection, study: Row[Any]) -> bool:
 def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
     """Insert the confirmation runs required next, or conclude; return whether to call again."""
     with engine.connect() as connection:
-        study = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
+        study = _row(connection, study_id)
         if study.phase != CONFIRMING or study.requested_state not in (GO, STOP):
             return False
         seen = _finished(connection, study_id)
@@ -188,16 +190,16 @@ def _finished(connection: Connection, study_id: int) -> int:
     return connection.execute(select(func.count() + voided).where(done)).scalar_one()
 
 
-def _measurement(connection: Connection, study_id: int) -> Row[Any] | None:
-    return connection.execute(
-        select(tasks).where(tasks.c.study_id == study_id, tasks.c.kind == MEASUREMENT)
-    ).first()
+def _measurement(connection: Connection, study_id: int) -> TaskRow | None:
+    query = select(tasks).where(tasks.c.study_id == study_id, tasks.c.kind == MEASUREMENT)
+    row = connection.execute(query).first()
+    return None if row is None else task_of(row)
 
 
 def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> None:
     """Insert the planned runs, each once, and drop waiting runs that are no longer planned."""
     confirmations = (tasks.c.study_id == study_id) & (tasks.c.kind == CONFIRMATION)
-    rows = connection.execute(select(tasks).where(confirmations)).all()
+    rows = [task_of(row) for row in connection.execute(select(tasks).where(confirmations))]
     there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
     spoilt = [row.task_id for row in rows if row.outcome == Outcome.VOIDED]
     wanted = {(p.stack_id, p.seed_index): p for p in planned}
@@ -235,14 +237,14 @@ def _reopen(connection: Connection, task_id: int) -> None:
     connection.execute(again.values(status=Status.WAITING, **values))
 
 
-def _conclude(connection: Connection, study: Row[Any], why: str = "") -> None:
+def _conclude(connection: Connection, study: StudyRow, why: str = "") -> None:
     values = {"phase": CONCLUDED, "requested_state": GO, "concluded_at": func.now()}
     change(connection, study.study_id, **values)
     record_event(connection, study, CONCLUDED, why)
 
 
 def _measure(
-    connection: Connection, study: Row[Any], chosen: Choice | None, rows: Sequence[Row[Any]]
+    connection: Connection, study: StudyRow, chosen: Choice | None, rows: Sequence[TaskRow]
 ) -> None:
     """Insert the measurement on the test set, or conclude if there is nothing to measure."""
     if chosen is None:
@@ -258,9 +260,10 @@ def _measure(
         and row.stack_id in asked
         and row.seed_index < study.spec["replicates"]  # without the runs that tuned a learning rate
     ]
-    kept: dict[str, dict[str, Any]] = {stack_id: {} for stack_id in asked}
-    for row in confirmed:
-        kept[row.stack_id][str(row.seed_index)] = dict(row.artifacts)
+    kept = {
+        stack_id: {str(r.seed_index): r.artifacts for r in confirmed if r.stack_id == stack_id}
+        for stack_id in asked
+    }
     connection.execute(
         insert_or_not(tasks)
         .on_conflict_do_nothing()

@@ -7,12 +7,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Float, Row, func, literal, select
+from sqlalchemy import Connection, Engine, Float, func, literal, select
 
 from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
 from trainstack.search.json_values import json_safe
-from trainstack.search.queue.study_store import CONCLUDED, GO, find, state_of
+from trainstack.search.payloads import ConfirmationPayload
+from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
+from trainstack.search.queue.study_store import CONCLUDED, GO, SEARCHING, find, state_of
 from trainstack.search.records import (
     CONFIRMATION,
     MEASUREMENT,
@@ -21,7 +23,6 @@ from trainstack.search.records import (
     Outcome,
     Run,
     Status,
-    TaskKind,
 )
 from trainstack.spaces.errors import StudyError
 
@@ -50,7 +51,7 @@ def statuses(engine: Engine) -> list[dict[str, Any]]:
         return []
     with _snapshot(engine) as connection:
         rows = connection.execute(select(studies).order_by(studies.c.study_id)).all()
-        return [_status(connection, row) for row in rows]
+        return [_status(connection, study_of(row)) for row in rows]
 
 
 def status(engine: Engine, name: str) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def _snapshot(engine: Engine) -> Connection:
 
 
 @contextlib.contextmanager
-def reading(engine: Engine, name: str) -> Iterator[tuple[Connection, Row[Any]]]:
+def reading(engine: Engine, name: str) -> Iterator[tuple[Connection, StudyRow]]:
     """Yield a connection whose reads see one snapshot, and a study's row.
 
     Raises:
@@ -81,10 +82,10 @@ def reading(engine: Engine, name: str) -> Iterator[tuple[Connection, Row[Any]]]:
         yield connection, find(connection, name)
 
 
-def _status(connection: Connection, study: Row[Any]) -> dict[str, Any]:
+def _status(connection: Connection, study: StudyRow) -> dict[str, Any]:
     now = connection.execute(select(func.clock_timestamp())).scalar_one()
     left = None
-    if study.deadline_at is not None and study.phase == "searching":
+    if study.deadline_at is not None and study.phase == SEARCHING:
         # While a study is paused, its remaining time does not decrease.
         at = study.paused_at if study.paused_at and study.requested_state != GO else now
         left = max(0.0, (study.deadline_at - at).total_seconds())
@@ -162,17 +163,16 @@ def worker_name(host: str, pid: int, worker_id: int) -> str:
 
 def rows_of(
     connection: Connection, study_id: int, phases: Sequence[str] = (SEARCH, CONFIRMATION)
-) -> list[Row[Any]]:
+) -> list[TaskRow]:
     """Return task rows with the names of their workers, in order of creation."""
     name = workers.c.host + "-" + func.concat(workers.c.pid) + "-" + func.concat(tasks.c.worker_id)
-    return list(
-        connection.execute(
-            select(tasks, name.label("worker"))
-            .join_from(tasks, workers, tasks.c.worker_id == workers.c.worker_id, isouter=True)
-            .where(tasks.c.study_id == study_id, tasks.c.kind.in_(phases))
-            .order_by(tasks.c.kind.desc(), tasks.c.number.nulls_last(), tasks.c.task_id)
-        )
+    rows = connection.execute(
+        select(tasks, name.label("worker"))
+        .join_from(tasks, workers, tasks.c.worker_id == workers.c.worker_id, isouter=True)
+        .where(tasks.c.study_id == study_id, tasks.c.kind.in_(phases))
+        .order_by(tasks.c.kind.desc(), tasks.c.number.nulls_last(), tasks.c.task_id)
     )
+    return [task_of(row) for row in rows]
 
 
 def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
@@ -191,26 +191,23 @@ def runs(engine: Engine, name: str, phase: str | None = None) -> list[Run]:
         return [run_of(row) for row in rows_of(connection, study.study_id, phases)]
 
 
-def run_of(row: Row[Any]) -> Run:
+def run_of(row: TaskRow) -> Run:
     """Return the run for a task's row."""
-    from trainstack.search.payloads import ConfirmationPayload, payload_of
-    from trainstack.spaces.stack import Stack  # imported here to keep `status` fast
-
-    payload = payload_of(row.kind, row.payload)
+    payload = row.payload
     return Run(
-        phase=TaskKind(row.kind),
+        phase=row.kind,
         number=-1 if row.number is None else row.number,
-        stack=Stack.from_json(row.stack) if row.stack else None,
+        stack=row.stack,
         stack_id=row.stack_id,
         seed=row.seed,
         seed_index=row.seed_index,
         label=row.label,
-        outcome=Outcome(row.outcome) if row.outcome else Status(row.status),
+        outcome=row.outcome or row.status,
         value=row.value,
         epochs=len(row.curve),
         best_epoch=row.best_epoch,
-        curve=tuple(row.curve),
-        train_curve=tuple(row.train_curve),
+        curve=row.curve,
+        train_curve=row.train_curve,
         metrics=_numbers(row.metrics),
         seconds=_numbers(row.seconds),
         worker=row.worker,

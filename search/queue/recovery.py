@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 
 from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import end, owned, requeue, write
 from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
+from trainstack.search.queue.rows import TaskRow, WorkerRow, task_of
 from trainstack.search.queue.study_store import SEARCHING, change, locked, record_event
 from trainstack.search.records import SEARCH, Outcome, Status
 
@@ -21,7 +21,7 @@ def requeue_expired(
     study_id: int,
     every_seconds: float = 0.0,
     watched_seconds: float | None = None,
-) -> list[Row[Any]] | None:
+) -> list[TaskRow] | None:
     """Return tasks whose lease has expired to the queue.
 
     Args:
@@ -57,10 +57,10 @@ def requeue_expired(
             .where(running, tasks.c.lease_until < func.clock_timestamp())
             .with_for_update()
         ).all()
-        return [requeue(connection, row, LEASE_EXPIRED) for row in expired]
+        return [requeue(connection, task_of(row), LEASE_EXPIRED) for row in expired]
 
 
-def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> Row[Any]:
+def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> TaskRow:
     """Requeue a task that ran out of memory for another worker, once; else end it as infeasible.
 
     Args:
@@ -106,7 +106,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             .returning(workers.c.worker_id, workers.c.study_id)
         ).one()
         study = locked(connection, worker.study_id)
-        record_event(connection, worker, "quarantined", why)
+        record_event(connection, WorkerRow(study.study_id, worker_id), "quarantined", why)
         room = study.trials - study.held if study.phase == SEARCHING else 0
         spoilt = connection.execute(
             select(tasks)
@@ -115,8 +115,9 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             # Given stacks first: sampled ones can be replaced.
             .order_by(tasks.c.payload["given"].as_boolean().desc().nulls_last(), tasks.c.task_id)
         ).all()
-        search = [row for row in spoilt if row.kind == SEARCH][:room]
-        again = [*search, *(row for row in spoilt if row.kind != SEARCH)]
+        failed_here = [task_of(row) for row in spoilt]
+        search = [row for row in failed_here if row.kind == SEARCH][:room]
+        again = [*search, *(row for row in failed_here if row.kind != SEARCH)]
         for row in again:
             _wait_again(connection, row, why)
         held, failed = studies.c.held + len(search), studies.c.failed - len(search)
@@ -125,7 +126,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
         return len(again)
 
 
-def _wait_again(connection: Connection, row: Row[Any], why: str) -> None:
+def _wait_again(connection: Connection, row: TaskRow, why: str) -> None:
     """Requeue a failed task."""
     connection.execute(
         update(tasks)

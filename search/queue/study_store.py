@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.database.schema import durable, events, studies, tasks
 from trainstack.search.payloads import SearchPayload
+from trainstack.search.queue.rows import StudyRow, TaskRow, WorkerRow, study_of, task_of
 from trainstack.search.records import COUNTED, SEARCH, Outcome, Phase, RequestedState, Status
 from trainstack.spaces.errors import RequestError, StudyError, nearest
 
@@ -76,16 +77,17 @@ def create(engine: Engine, spec: StudySpec, first: Iterable[tuple[str | None, St
                 trials=budget_of(spec),
                 held=len(waiting),
                 opened=len(waiting),
-            ).returning(studies.c.study_id)
+            ).returning(studies)
         ).first()
         if row is None:
             _same(find(connection, spec.study), spec)
             return False
+        study = study_of(row)
         for place, (label, stack) in enumerate(waiting):
             connection.execute(
-                insert(tasks).values(search_task(row[0], spec.seed, place, stack, label))
+                insert(tasks).values(search_task(study.study_id, spec.seed, place, stack, label))
             )
-        record_event(connection, row, "created")
+        record_event(connection, study, "created")
         return True
 
 
@@ -112,7 +114,7 @@ def search_task(
     }
 
 
-def _same(row: Row[Any], spec: StudySpec) -> None:
+def _same(row: StudyRow, spec: StudySpec) -> None:
     from trainstack.search.spec import StudySpec
 
     differences = StudySpec.from_json(row.spec).differences(spec)
@@ -123,7 +125,7 @@ def _same(row: Row[Any], spec: StudySpec) -> None:
         )
 
 
-def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
+def find(connection: Connection, name: str, lock: bool = False) -> StudyRow:
     """Return a study's row.
 
     Args:
@@ -140,16 +142,16 @@ def find(connection: Connection, name: str, lock: bool = False) -> Row[Any]:
         names = connection.execute(select(studies.c.name).order_by(studies.c.name)).scalars().all()
         hint = nearest(name, list(names)) if names else "this storage holds no study yet"
         raise StudyError(f"no study '{name}' in this storage", hint=hint)
-    return row
+    return study_of(row)
 
 
-def locked(connection: Connection, study_id: int) -> Row[Any]:
+def locked(connection: Connection, study_id: int) -> StudyRow:
     """Lock a study's row for this transaction and return it.
 
     Other transactions may still add rows that refer to the study, such as events.
     """
     query = select(studies).where(studies.c.study_id == study_id)
-    return connection.execute(query.with_for_update(key_share=True)).one()
+    return study_of(connection.execute(query.with_for_update(key_share=True)).one())
 
 
 def change(connection: Connection, study_id: int, **values: Any) -> None:
@@ -157,9 +159,14 @@ def change(connection: Connection, study_id: int, **values: Any) -> None:
     connection.execute(update(studies).where(studies.c.study_id == study_id).values(**values))
 
 
-def record_event(connection: Connection, about: Any, kind: str, message: str | None = None) -> None:
-    """Record an event of a study, a task or a worker, given as its row."""
-    named = {k: getattr(about, k) for k in ("task_id", "worker_id") if k in about._fields}
+def record_event(
+    connection: Connection,
+    about: StudyRow | TaskRow | WorkerRow,
+    kind: str,
+    message: str | None = None,
+) -> None:
+    """Record an event of a study, a task or a worker."""
+    named = {k: getattr(about, k) for k in ("task_id", "worker_id") if hasattr(about, k)}
     connection.execute(
         insert(events).values(study_id=about.study_id, kind=kind, message=message or "", **named)
     )
@@ -204,9 +211,10 @@ def void(engine: Engine, name: str, number: int, reason: str) -> None:
         durable(connection)
         study = find(connection, name, lock=True)
         mine = (tasks.c.study_id == study.study_id) & (tasks.c.kind == SEARCH)
-        row = connection.execute(select(tasks).where(mine, tasks.c.number == number)).first()
-        if row is None:
+        found = connection.execute(select(tasks).where(mine, tasks.c.number == number)).first()
+        if found is None:
             raise RequestError(f"no trial {number} in study '{name}'", hint="see its `trials`")
+        row = task_of(found)
         if row.status != Status.DONE:
             raise RequestError(f"trial {number} is {row.status}", "a trial that has ended")
         gone = connection.execute(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, insert, select, update
 
 from trainstack.search.database.schema import workers
+from trainstack.search.queue.rows import WorkerRow
 from trainstack.search.queue.study_store import record_event
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
@@ -78,7 +79,7 @@ def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
             .select_from(workers)
             .where(workers.c.study_id == study_id, workers.c.worker_id < row.worker_id)
         ).scalar_one()
-        record_event(connection, row, "joined")
+        record_event(connection, WorkerRow(study_id, row.worker_id), "joined")
         return row.worker_id, before
 
 
@@ -92,7 +93,7 @@ def leave(engine: Engine, worker_id: int) -> None:
             .returning(workers.c.worker_id, workers.c.study_id)
         ).first()
         if row is not None:
-            record_event(connection, row, "left")
+            record_event(connection, WorkerRow(row.study_id, row.worker_id), "left")
 
 
 def mark_lost(engine: Engine, study_id: int, silent_seconds: float) -> int:

@@ -18,11 +18,12 @@ from typing import Any
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Engine, Row, func, select, true, tuple_, update
+from sqlalchemy import Connection, Engine, func, select, true, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.connection import guarded
 from trainstack.search.database.schema import studies, tasks
+from trainstack.search.queue.rows import StudyRow, study_of
 from trainstack.search.queue.search_trials import read_trials
 from trainstack.search.queue.study_store import change
 from trainstack.search.records import SEARCH, Status
@@ -69,9 +70,10 @@ class OptunaExport:
             age = func.extract("epoch", func.now() - studies.c.exported_at)
             due = (age >= every_seconds) | age.is_(None)
             named = studies.c.name == self._study
-            study = connection.execute(select(studies).where(named, due)).first()
-            if study is None:
+            found = connection.execute(select(studies).where(named, due)).first()
+            if found is None:
                 return None
+            study = study_of(found)
             last = connection.scalar(
                 select(func.max(tasks.c.number)).where(_pending(study.study_id))
             )
@@ -130,7 +132,7 @@ class _Round:
     """
 
     def __init__(
-        self, storage: RDBStorage, connection: Connection, study: Row[Any], last: int
+        self, storage: RDBStorage, connection: Connection, study: StudyRow, last: int
     ) -> None:
         self._storage, self._connection = storage, connection
         self._study, self._last = study, last

@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, select
 
 from trainstack.search.database.schema import tasks
 from trainstack.search.payloads import MeasurementPayload
+from trainstack.search.queue.rows import TaskRow, task_of
 from trainstack.search.records import MEASUREMENT, SEARCH, Outcome
 
 if TYPE_CHECKING:
@@ -67,12 +68,13 @@ def of_model(connection: Connection, study_id: int) -> tuple[int | None, dict[st
         the model, empty if there is no model.
     """
     mine = tasks.c.study_id == study_id
-    row = connection.execute(
-        select(tasks).where(mine, tasks.c.kind == MEASUREMENT, tasks.c.outcome == Outcome.COMPLETED)
-    ).first()
+    completed = mine & (tasks.c.kind == MEASUREMENT) & (tasks.c.outcome == Outcome.COMPLETED)
+    found = connection.execute(select(tasks).where(completed)).first()
+    row = None if found is None else task_of(found)
     if row is None or "keras" not in row.artifacts:
         return None, {}
-    chosen = MeasurementPayload.from_json(row.payload).chosen.stack_id
+    assert isinstance(row.payload, MeasurementPayload)
+    chosen = row.payload.chosen.stack_id
     number = connection.execute(
         select(tasks.c.number)
         .where(mine, tasks.c.kind == SEARCH, tasks.c.outcome == Outcome.COMPLETED)
@@ -108,7 +110,8 @@ class Attached:
                 return self._copy(_uploaded(artifact_id))
             kind, task_id = int(parts[0]), int(parts[1])
             with self._engine.connect() as connection:
-                row = connection.execute(select(tasks).where(tasks.c.task_id == task_id)).one()
+                query = select(tasks).where(tasks.c.task_id == task_id)
+                row = task_of(connection.execute(query).one())
             if kind == MODEL:
                 return self._copy(row.artifacts["keras"])
             text = (curve_csv if kind == CURVE else layers_csv)(row)
@@ -140,14 +143,14 @@ def _uploaded(artifact_id: str) -> str:
     return f"dashboard/{artifact_id}"
 
 
-def curve_csv(row: Row[Any]) -> str:
+def curve_csv(row: TaskRow) -> str:
     """Return penalty-free losses per epoch as CSV."""
     train, valid = row.train_curve, row.curve
     rows = [(k + 1, train[k] if k < len(train) else "", loss) for k, loss in enumerate(valid)]
     return _csv(("epoch", "train_loss", "valid_loss"), rows)
 
 
-def layers_csv(row: Row[Any]) -> str:
+def layers_csv(row: TaskRow) -> str:
     """Return layer statistics at the start and at the best epoch as CSV."""
     seen: Mapping[str, Any] = row.found.get("layers") or {}
     rows = [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from trainstack.search.database.schema import ensure
 from trainstack.search.queue import study_store
+from trainstack.search.queue.rows import StudyRow
 from trainstack.search.spec import StudySpec
 
 
@@ -21,7 +21,7 @@ class Opened:
         spec: The study's spec.
     """
 
-    row: Row[Any]
+    row: StudyRow
     spec: StudySpec
 
 

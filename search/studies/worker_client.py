@@ -17,9 +17,9 @@ import functools
 import math
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Engine, Row
+from sqlalchemy import URL, Engine
 
 from trainstack.search.database.connection import engine, guarded, parse_url
 from trainstack.search.database.schema import durable
@@ -36,12 +36,12 @@ from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
 from trainstack.search.queue.eligibility import seconds_from_now
 from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
 from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
+from trainstack.search.queue.rows import TaskRow
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.opening import Opened, open_study
-from trainstack.spaces.stack import Stack
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -98,7 +98,7 @@ class WorkerClient:
         self.heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_PER_LEASE)
         self._maintenance = Maintenance(engine, self.study_id, lease_seconds, requeue_seconds)
         self._joined = False
-        self._unbegun: Row[Any] | None = None
+        self._unbegun: TaskRow | None = None
 
     @classmethod
     def open(
@@ -174,14 +174,14 @@ class WorkerClient:
                 attempts.give_back(self._engine, row.task_id, row.token, INTERRUPTED)
             self._unbegun = None
 
-    def _begin(self, row: Row[Any]) -> Lease | None:
+    def _begin(self, row: TaskRow) -> Lease | None:
         """Decide the stack of a claimed search trial; return None if its result is cached."""
-        payload = SearchPayload.from_json(row.payload)
+        payload = row.payload
+        assert isinstance(payload, SearchPayload)
         try:
-            if row.stack is None:
+            if (stack := row.stack) is None:
                 stack, parameters = self._proposals.propose()
             else:
-                stack = Stack.from_json(row.stack)
                 parameters = payload.parameters or self._proposals.space.encode(stack)
         except (ValueError, TypeError, ArithmeticError, LookupError):
             # A fault of this code or the sampler: store the traceback and go on.
