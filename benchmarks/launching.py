@@ -1,9 +1,17 @@
-"""`trainstack launch --stacks` against one Keras `fit` loop over the same stacks, wall time."""
+"""`trainstack launch --stacks`: against one Keras `fit` loop, and with and without the fork server.
+
+    python -m benchmarks.launching [--repeats 3]
+
+times the same launch of digits with and without the fork server, in turn, and prints the medians
+and their ratio. `python -m benchmarks` compares the launch with the loop.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,6 +22,7 @@ import optuna
 
 from benchmarks.table import Row
 from trainstack.search.data.load import load
+from trainstack.search.processes import FORK_SERVER
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -52,13 +61,13 @@ def against_a_loop(data: str, epochs: int, bar: float) -> Row:
     )
 
 
-def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
+def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack], **settings: str) -> float:
     file = folder / "stacks.json"
     file.write_text(json.dumps([stack.to_json() for stack in stacks]))
     command = [sys.executable, "-m", "trainstack.search.cli", "launch", data, "--stacks", str(file)]
     # No confirmation, as the loop has none.
     command += [f"--epochs={epochs}", f"--workers={WORKERS}", "--replicates=0", "--json"]
-    environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home")}
+    environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home"), **settings}
     began = time.perf_counter()
     subprocess.run(
         command,
@@ -68,3 +77,23 @@ def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
         stderr=subprocess.DEVNULL,
     )
     return time.perf_counter() - began
+
+
+def fork_server(repeats: int) -> None:
+    """Print the median seconds of a launch with and without the fork server."""
+    stacks = mixed_stacks()
+    seconds: dict[str, list[float]] = {"with": [], "without": []}
+    for _ in range(repeats):
+        for name, settings in (("with", {}), ("without", {FORK_SERVER: ""})):
+            with tempfile.TemporaryDirectory() as folder:
+                seconds[name].append(_launch(Path(folder), "digits", 30, stacks, **settings))
+    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    for name, median in medians.items():
+        print(f"{name} the fork server: {median:.1f} s")
+    print(f"ratio: {medians['without'] / medians['with']:.2f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    fork_server(parser.parse_args().repeats)
