@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Dialect,
     Double,
     Engine,
     ForeignKey,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     func,
     inspect,
@@ -39,6 +41,22 @@ _CREATING = 7_219_402_615
 # Comment of a table that identifies the layout. Increment it with every change.
 _LAYOUT = "trainstack tables, layout 3"
 
+
+class WordColumn(TypeDecorator[str]):
+    """Text whose values may be given as members of an enumeration.
+
+    SQLAlchemy would look for the type of such a member among mapped classes, and so load its ORM.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return the plain text that is sent to the database."""
+        return None if value is None else str(value)
+
+
+_word = functools.partial(Column, type_=WordColumn())
 _empty_json = functools.partial(Column, type_=JSONB, nullable=False, server_default="{}")
 _count = functools.partial(Column, type_=Integer, nullable=False, server_default="0")
 _time = functools.partial(Column, type_=DateTime(timezone=True))
@@ -65,8 +83,8 @@ studies = Table(
     Column("spec", JSON, nullable=False),
     # The phase (searching, confirming, concluded) and the requested state (go, pause, stop,
     # cancel), from which the state shown by `status` derives.
-    Column("phase", Text, nullable=False, server_default="searching"),
-    Column("requested_state", Text, nullable=False, server_default="go"),
+    _word("phase", nullable=False, server_default="searching"),
+    _word("requested_state", nullable=False, server_default="go"),
     # Places in the budget, and those held by counted, running and waiting search trials. Both
     # change only under a lock on this row.
     Column("trials", Integer, nullable=False),
@@ -109,9 +127,9 @@ tasks = Table(
     metadata,
     _id("task_id"),
     _of("studies.study_id"),
-    Column("kind", Text, nullable=False),
-    Column("status", Text, nullable=False, server_default="waiting"),
-    Column("outcome", Text),
+    _word("kind", nullable=False),
+    _word("status", nullable=False, server_default="waiting"),
+    _word("outcome"),
     Column("cause", Text),
     # What to train. A sampled place has no stack until it is claimed.
     Column("stack", JSONB(none_as_null=True)),

@@ -69,7 +69,7 @@ def next_waiting(
         kinds: Kinds of task to consider.
         only: Further conditions on the task.
     """
-    order = case({MEASUREMENT: 0, CONFIRMATION: 1}, value=tasks.c.kind, else_=2)
+    order = case((tasks.c.kind == MEASUREMENT, 0), (tasks.c.kind == CONFIRMATION, 1), else_=2)
     begun = tasks.alias("begun")
     confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
     own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == worker_id)
