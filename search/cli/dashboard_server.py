@@ -91,7 +91,8 @@ def _page(storage: Any, study: str | None) -> str:
         return ""
     from trainstack.search.database.schema import ensure
     from trainstack.search.queue import queries
+    from trainstack.search.sampling.optuna_storage import ensure_study
 
     ensure(storage.engine)
-    queries.spec_of(storage.engine, study)
+    ensure_study(storage, queries.spec_of(storage.engine, study))  # it may not be exported yet
     return f"studies/{storage.get_study_id_from_name(study)}"
