@@ -26,37 +26,7 @@ from trainstack.search.claims.findings import Findings
 from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.preview_record import Preview
-
-STATUS = (
-    Field("study", TEXT, "its name"),
-    Field("state", TEXT, "`searching`, `confirming`, `concluded`, `paused` or `stopped`"),
-    Field("phase", TEXT, "`searching`, `confirming` or `concluded`, also while paused or stopped"),
-    Field("budget", OBJECT, ""),
-    Field("budget.trials", WHOLE, "maximum number of search trials"),
-    Field("budget.asked", WHOLE, "number requested at launch"),
-    Field("epochs", WHOLE, "maximum epochs of a trial"),
-    Field("counts", NUMBERS, "search trials by outcome; `retried`: further attempts"),
-    Field("confirmation", NUMBERS, "the same for the confirmation's runs"),
-    Field("measurement", NUMBERS, "the same for the measurement on the test set"),
-    Field("best", OBJECT + OR_NULL, "best completed trial; null before the first"),
-    Field("best.trial", WHOLE, "its number"),
-    Field("best.value", NUMBER, "its validation loss"),
-    Field("workers", LIST, "workers that have not left"),
-    Field("workers[].id", TEXT, "host, process and number"),
-    Field("workers[].host", TEXT, "its machine"),
-    Field("workers[].device", TEXT, "such as `cpu` or `gpu:0`"),
-    Field("workers[].threads", WHOLE, "number of training threads"),
-    Field("workers[].version", TEXT, "its version of this package"),
-    Field("workers[].state", TEXT, "its activity; `lost` after a minute without a heartbeat"),
-    Field("workers[].trial", WHOLE + OR_NULL, "the trial that it trains"),
-    Field("workers[].kind", TEXT + OR_NULL, "`search`, `confirmation` or `measurement`"),
-    Field("workers[].last_seen_seconds", NUMBER, "seconds since its last heartbeat"),
-    Field("timeout_seconds", NUMBER + OR_NULL, "time limit of the study"),
-    Field("remaining_seconds", NUMBER + OR_NULL, "time left"),
-    Field("created", TEXT, "time of creation, ISO 8601"),
-    Field("elapsed_seconds", NUMBER, "until now, or until it concluded"),
-    Field("concluded", FLAG, "whether the study is finished"),
-)
+from trainstack.search.queue.status import StudyStatus, WorkerStatus
 
 TRIALS = (
     Field("[].number", WHOLE + OR_NULL, "the trial's number; null while it waits without one"),
@@ -84,7 +54,11 @@ TRIALS = (
 )
 
 DOCUMENTS: tuple[Document, ...] = (
-    Document(("status", "watch"), "The state of a study; without a name, a list of these.", STATUS),
+    Document(
+        ("status", "watch"),
+        "The state of a study; without a name, a list of these.",
+        rows(StudyStatus),
+    ),
     Document(
         ("trials",),
         "The search's trials in order; with `--confirmation` the confirmation's runs.",
@@ -105,11 +79,7 @@ DOCUMENTS: tuple[Document, ...] = (
     Document(
         ("workers",),
         "The workers of a study, as in `status`.",
-        tuple(
-            Field(f.path.removeprefix("workers"), f.kind, f.about)
-            for f in STATUS
-            if f.path.startswith("workers[]")
-        ),
+        rows(WorkerStatus, "[]"),
     ),
     Document(
         ("logs",),

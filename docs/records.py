@@ -30,18 +30,19 @@ _KINDS = {str: TEXT, int: WHOLE, float: NUMBER, bool: FLAG, Stack: STACK}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.M)
 
 
-def rows(record: type) -> tuple[Field, ...]:
+def rows(record: type, path: str = "") -> tuple[Field, ...]:
     """Return one row for each value in a record's document, as `json_safe` makes it.
 
     The kind is that of the annotation, the description that of the docstring's `Attributes`.
 
     Args:
         record: The dataclass of which the document is made.
+        path: Where the record is in its document: `[]` if the document is a list of them.
 
     Raises:
         KeyError: The docstring does not describe a field.
     """
-    return tuple(_rows(record, ""))
+    return tuple(_rows(record, path))
 
 
 def _rows(record: type, path: str) -> Iterator[Field]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,8 @@ from trainstack.search.cli.polling import Polling
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from trainstack.search.queue.status import WorkerStatus
 
 FOLLOW_SECONDS = 1.0
 # Last lines shown of each local log file.
@@ -53,10 +56,10 @@ def workers(
 
     with reach(storage) as (_, engine):
         if follow:
-            look, news = (lambda status: status["workers"]), _news_json if as_json else _news
+            look, news = (lambda status: status.workers), _news_json if as_json else _news
             follow_study(engine, study, look, news, _workers_table, _worker_line, as_json)
             return
-        found = queries.status(engine, study)["workers"]
+        found = queries.status(engine, study).workers
     if as_json:
         print_json(found)
         return
@@ -66,16 +69,16 @@ def workers(
     out().print(_workers_table(found))
 
 
-def _workers_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def _workers_table(found: Sequence[WorkerStatus]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for title in ("worker", "device", "threads", "state", "trial", "heard"):
         table.add_column(title, overflow="fold")
     for worker in found:
-        trial = "–" if worker["trial"] is None else str(worker["trial"])
-        heard = f"{seconds(worker['last_seen_seconds'])} ago"
-        shown = (worker["id"], worker["device"], str(worker["threads"]), worker["state"])
+        trial = "–" if worker.trial is None else str(worker.trial)
+        heard = f"{seconds(worker.last_seen_seconds)} ago"
+        shown = (worker.id, worker.device, str(worker.threads), worker.state)
         table.add_row(*shown, trial, heard)
     return table
 
@@ -85,16 +88,16 @@ def _news_json(last: Any, now: Any) -> list[Any]:
     return [now]
 
 
-def _news(last: Any, now: Any) -> list[Any]:
+def _news(last: Sequence[WorkerStatus] | None, now: Sequence[WorkerStatus]) -> list[WorkerStatus]:
     """Return the workers that are new, changed or gone."""
-    here = {worker["id"] for worker in now}
-    gone = [{**w, "state": "gone", "trial": None} for w in last or () if w["id"] not in here]
-    return [*changed(last, now, "id", "state", "trial"), *gone]
+    here = {worker.id for worker in now}
+    gone = [replace(w, state="gone", trial=None) for w in last or () if w.id not in here]
+    return [*changed(last, now, lambda w: w.id, lambda w: (w.state, w.trial)), *gone]
 
 
-def _worker_line(worker: Mapping[str, Any]) -> str:
-    trial = "" if worker["trial"] is None else f", trial {worker['trial']}"
-    return f"{worker['id']} ({worker['device']}): {worker['state']}{trial}"
+def _worker_line(worker: WorkerStatus) -> str:
+    trial = "" if worker.trial is None else f", trial {worker.trial}"
+    return f"{worker.id} ({worker.device}): {worker.state}{trial}"
 
 
 def logs(

@@ -178,8 +178,8 @@ def test_beat_renews(url: URL, database: Engine) -> None:
     expire(database)
     assert here.heartbeat(lease, "training") is HeartbeatReply.GO_ON
     assert here.requeue_expired() == 0
-    shown = status(database, "s")["workers"][0]
-    assert (shown["state"], shown["trial"]) == ("training", lease.number)
+    shown = status(database, "s").workers[0]
+    assert (shown.state, shown.trial) == ("training", lease.number)
 
 
 def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None:

@@ -90,7 +90,7 @@ class Fleet:
         return (self.folder / f"worker-{self.processes.index(process)}.log").read_text()
 
     def status(self) -> dict[str, Any]:
-        """Return the study's status after checking that it adds up."""
+        """Return the study's status as JSON after checking that it adds up."""
         return agrees(self.engine)
 
     def until(self, true: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
