@@ -27,31 +27,7 @@ from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.preview_record import Preview
 from trainstack.search.queue.status import StudyStatus, WorkerStatus
-
-TRIALS = (
-    Field("[].number", WHOLE + OR_NULL, "the trial's number; null while it waits without one"),
-    Field("[].outcome", TEXT, "outcome, or `running` or `waiting`"),
-    Field("[].value", NUMBER + OR_NULL, "validation loss of its best epoch, penalty-free"),
-    Field("[].epochs", WHOLE, "epochs trained"),
-    Field("[].best_epoch", WHOLE, "epoch whose weights were restored; 0: none"),
-    Field("[].curve", LIST, "validation loss per epoch, penalty-free"),
-    Field("[].curve[]", NUMBER + OR_NULL, "null if not finite"),
-    Field("[].train_curve", LIST, "training loss per epoch, penalty-free"),
-    Field("[].train_curve[]", NUMBER + OR_NULL, ""),
-    Field("[].metrics", NUMBERS, "`parameters`, `accuracy` or `rmse`, and constrained figures"),
-    Field("[].stack", STACK + OR_NULL, "the trained stack; null before it is drawn"),
-    Field("[].stack_id", TEXT + OR_NULL, "fingerprint: equal stacks have equal ones"),
-    Field("[].condition", ANY, "changes that an experiment for claims made besides the stack"),
-    Field("[].family", TEXT + OR_NULL, "stacks of one family are compared as variants"),
-    Field("[].label", TEXT + OR_NULL, "name of a reference stack, or purpose of a run"),
-    Field("[].seed", WHOLE, "seed of weights, batch order and masks"),
-    Field("[].seed_index", WHOLE, "within the confirmation: equal index, equal seed; else -1"),
-    Field("[].seconds", NUMBERS, "`total`, `build`, `compile`, `train`, `evaluate`"),
-    Field("[].worker", TEXT + OR_NULL, "the worker that trained it"),
-    Field("[].attempt", WHOLE, "number of the attempt, from 1"),
-    Field("[].cause", TEXT + OR_NULL, "reason why it diverged, was infeasible, failed or is void"),
-    Field("[].layers", ANY, "per hidden layer, at `start` and `end`: outputs and gradients"),
-)
+from trainstack.search.queue.trial_record import TrialRecord
 
 DOCUMENTS: tuple[Document, ...] = (
     Document(
@@ -62,7 +38,7 @@ DOCUMENTS: tuple[Document, ...] = (
     Document(
         ("trials",),
         "The search's trials in order; with `--confirmation` the confirmation's runs.",
-        TRIALS,
+        rows(TrialRecord, "[]"),
     ),
     Document(("launch", "recommend"), "The conclusion of a study.", rows(Recommendation)),
     Document(

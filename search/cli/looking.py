@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from trainstack.search.queue.status import StudyStatus
+    from trainstack.search.queue.trial_record import TrialRecord
 
 
 def register(app: typer.Typer) -> None:
@@ -142,21 +143,13 @@ def trials(
     phase = CONFIRMATION if confirmation else SEARCH
     with reach(storage) as (_, engine):
 
-        def look(status: object) -> list[dict[str, Any]]:
-            return chosen(queries.trials_json(engine, study, phase), outcomes, arms, best)
-
-        def news(last: Any, now: Any) -> Any:
-            return changed(
-                last,
-                (row for row in now if row["number"] is not None),
-                lambda row: row["number"],
-                lambda row: row["outcome"],
-            )
+        def look() -> list[TrialRecord]:
+            return chosen(queries.trials(engine, study, phase), outcomes, arms, best)
 
         if follow:
-            follow_study(engine, study, look, news, _latest, _trial_line, as_json)
+            follow_study(engine, study, lambda _: look(), _news, _latest, _trial_line, as_json)
             return
-        rows = look(None)
+        rows = look()
     if as_json:
         print_json(rows)
         return
@@ -166,18 +159,23 @@ def trials(
 TITLES = ("trial", "outcome", "loss", "epochs", "time", "stack")
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _news(last: Sequence[TrialRecord] | None, now: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that are new or whose outcome changed."""
+    begun = [row for row in now if row.number is not None]
+    return changed(last, begun, lambda row: row.number, lambda row: row.outcome)
+
+
+def _cells(row: TrialRecord) -> tuple[str, ...]:
     from trainstack.search.evidence.formatting import describe
-    from trainstack.spaces.stack import Stack
 
     return (
-        *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
-        *(number(row["value"]), str(row["epochs"]), seconds(row["seconds"].get("total"))),
-        describe(Stack.from_json(row["stack"])) if row["stack"] else "",
+        *("–" if row.number is None else str(row.number), row.outcome),
+        *(number(row.value), str(row.epochs), seconds(row.seconds.get("total"))),
+        describe(row.stack) if row.stack else "",
     )
 
 
-def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _trials_table(rows: Sequence[TrialRecord]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -189,14 +187,14 @@ def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _latest(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _latest(rows: Sequence[TrialRecord]) -> Table:
     """Return a table of the latest rows that fit the terminal."""
     table = _trials_table(rows[-max(1, out().height - 2) :])
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table
 
 
-def _trial_line(row: Mapping[str, Any]) -> str:
+def _trial_line(row: TrialRecord) -> str:
     which, outcome, loss, epochs, time, stack = _cells(row)
     return f"trial {which}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
 

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Engine, Float, func, literal, select
 
 from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
-from trainstack.search.json_values import json_safe
 from trainstack.search.payloads import ConfirmationPayload
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.status import Best, Budget, StudyStatus, WorkerStatus
 from trainstack.search.queue.study_store import CONCLUDED, GO, SEARCHING, find, state_of
+from trainstack.search.queue.trial_record import TrialRecord, trial_of
 from trainstack.search.records import (
     CONFIRMATION,
     MEASUREMENT,
@@ -225,40 +225,13 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, float]:
     return {k: math.nan if v is None else v for k, v in document.items()}
 
 
-def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str, Any]]:
-    """Return a study's trials as `trials --json` prints them; numbers that are not finite are null.
+def trials(engine: Engine, name: str, phase: str = SEARCH) -> list[TrialRecord]:
+    """Return the records of a study's trials, or of its confirmation's runs.
 
     Raises:
         StudyError: There is no such study.
     """
-
-    return json_safe(
-        [
-            {
-                "number": run.number if run.number >= 0 else None,
-                "outcome": run.outcome,
-                "value": run.value,
-                "epochs": run.epochs,
-                "best_epoch": run.best_epoch,
-                "curve": run.curve,
-                "train_curve": run.train_curve,
-                "metrics": run.metrics,
-                "stack": run.stack.to_json() if run.stack else None,
-                "stack_id": run.stack_id,
-                "condition": run.condition.to_json(),
-                "family": run.stack.family if run.stack else None,
-                "label": run.label,
-                "seed": run.seed,
-                "seed_index": run.seed_index,
-                "seconds": run.seconds,
-                "worker": run.worker,
-                "attempt": run.attempt,
-                "cause": run.cause,
-                "layers": run.layers,
-            }
-            for run in runs(engine, name, phase)
-        ]
-    )
+    return [trial_of(run) for run in runs(engine, name, phase)]
 
 
 def measurement(engine: Engine, name: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from trainstack.search.database.schema import studies, tasks
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.queue import study_store
 from trainstack.search.queue.history import history
-from trainstack.search.queue.queries import measurement, runs, status, statuses, trials_json
+from trainstack.search.queue.queries import measurement, runs, status, statuses, trials
 from trainstack.search.records import CONFIRMATION, SEARCH, Result
 from trainstack.search.studies.actions import create_study, request_state, void_trial
 from trainstack.search.studies.worker_client import HeartbeatReply
@@ -60,7 +60,7 @@ def test_whole_life(url: URL, database: Engine) -> None:
     assert measurement(database, "s") == {"test": {"loss": 0.25}}
     found = agrees(database)
     assert found["counts"]["completed"] == 4
-    assert len(trials_json(database, "s", CONFIRMATION)) == 4
+    assert len(trials(database, "s", CONFIRMATION)) == 4
     words = [event["kind"] for event in history(database, "s")]
     assert words[0] == "created"
     assert words[-1] == "concluded"

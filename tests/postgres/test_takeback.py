@@ -12,7 +12,7 @@ from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import recovery
 from trainstack.search.queue.history import attempts_json
 from trainstack.search.queue.maintenance import Maintenance
-from trainstack.search.queue.queries import trials_json
+from trainstack.search.queue.queries import trials
 from trainstack.search.records import Result
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study
@@ -94,8 +94,8 @@ def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
     assert moved is not None
     assert moved.task_id == lease.task_id
     two.no_room(moved, "out of memory here too")
-    (trial,) = trials_json(database, "s")
-    assert (trial["outcome"], trial["cause"]) == ("infeasible", "out of memory here too")
+    (trial,) = trials(database, "s")
+    assert (trial.outcome, trial.cause) == ("infeasible", "out of memory here too")
     agrees(database)
 
 
