@@ -8,7 +8,6 @@ a row; in a path a dot enters an object and `[]` a list.
 from __future__ import annotations
 
 from docs.fields import (
-    ANY,
     FLAG,
     LIST,
     NUMBER,
@@ -27,6 +26,7 @@ from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.preview_record import Preview
 from trainstack.search.queue.status import StudyStatus, WorkerStatus
+from trainstack.search.queue.study_log import StudyLog
 from trainstack.search.queue.trial_record import TrialRecord
 
 DOCUMENTS: tuple[Document, ...] = (
@@ -60,23 +60,7 @@ DOCUMENTS: tuple[Document, ...] = (
     Document(
         ("logs",),
         "The events of a study.",
-        (
-            Field("study", TEXT, "its name"),
-            Field("events", LIST, "oldest first"),
-            Field("events[].id", WHOLE, "rising"),
-            Field("events[].at", TEXT, "time, ISO 8601"),
-            Field("events[].kind", TEXT, "kind of event"),
-            Field("events[].trial", WHOLE + OR_NULL, "the trial concerned, if any"),
-            Field("events[].phase", TEXT + OR_NULL, "phase of that trial"),
-            Field("events[].message", TEXT, ""),
-            Field("attempts", LIST, "attempts of the requested trial"),
-            Field("attempts[].attempt", WHOLE, ""),
-            Field("attempts[].started", TEXT, "time, ISO 8601"),
-            Field("attempts[].ended", TEXT + OR_NULL, ""),
-            Field("attempts[].ending", TEXT + OR_NULL, "null: running"),
-            Field("attempts[].cause", TEXT + OR_NULL, ""),
-            Field("files", ANY, "path → last lines of this machine's worker logs"),
-        ),
+        rows(StudyLog),
     ),
     Document(
         ("report",),

@@ -25,11 +25,13 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.follow import Follow, changed
 from trainstack.search.cli.interruptions import viewing
 from trainstack.search.cli.polling import Polling
+from trainstack.search.records import CONFIRMATION, SEARCH
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from trainstack.search.queue.status import WorkerStatus
+    from trainstack.search.queue.study_log import Attempt, StudyEvent
 
 FOLLOW_SECONDS = 1.0
 # Last lines shown of each local log file.
@@ -117,20 +119,21 @@ def logs(
 
     Example: trainstack logs digits --follow
     """
-    from trainstack.search.queue.history import attempts_json, history
+    from trainstack.search.queue.history import attempts_at, history
     from trainstack.search.queue.progress import trial_exists
+    from trainstack.search.queue.study_log import StudyLog
 
     with reach(storage) as (_, engine):
         events = history(engine, study)
-        attempts: list[dict[str, Any]] = []
+        attempts: list[Attempt] = []
         if trial is not None:
             trial_exists(engine, study, trial)
-            attempts = attempts_json(engine, study, trial)
+            attempts = attempts_at(engine, study, trial)
         files = log_files(study) if trial is None else []
         if as_json and not follow:
             lines = {str(path): tail(path) for path in files}
             shown = list(of_trial(events, trial))
-            print_json({"study": study, "events": shown, "attempts": attempts, "files": lines})
+            print_json(StudyLog(study, shown, attempts, lines))
             return
         with viewing() if follow else contextlib.nullcontext() as interruption:
             if not as_json:
@@ -142,15 +145,15 @@ def logs(
                 return
             # The status is read first, so that the last events are shown too.
             for _ in Polling(interruption.pause, FOLLOW_SECONDS).statuses(engine, study):
-                news = history(engine, study, events[-1]["id"] if events else 0)
+                news = history(engine, study, events[-1].id if events else 0)
                 events += news
                 _print_events(of_trial(news, trial), as_json)
 
 
-def of_trial(events: Sequence[dict[str, Any]], trial: int | None) -> Iterator[dict[str, Any]]:
+def of_trial(events: Sequence[StudyEvent], trial: int | None) -> Iterator[StudyEvent]:
     """Yield the events of one search trial, or all events."""
     for event in events:
-        if trial is None or (event["trial"] == trial and event["phase"] == "search"):
+        if trial is None or (event.trial == trial and event.phase == SEARCH):
             yield event
 
 
@@ -175,26 +178,24 @@ def _print_files(files: Sequence[Path]) -> None:
             out().print(f"  {line}", markup=False)
 
 
-def _print_events(events: Iterator[dict[str, Any]], as_json: bool) -> None:
+def _print_events(events: Iterator[StudyEvent], as_json: bool) -> None:
     for event in events:
         if as_json:
             print_line(event)
             continue
-        at = datetime.fromisoformat(event["at"]).astimezone()
-        words = [f"{at:%Y-%m-%d %H:%M:%S}", event["kind"]]
-        if event["trial"] is not None:
-            words.append(
-                f"{'run' if event['phase'] == 'confirmation' else 'trial'} {event['trial']}"
-            )
-        first, *rest = event["message"].strip().splitlines() or [""]
+        at = datetime.fromisoformat(event.at).astimezone()
+        words = [f"{at:%Y-%m-%d %H:%M:%S}", event.kind]
+        if event.trial is not None:
+            words.append(f"{'run' if event.phase == CONFIRMATION else 'trial'} {event.trial}")
+        first, *rest = event.message.strip().splitlines() or [""]
         out().print(" ".join([*words, first]).rstrip(), markup=False)
         for line in rest:
             out().print(f"    {line}", markup=False)
 
 
-def _print_attempts(attempts: Sequence[dict[str, Any]]) -> None:
+def _print_attempts(attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
-        words = f"attempt {attempt['attempt']}: {attempt['ending'] or 'under way'}"
+        words = f"attempt {attempt.attempt}: {attempt.ending or 'under way'}"
         out().print(words, markup=False)
-        for line in (attempt["cause"] or "").strip().splitlines():
+        for line in (attempt.cause or "").strip().splitlines():
             out().print(f"    {line}", markup=False)

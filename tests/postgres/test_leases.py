@@ -15,7 +15,7 @@ from tests.support.studies import agrees, begun, completed, epochs, open_client,
 from trainstack.search.database.schema import tasks
 from trainstack.search.json_values import json_safe
 from trainstack.search.queue import attempts, study_store
-from trainstack.search.queue.history import attempts_json, history
+from trainstack.search.queue.history import attempts_at, history
 from trainstack.search.queue.maintenance import LEASE_SECONDS
 from trainstack.search.queue.queries import runs, status, trials
 from trainstack.search.records import SEARCH, Measurement, Result
@@ -151,7 +151,7 @@ def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
     assert first.heartbeat(old, "training") is HeartbeatReply.LOST
     second.finish(new, completed(0.25))
     assert [(r.value, r.attempt) for r in runs(database, "s", SEARCH)] == [(0.25, 2)]
-    endings = [(a["ending"], a["cause"]) for a in attempts_json(database, "s", new.number)]
+    endings = [(a.ending, a.cause) for a in attempts_at(database, "s", new.number)]
     assert endings == [
         ("given back", "lease expired: the worker stopped responding"),
         ("completed", None),

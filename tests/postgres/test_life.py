@@ -61,7 +61,7 @@ def test_whole_life(url: URL, database: Engine) -> None:
     found = agrees(database)
     assert found["counts"]["completed"] == 4
     assert len(trials(database, "s", CONFIRMATION)) == 4
-    words = [event["kind"] for event in history(database, "s")]
+    words = [event.kind for event in history(database, "s")]
     assert words[0] == "created"
     assert words[-1] == "concluded"
 

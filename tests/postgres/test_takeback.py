@@ -10,7 +10,7 @@ from sqlalchemy import URL, Engine, func, update
 from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import recovery
-from trainstack.search.queue.history import attempts_json
+from trainstack.search.queue.history import attempts_at
 from trainstack.search.queue.maintenance import Maintenance
 from trainstack.search.queue.queries import trials
 from trainstack.search.records import Result
@@ -155,8 +155,8 @@ def test_database_away_within_a_claim(
     assert lease is not None
     assert (lease.number, lease.attempt) == (0, 2)
     here.finish(lease, completed())
-    attempts = attempts_json(database, "s", 0)
-    assert [a["cause"] for a in attempts] == ["interrupted", None]
+    attempts = attempts_at(database, "s", 0)
+    assert [a.cause for a in attempts] == ["interrupted", None]
 
 
 @pytest.mark.parametrize("other", ["version", "space"])
