@@ -22,6 +22,7 @@ from tests.support.postgres_server import Server
 from trainstack.search.database import embedded_postgres
 from trainstack.search.queue import history
 from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
+from trainstack.search.queue.study_log import Attempt
 
 KILL_SECONDS, AWAY_SECONDS = 4.0, 60.0
 
@@ -46,10 +47,10 @@ def storm(fleet: Fleet, _: Server) -> str:
     )
 
 
-def _linked(fleet: Fleet, trial: dict) -> list[dict]:
+def _linked(fleet: Fleet, trial: dict) -> list[Attempt]:
     """Return a trial's attempts, numbered from the first without a gap."""
-    attempts = history.attempts_json(fleet.engine, "s", trial["number"])
-    assert [a["attempt"] for a in attempts] == list(range(1, trial["attempt"] + 1)), attempts
+    attempts = history.attempts_at(fleet.engine, "s", trial["number"])
+    assert [a.attempt for a in attempts] == list(range(1, trial["attempt"] + 1)), attempts
     return attempts
 
 

@@ -8,7 +8,6 @@ a row; in a path a dot enters an object and `[]` a list.
 from __future__ import annotations
 
 from docs.fields import (
-    ANY,
     FLAG,
     LIST,
     NUMBER,
@@ -26,69 +25,20 @@ from trainstack.search.claims.findings import Findings
 from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.preview_record import Preview
-
-STATUS = (
-    Field("study", TEXT, "its name"),
-    Field("state", TEXT, "`searching`, `confirming`, `concluded`, `paused` or `stopped`"),
-    Field("phase", TEXT, "`searching`, `confirming` or `concluded`, also while paused or stopped"),
-    Field("budget", OBJECT, ""),
-    Field("budget.trials", WHOLE, "maximum number of search trials"),
-    Field("budget.asked", WHOLE, "number requested at launch"),
-    Field("epochs", WHOLE, "maximum epochs of a trial"),
-    Field("counts", NUMBERS, "search trials by outcome; `retried`: further attempts"),
-    Field("confirmation", NUMBERS, "the same for the confirmation's runs"),
-    Field("measurement", NUMBERS, "the same for the measurement on the test set"),
-    Field("best", OBJECT + OR_NULL, "best completed trial; null before the first"),
-    Field("best.trial", WHOLE, "its number"),
-    Field("best.value", NUMBER, "its validation loss"),
-    Field("workers", LIST, "workers that have not left"),
-    Field("workers[].id", TEXT, "host, process and number"),
-    Field("workers[].host", TEXT, "its machine"),
-    Field("workers[].device", TEXT, "such as `cpu` or `gpu:0`"),
-    Field("workers[].threads", WHOLE, "number of training threads"),
-    Field("workers[].version", TEXT, "its version of this package"),
-    Field("workers[].state", TEXT, "its activity; `lost` after a minute without a heartbeat"),
-    Field("workers[].trial", WHOLE + OR_NULL, "the trial that it trains"),
-    Field("workers[].kind", TEXT + OR_NULL, "`search`, `confirmation` or `measurement`"),
-    Field("workers[].last_seen_seconds", NUMBER, "seconds since its last heartbeat"),
-    Field("timeout_seconds", NUMBER + OR_NULL, "time limit of the study"),
-    Field("remaining_seconds", NUMBER + OR_NULL, "time left"),
-    Field("created", TEXT, "time of creation, ISO 8601"),
-    Field("elapsed_seconds", NUMBER, "until now, or until it concluded"),
-    Field("concluded", FLAG, "whether the study is finished"),
-)
-
-TRIALS = (
-    Field("[].number", WHOLE + OR_NULL, "the trial's number; null while it waits without one"),
-    Field("[].outcome", TEXT, "outcome, or `running` or `waiting`"),
-    Field("[].value", NUMBER + OR_NULL, "validation loss of its best epoch, penalty-free"),
-    Field("[].epochs", WHOLE, "epochs trained"),
-    Field("[].best_epoch", WHOLE, "epoch whose weights were restored; 0: none"),
-    Field("[].curve", LIST, "validation loss per epoch, penalty-free"),
-    Field("[].curve[]", NUMBER + OR_NULL, "null if not finite"),
-    Field("[].train_curve", LIST, "training loss per epoch, penalty-free"),
-    Field("[].train_curve[]", NUMBER + OR_NULL, ""),
-    Field("[].metrics", NUMBERS, "`parameters`, `accuracy` or `rmse`, and constrained figures"),
-    Field("[].stack", STACK + OR_NULL, "the trained stack; null before it is drawn"),
-    Field("[].stack_id", TEXT + OR_NULL, "fingerprint: equal stacks have equal ones"),
-    Field("[].condition", ANY, "changes that an experiment for claims made besides the stack"),
-    Field("[].family", TEXT + OR_NULL, "stacks of one family are compared as variants"),
-    Field("[].label", TEXT + OR_NULL, "name of a reference stack, or purpose of a run"),
-    Field("[].seed", WHOLE, "seed of weights, batch order and masks"),
-    Field("[].seed_index", WHOLE, "within the confirmation: equal index, equal seed; else -1"),
-    Field("[].seconds", NUMBERS, "`total`, `build`, `compile`, `train`, `evaluate`"),
-    Field("[].worker", TEXT + OR_NULL, "the worker that trained it"),
-    Field("[].attempt", WHOLE, "number of the attempt, from 1"),
-    Field("[].cause", TEXT + OR_NULL, "reason why it diverged, was infeasible, failed or is void"),
-    Field("[].layers", ANY, "per hidden layer, at `start` and `end`: outputs and gradients"),
-)
+from trainstack.search.queue.status import StudyStatus, WorkerStatus
+from trainstack.search.queue.study_log import StudyLog
+from trainstack.search.queue.trial_record import TrialRecord
 
 DOCUMENTS: tuple[Document, ...] = (
-    Document(("status", "watch"), "The state of a study; without a name, a list of these.", STATUS),
+    Document(
+        ("status", "watch"),
+        "The state of a study; without a name, a list of these.",
+        rows(StudyStatus),
+    ),
     Document(
         ("trials",),
         "The search's trials in order; with `--confirmation` the confirmation's runs.",
-        TRIALS,
+        rows(TrialRecord, "[]"),
     ),
     Document(("launch", "recommend"), "The conclusion of a study.", rows(Recommendation)),
     Document(
@@ -105,32 +55,12 @@ DOCUMENTS: tuple[Document, ...] = (
     Document(
         ("workers",),
         "The workers of a study, as in `status`.",
-        tuple(
-            Field(f.path.removeprefix("workers"), f.kind, f.about)
-            for f in STATUS
-            if f.path.startswith("workers[]")
-        ),
+        rows(WorkerStatus, "[]"),
     ),
     Document(
         ("logs",),
         "The events of a study.",
-        (
-            Field("study", TEXT, "its name"),
-            Field("events", LIST, "oldest first"),
-            Field("events[].id", WHOLE, "rising"),
-            Field("events[].at", TEXT, "time, ISO 8601"),
-            Field("events[].kind", TEXT, "kind of event"),
-            Field("events[].trial", WHOLE + OR_NULL, "the trial concerned, if any"),
-            Field("events[].phase", TEXT + OR_NULL, "phase of that trial"),
-            Field("events[].message", TEXT, ""),
-            Field("attempts", LIST, "attempts of the requested trial"),
-            Field("attempts[].attempt", WHOLE, ""),
-            Field("attempts[].started", TEXT, "time, ISO 8601"),
-            Field("attempts[].ended", TEXT + OR_NULL, ""),
-            Field("attempts[].ending", TEXT + OR_NULL, "null: running"),
-            Field("attempts[].cause", TEXT + OR_NULL, ""),
-            Field("files", ANY, "path → last lines of this machine's worker logs"),
-        ),
+        rows(StudyLog),
     ),
     Document(
         ("report",),

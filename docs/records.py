@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import reduce
+from operator import or_
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -30,18 +32,19 @@ _KINDS = {str: TEXT, int: WHOLE, float: NUMBER, bool: FLAG, Stack: STACK}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.M)
 
 
-def rows(record: type) -> tuple[Field, ...]:
+def rows(record: type, path: str = "") -> tuple[Field, ...]:
     """Return one row for each value in a record's document, as `json_safe` makes it.
 
     The kind is that of the annotation, the description that of the docstring's `Attributes`.
 
     Args:
         record: The dataclass of which the document is made.
+        path: Where the record is in its document: `[]` if the document is a list of them.
 
     Raises:
         KeyError: The docstring does not describe a field.
     """
-    return tuple(_rows(record, ""))
+    return tuple(_rows(record, path))
 
 
 def _rows(record: type, path: str) -> Iterator[Field]:
@@ -55,7 +58,7 @@ def _rows(record: type, path: str) -> Iterator[Field]:
             continue
         sometimes = json_values.has(field, json_values.IF_ANY)
         hint = _without_none(hint)[0] if sometimes else hint
-        hint = hint | None if json_values.has(field, json_values.OR_NULL) else hint
+        hint = _or_null(hint) if json_values.has(field, json_values.OR_NULL) else hint
         at = f"{path}.{field.name}" if path else field.name
         yield from _value(hint, at, described[field.name].removesuffix("."), sometimes)
 
@@ -81,7 +84,7 @@ def _kind(hint: Any) -> str:
         return NUMBERS if get_args(hint)[1] in (int, float) else ANY
     if hint in _KINDS:
         return _KINDS[hint]
-    if isinstance(hint, type) and issubclass(hint, Enum):
+    if all(isinstance(part, type) and issubclass(part, Enum) for part in _parts(hint)):
         return TEXT
     return OBJECT if is_record(hint) else ANY
 
@@ -91,6 +94,13 @@ def is_record(hint: Any) -> bool:
     return is_dataclass(hint) and not hasattr(hint, "to_json")
 
 
+def _or_null(hint: Any) -> Any:
+    """Return the type of a number, or of numbers, that may be null."""
+    if get_origin(hint) is tuple:
+        return tuple[get_args(hint)[0] | None, ...]
+    return hint | None
+
+
 def _has_none(hint: Any) -> bool:
     """Tell whether an enumeration has a member that is null in a document."""
     return isinstance(hint, type) and issubclass(hint, Enum) and None in [m.value for m in hint]
@@ -98,10 +108,13 @@ def _has_none(hint: Any) -> bool:
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
     """Return a type without None, and whether it had it."""
-    if get_origin(hint) not in (Union, UnionType):
-        return hint, False
-    (found,) = (part for part in get_args(hint) if part is not NoneType)
-    return found, True
+    parts = _parts(hint)
+    return reduce(or_, (part for part in parts if part is not NoneType)), NoneType in parts
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """Return the types of a union, or the type itself."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def attributes(record: type) -> dict[str, str]:

@@ -28,8 +28,8 @@ def draw(study: str, columns: int) -> str:
 
     with storage(None) as (_, engine):
         status, seen = queries.status(engine, study), glance(engine, study)
-    for worker in status["workers"]:
-        worker["id"] = _renamed(worker["id"])
+    workers = tuple(dataclasses.replace(w, id=_renamed(w.id)) for w in status.workers)
+    status = dataclasses.replace(status, workers=workers)
     running = tuple(dataclasses.replace(r, worker=_renamed(r.worker)) for r in seen.running)
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     console.print(view(status, dataclasses.replace(seen, running=running), columns))

@@ -15,7 +15,7 @@ HIDDEN: Mapping[str, bool] = {"hidden": True}
 IF_ANY: Mapping[str, bool] = {"if any": True}
 # A record whose own fields stand in the document in place of this one.
 INLINE: Mapping[str, bool] = {"inline": True}
-# A number that may be nan or infinite, and then is null.
+# A number, or numbers, that may be nan or infinite, and then are null.
 OR_NULL: Mapping[str, bool] = {"or null": True}
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from trainstack.search.cli.common import out, print_json
 from trainstack.search.cli.common import storage as reach
-from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -
             "train one in each: trainstack launch DATA --stacks FILE.json",
         )
     if as_json:
-        print_json(json_safe(found))
+        print_json(found)
     else:
         out().print(text_of(found), markup=False)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
-from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -159,6 +158,6 @@ def _conclude(spec: StudySpec, runs: Any, measured: dict[str, Any], as_json: boo
 
     found = findings(spec, runs, measured)
     if as_json:
-        print_json(json_safe(found))
+        print_json(found)
     else:
         out().print(text_of(found), markup=False)

@@ -78,11 +78,11 @@ def storage(flag: str | None) -> Iterator[tuple[URL, Engine]]:
 
 
 def print_json(document: Any) -> None:
-    """Print a JSON document on standard output; non-finite numbers become null.
+    """Print records or values as a JSON document on standard output, as `json_safe` makes it.
 
     A list is printed one entry per line: indenting many trials would take seconds.
     """
-    if isinstance(document, list):
+    if isinstance(document, list | tuple):
         lines = ",\n".join(map(_text, document))
         sys.stdout.write(f"[\n{lines}\n]\n" if lines else "[]\n")
     else:
@@ -91,16 +91,13 @@ def print_json(document: Any) -> None:
 
 
 def print_line(document: Any) -> None:
-    """Print a JSON document on one line of standard output."""
+    """Print records or values as a JSON document on one line of standard output."""
     sys.stdout.write(_text(document) + "\n")
     sys.stdout.flush()
 
 
 def _text(document: Any, indent: int | None = None) -> str:
-    try:
-        return json.dumps(document, indent=indent, allow_nan=False)
-    except ValueError:  # rare: the document holds a non-finite number
-        return json.dumps(json_safe(document), indent=indent, allow_nan=False)
+    return json.dumps(json_safe(document), indent=indent, allow_nan=False)
 
 
 def read_json(path: Path, what: str) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from sqlalchemy import Engine
 
+    from trainstack.search.queue.status import StudyStatus
+
+T = TypeVar("T")
+
 Follow = Annotated[
     bool,
     typer.Option(
@@ -26,14 +31,12 @@ Follow = Annotated[
 
 # Least interval between two queries, as a multiple of the time that a query took.
 COST_TIMES = 10.0
-# Fields that change with the clock alone are ignored.
-CLOCKS = ("elapsed_seconds", "remaining_seconds")
 
 
 def follow(
     engine: Engine,
     study: str,
-    look: Callable[[Mapping[str, Any]], Any],
+    look: Callable[[StudyStatus], Any],
     documents: Callable[[Any, Any], Iterable[Any]],
     draw: Callable[[Any], RenderableType],
     line: Callable[[Any], str],
@@ -73,29 +76,28 @@ def follow(
             last = found
 
 
-def moment(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a status without the fields that change with the clock alone."""
-    kept = {key: value for key, value in status.items() if key not in CLOCKS}
-    workers = [{**w, "last_seen_seconds": None} for w in status["workers"]]
-    return {**kept, "workers": workers}
+def moment(status: StudyStatus) -> StudyStatus:
+    """Return a status without the times that change with the clock alone."""
+    workers = tuple(replace(worker, last_seen_seconds=0.0) for worker in status.workers)
+    return replace(status, elapsed_seconds=0.0, remaining_seconds=None, workers=workers)
 
 
 def changed(
-    before: Iterable[Mapping[str, Any]] | None,
-    now: Iterable[Mapping[str, Any]],
-    name: str,
-    *of: str,
-) -> list[Mapping[str, Any]]:
-    """Return the rows that are new or differ in one of some fields.
+    before: Iterable[T] | None,
+    now: Iterable[T],
+    name: Callable[[T], Any],
+    of: Callable[[T], Any],
+) -> list[T]:
+    """Return the rows that are new or changed.
 
     Args:
         before: Rows as they were; None: there were none.
         now: Rows as they are.
-        name: The field that identifies a row.
-        of: The fields to compare.
+        name: Returns what identifies a row.
+        of: Returns what is compared; not None.
 
-    >>> changed([{"n": 1, "x": 2}], [{"n": 1, "x": 2}, {"n": 2, "x": 2}], "n", "x")
-    [{'n': 2, 'x': 2}]
+    >>> changed(["a1", "b1"], ["a1", "b2", "c1"], lambda row: row[0], lambda row: row[1])
+    ['b2', 'c1']
     """
-    known = {row[name]: [row[field] for field in of] for row in before or ()}
-    return [row for row in now if known.get(row[name]) != [row[field] for field in of]]
+    known = {name(row): of(row) for row in before or ()}
+    return [row for row in now if known.get(name(row)) != of(row)]

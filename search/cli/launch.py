@@ -215,7 +215,7 @@ def _set_going(url: Any, study: str) -> None:
     from trainstack.search.studies.actions import request_state
 
     with connected(url) as here:
-        state = queries.status(here, study)["state"]
+        state = queries.status(here, study).state
     if state == "stopped":
         request_state(url, study, "go")
         err().print("resuming stopped study", markup=False)

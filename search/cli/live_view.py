@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.cli.common import number, seconds
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from trainstack.search.queue.progress import Event, Glance, Running
+    from trainstack.search.queue.status import StudyStatus, WorkerStatus
 
 SPENT = ("completed", "pruned", "diverged", "infeasible")
 BARS = "▁▂▃▄▅▆▇█"
@@ -21,53 +22,53 @@ WIDE = 110
 NARROW = 60
 
 
-def line_of(status: dict[str, Any]) -> str:
+def line_of(status: StudyStatus) -> str:
     """Return the progress of a study in one line of at most about 80 characters."""
-    counts, confirm = status["counts"], status["confirmation"]
-    best = status["best"]
-    if status["phase"] == "searching" and not status["budget"]["trials"]:
+    counts, confirm = status.counts, status.confirmation
+    best = status.best
+    if status.phase == "searching" and not status.budget.trials:
         text = "starting"  # nothing is searched: an experiment for claims
-    elif status["phase"] == "searching":
+    elif status.phase == "searching":
         asides = [
             f"{counts[k]} {k}" for k in ("pruned", "diverged", "infeasible", "failed") if counts[k]
         ]
-        text = f"{status['state']}: {spent(counts)} of {status['budget']['trials']} trials"
+        text = f"{status.state}: {spent(counts)} of {status.budget.trials} trials"
         text += f" ({', '.join(asides)})" if asides else ""
-    elif status["measurement"]["waiting"] or status["measurement"]["running"]:
+    elif status.measurement["waiting"] or status.measurement["running"]:
         text = "measuring the choice on the test set, once"
     elif not spent(confirm) + confirm["waiting"] + confirm["running"]:
-        text = f"{status['state']}: {spent(counts)} trials searched"
+        text = f"{status.state}: {spent(counts)} trials searched"
     else:
         total = spent(confirm) + confirm["waiting"] + confirm["running"]
-        text = f"{status['state']}: {spent(confirm)} of {total} runs with fresh seeds"
+        text = f"{status.state}: {spent(confirm)} of {total} runs with fresh seeds"
     if best:
-        text += f", best loss {number(best['value'])}"
-    return f"{text}, {seconds(status['elapsed_seconds'])}"
+        text += f", best loss {number(best.value)}"
+    return f"{text}, {seconds(status.elapsed_seconds)}"
 
 
-def spent(counts: dict[str, int]) -> int:
+def spent(counts: Mapping[str, int]) -> int:
     """Return how many ended trials count against the budget."""
     return sum(counts[word] for word in SPENT)
 
 
-def time_left(status: dict[str, Any], mean_seconds: float | None) -> float | None:
+def time_left(status: StudyStatus, mean_seconds: float | None) -> float | None:
     """Estimate the seconds until the current phase ends; None if unknown.
 
     Args:
         status: The study's.
         mean_seconds: Mean seconds of recent trials.
     """
-    if status["state"] not in ("searching", "confirming"):
+    if status.state not in ("searching", "confirming"):
         return None
-    searching = status["phase"] == "searching"
-    counts = status["counts"] if searching else status["confirmation"]
-    workers = sum(worker["state"] != "lost" for worker in status["workers"])
-    left = status["remaining_seconds"]
+    searching = status.phase == "searching"
+    counts = status.counts if searching else status.confirmation
+    workers = sum(worker.state != "lost" for worker in status.workers)
+    left = status.remaining_seconds
     if mean_seconds is None or not workers:
         return left
     todo = counts["waiting"] + counts["running"] / 2
     if searching:
-        todo = status["budget"]["trials"] - spent(counts) - counts["running"] / 2
+        todo = status.budget.trials - spent(counts) - counts["running"] / 2
     estimate = max(0.0, todo) * mean_seconds / workers
     return estimate if left is None else min(estimate, left)
 
@@ -96,27 +97,27 @@ def bar(done: int, total: int, width: int) -> str:
     return "━" * full + "─" * (width - full)
 
 
-def view(status: dict[str, Any], glance: Glance, width: int) -> Group:
+def view(status: StudyStatus, glance: Glance, width: int) -> Group:
     """Return the view for a terminal.
 
     Args:
-        status: Status of the study, as `status --json` prints it.
+        status: Status of the study.
         glance: Results so far and running trials.
         width: Columns of the terminal.
     """
     from rich.console import Group
     from rich.text import Text
 
-    searching = status["phase"] == "searching"
-    counts = status["counts"] if searching else status["confirmation"]
-    done, total = spent(counts), status["budget"]["trials"]
+    searching = status.phase == "searching"
+    counts = status.counts if searching else status.confirmation
+    done, total = spent(counts), status.budget.trials
     if not searching:
         total = done + counts["waiting"] + counts["running"]
     left = time_left(status, glance.mean_seconds)
-    head = Text(f"{status['study']}  ", style="bold")
-    head.append(status["state"], style="green" if status["state"] == "searching" else "cyan")
+    head = Text(f"{status.study}  ", style="bold")
+    head.append(status.state, style="green" if status.state == "searching" else "cyan")
     head.append(f"  {bar(done, total, min(20, width // 8))} {done} of {total}", style="default")
-    head.append(f"  {seconds(status['elapsed_seconds'])}", style="default")
+    head.append(f"  {seconds(status.elapsed_seconds)}", style="default")
     if left is not None:
         head.append(f", about {seconds(left)} left", style="default")
     lines = [head, Text(_counts(status), style="dim")]
@@ -132,18 +133,18 @@ def view(status: dict[str, Any], glance: Glance, width: int) -> Group:
     return Group(*parts)
 
 
-def _counts(status: dict[str, Any]) -> str:
+def _counts(status: StudyStatus) -> str:
     """Return the number of trials in each state; each trial is in exactly one."""
     words = ("completed", "pruned", "diverged", "infeasible", "running", "waiting", "failed")
-    counted = ", ".join(f"{status['counts'][w]} {w}" for w in words if status["counts"][w])
+    counted = ", ".join(f"{status.counts[w]} {w}" for w in words if status.counts[w])
     return counted or "nothing yet"
 
 
-def _best(status: dict[str, Any], glance: Glance) -> str:
-    if not status["best"]:
+def _best(status: StudyStatus, glance: Glance) -> str:
+    if not status.best:
         return "no trial has completed yet"
-    value = status["best"]["value"]
-    text = f"best {number(value)} (trial {status['best']['trial']})"
+    value = status.best.value
+    text = f"best {number(value)} (trial {status.best.trial})"
     if glance.baseline is None:
         return text + ", the chapter's default is still to come"
     gap = glance.baseline - value
@@ -153,12 +154,12 @@ def _best(status: dict[str, Any], glance: Glance) -> str:
     return text
 
 
-def _workers(status: dict[str, Any], glance: Glance, width: int) -> Table | None:
+def _workers(status: StudyStatus, glance: Glance, width: int) -> Table | None:
     """Return one row per worker: what it trains, and its progress."""
     from rich.table import Table
 
     held = {running.worker: running for running in glance.running}
-    if not status["workers"]:
+    if not status.workers:
         return None
     table = Table(box=None, pad_edge=False, show_header=False, expand=True)
     columns = 4 if width >= WIDE else 3
@@ -166,11 +167,11 @@ def _workers(status: dict[str, Any], glance: Glance, width: int) -> Table | None
         # The last column takes the remaining width and is truncated.
         last = place == columns - 1
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
-    for worker in status["workers"]:
-        running = held.get(worker["id"])
+    for worker in status.workers:
+        running = held.get(worker.id)
         cells = [
-            f"{worker['id']} {worker['device']}",
-            *_at(worker, running, status["epochs"], width),
+            f"{worker.id} {worker.device}",
+            *_at(worker, running, status.epochs, width),
         ]
         if width >= WIDE:
             cells.append(_stack(running))
@@ -178,11 +179,9 @@ def _workers(status: dict[str, Any], glance: Glance, width: int) -> Table | None
     return table
 
 
-def _at(
-    worker: dict[str, Any], running: Running | None, epochs: int, width: int
-) -> tuple[str, str]:
+def _at(worker: WorkerStatus, running: Running | None, epochs: int, width: int) -> tuple[str, str]:
     if running is None:
-        return worker["state"], ""
+        return worker.state, ""
     if running.kind == "measurement":
         return "test set", ""
     what = "trial" if running.kind == "search" else "run"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,9 +25,13 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.follow import Follow, changed
 from trainstack.search.cli.interruptions import viewing
 from trainstack.search.cli.polling import Polling
+from trainstack.search.records import CONFIRMATION, SEARCH
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from trainstack.search.queue.status import WorkerStatus
+    from trainstack.search.queue.study_log import Attempt, StudyEvent
 
 FOLLOW_SECONDS = 1.0
 # Last lines shown of each local log file.
@@ -53,10 +58,10 @@ def workers(
 
     with reach(storage) as (_, engine):
         if follow:
-            look, news = (lambda status: status["workers"]), _news_json if as_json else _news
+            look, news = (lambda status: status.workers), _news_json if as_json else _news
             follow_study(engine, study, look, news, _workers_table, _worker_line, as_json)
             return
-        found = queries.status(engine, study)["workers"]
+        found = queries.status(engine, study).workers
     if as_json:
         print_json(found)
         return
@@ -66,16 +71,16 @@ def workers(
     out().print(_workers_table(found))
 
 
-def _workers_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def _workers_table(found: Sequence[WorkerStatus]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for title in ("worker", "device", "threads", "state", "trial", "heard"):
         table.add_column(title, overflow="fold")
     for worker in found:
-        trial = "–" if worker["trial"] is None else str(worker["trial"])
-        heard = f"{seconds(worker['last_seen_seconds'])} ago"
-        shown = (worker["id"], worker["device"], str(worker["threads"]), worker["state"])
+        trial = "–" if worker.trial is None else str(worker.trial)
+        heard = f"{seconds(worker.last_seen_seconds)} ago"
+        shown = (worker.id, worker.device, str(worker.threads), worker.state)
         table.add_row(*shown, trial, heard)
     return table
 
@@ -85,16 +90,16 @@ def _news_json(last: Any, now: Any) -> list[Any]:
     return [now]
 
 
-def _news(last: Any, now: Any) -> list[Any]:
+def _news(last: Sequence[WorkerStatus] | None, now: Sequence[WorkerStatus]) -> list[WorkerStatus]:
     """Return the workers that are new, changed or gone."""
-    here = {worker["id"] for worker in now}
-    gone = [{**w, "state": "gone", "trial": None} for w in last or () if w["id"] not in here]
-    return [*changed(last, now, "id", "state", "trial"), *gone]
+    here = {worker.id for worker in now}
+    gone = [replace(w, state="gone", trial=None) for w in last or () if w.id not in here]
+    return [*changed(last, now, lambda w: w.id, lambda w: (w.state, w.trial)), *gone]
 
 
-def _worker_line(worker: Mapping[str, Any]) -> str:
-    trial = "" if worker["trial"] is None else f", trial {worker['trial']}"
-    return f"{worker['id']} ({worker['device']}): {worker['state']}{trial}"
+def _worker_line(worker: WorkerStatus) -> str:
+    trial = "" if worker.trial is None else f", trial {worker.trial}"
+    return f"{worker.id} ({worker.device}): {worker.state}{trial}"
 
 
 def logs(
@@ -114,20 +119,21 @@ def logs(
 
     Example: trainstack logs digits --follow
     """
-    from trainstack.search.queue.history import attempts_json, history
+    from trainstack.search.queue.history import attempts_at, history
     from trainstack.search.queue.progress import trial_exists
+    from trainstack.search.queue.study_log import StudyLog
 
     with reach(storage) as (_, engine):
         events = history(engine, study)
-        attempts: list[dict[str, Any]] = []
+        attempts: list[Attempt] = []
         if trial is not None:
             trial_exists(engine, study, trial)
-            attempts = attempts_json(engine, study, trial)
+            attempts = attempts_at(engine, study, trial)
         files = log_files(study) if trial is None else []
         if as_json and not follow:
             lines = {str(path): tail(path) for path in files}
             shown = list(of_trial(events, trial))
-            print_json({"study": study, "events": shown, "attempts": attempts, "files": lines})
+            print_json(StudyLog(study, shown, attempts, lines))
             return
         with viewing() if follow else contextlib.nullcontext() as interruption:
             if not as_json:
@@ -139,15 +145,15 @@ def logs(
                 return
             # The status is read first, so that the last events are shown too.
             for _ in Polling(interruption.pause, FOLLOW_SECONDS).statuses(engine, study):
-                news = history(engine, study, events[-1]["id"] if events else 0)
+                news = history(engine, study, events[-1].id if events else 0)
                 events += news
                 _print_events(of_trial(news, trial), as_json)
 
 
-def of_trial(events: Sequence[dict[str, Any]], trial: int | None) -> Iterator[dict[str, Any]]:
+def of_trial(events: Sequence[StudyEvent], trial: int | None) -> Iterator[StudyEvent]:
     """Yield the events of one search trial, or all events."""
     for event in events:
-        if trial is None or (event["trial"] == trial and event["phase"] == "search"):
+        if trial is None or (event.trial == trial and event.phase == SEARCH):
             yield event
 
 
@@ -172,26 +178,24 @@ def _print_files(files: Sequence[Path]) -> None:
             out().print(f"  {line}", markup=False)
 
 
-def _print_events(events: Iterator[dict[str, Any]], as_json: bool) -> None:
+def _print_events(events: Iterator[StudyEvent], as_json: bool) -> None:
     for event in events:
         if as_json:
             print_line(event)
             continue
-        at = datetime.fromisoformat(event["at"]).astimezone()
-        words = [f"{at:%Y-%m-%d %H:%M:%S}", event["kind"]]
-        if event["trial"] is not None:
-            words.append(
-                f"{'run' if event['phase'] == 'confirmation' else 'trial'} {event['trial']}"
-            )
-        first, *rest = event["message"].strip().splitlines() or [""]
+        at = datetime.fromisoformat(event.at).astimezone()
+        words = [f"{at:%Y-%m-%d %H:%M:%S}", event.kind]
+        if event.trial is not None:
+            words.append(f"{'run' if event.phase == CONFIRMATION else 'trial'} {event.trial}")
+        first, *rest = event.message.strip().splitlines() or [""]
         out().print(" ".join([*words, first]).rstrip(), markup=False)
         for line in rest:
             out().print(f"    {line}", markup=False)
 
 
-def _print_attempts(attempts: Sequence[dict[str, Any]]) -> None:
+def _print_attempts(attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
-        words = f"attempt {attempt['attempt']}: {attempt['ending'] or 'under way'}"
+        words = f"attempt {attempt.attempt}: {attempt.ending or 'under way'}"
         out().print(words, markup=False)
-        for line in (attempt["cause"] or "").strip().splitlines():
+        for line in (attempt.cause or "").strip().splitlines():
             out().print(f"    {line}", markup=False)

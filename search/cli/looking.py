@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,10 +20,14 @@ from trainstack.search.cli.common import (
 )
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.follow import Follow, changed
+from trainstack.search.cli.live_view import spent
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from trainstack.search.queue.status import StudyStatus
+    from trainstack.search.queue.trial_record import TrialRecord
 
 
 def register(app: typer.Typer) -> None:
@@ -55,14 +59,14 @@ def status(
         _follow_status(study, as_json, storage)
         return
     with reach(storage) as (_, engine):
-        found: Any = queries.statuses(engine) if study is None else queries.status(engine, study)
+        found = queries.statuses(engine) if study is None else [queries.status(engine, study)]
     if as_json:
-        print_json(found)
+        print_json(found if study is None else found[0])
         return
-    if study is None and not found:
+    if not found:
         out().print("no study yet: `trainstack launch digits` creates one")
-    for document in [found] if study is not None else found:
-        out().print("\n".join(status_lines(document)), markup=False)
+    for one in found:
+        out().print("\n".join(status_lines(one)), markup=False)
 
 
 def _follow_status(study: str | None, as_json: bool, storage: str | None) -> None:
@@ -72,41 +76,34 @@ def _follow_status(study: str | None, as_json: bool, storage: str | None) -> Non
     if study is None:
         raise RequestError("--follow without a study", "the name of a study")
 
-    def draw(found: Any) -> Any:
+    def draw(found: StudyStatus) -> Any:
         from rich.text import Text
 
         return Text("\n".join(status_lines(found)))
 
     with reach(storage) as (_, engine):
-        follow(engine, study, dict, lambda last, now: [now], draw, line_of, as_json)
+        follow(engine, study, lambda now: now, lambda last, now: [now], draw, line_of, as_json)
 
 
-def status_lines(s: dict[str, Any]) -> list[str]:
-    """Return a status document as lines of text."""
-    counts = s["counts"]
-    used = {k: v for k, v in counts.items() if v}
+def status_lines(s: StudyStatus) -> list[str]:
+    """Return a study's status as lines of text."""
+    used = {k: v for k, v in s.counts.items() if v}
     lines = [
-        f"{s['study']}: {s['state']}, {_spent(counts)} of {s['budget']['trials']} trials"
-        f", {seconds(s['elapsed_seconds'])}"
-        + (f", {seconds(s['remaining_seconds'])} left" if s["remaining_seconds"] else ""),
+        f"{s.study}: {s.state}, {spent(s.counts)} of {s.budget.trials} trials"
+        f", {seconds(s.elapsed_seconds)}"
+        + (f", {seconds(s.remaining_seconds)} left" if s.remaining_seconds else ""),
         "  " + (", ".join(f"{v} {k}" for k, v in used.items()) or "nothing yet"),
     ]
-    confirmation = {k: v for k, v in s["confirmation"].items() if v}
+    confirmation = {k: v for k, v in s.confirmation.items() if v}
     if confirmation:
         counted = ", ".join(f"{v} {k}" for k, v in confirmation.items())
         lines.append(f"  confirmation: {counted}")
-    if s["best"]:
-        lines.append(
-            f"  best: trial {s['best']['trial']}, validation loss {number(s['best']['value'])}"
-        )
-    for worker in s["workers"]:
-        trial = "" if worker["trial"] is None else f", trial {worker['trial']}"
-        lines.append(f"  {worker['id']} ({worker['device']}): {worker['state']}{trial}")
+    if s.best:
+        lines.append(f"  best: trial {s.best.trial}, validation loss {number(s.best.value)}")
+    for worker in s.workers:
+        trial = "" if worker.trial is None else f", trial {worker.trial}"
+        lines.append(f"  {worker.id} ({worker.device}): {worker.state}{trial}")
     return lines
-
-
-def _spent(counts: dict[str, int]) -> int:
-    return sum(counts[k] for k in ("completed", "pruned", "diverged", "infeasible"))
 
 
 def trials(
@@ -146,16 +143,13 @@ def trials(
     phase = CONFIRMATION if confirmation else SEARCH
     with reach(storage) as (_, engine):
 
-        def look(status: Mapping[str, Any]) -> list[dict[str, Any]]:
-            return chosen(queries.trials_json(engine, study, phase), outcomes, arms, best)
-
-        def news(last: Any, now: Any) -> Any:
-            return changed(last, (r for r in now if r["number"] is not None), "number", "outcome")
+        def look() -> list[TrialRecord]:
+            return chosen(queries.trials(engine, study, phase), outcomes, arms, best)
 
         if follow:
-            follow_study(engine, study, look, news, _latest, _trial_line, as_json)
+            follow_study(engine, study, lambda _: look(), _news, _latest, _trial_line, as_json)
             return
-        rows = look({})
+        rows = look()
     if as_json:
         print_json(rows)
         return
@@ -165,18 +159,23 @@ def trials(
 TITLES = ("trial", "outcome", "loss", "epochs", "time", "stack")
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _news(last: Sequence[TrialRecord] | None, now: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that are new or whose outcome changed."""
+    begun = [row for row in now if row.number is not None]
+    return changed(last, begun, lambda row: row.number, lambda row: row.outcome)
+
+
+def _cells(row: TrialRecord) -> tuple[str, ...]:
     from trainstack.search.evidence.formatting import describe
-    from trainstack.spaces.stack import Stack
 
     return (
-        *("–" if row["number"] is None else str(row["number"]), row["outcome"]),
-        *(number(row["value"]), str(row["epochs"]), seconds(row["seconds"].get("total"))),
-        describe(Stack.from_json(row["stack"])) if row["stack"] else "",
+        *("–" if row.number is None else str(row.number), row.outcome),
+        *(number(row.value), str(row.epochs), seconds(row.seconds.get("total"))),
+        describe(row.stack) if row.stack else "",
     )
 
 
-def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _trials_table(rows: Sequence[TrialRecord]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -188,14 +187,14 @@ def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _latest(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _latest(rows: Sequence[TrialRecord]) -> Table:
     """Return a table of the latest rows that fit the terminal."""
     table = _trials_table(rows[-max(1, out().height - 2) :])
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table
 
 
-def _trial_line(row: Mapping[str, Any]) -> str:
+def _trial_line(row: TrialRecord) -> str:
     which, outcome, loss, epochs, time, stack = _cells(row)
     return f"trial {which}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
 

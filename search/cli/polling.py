@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,8 @@ from trainstack.spaces.errors import StorageAwayError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
+
+    from trainstack.search.queue.status import StudyStatus
 
 T = TypeVar("T")
 
@@ -60,7 +62,7 @@ class Polling:
                 yield found
             self.pause(max(self.seconds, self.cost_times * (time.monotonic() - began)))
 
-    def statuses(self, engine: Engine, study: str) -> Iterator[dict[str, Any]]:
+    def statuses(self, engine: Engine, study: str) -> Iterator[StudyStatus]:
         """Yield a study's status again and again, for the last time when the study is over.
 
         Raises:
@@ -75,16 +77,16 @@ class Polling:
                 return
 
 
-def over(status: Mapping[str, Any]) -> bool:
+def over(status: StudyStatus) -> bool:
     """Return True when a study is concluded, or stopped and without workers.
 
     After `stop` workers finish their trials and the study proceeds to its confirmation; after
     `cancel` they exit.
     """
-    if status["concluded"]:
+    if status.concluded:
         return True
-    here = any(worker["state"] != "lost" for worker in status["workers"])
-    return status["state"] == "stopped" and not here
+    here = any(worker.state != "lost" for worker in status.workers)
+    return status.state == "stopped" and not here
 
 
 def when_changed(found: Iterable[T], key: Callable[[T], Any]) -> Iterator[T]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from trainstack.search.cli.common import err, number, out, print_json, seconds
 from trainstack.search.cli.worker_request import answers
-from trainstack.search.json_values import json_safe
 from trainstack.search.preview import Sample, Tried, covering, singled_out
 from trainstack.search.preview_record import Preview, name_of, preview_of
 from trainstack.spaces.errors import RequestError, TrainstackError
@@ -47,7 +46,7 @@ def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
         refused = [t for t in alone if t.cause] or refused
     found = preview_of(spec, tried, refused, workers)
     if as_json:
-        print_json(json_safe(found))
+        print_json(found)
     else:
         out().print("\n".join(_lines(spec, found)), markup=False)
     if refused:

@@ -14,7 +14,6 @@ from trainstack.search.cli.across import one_study, recommend_across
 from trainstack.search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.fork_server import fork_server
-from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import NothingToRecommend, RequestError, TrainstackError
 
 if TYPE_CHECKING:
@@ -156,20 +155,20 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
     from trainstack.search.studies.actions import request_state
 
     status = queries.status(engine, study)
-    if status["concluded"]:
+    if status.concluded:
         return
-    busy = [w for w in status["workers"] if w["last_seen_seconds"] < 60 and w["state"] != "lost"]
-    if status["phase"] == "searching":
-        if busy and status["state"] == "searching":
+    busy = [w for w in status.workers if w.last_seen_seconds < 60 and w.state != "lost"]
+    if status.phase == "searching":
+        if busy and status.state == "searching":
             raise RequestError(
                 f"study '{study}' is still searching",
                 "a study whose search has ended",
                 f"wait, or end it: trainstack stop {study}",
             )
-        if not sum(status["counts"][k] for k in ("completed", "pruned", "diverged", "running")):
+        if not sum(status.counts[k] for k in ("completed", "pruned", "diverged", "running")):
             raise NothingToRecommend(f"study '{study}' has no finished trial yet")
         request_state(url, study, "stop")
-    elif status["state"] != "confirming":
+    elif status.state != "confirming":
         request_state(url, study, "go")
     count = 0 if busy else worker_count(None)
     with fork_server(needed=count > 0):
@@ -208,7 +207,7 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
         conclusion = conclusion_of(here, study)
     try:
         if as_json:
-            print_json(json_safe(conclusion.found))
+            print_json(conclusion.found)
         else:
             out().print(text_of(conclusion.found), markup=False)
     except BrokenPipeError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from operator import itemgetter
 
-from trainstack.search.records import OUTCOMES
+from trainstack.search.queue.trial_record import TrialRecord
+from trainstack.search.records import OUTCOMES, Outcome
 from trainstack.spaces.axes import CHOICE_AXES
 from trainstack.spaces.errors import RequestError, nearest
 
@@ -46,28 +48,31 @@ def read_arms(texts: Sequence[str]) -> dict[str, str]:
 
 
 def chosen(
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[TrialRecord],
     outcomes: Sequence[str] = (),
     arms: Mapping[str, str] | None = None,
     best: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[TrialRecord]:
     """Return the trials that pass all filters.
 
     Args:
-        rows: As `trials --json` lists them.
+        rows: The trials.
         outcomes: Accepted outcomes; empty: any.
         arms: Axis → arm that the stack must have.
         best: Maximum number of completed trials, lowest loss first; None: all, in their order.
     """
 
-    def fits(row: dict[str, Any]) -> bool:
-        stack = row["stack"] or {}
-        taken = all(stack.get(axis) == arm for axis, arm in (arms or {}).items())
-        return taken and (not outcomes or row["outcome"] in outcomes)
+    def fits(row: TrialRecord) -> bool:
+        taken = all(row.stack and row.stack.get(axis) == arm for axis, arm in (arms or {}).items())
+        return taken and (not outcomes or row.outcome in outcomes)
 
     found = [row for row in rows if fits(row)]
     if best is None:
         return found
     # The loss of a pruned trial is that of its last epoch and cannot be compared.
-    completed = [r for r in found if r["outcome"] == "completed" and r["value"] is not None]
-    return sorted(completed, key=lambda row: row["value"])[:best]
+    completed = [
+        (row.value, row)
+        for row in found
+        if row.outcome == Outcome.COMPLETED and row.value is not None and math.isfinite(row.value)
+    ]
+    return [row for _, row in sorted(completed, key=itemgetter(0))[:best]]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from trainstack.search.queue.progress import Glance
+    from trainstack.search.queue.status import StudyStatus
 
 # Seconds between two plain lines if no count changes.
 PLAIN_SECONDS = 30.0
@@ -58,12 +59,12 @@ def work(
     from trainstack.search.studies.opening import open_study
 
     with connected(url) as here:
-        if queries.status(here, study)["concluded"]:
+        if queries.status(here, study).concluded:
             return
         wanted = WorkersWanted(here, study)
         maintenance = Maintenance(here, open_study(here, study).row.study_id)
 
-    def check(status: dict[str, Any]) -> None:
+    def check(status: StudyStatus) -> None:
         # Maintenance also runs without local workers: it requeues expired leases.
         with contextlib.suppress(StorageAwayError):
             maintenance.run_if_due()
@@ -98,11 +99,11 @@ def heed(local: Workers, count: int | None) -> None:
         local.keep(count)
 
 
-def _check(local: Workers, status: dict[str, Any]) -> None:
+def _check(local: Workers, status: StudyStatus) -> None:
     """Raise the cause if no local worker is left and no other worker serves the study."""
     if local.wanted == 0 or local.alive():
         return
-    others = [w for w in status["workers"] if w["last_seen_seconds"] < 60]
+    others = [w for w in status.workers if w.last_seen_seconds < 60]
     failure = local.failure()
     if failure is None or others:
         return
@@ -113,8 +114,8 @@ def follow(
     url: URL,
     study: str,
     pause: Callable[[float], None],
-    check: Callable[[dict[str, Any]], None] = lambda status: None,
-) -> dict[str, Any]:
+    check: Callable[[StudyStatus], None] = lambda status: None,
+) -> StudyStatus | None:
     """Show progress until the study is over; wait while it is paused.
 
     Args:
@@ -124,7 +125,7 @@ def follow(
         check: Called with each status.
 
     Returns:
-        The last status.
+        The last status; None if none was read.
 
     Raises:
         StorageAwayError: The database has been away for too long.
@@ -132,7 +133,7 @@ def follow(
     from trainstack.search.database.connection import guarded, shared_engine
     from trainstack.search.queue.progress import glance
 
-    here, status = shared_engine(url), {}
+    here, status = shared_engine(url), None
     show = _live(lambda: glance(here, study)) if sys.stderr.isatty() else _plain()
     try:
         for status in Polling(pause, away_seconds=AWAY_SECONDS).statuses(here, study):
@@ -163,17 +164,17 @@ def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> Non
         print_json(status)
 
 
-def _plain() -> Callable[[dict[str, Any] | None], None]:
+def _plain() -> Callable[[StudyStatus | None], None]:
     """Return a display for pipes and logs: a line when counts change, else every 30 seconds."""
     last: list[Any] = [None, -PLAIN_SECONDS]
 
-    def show(status: dict[str, Any] | None) -> None:
+    def show(status: StudyStatus | None) -> None:
         if status is None:
             return
         key = (
-            status["state"],
-            *(status["counts"][k] // 5 for k in ("completed", "pruned")),
-            status["confirmation"]["completed"] // 5,
+            status.state,
+            *(status.counts[k] // 5 for k in ("completed", "pruned")),
+            status.confirmation["completed"] // 5,
         )
         now = time.monotonic()
         if key != last[0] or now - last[1] >= PLAIN_SECONDS:
@@ -185,7 +186,7 @@ def _plain() -> Callable[[dict[str, Any] | None], None]:
 
 def _live(
     look: Callable[[], Glance],
-) -> Callable[[dict[str, Any] | None], None]:
+) -> Callable[[StudyStatus | None], None]:
     """Return a display for terminals that is redrawn in place.
 
     Args:
@@ -200,7 +201,7 @@ def _live(
 
     width = [live.console.width]
 
-    def show(status: dict[str, Any] | None) -> None:
+    def show(status: StudyStatus | None) -> None:
         if status is None:
             live.stop()
             return

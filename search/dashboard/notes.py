@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy import URL
 
+    from trainstack.search.queue.status import StudyStatus
     from trainstack.search.spec import StudySpec
 
 log = logging.getLogger("trainstack.notes")
@@ -110,11 +111,11 @@ class Notes:
         status, (spec, runs, measured) = queries.status(here, name), queries.evidence(here, name)
         ensure_study(storage, spec)
         study = optuna.load_study(study_name=name, storage=storage)
-        conclusion = _conclusion(spec, runs, measured) if status["concluded"] else None
+        conclusion = _conclusion(spec, runs, measured) if status.concluded else None
         body = note_of(status, runs, conclusion)
         if get_note(study) != body:
             save_note(study, body)
-        if status["concluded"]:
+        if status.concluded:
             with here.connect() as connection:
                 _, model = of_model(connection, find(connection, name).study_id)
             for key, value in model.items():
@@ -140,11 +141,11 @@ def _conclusion(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any
         return None
 
 
-def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None) -> str:
+def note_of(status: StudyStatus, runs: Sequence[Run], conclusion: str | None) -> str:
     """Format the state of a study as Markdown.
 
     Args:
-        status: The status as in `status --json`.
+        status: The study's status.
         runs: The study's trials and confirmation runs.
         conclusion: The recommendation as text, if there is one.
     """
@@ -152,30 +153,30 @@ def note_of(status: dict[str, Any], runs: Sequence[Run], conclusion: str | None)
     from trainstack.search.evidence.formatting import describe
 
     words = (*Outcome, Status.WAITING)
-    counts = status["counts"]
+    counts = status.counts
     counted = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
     lines = [
-        f"# {status['study']}: {status['state']}",
-        f"Budget {status['budget']['trials']} trials: {counted or 'nothing yet'}.",
+        f"# {status.study}: {status.state}",
+        f"Budget {status.budget.trials} trials: {counted or 'nothing yet'}.",
     ]
     searched = {run.number: run for run in runs if run.phase == "search" and run.number >= 0}
-    best = searched.get(status["best"]["trial"]) if status["best"] else None
+    best = searched.get(status.best.trial) if status.best else None
     if best is not None and best.stack is not None:
         lines.append(
             f"**Best of the search**: trial {best.number}, validation loss {best.value:.4f}. "
             f"{describe(best.stack)}."
         )
-    if any(status["confirmation"].values()):
-        runs_done = status["confirmation"][Outcome.COMPLETED]
+    if any(status.confirmation.values()):
+        runs_done = status.confirmation[Outcome.COMPLETED]
         lines.append(f"**Confirmation**: {runs_done} runs with fresh seeds have completed.")
     if sum(counts[word] for word in (*words, Status.RUNNING)) > LATEST:
         lines.append(
             f"The pages here list the latest {LATEST:,} trials and the best before them; "
-            f"`trainstack trials {status['study']}` lists all."
+            f"`trainstack trials {status.study}` lists all."
         )
     if conclusion:
         lines += ["## Recommendation", f"```text\n{conclusion}\n```"]
-    elif status["concluded"]:
+    elif status.concluded:
         lines += ["## Recommendation", "None: no trial finished."]
     lines.append(f"*{WARNING}*")
     return "\n\n".join(lines)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Engine, select
 
 from trainstack.search.database.schema import attempts, events, tasks
 from trainstack.search.queue.queries import reading
-from trainstack.search.records import SEARCH
+from trainstack.search.queue.study_log import Attempt, StudyEvent
+from trainstack.search.records import SEARCH, TaskKind
 
 
-def history(engine: Engine, name: str, after: int = 0) -> list[dict[str, Any]]:
+def history(engine: Engine, name: str, after: int = 0) -> list[StudyEvent]:
     """Return a study's events, oldest first.
 
     Args:
@@ -30,19 +29,19 @@ def history(engine: Engine, name: str, after: int = 0) -> list[dict[str, Any]]:
             .order_by(events.c.event_id)
         )
         return [
-            {
-                "id": row.event_id,
-                "at": row.at.isoformat(),
-                "kind": row.kind,
-                "trial": row.number,
-                "phase": row.phase,
-                "message": row.message,
-            }
+            StudyEvent(
+                id=row.event_id,
+                at=row.at.isoformat(),
+                kind=row.kind,
+                trial=row.number,
+                phase=None if row.phase is None else TaskKind(row.phase),
+                message=row.message,
+            )
             for row in rows
         ]
 
 
-def attempts_json(engine: Engine, name: str, number: int) -> list[dict[str, Any]]:
+def attempts_at(engine: Engine, name: str, number: int) -> list[Attempt]:
     """Return the start and ending of each attempt at a search trial.
 
     Raises:
@@ -57,12 +56,12 @@ def attempts_json(engine: Engine, name: str, number: int) -> list[dict[str, Any]
             .order_by(attempts.c.attempt)
         )
         return [
-            {
-                "attempt": row.attempt,
-                "started": row.started_at.isoformat(),
-                "ended": row.ended_at.isoformat() if row.ended_at else None,
-                "ending": row.ending,
-                "cause": row.cause,
-            }
+            Attempt(
+                attempt=row.attempt,
+                started=row.started_at.isoformat(),
+                ended=row.ended_at.isoformat() if row.ended_at else None,
+                ending=row.ending,
+                cause=row.cause,
+            )
             for row in rows
         ]

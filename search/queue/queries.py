@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Float, func, literal, select
 
 from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
-from trainstack.search.json_values import json_safe
 from trainstack.search.payloads import ConfirmationPayload
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
+from trainstack.search.queue.status import Best, Budget, StudyStatus, WorkerStatus
 from trainstack.search.queue.study_store import CONCLUDED, GO, SEARCHING, find, state_of
+from trainstack.search.queue.trial_record import TrialRecord, trial_of
 from trainstack.search.records import (
     CONFIRMATION,
     MEASUREMENT,
@@ -23,6 +25,7 @@ from trainstack.search.records import (
     Outcome,
     Run,
     Status,
+    TaskKind,
 )
 from trainstack.spaces.errors import StudyError
 
@@ -45,7 +48,7 @@ def spec_of(engine: Engine, name: str) -> StudySpec:
         return StudySpec.from_json(study.spec)
 
 
-def statuses(engine: Engine) -> list[dict[str, Any]]:
+def statuses(engine: Engine) -> list[StudyStatus]:
     """Return the status of every study, oldest first."""
     if not exist(engine):
         return []
@@ -54,8 +57,8 @@ def statuses(engine: Engine) -> list[dict[str, Any]]:
         return [_status(connection, study_of(row)) for row in rows]
 
 
-def status(engine: Engine, name: str) -> dict[str, Any]:
-    """Return the status of a study, as `status --json` prints it.
+def status(engine: Engine, name: str) -> StudyStatus:
+    """Return the status of a study.
 
     Raises:
         StudyError: There is no such study; near names are offered.
@@ -82,7 +85,7 @@ def reading(engine: Engine, name: str) -> Iterator[tuple[Connection, StudyRow]]:
         yield connection, find(connection, name)
 
 
-def _status(connection: Connection, study: StudyRow) -> dict[str, Any]:
+def _status(connection: Connection, study: StudyRow) -> StudyStatus:
     now = connection.execute(select(func.clock_timestamp())).scalar_one()
     left = None
     if study.deadline_at is not None and study.phase == SEARCHING:
@@ -96,23 +99,23 @@ def _status(connection: Connection, study: StudyRow) -> dict[str, Any]:
         .order_by(tasks.c.value, tasks.c.number)
         .limit(1)
     ).first()
-    return {
-        "study": study.name,
-        "state": state_of(study.phase, study.requested_state),
-        "phase": study.phase,
-        "budget": {"trials": study.trials, "asked": study.spec["trials"]},
-        "epochs": study.spec["epochs"],
-        "counts": _counts(connection, study.study_id, SEARCH),
-        "confirmation": _counts(connection, study.study_id, CONFIRMATION),
-        "measurement": _counts(connection, study.study_id, MEASUREMENT),
-        "best": {"trial": best.number, "value": best.value} if best else None,
-        "workers": _workers(connection, study.study_id, now),
-        "timeout_seconds": study.spec["timeout_seconds"],
-        "remaining_seconds": left,
-        "created": study.created_at.isoformat(),
-        "elapsed_seconds": ((study.concluded_at or now) - study.created_at).total_seconds(),
-        "concluded": study.phase == CONCLUDED,
-    }
+    return StudyStatus(
+        study=study.name,
+        state=state_of(study.phase, study.requested_state),
+        phase=study.phase,
+        budget=Budget(study.trials, study.spec["trials"]),
+        epochs=study.spec["epochs"],
+        counts=_counts(connection, study.study_id, SEARCH),
+        confirmation=_counts(connection, study.study_id, CONFIRMATION),
+        measurement=_counts(connection, study.study_id, MEASUREMENT),
+        best=Best(best.number, best.value) if best else None,
+        workers=_workers(connection, study.study_id, now),
+        timeout_seconds=study.spec["timeout_seconds"],
+        remaining_seconds=left,
+        created=study.created_at.isoformat(),
+        elapsed_seconds=((study.concluded_at or now) - study.created_at).total_seconds(),
+        concluded=study.phase == CONCLUDED,
+    )
 
 
 def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
@@ -128,7 +131,7 @@ def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
     return {**counts, "retried": sum(int(row[2]) for row in rows)}
 
 
-def _workers(connection: Connection, study_id: int, now: Any) -> list[dict[str, Any]]:
+def _workers(connection: Connection, study_id: int, now: datetime) -> tuple[WorkerStatus, ...]:
     """Return the workers that have not left, each with its current trial."""
     holds = (tasks.c.worker_id == workers.c.worker_id) & (tasks.c.status == Status.RUNNING)
     rows = connection.execute(
@@ -137,23 +140,22 @@ def _workers(connection: Connection, study_id: int, now: Any) -> list[dict[str, 
         .where(workers.c.study_id == study_id, workers.c.left_at.is_(None))
         .order_by(workers.c.worker_id)
     )
-    found = []
-    for row in rows:
-        silent = max(0.0, (now - row.seen_at).total_seconds())
-        found.append(
-            {
-                "id": worker_name(row.host, row.pid, row.worker_id),
-                "host": row.host,
-                "device": row.device,
-                "threads": row.threads,
-                "version": row.version,
-                "state": row.state if silent < SILENT_SECONDS else "lost",
-                "trial": row.number,
-                "kind": row.kind,
-                "last_seen_seconds": round(silent, 3),
-            }
-        )
-    return found
+    return tuple(_worker(row, now) for row in rows)
+
+
+def _worker(row: Any, now: datetime) -> WorkerStatus:
+    silent = max(0.0, (now - row.seen_at).total_seconds())
+    return WorkerStatus(
+        id=worker_name(row.host, row.pid, row.worker_id),
+        host=row.host,
+        device=row.device,
+        threads=row.threads,
+        version=row.version,
+        state=row.state if silent < SILENT_SECONDS else "lost",
+        trial=row.number,
+        kind=None if row.kind is None else TaskKind(row.kind),
+        last_seen_seconds=round(silent, 3),
+    )
 
 
 def worker_name(host: str, pid: int, worker_id: int) -> str:
@@ -223,40 +225,13 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, float]:
     return {k: math.nan if v is None else v for k, v in document.items()}
 
 
-def trials_json(engine: Engine, name: str, phase: str = SEARCH) -> list[dict[str, Any]]:
-    """Return a study's trials as `trials --json` prints them; numbers that are not finite are null.
+def trials(engine: Engine, name: str, phase: str = SEARCH) -> list[TrialRecord]:
+    """Return the records of a study's trials, or of its confirmation's runs.
 
     Raises:
         StudyError: There is no such study.
     """
-
-    return json_safe(
-        [
-            {
-                "number": run.number if run.number >= 0 else None,
-                "outcome": run.outcome,
-                "value": run.value,
-                "epochs": run.epochs,
-                "best_epoch": run.best_epoch,
-                "curve": run.curve,
-                "train_curve": run.train_curve,
-                "metrics": run.metrics,
-                "stack": run.stack.to_json() if run.stack else None,
-                "stack_id": run.stack_id,
-                "condition": run.condition.to_json(),
-                "family": run.stack.family if run.stack else None,
-                "label": run.label,
-                "seed": run.seed,
-                "seed_index": run.seed_index,
-                "seconds": run.seconds,
-                "worker": run.worker,
-                "attempt": run.attempt,
-                "cause": run.cause,
-                "layers": run.layers,
-            }
-            for run in runs(engine, name, phase)
-        ]
-    )
+    return [trial_of(run) for run in runs(engine, name, phase)]
 
 
 def measurement(engine: Engine, name: str) -> dict[str, Any] | None:

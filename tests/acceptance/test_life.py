@@ -62,7 +62,7 @@ def once_running(shell: Shell, study: str, process: subprocess.Popen[str]) -> No
     here = engine(parse_url(embedded_postgres.url_of(shell.home / "postgres")))
     while process.poll() is None:
         with contextlib.suppress(StudyError):
-            if queries.status(here, study)["counts"]["running"]:
+            if queries.status(here, study).counts["running"]:
                 break
         time.sleep(0.1)
     here.dispose()

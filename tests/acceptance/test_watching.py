@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 
 from tests.support.shell import TRAINSTACK, Launched, Shell, interrupt, refused
-from trainstack.search.cli.follow import moment
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -273,7 +272,7 @@ def test_following_ends_with_the_study(digits: Launched) -> None:
     for verb in ("status", "workers"):
         done = digits.shell.run(verb, "digits", "--follow", "--json")
         (line,) = done.stdout.splitlines()
-        assert moment_of(json.loads(line)) == moment_of(digits.shell.json(verb, "digits"))
+        assert untimed(json.loads(line)) == untimed(digits.shell.json(verb, "digits"))
     done = digits.shell.run("trials", "digits", "--follow", "--json")
     assert [json.loads(line) for line in done.stdout.splitlines()] == digits.shell.json(
         "trials", "digits"
@@ -288,9 +287,13 @@ def test_following_ends_with_the_study(digits: Launched) -> None:
     assert "the name of a study" in refused(digits.shell.run("status", "--follow"), 2)
 
 
-def moment_of(document: Any) -> Any:
-    """A status without the fields that change with time."""
-    return moment(document) if isinstance(document, dict) else document
+def untimed(document: Any) -> Any:
+    """A document without the fields that change with time."""
+    if isinstance(document, list):
+        return [untimed(item) for item in document]
+    if isinstance(document, dict):
+        return {k: untimed(v) for k, v in document.items() if not k.endswith("_seconds")}
+    return document
 
 
 def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) -> None:

@@ -49,7 +49,7 @@ def test_crash_longer_than_a_lease(fleet: Fleet, server: Server) -> None:
     trials = fleet.trials()
     assert [len(t["curve"]) for t in trials if t["outcome"] == "completed"] in ([30], [30, 30])
     assert all(None not in t["curve"] for t in trials)
-    events = [event["kind"] for event in history.history(fleet.engine, "s")]
+    events = [event.kind for event in history.history(fleet.engine, "s")]
     assert "given back" not in events
     assert [worker.returncode for worker in crew] == [0, 0]
     assert all("training goes on, reports wait" in fleet.log(worker) for worker in crew)

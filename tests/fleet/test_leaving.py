@@ -19,11 +19,11 @@ from trainstack.search.studies.actions import request_state
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
 
 
-def endings(fleet: Fleet, number: int = 0) -> list[tuple[str, str]]:
+def endings(fleet: Fleet, number: int = 0) -> list[tuple[str | None, str | None]]:
     """Return how each attempt at a trial ended."""
     return [
-        (attempt["ending"], attempt["cause"])
-        for attempt in history.attempts_json(fleet.engine, "s", number)
+        (attempt.ending, attempt.cause)
+        for attempt in history.attempts_at(fleet.engine, "s", number)
     ]
 
 

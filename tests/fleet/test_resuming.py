@@ -38,5 +38,5 @@ def test_resumed_by_another_worker(fleet: Fleet) -> None:
     (trial,) = fleet.trials()
     assert (trial["attempt"], len(trial["curve"])) == (2, EPOCHS)
     assert not path.exists()
-    attempts = history.attempts_json(fleet.engine, "s", 0)
-    assert [a["ending"] for a in attempts] == ["given back", "completed"]
+    attempts = history.attempts_at(fleet.engine, "s", 0)
+    assert [a.ending for a in attempts] == ["given back", "completed"]

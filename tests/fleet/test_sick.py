@@ -40,8 +40,8 @@ def test_memory_moves_elsewhere(fleet: Fleet) -> None:
     counts = fleet.concluded()["counts"]
     assert (counts["completed"], counts["retried"]) == (4, 3)
     moved = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    attempts = history.attempts_json(fleet.engine, "s", moved)
-    assert attempts[0]["cause"] == "out of memory on the fake: canned"
+    attempts = history.attempts_at(fleet.engine, "s", moved)
+    assert attempts[0].cause == "out of memory on the fake: canned"
 
 
 def test_no_memory_anywhere(fleet: Fleet) -> None:
@@ -85,7 +85,7 @@ def test_quarantine(fleet: Fleet) -> None:
     assert (counts["completed"], counts["failed"]) == (6, 0)
     assert [t.state.name for t in fleet.optuna().trials] == ["COMPLETE"] * 6
     assert [t["attempt"] for t in fleet.trials()] == [2, 2, 2, 1, 1, 1]
-    assert "quarantined" in [event["kind"] for event in history.history(fleet.engine, "s")]
+    assert "quarantined" in [event.kind for event in history.history(fleet.engine, "s")]
 
 
 def test_dying_trainers_quarantine(fleet: Fleet) -> None:

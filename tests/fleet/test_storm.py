@@ -46,10 +46,10 @@ def test_storm(fleet: Fleet) -> None:
     assert all(len(t["curve"]) == 8 for t in fleet.trials())
     # Every retry is linked to its first attempt: one task, attempts 1, 2, …, the last completed.
     for trial in fleet.trials():
-        recorded = history.attempts_json(fleet.engine, "s", trial["number"])
-        assert [a["attempt"] for a in recorded] == list(range(1, trial["attempt"] + 1))
-        assert [a["ending"] for a in recorded[:-1]] == ["given back"] * (len(recorded) - 1)
-        assert recorded[-1]["ending"] == "completed"
+        recorded = history.attempts_at(fleet.engine, "s", trial["number"])
+        assert [a.attempt for a in recorded] == list(range(1, trial["attempt"] + 1))
+        assert [a.ending for a in recorded[:-1]] == ["given back"] * (len(recorded) - 1)
+        assert recorded[-1].ending == "completed"
     attempts_told = [trial.user_attrs["attempts"] for trial in trials]
     assert attempts_told == [trial["attempt"] for trial in fleet.trials()]
 
@@ -100,8 +100,8 @@ def test_killed_trainer(fleet: Fleet) -> None:
     assert worker.returncode == 0
     assert [t["cause"] for t in fleet.trials() if t["attempt"] == 2] == [None]
     first = next(t["number"] for t in fleet.trials() if t["attempt"] == 2)
-    recorded = history.attempts_json(fleet.engine, "s", first)
-    assert "exit code -9" in recorded[0]["cause"]
+    recorded = history.attempts_at(fleet.engine, "s", first)
+    assert "exit code -9" in (recorded[0].cause or "")
 
 
 def test_hung_training(fleet: Fleet) -> None:
@@ -113,8 +113,8 @@ def test_hung_training(fleet: Fleet) -> None:
     assert counts["completed"] == 3
     assert counts["retried"] >= 1
     assert worker.returncode == 0
-    recorded = history.attempts_json(fleet.engine, "s", 0)
-    assert recorded[0]["cause"].startswith("no progress for")
+    recorded = history.attempts_at(fleet.engine, "s", 0)
+    assert (recorded[0].cause or "").startswith("no progress for")
 
 
 def test_worn_trainer(fleet: Fleet) -> None:

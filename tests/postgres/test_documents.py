@@ -8,6 +8,7 @@ from sqlalchemy import URL, Engine
 from docs.documents import DOCUMENTS
 from tests.support.json_shapes import problems
 from tests.support.studies import begun
+from trainstack.search.json_values import json_safe
 from trainstack.search.queue import queries
 
 pytestmark = pytest.mark.postgres
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.postgres
 def test_a_worker_at_work_matches_the_table(url: URL, database: Engine) -> None:
     """`status --json` and `workers --json` of a study with a running trial match the table."""
     begun(url).claim()
-    found = queries.status(database, "s")
+    found = json_safe(queries.status(database, "s"))
     assert found["workers"][0]["trial"] == 0
     for verb, document in (("status", found), ("workers", found["workers"])):
         (table,) = [d for d in DOCUMENTS if verb in d.verbs]

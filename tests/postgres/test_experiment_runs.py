@@ -11,7 +11,7 @@ from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.planned_run import Planned
 from trainstack.search.payloads import MeasurementPayload
-from trainstack.search.queue.queries import runs, trials_json
+from trainstack.search.queue.queries import runs, trials
 from trainstack.search.records import CONFIRMATION
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.workers.messages import job_of
@@ -37,7 +37,7 @@ def test_a_condition_goes_with_the_run_and_parts_it_from_others(url: URL, databa
     found = runs(database, "s", CONFIRMATION)
     assert {run.condition for run in found} == {*conditions}
     assert len({run.stack_id for run in found}) == 2
-    assert {row["stack_id"] for row in trials_json(database, "s", CONFIRMATION)} == {
+    assert {row.stack_id for row in trials(database, "s", CONFIRMATION)} == {
         plan.stack_id for plan in wanted
     }
 

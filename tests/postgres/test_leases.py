@@ -13,10 +13,11 @@ from sqlalchemy import URL, Engine, func, select, update
 
 from tests.support.studies import agrees, begun, completed, epochs, open_client, spec_of, work_off
 from trainstack.search.database.schema import tasks
+from trainstack.search.json_values import json_safe
 from trainstack.search.queue import attempts, study_store
-from trainstack.search.queue.history import attempts_json, history
+from trainstack.search.queue.history import attempts_at, history
 from trainstack.search.queue.maintenance import LEASE_SECONDS
-from trainstack.search.queue.queries import runs, status, trials_json
+from trainstack.search.queue.queries import runs, status, trials
 from trainstack.search.records import SEARCH, Measurement, Result
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study
@@ -150,7 +151,7 @@ def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
     assert first.heartbeat(old, "training") is HeartbeatReply.LOST
     second.finish(new, completed(0.25))
     assert [(r.value, r.attempt) for r in runs(database, "s", SEARCH)] == [(0.25, 2)]
-    endings = [(a["ending"], a["cause"]) for a in attempts_json(database, "s", new.number)]
+    endings = [(a.ending, a.cause) for a in attempts_at(database, "s", new.number)]
     assert endings == [
         ("given back", "lease expired: the worker stopped responding"),
         ("completed", None),
@@ -178,8 +179,8 @@ def test_beat_renews(url: URL, database: Engine) -> None:
     expire(database)
     assert here.heartbeat(lease, "training") is HeartbeatReply.GO_ON
     assert here.requeue_expired() == 0
-    shown = status(database, "s")["workers"][0]
-    assert (shown["state"], shown["trial"]) == ("training", lease.number)
+    shown = status(database, "s").workers[0]
+    assert (shown.state, shown.trial) == ("training", lease.number)
 
 
 def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None:
@@ -195,8 +196,8 @@ def test_strikes_add_up_interruptions_do_not(url: URL, database: Engine) -> None
         here.give_back(lease, "trainer died")
     found = agrees(database)
     assert (found["counts"]["failed"], found["counts"]["waiting"]) == (1, 0)
-    (failed,) = trials_json(database, "s")
-    assert failed["cause"] == "trainer died (attempt 8, the last)"
+    (failed,) = trials(database, "s")
+    assert failed.cause == "trainer died (attempt 8, the last)"
     fresh = here.claim()
     assert fresh is not None
     assert fresh.task_id != lease.task_id
@@ -241,7 +242,7 @@ def test_numbers_that_are_not_finite(url: URL, database: Engine) -> None:
     assert run.outcome == "diverged"
     assert run.curve == (math.inf,)
     assert math.isnan(run.metrics["accuracy"])
-    (shown,) = trials_json(database, "s")
+    (shown,) = json_safe(trials(database, "s"))
     assert (shown["curve"], shown["metrics"]["accuracy"], shown["value"]) == ([None], None, None)
 
 

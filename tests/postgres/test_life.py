@@ -12,7 +12,7 @@ from trainstack.search.database.schema import studies, tasks
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.queue import study_store
 from trainstack.search.queue.history import history
-from trainstack.search.queue.queries import measurement, runs, status, statuses, trials_json
+from trainstack.search.queue.queries import measurement, runs, status, statuses, trials
 from trainstack.search.records import CONFIRMATION, SEARCH, Result
 from trainstack.search.studies.actions import create_study, request_state, void_trial
 from trainstack.search.studies.worker_client import HeartbeatReply
@@ -60,8 +60,8 @@ def test_whole_life(url: URL, database: Engine) -> None:
     assert measurement(database, "s") == {"test": {"loss": 0.25}}
     found = agrees(database)
     assert found["counts"]["completed"] == 4
-    assert len(trials_json(database, "s", CONFIRMATION)) == 4
-    words = [event["kind"] for event in history(database, "s")]
+    assert len(trials(database, "s", CONFIRMATION)) == 4
+    words = [event.kind for event in history(database, "s")]
     assert words[0] == "created"
     assert words[-1] == "concluded"
 
@@ -135,7 +135,7 @@ def test_unknown_names(url: URL, database: Engine) -> None:
     ):
         with pytest.raises(StudyError, match="did you mean 'digits'"):
             ask()
-    assert [s["study"] for s in statuses(database)] == ["digits"]
+    assert [s.study for s in statuses(database)] == ["digits"]
 
 
 def test_pause_and_resume(url: URL, database: Engine) -> None:
@@ -148,7 +148,7 @@ def test_pause_and_resume(url: URL, database: Engine) -> None:
     assert here.claim() is None
     here.finish(lease, completed())
     assert here.advance() == "paused"
-    assert status(database, "s")["phase"] == "searching"
+    assert status(database, "s").phase == "searching"
     assert request_state(url, "s", study_store.GO) == "searching"
     assert work_off(here) == "concluded"
     assert agrees(database)["counts"]["completed"] == 3
@@ -218,11 +218,11 @@ def test_cancel_and_resume(url: URL, database: Engine) -> None:
 def test_timeout_ends_the_search(url: URL, database: Engine) -> None:
     """After the deadline nothing starts, running trials finish, and the study concludes."""
     create_study(url, spec_of(trials=5, timeout_seconds=3600.0))
-    assert status(database, "s")["remaining_seconds"] is None  # no trial has begun
+    assert status(database, "s").remaining_seconds is None  # no trial has begun
     here = open_client(url)
     lease = here.claim()
     assert lease is not None
-    assert 3500 < status(database, "s")["remaining_seconds"] <= 3600
+    assert 3500 < agrees(database)["remaining_seconds"] <= 3600
     with database.begin() as connection:
         connection.execute(update(studies).values(deadline_at=studies.c.created_at))
     assert here.claim() is None
@@ -242,9 +242,9 @@ def test_pause_stops_the_clock(url: URL, database: Engine) -> None:
         hour = studies.c.paused_at - study_store.func.make_interval(0, 0, 0, 0, 1)
         earlier = studies.c.deadline_at - study_store.func.make_interval(0, 0, 0, 0, 1)
         connection.execute(update(studies).values(paused_at=hour, deadline_at=earlier))
-    assert 590 < status(database, "s")["remaining_seconds"] <= 600
+    assert 590 < agrees(database)["remaining_seconds"] <= 600
     request_state(url, "s", study_store.GO)
-    assert 590 < status(database, "s")["remaining_seconds"] <= 600
+    assert 590 < agrees(database)["remaining_seconds"] <= 600
 
 
 def test_void_while_searching(url: URL, database: Engine) -> None:
@@ -305,7 +305,7 @@ def test_failed_confirmations_do_not_hold_up(url: URL, database: Engine) -> None
         lease = here.claim()
         assert lease is not None
         here.finish(lease, Result("failed", cause="a bug"))
-    assert status(database, "s")["state"] == "concluded"
+    assert status(database, "s").state == "concluded"
 
 
 def test_a_worker_goes_on_with_the_stacks_it_has_compiled(url: URL) -> None:

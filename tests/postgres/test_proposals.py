@@ -14,7 +14,7 @@ from tests.support.studies import begun, completed, dies_drawing, epochs, open_c
 from trainstack.search.database.schema import tasks
 from trainstack.search.evidence.constraints import read
 from trainstack.search.queue import study_store
-from trainstack.search.queue.queries import trials_json
+from trainstack.search.queue.queries import trials
 from trainstack.search.queue.search_trials import (
     SearchTrial,
     keeps,
@@ -200,6 +200,6 @@ def test_draw_that_breaks_is_a_failed_trial(
         patch.setattr(Proposals, "propose", lambda self: {}[1])
         for _ in range(study_store.MOST_FAILURES):
             assert here.claim() is None
-    trials = trials_json(database, "s")
-    assert {trial["outcome"] for trial in trials} == {"failed"}
-    assert all("KeyError" in trial["cause"] for trial in trials)
+    found = trials(database, "s")
+    assert {trial.outcome for trial in found} == {"failed"}
+    assert all("KeyError" in (trial.cause or "") for trial in found)

@@ -10,9 +10,9 @@ from sqlalchemy import URL, Engine, func, update
 from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.queue import recovery
-from trainstack.search.queue.history import attempts_json
+from trainstack.search.queue.history import attempts_at
 from trainstack.search.queue.maintenance import Maintenance
-from trainstack.search.queue.queries import trials_json
+from trainstack.search.queue.queries import trials
 from trainstack.search.records import Result
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study
@@ -94,8 +94,8 @@ def test_no_room_goes_to_another(url: URL, database: Engine) -> None:
     assert moved is not None
     assert moved.task_id == lease.task_id
     two.no_room(moved, "out of memory here too")
-    (trial,) = trials_json(database, "s")
-    assert (trial["outcome"], trial["cause"]) == ("infeasible", "out of memory here too")
+    (trial,) = trials(database, "s")
+    assert (trial.outcome, trial.cause) == ("infeasible", "out of memory here too")
     agrees(database)
 
 
@@ -155,8 +155,8 @@ def test_database_away_within_a_claim(
     assert lease is not None
     assert (lease.number, lease.attempt) == (0, 2)
     here.finish(lease, completed())
-    attempts = attempts_json(database, "s", 0)
-    assert [a["cause"] for a in attempts] == ["interrupted", None]
+    attempts = attempts_at(database, "s", 0)
+    assert [a.cause for a in attempts] == ["interrupted", None]
 
 
 @pytest.mark.parametrize("other", ["version", "space"])

@@ -18,6 +18,7 @@ from sqlalchemy import URL
 from tests.support import fake_bench, studies
 from tests.support.studies import agrees, spec_of
 from trainstack.search.database.connection import ARTIFACTS, HOME, STORAGE, engine, exported
+from trainstack.search.json_values import json_safe
 from trainstack.search.queue import queries
 from trainstack.search.studies.actions import create_study
 
@@ -90,7 +91,7 @@ class Fleet:
         return (self.folder / f"worker-{self.processes.index(process)}.log").read_text()
 
     def status(self) -> dict[str, Any]:
-        """Return the study's status after checking that it adds up."""
+        """Return the study's status as JSON after checking that it adds up."""
         return agrees(self.engine)
 
     def until(self, true: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
@@ -120,8 +121,8 @@ class Fleet:
         return status
 
     def trials(self) -> list[dict[str, Any]]:
-        """Return the search trials."""
-        return queries.trials_json(self.engine, "s")
+        """Return the search trials as JSON."""
+        return json_safe(queries.trials(self.engine, "s"))
 
     def optuna(self) -> optuna.Study:
         """Export the study and load it through Optuna's own function."""

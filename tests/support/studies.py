@@ -12,8 +12,10 @@ from sqlalchemy import URL, Engine, func, select
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.database.connection import engine
 from trainstack.search.database.schema import studies, tasks
+from trainstack.search.json_values import json_safe
 from trainstack.search.queue import attempts
 from trainstack.search.queue.queries import _status
+from trainstack.search.queue.rows import study_of
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
 from trainstack.search.sampling.optuna_export import OptunaExport
 from trainstack.search.spec import DataSpec, StudySpec
@@ -121,10 +123,10 @@ def completed(value: float = 0.5) -> Result:
 
 
 def agrees(engine: Engine, study: str = "s") -> dict[str, Any]:
-    """Check the counting invariant, and the held places against a recount; return the status."""
+    """Check the counting invariant, and held places by a recount; return the status as JSON."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         row = connection.execute(select(studies).where(studies.c.name == study)).one()
-        found = _status(connection, row)
+        found = json_safe(_status(connection, study_of(row)))
         words = func.coalesce(tasks.c.outcome, tasks.c.status)
         recount = connection.execute(
             select(words, func.count())

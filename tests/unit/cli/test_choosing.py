@@ -10,13 +10,17 @@ import pytest
 from trainstack.search.cli.replay import compare
 from trainstack.search.cli.steering import read_changes
 from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
+from trainstack.search.queue.trial_record import TrialRecord, trial_of
+from trainstack.search.records import SEARCH, Outcome, Run, Status
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.stack import Stack
 
 
-def row(number: int, outcome: str, value: float | None, activation: str | None) -> dict[str, Any]:
-    """A trial as `trials --json` lists it, with the fields used here."""
-    stack = {"activation": activation, "optimizer": "adam"} if activation else None
-    return {"number": number, "outcome": outcome, "value": value, "stack": stack}
+def row(number: int, word: str, value: float | None, activation: str | None) -> TrialRecord:
+    """A trial, with the fields used here."""
+    stack = Stack.of(activation=activation, optimizer="adam") if activation else None
+    outcome = Outcome(word) if value else Status(word)
+    return trial_of(Run(SEARCH, number, stack, None, 0, outcome=outcome, value=value))
 
 
 ROWS = [
@@ -25,15 +29,17 @@ ROWS = [
     row(2, "completed", 0.3, "selu"),
     row(3, "completed", 0.4, "relu"),
     row(4, "waiting", None, None),
+    row(5, "completed", math.inf, "selu"),
 ]
 
 
 @pytest.mark.parametrize(
     ("filters", "numbers"),
     [
-        ({}, [0, 1, 2, 3, 4]),
+        ({}, [0, 1, 2, 3, 4, 5]),
         ({"outcomes": ["pruned", "waiting"]}, [1, 4]),
         ({"arms": {"activation": "relu"}}, [0, 1, 3]),
+        ({"best": 9}, [2, 3, 0]),
         ({"best": 2}, [2, 3]),
         ({"best": 9, "arms": {"activation": "relu"}}, [3, 0]),
         ({"best": 1, "outcomes": ["pruned"]}, []),
@@ -42,7 +48,7 @@ ROWS = [
 )
 def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
     """Filters combine; the best are completed trials, lowest loss first."""
-    assert [r["number"] for r in chosen(ROWS, **filters)] == numbers
+    assert [r.number for r in chosen(ROWS, **filters)] == numbers
 
 
 @pytest.mark.parametrize(

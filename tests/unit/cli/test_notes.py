@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.support.made_up_status import NONE, status
 from trainstack.search.dashboard.notes import note_of
 from trainstack.search.dashboard.plots import (
     MOST_POINTS,
@@ -16,14 +18,12 @@ from trainstack.search.dashboard.plots import (
     confirmation,
     learning_curves,
 )
+from trainstack.search.queue.status import Best, Budget
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
 RELU = Stack.of(activation="relu", initializer="he_normal")
-COUNTS = dict.fromkeys(
-    ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "running", "waiting"), 0
-)
 
 
 def run(number: int, value: float | None, stack: Stack = RELU, **changes: Any) -> Run:
@@ -45,19 +45,12 @@ RUNS = [
 ]
 
 
-def status(**changes: Any) -> dict[str, Any]:
-    """A searching study."""
-    return {
-        **{"study": "digits", "state": "searching", "concluded": False},
-        **{"budget": {"trials": 9}, "counts": {**COUNTS, "completed": 3, "pruned": 1}},
-        **{"best": {"trial": 3, "value": 0.4}, "confirmation": dict(COUNTS)},
-        **changes,
-    }
+NOW = status(budget=Budget(9, 9), best=Best(3, 0.4), counts={**NONE, "completed": 3, "pruned": 1})
 
 
 def test_the_note_has_state_counts_and_the_best() -> None:
     """During the search the note has state, counts and the best stack, without a recommendation."""
-    note = note_of(status(), RUNS, None)
+    note = note_of(NOW, RUNS, None)
     assert note.startswith("# digits: searching")
     assert "Budget 9 trials: 3 completed, 1 pruned." in note
     assert "trial 3, validation loss 0.4000. 300-100 ReLU (He normal)" in note
@@ -67,14 +60,14 @@ def test_the_note_has_state_counts_and_the_best() -> None:
 @pytest.mark.parametrize(("conclusion", "text"), [("Use SELU.", "Use SELU."), (None, "None: no")])
 def test_the_note_of_a_concluded_study_recommends(conclusion: str | None, text: str) -> None:
     """The note has the recommendation as text, or the reason why there is none."""
-    note = note_of(status(state="concluded", concluded=True), RUNS, conclusion)
+    note = note_of(replace(NOW, state="concluded", concluded=True), RUNS, conclusion)
     assert "## Recommendation" in note
     assert text in note
 
 
 def test_the_note_of_nothing() -> None:
     """A new study has a note."""
-    assert "nothing yet" in note_of(status(counts=COUNTS, best=None), [], None)
+    assert "nothing yet" in note_of(status(counts=NONE, best=None), [], None)
 
 
 def test_the_best_so_far_only_falls() -> None:

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tests.support.made_up_status import NONE, WORKER, status
 from trainstack.search.cli.live_view import bar, line_of, sparkline, time_left, view
 from trainstack.search.cli.polling import over
 from trainstack.search.queue.progress import Event, Glance, Running
+from trainstack.search.queue.status import StudyStatus
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
-NONE = dict.fromkeys(
-    ("completed", "pruned", "diverged", "infeasible", "failed", "voided", "running", "waiting"), 0
-)
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
-
-
-def status(**changes: Any) -> dict[str, Any]:
-    """A study in the middle of its search."""
-    worker = {"id": "host-7-1", "device": "cpu", "state": "training", "trial": 12}
-    return {
-        **{"study": "digits", "state": "searching", "phase": "searching", "epochs": 30},
-        **{"budget": {"trials": 40}, "elapsed_seconds": 75.0, "remaining_seconds": None},
-        "counts": {**NONE, "completed": 8, "pruned": 3, "diverged": 1, "running": 1},
-        **{"confirmation": dict(NONE), "measurement": dict(NONE), "concluded": False},
-        **{"best": {"trial": 5, "value": 0.25}, "workers": [worker]},
-        **changes,
-    }
-
-
 GLANCE = Glance(
     losses=(0.9, 0.4, 0.6, 0.25),
     baseline=0.4,
@@ -42,7 +27,7 @@ GLANCE = Glance(
 )
 
 
-def drawn(width: int, now: dict[str, Any], glance: Glance = GLANCE) -> str:
+def drawn(width: int, now: StudyStatus, glance: Glance = GLANCE) -> str:
     """Draw the view at a terminal's width."""
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
@@ -80,7 +65,7 @@ def test_a_wide_view_shows_more() -> None:
 
 def test_the_view_of_a_study_that_has_nothing() -> None:
     """A study without trials and workers has a view."""
-    empty = status(counts=dict(NONE), best=None, workers=[])
+    empty = status(counts=NONE, best=None, workers=())
     shown = drawn(80, empty, Glance())
     assert "0 of 40" in shown
     assert "no trial has completed yet" in shown
@@ -94,7 +79,7 @@ def test_the_view_of_a_study_that_has_nothing() -> None:
         ({"remaining_seconds": 60.0}, None, 60.0),
         ({}, None, None),
         ({"state": "paused"}, 10.0, None),
-        ({"workers": []}, 10.0, None),
+        ({"workers": ()}, 10.0, None),
         (
             {
                 "state": "confirming",
@@ -149,8 +134,8 @@ def test_lines_name_each_phase() -> None:
         ({"concluded": True}, True),
         ({"state": "paused"}, False),
         ({"state": "stopped"}, False),  # its worker finishes, and confirms
-        ({"state": "stopped", "workers": []}, True),
-        ({"state": "stopped", "workers": [{"state": "lost"}]}, True),
+        ({"state": "stopped", "workers": ()}, True),
+        ({"state": "stopped", "workers": (replace(WORKER, state="lost"),)}, True),
     ],
 )
 def test_a_view_ends_when_nothing_more_will_happen(changes: dict[str, Any], ended: bool) -> None:

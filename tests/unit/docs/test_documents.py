@@ -100,6 +100,7 @@ class Outer:
         name: Its name, in a
             sentence of two lines.
         mean: A mean.
+        means: Some means.
         inner: Another record.
         items: Some records.
         counts: Counts.
@@ -110,6 +111,7 @@ class Outer:
 
     name: str
     mean: float = field(metadata=NULL_IF_NAN)
+    means: tuple[float, ...] = field(metadata=NULL_IF_NAN)
     inner: Inner = field(metadata=INLINE)
     items: tuple[Inner, ...]
     counts: Mapping[str, int]
@@ -159,6 +161,8 @@ def test_a_record_has_a_row_for_each_value_of_its_document() -> None:
     assert rows(Outer) == (
         Field("name", TEXT, "Its name, in a sentence of two lines"),
         Field("mean", NUMBER + OR_NULL, "A mean"),
+        Field("means", LIST, "Some means"),
+        Field("means[]", NUMBER + OR_NULL, ""),
         Field("n", WHOLE, "A number"),
         Field("word", TEXT + OR_NULL, "A word"),
         Field("items", LIST, "Some records"),
@@ -169,10 +173,11 @@ def test_a_record_has_a_row_for_each_value_of_its_document() -> None:
         Field("ends[]", NUMBER, ""),
         Field("more", NUMBER, "Present if known", sometimes=True),
     )
+    assert rows(Inner, "[]")[0] == Field("[].n", WHOLE, "A number")
     table = Document(("outer",), "", rows(Outer))
-    small = Outer("a", float("nan"), Inner(1), (), {})
-    large = Outer("b", 1.0, Inner(1, Word.YES), (Inner(2),), {"a": 1}, (0.0, 1.0), 2.0)
-    assert [*map(len, map(json_safe, (small, large)))] == [7, 8]
+    small = Outer("a", float("nan"), (1.0, float("nan")), Inner(1), (), {})
+    large = Outer("b", 1.0, (), Inner(1, Word.YES), (Inner(2),), {"a": 1}, (0.0, 1.0), 2.0)
+    assert [*map(len, map(json_safe, (small, large)))] == [8, 9]
     assert [problems(table, json_safe(record)) for record in (small, large)] == [[], []]
 
 
