@@ -1,29 +1,22 @@
 """The table of JSON documents: the fields that each verb prints with `--json`.
 
 The reference page is generated from it, and a test compares it with real output in both directions.
-A document that is made of records has the rows of their fields. To add a field to another one, add
-a row; in a path a dot enters an object and `[]` a list.
+The fields are those of the records of which a document is made; in a path a dot enters an object
+and `[]` a list.
 """
 
 from __future__ import annotations
 
-from docs.fields import (
-    FLAG,
-    LIST,
-    NUMBER,
-    NUMBERS,
-    OBJECT,
-    OR_NULL,
-    STACK,
-    TEXT,
-    WHOLE,
-    Document,
-    Field,
-)
+from docs.fields import Document
 from docs.records import rows
 from trainstack.search.claims.findings import Findings
+from trainstack.search.cli.doctor import Finding
+from trainstack.search.cli.recommend import ReportFiles
+from trainstack.search.cli.replay import Replay
+from trainstack.search.cli.space import NamedSpace, SpaceCheck
 from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.lr_range_test import RangeTest
 from trainstack.search.preview_record import Preview
 from trainstack.search.queue.status import StudyStatus, WorkerStatus
 from trainstack.search.queue.study_log import StudyLog
@@ -62,87 +55,14 @@ DOCUMENTS: tuple[Document, ...] = (
         "The events of a study.",
         rows(StudyLog),
     ),
-    Document(
-        ("report",),
-        "The files written.",
-        (
-            Field("study", TEXT, "its name"),
-            Field("files", LIST, ""),
-            Field("files[]", TEXT, "paths"),
-        ),
-    ),
-    Document(
-        ("replay",),
-        "A trial trained again, compared with its record.",
-        (
-            Field("study", TEXT, "its name"),
-            Field("trial", WHOLE, "its number"),
-            Field("kind", TEXT, "`search` or `confirmation`"),
-            Field("stack", STACK, ""),
-            Field("stack_id", TEXT, ""),
-            Field("seed", WHOLE, ""),
-            Field("threads", WHOLE, "0: all cores"),
-            Field("cached_of", WHOLE + OR_NULL, "trial whose result this is, if equal stacks"),
-            Field("tolerance", NUMBER, "relative difference that counts as the same"),
-            Field("same", FLAG, "equal lengths, all differences within the tolerance"),
-            Field("exact", FLAG, "equal to the last digit"),
-            Field("epochs", WHOLE, "number of epochs that both have"),
-            Field("difference", NUMBER + OR_NULL, "largest relative difference"),
-            Field("differs_at", WHOLE + OR_NULL, "first epoch that differs"),
-            Field("recorded", OBJECT, ""),
-            Field("recorded.outcome", TEXT, ""),
-            Field("recorded.curve", LIST, "validation loss per epoch"),
-            Field("recorded.curve[]", NUMBER + OR_NULL, ""),
-            Field("recorded.device", TEXT, ""),
-            Field("again", OBJECT, ""),
-            Field("again.device", TEXT, ""),
-            Field("again.outcome", TEXT, ""),
-            Field("again.cause", TEXT + OR_NULL, ""),
-            Field("again.curve", LIST, ""),
-            Field("again.curve[]", NUMBER + OR_NULL, ""),
-            Field("again.seconds", NUMBERS, ""),
-        ),
-    ),
-    Document(
-        ("range-test",),
-        "One row per optimizer.",
-        (
-            Field("[].optimizer", TEXT, ""),
-            Field("[].rates", LIST, "learning rates tried, rising"),
-            Field("[].rates[]", NUMBER, ""),
-            Field("[].losses", LIST, "validation loss at each"),
-            Field("[].losses[]", NUMBER + OR_NULL, ""),
-            Field("[].stable", NUMBER + OR_NULL, "largest stable rate of the descent"),
-            Field("[].low", NUMBER, "lowest rate worth searching"),
-            Field("[].high", NUMBER, "highest"),
-        ),
-    ),
-    Document(
-        ("space list",),
-        "The named spaces.",
-        (
-            Field("[].name", TEXT, ""),
-            Field("[].about", TEXT, ""),
-            Field("[].cost", TEXT, ""),
-        ),
-    ),
+    Document(("report",), "The files written.", rows(ReportFiles)),
+    Document(("replay",), "A trial trained again, compared with its record.", rows(Replay)),
+    Document(("range-test",), "One row per optimizer.", rows(RangeTest, "[]")),
+    Document(("space list",), "The named spaces.", rows(NamedSpace, "[]")),
     Document(
         ("space check",),
         "Whether a space can be searched; exit code 2 if not.",
-        (
-            Field("file", TEXT, ""),
-            Field("problems", LIST, "empty: it is valid"),
-            Field("problems[]", TEXT, "a problem with its path"),
-        ),
+        rows(SpaceCheck),
     ),
-    Document(
-        ("doctor",),
-        "The state of this machine.",
-        (
-            Field("[].what", TEXT, ""),
-            Field("[].ok", FLAG, ""),
-            Field("[].found", TEXT, ""),
-            Field("[].fix", TEXT, "empty: nothing is missing"),
-        ),
-    ),
+    Document(("doctor",), "The state of this machine.", rows(Finding, "[]")),
 )

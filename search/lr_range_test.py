@@ -8,8 +8,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from trainstack.search.json_values import OR_NULL
 
 # Share of the total decrease of the loss after which learning counts as begun.
 BEGUN = 0.1
@@ -31,14 +33,14 @@ class RangeTest:
         rates: Learning rates tried, rising.
         losses: Validation loss after some steps at each rate (the last may be huge or NaN).
         stable: Largest rate found stable by the chapter's procedure (divide by three until it
-            no longer diverges); None if none was.
-        low: Rate from which the loss falls.
-        high: Largest rate worth searching.
+            no longer diverges); null if none was.
+        low: Lowest rate worth searching, from which the loss falls.
+        high: Highest rate worth searching.
     """
 
     optimizer: str
     rates: tuple[float, ...]
-    losses: tuple[float, ...]
+    losses: tuple[float, ...] = field(metadata=OR_NULL)
     stable: float | None
     low: float
     high: float

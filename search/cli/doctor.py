@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from trainstack.search.cli.common import AsJson, Storage, out, print_json
 from trainstack.spaces.errors import RequestError, TrainstackError
@@ -17,7 +17,14 @@ LEAST_FREE_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check."""
+    """The result of one check.
+
+    Attributes:
+        what: What was checked.
+        ok: Whether nothing is missing that a search needs.
+        found: What is there.
+        fix: How to get what is missing, one line each; empty: nothing is missing.
+    """
 
     what: str
     ok: bool
@@ -32,7 +39,7 @@ def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
     """
     findings = [check(storage) for check in CHECKS]
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json(findings)
         return
     console = out()
     for finding in findings:

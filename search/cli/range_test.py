@@ -65,7 +65,7 @@ def range_test(
         _draw(tests, data, output)
         console.print(f"picture: {output}", markup=False)
     if as_json:
-        print_json([dataclasses.asdict(test) for test in tests])
+        print_json(tests)
 
 
 def narrow(spec: StudySpec, storage: str | None) -> StudySpec:

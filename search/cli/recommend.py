@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +59,19 @@ def recommend(
     conclude(url, name, as_json)
 
 
+@dataclass(frozen=True)
+class ReportFiles:
+    """The files of a report.
+
+    Attributes:
+        study: The study's name.
+        files: Their paths.
+    """
+
+    study: str
+    files: tuple[str, ...]
+
+
 def report(
     study: Study,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")] = Path(
@@ -76,7 +90,7 @@ def report(
         _settle(url, engine, study)
         paths = write(conclusion_of(engine, study), output)
     if as_json:
-        print_json({"study": study, "files": [str(path) for path in paths]})
+        print_json(ReportFiles(study, tuple(map(str, paths))))
     else:
         out().print(str(output / "report.html"), markup=False)
 

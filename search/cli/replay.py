@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,10 @@ from trainstack.search.cli.common import (
 )
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.worker_request import answers
+from trainstack.search.json_values import INLINE, OR_NULL
 from trainstack.search.records import Outcome
 from trainstack.spaces.errors import RequestError, TrainstackError
+from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
     from trainstack.search.queue.progress import Record
@@ -42,11 +44,11 @@ class Comparison:
     """Comparison of a trial's recorded curve with its repetition.
 
     Attributes:
-        same: True if the lengths agree and no difference exceeds the tolerance.
-        exact: True if both are equal to the last digit.
+        same: Whether the lengths agree and no difference exceeds the tolerance.
+        exact: Whether both are equal to the last digit.
         epochs: Number of epochs in both curves.
-        difference: Largest relative difference; None if not finite.
-        differs_at: First epoch beyond the tolerance or in one curve only; None: nowhere.
+        difference: Largest relative difference.
+        differs_at: First epoch beyond the tolerance or in one curve only; null: nowhere.
     """
 
     same: bool
@@ -54,6 +56,73 @@ class Comparison:
     epochs: int
     difference: float | None
     differs_at: int | None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The recorded result of a trial.
+
+    Attributes:
+        outcome: Its outcome.
+        curve: Validation loss per epoch.
+        device: Such as `cpu` or `gpu:0`; empty if unknown.
+    """
+
+    outcome: str
+    curve: tuple[float, ...] = field(metadata=OR_NULL)
+    device: str
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """The result of training a trial again.
+
+    Attributes:
+        device: Device of this machine.
+        outcome: Its outcome now.
+        cause: Reason why it diverged or was infeasible.
+        curve: Validation loss per epoch.
+        seconds: `total`, `build`, `compile`, `train`, `evaluate`.
+    """
+
+    device: str
+    outcome: str
+    cause: str | None
+    curve: tuple[float, ...] = field(metadata=OR_NULL)
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A trial trained again, compared with its record.
+
+    Attributes:
+        study: The study's name.
+        trial: The trial's number.
+        kind: `search` or `confirmation`.
+        stack: Its stack.
+        stack_id: Fingerprint of the stack.
+        seed: Seed of weights, batch order and masks.
+        threads: Number of training threads; 0: all cores.
+        cached_of: Trial whose result this is, if the stacks are equal.
+        tolerance: Relative difference that counts as the same.
+        found: The comparison.
+        recorded: The recorded result.
+        again: The result of the repetition.
+    """
+
+    study: str
+    trial: int
+    kind: str
+    stack: Stack
+    stack_id: str
+    seed: int
+    threads: int
+    cached_of: int | None
+    tolerance: float
+    found: Comparison = field(metadata=INLINE)
+    recorded: Recorded
+    again: Repetition
 
 
 def compare(recorded: Sequence[float], again: Sequence[float], tolerance: float) -> Comparison:
@@ -111,24 +180,21 @@ def replay(
         markup=False,
     )
     again = train_again(spec, first)
-    found = compare(first.curve, again["curve"], tolerance)
+    found = compare(first.curve, again.curve, tolerance)
     if as_json:
-        print_json(_document(study, first, again, found, tolerance))
+        print_json(replay_of(study, first, again, found, tolerance))
     else:
         _print(first, again, found)
     if not found.same:
         raise TrainstackError(
             f"trial {trial} differs from its record from epoch {found.differs_at} on",
             f"losses within {tolerance:g} of the recorded ones",
-            f"it was trained on {first.device or 'an unknown device'}, now on {again['device']}",
+            f"it was trained on {first.device or 'an unknown device'}, now on {again.device}",
         )
 
 
-def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
+def train_again(spec: StudySpec, first: Record) -> Repetition:
     """Train a trial again in a separate process, which imports TensorFlow.
-
-    Returns:
-        `device`, `outcome`, `cause`, `curve` and `seconds`.
 
     Raises:
         RequestError: The trial cannot be trained here.
@@ -144,37 +210,46 @@ def train_again(spec: StudySpec, first: Record) -> dict[str, Any]:
         "threads": first.threads,
     }
     (again,) = answers("trainstack.workers.tasks.replay", request)
-    return again
+    return Repetition(**{**again, "curve": tuple(again["curve"])})
 
 
-def _document(
-    study: str, first: Record, again: dict[str, Any], found: Comparison, tolerance: float
-) -> dict[str, Any]:
-    return {
-        "study": study,
-        "trial": first.number,
-        "kind": first.kind,
-        "stack": first.stack.to_json(),
-        "stack_id": first.stack.stack_id,
-        "seed": first.seed,
-        "threads": first.threads,
-        "cached_of": first.duplicate_of,
-        "tolerance": tolerance,
-        **asdict(found),
-        "recorded": {"outcome": first.outcome, "curve": list(first.curve), "device": first.device},
-        "again": again,
-    }
+def replay_of(
+    study: str, first: Record, again: Repetition, found: Comparison, tolerance: float
+) -> Replay:
+    """Return the record of a replay.
+
+    Args:
+        study: Name of the study.
+        first: The trial's record.
+        again: The result of the repetition.
+        found: Comparison of the two.
+        tolerance: Relative difference that counts as the same.
+    """
+    return Replay(
+        study=study,
+        trial=first.number,
+        kind=first.kind,
+        stack=first.stack,
+        stack_id=first.stack.stack_id,
+        seed=first.seed,
+        threads=first.threads,
+        cached_of=first.duplicate_of,
+        tolerance=tolerance,
+        found=found,
+        recorded=Recorded(first.outcome, first.curve, first.device),
+        again=again,
+    )
 
 
-def _print(first: Record, again: dict[str, Any], found: Comparison) -> None:
+def _print(first: Record, again: Repetition, found: Comparison) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for title in ("epoch", "recorded", "again"):
         table.add_column(title, justify="right")
-    longest = max(len(first.curve), len(again["curve"]))
+    longest = max(len(first.curve), len(again.curve))
     for epoch in range(longest):
-        row = (_at(first.curve, epoch), _at(again["curve"], epoch))
+        row = (_at(first.curve, epoch), _at(again.curve, epoch))
         table.add_row(str(epoch + 1), *row)
     console = out()
     console.print(table)
@@ -184,7 +259,7 @@ def _print(first: Record, again: dict[str, Any], found: Comparison) -> None:
         )
     if found.same:
         how = "exactly" if found.exact else f"within {found.difference:.1g}"
-        took = seconds(again["seconds"].get("total"))
+        took = seconds(again.seconds.get("total"))
         console.print(f"the same {how}: {found.epochs} epochs in {took}", markup=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,35 @@ import typer
 
 from trainstack.search.cli.common import AsJson, out, print_json, read_json
 from trainstack.spaces.errors import RequestError
+
+
+@dataclass(frozen=True)
+class NamedSpace:
+    """A named space.
+
+    Attributes:
+        name: Its name.
+        about: The question that it asks.
+        cost: What a search costs.
+    """
+
+    name: str
+    about: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class SpaceCheck:
+    """The check of a space.
+
+    Attributes:
+        file: The space's file.
+        problems: Each with its path; empty: the space is valid.
+    """
+
+    file: str
+    problems: Sequence[str]
+
 
 spaces = typer.Typer(help="List the named spaces, show one as JSON, or check your own.")
 
@@ -31,7 +62,7 @@ def list_spaces(as_json: AsJson = False) -> None:
 
     found = [Space.named(name) for name in space_names()]
     if as_json:
-        print_json([{"name": s.name, "about": s.about, "cost": s.cost} for s in found])
+        print_json([NamedSpace(s.name, s.about, s.cost) for s in found])
         return
     table = Table(box=None, pad_edge=False)
     for title in ("space", "asks", "costs"):
@@ -72,7 +103,7 @@ def check_space(
 
     found = problems(read_json(file, "space file"))
     if as_json:
-        print_json({"file": str(file), "problems": found})
+        print_json(SpaceCheck(str(file), found))
     elif not found:
         out().print(f"{file} is a valid space", markup=False)
     if found:

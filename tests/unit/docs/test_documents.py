@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -32,7 +33,7 @@ from tests.support.studies import spec_of
 from trainstack.search.claims.experiment import next_runs
 from trainstack.search.claims.findings import findings
 from trainstack.search.cli.main import app
-from trainstack.search.cli.replay import _document, compare
+from trainstack.search.cli.replay import Repetition, compare, replay_of
 from trainstack.search.conclusion.across_studies import across
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.json_values import HIDDEN, IF_ANY, INLINE, json_safe
@@ -215,10 +216,9 @@ def test_findings_are_as_the_table_says() -> None:
 def test_a_replay_is_as_the_table_says() -> None:
     """`replay --json` matches the table."""
     record = Record(3, "search", CHAPTER_DEFAULT, 7, "completed", (0.5, 0.4), "cpu", 1)
-    again = {"device": "cpu", "outcome": "completed", "cause": None, "curve": [0.5, None]}
-    again["seconds"] = {"total": 1.0}
-    found = compare(record.curve, [0.5, 0.4], 1e-3)
-    assert problems(of("replay"), _document("s", record, again, found, 1e-3)) == []
+    again = Repetition("cpu", "completed", None, (0.5, math.nan), {"total": 1.0})
+    found = compare(record.curve, again.curve, 1e-3)
+    assert problems(of("replay"), json_safe(replay_of("s", record, again, found, 1e-3))) == []
 
 
 def test_a_preview_matches_the_table() -> None:
@@ -231,7 +231,6 @@ def test_a_preview_matches_the_table() -> None:
 
 
 def test_a_range_test_matches_the_table() -> None:
-    """`range-test --json` matches the table, with tuples as lists."""
-    found = asdict(read_range("nadam", [1e-4, 1e-3, 1e-2], [2.0, 1.0, 9.0], None))
-    row = {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
-    assert problems(of("range-test"), [row]) == []
+    """`range-test --json` matches the table, with a loss that is not finite."""
+    found = read_range("nadam", [1e-4, 1e-3, 1e-2], [2.0, 1.0, math.inf], None)
+    assert problems(of("range-test"), json_safe([found])) == []
