@@ -176,7 +176,6 @@ def export(trials: int) -> Iterator[list[str]]:
         for lease in leases:
             here.finish(lease, Result("completed", 0.5, 1))
         yield _exported("the end of a running trial", url, exporting, BATCH)
-        exporting.close()
         here.leave()
 
 

@@ -123,7 +123,7 @@ class Run:
 
     Attributes:
         phase: SEARCH or CONFIRMATION.
-        number: Number of the Optuna trial for a search trial; a running number from 0 for a
+        number: Number of the search trial; a running number from 0 for a
             confirmation run; -1 for a waiting row without a number.
         label: Name of the reference stack, or None.
         seed: Seed of weights, batch order and masks.

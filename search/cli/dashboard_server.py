@@ -34,7 +34,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
     from trainstack.search.artifacts import open_store
     from trainstack.search.dashboard.notes import Notes
     from trainstack.search.dashboard.storage import DashboardStorage
-    from trainstack.search.database.connection import artifacts, guarded, storage_url
+    from trainstack.search.database.connection import artifacts, guarded, shared_engine, storage_url
     from trainstack.search.sampling.optuna_storage import open_storage
     from trainstack.search.sampling.trial_files import Attached
 
@@ -54,7 +54,7 @@ def serve(storage: str | None, host: str, port: int, study: str | None = None) -
 
     url = storage_url(storage)
     with guarded(url):
-        optuna_storage = open_storage(url)
+        optuna_storage = open_storage(shared_engine(url))
         page = _page(optuna_storage, study)
         attached = Attached(optuna_storage.engine, open_store(artifacts()))
         shown = DashboardStorage(optuna_storage, optuna_storage.engine)

@@ -106,7 +106,7 @@ class Notes:
         from trainstack.search.sampling.trial_files import of_model
 
         if self._optuna is None:
-            self._optuna = open_storage(self.url)
+            self._optuna = open_storage(here)
         storage = self._optuna
         status, (spec, runs, measured) = queries.status(here, name), queries.evidence(here, name)
         ensure_study(storage, spec)

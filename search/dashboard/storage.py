@@ -21,8 +21,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, select
 
 from trainstack.search.database.schema import studies, tasks
+from trainstack.search.evidence.constraints import read_all
 from trainstack.search.queue.rows import StudyRow, study_of
 from trainstack.search.queue.search_trials import read_trials, trials_since, trials_to_remember
+from trainstack.search.records import SEARCH
 from trainstack.search.sampling import trial_files
 from trainstack.search.sampling.optuna_trials import TrialConverter
 from trainstack.search.spec import StudySpec
@@ -95,8 +97,11 @@ class DashboardStorage(BaseStorage):
         with self._engine.connect() as connection:
             if listed is None or listed.revision != revision:
                 spec = StudySpec.from_json(study.spec)
+                bounds = read_all(spec.constraints)
+                found = trials_to_remember(
+                    connection, study.study_id, self._latest, self._best, bounds
+                )
                 listed = self._listed[study.name] = _Listed(revision, TrialConverter(spec))
-                found = trials_to_remember(connection, study.study_id, self._latest, self._best)
             else:
                 unfinished = [n for n, t in listed.trials.items() if not t.state.is_finished()]
                 last = max(listed.trials, default=-1)
@@ -137,6 +142,23 @@ class DashboardStorage(BaseStorage):
         if number == frozen.number:
             frozen.system_attrs |= model
         return frozen
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """Return the id of a trial, listed or not.
+
+        Raises:
+            KeyError: There is no such trial.
+        """
+        row = self._ours(study_id)
+        if row is None:
+            return self._backend.get_trial_id_from_study_id_trial_number(study_id, trial_number)
+        mine = (tasks.c.study_id == row.study_id) & (tasks.c.kind == SEARCH)
+        with self._engine.connect() as connection:
+            query = select(tasks.c.task_id).where(mine, tasks.c.number == trial_number)
+            task_id = connection.execute(query).scalar()
+        if task_id is None:
+            raise KeyError(f"no trial {trial_number} in study '{row.name}'")
+        return _OURS + task_id
 
     # Trials of our studies are written by the fleet alone.
 
@@ -189,7 +211,7 @@ class DashboardStorage(BaseStorage):
         return self._backend.create_new_study(directions, study_name)
 
     def delete_study(self, study_id: int) -> None:
-        """Delete a study from Optuna's storage; ours is exported again."""
+        """Delete a study from Optuna's storage; ours is exported again with its next change."""
         self._backend.delete_study(study_id)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:

@@ -33,6 +33,7 @@ class SearchTrial:
             is outside the space.
         curve: Validation loss per epoch of the current attempt.
         attempts: Number of attempts, from 1.
+        cached_of: Id of the task of an equal stack whose result was copied; None if it was trained.
         started: Time at which the current attempt was claimed.
         ended: Time at which it ended; None before.
     """
@@ -50,6 +51,7 @@ class SearchTrial:
     curve: tuple[float, ...]
     metrics: Mapping[str, float]
     attempts: int
+    cached_of: int | None
     started: datetime | None
     ended: datetime | None
 
@@ -57,7 +59,13 @@ class SearchTrial:
 _COLUMNS: tuple[Any, ...] = (
     *(tasks.c.task_id, tasks.c.number, tasks.c.status, tasks.c.outcome, tasks.c.cause),
     *(tasks.c.value, tasks.c.stack, tasks.c.payload, tasks.c.label, tasks.c.seed, tasks.c.curve),
-    *(tasks.c.metrics, tasks.c.attempts, tasks.c.claimed_at, tasks.c.finished_at),
+    *(
+        tasks.c.metrics,
+        tasks.c.attempts,
+        tasks.c.cached_of,
+        tasks.c.claimed_at,
+        tasks.c.finished_at,
+    ),
 )
 
 
@@ -76,6 +84,7 @@ def _trial_of(row: Any) -> SearchTrial:
         curve=tuple(row.curve),
         metrics=row.metrics,
         attempts=row.attempts,
+        cached_of=row.cached_of,
         started=row.claimed_at,
         ended=row.finished_at,
     )

@@ -30,16 +30,16 @@ from trainstack.search.records import SEARCH, Status
 from trainstack.search.sampling.optuna_storage import ensure_study, open_storage
 from trainstack.search.sampling.optuna_trials import TrialConverter
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.errors import TrainstackError
+from trainstack.spaces.errors import StorageAwayError
 
 log = logging.getLogger("trainstack.export")
 
 # Least interval between two rounds, over all processes together: of the process that launched the
-# study, and of its workers, which so take over only where there is none.
+# study, and of its workers, which export where there is none or it falls behind.
 EVERY_SECONDS, WORKERS_EVERY_SECONDS = 2.0, 4.0
 # A process that leaves waits at most this long for its last round.
-LAST_SECONDS = 10.0
-# Most new trials per round, so that its transaction stays short.
+LAST_SECONDS = 5.0
+# Most new trials per round, which holds a transaction open.
 BATCH = 50
 # Key of the advisory lock that a round holds, beside the study's id.
 _EXPORTING = 719_240
@@ -71,19 +71,22 @@ class OptunaExport:
             due = (age >= every_seconds) | age.is_(None)
             named = studies.c.name == self._study
             found = connection.execute(select(studies).where(named, due)).first()
-            if found is None:
+            if found is None or not connection.scalar(select(lock_of(found.study_id))):
                 return None
             study = study_of(found)
             last = connection.scalar(
                 select(func.max(tasks.c.number)).where(_pending(study.study_id))
             )
             # The first round creates the copy, although no trial has begun.
-            nothing = last is None and study.exported_at is not None
-            if nothing or not connection.scalar(select(lock_of(study.study_id))):
+            if last is None and study.exported_at is not None:
                 return None
             if self._storage is None:
-                self._storage = open_storage(self._engine.url)
-            return _Round(self._storage, connection, study, -1 if last is None else last).run()
+                self._storage = open_storage(self._engine)
+            try:
+                return _Round(self._storage, connection, study, -1 if last is None else last).run()
+            finally:
+                # A fleet of exporting processes would otherwise hold idle connections.
+                self._storage.engine.dispose()
 
     def finish(self) -> None:
         """Export every trial that has ended, unless another process is doing it.
@@ -103,11 +106,6 @@ class OptunaExport:
         ended = select(tasks.c.task_id).where(_pending(mine), tasks.c.status == Status.DONE)
         with guarded(self._engine.url), self._engine.connect() as connection:
             return connection.execute(ended.limit(1)).first() is not None
-
-    def close(self) -> None:
-        """Close the connections of Optuna's storage."""
-        if self._storage is not None:
-            self._storage.engine.dispose()
 
 
 def lock_of(study_id: int) -> ColumnElement[bool]:
@@ -141,11 +139,10 @@ class _Round:
 
     def run(self) -> bool:
         """Export a batch; return whether there is more."""
-        ensure_study(self._storage, self._spec)
-        self._copy_id = self._storage.get_study_id_from_name(self._spec.study)
+        self._copy_id = ensure_study(self._storage, self._spec)
         # Optuna numbers trials by their creation, so they are created in the order of our numbers.
         count = bisect.bisect_left(range(self._last + 1), True, key=self._is_missing)
-        within = tasks.c.number < count + BATCH
+        within = tasks.c.number <= min(self._last, count + BATCH - 1)
         trials = read_trials(
             self._connection, self._study.study_id, _pending(self._study.study_id), within
         )
@@ -165,9 +162,10 @@ class _Round:
                 self._update(frozen, known[trial.number])
             elif not self._is_complete(frozen):
                 return self._start_again()  # it was voided, or queued again, after it had ended
-        ended = [(t.task_id, t.outcome) for t in trials if t.status == Status.DONE]
-        # A trial may have been voided since it was read.
-        self._mark(tuple_(tasks.c.task_id, tasks.c.outcome).in_(ended), True)
+        ended = [(t.task_id, t.attempts, t.outcome) for t in trials if t.status == Status.DONE]
+        # A trial may have been voided, or attempted again, since it was read.
+        same = tuple_(tasks.c.task_id, tasks.c.attempts, tasks.c.outcome).in_(ended)
+        self._mark(same, True)
         return count + len(new) <= self._last
 
     def _mark(self, which: ColumnElement[bool], exported: bool) -> None:
@@ -246,6 +244,7 @@ class Exporting:
 
     def __init__(self, engine: Engine, study: str, every_seconds: float = EVERY_SECONDS) -> None:
         self._export, self._every_seconds = OptunaExport(engine, study), every_seconds
+        self._reported = ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True, name="export")
 
@@ -266,14 +265,15 @@ class Exporting:
             interval = 0.0 if more else self._every_seconds
             pause = max(interval, time.monotonic() - began)
         self._attempt(self._export.finish)
-        self._export.close()
 
     def _attempt(self, work: Callable[[], bool | None]) -> bool | None:
         """Work without raising: an error here must not end the search."""
         try:
             return work()
-        except TrainstackError:
-            return None  # others report that the database is away; a later round catches up
+        except StorageAwayError:
+            return None  # others report it; a later round catches up
         except Exception as error:
-            log.warning("trials were not exported to Optuna's storage: %s", error)
+            if str(error) != self._reported:
+                log.warning("trials were not exported to Optuna's storage: %s", error)
+                self._reported = str(error)
             return None

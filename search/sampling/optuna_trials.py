@@ -29,8 +29,7 @@ _STATES: dict[str | None, TrialState] = {
 def bad_value(spec: StudySpec) -> float:
     """Return the value of a trial that did not train in Optuna: ten times the trivial loss.
 
-    Samplers that compare values rank it last, and plots of all values stay readable. TPE ranks
-    pruned trials by their last step, so the trial also violates a constraint.
+    Samplers that compare values rank it last, and plots of all values stay readable.
     """
     classes = len(spec.data.classes)
     return 10.0 * math.log(classes) if classes > 1 else 10.0
@@ -91,7 +90,10 @@ class TrialConverter:
         return trial.value if trial.outcome in (Outcome.COMPLETED, Outcome.PRUNED) else None
 
     def violations(self, trial: SearchTrial) -> dict[str, float]:
-        """Return the violations of a trial by constraint; at most 0 if it is kept."""
+        """Return the violations of a trial by constraint; at most 0 if it is kept.
+
+        A trial that did not train violates TRAINS: TPE ranks pruned trials by their last step.
+        """
         if trial.outcome in (Outcome.DIVERGED, Outcome.INFEASIBLE):
             return {TRAINS: 1.0}
         if trial.outcome not in (Outcome.COMPLETED, Outcome.PRUNED):
@@ -100,8 +102,11 @@ class TrialConverter:
         return {name: gap for name, gap in gaps.items() if gap is not None}
 
     def steps(self, trial: SearchTrial) -> dict[int, float]:
-        """Return validation losses by Optuna's step (`step_of`), at the `reported` epochs."""
-        if trial.stack is None:
+        """Return validation losses by Optuna's step (`step_of`), at the `reported` epochs.
+
+        Empty for a copied result, which was not trained.
+        """
+        if trial.stack is None or trial.cached_of is not None:
             return {}
         most = self.spec.epochs
         planned = trial.stack.planned_epochs(most)

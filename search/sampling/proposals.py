@@ -32,7 +32,7 @@ LATEST = 500
 # so its good trials are those of the whole study.
 BEST = 25
 # The history is read anew when this number of trials was added to it.
-GROWTH = 300
+GROWTH = 1000
 
 
 class Proposals:
@@ -87,12 +87,13 @@ class Proposals:
             revision = connection.execute(query).scalar_one()
             size = max(self._size, len(self._trials))
             if revision != self._revision or size > self._latest + self._best + GROWTH:
-                self._revision, self._trials, self._placed = revision, {}, {}
-                self._history = self._empty()
                 bounds = read_all(self.spec.constraints)
                 found = trials_to_remember(
                     connection, self._study_id, self._latest, self._best, bounds
                 )
+                # After the read: one that fails is repeated as a whole.
+                self._revision, self._trials, self._placed = revision, {}, {}
+                self._history = self._empty()
             else:
                 unfinished = [n for n, trial in self._trials.items() if trial.status != Status.DONE]
                 last = max(self._trials, default=-1)
@@ -122,10 +123,11 @@ class Proposals:
             warnings.simplefilter("ignore")
             history = self._history if self._learns else self._empty()
             trial = history.ask()
-            stack = self.space.draw(trial)
-            # The trial enters the history with its row in the database.
-            history.tell(trial, state=TrialState.FAIL)
-            return stack, dict(trial.params)
+            try:
+                return self.space.draw(trial), dict(trial.params)
+            finally:
+                # The trial enters the history with its row in the database.
+                history.tell(trial, state=TrialState.FAIL)
 
     def prune(self, number: int, share: float) -> bool:
         """Return whether to prune a trial at a rung, given as a share of its plan."""
@@ -133,7 +135,7 @@ class Proposals:
         found: dict[int, Seen] = {}
         with self._lock:
             for trial in self._trials.values():
-                if trial.stack is not None:
+                if trial.stack is not None and trial.cached_of is None:
                     at = seen(self.pruner, trial.stack, share, trial.curve, self.spec.epochs)
                     found |= {} if at is None else {trial.number: at}
         mine = found.pop(number, None)

@@ -1,4 +1,4 @@
-"""Operations on studies that change both the fleet's tables and Optuna's."""
+"""Operations on studies by the database's URL."""
 
 from __future__ import annotations
 

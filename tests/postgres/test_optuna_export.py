@@ -180,7 +180,6 @@ def test_round_that_was_cut_short_is_made_up_for(
         patch.setattr(optuna.storages.RDBStorage, "create_new_trial", second_is_the_last)
         with pytest.raises(KeyboardInterrupt):
             export.run_if_due()
-    export.close()
     assert [(t.number, t.value) for t in exported(url).trials] == [(0, 0.3), (1, 0.2), (2, 0.1)]
 
 
@@ -242,7 +241,6 @@ def test_claims_do_not_wait_for_an_export(url: URL, monkeypatch: pytest.MonkeyPa
         patch.setattr(optuna.storages.RDBStorage, "create_new_trial", meanwhile)
         exporting = OptunaExport(engine(url), "s")
         assert exporting.run_if_due() is False
-        exporting.close()
     assert trained == [True]
     assert [trial.value for trial in exported(url).trials] == [0.5, 0.25]
 
@@ -263,8 +261,42 @@ def test_trial_voided_during_a_round_is_exported_again(
         patch.setattr(optuna.storages.RDBStorage, "create_new_trial", meanwhile)
         exporting = OptunaExport(engine(url), "s")
         exporting.run_if_due()
-        exporting.close()
     assert states(url) == [TrialState.FAIL]
+
+
+def test_foreign_study_is_never_replaced(url: URL, database: Engine) -> None:
+    """A study that other software created and trained under our name before an export stays."""
+    here = begun(url, trials=2)
+    storage = url.render_as_string(hide_password=False)
+    foreign = optuna.create_study(study_name="s", storage=storage)
+    foreign.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    ended(here, completed(0.5))
+    with pytest.raises(StudyError, match="not created by trainstack"):
+        OptunaExport(database, "s").run_if_due()
+    assert len(optuna.load_study(study_name="s", storage=storage).trials) == 2
+
+
+def test_trial_claimed_during_a_round_is_left_to_the_next(
+    url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that begins within a round does not make the copies before it look deleted."""
+    here, other = begun(url, trials=4), open_client(url)
+    running = other.claim()
+    assert running is not None
+    ended(here, completed(0.5))
+    before = exported(url)
+    ensure = optuna_export.ensure_study
+
+    def meanwhile(*arguments: Any) -> int:
+        ended(here, completed(0.25))
+        return ensure(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna_export, "ensure_study", meanwhile)
+        OptunaExport(engine(url), "s").run_if_due()
+    after = exported(url)
+    assert after._study_id == before._study_id
+    assert [trial.value for trial in after.trials] == [None, 0.5, 0.25]
 
 
 def test_one_process_exports_at_a_time(url: URL, database: Engine) -> None:
@@ -289,7 +321,6 @@ def test_many_export_at_once(url: URL) -> None:
         while not over.is_set():
             mine.run_if_due()
         mine.finish()
-        mine.close()
 
     def train(here: WorkerClient) -> None:
         for _ in range(6):

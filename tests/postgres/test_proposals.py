@@ -8,10 +8,10 @@ import random
 import optuna
 import pytest
 from optuna.samplers._tpe.sampler import default_gamma
-from sqlalchemy import URL, Engine, func, select
+from sqlalchemy import URL, Engine, func, select, update
 
 from tests.support.studies import begun, completed, dies_drawing, epochs, open_client, spec_of
-from trainstack.search.database.schema import tasks
+from trainstack.search.database.schema import studies, tasks
 from trainstack.search.evidence.constraints import read
 from trainstack.search.queue import study_store
 from trainstack.search.queue.queries import trials
@@ -26,6 +26,7 @@ from trainstack.search.sampling import proposals
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study, void_trial
 from trainstack.search.studies.worker_client import WorkerClient
+from trainstack.spaces.errors import StorageAwayError
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.space import Space
 
@@ -167,6 +168,51 @@ def test_other_workers_are_compared(url: URL) -> None:
         here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(rung)])
         verdicts.append(here.verdict(lease, rung))
     assert verdicts == [False, False, False, False, True]
+
+
+def test_copied_results_are_not_compared(
+    url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result copied from an equal stack does not stand beside it at a rung."""
+    space = Space.named("chapter").to_json()
+    space["axes"]["schedule"] = {"constant": {}}
+    here = begun(url, trials=8, pruner="asha", space=space)
+    first = here.claim()
+    assert first is not None
+    here.finish(first, Result("completed", 0.1, 9, tuple(epochs(9))))
+    with monkeypatch.context() as patch:
+        patch.setattr(Proposals, "propose", lambda proposals: (first.stack, {}))
+        patch.setattr(study_store, "MOST_FAILURES", 10)
+        with database.begin() as connection:
+            connection.execute(update(studies).values(trials=6))
+        assert here.claim() is None
+    with database.begin() as connection:
+        connection.execute(update(studies).values(trials=8))
+    mine = here.claim()
+    assert mine is not None
+    rung = mine.rungs[0]
+    here.report(mine, [dataclasses.replace(e, valid_loss=9.0) for e in epochs(rung)])
+    assert here.verdict(mine, rung) is False, "one trained competitor decides nothing"
+
+
+def test_failed_read_is_repeated_whole(
+    url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a read that failed, the next one is bounded again."""
+    here = begun(url, trials=9, sampler="tpe")
+    for value in (0.5, 0.4, 0.3, 0.2):
+        ended(here, value)
+    following = Proposals(database, here.study_id, here.spec, 1, latest=1, best=1)
+
+    def away(*_: object) -> None:
+        raise StorageAwayError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(proposals, "trials_to_remember", away)
+        with pytest.raises(StorageAwayError):
+            following.refresh()
+    following.refresh()
+    assert values(following) == [0.3, 0.2]
 
 
 def test_numbers_have_no_gaps(url: URL, database: Engine) -> None:

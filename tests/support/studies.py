@@ -108,7 +108,6 @@ def exported(url: URL, study: str = "s") -> optuna.Study:
     """Export a study to Optuna's storage and load it through Optuna's own function."""
     export = OptunaExport(engine(url), study)
     export.finish()
-    export.close()
     return optuna.load_study(study_name=study, storage=url.render_as_string(hide_password=False))
 
 
