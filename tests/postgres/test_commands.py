@@ -50,6 +50,7 @@ def backend(url: URL) -> int:
 def test_a_command_connects_once(verb: str, url: URL, connections: list[str]) -> None:
     """All that a command asks goes over one connection, which is closed when it ends."""
     create_study(url, spec_of())
+    disconnect()  # a command begins without connections
     connections.clear()
     assert run([verb, "s", "--storage", exported(url)]) == 0
     assert connections == ["connect", "close"]
