@@ -19,6 +19,7 @@ from trainstack.search.database.connection import (
     ARTIFACTS,
     HOME,
     connected,
+    disconnect,
     exported,
     shared_engine,
 )
