@@ -29,6 +29,11 @@ def json_safe(value: Any) -> Any:
     >>> json_safe({"loss": float("nan"), 1: (0.5,)})
     {'loss': None, '1': [0.5]}
     """
+    # Nearly all values of a large document, its curves, are plain: the costly checks come later.
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if value is None or type(value) in (str, int, bool):
+        return value
     if hasattr(value, "to_json"):
         return json_safe(value.to_json())
     if is_dataclass(value):
