@@ -55,13 +55,13 @@ def work(
     from trainstack.search.queue import queries
     from trainstack.search.queue.budget import WorkersWanted
     from trainstack.search.queue.maintenance import Maintenance
-    from trainstack.search.sampling.optuna_export import Exporting, OptunaExport
+    from trainstack.search.sampling.optuna_export import Exporting
     from trainstack.search.studies.opening import open_study
 
     with connected(url) as here:
         if queries.status(here, study).concluded:
-            OptunaExport(here, study).finish()  # after a rush, or a crash, trials may be left
-            return
+            with Exporting(here, study):  # after a rush, or a crash, trials may be left
+                return
         wanted = WorkersWanted(here, study)
         maintenance = Maintenance(here, open_study(here, study).row.study_id)
 

@@ -26,6 +26,7 @@ from tests.support.studies import (
     spec_of,
     work_off,
 )
+from trainstack.search.cli.watch import work
 from trainstack.search.database.connection import engine
 from trainstack.search.database.schema import tasks
 from trainstack.search.queue import attempts
@@ -362,3 +363,18 @@ def test_attempt_after_a_crash_has_the_same_number(url: URL, database: Engine) -
         connection.execute(update(tasks).values(exported=False))
     attempts.finish(database, lease.task_id, lease.token, completed(0.5))
     assert states(url) == [TrialState.COMPLETE]
+
+
+def test_what_was_left_is_exported_when_a_concluded_study_is_launched_again(url: URL) -> None:
+    """A launch that finds its study concluded completes the copy, and succeeds if it cannot."""
+    here = begun(url, trials=1)
+    assert work_off(here) == "concluded"
+    work(url, "s", 0)
+    storage = url.render_as_string(hide_password=False)
+    assert len(optuna.load_study(study_name="s", storage=storage).trials) == 1
+    optuna.delete_study(study_name="s", storage=storage)
+    foreign = optuna.create_study(study_name="s", storage=storage)
+    foreign.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    void_trial(url, "s", 0, "spoilt")
+    work(url, "s", 0)
+    assert "x" in optuna.load_study(study_name="s", storage=storage).trials[0].params
