@@ -3,7 +3,6 @@
     python -m benchmarks.scale
     python -m benchmarks.scale growth 100 10000
     python -m benchmarks.scale workers 1 8
-    python -m benchmarks.scale export 200
 
 Nothing is trained: a worker claims, sleeps, reports and finishes. The first form measures every row
 of docs/scale.md in about a quarter of an hour and writes `benchmarks/results/scale.md`.
@@ -34,7 +33,6 @@ from benchmarks.table import RESULTS, machine, versions
 from trainstack.search.database import embedded_postgres, retry
 from trainstack.search.database.connection import engine, parse_url
 from trainstack.search.records import Measurement, Result
-from trainstack.search.sampling.optuna_export import BATCH, OptunaExport
 from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.worker_client import Lease, WorkerCard, WorkerClient
@@ -49,8 +47,6 @@ TEMPLATES = 60
 # Workers per process, so that hundreds of workers fit into the machine's memory.
 MOST_THREADS = 25
 TRIAL_SECONDS, RUN_SECONDS = 10.0, 60.0
-# Number of ended trials whose export is timed.
-EXPORTED = 200
 
 
 def spec_of(sampler: str, pruner: str) -> StudySpec:
@@ -158,35 +154,6 @@ def growth(sizes: Sequence[int], sampler: str, pruner: str) -> Iterator[list[str
         yield [f"{sampler}, {pruner}", f"{size:,}", f"{first:.1f}", *cells]
 
 
-def export(trials: int) -> Iterator[list[str]]:
-    """Measure the export to Optuna's storage: of ended trials at once, and of each state."""
-    with database() as url:
-        create_study(url, spec_of("random", "none"), first=())
-        here, root = open_client(url), engine(url)
-        exporting = OptunaExport(root, "scale")
-        exporting.finish()
-        for _ in range(trials):
-            work(here)
-        yield _exported("an ended trial", exporting, trials)
-        leases = [lease for _ in range(BATCH) if (lease := here.claim()) is not None]
-        yield _exported("a trial that has begun", exporting, BATCH)
-        for lease in leases:
-            here.report(lease, [Measurement(1, 1.0, 1.0, 0.5)])
-        yield _exported("a loss of a running trial", exporting, BATCH)
-        for lease in leases:
-            here.finish(lease, Result("completed", 0.5, 1))
-        yield _exported("the end of a running trial", exporting, BATCH)
-        here.leave()
-
-
-def _exported(what: str, exporting: OptunaExport, count: int) -> list[str]:
-    """Export what is pending; return its time and its processor time per trial, in milliseconds."""
-    before, began = time.process_time(), time.perf_counter()
-    exporting.finish()
-    took = (time.perf_counter() - began, time.process_time() - before)
-    return [what, *(f"{1000 * seconds / count:.1f}" for seconds in took)]
-
-
 @dataclasses.dataclass
 class Crew:
     """The workers of one process, as threads."""
@@ -251,9 +218,6 @@ GROWTH += ["CPU of the worker", "of the server"]
 FLEET = ["workers", "trials/s if nothing cost", "measured", "claim, ms: median", "99 %"]
 
 
-EXPORT = ["export of", "ms", "CPU, ms"]
-
-
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
     """Print a table row by row as it is measured; return it."""
     lines = []
@@ -278,13 +242,11 @@ def main(arguments: list[str]) -> None:
         numbers = [int(number) for number in arguments[1:]]
         if arguments[0] == "workers":
             table(FLEET, workers(numbers))
-        elif arguments[0] == "export":
-            table(EXPORT, export(*numbers))
         else:
             grown(numbers)
         return
     before = os.getloadavg()[0]
-    parts = [grown(SIZES), table(FLEET, workers(CREWS)), table(EXPORT, export(EXPORTED))]
+    parts = [grown(SIZES), table(FLEET, workers(CREWS))]
     title = f"# What a trial costs the database, on {machine()}"
     load = f"Load of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f}."
     about = f"{date.today().isoformat()}, {versions()}. Repeat with `python -m benchmarks.scale`."
