@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
+from trainstack.search.cli import signals
 from trainstack.search.processes import ECHO_SECONDS
 
 VIEW_ENDED = "interrupted: the view has ended, the study continues"
@@ -32,6 +33,7 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
+        signals.check()
         self._before = {number: signal.signal(number, self._receive) for number in self.numbers}
         return self
 

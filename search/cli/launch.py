@@ -198,6 +198,7 @@ def create(spec: StudySpec, storage: str | None) -> Any:
     from trainstack.search.studies.actions import create_study
     from trainstack.spaces.references import FIRST, REFERENCES
 
+    signals.check()
     url = storage_url(storage)
     created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
     signals.say("interrupted: repeat the command to resume the study")

@@ -49,6 +49,16 @@ def told() -> bool:
     return _State.interrupted_at is not None
 
 
+def check() -> None:
+    """Raise an interruption that was lost: some libraries catch everything while they are imported.
+
+    Raises:
+        KeyboardInterrupt: A signal has interrupted the command, which still runs.
+    """
+    if told():
+        raise KeyboardInterrupt
+
+
 def ignore() -> None:
     """Ignore further signals while the process shuts down."""
     for number in _State.numbers:

@@ -150,3 +150,17 @@ def test_a_worker_leaves_quietly_before_it_holds_anything() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_interruption_that_a_library_swallows_ends_the_command() -> None:
+    """Before workers are started, a command ends whose interruption was caught by an import."""
+    done = run("""
+from trainstack.search.cli.interruptions import Interruption
+try:
+    signal.raise_signal(signal.SIGTERM)
+except BaseException:
+    pass
+with Interruption(signal.SIGINT):
+    print("goes on")
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", LINE)
