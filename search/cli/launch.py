@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,19 @@ if TYPE_CHECKING:
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.spec import StudySpec
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A study created without workers.
+
+    Attributes:
+        study: The study's name.
+        worker: The command that starts a worker.
+    """
+
+    study: str
+    worker: str
 
 
 def register(app: typer.Typer) -> None:
@@ -147,7 +161,7 @@ def launch(
         if detach:
             if crew is not None:
                 _place(crew, url, spec.study, count)
-            _say_detached(spec.study, as_json)
+            _print_detached(spec.study, as_json)
             return
         _see_to_its_end(url, spec.study, count, crew)
     from trainstack.search.cli.recommend import conclude
@@ -224,8 +238,9 @@ def _set_going(url: Any, study: str) -> None:
         err().print(f"it is paused until `trainstack resume {study}`", markup=False)
 
 
-def _say_detached(study: str, as_json: bool) -> None:
+def _print_detached(study: str, as_json: bool) -> None:
+    worker = f"trainstack worker {study}"
     if as_json:
-        print_json({"study": study, "worker": f"trainstack worker {study}"})
+        print_json(Detached(study, worker))
         return
-    out().print(f"start workers with: trainstack worker {study}", markup=False)
+    out().print(f"start workers with: {worker}", markup=False)

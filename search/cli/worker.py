@@ -163,11 +163,11 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
                 for gpu in chosen
             ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
         _pass_on_signals(crews)
-        if starting.told:
+        if starting.interrupted:
             for crew in crews:
                 crew.send(signal.SIGINT)
         if not chosen:
-            _heed(url, crews[0], news)
+            _follow_wanted(url, crews[0], news)
         code = max(crew.worst_exit_code() for crew in crews)
         if code == INTERRUPTED:
             err().print(f"trainstack: {WORKERS_LEFT}", markup=False)
@@ -182,7 +182,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         StorageAwayError: The database or the engine was unavailable for too long.
         StudyError: There is no such study.
     """
-    from trainstack.search.cli.watch import heed
+    from trainstack.search.cli.watch import scale
     from trainstack.search.database.connection import exported, shared_engine, storage_url
     from trainstack.search.database.retry import patiently
     from trainstack.search.queue import queries
@@ -198,7 +198,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
             for status, count in polling.of(
                 url, lambda: (queries.status(here, study), news.news())
             ):
-                heed(crew, count)
+                scale(crew, count)
                 if over(status):
                     break
         crew.finish(LEAVE_SECONDS)
@@ -211,12 +211,12 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         crew.close()
 
 
-def _heed(url: URL, crew: LocalWorkers, news: WorkersWanted) -> None:
+def _follow_wanted(url: URL, crew: LocalWorkers, news: WorkersWanted) -> None:
     """Follow `set STUDY workers=N` until no worker is left."""
-    from trainstack.search.cli.watch import heed
+    from trainstack.search.cli.watch import scale
 
     for count in _polling(url, crew).of(url, news.news):
-        heed(crew, count)
+        scale(crew, count)
 
 
 def _polling(url: URL, crew: Workers, then: Callable[[], object] = lambda: None) -> Polling:
