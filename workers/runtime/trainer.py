@@ -62,8 +62,7 @@ def main(
 def _end_with_parent() -> None:
     """Exit when the supervisor does, even within an epoch: the result could not be reported."""
     parent = multiprocessing.parent_process()
-    if parent is None:
-        return  # the fork server does this for its trainers
+    assert parent is not None
 
     def wait() -> None:
         parent.join()
