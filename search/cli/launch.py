@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from trainstack.search.cli.checks import (
 )
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
-from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.ray.placement import on_ray
 
 if TYPE_CHECKING:
@@ -123,47 +121,44 @@ def launch(
     check_count("--seed", seed, 0, 2**31 - 1)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
-    forks = fork_server(needed=place is None and count > 0 and not (detach or preview))
-    with contextlib.ExitStack() as held:
-        spec, loaded = make_spec(
-            **{"data": data, "target": target, "task": task, "study": study, "space": space},
-            **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
-            **{
-                "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
-                "seed": seed,
-            },
-            **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
-            constraints=constraint or (),
-            precision=precision,
-            yardstick=yardstick,
-            checked=lambda: held.enter_context(forks),
-        )
-        # Kept only to be shared: the memory is for the trainers.
-        shared = loaded if share_data else None
-        del loaded
-        if preview:
-            from trainstack.search.cli.preview import preview as try_out
+    spec, loaded = make_spec(
+        **{"data": data, "target": target, "task": task, "study": study, "space": space},
+        **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+        **{
+            "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
+            "seed": seed,
+        },
+        **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+        constraints=constraint or (),
+        precision=precision,
+        yardstick=yardstick,
+    )
+    # Kept only to be shared: the memory is for the trainers.
+    shared = loaded if share_data else None
+    del loaded
+    if preview:
+        from trainstack.search.cli.preview import preview as try_out
 
-            try_out(spec, count, as_json)
-            return
-        if range_test:
-            from trainstack.search.cli.range_test import narrow
+        try_out(spec, count, as_json)
+        return
+    if range_test:
+        from trainstack.search.cli.range_test import narrow
 
-            spec = narrow(spec, storage)
-        crew = None if place is None else reach_engine(place, storage)
-        _prepare_artifacts(shared)
-        del shared
-        url = create(spec, storage)
-        if epochs is None:
-            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
-        if crew is not None and workers is None:
-            count = min(MOST_WORKERS_UNASKED, crew.room)
-        if detach:
-            if crew is not None:
-                _place(crew, url, spec.study, count)
-            _print_detached(spec.study, as_json)
-            return
-        _see_to_its_end(url, spec.study, count, crew)
+        spec = narrow(spec, storage)
+    crew = None if place is None else reach_engine(place, storage)
+    _prepare_artifacts(shared)
+    del shared
+    url = create(spec, storage)
+    if epochs is None:
+        err().print(f"plans of at most {spec.epochs} epochs", markup=False)
+    if crew is not None and workers is None:
+        count = min(MOST_WORKERS_UNASKED, crew.room)
+    if detach:
+        if crew is not None:
+            _place(crew, url, spec.study, count)
+        _print_detached(spec.study, as_json)
+        return
+    _see_to_its_end(url, spec.study, count, crew)
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +35,9 @@ def make_spec(
     epochs: int | None = None,
     constraints: Sequence[str] = (),
     precision: str = "float32",
-    checked: Callable[[], object] = lambda: None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
-
-    Args:
-        checked: Called when all flags are valid, before the data is loaded.
 
     Returns:
         The spec, and the data as loaded.
@@ -65,7 +61,6 @@ def make_spec(
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
-    checked()
     dataset = load(data, target, task)
     for note in dataset.notes:
         err().print(note, markup=False)
