@@ -28,6 +28,8 @@ class DataSpec:
         features: Number of the network's inputs after encoding.
         classes: Class names in label order; empty for regression.
         rows: Number of rows of all parts; 0 if an older study did not record it.
+        target_transform: `log` if networks are trained on the logarithm of the target and measured
+            in its own unit; else `none`.
     """
 
     source: str
@@ -37,6 +39,7 @@ class DataSpec:
     features: int
     classes: tuple[str, ...]
     rows: int = 0
+    target_transform: str = "none"
 
     def changed(self, here: DataSpec) -> str:
         """Describe how the data on this machine, `here`, differs from the study's data, `self`."""

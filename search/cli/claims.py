@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.cli.common import (
+    AsJson,
+    Storage,
+    TargetTransform,
+    err,
+    no_url,
+    out,
+    print_json,
+    seconds,
+)
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -44,6 +53,7 @@ def claims(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target_transform: TargetTransform = "none",
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +70,7 @@ def claims(
     from trainstack.search.cli.launch import create
     from trainstack.search.cli.watch import work
     from trainstack.search.data.load import load
+    from trainstack.search.data.target_transform import TRANSFORMS
 
     ids = asked(claim or ())
     if epochs is not None:
@@ -67,8 +78,9 @@ def claims(
     check_count("--replicates", replicates, 2, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
     known("--task", task, ("auto", "classification", "regression"))
+    known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
-    dataset = load(data, target, task)
+    dataset = load(data, target, task, target_transform)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
     if not any(CLAIMS[i].testable for i in ids):

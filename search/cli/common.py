@@ -58,6 +58,10 @@ Storage = Annotated[
     str | None,
     typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded database."),
 ]
+TargetTransform = Annotated[
+    str,
+    typer.Option(help="log trains on the logarithm of a positive target; auto if it is skewed."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 

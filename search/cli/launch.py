@@ -18,7 +18,15 @@ from trainstack.search.cli.checks import (
     duration,
     worker_count,
 )
-from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.common import (
+    AsJson,
+    Storage,
+    TargetTransform,
+    err,
+    no_url,
+    out,
+    print_json,
+)
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.ray.placement import on_ray
@@ -80,6 +88,7 @@ def launch(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target_transform: TargetTransform = "none",
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -113,6 +122,7 @@ def launch(
     with contextlib.ExitStack() as held:
         spec, loaded = make_spec(
             **{"data": data, "target": target, "task": task, "study": study, "space": space},
+            target_transform=target_transform,
             **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
             **{
                 "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),

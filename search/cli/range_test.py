@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainstack.search.cli.common import AsJson, err, out, print_json
+from trainstack.search.cli.common import AsJson, TargetTransform, err, out, print_json
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
@@ -35,6 +35,7 @@ def range_test(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target_transform: TargetTransform = "none",
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +55,7 @@ def range_test(
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
+        target_transform=target_transform,
         trials=1,
         seed=seed,
     )[0]  # the tests load the data in their own process

@@ -25,6 +25,7 @@ def make_spec(
     data: str,
     target: str | None,
     task: str,
+    target_transform: str = "none",
     study: str | None,
     space: str | None,
     profile: str,
@@ -51,6 +52,7 @@ def make_spec(
     """
     from trainstack.search.cli.checks import known
     from trainstack.search.data.load import load
+    from trainstack.search.data.target_transform import TRANSFORMS
     from trainstack.search.evidence.constraints import read_all
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
     from trainstack.search.sampling.pruning import PRUNERS
@@ -61,12 +63,13 @@ def make_spec(
     known("--pruner", pruner, tuple(PRUNERS))
     known("--precision", precision, PRECISIONS)
     known("--task", task, ("auto", "classification", "regression"))
+    known("--target-transform", target_transform, TRANSFORMS)
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
     checked()
-    dataset = load(data, target, task)
+    dataset = load(data, target, task, target_transform)
     for note in dataset.notes:
         err().print(note, markup=False)
     rows = training_rows(dataset)

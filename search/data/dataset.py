@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trainstack.search.data.spelling import Spelling
-from trainstack.search.data.splitting import Split, make_split
+from trainstack.search.data.splitting import NONE, Split, make_split
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
@@ -49,6 +49,7 @@ class Dataset:
         text: A table's columns of categories; empty for arrays.
         spellings: How the texts of a table's columns are read, by name; none for numeric columns.
         image_shape: Shape of one example before it was flattened, or None.
+        transform: `log` if a network is trained on the logarithm of the target, else `none`.
         notes: Notes for the user on what was done to the data, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
     """
@@ -63,6 +64,7 @@ class Dataset:
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     image_shape: tuple[int, ...] | None = None
+    transform: str = NONE
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
 
@@ -135,6 +137,7 @@ class Dataset:
             numeric=self.numeric,
             text=self.text,
             vocabulary={name: sorted(set(rest.x[name])) for name in self.text},
+            transform=self.transform,
         )
 
     def describe(self) -> DataSpec:
@@ -149,6 +152,7 @@ class Dataset:
             features=self.features,
             classes=self.classes,
             rows=self.rows,
+            target_transform=self.transform,
         )
 
     @cached_property

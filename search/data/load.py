@@ -12,6 +12,7 @@ from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
+from trainstack.search.data.target_transform import transformed
 from trainstack.spaces.errors import RequestError, nearest
 
 _ENDINGS = (".npz", *FORMATS)
@@ -21,6 +22,7 @@ def load(
     source: str,
     target: str | None = None,
     task: str = "auto",
+    transform: str = "none",
     *,
     limit_bytes: int | None = None,
 ) -> Dataset:
@@ -33,6 +35,8 @@ def load(
         task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
             numbers as classes (in tables: whole numbers of at most 20 distinct values), every
             other target as a quantity.
+        transform: Transform of the target for training: `auto`, `log` or `none`; see
+            `trainstack.search.data.target_transform.transformed`.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -49,14 +53,15 @@ def load(
             f"--target {target} for {source}", "no --target", "only .csv and .parquet have columns"
         )
     if path is None:
-        return finish(DATASETS[source].load(limit_bytes), source, None, task)
-    if suffix in FORMATS:
+        raw = DATASETS[source].load(limit_bytes)
+    elif suffix in FORMATS:
         raw = read_table(path, target, task, limit_bytes)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:
         raw = read_folder(path, limit_bytes)
-    return finish(raw, str(path), target, task)
+    dataset = finish(raw, source if path is None else str(path), target, task)
+    return transformed(dataset, transform)
 
 
 def _existing(source: str) -> Path:

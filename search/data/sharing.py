@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         StorageAwayError: The artifact store does not answer.
     """
     try:
-        found = load(data.source, data.target, data.task)
+        found = load(data.source, data.target, data.task, data.target_transform)
         if found.fingerprint == data.fingerprint:
             return found
         missing = RequestError(
@@ -100,7 +101,7 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
                 )
         try:
             os.utime(path)  # mark as used
-            return _read(path, data)
+            return replace(_read(path, data), transform=data.target_transform)
         except RequestError:
             path.unlink()  # the next attempt fetches it again
             raise

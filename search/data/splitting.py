@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.data.target_log import TargetLog
+
+# Transforms of a regression's target for training.
+NONE, LOG = "none", "log"
 # Rows standardised at a time, so that no whole data set is held in float64.
 _BLOCK_ROWS = 4096
 
@@ -34,6 +38,7 @@ class Split(Arrays):
             the feature is constant there.
         y_mean: Mean of the training targets in regression; else 0.
         y_scale: Standard deviation of the training targets in regression; else 1.
+        log: Scale of the target's logarithm if the network is trained on it; else None.
         feature_names: One per feature.
         encoder: The fitted scikit-learn transformer of a table, or None for arrays.
     """
@@ -42,6 +47,7 @@ class Split(Arrays):
     scale: np.ndarray
     y_mean: float = 0.0
     y_scale: float = 1.0
+    log: TargetLog | None = None
     feature_names: tuple[str, ...] = ()
     encoder: Any = None
 
@@ -61,10 +67,14 @@ class Split(Arrays):
         return result
 
     def standardised(self) -> Arrays:
-        """Return new arrays with every feature standardised, and a regression's targets too."""
+        """Return new arrays with every feature standardised, and a regression's targets too.
+
+        The training targets are those that the network is trained on, the others those that it is
+        measured on. They differ if it is trained on the logarithm.
+        """
         return Arrays(
             self.standardise(self.x_train),
-            self.target(self.y_train),
+            self.trained(self.y_train),
             self.standardise(self.x_valid),
             self.target(self.y_valid),
             self.standardise(self.x_test),
@@ -72,10 +82,31 @@ class Split(Arrays):
         )
 
     def target(self, y: np.ndarray) -> np.ndarray:
-        """Return targets [N] for training: labels unchanged, numbers standardised."""
+        """Return targets [N] for measuring: labels unchanged, numbers standardised."""
         if y.dtype.kind != "f":  # labels
             return y
         return ((y - self.y_mean) / self.y_scale).astype(np.float32)
+
+    def trained(self, y: np.ndarray) -> np.ndarray:
+        """Return targets [N] for training: as `target`, or the standardised logarithm."""
+        return self.target(y) if self.log is None else self.log.standardised(y)
+
+    def measurable(self, outputs: np.ndarray) -> np.ndarray:
+        """Return a network's outputs on the scale of `target`; unchanged without a logarithm."""
+        if self.log is None:
+            return outputs
+        return (self.log.in_unit(outputs) - self.y_mean) / self.y_scale
+
+    @property
+    def inverse(self) -> np.ndarray:
+        """Return (scale, shift, factor) of `measurable`, float32 [3].
+
+        It is factor · (exp(scale · outputs + shift) - 1): in this form float32 keeps the digits of
+        a target whose mean is far from zero.
+        """
+        assert self.log is not None
+        shift, factor = self.log.mean - np.log(self.y_mean), self.y_mean / self.y_scale
+        return np.array([self.log.scale, shift, factor], np.float32)
 
 
 def make_split(
@@ -88,6 +119,7 @@ def make_split(
     numeric: Sequence[str] = (),
     text: Sequence[str] = (),
     vocabulary: Mapping[str, Sequence[str]],
+    transform: str = NONE,
 ) -> Split:
     """Encode three parts with an encoder fitted on the first, and compute its statistics.
 
@@ -100,6 +132,7 @@ def make_split(
         numeric: Numeric columns, for tables.
         text: Columns of categories, for tables.
         vocabulary: The known categories of each text column.
+        transform: `log` if a regression is trained on the logarithm of its target, else `none`.
     """
     encoder = None
     names = tuple(columns)
@@ -116,10 +149,10 @@ def make_split(
         np.asarray(x, np.float64 if x.dtype == np.float64 else np.float32) for x in inputs
     )
     mean, scale = mean_and_scale(x_train)
-    y_mean, y_scale = 0.0, 1.0
+    y_mean, y_scale, log = 0.0, 1.0, None
     if task == "regression":
-        target_mean, target_scale = mean_and_scale(train.y[:, None])
-        y_mean, y_scale = float(target_mean[0]), float(target_scale[0])
+        y_mean, y_scale = _target_scale(train.y)
+        log = TargetLog(*_target_scale(np.log(train.y))) if transform == LOG else None
     return Split(
         x_train,
         train.y,
@@ -131,9 +164,16 @@ def make_split(
         scale=scale,
         y_mean=y_mean,
         y_scale=y_scale,
+        log=log,
         feature_names=names,
         encoder=encoder,
     )
+
+
+def _target_scale(y: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of targets [N]."""
+    mean, scale = mean_and_scale(y[:, None])
+    return float(mean[0]), float(scale[0])
 
 
 def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from trainstack.search.artifacts import open_store
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.data.sharing import obtain
+from trainstack.search.data.splitting import LOG, NONE
 from trainstack.search.database.connection import artifacts as artifact_place
 from trainstack.search.database.connection import home
 from trainstack.search.spec import StudySpec
@@ -102,8 +103,10 @@ class Bench:
             rows=rows,
             compiled=worth_compiling(stack, data.features, steps, runs),
             precision=self.spec.precision,
+            transform=NONE if data.inverse is None else LOG,
         )
         program, _ = self.programs.get(structure, lambda: Program(structure, stack))
+        program.use(data)
         return program, time.perf_counter() - began
 
     def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from trainstack.search.data.target_log import FARTHEST
+
 # A task besides the data's own, whose targets are the inputs themselves.
 RECONSTRUCTION = "reconstruction"
+
+
+def inverted(outputs: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
+    """Return standardised predictions for outputs [B, 1] that are standardised logarithms.
+
+    Args:
+        outputs: The head's outputs.
+        inverse: Scale, shift and factor; see `Split.inverse` in `trainstack.search.data.splitting`.
+    """
+    scale, shift, factor = tf.unstack(inverse)
+    near = tf.clip_by_value(outputs, -FARTHEST, FARTHEST)
+    return factor * tf.math.expm1(scale * near + shift)
 
 
 def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

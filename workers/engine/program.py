@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import (
     fresh_kernel,
@@ -23,7 +24,7 @@ from trainstack.workers.engine.build import (
 )
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.layers import Context
-from trainstack.workers.engine.losses import losses, scores
+from trainstack.workers.engine.losses import inverted, losses, scores
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
@@ -68,6 +69,9 @@ class EpochResult:
         train_loss: Mean penalty-free loss of the epoch's batches, while the weights changed.
         valid_loss: Penalty-free validation loss after the epoch.
         metric: Validation accuracy, or root mean squared error of the standardised target.
+
+    A network trained on the logarithm of the target has its training loss there. Its validation
+    figures are those of the standardised target.
     """
 
     train_loss: float
@@ -103,6 +107,7 @@ class Program:
         self._penalized = stack["penalty"] != "none"
         self._bounded = stack["max_norm"] == "clip"
         self._clipping = stack["clipping"]
+        self._inverse = tf.Variable(tf.zeros(3)) if structure.transform == LOG else None
         self._at_start = [_thrifty(v.numpy()) for v in self._state]
         self._epoch = tf.function(
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
@@ -145,6 +150,11 @@ class Program:
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
 
+    def use(self, data: DeviceData | StreamedData) -> None:
+        """Measure losses as this split does; only the logarithm of a target depends on it."""
+        if self._inverse is not None:
+            self._inverse.assign(data.inverse)
+
     def epoch(
         self,
         stack: Stack,
@@ -168,6 +178,7 @@ class Program:
             knob = cycled_knob(stack)
             fixed = stack[f"optimizer.{knob}"] if knob else 0.0
             momenta = np.full(len(rates), fixed, np.float32)
+        self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
         rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
         if isinstance(data, StreamedData):
@@ -217,8 +228,8 @@ class Program:
         return np.concatenate(parts)
 
     def loss(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Return the mean penalty-free loss of inputs [N, D] with targets [N]."""
-        outputs = tf.constant(self.outputs(x))
+        """Return the mean penalty-free loss of inputs [N, D] with targets [N], as in validation."""
+        outputs = self._measurable(tf.constant(self.outputs(x)))
         return float(tf.reduce_mean(losses(self.structure.task, tf.constant(y), outputs)))
 
     def weights(self) -> list[np.ndarray]:
@@ -337,6 +348,10 @@ class Program:
         found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
 
+    def _measurable(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the outputs on the scale of the validation targets."""
+        return outputs if self._inverse is None else inverted(outputs, self._inverse)
+
     def _trace_sums(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Sum loss and score over validation rows, in slices that bound the memory."""
         task, rows = self.structure.task, x.shape[0]
@@ -344,7 +359,7 @@ class Program:
         loss = score = tf.constant(0.0)
         for start in range(0, cast(int, rows), EVALUATION_ROWS):
             part = slice(start, start + EVALUATION_ROWS)
-            outputs, _ = self._call(weights, x[part], training=False)
+            outputs = self._measurable(self._call(weights, x[part], training=False)[0])
             loss += tf.reduce_sum(losses(task, y[part], outputs))
             score += tf.reduce_sum(scores(task, y[part], outputs))
         return tf.stack([loss, score])

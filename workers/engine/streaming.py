@@ -35,6 +35,7 @@ class StreamedData:
         y_valid: Their targets, [M].
         standardise: Raw [B, D] → standardised float32 [B, D].
         run_bytes: Bytes of one run's standardised inputs.
+        inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
     """
 
     x_train: np.ndarray
@@ -43,6 +44,7 @@ class StreamedData:
     y_valid: tf.Tensor
     standardise: Callable[[np.ndarray], np.ndarray]
     run_bytes: int = RUN_BYTES
+    inverse: tf.Tensor | None = None
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -111,17 +113,19 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     Args:
         split: The encoded split.
         fits_bytes: Bytes that the device may keep.
-        resident: Makes resident data from x_train, y_train, x_valid, y_valid.
+        resident: Makes resident data from x_train, y_train, x_valid, y_valid and `inverse`.
     """
+    inverse = None if split.log is None else tf.constant(split.inverse)
     needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
     if needed <= fits_bytes:
         standard = split.standardised()
         parts = (standard.x_train, standard.y_train, standard.x_valid, standard.y_valid)
-        return resident(*(tf.constant(part) for part in parts))
+        return resident(*(tf.constant(part) for part in parts), inverse)
     return StreamedData(
         split.x_train,
-        tf.constant(split.target(split.y_train)),
+        tf.constant(split.trained(split.y_train)),
         split.x_valid,
         tf.constant(split.target(split.y_valid)),
         split.standardise,
+        inverse=inverse,
     )

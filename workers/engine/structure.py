@@ -43,6 +43,7 @@ class Structure:
         rows: Training and validation rows.
         compiled: True for XLA.
         precision: `float32`, or `mixed`: products in bfloat16, weights and sums in float32.
+        transform: `log` if the outputs are standardised logarithms of the target, else `none`.
     """
 
     stack: tuple[tuple[str, Any], ...]
@@ -52,6 +53,7 @@ class Structure:
     rows: tuple[int, int]
     compiled: bool
     precision: str = "float32"
+    transform: str = "none"
 
 
 def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:

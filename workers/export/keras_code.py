@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.splitting import LOG
+from trainstack.search.data.target_log import FARTHEST
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
@@ -46,6 +48,8 @@ def script(
         "train.py.jinja",
         stack=stack,
         classification=spec.data.task == "classification",
+        log=spec.data.target_transform == LOG,
+        farthest=FARTHEST,
         data_name=_data_name(spec),
         recorded={name: _figures(values) for name, values in measured.get("test", {}).items()},
         data_imports=imports,

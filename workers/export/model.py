@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from trainstack.search.artifacts import put
+from trainstack.search.data.target_log import FARTHEST, TargetLog
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
@@ -45,6 +46,8 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     outputs = network(standardised(outputs, split.mean, split.scale))
     if bench.spec.data.task == "classification":
         outputs = keras.layers.Softmax()(outputs)
+    elif split.log is not None:
+        outputs = exponential(outputs, split.log)
     else:
         outputs = in_unit(outputs, float(split.y_mean), float(split.y_scale))
     return keras.Model(inputs, outputs)
@@ -79,6 +82,16 @@ def in_unit(outputs: Any, mean: float, scale: float) -> Any:
     # Arrays, not numbers: Keras would store and cast those in float32.
     arrays: list[Any] = [np.asarray([number], kind) for number in (scale, mean)]
     return keras.layers.Rescaling(*arrays, dtype=kind)(outputs)
+
+
+def exponential(outputs: Any, log: TargetLog) -> Any:
+    """Return `TargetLog.in_unit` of outputs that are standardised logarithms, by Keras's layers.
+
+    It is exp(scale · outputs) times the geometric mean of the target.
+    """
+    near = keras.ops.clip(outputs, -FARTHEST, FARTHEST)
+    ratios = keras.layers.Activation("exponential")(keras.layers.Rescaling(log.scale)(near))
+    return keras.layers.Rescaling(float(np.exp(log.mean)))(ratios)
 
 
 def save_all(

@@ -106,7 +106,7 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
     for place, run in enumerate(runs):
         program, split = bench.weights(stack, run)
         standard = split.standardised()
-        outputs = program.outputs(standard.x_test)
+        outputs = split.measurable(program.outputs(standard.x_test))
         if classification:
             per_seed.append(classification_figures(outputs, standard.y_test))
         else:

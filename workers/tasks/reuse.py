@@ -59,6 +59,7 @@ class Reuse:
         data = DeviceData(
             *(_through(below, standard.x_train), tf.constant(standard.y_train)),
             *(_through(below, standard.x_valid), tf.constant(standard.y_valid)),
+            None if split.log is None else tf.constant(split.inverse),
         )
         stack = job.stack.but(units=list(job.stack.units[place:]))
         upper, _ = self.bench.program(stack, data, job.epochs, job.again, program.structure.outputs)

@@ -49,7 +49,7 @@ class TrivialPredictor:
         """Return a network's loss minus this predictor's on each test row; accuracy likewise.
 
         Args:
-            outputs: The network's outputs, [N, K]: logits, or the standardised target.
+            outputs: The network's outputs, [N, K]: logits, or the standardised prediction.
 
         Returns:
             `loss` and, in classification, `accuracy` (1 where only the network is right, -1 where

@@ -88,7 +88,7 @@ def _figures(split: Split, classes: int, threads: int) -> dict[str, dict[str, fl
     # Set in the training thread, because OpenMP's limit is per thread. More threads than cores wait
     # for each other actively: fifty times slower on a busy machine.
     with threadpool_limits(threads, user_api="openmp"):
-        model.fit(split.x_train, split.target(split.y_train))
+        model.fit(split.x_train, split.trained(split.y_train))
         return {
             part: _scores(model, split, classes, short)
             for part, short in (("validation", "valid"), ("test", "test"))
@@ -98,7 +98,7 @@ def _figures(split: Split, classes: int, threads: int) -> dict[str, dict[str, fl
 def _scores(model: Any, split: Split, classes: int, part: str) -> dict[str, float]:
     x, y = getattr(split, f"x_{part}"), split.target(getattr(split, f"y_{part}"))
     if not classes:
-        return regression_figures(model.predict(x)[:, None], y, split.y_scale)
+        return regression_figures(split.measurable(model.predict(x)[:, None]), y, split.y_scale)
     p = np.zeros((len(y), classes))
     p[:, model.classes_] = model.predict_proba(x)
     found = probability_figures(np.log(np.maximum(p, 1e-300)), y)
