@@ -22,24 +22,50 @@ class DataSpec:
 
     Attributes:
         source: A data set's name, or an absolute path.
-        target: Column to predict, for tables; null for other data.
-        task: `classification` or `regression`, never `auto`.
+        target: Column to predict, for tables, or a list of several; null for other data.
+        task: `classification`, `regression`, or `multilabel` (several targets of two classes);
+            never `auto`.
         fingerprint: Hash of the data as loaded.
         features: Number of the network's inputs after encoding.
-        classes: Class names in label order; empty for regression.
+        classes: Class names in label order; empty for other tasks.
         rows: Number of rows of all parts; 0 if an older study did not record it.
         target_transform: `log` if networks are trained on the logarithm of the target and measured
             in its own unit; else `none`.
+        labels: The two values of each target of `multilabel`, the one coded as 0 first.
     """
 
     source: str
-    target: str | None
+    target: str | tuple[str, ...] | None
     task: str
     fingerprint: str
     features: int
     classes: tuple[str, ...]
     rows: int = 0
     target_transform: str = "none"
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as a JSON document that `from_json` reads back unchanged."""
+        document = {**dataclasses.asdict(self), "classes": list(self.classes)}
+        document["labels"] = [list(pair) for pair in self.labels]
+        if self.targets:
+            document["target"] = list(self.targets)
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> DataSpec:
+        """Read a description written by `to_json`.
+
+        Raises:
+            RequestError: A key is unknown or missing.
+        """
+        read: DataSpec = _strict(cls, document, "data")
+        return dataclasses.replace(
+            read,
+            target=tuple(read.target) if isinstance(read.target, list) else read.target,
+            classes=tuple(read.classes),
+            labels=tuple((str(off), str(on)) for off, on in read.labels),
+        )
 
     def changed(self, here: DataSpec) -> str:
         """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
@@ -49,12 +75,24 @@ class DataSpec:
             return f"the data here has {here.features} features, the study's had {self.features}"
         if self.classes != here.classes:
             return f"the data here has the classes {_few(here.classes)}, the study's had others"
+        if self.labels != here.labels:
+            return "the targets here have other values than the study's"
         return "the data here has other values than the study's"
 
     @property
     def outputs(self) -> int:
-        """Width of the network's head: the number of classes, or 1."""
-        return len(self.classes) if self.task == "classification" else 1
+        """Width of the network's head: the number of classes, or of targets."""
+        return len(self.classes) if self.task == "classification" else max(1, len(self.targets))
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes of each target: 2 for labels, 0 for quantities."""
+        return 2 if self.labels else len(self.classes)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of several targets; empty if there is one."""
+        return self.target if isinstance(self.target, tuple) else ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +141,7 @@ class StudySpec:
     def to_json(self) -> dict[str, Any]:
         """Return the spec as a JSON document that `from_json` reads back unchanged."""
         document = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        document["data"] = {**dataclasses.asdict(self.data), "classes": list(self.data.classes)}
+        document["data"] = self.data.to_json()
         document["stacks"] = [stack.to_json() for stack in self.stacks]
         document["constraints"] = list(self.constraints)
         document["experiment"] = list(self.experiment)
@@ -117,12 +155,11 @@ class StudySpec:
         Raises:
             RequestError: A key is unknown or missing.
         """
-        data = _strict(DataSpec, document.get("data", {}), "data")
         return _strict(
             cls,
             {
                 **document,
-                "data": dataclasses.replace(data, classes=tuple(data.classes)),
+                "data": DataSpec.from_json(document.get("data", {})),
                 "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),

@@ -10,7 +10,9 @@ import typer
 from trainstack.search.cli.common import (
     AsJson,
     Storage,
+    Target,
     TargetTransform,
+    Task,
     err,
     no_url,
     out,
@@ -51,8 +53,8 @@ def claims(
         int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
     target_transform: TargetTransform = "none",
     storage: Storage = None,
     as_json: AsJson = False,
@@ -69,6 +71,7 @@ def claims(
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
     from trainstack.search.cli.launch import create
     from trainstack.search.cli.watch import work
+    from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
 
@@ -77,10 +80,10 @@ def claims(
         check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 2, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
-    known("--task", task, ("auto", "classification", "regression"))
+    known("--task", task, TASKS)
     known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
-    dataset = load(data, target, task, target_transform)
+    dataset = load(data, target, task, transform=target_transform)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
     if not any(CLAIMS[i].testable for i in ids):

@@ -21,7 +21,9 @@ from trainstack.search.cli.checks import (
 from trainstack.search.cli.common import (
     AsJson,
     Storage,
+    Target,
     TargetTransform,
+    Task,
     err,
     no_url,
     out,
@@ -86,8 +88,8 @@ def launch(
         bool | None,
         typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
     target_transform: TargetTransform = "none",
     share_data: Annotated[
         bool,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainstack.search.cli.common import AsJson, TargetTransform, err, out, print_json
+from trainstack.search.cli.common import AsJson, Target, TargetTransform, Task, err, out, print_json
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
@@ -33,8 +33,8 @@ def range_test(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File for the picture (HTML).")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
     target_transform: TargetTransform = "none",
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,

@@ -51,6 +51,7 @@ def make_spec(
         RequestError: A flag or the data is unknown, unreadable or impossible.
     """
     from trainstack.search.cli.checks import known
+    from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
     from trainstack.search.evidence.constraints import read_all
@@ -62,14 +63,14 @@ def make_spec(
     known("--sampler", sampler, tuple(SAMPLERS))
     known("--pruner", pruner, tuple(PRUNERS))
     known("--precision", precision, PRECISIONS)
-    known("--task", task, ("auto", "classification", "regression"))
+    known("--task", task, TASKS)
     known("--target-transform", target_transform, TRANSFORMS)
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
     checked()
-    dataset = load(data, target, task, target_transform)
+    dataset = load(data, target, task, transform=target_transform)
     for note in dataset.notes:
         err().print(note, markup=False)
     rows = training_rows(dataset)

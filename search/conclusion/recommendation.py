@@ -12,9 +12,11 @@ from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
 from trainstack.search.conclusion.scores import (
     RunnerUp,
+    TargetScore,
     runners_up,
     score_on_test,
     score_on_validation,
+    scores_of_targets,
 )
 from trainstack.search.conclusion.sentence import sentence
 from trainstack.search.conclusion.warnings import bettered, warnings
@@ -48,7 +50,7 @@ from trainstack.search.evidence.prediction import profile_note
 from trainstack.search.evidence.race import Choice, choice
 from trainstack.search.json_values import HIDDEN
 from trainstack.search.records import OUTCOMES, SEARCH, Run
-from trainstack.search.spec import StudySpec
+from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.spaces.errors import NothingToRecommend
 from trainstack.spaces.stack import Stack
 
@@ -106,6 +108,7 @@ class Recommendation:
         counts: Search trials by outcome.
         stack_id: Fingerprint of the recommended stack.
         description: The recommended stack in words.
+        targets: Its test scores for each of several targets; empty if there is one.
         equivalence_margin: Share of the default's loss that counts as equal.
         level: Probability that all intervals of a family hold.
     """
@@ -135,6 +138,7 @@ class Recommendation:
     counts: Mapping[str, int]
     stack_id: str
     description: str
+    targets: tuple[TargetScore, ...] = ()
     equivalence_margin: float = EQUIVALENCE_MARGIN
     level: float = LEVEL
 
@@ -162,7 +166,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         )
     document, lost = without_non_finite(measured)
     own_part, base_part = document.get("chosen", {}), document.get("baseline", {})
-    metric = "accuracy" if spec.data.task == "classification" else "rmse"
+    metric = "rmse" if spec.data.task == "regression" else "accuracy"
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
@@ -222,6 +226,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         counts=counts,
         stack_id=mine,
         description=describe(chosen.stack),
+        targets=scores_of_targets(own_part, metric),
     )
 
 
@@ -248,8 +253,19 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
         return f"trainstack replay {study} {candidate.number}"
     return (
         f"trainstack export {study} --format json -o stack.json && trainstack launch "
-        f"{shlex.quote(spec.data.source)} --stacks stack.json --study {study}-again"
+        f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)} --stacks stack.json "
+        f"--study {study}-again"
     )
+
+
+def _data_flags(data: DataSpec) -> str:
+    """Return the flags that say what to predict, for tables."""
+    from trainstack.search.data.several_targets import as_flag
+
+    if data.target is None:
+        return ""
+    log = "" if data.target_transform == "none" else f" --target-transform {data.target_transform}"
+    return f" --target {shlex.quote(as_flag(data.target))} --task {data.task}{log}"
 
 
 def _tally(counts: Mapping[str, int]) -> str:

@@ -74,6 +74,31 @@ def score_on_test(part: Mapping[str, Any], metric: str) -> Score:
     )
 
 
+@dataclass(frozen=True)
+class TargetScore:
+    """The recommended stack's test scores for one of several targets.
+
+    Attributes:
+        target: The column.
+        test: Its scores, for the same seeds as the means over all targets.
+    """
+
+    target: str
+    test: Score
+
+
+def scores_of_targets(part: Mapping[str, Any], metric: str) -> tuple[TargetScore, ...]:
+    """Return the test scores of each of several targets; none if there is one.
+
+    Args:
+        part: `chosen` of the measurement.
+        metric: `accuracy` or `rmse`.
+    """
+    return tuple(
+        TargetScore(row["target"], score_on_test(row, metric)) for row in part.get("targets", ())
+    )
+
+
 def runners_up(
     chosen: Choice, table: Mapping[str, Mapping[int, Run]], metric: str
 ) -> tuple[RunnerUp, ...]:

@@ -25,7 +25,10 @@ MAX_SEED = 2**32 - 1
 
 
 class Part(NamedTuple):
-    """Rows and their targets: `x` is an array [N, D] or a pandas frame, `y` an array [N]."""
+    """Rows and their targets.
+
+    `x` is an array [N, D] or a pandas frame; `y` is an array [N], or [N, T] of several targets.
+    """
 
     x: Any
     y: np.ndarray
@@ -37,13 +40,14 @@ class Dataset:
 
     Attributes:
         source: A data set's name, or an absolute path.
-        target: Column to predict, for tables; else None.
-        task: `classification` or `regression`.
+        target: Column to predict, or several, for tables; else None.
+        task: `classification`, `regression`, or `multilabel` (several targets of two classes).
         parts: `train` (all rows that are not given as another part), and `valid` and `test`
             where they are given. Arrays are [N, D] in uint8 (images: a quarter of the memory),
             float32 where that holds them as they came, or float64; frames hold float64 and text
             columns; labels are int32 from 0 to K-1, regression targets float64 in their own unit.
-        classes: Class names in label order; empty for regression.
+        classes: Class names in label order; empty for other tasks.
+        labels: The two values of each target of `multilabel`, the one coded as 0 first.
         columns: Names of the D features, or of a table's columns (`numeric`, then `text`).
         numeric: A table's numeric columns; empty for arrays.
         text: A table's columns of categories; empty for arrays.
@@ -55,10 +59,11 @@ class Dataset:
     """
 
     source: str
-    target: str | None
+    target: str | tuple[str, ...] | None
     task: str
     parts: Mapping[str, Part]
     classes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     columns: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
@@ -75,8 +80,13 @@ class Dataset:
 
     @property
     def y(self) -> np.ndarray:
-        """The targets of `x`, [N]."""
+        """The targets of `x`, [N], or [N, T] of several."""
         return self.parts["train"].y
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of several targets; empty if there is one."""
+        return self.target if isinstance(self.target, tuple) else ()
 
     @property
     def is_table(self) -> bool:
@@ -95,7 +105,8 @@ class Dataset:
         It does not depend on the path: a copy on another machine has the same fingerprint.
         """
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.task, self.classes, self.columns)).encode())
+        labels = (self.labels,) if self.labels else ()
+        digest.update(repr((self.task, self.classes, self.columns, *labels)).encode())
         for name in sorted(self.parts):
             part = self.parts[name]
             for array in (*_arrays(part.x, self.numeric, self.text), part.y):
@@ -108,7 +119,7 @@ class Dataset:
 
         Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
         that it is the same for every trial; the validation part with `seed`.
-        Classification is stratified.
+        The classes of a single target are stratified.
 
         Args:
             seed: 0 to 2³² - 1; equal seeds give equal splits.
@@ -151,6 +162,7 @@ class Dataset:
             fingerprint=self.fingerprint,
             features=self.features,
             classes=self.classes,
+            labels=self.labels,
             rows=self.rows,
             target_transform=self.transform,
         )

@@ -19,9 +19,10 @@ def python_lines(dataset: Dataset) -> list[str]:
     given = [part for part in ("train", "valid", "test") if part in dataset.parts]
     lines = list(dataset.python)
     imports = []
-    kind = "int32" if dataset.task == "classification" else "float64"
+    kind = "float64" if dataset.task == "regression" else "int32"
     for part in given:
-        lines.append(f'y_{part} = y_{part}.reshape(-1).astype("{kind}")')
+        flat = "" if dataset.targets else ".reshape(-1)"
+        lines.append(f'y_{part} = y_{part}{flat}.astype("{kind}")')
         if not dataset.is_table:
             wide = dataset.parts[part].x.dtype == "float64"
             number = "float64" if wide else "float32"

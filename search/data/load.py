@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainstack.search.data.catalogue import DATASETS
@@ -20,10 +21,10 @@ _ENDINGS = (".npz", *FORMATS)
 
 def load(
     source: str,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     task: str = "auto",
-    transform: str = "none",
     *,
+    transform: str = "none",
     limit_bytes: int | None = None,
 ) -> Dataset:
     """Load a named data set or a file.
@@ -31,10 +32,11 @@ def load(
     Args:
         source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
             a folder of IDX files. A name takes precedence over a file of that name.
-        target: Column to predict; required for tables, invalid otherwise.
-        task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
-            numbers as classes (in tables: whole numbers of at most 20 distinct values), every
-            other target as a quantity.
+        target: Column to predict, or several, also as one text separated by commas; required for
+            tables, invalid otherwise.
+        task: `auto`, `classification`, `multilabel` or `regression`. `auto` takes text, booleans
+            and whole numbers as classes (in tables: whole numbers of at most 20 distinct values),
+            every other target as a quantity.
         transform: Transform of the target for training: `auto`, `log` or `none`; see
             `trainstack.search.data.target_transform.transformed`.
         limit_bytes: Memory limit; None: free memory of the machine.
@@ -49,8 +51,9 @@ def load(
     path = None if source in DATASETS else _existing(source)
     suffix = path.suffix.lower() if path and path.is_file() else ""
     if target is not None and suffix not in FORMATS:
+        said = target if isinstance(target, str) else ",".join(target)
         raise RequestError(
-            f"--target {target} for {source}", "no --target", "only .csv and .parquet have columns"
+            f"--target {said} for {source}", "no --target", "only .csv and .parquet have columns"
         )
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
@@ -60,7 +63,7 @@ def load(
         raw = read_npz(path, limit_bytes)
     else:
         raw = read_folder(path, limit_bytes)
-    dataset = finish(raw, source if path is None else str(path), target, task)
+    dataset = finish(raw, source if path is None else str(path), task)
     return transformed(dataset, transform)
 
 

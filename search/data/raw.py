@@ -21,8 +21,9 @@ class Raw:
     parts: Mapping[str, Part]
     python: tuple[str, ...]
     task: str = "auto"
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     classes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     columns: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()

@@ -80,7 +80,7 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         StorageAwayError: The artifact store does not answer.
     """
     try:
-        found = load(data.source, data.target, data.task, data.target_transform)
+        found = load(data.source, data.target, data.task, transform=data.target_transform)
         if found.fingerprint == data.fingerprint:
             return found
         missing = RequestError(
@@ -187,6 +187,7 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
     header = {
         "task": dataset.task,
         "classes": dataset.classes,
+        "labels": dataset.labels,
         "columns": dataset.columns,
         "numeric": dataset.numeric,
         "text": dataset.text,
@@ -215,14 +216,17 @@ def column_name(part: str, place: int) -> str:
 
 
 def unpacked(
-    arrays: Mapping[str, np.ndarray], source: str, target: str | None, path: str
+    arrays: Mapping[str, np.ndarray],
+    source: str,
+    target: str | tuple[str, ...] | None,
+    path: str,
 ) -> Dataset:
     """Return the data set from arrays made by `packed`.
 
     Args:
         arrays: Arrays by name.
         source: The study's name of the data.
-        target: Column to predict, for tables.
+        target: Column to predict, or several, for tables.
         path: Path of the arrays, for the generated code that loads them.
 
     Raises:
@@ -251,6 +255,7 @@ def unpacked(
         task=task,
         parts=parts,
         classes=classes,
+        labels=tuple((str(off), str(on)) for off, on in header.get("labels", ())),
         columns=columns,
         numeric=numeric,
         text=text,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ _BLOCK_ROWS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Inputs [N, D]; targets int32 labels or numbers, [N]. Floats are float32 once standardised."""
+    """Inputs [N, D]; targets int32 labels or numbers, [N], or [N, T] of several.
+
+    Floats are float32 once standardised.
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -36,8 +39,8 @@ class Split(Arrays):
         mean: Mean of each feature over the training part, float64 [D].
         scale: Standard deviation of each feature over the training part, float64 [D]; 1 where
             the feature is constant there.
-        y_mean: Mean of the training targets in regression; else 0.
-        y_scale: Standard deviation of the training targets in regression; else 1.
+        y_mean: Mean of the training targets in regression, of several float64 [T]; else 0.
+        y_scale: Standard deviation of the training targets in regression, likewise; else 1.
         log: Scale of the target's logarithm if the network is trained on it; else None.
         feature_names: One per feature.
         encoder: The fitted scikit-learn transformer of a table, or None for arrays.
@@ -45,8 +48,8 @@ class Split(Arrays):
 
     mean: np.ndarray
     scale: np.ndarray
-    y_mean: float = 0.0
-    y_scale: float = 1.0
+    y_mean: Any = 0.0
+    y_scale: Any = 1.0
     log: TargetLog | None = None
     feature_names: tuple[str, ...] = ()
     encoder: Any = None
@@ -97,16 +100,48 @@ class Split(Arrays):
             return outputs
         return (self.log.in_unit(outputs) - self.y_mean) / self.y_scale
 
+    def each_target(self) -> tuple[Split, ...]:
+        """Return a split for each of several targets; the split itself if there is one."""
+        if self.y_train.ndim == 1:
+            return (self,)
+        return tuple(self._of_target(place) for place in range(self.y_train.shape[1]))
+
+    def _of_target(self, place: int) -> Split:
+        scale: dict[str, Any] = {}
+        if self.y_train.dtype.kind == "f":
+            scale = {"y_mean": float(self.y_mean[place]), "y_scale": float(self.y_scale[place])}
+        if self.log is not None:
+            scale["log"] = TargetLog(float(self.log.mean[place]), float(self.log.scale[place]))
+        targets = {name: getattr(self, name)[:, place] for name in ("y_train", "y_valid", "y_test")}
+        return replace(self, **targets, **scale)
+
+    def each_output(self, outputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return a network's outputs for each target, as for that target alone.
+
+        Args:
+            outputs: Its outputs [N, K], or [N, T] for several targets.
+
+        Returns:
+            Of a single target the outputs; of a quantity its column [N, 1]; of a label the logits
+            of its two values, [N, 2], whose softmax is the sigmoid of its column.
+        """
+        if self.y_train.ndim == 1:
+            return (outputs,)
+        columns = np.split(outputs, outputs.shape[1], axis=1)
+        if self.y_train.dtype.kind == "f":
+            return tuple(columns)
+        return tuple(np.concatenate([np.zeros_like(z), z], axis=1) for z in columns)
+
     @property
     def inverse(self) -> np.ndarray:
-        """Return (scale, shift, factor) of `measurable`, float32 [3].
+        """Return (scale, shift, factor) of `measurable`, float32 [3, T].
 
         It is factor · (exp(scale · outputs + shift) - 1): in this form float32 keeps the digits of
         a target whose mean is far from zero.
         """
         assert self.log is not None
         shift, factor = self.log.mean - np.log(self.y_mean), self.y_mean / self.y_scale
-        return np.array([self.log.scale, shift, factor], np.float32)
+        return np.array([self.log.scale, shift, factor], np.float32).reshape(3, -1)
 
 
 def make_split(
@@ -170,8 +205,10 @@ def make_split(
     )
 
 
-def _target_scale(y: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of targets [N]."""
+def _target_scale(y: np.ndarray) -> tuple[Any, Any]:
+    """Return mean and standard deviation of targets: numbers, or arrays [T] for several."""
+    if y.ndim > 1:
+        return mean_and_scale(y)
     mean, scale = mean_and_scale(y[:, None])
     return float(mean[0]), float(scale[0])
 

@@ -16,10 +16,15 @@ from trainstack.search.data.columns import (
 )
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.raw import Raw, check_memory
+from trainstack.search.data.several_targets import (
+    complete_rows,
+    named,
+    read_targets,
+    targets_named,
+)
 from trainstack.search.data.spelling import Spelling, moment, to_numbers
 from trainstack.search.data.table_formats import FORMATS
-from trainstack.search.data.targets import read_target
-from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +35,9 @@ _CELL_BYTES = 40
 _NAMED = 8
 
 
-def read_table(path: Path, target: str | None, task: str, limit_bytes: int | None = None) -> Raw:
+def read_table(
+    path: Path, target: str | Sequence[str] | None, task: str, limit_bytes: int | None = None
+) -> Raw:
     """Read a table and sort its columns.
 
     Numbers, dates and booleans in any format are numeric; other text becomes one-hot. Rows without
@@ -38,8 +45,8 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
 
     Args:
         path: The `.csv` or `.parquet` file.
-        target: Column to predict.
-        task: `auto`, `classification` or `regression`; see `read_target`.
+        target: Column to predict, or several; see `targets_named`.
+        task: The task or `auto`; see `read_targets`.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Raises:
@@ -47,58 +54,47 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
     """
     table = FORMATS[path.suffix.lower()]
     rows, names = table.outline(path)
-    target = _column_named(target, names, path.name)
+    if target is None:
+        raise RequestError(f"no target for {path.name}", "--target COLUMN", _known(names))
+    targets = targets_named(target, names, path.name)
+    said = named(targets)
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
     frame: Any = table.read(path)
-    held = as_text(frame[target]) != "" if len(frame) else []
+    held = complete_rows(frame, targets)
     notes = []
     if lacking := len(frame) - int(sum(held)):
-        notes.append(f"{lacking} row(s) without a value of {shown(target)} are left out.")
+        notes.append(f"{lacking} row(s) without a value of {said} are left out.")
         frame = frame[held]
     if not len(frame):
-        raise RequestError(f"{path.name} has no rows with a value of {shown(target)}", "rows")
+        raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
 
     def place(row: int) -> str:
         return table.place(path, row)
 
-    learnt = read_target(frame[target], target, task, place)
+    learnt = read_targets(frame, targets, task, place)
     features = {
         name: read_feature(frame[name], name, path.name, place, table.typed)
         for name in frame.columns
-        if name != target
+        if name not in targets
     }
     kept, dropped = _kept(features)
     if not kept:
-        raise RequestError(f"{path.name} has no usable column beside {shown(target)}", "features")
+        raise RequestError(f"{path.name} has no usable column beside {said}", "features")
     numeric = tuple(name for name, feature in kept.items() if feature.is_number)
     text = tuple(name for name in kept if name not in numeric)
     spellings = {name: f.spelling for name, f in kept.items() if f.spelling is not None}
     return Raw(
         {"train": Part(_frame(frame.index, kept, (*numeric, *text)), learnt.y)},
-        python=_python(table.python(path), target, learnt.python, numeric, text, spellings),
+        python=_python(table.python(path), targets, learnt.python, numeric, text, spellings),
         task=learnt.task,
-        target=target,
+        target=targets[0] if len(targets) == 1 else targets,
         classes=learnt.classes,
+        labels=learnt.labels,
         columns=(*numeric, *text),
         numeric=numeric,
         text=text,
         spellings=spellings,
         notes=(*notes, *dropped, *learnt.notes, *_notes(kept)),
-    )
-
-
-def _column_named(target: str | None, names: Sequence[str], file: str) -> str:
-    """Return the column of a given name; runs of blanks and line breaks count as one blank."""
-    if target is None:
-        raise RequestError(f"no target for {file}", "--target COLUMN", _known(names))
-    if target in names:
-        return target
-    plain = [" ".join(name.split()) for name in names]
-    wanted = " ".join(target.replace("\\n", " ").split())
-    if plain.count(wanted) == 1:
-        return names[plain.index(wanted)]
-    raise RequestError(
-        f"{file} has no column {shown(target)}", "a target column", nearest(wanted, plain)
     )
 
 
@@ -147,7 +143,7 @@ def _frame(index: Any, kept: Mapping[str, Feature], names: Sequence[str]) -> pd.
 
 def _python(
     read: str,
-    target: str,
+    targets: Sequence[str],
     target_python: str,
     numeric: Sequence[str],
     text: Sequence[str],
@@ -173,7 +169,7 @@ def _python(
         *lines,
         f"frame = {read}",
         "frame.columns = frame.columns.map(str)",
-        f'frame = frame[as_text(frame[{target!r}]) != ""]',
+        *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
         f"y_train = {target_python}",
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",

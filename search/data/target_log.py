@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,20 +12,21 @@ import numpy as np
 FARTHEST = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TargetLog:
     """The scale of a target's natural logarithm.
 
     Attributes:
-        mean: Mean of the logarithm over the training part.
-        scale: Standard deviation of the logarithm over the training part; 1 if it is constant.
+        mean: Mean of the logarithm over the training part; of several targets float64 [T].
+        scale: Standard deviation of the logarithm over the training part, likewise; 1 if it is
+            constant.
     """
 
-    mean: float
-    scale: float
+    mean: Any
+    scale: Any
 
     def standardised(self, y: np.ndarray) -> np.ndarray:
-        """Return what a network is trained on for positive targets [N]: float32 [N]."""
+        """Return what a network is trained on for positive targets [N] or [N, T], in float32."""
         return ((np.log(y) - self.mean) / self.scale).astype(np.float32)
 
     def in_unit(self, outputs: np.ndarray) -> np.ndarray:

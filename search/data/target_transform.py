@@ -22,7 +22,7 @@ def transformed(dataset: Dataset, asked: str) -> Dataset:
 
     Args:
         dataset: Data as loaded.
-        asked: `log`, `none`, or `auto`: the logarithm if `wants_log`.
+        asked: `log`, `none`, or `auto`: the logarithm if every target `wants_log`.
 
     Raises:
         RequestError: The name is unknown, or a logarithm is asked for that does not exist.
@@ -31,7 +31,7 @@ def transformed(dataset: Dataset, asked: str) -> Dataset:
         raise RequestError(f"--target-transform {asked}", "one of " + ", ".join(TRANSFORMS))
     if asked == LOG:
         _check_positive(dataset)
-    elif asked == NONE or dataset.task != "regression" or not wants_log(_all_targets(dataset)):
+    elif asked == NONE or dataset.task != "regression" or not _want_log(dataset):
         return dataset
     note = "The network is trained on the logarithm of the target; figures are in its own unit."
     return dataclasses.replace(dataset, transform=LOG, notes=(*dataset.notes, note))
@@ -51,8 +51,16 @@ def wants_log(y: np.ndarray) -> bool:
     return bool(y.min() > 0 and skew(y) > SKEWED and abs(skew(np.log(y))) < LEAST)
 
 
-def _all_targets(dataset: Dataset) -> np.ndarray:
-    return np.concatenate([part.y for part in dataset.parts.values()])
+def _want_log(dataset: Dataset) -> bool:
+    return all(wants_log(y) for _, y in _all_targets(dataset))
+
+
+def _all_targets(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
+    """Return each target's name and its values in all parts."""
+    y = np.concatenate([part.y for part in dataset.parts.values()])
+    if isinstance(dataset.target, tuple):
+        return [(shown(name), column) for name, column in zip(dataset.target, y.T, strict=True)]
+    return [(shown(dataset.target) if dataset.target else f"of {dataset.source}", y)]
 
 
 def _check_positive(dataset: Dataset) -> None:
@@ -60,12 +68,11 @@ def _check_positive(dataset: Dataset) -> None:
         raise RequestError(
             "--target-transform log for classes", "auto or none", "or --task regression"
         )
-    y = _all_targets(dataset)
-    if y.min() <= 0:
-        name = shown(dataset.target) if dataset.target else dataset.source
-        raise RequestError(
-            f"--target-transform log, but {int((y <= 0).sum())} value(s) of the target {name} are "
-            f"not positive (the least is {y.min():g})",
-            "positive numbers",
-            "use --target-transform none",
-        )
+    for name, y in _all_targets(dataset):
+        if y.min() <= 0:
+            raise RequestError(
+                f"--target-transform log, but {int((y <= 0).sum())} value(s) of the target {name} "
+                f"are not positive (the least is {y.min():g})",
+                "positive numbers",
+                "use --target-transform none",
+            )

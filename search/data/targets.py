@@ -34,6 +34,8 @@ class Target:
         classes: Names in label order; empty for regression.
         python: The Python expression that computes `y` from the frame's rows.
         notes: Notes for the user.
+        labels: The two values of each target, the one coded as 0 first, if there are several; see
+            `trainstack.search.data.several_targets`.
     """
 
     y: np.ndarray
@@ -41,6 +43,7 @@ class Target:
     classes: tuple[str, ...]
     python: str
     notes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target:

@@ -48,19 +48,35 @@ STACKS = {
 
 
 def made_up_data(task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs [ROWS, FEATURES] and learnable labels or targets [ROWS]."""
+    """Return inputs [ROWS, FEATURES] and learnable labels or targets [ROWS].
+
+    Of `multilabel` and `regressions` there are CLASSES targets, [ROWS, CLASSES].
+    """
     rng = np.random.default_rng(0)
     x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
     hidden = x @ rng.standard_normal((FEATURES, CLASSES))
     if task == "classification":
         return x, hidden.argmax(1).astype(np.int32)
+    if task == "multilabel":
+        return x, (hidden > 0.5).astype(np.int32)
+    if task == "regressions":
+        return x, (hidden / hidden.std(axis=0)).astype(np.float32)
     return x, (hidden[:, 0] / hidden[:, 0].std()).astype(np.float32)
 
 
 def structure_of(stack: Stack, task: str, compiled: bool = False) -> Structure:
     """Return the key of a program over the made-up data."""
-    outputs = CLASSES if task == "classification" else 1
+    outputs = 1 if task == "regression" else CLASSES
+    task = "regression" if task == "regressions" else task
     return Structure(shaping_items(stack), FEATURES, outputs, task, (ROWS, ROWS), compiled)
+
+
+LOSSES = {
+    "classification": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "multilabel": keras.losses.BinaryCrossentropy(from_logits=True),
+    "regression": "mean_squared_error",
+    "regressions": "mean_squared_error",
+}
 
 
 class Rates(keras.callbacks.Callback):
@@ -82,7 +98,7 @@ class Rates(keras.callbacks.Callback):
 def by_fit(stack: Stack, task: str, start: list[np.ndarray], orders: list[np.ndarray]) -> list:
     """Train a plain Keras model by `fit` on the given batches; return its weights."""
     x, y = made_up_data(task)
-    model = plain_model(stack, FEATURES, CLASSES if task == "classification" else 1)
+    model = plain_model(stack, FEATURES, structure_of(stack, task).outputs)
     for variable, value in zip(model.weights, start, strict=True):
         variable.assign(value)
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
@@ -98,12 +114,7 @@ def by_fit(stack: Stack, task: str, start: list[np.ndarray], orders: list[np.nda
         optimizer.clipvalue = stack["clipping.limit"]
     elif stack["clipping"] == "norm":
         optimizer.global_clipnorm = stack["clipping.limit"]
-    loss = (
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        if task == "classification"
-        else "mean_squared_error"
-    )
-    model.compile(optimizer, loss, jit_compile=False)
+    model.compile(optimizer, LOSSES[task], jit_compile=False)
     callback = Rates([maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None)
     for order in orders:
         rows = order.ravel()
@@ -157,6 +168,19 @@ def test_regression_weights_equal_those_of_keras_fit(optimizer: str) -> None:
     stack, orders = BASE.but(optimizer=optimizer), the_orders()
     start, ours, _ = by_engine(stack, "regression", orders)
     theirs = by_fit(stack, "regression", start, orders)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regressions"])
+@pytest.mark.parametrize("optimizer", ["nadam", "momentum"])
+def test_weights_of_several_targets_equal_those_of_keras_fit(optimizer: str, task: str) -> None:
+    """Cross-entropy from logits and squared errors, averaged over targets, train like `fit`."""
+    stack, orders = BASE.but(optimizer=optimizer), the_orders()
+    start, ours, _ = by_engine(stack, task, orders)
+    theirs = by_fit(stack, task, start, orders)
+    moved = max(float(np.abs(a - b).max()) for a, b in zip(start, ours, strict=True))
+    assert moved > 1e-4, "nothing was trained"
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
 

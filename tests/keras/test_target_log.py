@@ -38,7 +38,7 @@ def bench_of(folder: Path) -> JobBench:
     frame = pd.DataFrame(x, columns=["a", "b", "c"])
     frame["price"] = np.exp(9 + x @ [1.0, 0.5, -0.5] + 0.2 * rng.normal(size=400))
     frame.to_csv(folder / "rows.csv", index=False)
-    data = load(str(folder / "rows.csv"), "price", "auto", "log").describe()
+    data = load(str(folder / "rows.csv"), "price", "auto", transform="log").describe()
     spec = StudySpec("m", data, Space.named("chapter").to_json(), epochs=EPOCHS, yardstick=False)
     return JobBench(spec, 0, str(folder))
 

@@ -68,7 +68,8 @@ class EpochResult:
     Attributes:
         train_loss: Mean penalty-free loss of the epoch's batches, while the weights changed.
         valid_loss: Penalty-free validation loss after the epoch.
-        metric: Validation accuracy, or root mean squared error of the standardised target.
+        metric: Validation accuracy, or root mean squared error of the standardised target; of
+            several quantities those of each, [T].
 
     A network trained on the logarithm of the target has its training loss there. Its validation
     figures are those of the standardised target.
@@ -76,7 +77,7 @@ class EpochResult:
 
     train_loss: float
     valid_loss: float
-    metric: float
+    metric: Any
 
 
 class Program:
@@ -107,7 +108,9 @@ class Program:
         self._penalized = stack["penalty"] != "none"
         self._bounded = stack["max_norm"] == "clip"
         self._clipping = stack["clipping"]
-        self._inverse = tf.Variable(tf.zeros(3)) if structure.transform == LOG else None
+        self._inverse: Any = None
+        if structure.transform == LOG:
+            self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
         self._at_start = [_thrifty(v.numpy()) for v in self._state]
         self._epoch = tf.function(
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
@@ -190,7 +193,8 @@ class Program:
                 tf.constant(key, tf.uint32),
             ).numpy()
         self.used = True
-        train_loss, valid_loss, metric = (float(v) for v in result)
+        train_loss, valid_loss, *score = (float(v) for v in result)
+        metric = np.array(score) if len(score) > 1 else score[0]
         if self.structure.task == "regression":
             metric **= 0.5
         return EpochResult(train_loss, valid_loss, metric)
@@ -361,8 +365,8 @@ class Program:
             part = slice(start, start + EVALUATION_ROWS)
             outputs = self._measurable(self._call(weights, x[part], training=False)[0])
             loss += tf.reduce_sum(losses(task, y[part], outputs))
-            score += tf.reduce_sum(scores(task, y[part], outputs))
-        return tf.stack([loss, score])
+            score += tf.reduce_sum(scores(task, y[part], outputs), axis=0)
+        return tf.concat([[loss], tf.reshape(score, [-1])], 0)
 
 
 def _thrifty(value: np.ndarray) -> np.ndarray:

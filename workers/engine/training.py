@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Training:
         seed: Seed of weights, batch order and masks.
         epochs: Maximum epochs of the study, of which the stack plans a share.
         untrained_loss: Loss of a network that has learnt nothing.
+        metric_scale: Unit of the program's metric; of several quantities one each, [T].
         shelf: Place of the checkpoint; None: none is kept.
         start: Returns the initial state, with epochs that count as trained; None: fresh weights.
     """
@@ -45,7 +47,7 @@ class Training:
     seed: int
     epochs: int
     untrained_loss: float
-    metric_scale: float = 1.0
+    metric_scale: Any = 1.0
     shelf: Shelf | None = None
     start: Callable[[], Checkpoint] | None = None
     measurements: list[Measurement] = field(default_factory=list)
@@ -145,7 +147,7 @@ class Training:
         seconds = time.perf_counter() - began
         if fresh:  # includes the epoch's training time
             self.seconds["compile"] = seconds
-        metric = result.metric * self.metric_scale
+        metric = float(np.mean(result.metric * self.metric_scale))
         return Measurement(epoch, result.train_loss, result.valid_loss, metric, seconds)
 
     def _divergence(self, m: Measurement, hot: bool) -> str | None:

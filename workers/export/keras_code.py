@@ -47,7 +47,9 @@ def script(
     return render(
         "train.py.jinja",
         stack=stack,
-        classification=spec.data.task == "classification",
+        classification=spec.data.task != "regression",
+        multilabel=bool(spec.data.labels),
+        several="axis=0" if spec.data.targets else "",
         log=spec.data.target_transform == LOG,
         farthest=FARTHEST,
         data_name=_data_name(spec),

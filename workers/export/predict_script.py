@@ -25,6 +25,8 @@ def predict_script(dataset: Any) -> str:
     return render(
         "predict.py.jinja",
         target=dataset.target,
+        targets=list(dataset.targets),
+        labels=[list(pair) for pair in dataset.labels],
         numeric=list(dataset.numeric),
         text=list(dataset.text),
         spelt={name: spelt[name] for name in dataset.numeric if spelt.get(name)},

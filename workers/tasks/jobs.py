@@ -58,7 +58,7 @@ class JobBench(Bench):
             job.seed,
             job.epochs,
             self.untrained_loss(split),
-            metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
+            metric_scale=split.y_scale,
             shelf=self._shelf(job, program) if job.folder else None,
             start=(lambda: self.reuse.start(job, program)) if condition.pretrained else None,
         )
@@ -66,7 +66,7 @@ class JobBench(Bench):
         artifacts = {}
         if job.kind == CONFIRMATION and job.folder and result.outcome == Outcome.COMPLETED:
             artifacts = self._keep(job, program)
-        name = "accuracy" if self.spec.data.task == "classification" else "rmse"
+        name = "rmse" if self.spec.data.task == "regression" else "accuracy"
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
         if training.best:
             metrics[name] = training.best.metric

@@ -50,7 +50,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     program, _ = bench.program(stack, data, epochs=1)
     low, high = OPTIMIZERS[optimizer].usual
     rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)
-    trivial = TrivialPredictor(split, len(bench.spec.data.classes)).figures("valid")["loss"]
+    trivial = TrivialPredictor(split, bench.spec.data.class_count).figures("valid")["loss"]
     rows, batch = data.rows[0], stack["batch_size"]
     rng = np.random.default_rng([seed, 3])
 

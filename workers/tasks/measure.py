@@ -21,6 +21,7 @@ from trainstack.workers.export.model import export_model, save_all
 from trainstack.workers.messages import Job, Kept
 from trainstack.workers.tasks.metrics import (
     classification_figures,
+    means,
     probability_figures,
     regression_figures,
 )
@@ -78,14 +79,14 @@ def _yardstick(bench: Bench, seed: int, seconds: float) -> dict[str, Any]:
     if spec.yardstick is False or spec.experiment:
         return {}
     split, _ = bench.split(seed)
-    classes = len(spec.data.classes)
+    classes = spec.data.class_count
     return {"yardstick": yardstick(split, classes, spec.yardstick, bench.threads, seconds)}
 
 
 def _trivial_unconfirmed(bench: Bench) -> dict[str, Any]:
     """Return the trivial predictor's figures for a study without a confirmed network."""
     split, _ = bench.split(confirmation_seed(bench.spec.seed, 0))
-    return trivial_alone(split, len(bench.spec.data.classes))
+    return trivial_alone(split, bench.spec.data.class_count)
 
 
 def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> list[Kept]:
@@ -97,9 +98,10 @@ def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> li
 
 
 def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, Any]:
-    classification = bench.spec.data.task == "classification"
-    stochastic = classification and stack["dropout"] != "none"
+    classes, targets = bench.spec.data.class_count, bench.spec.data.targets
+    stochastic = bool(bench.spec.data.classes) and stack["dropout"] != "none"
     per_seed: list[dict[str, float]] = []
+    each_target: list[list[dict[str, float]]] = []
     passes: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     trivial: list[dict[str, Any]] = []
@@ -107,28 +109,53 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
         program, split = bench.weights(stack, run)
         standard = split.standardised()
         outputs = split.measurable(program.outputs(standard.x_test))
-        if classification:
-            per_seed.append(classification_figures(outputs, standard.y_test))
-        else:
-            per_seed.append(regression_figures(outputs, standard.y_test, split.y_scale))
-        trivial.append(trivial_run(split, len(bench.spec.data.classes), outputs))
+        each_target.append(target_figures(split, classes, outputs))
+        per_seed.append(means(each_target[-1]))
+        trivial.append(trivial_run(split, classes, outputs))
         if stochastic:
             rows = _stochastic(program, stack, standard, run.seed)
             passes.append({"seed": run.seed, "deterministic": per_seed[-1], "passes": rows})
         if place == 0:
             extra = _first_seed(bench, stack, program, split)
-    names = ("loss", "accuracy") if classification else ("loss", "rmse")
+    names = ("loss", "accuracy") if classes else ("loss", "rmse")
+    of_targets = [
+        {
+            "target": target,
+            "test": {name: [seed[place][name] for seed in each_target] for name in names},
+        }
+        for place, target in enumerate(targets)
+    ]
     return {
         "test": {name: [figures[name] for figures in per_seed] for name in names},
+        **({"targets": of_targets} if targets else {}),
         "trivial": trivial_document(trivial),
         **{
             name: float(np.mean([figures[name] for figures in per_seed]))
             for name in ("log_loss", "ece", "brier")
-            if classification
+            if classes
         },
         **({"monte_carlo": averaged(passes), "monte_carlo_seeds": passes} if passes else {}),
         **extra,
     }
+
+
+def target_figures(split: Any, classes: int, outputs: np.ndarray) -> list[dict[str, float]]:
+    """Return the test figures of each target, which may be a single one.
+
+    Args:
+        split: The parts, not standardised.
+        classes: Number of classes of each target; 0 in regression.
+        outputs: The network's outputs for the test rows, on the scale of `Split.target`.
+    """
+    found = []
+    for part, column in zip(split.each_target(), split.each_output(outputs), strict=True):
+        y = part.target(part.y_test)
+        found.append(
+            classification_figures(column, y)
+            if classes
+            else regression_figures(column, y, part.y_scale)
+        )
+    return found
 
 
 def _stochastic(program: Program, stack: Stack, standard: Any, seed: int) -> list[dict[str, float]]:
@@ -175,12 +202,15 @@ def _exported_figures(bench: Bench, split: Any, outputs: np.ndarray) -> dict[str
     The outputs are probabilities, or in regression predictions in the target's unit.
     """
     standard = split.standardised()
+    if bench.spec.data.labels:
+        p = np.clip(outputs.astype(np.float64), 1e-15, 1 - 1e-15)
+        found = means(target_figures(split, 2, np.log(p / (1 - p))))
+        return {name: found[name] for name in ("loss", "accuracy")}
     if bench.spec.data.task == "classification":
         log_p = np.log(np.maximum(outputs.astype(np.float64), 1e-300))
         found = probability_figures(log_p, standard.y_test)
         return {name: found[name] for name in ("loss", "accuracy")}
-    scaled = (outputs - float(split.y_mean)) / float(split.y_scale)
-    return regression_figures(scaled, standard.y_test, split.y_scale)
+    return means(target_figures(split, 0, (outputs - split.y_mean) / split.y_scale))
 
 
 def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, float]:

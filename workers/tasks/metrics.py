@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 ECE_BINS = 15
@@ -20,6 +22,11 @@ def classification_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, 
         the top probability; Guo et al., "On Calibration of Modern Neural Networks", 2017).
     """
     return probability_figures(log_softmax(logits), labels)
+
+
+def means(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each figure over several targets, which may be a single one."""
+    return {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

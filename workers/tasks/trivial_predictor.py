@@ -9,7 +9,12 @@ import numpy as np
 
 from trainstack.search.data.splitting import Split
 from trainstack.search.evidence.comparisons import estimate
-from trainstack.workers.tasks.metrics import log_softmax, probability_figures, regression_figures
+from trainstack.workers.tasks.metrics import (
+    log_softmax,
+    means,
+    probability_figures,
+    regression_figures,
+)
 
 # Share that the trivial predictor assigns to a class without a training row.
 LEAST_SHARE = 1e-12
@@ -18,7 +23,8 @@ LEAST_SHARE = 1e-12
 class TrivialPredictor:
     """A predictor without features, fitted on a split's training part.
 
-    It predicts the class shares, or the mean of the targets, for every row.
+    It predicts the class shares, or the mean of the targets, for every row. Of several targets its
+    figures and gaps are means over them.
 
     Args:
         split: The parts, not standardised.
@@ -27,10 +33,7 @@ class TrivialPredictor:
 
     def __init__(self, split: Split, classes: int) -> None:
         self.split = split
-        self.log_shares: np.ndarray | None = None
-        if classes:
-            shares = np.bincount(split.y_train, minlength=classes) / len(split.y_train)
-            self.log_shares = np.log(np.clip(shares, LEAST_SHARE, None))
+        self.each = [_OfOneTarget(part, classes) for part in split.each_target()]
 
     def figures(self, part: str) -> dict[str, float]:
         """Return `loss` and `accuracy` or `rmse`, on the same scale as a network's.
@@ -38,12 +41,7 @@ class TrivialPredictor:
         Args:
             part: `valid` or `test`.
         """
-        targets = self.split.target(getattr(self.split, f"y_{part}"))
-        if self.log_shares is None:  # the training mean is 0 once standardised
-            return regression_figures(np.zeros((len(targets), 1)), targets, self.split.y_scale)
-        answers = np.tile(self.log_shares, (len(targets), 1))
-        found = probability_figures(answers, targets)
-        return {name: found[name] for name in ("loss", "accuracy")}
+        return means([predictor.figures(part) for predictor in self.each])
 
     def gaps(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
         """Return a network's loss minus this predictor's on each test row; accuracy likewise.
@@ -55,6 +53,30 @@ class TrivialPredictor:
             `loss` and, in classification, `accuracy` (1 where only the network is right, -1 where
             only this predictor is), each [N].
         """
+        columns = self.split.each_output(outputs)
+        found = [one.gaps(column) for one, column in zip(self.each, columns, strict=True)]
+        return {name: np.mean([gaps[name] for gaps in found], axis=0) for name in found[0]}
+
+
+class _OfOneTarget:
+    """The trivial predictor of a single target."""
+
+    def __init__(self, split: Split, classes: int) -> None:
+        self.split = split
+        self.log_shares: np.ndarray | None = None
+        if classes:
+            shares = np.bincount(split.y_train, minlength=classes) / len(split.y_train)
+            self.log_shares = np.log(np.clip(shares, LEAST_SHARE, None))
+
+    def figures(self, part: str) -> dict[str, float]:
+        targets = self.split.target(getattr(self.split, f"y_{part}"))
+        if self.log_shares is None:  # the training mean is 0 once standardised
+            return regression_figures(np.zeros((len(targets), 1)), targets, self.split.y_scale)
+        answers = np.tile(self.log_shares, (len(targets), 1))
+        found = probability_figures(answers, targets)
+        return {name: found[name] for name in ("loss", "accuracy")}
+
+    def gaps(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
         targets = self.split.target(self.split.y_test)
         if self.log_shares is None:
             answers = outputs[:, 0].astype(np.float64)

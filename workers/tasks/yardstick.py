@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainstack.search.data.splitting import Split
-from trainstack.workers.tasks.metrics import probability_figures, regression_figures
+from trainstack.workers.tasks.metrics import means, probability_figures, regression_figures
 
 # Bound on (rows + SHORT) × features × trees per round, unless it is requested. 100 rounds took
 # 0.5 to 2.3 seconds per million on one core shared with other work (from 200 × 5,000 to
@@ -28,21 +28,24 @@ def model_name(classes: int) -> str:
     return f"HistGradientBoosting{'Classifier' if classes else 'Regressor'}"
 
 
-def work(rows: int, features: int, classes: int) -> int:
+def work(rows: int, features: int, classes: int, targets: int = 1) -> int:
     """Return the cost of training in the unit of MOST_WORK.
 
     Args:
         rows: Rows of the training part.
         features: Inputs of the network.
         classes: Number of classes, each with one tree per round if more than two; 0 in regression.
+        targets: Number of targets, each with a model.
     """
-    return (rows + SHORT) * features * (classes if classes > 2 else 1)
+    return (rows + SHORT) * features * (classes if classes > 2 else 1) * targets
 
 
 def yardstick(
     split: Split, classes: int, asked: bool | None, threads: int, seconds: float = MOST_SECONDS
 ) -> dict[str, Any]:
     """Train and score the yardstick, or give the reason why it is left out; never raise.
+
+    Of several targets each has a model, and the figures are means over them.
 
     Args:
         split: The parts that a network was trained on, not standardised.
@@ -56,15 +59,19 @@ def yardstick(
         or `model` and `left_out`, the reason.
     """
     name, (rows, features) = model_name(classes), split.x_train.shape
-    if not asked and work(rows, features, classes) > MOST_WORK:
+    targets = len(split.each_target())
+    if not asked and work(rows, features, classes, targets) > MOST_WORK:
         times = f" × {classes} classes" if classes > 2 else ""
+        times += f" × {targets} targets" if targets > 1 else ""
         why = f"{rows} rows × {features} features{times} take longer than about a minute"
         return {"model": name, "left_out": f"{why}; `launch --yardstick` asks for it"}
     found: dict[str, Any] = {"left_out": f"it was not trained within {max(seconds, 0.0):.0f} s"}
 
     def train() -> None:
         try:
-            found.update(_figures(split, classes, max(1, threads)), left_out=None)
+            each = [_figures(part, classes, max(1, threads)) for part in split.each_target()]
+            parts = {part: means([one[part] for one in each]) for part in each[0]}
+            found.update(parts, left_out=None)
         except Exception as error:  # must not fail the measurement
             cause = " ".join(str(error).split())
             found["left_out"] = f"{type(error).__name__}: {cause}"[:200]

@@ -26,7 +26,7 @@ def prices(folder: Path, transform: str = "log", **columns: Any) -> Dataset:
     size = rng.normal(size=200)
     frame = pd.DataFrame({"size": size, "price": np.exp(10 + 1.5 * size + rng.normal(size=200))})
     frame.assign(**columns).to_csv(folder / "t.csv", index=False)
-    return load(str(folder / "t.csv"), "price", "auto", transform)
+    return load(str(folder / "t.csv"), "price", "auto", transform=transform)
 
 
 @pytest.mark.parametrize(
