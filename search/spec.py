@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainstack.spaces.errors import RequestError
@@ -28,6 +28,7 @@ class DataSpec:
         features: Number of the network's inputs after encoding.
         classes: Class names in label order; empty for regression.
         rows: Number of rows of all parts; 0 if an older study did not record it.
+        overrules: Flag → columns of a table that it names, such as `drop`.
     """
 
     source: str
@@ -37,6 +38,7 @@ class DataSpec:
     features: int
     classes: tuple[str, ...]
     rows: int = 0
+    overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def changed(self, here: DataSpec) -> str:
         """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
@@ -132,17 +134,27 @@ class StudySpec:
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
-            if self.data.fingerprint != other.data.fingerprint:
-                changed = [self.data.changed(other.data)]
             # Older studies did not record the rows; the fingerprint covers them.
-            for path in ("data.fingerprint", "data.rows"):
-                mine.pop(path)
-                theirs.pop(path)
+            said = ["data.fingerprint", "data.rows"]
+            if self.data.overrules != other.data.overrules:
+                here, asked = _flags(self.data.overrules), _flags(other.data.overrules)
+                changed = [f"columns are read with {here} here, with {asked} asked"]
+                said += ["data.features", *(p for p in mine | theirs if "data.overrules" in p)]
+            elif self.data.fingerprint != other.data.fingerprint:
+                changed = [self.data.changed(other.data)]
+            for path in said:
+                mine.pop(path, None)
+                theirs.pop(path, None)
         return changed + [
             f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def _flags(overrules: Mapping[str, Sequence[str]]) -> str:
+    words = [f"--{flag} {','.join(names)}" for flag, names in sorted(overrules.items())]
+    return " ".join(words) or "no flags"
 
 
 def _few(names: tuple[str, ...]) -> str:

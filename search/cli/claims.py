@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    Task,
+    overrules_of,
+)
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -42,8 +52,13 @@ def claims(
         int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +83,8 @@ def claims(
     check_count("--seed", seed, 0, 2**31 - 1)
     known("--task", task, ("auto", "classification", "regression"))
     count = worker_count(workers)
-    dataset = load(data, target, task)
+    overrules = overrules_of(drop, keep, numeric, categorical, date)
+    dataset = load(data, target, task, overrules)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
     if not any(CLAIMS[i].testable for i in ids):

@@ -19,6 +19,16 @@ from trainstack.search.cli.checks import (
     worker_count,
 )
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    Task,
+    overrules_of,
+)
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.ray.placement import on_ray
@@ -78,8 +88,13 @@ def launch(
         bool | None,
         typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -119,6 +134,7 @@ def launch(
                 "seed": seed,
             },
             **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+            overrules=overrules_of(drop, keep, numeric, categorical, date),
             constraints=constraint or (),
             precision=precision,
             yardstick=yardstick,

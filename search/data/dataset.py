@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trainstack.search.data.columns import Column
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.splitting import Split, make_split
 from trainstack.spaces.errors import RequestError
@@ -48,6 +50,9 @@ class Dataset:
         numeric: A table's numeric columns; empty for arrays.
         text: A table's columns of categories; empty for arrays.
         spellings: How the texts of a table's columns are read, by name; none for numeric columns.
+        origins: Columns of the file by the names of the columns made of them, where these differ.
+        described: What becomes of each of a table's columns, in the file's order.
+        overrules: What the user says about them.
         image_shape: Shape of one example before it was flattened, or None.
         notes: Notes for the user on what was done to the data, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
@@ -62,6 +67,9 @@ class Dataset:
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    described: tuple[Column, ...] = ()
+    overrules: Overrules = field(default_factory=Overrules)
     image_shape: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
@@ -149,6 +157,7 @@ class Dataset:
             features=self.features,
             classes=self.classes,
             rows=self.rows,
+            overrules=self.overrules.to_json(),
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from trainstack.search.data.checks import check_task, finish
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
+from trainstack.search.data.overrules import NO_OVERRULES, Overrules, refuse_any
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
 from trainstack.spaces.errors import RequestError, nearest
@@ -21,6 +22,7 @@ def load(
     source: str,
     target: str | None = None,
     task: str = "auto",
+    overrules: Overrules = NO_OVERRULES,
     *,
     limit_bytes: int | None = None,
 ) -> Dataset:
@@ -33,6 +35,7 @@ def load(
         task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
             numbers as classes (in tables: whole numbers of at most 20 distinct values), every
             other target as a quantity.
+        overrules: What the user says about a table's columns.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -48,10 +51,12 @@ def load(
         raise RequestError(
             f"--target {target} for {source}", "no --target", "only .csv and .parquet have columns"
         )
+    if suffix not in FORMATS:
+        refuse_any(overrules, source)
     if path is None:
         return finish(DATASETS[source].load(limit_bytes), source, None, task)
     if suffix in FORMATS:
-        raw = read_table(path, target, task, limit_bytes)
+        raw = read_table(path, target, task, overrules, limit_bytes)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:
