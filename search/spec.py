@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainstack.spaces.errors import RequestError
@@ -32,6 +32,7 @@ class DataSpec:
         target_transform: `log` if networks are trained on the logarithm of the target and measured
             in its own unit; else `none`.
         labels: The two values of each target of `multilabel`, the one coded as 0 first.
+        overrules: Flag → columns of a table that it names, such as `drop`.
     """
 
     source: str
@@ -43,6 +44,7 @@ class DataSpec:
     rows: int = 0
     target_transform: str = "none"
     labels: tuple[tuple[str, str], ...] = ()
+    overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a JSON document that `from_json` reads back unchanged."""
@@ -172,17 +174,27 @@ class StudySpec:
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
-            if self.data.fingerprint != other.data.fingerprint:
-                changed = [self.data.changed(other.data)]
             # Older studies did not record the rows; the fingerprint covers them.
-            for path in ("data.fingerprint", "data.rows"):
-                mine.pop(path)
-                theirs.pop(path)
+            said = ["data.fingerprint", "data.rows"]
+            if self.data.overrules != other.data.overrules:
+                here, asked = _flags(self.data.overrules), _flags(other.data.overrules)
+                changed = [f"columns are read with {here} here, with {asked} asked"]
+                said += ["data.features", *(p for p in mine | theirs if "data.overrules" in p)]
+            elif self.data.fingerprint != other.data.fingerprint:
+                changed = [self.data.changed(other.data)]
+            for path in said:
+                mine.pop(path, None)
+                theirs.pop(path, None)
         return changed + [
             f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def _flags(overrules: Mapping[str, Sequence[str]]) -> str:
+    words = [f"--{flag} {','.join(names)}" for flag, names in sorted(overrules.items())]
+    return " ".join(words) or "no flags"
 
 
 def _few(names: tuple[str, ...]) -> str:

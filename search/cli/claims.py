@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainstack.search.cli.common import (
-    AsJson,
-    Storage,
+from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
     Target,
     TargetTransform,
     Task,
-    err,
-    no_url,
-    out,
-    print_json,
-    seconds,
+    overrules_of,
 )
 from trainstack.spaces.errors import NothingToRecommend
 
@@ -56,6 +56,11 @@ def claims(
     target: Target = None,
     task: Task = "auto",
     target_transform: TargetTransform = "none",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,7 +88,8 @@ def claims(
     known("--task", task, TASKS)
     known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
-    dataset = load(data, target, task, transform=target_transform)
+    overrules = overrules_of(drop, keep, numeric, categorical, date)
+    dataset = load(data, target, task, overrules, transform=target_transform)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
     if not any(CLAIMS[i].testable for i in ids):

@@ -58,17 +58,6 @@ Storage = Annotated[
     str | None,
     typer.Option(help="PostgreSQL URL; default: TRAINSTACK_STORAGE, else the embedded database."),
 ]
-Target = Annotated[
-    str | None,
-    typer.Option(help="Column to predict, for tables; several: separated by commas."),
-]
-Task = Annotated[
-    str, typer.Option(help="auto, classification, multilabel (several targets) or regression.")
-]
-TargetTransform = Annotated[
-    str,
-    typer.Option(help="log trains on the logarithm of a positive target; auto if it is skewed."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 

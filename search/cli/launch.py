@@ -18,16 +18,17 @@ from trainstack.search.cli.checks import (
     duration,
     worker_count,
 )
-from trainstack.search.cli.common import (
-    AsJson,
-    Storage,
+from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
     Target,
     TargetTransform,
     Task,
-    err,
-    no_url,
-    out,
-    print_json,
+    overrules_of,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.fork_server import fork_server
@@ -91,6 +92,11 @@ def launch(
     target: Target = None,
     task: Task = "auto",
     target_transform: TargetTransform = "none",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -131,6 +137,7 @@ def launch(
                 "seed": seed,
             },
             **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+            overrules=overrules_of(drop, keep, numeric, categorical, date),
             constraints=constraint or (),
             precision=precision,
             yardstick=yardstick,

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainstack.search.cli.common import AsJson, Target, TargetTransform, Task, err, out, print_json
+from trainstack.search.cli.common import AsJson, err, out, print_json
 from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    TargetTransform,
+    Task,
+    overrules_of,
+)
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
 
@@ -36,6 +47,11 @@ def range_test(
     target: Target = None,
     task: Task = "auto",
     target_transform: TargetTransform = "none",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +72,7 @@ def range_test(
         **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
         target_transform=target_transform,
+        overrules=overrules_of(drop, keep, numeric, categorical, date),
         trials=1,
         seed=seed,
     )[0]  # the tests load the data in their own process

@@ -18,6 +18,7 @@ from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
     from trainstack.search.data.dataset import Dataset
+    from trainstack.search.data.overrules import Overrules
 
 
 def make_spec(
@@ -33,6 +34,7 @@ def make_spec(
     sampler: str,
     pruner: str,
     trials: int,
+    overrules: Overrules,
     epochs: int | None = None,
     constraints: Sequence[str] = (),
     precision: str = "float32",
@@ -42,6 +44,7 @@ def make_spec(
     """Check the flags of a launch and load its data.
 
     Args:
+        overrules: What the user says about a table's columns.
         checked: Called when all flags are valid, before the data is loaded.
 
     Returns:
@@ -70,7 +73,7 @@ def make_spec(
     given = _read_stacks(stacks)
     name = study_name(study, data)
     checked()
-    dataset = load(data, target, task, transform=target_transform)
+    dataset = load(data, target, task, overrules, transform=target_transform)
     for note in dataset.notes:
         err().print(note, markup=False)
     rows = training_rows(dataset)

@@ -265,7 +265,12 @@ def _data_flags(data: DataSpec) -> str:
     if data.target is None:
         return ""
     log = "" if data.target_transform == "none" else f" --target-transform {data.target_transform}"
-    return f" --target {shlex.quote(as_flag(data.target))} --task {data.task}{log}"
+    said = [
+        f"--{flag} {shlex.quote(name)}" for flag, names in data.overrules.items() for name in names
+    ]
+    return " ".join(
+        ("", f"--target {shlex.quote(as_flag(data.target))} --task {data.task}{log}", *said)
+    )
 
 
 def _tally(counts: Mapping[str, int]) -> str:

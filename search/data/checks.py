@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainstack.search.data.columns import MAX_AUTO_CLASSES, shown
+from trainstack.search.data.column_names import shown
 from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.raw import Raw
 from trainstack.spaces.errors import RequestError
 
@@ -75,6 +76,9 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         numeric=raw.numeric,
         text=raw.text,
         spellings=raw.spellings,
+        origins=raw.origins,
+        described=raw.described,
+        overrules=raw.overrules,
         image_shape=shape if shape is not None and len(shape) > 1 else None,
         notes=tuple(notes),
         python=raw.python,

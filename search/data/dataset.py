@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trainstack.search.data.columns import Column
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.splitting import NONE, Split, make_split
 from trainstack.spaces.errors import RequestError
@@ -52,6 +54,9 @@ class Dataset:
         numeric: A table's numeric columns; empty for arrays.
         text: A table's columns of categories; empty for arrays.
         spellings: How the texts of a table's columns are read, by name; none for numeric columns.
+        origins: Columns of the file by the names of the columns made of them, where these differ.
+        described: What becomes of each of a table's columns, in the file's order.
+        overrules: What the user says about them.
         image_shape: Shape of one example before it was flattened, or None.
         transform: `log` if a network is trained on the logarithm of the target, else `none`.
         notes: Notes for the user on what was done to the data, one sentence each.
@@ -68,6 +73,9 @@ class Dataset:
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    described: tuple[Column, ...] = ()
+    overrules: Overrules = field(default_factory=Overrules)
     image_shape: tuple[int, ...] | None = None
     transform: str = NONE
     notes: tuple[str, ...] = ()
@@ -165,6 +173,7 @@ class Dataset:
             labels=self.labels,
             rows=self.rows,
             target_transform=self.transform,
+            overrules=self.overrules.to_json(),
         )
 
     @cached_property

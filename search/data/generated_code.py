@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trainstack.search.data.columns import MAX_CATEGORIES
 from trainstack.search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
+from trainstack.search.data.kinds import MAX_CATEGORIES
 
 
 def python_lines(dataset: Dataset) -> list[str]:

@@ -11,6 +11,7 @@ from trainstack.search.data.checks import check_task, finish
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
+from trainstack.search.data.overrules import NO_OVERRULES, Overrules, refuse_any
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
 from trainstack.search.data.target_transform import transformed
@@ -23,6 +24,7 @@ def load(
     source: str,
     target: str | Sequence[str] | None = None,
     task: str = "auto",
+    overrules: Overrules = NO_OVERRULES,
     *,
     transform: str = "none",
     limit_bytes: int | None = None,
@@ -37,6 +39,7 @@ def load(
         task: `auto`, `classification`, `multilabel` or `regression`. `auto` takes text, booleans
             and whole numbers as classes (in tables: whole numbers of at most 20 distinct values),
             every other target as a quantity.
+        overrules: What the user says about a table's columns.
         transform: Transform of the target for training: `auto`, `log` or `none`; see
             `trainstack.search.data.target_transform.transformed`.
         limit_bytes: Memory limit; None: free memory of the machine.
@@ -55,10 +58,12 @@ def load(
         raise RequestError(
             f"--target {said} for {source}", "no --target", "only .csv and .parquet have columns"
         )
+    if suffix not in FORMATS:
+        refuse_any(overrules, source)
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
     elif suffix in FORMATS:
-        raw = read_table(path, target, task, limit_bytes)
+        raw = read_table(path, target, task, overrules, limit_bytes)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Part
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
 from trainstack.spaces.errors import RequestError
 
@@ -28,6 +30,9 @@ class Raw:
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    described: tuple[Column, ...] = ()
+    overrules: Overrules = field(default_factory=Overrules)
     notes: tuple[str, ...] = ()
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from trainstack.search.data.columns import Place, as_text, shown
+from trainstack.search.data.column_checks import Place
+from trainstack.search.data.column_names import column_named, find, shown
+from trainstack.search.data.columns import as_text
 from trainstack.search.data.targets import Target, read_target
-from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.errors import RequestError
 
 MULTILABEL = "multilabel"
 # A data set's target: one column or several, as a study stores them.
@@ -59,37 +61,16 @@ def targets_named(target: str | Sequence[str], names: Sequence[str], file: str) 
     """
     if not isinstance(target, str):
         wanted = list(target)
-    elif _find(target, names) is None and "," in target:
+    elif find(target, names) is None and "," in target:
         wanted = next(csv.reader([target.replace("\n", " ")], skipinitialspace=True))
     else:
         wanted = [target]
     if not all(name.strip() for name in wanted):
         raise RequestError(f"--target {target}", "names of columns with commas between them")
-    found = tuple(_column_named(name, names, file) for name in wanted)
+    found = tuple(column_named(name, names, "--target", file) for name in wanted)
     for place, name in enumerate(found):
         if name in found[:place]:
             raise RequestError(f"--target names {shown(name)} twice", "each column once")
-    return found
-
-
-def _find(wanted: str, names: Sequence[str]) -> str | None:
-    """Return the column of a given name; runs of blanks and line breaks count as one blank."""
-    if wanted in names:
-        return wanted
-    plain = [" ".join(name.split()) for name in names]
-    asked = " ".join(wanted.replace("\\n", " ").split())
-    return names[plain.index(asked)] if plain.count(asked) == 1 else None
-
-
-def _column_named(wanted: str, names: Sequence[str], file: str) -> str:
-    found = _find(wanted, names)
-    if found is None:
-        plain = [" ".join(name.split()) for name in names]
-        raise RequestError(
-            f"{file} has no column {shown(wanted)}",
-            "a target column",
-            nearest(" ".join(wanted.split()), plain),
-        )
     return found
 
 

@@ -25,6 +25,7 @@ from trainstack.search.artifacts import Store
 from trainstack.search.data.dataset import Dataset, Part
 from trainstack.search.data.load import load
 from trainstack.search.data.npz import DAMAGED, read_headers
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.raw import COPIES_BYTES, check_memory
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.spec import DataSpec
@@ -80,7 +81,10 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         StorageAwayError: The artifact store does not answer.
     """
     try:
-        found = load(data.source, data.target, data.task, transform=data.target_transform)
+        overrules = Overrules.from_json(data.overrules)
+        found = load(
+            *(data.source, data.target, data.task, overrules), transform=data.target_transform
+        )
         if found.fingerprint == data.fingerprint:
             return found
         missing = RequestError(
@@ -193,6 +197,7 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         "text": dataset.text,
         "image_shape": dataset.image_shape,
         "spellings": {name: spelling.to_json() for name, spelling in dataset.spellings.items()},
+        "origins": dict(dataset.origins),
     }
     arrays: dict[str, np.ndarray] = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
@@ -260,6 +265,7 @@ def unpacked(
         numeric=numeric,
         text=text,
         spellings={name: Spelling.from_json(d) for name, d in header.get("spellings", {}).items()},
+        origins={str(name): str(of) for name, of in header.get("origins", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
         python=_python(path, list(parts), numeric, text),
     )

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from trainstack.search.data.columns import shown
+from trainstack.search.data.column_names import shown
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.splitting import LOG, NONE
 from trainstack.spaces.errors import RequestError

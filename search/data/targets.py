@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainstack.search.data.columns import (
-    MAX_AUTO_CLASSES,
-    Place,
-    as_text,
-    check_numbers,
-    refuse_nearly_numbers,
-    shown,
-    spelling_notes,
-)
-from trainstack.search.data.spelling import Spelling, decide, numbers_of, to_numbers
+from trainstack.search.data.column_checks import Place, check_numbers, refuse_nearly_numbers
+from trainstack.search.data.column_names import shown
+from trainstack.search.data.column_words import spelling_notes
+from trainstack.search.data.columns import as_text
+from trainstack.search.data.kinds import MAX_AUTO_CLASSES
+from trainstack.search.data.spelling import Spelling, decide, numbers_of
+from trainstack.search.data.text_values import to_numbers
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:

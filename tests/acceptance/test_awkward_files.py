@@ -114,6 +114,7 @@ def plain(path: Path) -> None:
 # File → its writer, its target, words of the notes, columns and classes.
 Case = tuple[Callable[[Path], None], str | None, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 TWO = ("0", "1")
+WHEN = ("when", "when month", "when day", "when weekday")
 READ: dict[str, Case] = {
     "trailing.csv": (trailing, "y", (), ("a", "b"), TWO),
     "numbers.csv": (
@@ -126,7 +127,7 @@ READ: dict[str, Case] = {
             "'share' is read as numbers with a percent sign",
             "'when' is read as dates",
         ),
-        ("horsepower", "weight", "price", "share", "when"),
+        ("horsepower", "weight", "price", "share", *WHEN),
         (),
     ),
     "digits as text.parquet": (digits_as_text, "y", ("'zip'",), ("a",), TWO),

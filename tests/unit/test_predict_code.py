@@ -26,6 +26,7 @@ def table(**changed: Any) -> SimpleNamespace:
         "numeric": ("rooms", "share"),
         "text": ("colour",),
         "spellings": {"share": Spelling("number", percent=True)},
+        "origins": {},
     }
     return SimpleNamespace(**{**values, **changed})
 
