@@ -54,7 +54,8 @@ class Dataset:
         described: What becomes of each of a table's columns, in the file's order.
         overrules: What the user says about them.
         image_shape: Shape of one example before it was flattened, or None.
-        notes: Notes for the user on what was done to the data, one sentence each.
+        warnings: What is left out, and what is a guess, one sentence each.
+        notes: How the rest is read, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
     """
 
@@ -71,6 +72,7 @@ class Dataset:
     described: tuple[Column, ...] = ()
     overrules: Overrules = field(default_factory=Overrules)
     image_shape: tuple[int, ...] | None = None
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
 
