@@ -18,6 +18,7 @@ from trainstack.search.cli.data_options import (
     TargetTransform,
     Task,
     overrules_of,
+    print_notes,
 )
 from trainstack.spaces.errors import NothingToRecommend
 
@@ -95,8 +96,7 @@ def claims(
     if not any(CLAIMS[i].testable for i in ids):
         _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
         return
-    for note in dataset.notes:
-        err().print(note, markup=False)
+    print_notes(dataset)
     url = create(spec, storage)
     err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
     work(url, spec.study, count)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainstack.search.cli.common import err
+
 if TYPE_CHECKING:
+    from trainstack.search.data.dataset import Dataset
     from trainstack.search.data.overrules import Overrules
 
 Target = Annotated[
@@ -50,3 +53,11 @@ def overrules_of(
     from trainstack.search.data.overrules import Overrules
 
     return Overrules(*(tuple(names or ()) for names in (drop, keep, numeric, categorical, date)))
+
+
+def print_notes(dataset: Dataset) -> None:
+    """Print what to consider about the data, and how it is read, on standard error."""
+    from trainstack.search.data.warnings import warnings_of
+
+    for line in (*warnings_of(dataset), *dataset.notes):
+        err().print(line, markup=False)

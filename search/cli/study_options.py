@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.cli.common import err, read_json
+from trainstack.search.cli.common import read_json
+from trainstack.search.cli.data_options import print_notes
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.profiles import PROFILES
@@ -74,8 +75,7 @@ def make_spec(
     name = study_name(study, data)
     checked()
     dataset = load(data, target, task, overrules, transform=target_transform)
-    for note in dataset.notes:
-        err().print(note, markup=False)
+    print_notes(dataset)
     rows = training_rows(dataset)
     if searched.name in space_names():  # a user's own space stays as it is
         searched = searched.for_rows(rows)

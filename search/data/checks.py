@@ -80,6 +80,7 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         described=raw.described,
         overrules=raw.overrules,
         image_shape=shape if shape is not None and len(shape) > 1 else None,
+        warnings=raw.warnings,
         notes=tuple(notes),
         python=raw.python,
     )

@@ -110,6 +110,7 @@ class Source:
             text are codes, such as postcodes.
         kind: The kind that the user says it has: `number`, `category`, `date` or None.
         kept: Whether the user says that it is to be used.
+        comma: Whether other columns of the file have decimal commas.
         taken: Names of all columns of the file.
     """
 
@@ -120,6 +121,7 @@ class Source:
     typed: bool = False
     kind: str | None = None
     kept: bool = False
+    comma: bool = False
     taken: Collection[str] = ()
 
     @property
@@ -150,7 +152,7 @@ def read_feature(source: Source) -> Feature:
     is_numeric = is_numeric_dtype(cells) or infer_dtype(cells) == "decimal"
     if is_numeric and source.kind in (None, "number") and not names_codes(source.name):
         return _number(source, cells.astype("float64").to_numpy())
-    if not is_numeric:
+    if source.typed and not is_numeric:
         check_values(cells, source.name, source.file)
     texts = as_text(cells)
     spelling = _spelling_of(source, texts)
@@ -174,22 +176,25 @@ def _spelling_of(source: Source, texts: Any) -> Spelling:
         return _as_asked(source, source.kind, distinct)
     if isinstance(source.cells.dtype, pd.CategoricalDtype):
         return Spelling()
-    held = texts[texts != ""]
-    fit = recur(held) and len(distinct) <= MAX_DISTINCT
-    coded = source.typed or names_codes(source.name)
-    if coded and fit and are_codes(distinct):
+    if (source.typed or names_codes(source.name)) and are_codes(distinct) and _fit(texts):
         return Spelling()
-    spelling = decide(distinct)
-    if spelling.kind == "category" and len(distinct) != len(texts) and not fit:
+    spelling = decide(distinct, comma=source.comma)
+    if spelling.kind == "category" and len(distinct) != len(texts) and not _fit(texts):
         # Codes with too many distinct values for categories.
-        number = numbers_of([text for text in distinct if text])
+        number = numbers_of([text for text in distinct if text], source.comma)
         return Spelling("number", **number) if number else spelling
     refuse_ambiguous(spelling, distinct, source.name, source.file)
     return spelling
 
 
+def _fit(texts: Any) -> bool:
+    """Tell whether codes are few enough for categories."""
+    held = texts[texts != ""]
+    return recur(held) and held.nunique() <= MAX_DISTINCT
+
+
 def _as_asked(source: Source, kind: str, distinct: Collection[str]) -> Spelling:
-    spelling = read_as(kind, distinct)
+    spelling = read_as(kind, distinct, source.comma)
     if spelling is None:
         odd = next((text for text in sorted(distinct) if text), "")
         raise RequestError(

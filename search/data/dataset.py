@@ -59,7 +59,8 @@ class Dataset:
         overrules: What the user says about them.
         image_shape: Shape of one example before it was flattened, or None.
         transform: `log` if a network is trained on the logarithm of the target, else `none`.
-        notes: Notes for the user on what was done to the data, one sentence each.
+        warnings: What is left out, and what is a guess, one sentence each.
+        notes: How the rest is read, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
     """
 
@@ -78,6 +79,7 @@ class Dataset:
     overrules: Overrules = field(default_factory=Overrules)
     image_shape: tuple[int, ...] | None = None
     transform: str = NONE
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
 

@@ -33,6 +33,7 @@ class Raw:
     origins: Mapping[str, str] = field(default_factory=dict)
     described: tuple[Column, ...] = ()
     overrules: Overrules = field(default_factory=Overrules)
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -82,7 +82,9 @@ def complete_rows(frame: Any, targets: Sequence[str]) -> Any:
     return held
 
 
-def read_targets(frame: Any, names: Sequence[str], task: str, place: Place) -> Target:
+def read_targets(
+    frame: Any, names: Sequence[str], task: str, place: Place, comma: bool = False
+) -> Target:
     """Read one target or several, without empty cells.
 
     Args:
@@ -91,6 +93,7 @@ def read_targets(frame: Any, names: Sequence[str], task: str, place: Place) -> T
         task: `auto`, `classification`, `multilabel` or `regression`. Several targets are labels if
             each has two values, and quantities if none would be classes.
         place: Describes the position of a row in the file.
+        comma: Whether columns of the file have decimal commas.
 
     Returns:
         The target; of several, `y` is [N, T].
@@ -103,9 +106,9 @@ def read_targets(frame: Any, names: Sequence[str], task: str, place: Place) -> T
             raise RequestError(
                 f"--task {MULTILABEL} for one target", "two targets or more", "--target a,b"
             )
-        return read_target(frame[names[0]], names[0], task, place)
+        return read_target(frame[names[0]], names[0], task, place, comma)
     each = "classification" if task == MULTILABEL else task
-    read = [read_target(frame[name], name, each, place) for name in names]
+    read = [read_target(frame[name], name, each, place, comma) for name in names]
     _check_kinds(names, read)
     numbers = read[0].task == "regression"
     return Target(

@@ -24,6 +24,8 @@ CURRENCIES = (
 )
 # Thousands mark and decimal mark, tried in this order.
 _MARKS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))
+# The same where other columns have decimal commas: those first.
+_COMMA_FIRST = sorted(_MARKS, key=lambda marks: marks[1] != ",")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(Z|[+-]\d\d:\d\d)?)?")
 CODE = re.compile(r"0\d+")
 DATES = (
@@ -121,13 +123,17 @@ class Spelling:
         return tuple(part for part, marks in PARTS if any(f"%{mark}" in form for mark in marks))
 
 
-def decide(texts: Collection[str], words: Collection[str] = MISSING_WORDS) -> Spelling:
+def decide(
+    texts: Collection[str], words: Collection[str] = MISSING_WORDS, comma: bool = False
+) -> Spelling:
     """Determine the format of a column's texts; they are categories unless all match one format.
 
     Args:
         texts: Distinct stripped texts; empty ones are ignored.
         words: Words in lower case that may mark a missing value. `None` and `nil` do not among
             categories.
+        comma: Whether other columns have decimal commas, so that 1.234 and 1,234 are not what they
+            are elsewhere.
 
     Returns:
         The spelling. Whole numbers with a leading zero, such as 007, are codes, thus categories.
@@ -141,19 +147,20 @@ def decide(texts: Collection[str], words: Collection[str] = MISSING_WORDS) -> Sp
         if lower == {*pair} or (pair == TRUTHS[0] and lower < {*pair}):
             return Spelling("truth", true=pair[0], false=pair[1], missing=missing)
     codes = any(CODE.fullmatch(text) for text in held)
-    if not codes and (number := numbers_of(held)):
+    if not codes and (number := numbers_of(held, comma)):
         return Spelling("number", **number, missing=missing)
     if form := _date_format(held):
         return Spelling("date", missing=missing, date_format=form, origin=_first_day(held, form))
     return Spelling(missing=tuple(text for text in missing if text.lower() not in _CATEGORY_WORDS))
 
 
-def read_as(kind: str, texts: Collection[str]) -> Spelling | None:
+def read_as(kind: str, texts: Collection[str], comma: bool = False) -> Spelling | None:
     """Return the format of texts that are said to be numbers or dates.
 
     Args:
         kind: `number` or `date`.
         texts: Distinct stripped texts; empty ones are ignored.
+        comma: As in `decide`.
 
     Returns:
         The spelling that reads most of the texts; the others are missing values. None if it does
@@ -162,7 +169,7 @@ def read_as(kind: str, texts: Collection[str]) -> Spelling | None:
     held = sorted(text for text in texts if text)
     if kind == "number":
         numbers = [text for text in held if numbers_of([text])]
-        marks = [numbers_of(numbers), *(numbers_of([text]) for text in numbers)]
+        marks = [numbers_of(numbers, comma), *(numbers_of([t], comma) for t in numbers)]
         forms = {Spelling("number", **m) for m in marks if m}
     else:
         forms = {
@@ -181,14 +188,14 @@ def read_as(kind: str, texts: Collection[str]) -> Spelling | None:
     return replace(best, missing=others, origin=first)
 
 
-def numbers_of(held: Collection[str]) -> dict[str, Any] | None:
+def numbers_of(held: Collection[str], comma: bool = False) -> dict[str, Any] | None:
     """Return the marks by which every text is a number, or None."""
     percent = all(text.endswith("%") for text in held)
     texts = [text[:-1].rstrip() for text in held] if percent else list(held)
     signs = [] if percent else CURRENCIES
     currency = next((sign for sign in signs if all(sign in text for text in texts)), "")
     texts = [bare(text, currency) for text in texts] if currency else texts
-    for thousands, decimal in _MARKS:
+    for thousands, decimal in _COMMA_FIRST if comma else _MARKS:
         is_number = number_pattern(thousands, decimal)
         if all(map(is_number, texts)):
             marks = {"thousands": thousands, "decimal": decimal, "percent": percent}

@@ -66,9 +66,9 @@ def read_table(
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
     frame: Any = table.read(path)
     held = complete_rows(frame, targets)
-    notes = list(table.notes(path))
+    warnings = list(table.notes(path))
     if lacking := len(frame) - int(sum(held)):
-        notes.append(f"{lacking} row(s) without a value of {said} are left out.")
+        warnings.append(f"{lacking} row(s) without a value of {said} are left out.")
         frame = frame[held]
     if not len(frame):
         raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
@@ -76,7 +76,6 @@ def read_table(
     def place(row: int) -> str:
         return table.place(path, row)
 
-    learnt = read_targets(frame, targets, task, place)
     sources = [
         Source(
             frame[name],
@@ -91,7 +90,8 @@ def read_table(
         for name in frame.columns
         if name not in targets
     ]
-    columns, kept = _read(sources, overrules, notes)
+    columns, kept, comma = _read(sources, overrules, warnings)
+    learnt = read_targets(frame, targets, task, place, comma)
     if not kept:
         raise RequestError(
             f"{path.name} has no usable column beside {said}",
@@ -125,15 +125,23 @@ def read_table(
         origins=origins,
         described=tuple(columns),
         overrules=overrules,
-        notes=(*notes, *left_out(columns), *learnt.notes, *_notes(kept)),
+        warnings=(*warnings, *_left_out(columns)),
+        notes=(*learnt.notes, *_notes(kept)),
     )
 
 
 def _read(
-    sources: Sequence[Source], overrules: Overrules, notes: list[str]
-) -> tuple[list[Column], list[Feature]]:
-    """Return what becomes of each column, and those that are used; row numbers alone are noted."""
-    features = {s.name: read_feature(s) for s in sources if s.name not in overrules.drop}
+    sources: Sequence[Source], overrules: Overrules, warnings: list[str]
+) -> tuple[list[Column], list[Feature], bool]:
+    """Return what becomes of each column, those used, and whether they have decimal commas.
+
+    Row numbers that are the only features add a warning.
+    """
+    taken = [s for s in sources if s.name not in overrules.drop]
+    features = {s.name: read_feature(s) for s in taken}
+    comma = any(how.decimal == "," for f in features.values() for how in f.spellings.values())
+    if comma:  # then 1.234 and 1,234 mean something else
+        features = {s.name: read_feature(replace(s, comma=True)) for s in taken}
     if not any(feature.column.used for feature in features.values()):
         # Row numbers are used if there is nothing else, but not names.
         alone = [n for n, f in features.items() if f.column.kind == "identifier" and f.is_number]
@@ -141,9 +149,11 @@ def _read(
             column = replace(features[name].column, used=True, why="it may be a row number")
             features[name] = replace(features[name], column=column)
         if alone:
-            notes.append(f"Column(s) {_list(alone)} may be row numbers, but are the only features.")
+            warnings.append(
+                f"Column(s) {_list(alone)} may be row numbers, but are the only features."
+            )
     columns = [features[s.name].column if s.name in features else _dropped(s) for s in sources]
-    return columns, [feature for feature in features.values() if feature.column.used]
+    return columns, [feature for feature in features.values() if feature.column.used], comma
 
 
 def _dropped(source: Source) -> Column:
@@ -155,7 +165,7 @@ def _dropped(source: Source) -> Column:
     return replace(column, used=False, why=DROPPED)
 
 
-def left_out(columns: Sequence[Column]) -> list[str]:
+def _left_out(columns: Sequence[Column]) -> list[str]:
     """Return a sentence on each reason for which columns are left out, except the user's wish."""
     rest = [column for column in columns if not column.used and column.why != DROPPED]
     reasons = {

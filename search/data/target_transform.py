@@ -46,17 +46,20 @@ def wants_log(y: np.ndarray) -> bool:
     >>> wants_log(np.exp(np.linspace(-3.0, 5.0, 100))), wants_log(np.linspace(1.0, 9.0, 100))
     (True, False)
     """
-    from scipy.stats import skew
+    return bool(y.min() > 0 and skewness(y) > SKEWED and abs(skewness(np.log(y))) < LEAST)
 
-    return bool(y.min() > 0 and skew(y) > SKEWED and abs(skew(np.log(y))) < LEAST)
+
+def skewness(y: np.ndarray) -> float:
+    """Return the third standardised moment of numbers that are not all equal, [N]."""
+    return float((((y - y.mean()) / y.std()) ** 3).mean())
 
 
 def _want_log(dataset: Dataset) -> bool:
-    return all(wants_log(y) for _, y in _all_targets(dataset))
+    return all(wants_log(y) for _, y in each_target(dataset))
 
 
-def _all_targets(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
-    """Return each target's name and its values in all parts."""
+def each_target(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
+    """Return each target's name for a message and its values in all parts, [N]."""
     y = np.concatenate([part.y for part in dataset.parts.values()])
     if isinstance(dataset.target, tuple):
         return [(shown(name), column) for name, column in zip(dataset.target, y.T, strict=True)]
@@ -68,7 +71,7 @@ def _check_positive(dataset: Dataset) -> None:
         raise RequestError(
             "--target-transform log for classes", "auto or none", "or --task regression"
         )
-    for name, y in _all_targets(dataset):
+    for name, y in each_target(dataset):
         if y.min() <= 0:
             raise RequestError(
                 f"--target-transform log, but {int((y <= 0).sum())} value(s) of the target {name} "

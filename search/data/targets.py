@@ -43,7 +43,9 @@ class Target:
     labels: tuple[tuple[str, str], ...] = ()
 
 
-def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target:
+def read_target(
+    column: pd.Series, name: str, task: str, place: Place, comma: bool = False
+) -> Target:
     """Read a target without empty cells.
 
     Only empty cells are missing in a target: None or NA may be a class.
@@ -54,12 +56,13 @@ def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target
         task: `auto`, `classification` or `regression`. `auto`: text, booleans, and whole numbers
             of at most 20 distinct values are classes; every other target is a quantity.
         place: Describes the position of a row in the file.
+        comma: Whether columns of the file have decimal commas.
 
     Raises:
         RequestError: It holds dates, infinities, or text instead of numbers.
     """
     texts = as_text(column)
-    found = _numbers(column, texts, name, task)
+    found = _numbers(column, texts, name, task, comma)
     if found is None:
         if task == "regression":
             refuse_nearly_numbers(set(texts), f"the target {shown(name)}")
@@ -89,7 +92,7 @@ def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target
 
 
 def _numbers(
-    column: pd.Series, texts: Any, name: str, task: str
+    column: pd.Series, texts: Any, name: str, task: str, comma: bool
 ) -> tuple[np.ndarray, str, str] | None:
     """Return the target's numbers, their Python and how they are read; None for classes."""
     import pandas as pd
@@ -102,12 +105,16 @@ def _numbers(
         return column.astype(kind).to_numpy(), f"frame[{name!r}].astype({kind!r}).to_numpy()", ""
     distinct = set(texts)
     declared = isinstance(column.dtype, pd.CategoricalDtype)
-    spelling = Spelling() if declared else decide(distinct, words=())
+    spelling = Spelling() if declared else decide(distinct, words=(), comma=comma)
     if spelling.kind == "date":
         raise RequestError(f"the target {shown(name)} holds dates", "numbers or class names")
     if spelling.kind == "truth" and task != "regression":
         return None
-    if spelling.kind == "category" and task == "regression" and (marks := numbers_of(distinct)):
+    if (
+        spelling.kind == "category"
+        and task == "regression"
+        and (marks := numbers_of(distinct, comma))
+    ):
         spelling = Spelling("number", **marks)
     if spelling.kind == "category":
         if len(distinct) > MAX_AUTO_CLASSES and not numbers_of(distinct):

@@ -114,7 +114,7 @@ def test_a_date_becomes_days_and_parts_of_the_calendar(ending: str, tmp_path: Pa
         "when year": parts.year,
         "when month_": parts.month,
         "when day": parts.day,
-        "when weekday": parts.dayofweek,
+        "when weekday": parts.day_of_week,
         "when hour": parts.hour,
     }
     assert data.numeric == (*expected, "when month", "x")
@@ -249,7 +249,7 @@ def test_encodings_and_delimiters_are_detected(
     data = load(str(tmp_path / "t.csv"), "y")
     assert data.columns == ("größe", "stadt")
     assert set(data.x["stadt"]) == {"Köln", "Genf"}
-    assert [note for note in data.notes if "not UTF-8" in note] == (
+    assert [note for note in data.warnings if "not UTF-8" in note] == (
         ["t.csv is not UTF-8: its text is read as Western European (Windows-1252)."]
         if encoding == "cp1252"
         else []

@@ -149,6 +149,22 @@ def test_thousands_in_a_target_are_a_quantity(tmp_path: Path) -> None:
     _same_code(data)
 
 
+def test_decimal_commas_of_one_column_tell_how_others_are_read(tmp_path: Path) -> None:
+    """Beside 0,5 the text 1.234 is a thousand and 1,234 is not; alone they are read otherwise."""
+    numbers = 1000 + 7 * (np.arange(ROWS) ** 2)
+    points = [f"{v:,}".replace(",", ".") for v in numbers]
+    commas = [f"{v:,}" for v in numbers]
+    half = [f"{v / 2}".replace(".", ",") for v in range(ROWS)]
+    data = _load(tmp_path, half=half, points=points, commas=commas, y=points)
+    np.testing.assert_array_equal(data.x["points"], numbers)
+    np.testing.assert_array_equal(data.x["commas"][:9], numbers[:9] / 1000)
+    np.testing.assert_array_equal(data.y, numbers)
+    _same_code(data)
+    alone = _load(tmp_path, points=points, commas=commas)
+    np.testing.assert_array_equal(alone.x["points"], numbers / 1000)
+    np.testing.assert_array_equal(alone.x["commas"], numbers)
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_long_labels_stay_exact(ending: str, tmp_path: Path) -> None:
     """Labels that differ in the last of 17 digits are two classes."""
@@ -166,7 +182,7 @@ def test_identifiers_are_left_out_and_measurements_stay(shuffled: bool, tmp_path
     named = [f"n{row}" for row in rows]
     data = _load(tmp_path, Id=rows, name=named, m=rows + 0.5, r=rows // 2, far=rows**2)
     assert data.columns == ("x", "m", "r", "far")
-    assert "'Id', 'name'" in data.notes[0]
+    assert "'Id', 'name'" in data.warnings[0]
 
 
 def test_digits_stored_as_text(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from trainstack.search.cli.data import text_of
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
 from trainstack.search.data.several_targets import as_flag, targets_named
 from trainstack.search.data.sharing import packed, unpacked
+from trainstack.search.data.summary import summary_of
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
@@ -66,7 +68,7 @@ def test_quantities_are_standardised_each_for_itself(folder: Path) -> None:
     dataset = read(folder, ("price", "rent"))
     assert dataset.task == "regression"
     assert dataset.rows == 290
-    assert "10 row(s) without a value of 'price', 'rent' are left out." in dataset.notes
+    assert "10 row(s) without a value of 'price', 'rent' are left out." in dataset.warnings
     y = dataset.split(1).standardised().y_train
     np.testing.assert_allclose(y.mean(axis=0), [0, 0], atol=1e-5)
     np.testing.assert_allclose(y.std(axis=0), [1, 1], rtol=1e-5)
@@ -164,3 +166,26 @@ def test_the_flag_of_several_targets_names_them_again(names: list[str]) -> None:
     plain = [" ".join(name.split()) for name in names]
     assume(all(plain) and len({*plain}) == len(plain) and "\\n" not in "".join(plain))
     assert targets_named(as_flag(tuple(plain)), plain, "t.csv") == tuple(plain)
+
+
+def test_data_shows_each_of_several_targets(folder: Path) -> None:
+    """Labels are counted by value, quantities described each; a skewed one wants a logarithm."""
+    labels = summary_of(read(folder, "wet,cold"))
+    frame = pd.read_csv(folder / "t.csv")
+    assert labels.classes["wet=yes"] == (frame["wet"] == "yes").sum()
+    assert labels.classes["cold=0"] == (frame["cold"] == 0).sum()
+    quantities = summary_of(read(folder, "price,rent"))
+    assert (quantities.distribution, [*quantities.distributions]) == (None, ["price", "rent"])
+    rent = frame.loc[10:, "rent"]
+    assert quantities.distributions["rent"].mean == pytest.approx(rent.mean())
+    assert any("'rent' is positive and skewed" in text for text in quantities.warnings)
+    log = summary_of(read(folder, "price,rent", transform="log"))
+    assert not any("skewed" in text for text in log.warnings)
+    text = text_of("t.csv", quantities)
+    assert "regression of price, rent" in text
+    assert "rent: mean" in text
+
+
+def test_a_column_that_gives_one_of_several_targets_away_is_named(folder: Path) -> None:
+    """`a` decides `wet` alone, and nothing decides the others."""
+    assert any("'a' alone gives" in text for text in summary_of(read(folder, "wet,cold")).warnings)
