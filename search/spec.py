@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from trainstack.search.metrics.own import OwnMetric
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from trainstack.search.metrics.losses import Loss
+    from trainstack.search.metrics.table import Metric
 
 # Precision of the products in a training step. Mixed: factors in bfloat16; weights, sums, losses
 # and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning
@@ -28,6 +33,7 @@ class DataSpec:
         features: Number of the network's inputs after encoding.
         classes: Class names in label order; empty for regression.
         rows: Number of rows of all parts; 0 if an older study did not record it.
+        weight: Column of the rows' weights, for tables; null: none.
     """
 
     source: str
@@ -37,6 +43,7 @@ class DataSpec:
     features: int
     classes: tuple[str, ...]
     rows: int = 0
+    weight: str | None = None
 
     def changed(self, here: DataSpec) -> str:
         """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
@@ -76,6 +83,10 @@ class StudySpec:
         precision: Precision of the products in training steps, one of PRECISIONS.
         yardstick: Whether to train scikit-learn's gradient boosting for comparison; None: if it
             takes at most a minute.
+        metric: Name of the metric that decides; empty: the task's usual one.
+        own_metric: The metric of the user's own, of that name; null: one of the table.
+        loss: Name of the loss to train on; empty: the one that suits the metric.
+        class_weight: `balanced`, or class name → weight; empty: none.
         version: Version of this package.
     """
 
@@ -95,6 +106,10 @@ class StudySpec:
     experiment: tuple[str, ...] = ()
     precision: str = "float32"
     yardstick: bool | None = None
+    metric: str = ""
+    own_metric: OwnMetric | None = None
+    loss: str = ""
+    class_weight: str | Mapping[str, float] = ""
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +120,38 @@ class StudySpec:
         document["constraints"] = list(self.constraints)
         document["experiment"] = list(self.experiment)
         document["space"] = dict(self.space)
+        if self.own_metric is not None:
+            document["own_metric"] = dataclasses.asdict(self.own_metric)
+        if isinstance(self.class_weight, Mapping):
+            document["class_weight"] = dict(self.class_weight)
         return document
+
+    @property
+    def asked(self) -> Metric:
+        """The metric that decides."""
+        from trainstack.search.metrics.table import metric_named
+
+        if self.own_metric is not None:
+            return self.own_metric.metric(self.data.task)
+        return metric_named(self.metric, self.data.task)
+
+    @property
+    def trained_on(self) -> Loss:
+        """The loss that networks are trained on."""
+        from trainstack.search.metrics.losses import loss_named
+        from trainstack.search.metrics.table import USUAL_LOSS
+
+        task = self.data.task
+        return loss_named(self.loss or self.asked.loss or USUAL_LOSS[task], task)
+
+    @property
+    def decided_by_loss(self) -> bool:
+        """Whether the validation loss is the objective: the task's usual metric and loss."""
+        from trainstack.search.metrics.table import DEFAULTS, USUAL_LOSS
+
+        task = self.data.task
+        usual = self.own_metric is None and self.asked.name == DEFAULTS[task]
+        return usual and self.trained_on.name == USUAL_LOSS[task]
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StudySpec:
@@ -115,6 +161,7 @@ class StudySpec:
             RequestError: A key is unknown or missing.
         """
         data = _strict(DataSpec, document.get("data", {}), "data")
+        own = document.get("own_metric")
         return _strict(
             cls,
             {
@@ -123,6 +170,7 @@ class StudySpec:
                 "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
+                "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
             },
             "spec",
         )
@@ -139,10 +187,16 @@ class StudySpec:
                 mine.pop(path)
                 theirs.pop(path)
         return changed + [
-            f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
+            _difference(path, mine.get(path), theirs.get(path))
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def _difference(path: str, mine: Any, theirs: Any) -> str:
+    if path == "own_metric.code" and None not in (mine, theirs):
+        return "the metric's file holds another text"
+    return f"{path}: {mine!r} here, {theirs!r} asked"
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ def claims(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    metric: MetricFlag = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,6 +64,7 @@ def claims(
     from trainstack.search.claims.table import CLAIMS
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
     from trainstack.search.cli.launch import create
+    from trainstack.search.cli.question import question
     from trainstack.search.cli.watch import work
     from trainstack.search.data.load import load
 
@@ -68,9 +75,10 @@ def claims(
     check_count("--seed", seed, 0, 2**31 - 1)
     known("--task", task, ("auto", "classification", "regression"))
     count = worker_count(workers)
-    dataset = load(data, target, task)
+    dataset = load(data, target, task, weight=weight)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
+    spec = replace(spec, **question(dataset, metric, loss, class_weight))
     if not any(CLAIMS[i].testable for i in ids):
         _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
         return

@@ -21,6 +21,7 @@ from trainstack.search.cli.checks import (
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.fork_server import fork_server
+from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def launch(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    metric: MetricFlag = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -122,6 +127,10 @@ def launch(
             constraints=constraint or (),
             precision=precision,
             yardstick=yardstick,
+            metric=metric,
+            loss=loss,
+            class_weight=class_weight,
+            weight=weight,
             checked=lambda: held.enter_context(forks),
         )
         # Kept only to be shared: the memory is for the trainers.

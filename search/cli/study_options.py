@@ -35,12 +35,17 @@ def make_spec(
     epochs: int | None = None,
     constraints: Sequence[str] = (),
     precision: str = "float32",
+    metric: str | None = None,
+    loss: str | None = None,
+    class_weight: str | None = None,
+    weight: str | None = None,
     checked: Callable[[], object] = lambda: None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
 
     Args:
+        metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
         checked: Called when all flags are valid, before the data is loaded.
 
     Returns:
@@ -50,6 +55,7 @@ def make_spec(
         RequestError: A flag or the data is unknown, unreadable or impossible.
     """
     from trainstack.search.cli.checks import known
+    from trainstack.search.cli.question import question
     from trainstack.search.data.load import load
     from trainstack.search.evidence.constraints import read_all
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
@@ -66,7 +72,8 @@ def make_spec(
     given = _read_stacks(stacks)
     name = study_name(study, data)
     checked()
-    dataset = load(data, target, task)
+    dataset = load(data, target, task, weight=weight)
+    asked = question(dataset, metric, loss, class_weight)
     for note in dataset.notes:
         err().print(note, markup=False)
     rows = training_rows(dataset)
@@ -87,6 +94,7 @@ def make_spec(
         constraints=tuple(str(bound) for bound in bounds),
         precision=precision,
         version=version("trainstack"),
+        **asked,
         **rest,
     )
     return spec, dataset

@@ -48,11 +48,11 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
             notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
     classes = raw.classes
     if decided == "classification":
-        parts = {name: Part(x, _labels(y, name)) for name, (x, y) in parts.items()}
+        parts = {name: Part(x, _labels(y, name), w) for name, (x, y, w) in parts.items()}
         count = _check_classes(parts, source)
         classes = classes or tuple(str(k) for k in range(count))
     else:
-        parts = {name: Part(x, _numbers(y, name)) for name, (x, y) in parts.items()}
+        parts = {name: Part(x, _numbers(y, name), w) for name, (x, y, w) in parts.items()}
         classes = ()
         if np.ptp(parts["train"].y) == 0:
             raise RequestError(f"every target of {source} is {parts['train'].y[0]:g}", "variation")
@@ -99,7 +99,7 @@ def _task_of(parts: Mapping[str, Part]) -> str:
 
 def _array_part(part: Part, name: str, task: str) -> Part:
     """Return rows × features in uint8, float32 or float64, and one target per row."""
-    x, y = part
+    x, y, w = part
     for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
         if array.dtype.kind not in "biuf":
             raise RequestError(f"{label} holds {array.dtype} values", "numbers")
@@ -119,10 +119,10 @@ def _array_part(part: Part, name: str, task: str) -> Part:
     x = x.reshape(len(x), -1)
     check_finite(x, f"x_{name}")
     if x.dtype == np.uint8:
-        return Part(x, y)
+        return Part(x, y, w)
     # Types that float32 holds exactly (halves, short whole numbers) are stored as float32.
     exact = np.can_cast(x.dtype, np.float32, "safe")
-    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y)
+    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y, w)
 
 
 def check_finite(x: np.ndarray, label: str) -> None:

@@ -25,10 +25,14 @@ MAX_SEED = 2**32 - 1
 
 
 class Part(NamedTuple):
-    """Rows and their targets: `x` is an array [N, D] or a pandas frame, `y` an array [N]."""
+    """Rows and their targets: `x` is an array [N, D] or a pandas frame, `y` an array [N].
+
+    `w` has the rows' weights, float64 [N], not negative; None: all are 1.
+    """
 
     x: Any
     y: np.ndarray
+    w: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +55,7 @@ class Dataset:
         image_shape: Shape of one example before it was flattened, or None.
         notes: Notes for the user on what was done to the data, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
+        weight: Column of the rows' weights, for tables; else None.
     """
 
     source: str
@@ -65,6 +70,7 @@ class Dataset:
     image_shape: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
+    weight: str | None = None
 
     @property
     def x(self) -> Any:
@@ -75,6 +81,11 @@ class Dataset:
     def y(self) -> np.ndarray:
         """The targets of `x`, [N]."""
         return self.parts["train"].y
+
+    @property
+    def has_weights(self) -> bool:
+        """True when the rows have weights."""
+        return self.parts["train"].w is not None
 
     @property
     def is_table(self) -> bool:
@@ -96,7 +107,8 @@ class Dataset:
         digest.update(repr((self.task, self.classes, self.columns)).encode())
         for name in sorted(self.parts):
             part = self.parts[name]
-            for array in (*_arrays(part.x, self.numeric, self.text), part.y):
+            weights = () if part.w is None else (part.w,)
+            for array in (*_arrays(part.x, self.numeric, self.text), part.y, *weights):
                 digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -149,6 +161,7 @@ class Dataset:
             features=self.features,
             classes=self.classes,
             rows=self.rows,
+            weight=self.weight,
         )
 
     @cached_property
@@ -160,15 +173,14 @@ class Dataset:
         """Return (rest, held out), with the same call as in a generated script."""
         from sklearn.model_selection import train_test_split
 
+        weights = () if part.w is None else (part.w,)
         cut: Any = train_test_split(
-            part.x,
-            part.y,
+            *(part.x, part.y, *weights),
             test_size=HELD_OUT_FRACTION,
             random_state=seed,
             stratify=part.y if self.task == "classification" else None,
         )
-        rest_x, held_x, rest_y, held_y = cut
-        return Part(rest_x, rest_y), Part(held_x, held_y)
+        return Part(*cut[0::2]), Part(*cut[1::2])
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from trainstack.search.data.catalogue import DATASETS
@@ -22,6 +23,7 @@ def load(
     target: str | None = None,
     task: str = "auto",
     *,
+    weight: str | None = None,
     limit_bytes: int | None = None,
 ) -> Dataset:
     """Load a named data set or a file.
@@ -33,6 +35,8 @@ def load(
         task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
             numbers as classes (in tables: whole numbers of at most 20 distinct values), every
             other target as a quantity.
+        weight: Column of the rows' weights, for tables; it is no feature. Archives have theirs as
+            `w_train`, `w_valid` and `w_test`.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -48,15 +52,19 @@ def load(
         raise RequestError(
             f"--target {target} for {source}", "no --target", "only .csv and .parquet have columns"
         )
+    if weight is not None and suffix not in FORMATS:
+        raise RequestError(
+            f"--weight {weight} for {source}", "no --weight", "only .csv and .parquet have columns"
+        )
     if path is None:
         return finish(DATASETS[source].load(limit_bytes), source, None, task)
     if suffix in FORMATS:
-        raw = read_table(path, target, task, limit_bytes)
+        raw = read_table(path, target, task, limit_bytes, weight)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:
         raw = read_folder(path, limit_bytes)
-    return finish(raw, str(path), target, task)
+    return replace(finish(raw, str(path), target, task), weight=raw.weight)
 
 
 def _existing(source: str) -> Path:

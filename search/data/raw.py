@@ -28,6 +28,7 @@ class Raw:
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    weight: str | None = None
 
 
 def free_memory_bytes() -> int:

@@ -36,6 +36,10 @@ class Split(Arrays):
         y_scale: Standard deviation of the training targets in regression; else 1.
         feature_names: One per feature.
         encoder: The fitted scikit-learn transformer of a table, or None for arrays.
+        w_train: Weights of the training rows, float64 [N]; None: all are 1.
+        w_valid: Weights of the validation rows, in the same unit; None as above.
+        w_test: Weights of the test rows, in the same unit; None as above.
+        logarithmic: Whether a network predicts the logarithm of the standardised target.
     """
 
     mean: np.ndarray
@@ -44,6 +48,10 @@ class Split(Arrays):
     y_scale: float = 1.0
     feature_names: tuple[str, ...] = ()
     encoder: Any = None
+    w_train: np.ndarray | None = None
+    w_valid: np.ndarray | None = None
+    w_test: np.ndarray | None = None
+    logarithmic: bool = False
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
         """Return (x - mean) / scale, computed in float64 to keep precision.
@@ -76,6 +84,27 @@ class Split(Arrays):
         if y.dtype.kind != "f":  # labels
             return y
         return ((y - self.y_mean) / self.y_scale).astype(np.float32)
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Return a network's predictions, float64.
+
+        Args:
+            outputs: Its outputs [N, K]: logits, or the standardised target.
+
+        Returns:
+            Class probabilities [N, K], or predictions [N] in the target's unit.
+        """
+        outputs = outputs.astype(np.float64)
+        if self.y_train.dtype.kind != "f":
+            shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            return shares / shares.sum(axis=1, keepdims=True)
+        answers = np.exp(outputs[:, 0]) if self.logarithmic else outputs[:, 0]
+        return answers * self.y_scale + self.y_mean
+
+    def weights(self, part: str) -> np.ndarray:
+        """Return the weights of a part's rows (`train`, `valid` or `test`), [N]."""
+        weights = getattr(self, f"w_{part}")
+        return np.ones(len(getattr(self, f"y_{part}"))) if weights is None else weights
 
 
 def make_split(
@@ -133,6 +162,9 @@ def make_split(
         y_scale=y_scale,
         feature_names=names,
         encoder=encoder,
+        w_train=train.w,
+        w_valid=valid.w,
+        w_test=test.w,
     )
 
 

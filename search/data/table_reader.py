@@ -19,6 +19,7 @@ from trainstack.search.data.raw import Raw, check_memory
 from trainstack.search.data.spelling import Spelling, moment, to_numbers
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.targets import read_target
+from trainstack.search.data.weighting import read_weights
 from trainstack.spaces.errors import RequestError, nearest
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ _CELL_BYTES = 40
 _NAMED = 8
 
 
-def read_table(path: Path, target: str | None, task: str, limit_bytes: int | None = None) -> Raw:
+def read_table(
+    path: Path,
+    target: str | None,
+    task: str,
+    limit_bytes: int | None = None,
+    weight: str | None = None,
+) -> Raw:
     """Read a table and sort its columns.
 
     Numbers, dates and booleans in any format are numeric; other text becomes one-hot. Rows without
@@ -41,6 +48,7 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
         target: Column to predict.
         task: `auto`, `classification` or `regression`; see `read_target`.
         limit_bytes: Memory limit; None: free memory of the machine.
+        weight: Column of the rows' weights, which is no feature.
 
     Raises:
         RequestError: The file, a column or the target cannot be used.
@@ -61,11 +69,17 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
     def place(row: int) -> str:
         return table.place(path, row)
 
+    weights = None
+    if weight is not None:
+        weight = _column_named(weight, names, path.name, "weight")
+        if weight == target:
+            raise RequestError(f"--weight {shown(weight)} is the target", "another column")
+        weights = read_weights(frame[weight], weight, place)
     learnt = read_target(frame[target], target, task, place)
     features = {
         name: read_feature(frame[name], name, path.name, place, table.typed)
         for name in frame.columns
-        if name != target
+        if name not in (target, weight)
     }
     kept, dropped = _kept(features)
     if not kept:
@@ -74,8 +88,10 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
     text = tuple(name for name in kept if name not in numeric)
     spellings = {name: f.spelling for name, f in kept.items() if f.spelling is not None}
     return Raw(
-        {"train": Part(_frame(frame.index, kept, (*numeric, *text)), learnt.y)},
-        python=_python(table.python(path), target, learnt.python, numeric, text, spellings),
+        {"train": Part(_frame(frame.index, kept, (*numeric, *text)), learnt.y, weights)},
+        python=_python(
+            *(table.python(path), target, learnt.python, numeric, text, spellings, weight)
+        ),
         task=learnt.task,
         target=target,
         classes=learnt.classes,
@@ -83,11 +99,12 @@ def read_table(path: Path, target: str | None, task: str, limit_bytes: int | Non
         numeric=numeric,
         text=text,
         spellings=spellings,
+        weight=weight,
         notes=(*notes, *dropped, *learnt.notes, *_notes(kept)),
     )
 
 
-def _column_named(target: str | None, names: Sequence[str], file: str) -> str:
+def _column_named(target: str | None, names: Sequence[str], file: str, role: str = "target") -> str:
     """Return the column of a given name; runs of blanks and line breaks count as one blank."""
     if target is None:
         raise RequestError(f"no target for {file}", "--target COLUMN", _known(names))
@@ -98,7 +115,7 @@ def _column_named(target: str | None, names: Sequence[str], file: str) -> str:
     if plain.count(wanted) == 1:
         return names[plain.index(wanted)]
     raise RequestError(
-        f"{file} has no column {shown(target)}", "a target column", nearest(wanted, plain)
+        f"{file} has no column {shown(target)}", f"a {role} column", nearest(wanted, plain)
     )
 
 
@@ -152,6 +169,7 @@ def _python(
     numeric: Sequence[str],
     text: Sequence[str],
     spellings: Mapping[str, Spelling],
+    weight: str | None,
 ) -> tuple[str, ...]:
     """Return lines of Python that read the same table, with the functions they call."""
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
@@ -175,6 +193,7 @@ def _python(
         "frame.columns = frame.columns.map(str)",
         f'frame = frame[as_text(frame[{target!r}]) != ""]',
         f"y_train = {target_python}",
+        *((f'w_train = frame[{weight!r}].astype("float64").to_numpy()',) if weight else ()),
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",
         *((f"spelt = {spelt!r}",) if "spelt" in column else ()),

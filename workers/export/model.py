@@ -46,6 +46,8 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     if bench.spec.data.task == "classification":
         outputs = keras.layers.Softmax()(outputs)
     else:
+        if split.logarithmic:
+            outputs = keras.layers.Activation("exponential")(outputs)
         outputs = in_unit(outputs, float(split.y_mean), float(split.y_scale))
     return keras.Model(inputs, outputs)
 
