@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from trainstack.search.metrics.own import OwnMetric
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from trainstack.search.metrics.losses import Loss
+    from trainstack.search.metrics.table import Metric
 
 # Precision of the products in a training step. Mixed: factors in bfloat16; weights, sums, losses
 # and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning
@@ -33,6 +38,7 @@ class DataSpec:
             in its own unit; else `none`.
         labels: The two values of each target of `multilabel`, the one coded as 0 first.
         overrules: Flag → columns of a table that it names, such as `drop`.
+        weight: Column of the rows' weights, for tables; null: none.
     """
 
     source: str
@@ -45,6 +51,7 @@ class DataSpec:
     target_transform: str = "none"
     labels: tuple[tuple[str, str], ...] = ()
     overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    weight: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a JSON document that `from_json` reads back unchanged."""
@@ -119,6 +126,10 @@ class StudySpec:
         precision: Precision of the products in training steps, one of PRECISIONS.
         yardstick: Whether to train scikit-learn's gradient boosting for comparison; None: if it
             takes at most a minute.
+        metric: Name of the metric that decides; empty: the task's usual one.
+        own_metric: The metric of the user's own, of that name; null: one of the table.
+        loss: Name of the loss to train on; empty: the one that suits the metric.
+        class_weight: `balanced`, or class name → weight; empty: none.
         version: Version of this package.
     """
 
@@ -138,6 +149,10 @@ class StudySpec:
     experiment: tuple[str, ...] = ()
     precision: str = "float32"
     yardstick: bool | None = None
+    metric: str = ""
+    own_metric: OwnMetric | None = None
+    loss: str = ""
+    class_weight: str | Mapping[str, float] = ""
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -148,7 +163,38 @@ class StudySpec:
         document["constraints"] = list(self.constraints)
         document["experiment"] = list(self.experiment)
         document["space"] = dict(self.space)
+        if self.own_metric is not None:
+            document["own_metric"] = dataclasses.asdict(self.own_metric)
+        if isinstance(self.class_weight, Mapping):
+            document["class_weight"] = dict(self.class_weight)
         return document
+
+    @property
+    def asked(self) -> Metric:
+        """The metric that decides."""
+        from trainstack.search.metrics.table import metric_named
+
+        if self.own_metric is not None:
+            return self.own_metric.metric(self.data.task)
+        return metric_named(self.metric, self.data.task)
+
+    @property
+    def trained_on(self) -> Loss:
+        """The loss that networks are trained on."""
+        from trainstack.search.metrics.losses import loss_named
+        from trainstack.search.metrics.table import USUAL_LOSS
+
+        task = self.data.task
+        return loss_named(self.loss or self.asked.loss or USUAL_LOSS[task], task)
+
+    @property
+    def decided_by_loss(self) -> bool:
+        """Whether the validation loss is the objective: the task's usual metric and loss."""
+        from trainstack.search.metrics.table import DEFAULTS, USUAL_LOSS
+
+        task = self.data.task
+        usual = self.own_metric is None and self.asked.name == DEFAULTS[task]
+        return usual and self.trained_on.name == USUAL_LOSS[task]
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StudySpec:
@@ -157,6 +203,7 @@ class StudySpec:
         Raises:
             RequestError: A key is unknown or missing.
         """
+        own = document.get("own_metric")
         return _strict(
             cls,
             {
@@ -165,6 +212,7 @@ class StudySpec:
                 "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
+                "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
             },
             "spec",
         )
@@ -186,7 +234,7 @@ class StudySpec:
                 mine.pop(path, None)
                 theirs.pop(path, None)
         return changed + [
-            f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
+            _difference(path, mine.get(path), theirs.get(path))
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
@@ -195,6 +243,12 @@ class StudySpec:
 def _flags(overrules: Mapping[str, Sequence[str]]) -> str:
     words = [f"--{flag} {','.join(names)}" for flag, names in sorted(overrules.items())]
     return " ".join(words) or "no flags"
+
+
+def _difference(path: str, mine: Any, theirs: Any) -> str:
+    if path == "own_metric.code" and None not in (mine, theirs):
+        return "the metric's file holds another text"
+    return f"{path}: {mine!r} here, {theirs!r} asked"
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from trainstack.search.cli.data_options import (
     overrules_of,
     print_notes,
 )
+from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ def claims(
     target: Target = None,
     task: Task = "auto",
     target_transform: TargetTransform = "none",
+    metric: MetricFlag = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
     drop: Drop = None,
     keep: Keep = None,
     numeric: Numeric = None,
@@ -76,6 +82,7 @@ def claims(
     from trainstack.search.claims.table import CLAIMS
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
     from trainstack.search.cli.launch import create
+    from trainstack.search.cli.question import question
     from trainstack.search.cli.watch import work
     from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
@@ -90,9 +97,10 @@ def claims(
     known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
     overrules = overrules_of(drop, keep, numeric, categorical, date)
-    dataset = load(data, target, task, overrules, transform=target_transform)
+    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
+    spec = replace(spec, **question(dataset, metric, loss, class_weight))
     if not any(CLAIMS[i].testable for i in ids):
         _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
         return

@@ -32,6 +32,7 @@ from trainstack.search.cli.data_options import (
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.fork_server import fork_server
+from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ def launch(
     target: Target = None,
     task: Task = "auto",
     target_transform: TargetTransform = "none",
+    metric: MetricFlag = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
     drop: Drop = None,
     keep: Keep = None,
     numeric: Numeric = None,
@@ -141,6 +146,10 @@ def launch(
             constraints=constraint or (),
             precision=precision,
             yardstick=yardstick,
+            metric=metric,
+            loss=loss,
+            class_weight=class_weight,
+            weight=weight,
             checked=lambda: held.enter_context(forks),
         )
         # Kept only to be shared: the memory is for the trainers.

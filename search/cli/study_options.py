@@ -39,6 +39,10 @@ def make_spec(
     epochs: int | None = None,
     constraints: Sequence[str] = (),
     precision: str = "float32",
+    metric: str | None = None,
+    loss: str | None = None,
+    class_weight: str | None = None,
+    weight: str | None = None,
     checked: Callable[[], object] = lambda: None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
@@ -46,6 +50,7 @@ def make_spec(
 
     Args:
         overrules: What the user says about a table's columns.
+        metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
         checked: Called when all flags are valid, before the data is loaded.
 
     Returns:
@@ -55,6 +60,7 @@ def make_spec(
         RequestError: A flag or the data is unknown, unreadable or impossible.
     """
     from trainstack.search.cli.checks import known
+    from trainstack.search.cli.question import question
     from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
@@ -74,7 +80,8 @@ def make_spec(
     given = _read_stacks(stacks)
     name = study_name(study, data)
     checked()
-    dataset = load(data, target, task, overrules, transform=target_transform)
+    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
+    asked = question(dataset, metric, loss, class_weight)
     print_notes(dataset)
     rows = training_rows(dataset)
     if searched.name in space_names():  # a user's own space stays as it is
@@ -94,6 +101,7 @@ def make_spec(
         constraints=tuple(str(bound) for bound in bounds),
         precision=precision,
         version=version("trainstack"),
+        **asked,
         **rest,
     )
     return spec, dataset

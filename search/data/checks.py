@@ -53,14 +53,14 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
             notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
     classes = raw.classes
     if decided == "classification":
-        parts = {name: Part(x, _labels(y, name)) for name, (x, y) in parts.items()}
+        parts = {name: Part(x, _labels(y, name), w) for name, (x, y, w) in parts.items()}
         count = _check_classes(parts, source)
         classes = classes or tuple(str(k) for k in range(count))
     elif decided == "multilabel":
-        parts = {name: Part(x, y.astype(np.int32)) for name, (x, y) in parts.items()}
+        parts = {name: part._replace(y=part.y.astype(np.int32)) for name, part in parts.items()}
         _check_labels(parts["train"].y, raw, source)
     else:
-        parts = {name: Part(x, _numbers(y, name)) for name, (x, y) in parts.items()}
+        parts = {name: Part(x, _numbers(y, name), w) for name, (x, y, w) in parts.items()}
         classes = ()
         _check_variation(parts["train"].y, raw, source)
     _check_rows(parts, classes, source)
@@ -134,7 +134,7 @@ def _task_of(parts: Mapping[str, Part]) -> str:
 
 def _array_part(part: Part, name: str, task: str) -> Part:
     """Return rows × features in uint8, float32 or float64, and one target per row."""
-    x, y = part
+    x, y, w = part
     for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
         if array.dtype.kind not in "biuf":
             raise RequestError(f"{label} holds {array.dtype} values", "numbers")
@@ -154,10 +154,10 @@ def _array_part(part: Part, name: str, task: str) -> Part:
     x = x.reshape(len(x), -1)
     check_finite(x, f"x_{name}")
     if x.dtype == np.uint8:
-        return Part(x, y)
+        return Part(x, y, w)
     # Types that float32 holds exactly (halves, short whole numbers) are stored as float32.
     exact = np.can_cast(x.dtype, np.float32, "safe")
-    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y)
+    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y, w)
 
 
 def check_finite(x: np.ndarray, label: str) -> None:

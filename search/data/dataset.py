@@ -30,10 +30,12 @@ class Part(NamedTuple):
     """Rows and their targets.
 
     `x` is an array [N, D] or a pandas frame; `y` is an array [N], or [N, T] of several targets.
+    `w` has the rows' weights, float64 [N], not negative; None: all are 1.
     """
 
     x: Any
     y: np.ndarray
+    w: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,7 @@ class Dataset:
         warnings: What is left out, and what is a guess, one sentence each.
         notes: How the rest is read, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
+        weight: Column of the rows' weights, for tables; else None.
     """
 
     source: str
@@ -82,6 +85,7 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
+    weight: str | None = None
 
     @property
     def x(self) -> Any:
@@ -97,6 +101,11 @@ class Dataset:
     def targets(self) -> tuple[str, ...]:
         """Names of several targets; empty if there is one."""
         return self.target if isinstance(self.target, tuple) else ()
+
+    @property
+    def has_weights(self) -> bool:
+        """True when the rows have weights."""
+        return self.parts["train"].w is not None
 
     @property
     def is_table(self) -> bool:
@@ -119,7 +128,8 @@ class Dataset:
         digest.update(repr((self.task, self.classes, self.columns, *labels)).encode())
         for name in sorted(self.parts):
             part = self.parts[name]
-            for array in (*_arrays(part.x, self.numeric, self.text), part.y):
+            weights = () if part.w is None else (part.w,)
+            for array in (*_arrays(part.x, self.numeric, self.text), part.y, *weights):
                 digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -176,6 +186,7 @@ class Dataset:
             rows=self.rows,
             target_transform=self.transform,
             overrules=self.overrules.to_json(),
+            weight=self.weight,
         )
 
     @cached_property
@@ -187,15 +198,14 @@ class Dataset:
         """Return (rest, held out), with the same call as in a generated script."""
         from sklearn.model_selection import train_test_split
 
+        weights = () if part.w is None else (part.w,)
         cut: Any = train_test_split(
-            part.x,
-            part.y,
+            *(part.x, part.y, *weights),
             test_size=HELD_OUT_FRACTION,
             random_state=seed,
             stratify=part.y if self.task == "classification" else None,
         )
-        rest_x, held_x, rest_y, held_y = cut
-        return Part(rest_x, rest_y), Part(held_x, held_y)
+        return Part(*cut[0::2]), Part(*cut[1::2])
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:

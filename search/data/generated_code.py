@@ -27,15 +27,17 @@ def python_lines(dataset: Dataset) -> list[str]:
             wide = dataset.parts[part].x.dtype == "float64"
             number = "float64" if wide else "float32"
             lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
+    if dataset.has_weights:
+        lines += [f'w_{part} = w_{part}.reshape(-1).astype("float64")' for part in given]
     if len(given) < 3:
         imports.append("from sklearn.model_selection import train_test_split")
         lines.append("")
     if "test" not in given:
-        lines += _cut("test", str(TEST_SEED), dataset.task)
+        lines += _cut("test", str(TEST_SEED), dataset)
     if dataset.is_table:
         lines.append("categories = [sorted(set(x_train[name])) for name in text]")
     if "valid" not in given:
-        lines += _cut("valid", "seed", dataset.task)
+        lines += _cut("valid", "seed", dataset)
     if dataset.is_table:
         imports += [
             "from sklearn.compose import ColumnTransformer",
@@ -46,11 +48,14 @@ def python_lines(dataset: Dataset) -> list[str]:
     return [*sorted(imports), *lines]
 
 
-def _cut(part: str, seed: str, task: str) -> list[str]:
-    stratify = ", stratify=y_train" if task == "classification" else ""
+def _cut(part: str, seed: str, dataset: Dataset) -> list[str]:
+    stratify = ", stratify=y_train" if dataset.task == "classification" else ""
+    axes = "xyw" if dataset.has_weights else "xy"
+    halves = ", ".join(f"{axis}_train, {axis}_{part}" for axis in axes)
+    rows = ", ".join(f"{axis}_train" for axis in axes)
     return [
-        f"x_train, x_{part}, y_train, y_{part} = train_test_split(",
-        f"    x_train, y_train, test_size={HELD_OUT_FRACTION}, random_state={seed}{stratify}",
+        f"{halves} = train_test_split(",
+        f"    {rows}, test_size={HELD_OUT_FRACTION}, random_state={seed}{stratify}",
         ")",
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from trainstack.search.data.catalogue import DATASETS
@@ -27,6 +28,7 @@ def load(
     overrules: Overrules = NO_OVERRULES,
     *,
     transform: str = "none",
+    weight: str | None = None,
     limit_bytes: int | None = None,
 ) -> Dataset:
     """Load a named data set or a file.
@@ -42,6 +44,8 @@ def load(
         overrules: What the user says about a table's columns.
         transform: Transform of the target for training: `auto`, `log` or `none`; see
             `trainstack.search.data.target_transform.transformed`.
+        weight: Column of the rows' weights, for tables; it is no feature. Archives have theirs as
+            `w_train`, `w_valid` and `w_test`.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -60,16 +64,20 @@ def load(
         )
     if suffix not in FORMATS:
         refuse_any(overrules, source)
+    if weight is not None and suffix not in FORMATS:
+        raise RequestError(
+            f"--weight {weight} for {source}", "no --weight", "only .csv and .parquet have columns"
+        )
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
     elif suffix in FORMATS:
-        raw = read_table(path, target, task, overrules, limit_bytes)
+        raw = read_table(path, target, task, overrules, limit_bytes, weight)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:
         raw = read_folder(path, limit_bytes)
     dataset = finish(raw, source if path is None else str(path), task)
-    return transformed(dataset, transform)
+    return transformed(replace(dataset, weight=raw.weight), transform)
 
 
 def _existing(source: str) -> Path:

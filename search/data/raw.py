@@ -35,6 +35,7 @@ class Raw:
     overrules: Overrules = field(default_factory=Overrules)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    weight: str | None = None
 
 
 def free_memory_bytes() -> int:

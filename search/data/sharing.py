@@ -81,9 +81,10 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         StorageAwayError: The artifact store does not answer.
     """
     try:
-        overrules = Overrules.from_json(data.overrules)
         found = load(
-            *(data.source, data.target, data.task, overrules), transform=data.target_transform
+            *(data.source, data.target, data.task, Overrules.from_json(data.overrules)),
+            transform=data.target_transform,
+            weight=data.weight,
         )
         if found.fingerprint == data.fingerprint:
             return found
@@ -196,6 +197,7 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         "numeric": dataset.numeric,
         "text": dataset.text,
         "image_shape": dataset.image_shape,
+        "weight": dataset.weight,
         "spellings": {name: spelling.to_json() for name, spelling in dataset.spellings.items()},
         "origins": dict(dataset.origins),
     }
@@ -205,6 +207,8 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         arrays[f"categories_{place}"] = np.array(values, dtype=np.str_)
     for name, part in dataset.parts.items():
         arrays[f"y_{name}"] = part.y
+        if part.w is not None:
+            arrays[f"w_{name}"] = part.w
         if not dataset.is_table:
             arrays[f"x_{name}"] = part.x
             continue
@@ -253,7 +257,7 @@ def unpacked(
                 for place in range(len(text))
             ]
             x = _frame(x, numeric, text, categories)
-        parts[part] = Part(x, arrays[f"y_{part}"])
+        parts[part] = Part(x, arrays[f"y_{part}"], arrays.get(f"w_{part}"))
     return Dataset(
         source=source,
         target=target,
@@ -267,7 +271,8 @@ def unpacked(
         spellings={name: Spelling.from_json(d) for name, d in header.get("spellings", {}).items()},
         origins={str(name): str(of) for name, of in header.get("origins", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
-        python=_python(path, list(parts), numeric, text),
+        python=_python(path, list(parts), numeric, text, "w_train" in arrays),
+        weight=header.get("weight"),
     )
 
 
@@ -285,12 +290,14 @@ def _frame(
 
 
 def _python(
-    path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...]
+    path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...], weighted: bool
 ) -> tuple[str, ...]:
     """Return lines of plain Python that load the same data; see `Dataset.python`."""
     table = bool(numeric or text)
     lines = ["import numpy as np", *(["import pandas as pd"] if table else []), ""]
     lines += [f"archive = np.load({path!r})  # the data that the study shared"]
+    if weighted:
+        lines += [f'w_{part} = archive["w_{part}"]' for part in parts]
     if not table:
         lines += [f'{axis}_{part} = archive["{axis}_{part}"]' for part in parts for axis in "xy"]
         return tuple(lines)

@@ -44,6 +44,10 @@ class Split(Arrays):
         log: Scale of the target's logarithm if the network is trained on it; else None.
         feature_names: One per feature.
         encoder: The fitted scikit-learn transformer of a table, or None for arrays.
+        w_train: Weights of the training rows, float64 [N]; None: all are 1.
+        w_valid: Weights of the validation rows, in the same unit; None as above.
+        w_test: Weights of the test rows, in the same unit; None as above.
+        logarithmic: Whether a network predicts the logarithm of the standardised target.
     """
 
     mean: np.ndarray
@@ -53,6 +57,10 @@ class Split(Arrays):
     log: TargetLog | None = None
     feature_names: tuple[str, ...] = ()
     encoder: Any = None
+    w_train: np.ndarray | None = None
+    w_valid: np.ndarray | None = None
+    w_test: np.ndarray | None = None
+    logarithmic: bool = False
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
         """Return (x - mean) / scale, computed in float64 to keep precision.
@@ -95,9 +103,9 @@ class Split(Arrays):
         return self.target(y) if self.log is None else self.log.standardised(y)
 
     def measurable(self, outputs: np.ndarray) -> np.ndarray:
-        """Return a network's outputs on the scale of `target`; unchanged without a logarithm."""
+        """Return a network's outputs on the scale of `target`; unchanged unless logarithms."""
         if self.log is None:
-            return outputs
+            return np.exp(outputs.astype(np.float64)) if self.logarithmic else outputs
         return (self.log.in_unit(outputs) - self.y_mean) / self.y_scale
 
     def each_target(self) -> tuple[Split, ...]:
@@ -142,6 +150,31 @@ class Split(Arrays):
         assert self.log is not None
         shift, factor = self.log.mean - np.log(self.y_mean), self.y_mean / self.y_scale
         return np.array([self.log.scale, shift, factor], np.float32).reshape(3, -1)
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Return a network's predictions, float64.
+
+        Args:
+            outputs: Its outputs [N, K]: logits, or the standardised target.
+
+        Returns:
+            Class probabilities [N, K], or predictions [N] in the target's unit. Of several targets
+            the probability of each label's second value, or the predictions, [N, T].
+        """
+        outputs = outputs.astype(np.float64)
+        if self.y_train.ndim > 1:
+            each = zip(self.each_target(), self.each_output(outputs), strict=True)
+            found = [part.predictions(column) for part, column in each]
+            return np.stack([p[:, 1] if p.ndim > 1 else p for p in found], axis=1)
+        if self.y_train.dtype.kind != "f":
+            shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            return shares / shares.sum(axis=1, keepdims=True)
+        return self.measurable(outputs)[:, 0] * self.y_scale + self.y_mean
+
+    def weights(self, part: str) -> np.ndarray:
+        """Return the weights of a part's rows (`train`, `valid` or `test`), [N]."""
+        weights = getattr(self, f"w_{part}")
+        return np.ones(len(getattr(self, f"y_{part}"))) if weights is None else weights
 
 
 def make_split(
@@ -202,6 +235,9 @@ def make_split(
         log=log,
         feature_names=names,
         encoder=encoder,
+        w_train=train.w,
+        w_valid=valid.w,
+        w_test=test.w,
     )
 
 

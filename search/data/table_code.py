@@ -18,6 +18,7 @@ def python_of(
     columns: tuple[Sequence[str], Sequence[str]],
     spellings: Mapping[str, Spelling],
     origins: Mapping[str, str],
+    weight: str | None = None,
 ) -> tuple[str, ...]:
     """Return lines of Python that read the same table, with the functions they call.
 
@@ -28,6 +29,7 @@ def python_of(
         columns: The numeric columns and those of categories.
         spellings: How their texts are read, by name.
         origins: Columns of the file by the names of the columns made of them, where these differ.
+        weight: Column of the rows' weights, or None.
     """
     numeric, text = columns
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
@@ -54,6 +56,7 @@ def python_of(
         "frame.columns = frame.columns.map(str)",
         *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
         f"y_train = {target_python}",
+        *((f'w_train = frame[{weight!r}].astype("float64").to_numpy()',) if weight else ()),
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",
         *((f"origins = {dict(origins)!r}",) if origins else ()),

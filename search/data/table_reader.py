@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.data.column_names import shown
+from trainstack.search.data.column_names import column_named, shown
 from trainstack.search.data.columns import Column, Feature, Source, read_feature
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.overrules import NO_OVERRULES, Overrules
@@ -20,6 +20,7 @@ from trainstack.search.data.several_targets import (
 )
 from trainstack.search.data.table_code import python_of
 from trainstack.search.data.table_formats import FORMATS
+from trainstack.search.data.weighting import read_weights
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def read_table(
     task: str,
     overrules: Overrules = NO_OVERRULES,
     limit_bytes: int | None = None,
+    weight: str | None = None,
 ) -> Raw:
     """Read a table and decide what becomes of each column.
 
@@ -52,6 +54,7 @@ def read_table(
         task: The task or `auto`; see `read_targets`.
         overrules: What the user says about the columns.
         limit_bytes: Memory limit; None: free memory of the machine.
+        weight: Column of the rows' weights, which is no feature.
 
     Raises:
         RequestError: The file, a column, the target or an overrule cannot be used.
@@ -76,6 +79,12 @@ def read_table(
     def place(row: int) -> str:
         return table.place(path, row)
 
+    weights = None
+    if weight is not None:
+        weight = column_named(weight, names, "--weight", path.name)
+        if weight in targets:
+            raise RequestError(f"--weight {shown(weight)} is the target", "another column")
+        weights = read_weights(frame[weight], weight, place)
     sources = [
         Source(
             frame[name],
@@ -88,7 +97,7 @@ def read_table(
             taken=tuple(frame.columns),
         )
         for name in frame.columns
-        if name not in targets
+        if name not in (*targets, weight)
     ]
     columns, kept, comma = _read(sources, overrules, warnings)
     learnt = read_targets(frame, targets, task, place, comma)
@@ -109,10 +118,10 @@ def read_table(
         if name != feature.column.name
     }
     python = python_of(
-        table.python(path), targets, learnt.python, (numeric, text), spellings, origins
+        table.python(path), targets, learnt.python, (numeric, text), spellings, origins, weight
     )
     return Raw(
-        {"train": Part(_frame(frame.index, made, (*numeric, *text)), learnt.y)},
+        {"train": Part(_frame(frame.index, made, (*numeric, *text)), learnt.y, weights)},
         python=python,
         task=learnt.task,
         target=targets[0] if len(targets) == 1 else targets,
@@ -123,6 +132,7 @@ def read_table(
         text=text,
         spellings=spellings,
         origins=origins,
+        weight=weight,
         described=tuple(columns),
         overrules=overrules,
         warnings=(*warnings, *_left_out(columns)),

@@ -94,7 +94,7 @@ def class_counts(dataset: Dataset) -> dict[str, int]:
 def duplicates(dataset: Dataset) -> int:
     """Return how many rows equal an earlier one of any part in all features and the target."""
     seen: set[Any] = set()
-    for x, y in dataset.parts.values():
+    for x, y, _ in dataset.parts.values():
         if dataset.is_table:
             from pandas import util
 

@@ -183,7 +183,7 @@ def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, 
             "is_default": row.stack_id == base,
             "description": row.description,
             "search_value": row.search_value,
-            "loss": row.validation.loss,
+            "loss": row.validation.minimized,
             "difference": difference,
             "left_race": left_race,
         }

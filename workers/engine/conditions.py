@@ -93,6 +93,8 @@ def _half(split: Any, condition: Condition, classes: int) -> Any:
         x, y = getattr(split, f"x_{part}"), getattr(split, f"y_{part}")
         here = (y >= first) & (y < last)
         parts |= {f"x_{part}": x[here], f"y_{part}": (y[here] - first).astype(y.dtype)}
+        if (w := getattr(split, f"w_{part}")) is not None:
+            parts[f"w_{part}"] = w[here]
     return replace(split, **parts)
 
 
@@ -114,7 +116,8 @@ def _few_labels(split: Any, labels: int, seed: int) -> Any:
             turn[y == label] = np.arange((y == label).sum())
         order = order[np.argsort(turn, kind="stable")]
     kept = np.sort(order[:labels])
-    return replace(split, x_train=split.x_train[kept], y_train=split.y_train[kept])
+    w = None if split.w_train is None else split.w_train[kept]
+    return replace(split, x_train=split.x_train[kept], y_train=split.y_train[kept], w_train=w)
 
 
 def redraw(program: Program, initializer: str, seed: int) -> None:

@@ -70,6 +70,7 @@ class EpochResult:
         valid_loss: Penalty-free validation loss after the epoch.
         metric: Validation accuracy, or root mean squared error of the standardised target; of
             several quantities those of each, [T].
+        answers: Outputs for the validation part, [M, K], if the structure asks for them.
 
     A network trained on the logarithm of the target has its training loss there. Its validation
     figures are those of the standardised target.
@@ -78,6 +79,7 @@ class EpochResult:
     train_loss: float
     valid_loss: float
     metric: Any
+    answers: np.ndarray | None = None
 
 
 class Program:
@@ -185,19 +187,20 @@ class Program:
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
         rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
         if isinstance(data, StreamedData):
-            result = self._streamed_epoch(data, order, rates, momenta, numbers, key)
+            result, answers = self._streamed_epoch(data, order, rates, momenta, numbers, key)
         else:
-            result = self._epoch(
+            result, answers = self._epoch(
                 *(data.x_train, data.y_train, data.x_valid, data.y_valid),
                 *(tf.constant(order), tf.constant(rates), tf.constant(momenta), numbers),
-                tf.constant(key, tf.uint32),
-            ).numpy()
+                *(tf.constant(key, tf.uint32), data.w_train, data.w_valid),
+            )
+            result, answers = result.numpy(), None if answers is None else answers.numpy()
         self.used = True
         train_loss, valid_loss, *score = (float(v) for v in result)
         metric = np.array(score) if len(score) > 1 else score[0]
         if self.structure.task == "regression":
             metric **= 0.5
-        return EpochResult(train_loss, valid_loss, metric)
+        return EpochResult(train_loss, valid_loss, metric, answers)
 
     def _streamed_epoch(
         self,
@@ -207,18 +210,22 @@ class Program:
         momenta: np.ndarray,
         numbers: tf.Tensor,
         key: int,
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Run the same epoch over streamed data, one run of steps after the other."""
         trained = np.float32(0.0)
-        for part, x, y in data.runs(order):
+        for part, x, y, w in data.runs(order):
             rows = np.arange(order[part].size, dtype=np.int32).reshape(order[part].shape)
             shifted = (key + part.start * STEP_KEY) % 2**32
             trained += self._run(
                 *(x, y, tf.constant(rows), tf.constant(rates[part]), tf.constant(momenta[part])),
-                *(numbers, tf.constant(shifted, tf.uint32)),
+                *(numbers, tf.constant(shifted, tf.uint32), w),
             ).numpy()
-        sums = np.sum([self._sums(x, y).numpy() for x, y in data.validation()], axis=0)
-        return np.array([trained / len(order), *(sums / data.rows[1])])
+        parts = [self._sums(x, y, w) for x, y, w in data.validation()]
+        sums = np.sum([part.numpy() for part, _ in parts], axis=0)
+        count = data.rows[1] if data.w_valid is None else tf.reduce_sum(data.w_valid).numpy()
+        answers = [found.numpy() for _, found in parts if found is not None]
+        whole = np.concatenate(answers) if answers else None
+        return np.array([trained / len(order), *(sums / count)]), whole
 
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
@@ -231,10 +238,14 @@ class Program:
         ]
         return np.concatenate(parts)
 
-    def loss(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Return the mean penalty-free loss of inputs [N, D] with targets [N], as in validation."""
+    def loss(self, x: np.ndarray, y: np.ndarray, w: np.ndarray | None = None) -> float:
+        """Return the mean penalty-free loss of inputs [N, D] with targets and weights [N].
+
+        It is computed as in validation.
+        """
         outputs = self._measurable(tf.constant(self.outputs(x)))
-        return float(tf.reduce_mean(losses(self.structure.task, tf.constant(y), outputs)))
+        found = losses(self.structure.trained_on, tf.constant(y), outputs)
+        return float(np.average(found.numpy(), weights=w))
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the current weights, in the order of the model's variables."""
@@ -265,13 +276,15 @@ class Program:
         momenta: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
-    ) -> tf.Tensor:
+        w_train: tf.Tensor | None,
+        w_valid: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the loop over the epoch's steps and the validation pass after it."""
         steps = tf.cast(tf.shape(order)[0], tf.float32)
-        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key)
-        rows = cast(int, x_valid.shape[0])
-        measured = self._trace_sums(x_valid, y_valid) / rows
-        return tf.concat([[trained / steps], measured], 0)
+        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key, w_train)
+        count = cast(int, x_valid.shape[0]) if w_valid is None else tf.reduce_sum(w_valid)
+        sums, answers = self._trace_sums(x_valid, y_valid, w_valid)
+        return tf.concat([[trained / steps], sums / count], 0), answers
 
     def _trace_run(
         self,
@@ -282,6 +295,7 @@ class Program:
         momenta: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
+        w_train: tf.Tensor | None,
     ) -> tf.Tensor:
         """Trace the loop over a run of steps; return the sum of their losses."""
         rate, l1, l2, radius, limit = tf.unstack(numbers)
@@ -294,8 +308,9 @@ class Program:
             self.optimizer._learning_rate.assign(rates[k])
             if knob is not None:
                 knob.assign(momenta[k])
+            mass = None if w_train is None else tf.gather(w_train, rows)
             loss = self._step(
-                tf.gather(x_train, rows), tf.gather(y_train, rows), l1, l2, radius, limit
+                tf.gather(x_train, rows), tf.gather(y_train, rows), mass, l1, l2, radius, limit
             )
             return k + 1, total + loss
 
@@ -307,6 +322,7 @@ class Program:
         self,
         x: tf.Tensor,
         y: tf.Tensor,
+        mass: tf.Tensor | None,
         l1: tf.Tensor,
         l2: tf.Tensor,
         radius: tf.Tensor,
@@ -318,7 +334,9 @@ class Program:
             tape.watch(flat)
             weights = self.packing.split(flat)
             outputs, moved = self._call(weights, x, training=True)
-            loss = total = tf.reduce_mean(losses(self.structure.task, y, outputs))
+            # As Keras: the sum of weight · loss, divided by the number of rows.
+            row_losses = _times(mass, losses(self.structure.trained_on, y, outputs))
+            loss = total = tf.reduce_mean(row_losses)
             if self._penalized:
                 for place in self._hidden_places:
                     w = weights[place]
@@ -356,17 +374,34 @@ class Program:
         """Return the outputs on the scale of the validation targets."""
         return outputs if self._inverse is None else inverted(outputs, self._inverse)
 
-    def _trace_sums(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        """Sum loss and score over validation rows, in slices that bound the memory."""
-        task, rows = self.structure.task, x.shape[0]
+    def _trace_sums(
+        self, x: tf.Tensor, y: tf.Tensor, w: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Sum loss and score over validation rows, in slices that bound the memory.
+
+        The outputs are returned as well if the structure asks for them.
+        """
+        kind, rows = self.structure.trained_on, x.shape[0]
+        answers = []
         weights = self.packing.split([variable.value for variable in self.packing.flat])
         loss = score = tf.constant(0.0)
         for start in range(0, cast(int, rows), EVALUATION_ROWS):
             part = slice(start, start + EVALUATION_ROWS)
-            outputs = self._measurable(self._call(weights, x[part], training=False)[0])
-            loss += tf.reduce_sum(losses(task, y[part], outputs))
-            score += tf.reduce_sum(scores(task, y[part], outputs), axis=0)
-        return tf.concat([[loss], tf.reshape(score, [-1])], 0)
+            outputs, _ = self._call(weights, x[part], training=False)
+            answers.append(outputs)
+            measured = self._measurable(outputs)
+            mass = None if w is None else w[part]
+            loss += tf.reduce_sum(_times(mass, losses(kind, y[part], measured)))
+            score += tf.reduce_sum(_times(mass, scores(kind, y[part], measured)), axis=0)
+        sums = tf.concat([[loss], tf.reshape(score, [-1])], 0)
+        return sums, tf.concat(answers, 0) if self.structure.answers else None
+
+
+def _times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+    """Return weights [B] · values, [B] or [B, T]; the values alone if there are no weights."""
+    if weights is None:
+        return values
+    return (weights[:, None] if values.shape.rank == 2 else weights) * values
 
 
 def _thrifty(value: np.ndarray) -> np.ndarray:

@@ -53,6 +53,8 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     elif split.log is not None:
         outputs = exponential(outputs, split.log)
     else:
+        if split.logarithmic:
+            outputs = keras.layers.Activation("exponential")(outputs)
         outputs = in_unit(outputs, split.y_mean, split.y_scale)
     return keras.Model(inputs, outputs)
 

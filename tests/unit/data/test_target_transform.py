@@ -16,6 +16,7 @@ from trainstack.search.data.load import load
 from trainstack.search.data.sharing import obtain
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
+from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.trivial_predictor import TrivialPredictor
 from trainstack.workers.tasks.yardstick import yardstick
 
@@ -117,14 +118,14 @@ def test_a_description_without_a_transform_has_none() -> None:
 def test_the_baselines_are_scored_in_the_targets_unit(tmp_path: Path) -> None:
     """Gradient boosting learns the logarithm, and both baselines have an rmse of the price."""
     split = prices(tmp_path).split(1)
-    trivial = TrivialPredictor(split, 0).figures("test")
+    trivial = TrivialPredictor(Scorer(split, 0)).figures("test")
     mean = np.full(len(split.y_test), split.y_train.mean())
     assert trivial["rmse"] == pytest.approx(root_mean_squared_error(split.y_test, mean), rel=1e-6)
     logs = np.log(split.y_train)
     model = HistGradientBoostingRegressor(random_state=0)
     model.fit(split.x_train, ((logs - logs.mean()) / logs.std()).astype(np.float32))
     predicted = np.exp(model.predict(split.x_test) * logs.std() + logs.mean())
-    found = yardstick(split, 0, True, 1)["test"]
+    found = yardstick(Scorer(split, 0), True, 1)["test"]
     assert found["rmse"] == pytest.approx(
         root_mean_squared_error(split.y_test, predicted), rel=1e-6
     )
