@@ -20,9 +20,10 @@ class Loss:
         name: Its name.
         about: Description with reference.
         task: `classification` or `regression`.
-        keras: Expression of it in exported code.
+        keras: Function of it in exported code, of targets and predictions.
         logarithmic: Whether the network's output is the logarithm of the prediction, which is then
             positive.
+        label_keras: As `keras`, of labels and their probabilities, [N, T].
     """
 
     name: str
@@ -30,6 +31,7 @@ class Loss:
     task: str
     keras: str
     logarithmic: bool = False
+    label_keras: str = ""
 
 
 LOSSES: Mapping[str, Loss] = {
@@ -39,7 +41,8 @@ LOSSES: Mapping[str, Loss] = {
             "cross_entropy",
             "negative logarithm of the true class's probability",
             CLASSIFICATION,
-            "keras.losses.SparseCategoricalCrossentropy()",
+            "keras.losses.sparse_categorical_crossentropy",
+            label_keras="keras.losses.binary_crossentropy",
         ),
         Loss(
             "focal",
@@ -47,30 +50,31 @@ LOSSES: Mapping[str, Loss] = {
             "(Lin et al. 2017)",
             CLASSIFICATION,
             "focal",
+            label_keras="keras.losses.binary_focal_crossentropy",
         ),
         Loss(
             "squared",
             "squared error of the standardised target",
             REGRESSION,
-            "keras.losses.MeanSquaredError()",
+            "keras.losses.mean_squared_error",
         ),
         Loss(
             "absolute",
             "absolute error of the standardised target",
             REGRESSION,
-            "keras.losses.MeanAbsoluteError()",
+            "keras.losses.mean_absolute_error",
         ),
         Loss(
             "huber",
             "squared below one standard deviation of the target, absolute above (Huber 1964)",
             REGRESSION,
-            "keras.losses.Huber()",
+            "keras.losses.huber",
         ),
         Loss(
             "poisson",
             "half the deviance of a count divided by its mean; the network predicts its logarithm",
             REGRESSION,
-            "keras.losses.Poisson()",
+            "keras.losses.poisson",
             logarithmic=True,
         ),
     )

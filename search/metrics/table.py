@@ -34,6 +34,7 @@ class Metric:
         python: Expression of it in exported code, of targets `y`, predictions `p`, weights `w`.
         loss: The loss that suits it; empty: the task's usual one.
         label: Function for one of several labels, if it is another one.
+        label_code: As `python`, of a label, if it differs.
         own: Whether it takes several targets at once: [N, T], probabilities of each label's second
             value or numbers.
         low: Least possible value.
@@ -50,11 +51,17 @@ class Metric:
     python: str = ""
     loss: str = ""
     label: Function | None = None
+    label_code: str = ""
     own: bool = False
     low: float = 0.0
     high: float = math.inf
     every_class: bool = False
     from_zero: bool = False
+
+    @property
+    def label_python(self) -> str:
+        """Expression of it in exported code for one of several labels."""
+        return self.label_code or self.python
 
     @property
     def rises(self) -> bool:
@@ -128,6 +135,7 @@ METRICS: Mapping[str, Metric] = {
             classes.f1_macro,
             'metrics.f1_score(y, p.argmax(1), average="macro", sample_weight=w)',
             label=classes.f1_of_label,
+            label_code="metrics.f1_score(y, p.argmax(1), sample_weight=w, zero_division=0)",
         ),
         _share(
             "roc_auc",

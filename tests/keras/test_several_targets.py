@@ -42,7 +42,7 @@ def bench_of(folder: Path, targets: list[str], transform: str = "none", **asked:
     frame[["a", "b", "c", *targets]].to_csv(folder / "rows.csv", index=False)
     data = load(str(folder / "rows.csv"), tuple(targets), "auto", transform=transform).describe()
     spec = StudySpec("m", data, Space.named("chapter").to_json(), epochs=EPOCHS, **asked)
-    return JobBench(spec, 1, str(folder))
+    return JobBench(spec, 0, str(folder))
 
 
 def confirmed(bench: JobBench, condition: Condition = PLAIN) -> Result:
