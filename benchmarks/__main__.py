@@ -47,12 +47,19 @@ def _memory() -> list:
     return [warm_start(), memory_growth()]
 
 
+def _metrics() -> list:
+    from benchmarks.metrics import area_cost
+
+    return [area_cost()]
+
+
 GROUPS: dict[str, Callable[[], list]] = {
     "epochs": _epochs,
     "trials": _trials,
     "confirmation": _confirmation,
     "launches": _launches,
     "memory": _memory,
+    "metrics": _metrics,
 }
 
 

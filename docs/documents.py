@@ -17,6 +17,7 @@ from trainstack.search.cli.replay import Replay
 from trainstack.search.cli.space import NamedSpace, SpaceCheck
 from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.data.summary import DataSummary
 from trainstack.search.lr_range_test import RangeTest
 from trainstack.search.preview_record import Preview
 from trainstack.search.queue.status import StudyStatus, WorkerStatus
@@ -24,6 +25,11 @@ from trainstack.search.queue.study_log import StudyLog
 from trainstack.search.queue.trial_record import TrialRecord
 
 DOCUMENTS: tuple[Document, ...] = (
+    Document(
+        ("data",),
+        "What the product will do with data, before anything is trained.",
+        rows(DataSummary),
+    ),
     Document(
         ("status", "watch"),
         "The state of a study; without a name, a list of these.",

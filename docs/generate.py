@@ -171,11 +171,39 @@ def _names() -> list[str]:
         "Samplers (`--sampler`)": SAMPLERS,
         "Pruners (`--pruner`)": PRUNERS,
     }
-    return [
+    named = [
         f"## {title}\n\n"
         + table(("name", "what it is"), [(code(name), row.about) for name, row in rows.items()])
         for title, rows in tables.items()
     ]
+    return [*named, _metrics(), _losses()]
+
+
+def _metrics() -> str:
+    """Return the section about metrics."""
+    from trainstack.search.metrics.table import METRICS
+
+    rows = [
+        (code(row.name), row.task, "higher" if row.rises else "lower", row.about)
+        for row in METRICS.values()
+    ]
+    return "## Metrics (`--metric`)\n\n" + table(("name", "task", "better", "what it is"), rows)
+
+
+def _losses() -> str:
+    """Return the section about losses, with the metrics that they suit."""
+    from trainstack.search.metrics.losses import LOSSES
+    from trainstack.search.metrics.table import METRICS, USUAL_LOSS
+
+    suits = {name: [] for name in LOSSES}
+    for row in METRICS.values():
+        suits[row.loss or USUAL_LOSS[row.task]].append(code(row.name))
+    rows = [
+        (code(row.name), row.task, row.about, ", ".join(suits[row.name]) or "–")
+        for row in LOSSES.values()
+    ]
+    titles = ("name", "task", "what it is", "default for")
+    return "## Losses (`--loss`)\n\n" + table(titles, rows)
 
 
 INTERRUPTION = (

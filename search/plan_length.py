@@ -16,7 +16,7 @@ from trainstack.spaces.stack import Stack
 
 # Updates in a whole plan, for the middle batch size of the space. Classifiers overfit before
 # regressions level off.
-UPDATES = {"classification": 4_000, "regression": 8_000}
+UPDATES = {"classification": 4_000, "multilabel": 4_000, "regression": 8_000}
 # Bounds on the epochs of a plan.
 LEAST_EPOCHS, MOST_EPOCHS = 30, 256
 
@@ -34,7 +34,7 @@ def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:
     """Return the most epochs of a trial for a number of training rows.
 
     Args:
-        task: `classification` or `regression`.
+        task: `classification`, `multilabel` or `regression`.
         rows: Training rows, at least 1.
         batch_sizes: Possible batch sizes, at least one; the geometric mean of the extremes
             determines the updates per epoch.

@@ -78,9 +78,11 @@ class Measurement:
         epoch: Number of the epoch, from 1.
         train_loss: Mean penalty-free loss over the epoch's batches.
         valid_loss: Penalty-free validation loss (cross-entropy in nats, or mean squared error of
-            the standardised target).
+            the standardised target, or the loss that was asked for).
         metric: Validation accuracy in [0, 1], or root mean squared error in the target's unit.
         seconds: Wall time of the epoch, including validation.
+        objective: The number that the study minimizes (`Metric.objective`): the validation loss
+            unless another metric is asked for.
     """
 
     epoch: int
@@ -88,6 +90,12 @@ class Measurement:
     valid_loss: float
     metric: float
     seconds: float = 0.0
+    objective: float | None = None
+
+    @property
+    def minimized(self) -> float:
+        """The objective, or the validation loss if that is the objective."""
+        return self.valid_loss if self.objective is None else self.objective
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ class Result:
 
     Attributes:
         outcome: One of COUNTED, or `failed`.
-        value: Validation loss of the restored (best) weights; None if there are none.
+        value: Objective of the restored (best) weights; None if there are none.
         best_epoch: The epoch whose weights were restored; 0 if there is none.
         measurements: One per epoch, in order.
         metrics: Named numbers (`accuracy` or `rmse` of the restored weights, `parameters`, …).
@@ -130,7 +138,9 @@ class Run:
         seed_index: 0, 1, … within the confirmation (equal index: equal seed and split); -1 in
             the search.
         outcome: One of OUTCOMES.
-        curve: Penalty-free validation loss per epoch.
+        value: Objective of the restored weights: the validation loss, or that of the metric
+            asked for.
+        curve: Objective per epoch, on the validation part and without penalties.
         layers: `start` (at initialization) and `end` (the restored weights) → per hidden layer,
             first to last, the `mean` and `deviation` of its outputs, the share `saturated`, the
             share of `dead` units and the `gradient_norm`, on one batch; empty if not measured.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from trainstack.search.metrics.own import OwnMetric
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    from trainstack.search.metrics.losses import Loss
+    from trainstack.search.metrics.table import Metric
 
 # Precision of the products in a training step. Mixed: factors in bfloat16; weights, sums, losses
 # and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning
@@ -22,21 +27,54 @@ class DataSpec:
 
     Attributes:
         source: A data set's name, or an absolute path.
-        target: Column to predict, for tables; null for other data.
-        task: `classification` or `regression`, never `auto`.
+        target: Column to predict, for tables, or a list of several; null for other data.
+        task: `classification`, `regression`, or `multilabel` (several targets of two classes);
+            never `auto`.
         fingerprint: Hash of the data as loaded.
         features: Number of the network's inputs after encoding.
-        classes: Class names in label order; empty for regression.
+        classes: Class names in label order; empty for other tasks.
         rows: Number of rows of all parts; 0 if an older study did not record it.
+        target_transform: `log` if networks are trained on the logarithm of the target and measured
+            in its own unit; else `none`.
+        labels: The two values of each target of `multilabel`, the one coded as 0 first.
+        overrules: Flag → columns of a table that it names, such as `drop`.
+        weight: Column of the rows' weights, for tables; null: none.
     """
 
     source: str
-    target: str | None
+    target: str | tuple[str, ...] | None
     task: str
     fingerprint: str
     features: int
     classes: tuple[str, ...]
     rows: int = 0
+    target_transform: str = "none"
+    labels: tuple[tuple[str, str], ...] = ()
+    overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    weight: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as a JSON document that `from_json` reads back unchanged."""
+        document = {**dataclasses.asdict(self), "classes": list(self.classes)}
+        document["labels"] = [list(pair) for pair in self.labels]
+        if self.targets:
+            document["target"] = list(self.targets)
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> DataSpec:
+        """Read a description written by `to_json`.
+
+        Raises:
+            RequestError: A key is unknown or missing.
+        """
+        read: DataSpec = _strict(cls, document, "data")
+        return dataclasses.replace(
+            read,
+            target=tuple(read.target) if isinstance(read.target, list) else read.target,
+            classes=tuple(read.classes),
+            labels=tuple((str(off), str(on)) for off, on in read.labels),
+        )
 
     def changed(self, here: DataSpec) -> str:
         """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
@@ -46,12 +84,24 @@ class DataSpec:
             return f"the data here has {here.features} features, the study's had {self.features}"
         if self.classes != here.classes:
             return f"the data here has the classes {_few(here.classes)}, the study's had others"
+        if self.labels != here.labels:
+            return "the targets here have other values than the study's"
         return "the data here has other values than the study's"
 
     @property
     def outputs(self) -> int:
-        """Width of the network's head: the number of classes, or 1."""
-        return len(self.classes) if self.task == "classification" else 1
+        """Width of the network's head: the number of classes, or of targets."""
+        return len(self.classes) if self.task == "classification" else max(1, len(self.targets))
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes of each target: 2 for labels, 0 for quantities."""
+        return 2 if self.labels else len(self.classes)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of several targets; empty if there is one."""
+        return self.target if isinstance(self.target, tuple) else ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +126,10 @@ class StudySpec:
         precision: Precision of the products in training steps, one of PRECISIONS.
         yardstick: Whether to train scikit-learn's gradient boosting for comparison; None: if it
             takes at most a minute.
+        metric: Name of the metric that decides; empty: the task's usual one.
+        own_metric: The metric of the user's own, of that name; null: one of the table.
+        loss: Name of the loss to train on; empty: the one that suits the metric.
+        class_weight: `balanced`, or class name → weight; empty: none.
         version: Version of this package.
     """
 
@@ -95,17 +149,52 @@ class StudySpec:
     experiment: tuple[str, ...] = ()
     precision: str = "float32"
     yardstick: bool | None = None
+    metric: str = ""
+    own_metric: OwnMetric | None = None
+    loss: str = ""
+    class_weight: str | Mapping[str, float] = ""
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as a JSON document that `from_json` reads back unchanged."""
         document = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        document["data"] = {**dataclasses.asdict(self.data), "classes": list(self.data.classes)}
+        document["data"] = self.data.to_json()
         document["stacks"] = [stack.to_json() for stack in self.stacks]
         document["constraints"] = list(self.constraints)
         document["experiment"] = list(self.experiment)
         document["space"] = dict(self.space)
+        if self.own_metric is not None:
+            document["own_metric"] = dataclasses.asdict(self.own_metric)
+        if isinstance(self.class_weight, Mapping):
+            document["class_weight"] = dict(self.class_weight)
         return document
+
+    @property
+    def asked(self) -> Metric:
+        """The metric that decides."""
+        from trainstack.search.metrics.table import metric_named
+
+        if self.own_metric is not None:
+            return self.own_metric.metric(self.data.task)
+        return metric_named(self.metric, self.data.task)
+
+    @property
+    def trained_on(self) -> Loss:
+        """The loss that networks are trained on."""
+        from trainstack.search.metrics.losses import loss_named
+        from trainstack.search.metrics.table import USUAL_LOSS
+
+        task = self.data.task
+        return loss_named(self.loss or self.asked.loss or USUAL_LOSS[task], task)
+
+    @property
+    def decided_by_loss(self) -> bool:
+        """Whether the validation loss is the objective: the task's usual metric and loss."""
+        from trainstack.search.metrics.table import DEFAULTS, USUAL_LOSS
+
+        task = self.data.task
+        usual = self.own_metric is None and self.asked.name == DEFAULTS[task]
+        return usual and self.trained_on.name == USUAL_LOSS[task]
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StudySpec:
@@ -114,15 +203,16 @@ class StudySpec:
         Raises:
             RequestError: A key is unknown or missing.
         """
-        data = _strict(DataSpec, document.get("data", {}), "data")
+        own = document.get("own_metric")
         return _strict(
             cls,
             {
                 **document,
-                "data": dataclasses.replace(data, classes=tuple(data.classes)),
+                "data": DataSpec.from_json(document.get("data", {})),
                 "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
+                "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
             },
             "spec",
         )
@@ -132,17 +222,33 @@ class StudySpec:
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
-            if self.data.fingerprint != other.data.fingerprint:
-                changed = [self.data.changed(other.data)]
             # Older studies did not record the rows; the fingerprint covers them.
-            for path in ("data.fingerprint", "data.rows"):
-                mine.pop(path)
-                theirs.pop(path)
+            said = ["data.fingerprint", "data.rows"]
+            if self.data.overrules != other.data.overrules:
+                here, asked = _flags(self.data.overrules), _flags(other.data.overrules)
+                changed = [f"columns are read with {here} here, with {asked} asked"]
+                said += ["data.features", *(p for p in mine | theirs if "data.overrules" in p)]
+            elif self.data.fingerprint != other.data.fingerprint:
+                changed = [self.data.changed(other.data)]
+            for path in said:
+                mine.pop(path, None)
+                theirs.pop(path, None)
         return changed + [
-            f"{path}: {mine.get(path)!r} here, {theirs.get(path)!r} asked"
+            _difference(path, mine.get(path), theirs.get(path))
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def _flags(overrules: Mapping[str, Sequence[str]]) -> str:
+    words = [f"--{flag} {','.join(names)}" for flag, names in sorted(overrules.items())]
+    return " ".join(words) or "no flags"
+
+
+def _difference(path: str, mine: Any, theirs: Any) -> str:
+    if path == "own_metric.code" and None not in (mine, theirs):
+        return "the metric's file holds another text"
+    return f"{path}: {mine!r} here, {theirs!r} asked"
 
 
 def _few(names: tuple[str, ...]) -> str:

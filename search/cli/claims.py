@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    TargetTransform,
+    Task,
+    overrules_of,
+    print_notes,
+)
+from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.spaces.errors import NothingToRecommend
 
 if TYPE_CHECKING:
@@ -42,8 +56,18 @@ def claims(
         int | None, typer.Option(help="Local workers; 0: none; default: one per core, at most 8.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
+    target_transform: TargetTransform = "none",
+    metric: MetricFlag = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,24 +82,29 @@ def claims(
     from trainstack.search.claims.table import CLAIMS
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
     from trainstack.search.cli.launch import create
+    from trainstack.search.cli.question import question
     from trainstack.search.cli.watch import work
+    from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
+    from trainstack.search.data.target_transform import TRANSFORMS
 
     ids = asked(claim or ())
     if epochs is not None:
         check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 2, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
-    known("--task", task, ("auto", "classification", "regression"))
+    known("--task", task, TASKS)
+    known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
-    dataset = load(data, target, task)
+    overrules = overrules_of(drop, keep, numeric, categorical, date)
+    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
+    spec = replace(spec, **question(dataset, metric, loss, class_weight))
     if not any(CLAIMS[i].testable for i in ids):
         _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
         return
-    for note in dataset.notes:
-        err().print(note, markup=False)
+    print_notes(dataset)
     url = create(spec, storage)
     err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
     work(url, spec.study, count)

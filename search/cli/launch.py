@@ -19,7 +19,19 @@ from trainstack.search.cli.checks import (
     worker_count,
 )
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    TargetTransform,
+    Task,
+    overrules_of,
+)
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
 
 if TYPE_CHECKING:
@@ -90,8 +102,18 @@ def launch(
         bool | None,
         typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
+    target_transform: TargetTransform = "none",
+    metric: MetricFlag = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -123,15 +145,21 @@ def launch(
     count = worker_count(workers, here=place is None)
     spec, loaded = make_spec(
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
+        target_transform=target_transform,
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
         **{
             "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
             "seed": seed,
         },
         **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+        overrules=overrules_of(drop, keep, numeric, categorical, date),
         constraints=constraint or (),
         precision=precision,
         yardstick=yardstick,
+        metric=metric,
+        loss=loss,
+        class_weight=class_weight,
+        weight=weight,
     )
     # Kept only to be shared: the memory is for the trainers.
     shared = loaded if share_data else None

@@ -42,7 +42,7 @@ def line_of(status: StudyStatus) -> str:
         total = spent(confirm) + confirm["waiting"] + confirm["running"]
         text = f"{status.state}: {spent(confirm)} of {total} runs with fresh seeds"
     if best:
-        text += f", best loss {number(best.value)}"
+        text += f", best {status.objective} {number(best.value)}"
     return f"{text}, {seconds(status.elapsed_seconds)}"
 
 
@@ -122,8 +122,9 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
         head.append(f", about {seconds(left)} left", style="default")
     lines = [head, Text(_counts(status), style="dim")]
     lines.append(Text(_best(status, glance)))
+    title = f"best {status.objective} "
     if glance.losses:
-        lines.append(Text("best loss " + sparkline(glance.losses, width - 12)))
+        lines.append(Text(f"{title}{sparkline(glance.losses, width - 2 - len(title))}"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     parts: list[Any] = [*lines]

@@ -99,7 +99,9 @@ def status_lines(s: StudyStatus) -> list[str]:
         counted = ", ".join(f"{v} {k}" for k, v in confirmation.items())
         lines.append(f"  confirmation: {counted}")
     if s.best:
-        lines.append(f"  best: trial {s.best.trial}, validation loss {number(s.best.value)}")
+        lines.append(
+            f"  best: trial {s.best.trial}, validation {s.objective} {number(s.best.value)}"
+        )
     for worker in s.workers:
         trial = "" if worker.trial is None else f", trial {worker.trial}"
         lines.append(f"  {worker.id} ({worker.device}): {worker.state}{trial}")

@@ -12,6 +12,7 @@ import typer
 
 from trainstack.search.cli import (
     claims,
+    data,
     launch,
     logs,
     looking,
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 launch.register(app)
+data.register(app)
 worker.register(app)
 watch.register(app)
 looking.register(app)

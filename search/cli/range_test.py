@@ -11,6 +11,17 @@ import typer
 
 from trainstack.search.cli.common import AsJson, err, out, print_json
 from trainstack.search.cli.common import storage as reach
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    TargetTransform,
+    Task,
+    overrules_of,
+)
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
 
@@ -33,8 +44,14 @@ def range_test(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File for the picture (HTML).")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict, for tables.")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    target: Target = None,
+    task: Task = "auto",
+    target_transform: TargetTransform = "none",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +71,8 @@ def range_test(
     spec = make_spec(
         **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
+        target_transform=target_transform,
+        overrules=overrules_of(drop, keep, numeric, categorical, date),
         trials=1,
         seed=seed,
     )[0]  # the tests load the data in their own process

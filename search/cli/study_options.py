@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.cli.common import err, read_json
+from trainstack.search.cli.common import read_json
+from trainstack.search.cli.data_options import print_notes
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.profiles import PROFILES
@@ -18,6 +19,7 @@ from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
     from trainstack.search.data.dataset import Dataset
+    from trainstack.search.data.overrules import Overrules
 
 
 def make_spec(
@@ -25,6 +27,7 @@ def make_spec(
     data: str,
     target: str | None,
     task: str,
+    target_transform: str = "none",
     study: str | None,
     space: str | None,
     profile: str,
@@ -32,12 +35,21 @@ def make_spec(
     sampler: str,
     pruner: str,
     trials: int,
+    overrules: Overrules,
     epochs: int | None = None,
     constraints: Sequence[str] = (),
     precision: str = "float32",
+    metric: str | None = None,
+    loss: str | None = None,
+    class_weight: str | None = None,
+    weight: str | None = None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
+
+    Args:
+        overrules: What the user says about a table's columns.
+        metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
 
     Returns:
         The spec, and the data as loaded.
@@ -46,7 +58,10 @@ def make_spec(
         RequestError: A flag or the data is unknown, unreadable or impossible.
     """
     from trainstack.search.cli.checks import known
+    from trainstack.search.cli.question import question
+    from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
+    from trainstack.search.data.target_transform import TRANSFORMS
     from trainstack.search.evidence.constraints import read_all
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
     from trainstack.search.sampling.pruning import PRUNERS
@@ -56,14 +71,15 @@ def make_spec(
     known("--sampler", sampler, tuple(SAMPLERS))
     known("--pruner", pruner, tuple(PRUNERS))
     known("--precision", precision, PRECISIONS)
-    known("--task", task, ("auto", "classification", "regression"))
+    known("--task", task, TASKS)
+    known("--target-transform", target_transform, TRANSFORMS)
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
-    dataset = load(data, target, task)
-    for note in dataset.notes:
-        err().print(note, markup=False)
+    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
+    asked = question(dataset, metric, loss, class_weight)
+    print_notes(dataset)
     rows = training_rows(dataset)
     if searched.name in space_names():  # a user's own space stays as it is
         searched = searched.for_rows(rows)
@@ -82,6 +98,7 @@ def make_spec(
         constraints=tuple(str(bound) for bound in bounds),
         precision=precision,
         version=version("trainstack"),
+        **asked,
         **rest,
     )
     return spec, dataset

@@ -12,9 +12,11 @@ from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
 from trainstack.search.conclusion.scores import (
     RunnerUp,
+    TargetScore,
     runners_up,
     score_on_test,
     score_on_validation,
+    scores_of_targets,
 )
 from trainstack.search.conclusion.sentence import sentence
 from trainstack.search.conclusion.warnings import bettered, warnings
@@ -35,6 +37,7 @@ from trainstack.search.evidence.comparisons import (
     seed_deviation,
     verdict,
 )
+from trainstack.search.evidence.deciding import LOSS, Deciding
 from trainstack.search.evidence.effects import Effect, effects
 from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
 from trainstack.search.evidence.finite import (
@@ -48,7 +51,7 @@ from trainstack.search.evidence.prediction import profile_note
 from trainstack.search.evidence.race import Choice, choice
 from trainstack.search.json_values import HIDDEN
 from trainstack.search.records import OUTCOMES, SEARCH, Run
-from trainstack.search.spec import StudySpec
+from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.spaces.errors import NothingToRecommend
 from trainstack.spaces.stack import Stack
 
@@ -83,7 +86,8 @@ class Recommendation:
     Attributes:
         study: The study's name.
         profile: Purpose of the stack.
-        metric: `accuracy` or `rmse`.
+        metric: Name of the metric that decides.
+        deciding: What decides, and how it is shown.
         choice: The outcome of the race.
         stack: The recommended stack.
         verdict: `better`, `equivalent`, `worse` or `undecided`, against the chapter's default.
@@ -94,7 +98,7 @@ class Recommendation:
         baseline: The chapter's default.
         trivial: Always answering the class shares, or the mean of the targets.
         yardstick: Scikit-learn's gradient boosting on the same rows.
-        difference: Validation loss of the stack minus the default's, paired.
+        difference: Objective of the stack minus the default's on the validation part, paired.
         optimism: Search score minus confirmed score, in seed standard deviations, or null.
         search_value: The search's score of the stack, or null.
         runners_up: The other confirmed stacks, best first.
@@ -106,6 +110,7 @@ class Recommendation:
         counts: Search trials by outcome.
         stack_id: Fingerprint of the recommended stack.
         description: The recommended stack in words.
+        targets: Its test scores for each of several targets; empty if there is one.
         equivalence_margin: Share of the default's loss that counts as equal.
         level: Probability that all intervals of a family hold.
     """
@@ -113,6 +118,7 @@ class Recommendation:
     study: str
     profile: str
     metric: str
+    deciding: Deciding = field(metadata=HIDDEN)
     choice: Choice = field(metadata=HIDDEN)
     stack: Stack
     verdict: Verdict
@@ -135,6 +141,7 @@ class Recommendation:
     counts: Mapping[str, int]
     stack_id: str
     description: str
+    targets: tuple[TargetScore, ...] = ()
     equivalence_margin: float = EQUIVALENCE_MARGIN
     level: float = LEVEL
 
@@ -162,14 +169,15 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         )
     document, lost = without_non_finite(measured)
     own_part, base_part = document.get("chosen", {}), document.get("baseline", {})
-    metric = "accuracy" if spec.data.task == "classification" else "rmse"
+    deciding = Deciding.of(spec)
+    metric = deciding.beside
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
     difference = _difference(rows, mine, base)
-    validation = score_on_validation(table.get(mine, {}), metric)
-    reference = score_on_validation(table.get(base, {}), metric)
-    means = reference.loss.mean, validation.loss.mean
+    validation = score_on_validation(table.get(mine, {}), deciding)
+    reference = score_on_validation(table.get(base, {}), deciding)
+    means = reference.minimized.mean, validation.minimized.mean
     scale = next((mean for mean in means if mean > 0.0), 0.0)
     word = Verdict.EQUIVALENT if mine == base else verdict(difference, scale)
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
@@ -177,19 +185,21 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     found = effects(chosen.stack, runs, scale)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(runs, scale, _rival(rows, base), measured=seen)
-    test = score_on_test(own_part, metric)
+    test = score_on_test(own_part, deciding)
     floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
-    note = None if mine == base else profile_note(spec.profile, seen, other, difference)
+    note = None if mine == base else profile_note(spec.profile, seen, other, difference, deciding)
     opening = nothing_learned(floor, base_floor, metric, mine == base)
-    loss = validation.loss.mean if validation.loss.n else search_value
+    searched = search_value if deciding.figure == LOSS else None
+    loss = validation.loss.mean if validation.loss.n else searched
     return Recommendation(
         study=spec.study,
         profile=spec.profile,
-        metric=metric,
+        metric=deciding.metric,
+        deciding=deciding,
         choice=chosen,
         stack=chosen.stack,
         verdict=word,
-        sentence=opening + sentence(chosen, word, validation.loss, difference),
+        sentence=opening + sentence(chosen, word, validation.minimized, difference, deciding),
         reasons=(*chosen.reasons, *([note] if note else ())),
         validation=validation,
         test=test,
@@ -197,21 +207,21 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             stack=chosen.baseline,
             stack_id=base,
             validation=reference,
-            test=score_on_test(base_part, metric),
+            test=score_on_test(base_part, deciding),
             trivial=base_floor,
             measured=other,
         ),
         trivial=floor,
-        yardstick=yardstick(document.get("yardstick"), test, metric),
-        difference=Difference.of(difference),
-        optimism=optimism(search_value, validation.loss.mean, seed_deviation(rows)),
+        yardstick=yardstick(document.get("yardstick"), test, deciding),
+        difference=Difference.of(difference, deciding.objective),
+        optimism=optimism(search_value, validation.minimized.mean, seed_deviation(rows)),
         search_value=search_value,
-        runners_up=runners_up(chosen, table, metric),
+        runners_up=runners_up(chosen, table, deciding),
         effects=found,
         claims=claims(context),
         warnings=(
             *trivial_warnings(floor, test, loss, metric),
-            *bettered(found),
+            *bettered(found, deciding),
             *([] if own_part.get("test") else [UNOPENED]),
             *warnings(spec, runs, chosen),
             *non_finite_warning(runs),
@@ -222,6 +232,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         counts=counts,
         stack_id=mine,
         description=describe(chosen.stack),
+        targets=scores_of_targets(own_part, deciding),
     )
 
 
@@ -248,7 +259,23 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
         return f"trainstack replay {study} {candidate.number}"
     return (
         f"trainstack export {study} --format json -o stack.json && trainstack launch "
-        f"{shlex.quote(spec.data.source)} --stacks stack.json --study {study}-again"
+        f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)} --stacks stack.json "
+        f"--study {study}-again"
+    )
+
+
+def _data_flags(data: DataSpec) -> str:
+    """Return the flags that say what to predict, for tables."""
+    from trainstack.search.data.several_targets import as_flag
+
+    if data.target is None:
+        return ""
+    log = "" if data.target_transform == "none" else f" --target-transform {data.target_transform}"
+    said = [
+        f"--{flag} {shlex.quote(name)}" for flag, names in data.overrules.items() for name in names
+    ]
+    return " ".join(
+        ("", f"--target {shlex.quote(as_flag(data.target))} --task {data.task}{log}", *said)
     )
 
 

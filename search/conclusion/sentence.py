@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.estimates import Estimate, Verdict
 from trainstack.search.evidence.formatting import about, describe, interval, number, seeds
 from trainstack.search.evidence.race import Choice
 
 
-def sentence(chosen: Choice, word: Verdict, loss: Estimate, difference: Estimate) -> str:
-    """Return the conclusion in one sentence, with the difference and its interval."""
+def sentence(
+    chosen: Choice,
+    word: Verdict,
+    objective: Estimate,
+    difference: Estimate,
+    deciding: Deciding = BY_LOSS,
+) -> str:
+    """Return the conclusion in one sentence, with the difference and its interval.
+
+    Args:
+        chosen: The outcome of the race.
+        word: The verdict.
+        objective: The chosen stack's confirmed objective.
+        difference: Its objective minus that of the chapter's default.
+        deciding: What decides the study.
+    """
+    value, difference = deciding.value(objective), deciding.difference(difference)
     head = f"Use {describe(chosen.stack)}"
     if chosen.stack == chosen.baseline:
         head = f"Use the chapter's default: {describe(chosen.stack)}"
-    if not loss.n:
+    if not value.n:
         return f"{head}; no seed has confirmed it."
-    head += f": validation loss {about(loss)} over {seeds(loss.n)}"
+    head += f": validation {deciding.figure} {about(value)} over {seeds(value.n)}"
     if chosen.stack == chosen.baseline:
         others = chosen.compared - 1
         if not others:

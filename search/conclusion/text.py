@@ -14,8 +14,8 @@ from trainstack.search.evidence.prediction import sentences
 def lines_beside(found: Recommendation) -> list[str]:
     """Return the yardsticks of a recommendation, one line each; none if not measured."""
     lines = (
-        trivial_line(found.trivial, found.metric),
-        yardstick_line(found.yardstick, found.metric),
+        trivial_line(found.trivial, found.deciding),
+        yardstick_line(found.yardstick, found.deciding),
     )
     return [line for line in lines if line]
 
@@ -38,15 +38,14 @@ def text_of(found: Recommendation) -> str:
         ("validation", found.validation, base.validation),
         ("test", found.test, base.test),
     ):
-        for what, one, two in (
-            ("loss", mine.loss, other.loss),
-            (found.metric, mine.metric, other.metric),
-        ):
+        for what in found.deciding.shown:
+            one, two = mine.figure(what), other.figure(what)
             rows.append((f"{part} {what}", _score(one), "" if itself else _score(two)))
     if not itself:
-        gap = found.difference
-        shown = f"{signed(gap.mean)} ({interval(gap.ci95, signed)})"
-        rows.append(("difference in loss", shown, ""))
+        gap, deciding = found.difference, found.deciding
+        value = deciding.difference(Estimate(gap.mean, gap.ci95, gap.n_pairs))
+        shown = f"{signed(value.mean)} ({interval(value.ci95, signed)})"
+        rows.append((f"difference in {deciding.figure}", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
     for texts in (lines_beside(found), sentences(found.measured)):

@@ -8,6 +8,7 @@ from typing import Any
 
 from trainstack.search.evidence.candidates import candidates, confirmed, usable
 from trainstack.search.evidence.constraints import read_all, told
+from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.effects import Effect
 from trainstack.search.evidence.estimates import Verdict
 from trainstack.search.evidence.finite import finite
@@ -36,11 +37,11 @@ def warnings(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     return [text for warner in WARNERS for text in warner(spec, runs, chosen)]
 
 
-def bettered(found: Sequence[Effect]) -> list[str]:
+def bettered(found: Sequence[Effect], deciding: Deciding = BY_LOSS) -> list[str]:
     """Warn if paired runs made after the choice favour another choice on an axis."""
     rows = [
-        f"{e.axis.replace('_', ' ')} {name(e.alternative)} instead of {name(e.choice)} (loss "
-        f"{interval([-end for end in reversed(e.ci95)], signed)})"
+        f"{e.axis.replace('_', ' ')} {name(e.alternative)} instead of {name(e.choice)} "
+        f"({deciding.objective} {interval([-end for end in reversed(e.ci95)], signed)})"
         for e in found
         if e.word is Verdict.WORSE and e.ci95
     ]
@@ -126,8 +127,9 @@ def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
     falling = [r for r in own if r.epochs >= planned and falls_at_end(r.curve)]
     if not falling or 2 * len(falling) < len(own):
         return []
+    what = Deciding.of(spec).objective
     return [
-        f"The validation loss still fell at epoch {planned} in {len(falling)} of {len(own)} "
+        f"The validation {what} still fell at epoch {planned} in {len(falling)} of {len(own)} "
         "runs of the recommended stack, where its plan ended: more epochs may change the order."
     ]
 

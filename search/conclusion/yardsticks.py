@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from trainstack.search.evidence.deciding import LOSS, Deciding
 from trainstack.search.evidence.estimates import Estimate, Figures, Score
 from trainstack.search.evidence.formatting import interval, number, signed
 from trainstack.search.json_values import IF_ANY
@@ -75,11 +76,13 @@ class Against:
         loss: `better` or `worse` than the stack's interval, `level` within it; null: not measured.
         accuracy: The same, in classification.
         rmse: The same, in regression.
+        metric: The same for the metric that decides, if it is not the loss.
     """
 
     loss: Standing
     accuracy: Standing | None = field(default=None, metadata=IF_ANY)
     rmse: Standing | None = field(default=None, metadata=IF_ANY)
+    metric: Standing | None = field(default=None, metadata=IF_ANY)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ def trivial(part: Mapping[str, Any], metric: str) -> Trivial:
 
 
 def _figures(found: Mapping[str, float | None] | None, metric: str) -> Figures:
-    return Figures(**{what: _or_nan((found or {}).get(what)) for what in ("loss", metric)})
+    named = {what: _or_nan((found or {}).get(what)) for what in ("loss", metric)}
+    every = {name: _or_nan(v) for name, v in (found or {}).items() if name != "loss"}
+    return Figures(**named, metrics=every if len(every) > 1 else None)
 
 
 def _estimate(found: Mapping[str, Any] | None) -> Estimate:
@@ -194,20 +199,24 @@ def _share_warning(beside: Trivial, scores: Score) -> list[str]:
     return []
 
 
-def yardstick(found: Mapping[str, Any] | None, scores: Score, metric: str) -> Yardstick:
+def yardstick(found: Mapping[str, Any] | None, scores: Score, deciding: Deciding) -> Yardstick:
     """Return the yardstick's figures and their comparison with the recommended stack's.
 
     Args:
         found: The measurement's `yardstick`, or None.
         scores: The recommended stack's test scores.
-        metric: `accuracy` or `rmse`.
+        deciding: What decides the study.
     """
-    found = found or {}
+    found, metric, asked = found or {}, deciding.beside, deciding.figure
     test = _figures(found.get("test"), metric)
     standings = {
         "loss": _against(test.loss, scores.loss, higher=False),
         metric: _against(test.metric, scores.metric, higher=metric == "accuracy"),
     }
+    if asked != LOSS:
+        standings["metric"] = _against(
+            test.figure(asked), scores.figure(asked), higher=deciding.rises
+        )
     return Yardstick(
         *(found.get(what) for what in ("model", "left_out", "seconds")),
         validation=_figures(found.get("validation"), metric),
@@ -225,15 +234,15 @@ def _against(value: float | None, score: Estimate, higher: bool) -> Standing:
     return Standing.BETTER if (value > high) is higher else Standing.WORSE
 
 
-def yardstick_line(beside: Yardstick, metric: str) -> str:
+def yardstick_line(beside: Yardstick, deciding: Deciding) -> str:
     """Return the yardstick in one line, or why it is left out; empty if not requested."""
     title = f"Gradient boosting (scikit-learn's {beside.model} with its defaults)"
     if beside.left_out:
         return f"{title} was left out: {beside.left_out}."
     if math.isnan(beside.test.loss):
         return ""
-    comparison = _compared(beside.against)
-    return f"{title} on the same rows: {_parts(beside, metric)}{comparison}."
+    comparison = _compared(beside.against, deciding)
+    return f"{title} on the same rows: {_parts(beside, deciding)}{comparison}."
 
 
 _ENDINGS = {
@@ -243,11 +252,15 @@ _ENDINGS = {
 }
 
 
-def _compared(against: Against) -> str:
+def _compared(against: Against, deciding: Deciding) -> str:
     """Return the comparison of the yardstick with the network; empty without a network."""
     loss, accuracy = against.loss, against.accuracy
     if loss is Standing.UNKNOWN:
         return ""
+    if against.metric not in (None, Standing.UNKNOWN):
+        level = against.metric is Standing.LEVEL
+        how = "level with" if level else f"{against.metric.value} than"
+        return f"; {how} the network in {deciding.figure}{_ENDINGS[against.metric]}"
     how = "level with" if loss is Standing.LEVEL else f"{loss.value} than"
     line = f"; {how} the network"
     if accuracy not in (None, Standing.UNKNOWN, loss):
@@ -255,17 +268,17 @@ def _compared(against: Against) -> str:
     return line + _ENDINGS[loss]
 
 
-def trivial_line(beside: Trivial, metric: str) -> str:
+def trivial_line(beside: Trivial, deciding: Deciding) -> str:
     """Return the trivial predictor's figures in one line; empty if not measured."""
     if math.isnan(beside.validation.loss):
         return ""
-    return f"Always answering {ANSWERS[metric]}: {_parts(beside, metric)}."
+    return f"Always answering {ANSWERS[deciding.beside]}: {_parts(beside, deciding)}."
 
 
-def _parts(beside: Trivial | Yardstick, metric: str) -> str:
+def _parts(beside: Trivial | Yardstick, deciding: Deciding) -> str:
     """Return `validation loss 2.3, accuracy 0.1; test loss 2.3, accuracy 0.1`."""
     return "; ".join(
-        f"{part} loss {number(figures.loss)}, {metric} {number(figures.metric)}"
+        f"{part} " + ", ".join(f"{name} {number(figures.figure(name))}" for name in deciding.shown)
         for part, figures in (("validation", beside.validation), ("test", beside.test))
         if not math.isnan(figures.loss)
     )

@@ -122,6 +122,7 @@ class Notes:
                 storage.set_study_system_attr(storage.get_study_id_from_name(name), key, value)
         for identifier, draw in PLOTS.items():
             figure = draw(runs)
+            figure.update_yaxes(title_text=f"validation {status.objective}")
             if figure.data:
                 save_plotly_graph_object(study, figure, graph_object_id=identifier)
 
@@ -163,7 +164,8 @@ def note_of(status: StudyStatus, runs: Sequence[Run], conclusion: str | None) ->
     best = searched.get(status.best.trial) if status.best else None
     if best is not None and best.stack is not None:
         lines.append(
-            f"**Best of the search**: trial {best.number}, validation loss {best.value:.4f}. "
+            f"**Best of the search**: trial {best.number}, validation {status.objective} "
+            f"{best.value:.4f}. "
             f"{describe(best.stack)}."
         )
     if any(status.confirmation.values()):

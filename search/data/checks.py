@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainstack.search.data.columns import MAX_AUTO_CLASSES
+from trainstack.search.data.column_names import shown
 from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.raw import Raw
 from trainstack.spaces.errors import RequestError
 
@@ -16,26 +17,30 @@ MIN_ROWS_PER_CLASS = 5
 # Least mean rows per class so that both held-out parts have room for one row of each class.
 MIN_MEAN_ROWS_PER_CLASS = 7
 MIN_ROWS = 20
-_TASKS = ("auto", "classification", "regression")
+TASKS = ("auto", "classification", "multilabel", "regression")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
+def finish(raw: Raw, source: str, task: str) -> Dataset:
     """Validate a reader's data and determine its task.
 
     Args:
         raw: The reader's arrays or frame.
         source: A data set's name, or an absolute path.
-        target: Column to predict, for tables.
-        task: `auto`, `classification` or `regression`.
+        task: One of TASKS.
 
     Raises:
         RequestError: The data or the request cannot be used.
     """
     check_task(task)
-    if raw.task != "auto" and task not in ("auto", raw.task):
+    asked = "multilabel" if raw.labels and task == "classification" else task
+    if raw.task != "auto" and asked not in ("auto", raw.task):
         raise RequestError(f"--task {task} for {source}", f"{raw.task}, which is its task")
     decided = next((t for t in (raw.task, task) if t != "auto"), None) or _task_of(raw.parts)
+    if decided == "multilabel" and not raw.labels:
+        raise RequestError(
+            f"--task multilabel for {source}", "several targets of a table", "--target a,b"
+        )
     notes = list(raw.notes)
     shape = None
     parts = dict(raw.parts)
@@ -48,27 +53,34 @@ def finish(raw: Raw, source: str, target: str | None, task: str) -> Dataset:
             notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
     classes = raw.classes
     if decided == "classification":
-        parts = {name: Part(x, _labels(y, name)) for name, (x, y) in parts.items()}
+        parts = {name: Part(x, _labels(y, name), w) for name, (x, y, w) in parts.items()}
         count = _check_classes(parts, source)
         classes = classes or tuple(str(k) for k in range(count))
+    elif decided == "multilabel":
+        parts = {name: part._replace(y=part.y.astype(np.int32)) for name, part in parts.items()}
+        _check_labels(parts["train"].y, raw, source)
     else:
-        parts = {name: Part(x, _numbers(y, name)) for name, (x, y) in parts.items()}
+        parts = {name: Part(x, _numbers(y, name), w) for name, (x, y, w) in parts.items()}
         classes = ()
-        if np.ptp(parts["train"].y) == 0:
-            raise RequestError(f"every target of {source} is {parts['train'].y[0]:g}", "variation")
+        _check_variation(parts["train"].y, raw, source)
     _check_rows(parts, classes, source)
     width = parts["train"].x.shape[1]
     return Dataset(
         source=source,
-        target=raw.target or target,
+        target=raw.target,
         task=decided,
         parts=parts,
         classes=classes,
+        labels=raw.labels,
         columns=raw.columns or tuple(f"x{column}" for column in range(width)),
         numeric=raw.numeric,
         text=raw.text,
         spellings=raw.spellings,
+        origins=raw.origins,
+        described=raw.described,
+        overrules=raw.overrules,
         image_shape=shape if shape is not None and len(shape) > 1 else None,
+        warnings=raw.warnings,
         notes=tuple(notes),
         python=raw.python,
     )
@@ -78,10 +90,33 @@ def check_task(task: str) -> None:
     """Check the name of a task.
 
     Raises:
-        RequestError: It is not one of the three names.
+        RequestError: It is not one of TASKS.
     """
-    if task not in _TASKS:
-        raise RequestError(f"--task {task}", "one of " + ", ".join(_TASKS))
+    if task not in TASKS:
+        raise RequestError(f"--task {task}", "one of " + ", ".join(TASKS))
+
+
+def _check_variation(y: np.ndarray, raw: Raw, source: str) -> None:
+    """Reject a quantity, or one of several, that has a single value."""
+    for place, column in enumerate(y.reshape(len(y), -1).T):
+        if np.ptp(column) == 0:
+            of = source if isinstance(raw.target, str | None) else shown(raw.target[place])
+            raise RequestError(f"every target of {of} is {column[0]:g}", "variation")
+
+
+def _check_labels(y: np.ndarray, raw: Raw, source: str) -> None:
+    """Reject a label of which one value is too rare to be in every part."""
+    assert isinstance(raw.target, tuple)
+    for name, values, on in zip(raw.target, raw.labels, y.sum(axis=0), strict=True):
+        counts = (len(y) - int(on), int(on))
+        rarest = int(np.argmin(counts))
+        if counts[rarest] < MIN_ROWS_PER_CLASS:
+            raise RequestError(
+                f"the target {shown(name)} of {source} is '{values[rarest]}' in "
+                f"{counts[rarest]} row(s)",
+                f"at least {MIN_ROWS_PER_CLASS} of each value, for training, validation and test",
+                "leave that target out",
+            )
 
 
 def _task_of(parts: Mapping[str, Part]) -> str:
@@ -99,7 +134,7 @@ def _task_of(parts: Mapping[str, Part]) -> str:
 
 def _array_part(part: Part, name: str, task: str) -> Part:
     """Return rows × features in uint8, float32 or float64, and one target per row."""
-    x, y = part
+    x, y, w = part
     for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
         if array.dtype.kind not in "biuf":
             raise RequestError(f"{label} holds {array.dtype} values", "numbers")
@@ -119,10 +154,10 @@ def _array_part(part: Part, name: str, task: str) -> Part:
     x = x.reshape(len(x), -1)
     check_finite(x, f"x_{name}")
     if x.dtype == np.uint8:
-        return Part(x, y)
+        return Part(x, y, w)
     # Types that float32 holds exactly (halves, short whole numbers) are stored as float32.
     exact = np.can_cast(x.dtype, np.float32, "safe")
-    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y)
+    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y, w)
 
 
 def check_finite(x: np.ndarray, label: str) -> None:

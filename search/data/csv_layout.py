@@ -1,4 +1,4 @@
-"""The layout of CSV files: detection of the delimiter and a check of every row."""
+"""The layout of CSV files: detection of encoding and delimiter, and a check of every row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainstack.search.data.column_names import plain, shown
 from trainstack.search.data.spelling import numbers_of
+from trainstack.search.data.text_encoding import encoding_of
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,11 +28,13 @@ class Layout:
     """The layout read from the beginning of a file.
 
     Attributes:
+        encoding: Name of the encoding, as Python knows it.
         delimiter: The delimiter of columns.
         names: Names of the columns; unnamed ones are numbered as in pandas.
         rows: Number of rows, estimated from the first megabyte.
     """
 
+    encoding: str
     delimiter: str
     names: tuple[str, ...]
     rows: int
@@ -44,10 +48,12 @@ def layout_of(path: Path) -> Layout:
     """
     with path.open("rb") as file:
         probe = file.read(_PROBE_BYTES)
-    if b"\0" in probe or probe[:4] in (b"PAR1", b"PK\3\4") or probe[:2] == b"\x1f\x8b":
-        raise RequestError(f"{path} is not a CSV file", "UTF-8 text, columns separated by commas")
+    encoding = encoding_of(path)
+    binary = b"\0" in probe and not encoding.startswith("utf-16")
+    if binary or probe[:4] in (b"PAR1", b"PK\3\4") or probe[:2] == b"\x1f\x8b":
+        raise RequestError(f"{path} is not a CSV file", "text, columns separated by commas")
     # The end of the probe may cut a character in two.
-    text = probe.decode("utf-8-sig", errors="ignore")
+    text = probe.decode(encoding, errors="ignore")
     whole = len(probe) < _PROBE_BYTES
     first = {mark: _first_rows(text, mark, whole, path) for mark in _DELIMITERS}
     several = [mark for mark, rows in first.items() if rows and len(rows[0]) > 1]
@@ -64,7 +70,7 @@ def layout_of(path: Path) -> Layout:
     names = tuple(name or f"Unnamed: {place}" for place, name in enumerate(header))
     check_names(names, str(path))
     lines = max(1, probe.count(b"\n"), probe.count(b"\r"))
-    return Layout(delimiter, names, round(path.stat().st_size / len(probe) * lines))
+    return Layout(encoding, delimiter, names, round(path.stat().st_size / len(probe) * lines))
 
 
 def check_names(names: Sequence[str], file: str) -> None:
@@ -73,11 +79,11 @@ def check_names(names: Sequence[str], file: str) -> None:
     Raises:
         RequestError: Two columns share a name.
     """
-    plain = [" ".join(name.split()) for name in names]
-    twice = next((name for name in plain if plain.count(name) > 1), None)
+    same = [plain(name) for name in names]
+    twice = next((name for name in same if same.count(name) > 1), None)
     if twice is not None:
         raise RequestError(
-            f"{file} has {plain.count(twice)} columns named {_shown(twice)}",
+            f"{file} has {same.count(twice)} columns named {shown(twice)}",
             "column names that differ, in the first line",
             "rename or drop one",
         )
@@ -100,12 +106,14 @@ def read_csv(path: Path) -> pd.DataFrame:
             sep=layout.delimiter,
             dtype=str,
             keep_default_na=False,
-            encoding="utf-8-sig",
+            encoding=layout.encoding,
             index_col=False,
             usecols=range(len(layout.names)),
         )
     except UnicodeDecodeError:
-        raise RequestError(f"{path} is not UTF-8 text", "UTF-8", "save it as UTF-8") from None
+        raise RequestError(
+            f"{path} is neither UTF-8 nor Western European text", "UTF-8", "save it as UTF-8"
+        ) from None
     except pd.errors.EmptyDataError:
         raise RequestError(f"{path} is empty", "a line of column names, then rows") from None
     except (pd.errors.ParserError, csv.Error, ValueError) as error:
@@ -127,13 +135,20 @@ def python_of(path: Path) -> str:
     layout = layout_of(path)
     return (
         f"pd.read_csv({str(path)!r}, sep={layout.delimiter!r}, dtype=str, keep_default_na=False, "
-        f'encoding="utf-8-sig", index_col=False, usecols=range({len(layout.names)}))'
+        f"encoding={layout.encoding!r}, index_col=False, usecols=range({len(layout.names)}))"
     )
+
+
+def notes_on(path: Path) -> tuple[str, ...]:
+    """Return a note if a file's encoding is a guess."""
+    if layout_of(path).encoding != "cp1252":
+        return ()
+    return (f"{path.name} is not UTF-8: its text is read as Western European (Windows-1252).",)
 
 
 def line_of(path: Path, row: int) -> str:
     """Return the line in the file of a row, counted from 0."""
-    rows = _rows(path, layout_of(path).delimiter)  # the header comes first
+    rows = _rows(path, layout_of(path))  # the header comes first
     return next((f"line {begun}" for place, (begun, _) in enumerate(rows, -1) if place == row), "")
 
 
@@ -165,7 +180,7 @@ def _fits(row: Sequence[str], count: int) -> bool:
 def _check_rows(path: Path, layout: Layout) -> int:
     """Return the number of rows after checking that each has as many cells as the header."""
     count, rows, usual = len(layout.names), -1, 0
-    for begun, row in _rows(path, layout.delimiter):
+    for begun, row in _rows(path, layout):
         rows += 1
         if rows == 1:
             usual = len(row)
@@ -180,10 +195,10 @@ def _check_rows(path: Path, layout: Layout) -> int:
     return rows
 
 
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Yield each non-blank row with the number of its first line."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader, begun = csv.reader(file, delimiter=delimiter), 1
+    with path.open(encoding=layout.encoding, newline="") as file:
+        reader, begun = csv.reader(file, delimiter=layout.delimiter), 1
         for row in reader:
             if not _blank(row):
                 yield begun, row
@@ -197,9 +212,9 @@ def _check_header(frame: pd.DataFrame, file: str) -> None:
     looks_like_row = len(numbers) == len(names) and not _counts(names)
     odd = [name for name in names if not name.isdigit() and _holds_its_name(frame[name])]
     if looks_like_row or odd:
-        shown = _shown((odd or numbers)[0])
+        odd_name = shown((odd or numbers)[0])
         raise RequestError(
-            f"the first line of {file} looks like a row: {shown} is not a column name",
+            f"the first line of {file} looks like a row: {odd_name} is not a column name",
             "a first line of column names",
             "add one, or rename the column",
         )
@@ -218,7 +233,3 @@ def _holds_its_name(column: pd.Series) -> bool:
     empty = column == ""
     ticks = bool((same | empty).all()) and bool(empty.any())
     return bool(same.any()) and not ticks
-
-
-def _shown(name: str) -> str:
-    return "'" + " ".join(name.split()) + "'"

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trainstack.search.data.columns import Column
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
-from trainstack.search.data.splitting import Split, make_split
+from trainstack.search.data.splitting import NONE, Split, make_split
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
@@ -25,10 +27,15 @@ MAX_SEED = 2**32 - 1
 
 
 class Part(NamedTuple):
-    """Rows and their targets: `x` is an array [N, D] or a pandas frame, `y` an array [N]."""
+    """Rows and their targets.
+
+    `x` is an array [N, D] or a pandas frame; `y` is an array [N], or [N, T] of several targets.
+    `w` has the rows' weights, float64 [N], not negative; None: all are 1.
+    """
 
     x: Any
     y: np.ndarray
+    w: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,34 +44,48 @@ class Dataset:
 
     Attributes:
         source: A data set's name, or an absolute path.
-        target: Column to predict, for tables; else None.
-        task: `classification` or `regression`.
+        target: Column to predict, or several, for tables; else None.
+        task: `classification`, `regression`, or `multilabel` (several targets of two classes).
         parts: `train` (all rows that are not given as another part), and `valid` and `test`
             where they are given. Arrays are [N, D] in uint8 (images: a quarter of the memory),
             float32 where that holds them as they came, or float64; frames hold float64 and text
             columns; labels are int32 from 0 to K-1, regression targets float64 in their own unit.
-        classes: Class names in label order; empty for regression.
+        classes: Class names in label order; empty for other tasks.
+        labels: The two values of each target of `multilabel`, the one coded as 0 first.
         columns: Names of the D features, or of a table's columns (`numeric`, then `text`).
         numeric: A table's numeric columns; empty for arrays.
         text: A table's columns of categories; empty for arrays.
         spellings: How the texts of a table's columns are read, by name; none for numeric columns.
+        origins: Columns of the file by the names of the columns made of them, where these differ.
+        described: What becomes of each of a table's columns, in the file's order.
+        overrules: What the user says about them.
         image_shape: Shape of one example before it was flattened, or None.
-        notes: Notes for the user on what was done to the data, one sentence each.
+        transform: `log` if a network is trained on the logarithm of the target, else `none`.
+        warnings: What is left out, and what is a guess, one sentence each.
+        notes: How the rest is read, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
+        weight: Column of the rows' weights, for tables; else None.
     """
 
     source: str
-    target: str | None
+    target: str | tuple[str, ...] | None
     task: str
     parts: Mapping[str, Part]
     classes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     columns: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    described: tuple[Column, ...] = ()
+    overrules: Overrules = field(default_factory=Overrules)
     image_shape: tuple[int, ...] | None = None
+    transform: str = NONE
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
+    weight: str | None = None
 
     @property
     def x(self) -> Any:
@@ -73,8 +94,18 @@ class Dataset:
 
     @property
     def y(self) -> np.ndarray:
-        """The targets of `x`, [N]."""
+        """The targets of `x`, [N], or [N, T] of several."""
         return self.parts["train"].y
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of several targets; empty if there is one."""
+        return self.target if isinstance(self.target, tuple) else ()
+
+    @property
+    def has_weights(self) -> bool:
+        """True when the rows have weights."""
+        return self.parts["train"].w is not None
 
     @property
     def is_table(self) -> bool:
@@ -93,10 +124,12 @@ class Dataset:
         It does not depend on the path: a copy on another machine has the same fingerprint.
         """
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.task, self.classes, self.columns)).encode())
+        labels = (self.labels,) if self.labels else ()
+        digest.update(repr((self.task, self.classes, self.columns, *labels)).encode())
         for name in sorted(self.parts):
             part = self.parts[name]
-            for array in (*_arrays(part.x, self.numeric, self.text), part.y):
+            weights = () if part.w is None else (part.w,)
+            for array in (*_arrays(part.x, self.numeric, self.text), part.y, *weights):
                 digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -106,7 +139,7 @@ class Dataset:
 
         Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
         that it is the same for every trial; the validation part with `seed`.
-        Classification is stratified.
+        The classes of a single target are stratified.
 
         Args:
             seed: 0 to 2³² - 1; equal seeds give equal splits.
@@ -135,6 +168,7 @@ class Dataset:
             numeric=self.numeric,
             text=self.text,
             vocabulary={name: sorted(set(rest.x[name])) for name in self.text},
+            transform=self.transform,
         )
 
     def describe(self) -> DataSpec:
@@ -148,7 +182,11 @@ class Dataset:
             fingerprint=self.fingerprint,
             features=self.features,
             classes=self.classes,
+            labels=self.labels,
             rows=self.rows,
+            target_transform=self.transform,
+            overrules=self.overrules.to_json(),
+            weight=self.weight,
         )
 
     @cached_property
@@ -160,15 +198,14 @@ class Dataset:
         """Return (rest, held out), with the same call as in a generated script."""
         from sklearn.model_selection import train_test_split
 
+        weights = () if part.w is None else (part.w,)
         cut: Any = train_test_split(
-            part.x,
-            part.y,
+            *(part.x, part.y, *weights),
             test_size=HELD_OUT_FRACTION,
             random_state=seed,
             stratify=part.y if self.task == "classification" else None,
         )
-        rest_x, held_x, rest_y, held_y = cut
-        return Part(rest_x, rest_y), Part(held_x, held_y)
+        return Part(*cut[0::2]), Part(*cut[1::2])
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trainstack.search.data.columns import MAX_CATEGORIES
+from trainstack.search.data.kinds import MAX_CATEGORIES
 
 
 def make_encoder(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trainstack.search.data.columns import MAX_CATEGORIES
 from trainstack.search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
+from trainstack.search.data.kinds import MAX_CATEGORIES
 
 
 def python_lines(dataset: Dataset) -> list[str]:
@@ -19,22 +19,25 @@ def python_lines(dataset: Dataset) -> list[str]:
     given = [part for part in ("train", "valid", "test") if part in dataset.parts]
     lines = list(dataset.python)
     imports = []
-    kind = "int32" if dataset.task == "classification" else "float64"
+    kind = "float64" if dataset.task == "regression" else "int32"
     for part in given:
-        lines.append(f'y_{part} = y_{part}.reshape(-1).astype("{kind}")')
+        flat = "" if dataset.targets else ".reshape(-1)"
+        lines.append(f'y_{part} = y_{part}{flat}.astype("{kind}")')
         if not dataset.is_table:
             wide = dataset.parts[part].x.dtype == "float64"
             number = "float64" if wide else "float32"
             lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
+    if dataset.has_weights:
+        lines += [f'w_{part} = w_{part}.reshape(-1).astype("float64")' for part in given]
     if len(given) < 3:
         imports.append("from sklearn.model_selection import train_test_split")
         lines.append("")
     if "test" not in given:
-        lines += _cut("test", str(TEST_SEED), dataset.task)
+        lines += _cut("test", str(TEST_SEED), dataset)
     if dataset.is_table:
         lines.append("categories = [sorted(set(x_train[name])) for name in text]")
     if "valid" not in given:
-        lines += _cut("valid", "seed", dataset.task)
+        lines += _cut("valid", "seed", dataset)
     if dataset.is_table:
         imports += [
             "from sklearn.compose import ColumnTransformer",
@@ -45,11 +48,14 @@ def python_lines(dataset: Dataset) -> list[str]:
     return [*sorted(imports), *lines]
 
 
-def _cut(part: str, seed: str, task: str) -> list[str]:
-    stratify = ", stratify=y_train" if task == "classification" else ""
+def _cut(part: str, seed: str, dataset: Dataset) -> list[str]:
+    stratify = ", stratify=y_train" if dataset.task == "classification" else ""
+    axes = "xyw" if dataset.has_weights else "xy"
+    halves = ", ".join(f"{axis}_train, {axis}_{part}" for axis in axes)
+    rows = ", ".join(f"{axis}_train" for axis in axes)
     return [
-        f"x_train, x_{part}, y_train, y_{part} = train_test_split(",
-        f"    x_train, y_train, test_size={HELD_OUT_FRACTION}, random_state={seed}{stratify}",
+        f"{halves} = train_test_split(",
+        f"    {rows}, test_size={HELD_OUT_FRACTION}, random_state={seed}{stratify}",
         ")",
     ]
 

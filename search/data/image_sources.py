@@ -83,7 +83,7 @@ def _read_place(place: Path, limit_bytes: int | None) -> Raw | None:
 def _hold_out(raw: Raw) -> Raw:
     if "valid" in raw.parts or len(raw.parts["train"].y) <= VALID_ROWS:
         return raw
-    x, y = raw.parts["train"]
+    x, y, _ = raw.parts["train"]
     cut = VALID_ROWS
     return dataclasses.replace(
         raw,

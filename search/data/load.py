@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from trainstack.search.data.catalogue import DATASETS
@@ -10,8 +12,10 @@ from trainstack.search.data.checks import check_task, finish
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
+from trainstack.search.data.overrules import NO_OVERRULES, Overrules, refuse_any
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
+from trainstack.search.data.target_transform import transformed
 from trainstack.spaces.errors import RequestError, nearest
 
 _ENDINGS = (".npz", *FORMATS)
@@ -19,9 +23,12 @@ _ENDINGS = (".npz", *FORMATS)
 
 def load(
     source: str,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     task: str = "auto",
+    overrules: Overrules = NO_OVERRULES,
     *,
+    transform: str = "none",
+    weight: str | None = None,
     limit_bytes: int | None = None,
 ) -> Dataset:
     """Load a named data set or a file.
@@ -29,10 +36,16 @@ def load(
     Args:
         source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
             a folder of IDX files. A name takes precedence over a file of that name.
-        target: Column to predict; required for tables, invalid otherwise.
-        task: `auto`, `classification` or `regression`. `auto` takes text, booleans and whole
-            numbers as classes (in tables: whole numbers of at most 20 distinct values), every
-            other target as a quantity.
+        target: Column to predict, or several, also as one text separated by commas; required for
+            tables, invalid otherwise.
+        task: `auto`, `classification`, `multilabel` or `regression`. `auto` takes text, booleans
+            and whole numbers as classes (in tables: whole numbers of at most 20 distinct values),
+            every other target as a quantity.
+        overrules: What the user says about a table's columns.
+        transform: Transform of the target for training: `auto`, `log` or `none`; see
+            `trainstack.search.data.target_transform.transformed`.
+        weight: Column of the rows' weights, for tables; it is no feature. Archives have theirs as
+            `w_train`, `w_valid` and `w_test`.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -45,18 +58,26 @@ def load(
     path = None if source in DATASETS else _existing(source)
     suffix = path.suffix.lower() if path and path.is_file() else ""
     if target is not None and suffix not in FORMATS:
+        said = target if isinstance(target, str) else ",".join(target)
         raise RequestError(
-            f"--target {target} for {source}", "no --target", "only .csv and .parquet have columns"
+            f"--target {said} for {source}", "no --target", "only .csv and .parquet have columns"
+        )
+    if suffix not in FORMATS:
+        refuse_any(overrules, source)
+    if weight is not None and suffix not in FORMATS:
+        raise RequestError(
+            f"--weight {weight} for {source}", "no --weight", "only .csv and .parquet have columns"
         )
     if path is None:
-        return finish(DATASETS[source].load(limit_bytes), source, None, task)
-    if suffix in FORMATS:
-        raw = read_table(path, target, task, limit_bytes)
+        raw = DATASETS[source].load(limit_bytes)
+    elif suffix in FORMATS:
+        raw = read_table(path, target, task, overrules, limit_bytes, weight)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:
         raw = read_folder(path, limit_bytes)
-    return finish(raw, str(path), target, task)
+    dataset = finish(raw, source if path is None else str(path), task)
+    return transformed(replace(dataset, weight=raw.weight), transform)
 
 
 def _existing(source: str) -> Path:

@@ -1,22 +1,27 @@
-"""NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`."""
+"""NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`.
+
+The rows' weights are `w_train`, `w_valid` and `w_test`, for all parts or for none.
+"""
 
 from __future__ import annotations
 
 import math
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.search.data.weighting import check_weights
 from trainstack.spaces.errors import RequestError, nearest
 
-_NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xy")
+_NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xyw")
 # Exceptions of NumPy and zipfile for truncated, damaged or invalid archives.
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError)
-_EXPECTED = "x_train and y_train, and optionally x_valid, y_valid, x_test, y_test"
+_EXPECTED = "x_train and y_train, and optionally x_valid, y_valid, x_test, y_test, w_train …"
 
 
 def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
@@ -35,7 +40,7 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
     except (*DAMAGED, OSError):
         raise RequestError(f"{path} is not an .npz archive", "what numpy.savez writes") from None
     for name in headers:
-        if name[:2] in ("x_", "y_", "X_", "Y_") and name not in _NAMES:
+        if name[:2] in ("x_", "y_", "w_", "X_", "Y_", "W_") and name not in _NAMES:
             raise RequestError(f"{path} holds '{name}'", _EXPECTED, nearest(name, _NAMES))
     names = [name for name in _NAMES if name in headers]
     for part in ("train", "valid", "test"):
@@ -43,6 +48,11 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         if len(lacking) == 1 or (lacking and part == "train"):
             held = ", ".join(sorted(headers)) or "nothing"
             raise RequestError(f"{path} lacks {' and '.join(lacking)} (holds {held})", _EXPECTED)
+    weighted = {name[2:] for name in names if name[0] == "w"}
+    if weighted and (odd := weighted ^ {name[2:] for name in names if name[0] == "x"}):
+        raise RequestError(
+            f"{path} has weights of some parts only", f"w_{min(odd)} as well, or no weights"
+        )
     for name in names:
         if headers[name][0].hasobject:
             raise RequestError(
@@ -59,7 +69,11 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         raise RequestError(f"{path} is damaged ({error})", hint="save it again") from None
     ignored = sorted(set(headers) - set(_NAMES))
     return Raw(
-        {name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"]) for name in names if name[0] == "x"},
+        {
+            name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"], _weights(arrays, name[2:]))
+            for name in names
+            if name[0] == "x"
+        },
         python=(
             "import numpy as np",
             "",
@@ -68,6 +82,20 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         ),
         notes=(f"The archive's {', '.join(ignored)} is not used.",) if ignored else (),
     )
+
+
+def _weights(arrays: Mapping[str, np.ndarray], part: str) -> np.ndarray | None:
+    """Return a part's weights, checked; None if the archive has none."""
+    weights = arrays.get(f"w_{part}")
+    if weights is None:
+        return None
+    label, rows = f"w_{part}", len(arrays[f"y_{part}"])
+    if weights.dtype.kind not in "biuf" or weights.size != rows:
+        shown = f"{weights.dtype} values of shape {weights.shape}"
+        raise RequestError(f"{label} holds {shown}", f"{rows} numbers, one per row")
+    weights = weights.reshape(-1).astype(np.float64)
+    check_weights(weights, label)
+    return weights
 
 
 def read_headers(path: Path) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:

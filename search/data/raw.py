@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Part
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
 from trainstack.spaces.errors import RequestError
 
@@ -21,13 +23,19 @@ class Raw:
     parts: Mapping[str, Part]
     python: tuple[str, ...]
     task: str = "auto"
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     classes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     columns: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    described: tuple[Column, ...] = ()
+    overrules: Overrules = field(default_factory=Overrules)
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    weight: str | None = None
 
 
 def free_memory_bytes() -> int:

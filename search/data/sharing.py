@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trainstack.search.artifacts import Store
 from trainstack.search.data.dataset import Dataset, Part
 from trainstack.search.data.load import load
 from trainstack.search.data.npz import DAMAGED, read_headers
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.raw import COPIES_BYTES, check_memory
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.spec import DataSpec
@@ -79,7 +81,11 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
         StorageAwayError: The artifact store does not answer.
     """
     try:
-        found = load(data.source, data.target, data.task)
+        found = load(
+            *(data.source, data.target, data.task, Overrules.from_json(data.overrules)),
+            transform=data.target_transform,
+            weight=data.weight,
+        )
         if found.fingerprint == data.fingerprint:
             return found
         missing = RequestError(
@@ -100,7 +106,7 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
                 )
         try:
             os.utime(path)  # mark as used
-            return _read(path, data)
+            return replace(_read(path, data), transform=data.target_transform)
         except RequestError:
             path.unlink()  # the next attempt fetches it again
             raise
@@ -186,11 +192,14 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
     header = {
         "task": dataset.task,
         "classes": dataset.classes,
+        "labels": dataset.labels,
         "columns": dataset.columns,
         "numeric": dataset.numeric,
         "text": dataset.text,
         "image_shape": dataset.image_shape,
+        "weight": dataset.weight,
         "spellings": {name: spelling.to_json() for name, spelling in dataset.spellings.items()},
+        "origins": dict(dataset.origins),
     }
     arrays: dict[str, np.ndarray] = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
@@ -198,6 +207,8 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         arrays[f"categories_{place}"] = np.array(values, dtype=np.str_)
     for name, part in dataset.parts.items():
         arrays[f"y_{name}"] = part.y
+        if part.w is not None:
+            arrays[f"w_{name}"] = part.w
         if not dataset.is_table:
             arrays[f"x_{name}"] = part.x
             continue
@@ -214,14 +225,17 @@ def column_name(part: str, place: int) -> str:
 
 
 def unpacked(
-    arrays: Mapping[str, np.ndarray], source: str, target: str | None, path: str
+    arrays: Mapping[str, np.ndarray],
+    source: str,
+    target: str | tuple[str, ...] | None,
+    path: str,
 ) -> Dataset:
     """Return the data set from arrays made by `packed`.
 
     Args:
         arrays: Arrays by name.
         source: The study's name of the data.
-        target: Column to predict, for tables.
+        target: Column to predict, or several, for tables.
         path: Path of the arrays, for the generated code that loads them.
 
     Raises:
@@ -243,19 +257,22 @@ def unpacked(
                 for place in range(len(text))
             ]
             x = _frame(x, numeric, text, categories)
-        parts[part] = Part(x, arrays[f"y_{part}"])
+        parts[part] = Part(x, arrays[f"y_{part}"], arrays.get(f"w_{part}"))
     return Dataset(
         source=source,
         target=target,
         task=task,
         parts=parts,
         classes=classes,
+        labels=tuple((str(off), str(on)) for off, on in header.get("labels", ())),
         columns=columns,
         numeric=numeric,
         text=text,
         spellings={name: Spelling.from_json(d) for name, d in header.get("spellings", {}).items()},
+        origins={str(name): str(of) for name, of in header.get("origins", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
-        python=_python(path, list(parts), numeric, text),
+        python=_python(path, list(parts), numeric, text, "w_train" in arrays),
+        weight=header.get("weight"),
     )
 
 
@@ -273,12 +290,14 @@ def _frame(
 
 
 def _python(
-    path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...]
+    path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...], weighted: bool
 ) -> tuple[str, ...]:
     """Return lines of plain Python that load the same data; see `Dataset.python`."""
     table = bool(numeric or text)
     lines = ["import numpy as np", *(["import pandas as pd"] if table else []), ""]
     lines += [f"archive = np.load({path!r})  # the data that the study shared"]
+    if weighted:
+        lines += [f'w_{part} = archive["w_{part}"]' for part in parts]
     if not table:
         lines += [f'{axis}_{part} = archive["{axis}_{part}"]' for part in parts for axis in "xy"]
         return tuple(lines)

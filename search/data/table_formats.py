@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainstack.search.data.csv_layout import check_names, layout_of, line_of, python_of, read_csv
+from trainstack.search.data.csv_layout import (
+    check_names,
+    layout_of,
+    line_of,
+    notes_on,
+    python_of,
+    read_csv,
+)
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ class TableFormat:
         read: Returns the frame.
         python: Returns the Python expression that reads the same.
         place: Returns the position in the file of a row of the frame, counted from 0.
+        notes: Returns notes for the user on how the file is read.
         typed: Whether the format has numeric columns.
     """
 
@@ -30,6 +38,7 @@ class TableFormat:
     read: Callable[[Path], pd.DataFrame]
     python: Callable[[Path], str]
     place: Callable[[Path, int], str]
+    notes: Callable[[Path], tuple[str, ...]] = lambda _: ()
     typed: bool = False
 
 
@@ -66,7 +75,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 FORMATS = {
-    ".csv": TableFormat(_outline_csv, read_csv, python_of, line_of),
+    ".csv": TableFormat(_outline_csv, read_csv, python_of, line_of, notes_on),
     ".parquet": TableFormat(
         _outline_parquet,
         _read_parquet,

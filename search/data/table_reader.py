@@ -1,25 +1,27 @@
-"""Reading of tables: columns are sorted into numbers and categories."""
+"""Reading of tables: what each column is, and which are used."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.data.columns import (
-    MISSING,
-    Feature,
-    as_text,
-    read_feature,
-    shown,
-)
+from trainstack.search.data.column_names import column_named, shown
+from trainstack.search.data.columns import Column, Feature, Source, read_feature
 from trainstack.search.data.dataset import Part
+from trainstack.search.data.overrules import NO_OVERRULES, Overrules
 from trainstack.search.data.raw import Raw, check_memory
-from trainstack.search.data.spelling import Spelling, moment, to_numbers
+from trainstack.search.data.several_targets import (
+    complete_rows,
+    named,
+    read_targets,
+    targets_named,
+)
+from trainstack.search.data.table_code import python_of
 from trainstack.search.data.table_formats import FORMATS
-from trainstack.search.data.targets import read_target
-from trainstack.spaces.errors import RequestError, nearest
+from trainstack.search.data.weighting import read_weights
+from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,105 +30,174 @@ if TYPE_CHECKING:
 _CELL_BYTES = 40
 # Most columns named in a note.
 _NAMED = 8
+# Why a column that the user leaves out is left out.
+DROPPED = "--drop"
 
 
-def read_table(path: Path, target: str | None, task: str, limit_bytes: int | None = None) -> Raw:
-    """Read a table and sort its columns.
+def read_table(
+    path: Path,
+    target: str | Sequence[str] | None,
+    task: str,
+    overrules: Overrules = NO_OVERRULES,
+    limit_bytes: int | None = None,
+    weight: str | None = None,
+) -> Raw:
+    """Read a table and decide what becomes of each column.
 
-    Numbers, dates and booleans in any format are numeric; other text becomes one-hot. Rows without
-    a target, columns with at most one value, and identifiers are left out with a note.
+    Numbers, dates and truth values in any format are numeric; other text becomes one-hot. Rows
+    without a target are left out, as are columns with at most one value, identifiers and free text,
+    each with a note.
 
     Args:
         path: The `.csv` or `.parquet` file.
-        target: Column to predict.
-        task: `auto`, `classification` or `regression`; see `read_target`.
+        target: Column to predict, or several; see `targets_named`.
+        task: The task or `auto`; see `read_targets`.
+        overrules: What the user says about the columns.
         limit_bytes: Memory limit; None: free memory of the machine.
+        weight: Column of the rows' weights, which is no feature.
 
     Raises:
-        RequestError: The file, a column or the target cannot be used.
+        RequestError: The file, a column, the target or an overrule cannot be used.
     """
     table = FORMATS[path.suffix.lower()]
     rows, names = table.outline(path)
-    target = _column_named(target, names, path.name)
+    if target is None:
+        raise RequestError(f"no target for {path.name}", "--target COLUMN", _known(names))
+    targets = targets_named(target, names, path.name)
+    said = named(targets)
+    overrules = overrules.resolved(names, targets, path.name)
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
     frame: Any = table.read(path)
-    held = as_text(frame[target]) != "" if len(frame) else []
-    notes = []
+    held = complete_rows(frame, targets)
+    warnings = list(table.notes(path))
     if lacking := len(frame) - int(sum(held)):
-        notes.append(f"{lacking} row(s) without a value of {shown(target)} are left out.")
+        warnings.append(f"{lacking} row(s) without a value of {said} are left out.")
         frame = frame[held]
     if not len(frame):
-        raise RequestError(f"{path.name} has no rows with a value of {shown(target)}", "rows")
+        raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
 
     def place(row: int) -> str:
         return table.place(path, row)
 
-    learnt = read_target(frame[target], target, task, place)
-    features = {
-        name: read_feature(frame[name], name, path.name, place, table.typed)
+    weights = None
+    if weight is not None:
+        weight = column_named(weight, names, "--weight", path.name)
+        if weight in targets:
+            raise RequestError(f"--weight {shown(weight)} is the target", "another column")
+        weights = read_weights(frame[weight], weight, place)
+    sources = [
+        Source(
+            frame[name],
+            name,
+            path.name,
+            place,
+            typed=table.typed,
+            kind=overrules.kind_of(name),
+            kept=name in overrules.keep,
+            taken=tuple(frame.columns),
+        )
         for name in frame.columns
-        if name != target
-    }
-    kept, dropped = _kept(features)
+        if name not in (*targets, weight)
+    ]
+    columns, kept, comma = _read(sources, overrules, warnings)
+    learnt = read_targets(frame, targets, task, place, comma)
     if not kept:
-        raise RequestError(f"{path.name} has no usable column beside {shown(target)}", "features")
-    numeric = tuple(name for name, feature in kept.items() if feature.is_number)
-    text = tuple(name for name in kept if name not in numeric)
-    spellings = {name: f.spelling for name, f in kept.items() if f.spelling is not None}
+        raise RequestError(
+            f"{path.name} has no usable column beside {said}",
+            "features",
+            "--keep COLUMN uses one that is left out" if columns else "",
+        )
+    made = {name: values for feature in kept for name, values in feature.values.items()}
+    spellings = {name: how for feature in kept for name, how in feature.spellings.items()}
+    text = tuple(name for feature in kept if not feature.is_number for name in feature.values)
+    numeric = tuple(name for name in made if name not in text)
+    origins = {
+        name: feature.column.name
+        for feature in kept
+        for name in feature.values
+        if name != feature.column.name
+    }
+    python = python_of(
+        table.python(path), targets, learnt.python, (numeric, text), spellings, origins, weight
+    )
     return Raw(
-        {"train": Part(_frame(frame.index, kept, (*numeric, *text)), learnt.y)},
-        python=_python(table.python(path), target, learnt.python, numeric, text, spellings),
+        {"train": Part(_frame(frame.index, made, (*numeric, *text)), learnt.y, weights)},
+        python=python,
         task=learnt.task,
-        target=target,
+        target=targets[0] if len(targets) == 1 else targets,
         classes=learnt.classes,
+        labels=learnt.labels,
         columns=(*numeric, *text),
         numeric=numeric,
         text=text,
         spellings=spellings,
-        notes=(*notes, *dropped, *learnt.notes, *_notes(kept)),
+        origins=origins,
+        weight=weight,
+        described=tuple(columns),
+        overrules=overrules,
+        warnings=(*warnings, *_left_out(columns)),
+        notes=(*learnt.notes, *_notes(kept)),
     )
 
 
-def _column_named(target: str | None, names: Sequence[str], file: str) -> str:
-    """Return the column of a given name; runs of blanks and line breaks count as one blank."""
-    if target is None:
-        raise RequestError(f"no target for {file}", "--target COLUMN", _known(names))
-    if target in names:
-        return target
-    plain = [" ".join(name.split()) for name in names]
-    wanted = " ".join(target.replace("\\n", " ").split())
-    if plain.count(wanted) == 1:
-        return names[plain.index(wanted)]
-    raise RequestError(
-        f"{file} has no column {shown(target)}", "a target column", nearest(wanted, plain)
-    )
+def _read(
+    sources: Sequence[Source], overrules: Overrules, warnings: list[str]
+) -> tuple[list[Column], list[Feature], bool]:
+    """Return what becomes of each column, those used, and whether they have decimal commas.
+
+    Row numbers that are the only features add a warning.
+    """
+    taken = [s for s in sources if s.name not in overrules.drop]
+    features = {s.name: read_feature(s) for s in taken}
+    comma = any(how.decimal == "," for f in features.values() for how in f.spellings.values())
+    if comma:  # then 1.234 and 1,234 mean something else
+        features = {s.name: read_feature(replace(s, comma=True)) for s in taken}
+    if not any(feature.column.used for feature in features.values()):
+        # Row numbers are used if there is nothing else, but not names.
+        alone = [n for n, f in features.items() if f.column.kind == "identifier" and f.is_number]
+        for name in alone:
+            column = replace(features[name].column, used=True, why="it may be a row number")
+            features[name] = replace(features[name], column=column)
+        if alone:
+            warnings.append(
+                f"Column(s) {_list(alone)} may be row numbers, but are the only features."
+            )
+    columns = [features[s.name].column if s.name in features else _dropped(s) for s in sources]
+    return columns, [feature for feature in features.values() if feature.column.used], comma
 
 
-def _kept(features: Mapping[str, Feature]) -> tuple[dict[str, Feature], list[str]]:
-    """Return the columns that become features, and notes about the others."""
-    useless = [name for name, feature in features.items() if feature.is_useless]
-    rest = {name: feature for name, feature in features.items() if name not in useless}
-    named = [name for name, feature in rest.items() if feature.is_identifier]
-    if len(named) == len(rest):  # use row numbers if there is nothing else, but not names
-        named = [name for name in named if not rest[name].is_number]
-    alone = [name for name in rest if name not in named and rest[name].is_identifier]
-    notes = []
-    if alone:
-        notes.append(f"Column(s) {_list(alone)} may be row numbers, but are the only features.")
-    if useless:
-        notes.append(f"Column(s) {_list(useless)} hold at most one value and are left out.")
-    if named:
-        notes.append(
-            f"Column(s) {_list(named)} have a distinct value in every row, as identifiers do, "
-            "and are left out."
-        )
-    return {name: feature for name, feature in rest.items() if name not in named}, notes
+def _dropped(source: Source) -> Column:
+    """Return the description of a column that the user leaves out, even if it cannot be read."""
+    try:
+        column = read_feature(source).column
+    except RequestError:
+        column = Column(source.name, "text", float(source.cells.isna().mean()), 0, False, "")
+    return replace(column, used=False, why=DROPPED)
 
 
-def _notes(kept: Mapping[str, Feature]) -> list[str]:
+def _left_out(columns: Sequence[Column]) -> list[str]:
+    """Return a sentence on each reason for which columns are left out, except the user's wish."""
+    rest = [column for column in columns if not column.used and column.why != DROPPED]
+    reasons = {
+        "hold at most one value and are left out.": [c for c in rest if c.is_constant],
+        "have a distinct value in every row, or nearly so, as identifiers do, and are left out.": [
+            c for c in rest if c.kind == "identifier" and not c.is_constant
+        ],
+        "hold free text and are left out.": [
+            c for c in rest if c.kind == "text" and not c.is_constant
+        ],
+    }
+    return [
+        f"Column(s) {_list([c.name for c in found])} {why}"
+        for why, found in reasons.items()
+        if found
+    ]
+
+
+def _notes(kept: Sequence[Feature]) -> list[str]:
     """Return notes about the features, with one sentence for all empty cells."""
-    notes = [note for feature in kept.values() for note in feature.notes]
-    empty = [f"{shown(name)} ({feature.empty})" for name, feature in kept.items() if feature.empty]
+    notes = [note for feature in kept for note in feature.notes]
+    empty = [f"{shown(f.column.name)} ({f.empty})" for f in kept if f.empty]
     if empty:
         more = f" and {len(empty) - _NAMED} more column(s)" if len(empty) > _NAMED else ""
         notes.append(f"Empty cells are read as missing in {', '.join(empty[:_NAMED])}{more}.")
@@ -137,62 +208,12 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names))
 
 
-def _frame(index: Any, kept: Mapping[str, Feature], names: Sequence[str]) -> pd.DataFrame:
+def _frame(index: Any, made: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
     """Return the columns for the encoder: float64 with NaN, then texts."""
     import pandas as pd
 
-    columns = [pd.Series(kept[name].values, index=index, name=name) for name in names]
+    columns = [pd.Series(made[name], index=index, name=name) for name in names]
     return pd.concat(columns, axis=1)
-
-
-def _python(
-    read: str,
-    target: str,
-    target_python: str,
-    numeric: Sequence[str],
-    text: Sequence[str],
-    spellings: Mapping[str, Spelling],
-) -> tuple[str, ...]:
-    """Return lines of Python that read the same table, with the functions they call."""
-    spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
-    from_text = bool(spelt) or "to_numbers" in target_python
-    functions = [moment, to_numbers] if from_text else []
-    lines = [line for f in (as_text, *functions) for line in _source(f)]
-    column = 'frame[name].astype("float64")'
-    texts = "to_numbers(as_text(frame[name]), **spelt[name])"
-    if len(spelt) == len(numeric):  # CSV: all cells are texts, mostly plain numbers
-        spelt = {name: options for name, options in spelt.items() if options}
-        column = texts.replace("spelt[name]", "spelt.get(name, {})")
-    elif spelt:
-        column = f"{texts} if name in spelt else {column}"
-    return (
-        *(("import math", "from datetime import datetime, timedelta") if from_text else ()),
-        "import numpy as np",
-        "import pandas as pd",
-        "",
-        *lines,
-        f"frame = {read}",
-        "frame.columns = frame.columns.map(str)",
-        f'frame = frame[as_text(frame[{target!r}]) != ""]',
-        f"y_train = {target_python}",
-        f"numeric = {list(numeric)!r}",
-        f"text = {list(text)!r}",
-        *((f"spelt = {spelt!r}",) if "spelt" in column else ()),
-        "columns = {}",
-        "for name in numeric:",
-        f"    columns[name] = {column}",
-        "for name in text:",
-        "    labels = as_text(frame[name])",
-        f'    columns[name] = labels.where(labels != "", {MISSING!r}).astype(object)',
-        "x_train = pd.DataFrame(columns, index=frame.index)",
-        "has_missing = [name for name in numeric if x_train[name].isna().any()]",
-    )
-
-
-def _source(function: Any) -> list[str]:
-    """Return a function's source without annotations, which an exported script does not need."""
-    source = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
-    return ["", *source.rstrip().splitlines(), ""]
 
 
 def _known(names: Sequence[str]) -> str:

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainstack.search.data.columns import (
-    MAX_AUTO_CLASSES,
-    Place,
-    as_text,
-    check_numbers,
-    refuse_nearly_numbers,
-    shown,
-    spelling_notes,
-)
-from trainstack.search.data.spelling import Spelling, decide, numbers_of, to_numbers
+from trainstack.search.data.column_checks import Place, check_numbers, refuse_nearly_numbers
+from trainstack.search.data.column_names import shown
+from trainstack.search.data.column_words import spelling_notes
+from trainstack.search.data.columns import as_text
+from trainstack.search.data.kinds import MAX_AUTO_CLASSES
+from trainstack.search.data.spelling import Spelling, decide, numbers_of
+from trainstack.search.data.text_values import to_numbers
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -34,6 +31,8 @@ class Target:
         classes: Names in label order; empty for regression.
         python: The Python expression that computes `y` from the frame's rows.
         notes: Notes for the user.
+        labels: The two values of each target, the one coded as 0 first, if there are several; see
+            `trainstack.search.data.several_targets`.
     """
 
     y: np.ndarray
@@ -41,9 +40,12 @@ class Target:
     classes: tuple[str, ...]
     python: str
     notes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
 
-def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target:
+def read_target(
+    column: pd.Series, name: str, task: str, place: Place, comma: bool = False
+) -> Target:
     """Read a target without empty cells.
 
     Only empty cells are missing in a target: None or NA may be a class.
@@ -54,12 +56,13 @@ def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target
         task: `auto`, `classification` or `regression`. `auto`: text, booleans, and whole numbers
             of at most 20 distinct values are classes; every other target is a quantity.
         place: Describes the position of a row in the file.
+        comma: Whether columns of the file have decimal commas.
 
     Raises:
         RequestError: It holds dates, infinities, or text instead of numbers.
     """
     texts = as_text(column)
-    found = _numbers(column, texts, name, task)
+    found = _numbers(column, texts, name, task, comma)
     if found is None:
         if task == "regression":
             refuse_nearly_numbers(set(texts), f"the target {shown(name)}")
@@ -89,7 +92,7 @@ def read_target(column: pd.Series, name: str, task: str, place: Place) -> Target
 
 
 def _numbers(
-    column: pd.Series, texts: Any, name: str, task: str
+    column: pd.Series, texts: Any, name: str, task: str, comma: bool
 ) -> tuple[np.ndarray, str, str] | None:
     """Return the target's numbers, their Python and how they are read; None for classes."""
     import pandas as pd
@@ -102,12 +105,16 @@ def _numbers(
         return column.astype(kind).to_numpy(), f"frame[{name!r}].astype({kind!r}).to_numpy()", ""
     distinct = set(texts)
     declared = isinstance(column.dtype, pd.CategoricalDtype)
-    spelling = Spelling() if declared else decide(distinct, words=())
+    spelling = Spelling() if declared else decide(distinct, words=(), comma=comma)
     if spelling.kind == "date":
         raise RequestError(f"the target {shown(name)} holds dates", "numbers or class names")
     if spelling.kind == "truth" and task != "regression":
         return None
-    if spelling.kind == "category" and task == "regression" and (marks := numbers_of(distinct)):
+    if (
+        spelling.kind == "category"
+        and task == "regression"
+        and (marks := numbers_of(distinct, comma))
+    ):
         spelling = Spelling("number", **marks)
     if spelling.kind == "category":
         if len(distinct) > MAX_AUTO_CLASSES and not numbers_of(distinct):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from trainstack.search.evidence.deciding import range_of
 from trainstack.search.evidence.estimates import Estimate, Verdict
 from trainstack.search.evidence.intervals import critical_t
 from trainstack.search.evidence.variance import Spread, Table, spread
@@ -29,11 +30,6 @@ EQUIVALENCE_MARGIN = 0.05
 Pair = tuple[str, str, int, float]
 
 
-# Range of each figure: losses and errors are non-negative, an accuracy is a fraction.
-RANGES: Mapping[str, tuple[float, float]] = {"accuracy": (0.0, 1.0)}
-_NOT_BELOW_0 = (0.0, math.inf)
-
-
 def score(values: Sequence[float], figure: str) -> Estimate:
     """Return the mean of a figure over seeds, its interval clipped to the figure's range.
 
@@ -41,12 +37,12 @@ def score(values: Sequence[float], figure: str) -> Estimate:
 
     Args:
         values: One per seed.
-        figure: `loss`, `accuracy` or `rmse`.
+        figure: `loss`, or the name of a metric.
     """
     value = estimate(values)
     if value.ci95 is None:
         return value
-    (low, high), (least, most) = value.ci95, RANGES.get(figure, _NOT_BELOW_0)
+    (low, high), (least, most) = value.ci95, range_of(figure)
     return replace(value, ci95=(max(least, low), min(most, high)))
 
 

@@ -6,6 +6,7 @@ A missing number is nan here, and null in the JSON that is made of the records.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trainstack.search.json_values import HIDDEN, IF_ANY, OR_NULL
@@ -63,7 +64,8 @@ class Difference:
     """A paired difference of two stacks.
 
     Attributes:
-        metric: The figure compared: `loss`, or `regret` over several data sets.
+        metric: The figure compared: `loss`, the objective of the metric asked for such as
+            `1 - roc_auc`, or `regret` over several data sets.
         mean: Mean difference, the first stack's figure minus the second's; null without pairs.
         ci95: Its 95 % interval, for all comparisons together, or null.
         n_pairs: Number of pairs.
@@ -88,16 +90,30 @@ class Score:
         loss: Cross-entropy in nats, or the squared error of the standardised target.
         accuracy: Share of right classes, in classification.
         rmse: Root mean squared error in the target's unit, in regression.
+        metrics: Every metric that has a value: name → `mean`, `ci95`, `n`.
+        objective: The number that is minimized; None: the loss.
     """
 
     loss: Estimate
     accuracy: Estimate | None = field(default=None, metadata=IF_ANY)
     rmse: Estimate | None = field(default=None, metadata=IF_ANY)
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    objective: Estimate | None = field(default=None, metadata=HIDDEN)
 
     @property
     def metric(self) -> Estimate:
         """The accuracy or the root mean squared error, whichever the task has."""
         return self.accuracy or self.rmse or Estimate(math.nan)
+
+    @property
+    def minimized(self) -> Estimate:
+        """The objective."""
+        return self.loss if self.objective is None else self.objective
+
+    def figure(self, name: str) -> Estimate:
+        """Return the loss or a metric by its name; without values if there is none."""
+        beside = {"loss": self.loss, "accuracy": self.accuracy, "rmse": self.rmse}
+        return beside.get(name) or self.metrics.get(name) or Estimate(math.nan)
 
 
 @dataclass(frozen=True)
@@ -108,13 +124,20 @@ class Figures:
         loss: As the stack's; null if not measured.
         accuracy: The same, in classification.
         rmse: The same, in regression.
+        metrics: Every metric that has a value, by name.
     """
 
     loss: float = field(metadata=OR_NULL)
     accuracy: float | None = field(default=None, metadata={**IF_ANY, **OR_NULL})
     rmse: float | None = field(default=None, metadata={**IF_ANY, **OR_NULL})
+    metrics: Mapping[str, float] | None = field(default=None, metadata=IF_ANY)
 
     @property
     def metric(self) -> float | None:
         """The accuracy or the root mean squared error, whichever the task has."""
         return self.rmse if self.accuracy is None else self.accuracy
+
+    def figure(self, name: str) -> float | None:
+        """Return the loss or a metric by its name; None if there is none."""
+        beside = {"loss": self.loss, "accuracy": self.accuracy, "rmse": self.rmse}
+        return {**beside, **(self.metrics or {})}.get(name)

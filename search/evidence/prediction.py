@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trainstack.search.evidence.comparisons import estimate
+from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.formatting import interval, number, signed
 from trainstack.search.evidence.measured import Measured, Rows
@@ -85,14 +86,21 @@ def sentences(part: Measured) -> list[str]:
     return found
 
 
-def profile_note(profile: str, mine: Measured, base: Measured, loss: Estimate) -> str | None:
+def profile_note(
+    profile: str,
+    mine: Measured,
+    base: Measured,
+    objective: Estimate,
+    deciding: Deciding = BY_LOSS,
+) -> str | None:
     """Describe the gain of a profile's stack in the profile's figures, and its cost in loss.
 
     Args:
         profile: Name of the profile.
         mine: Measurement of the recommended stack.
         base: Measurement of the chapter's default.
-        loss: Validation loss of the stack minus the default's.
+        objective: Objective of the stack minus the default's, on the validation part.
+        deciding: What decides the study.
 
     Returns:
         A sentence; None for a profile about the loss alone, or if nothing was measured.
@@ -104,11 +112,12 @@ def profile_note(profile: str, mine: Measured, base: Measured, loss: Estimate) -
             figures.append(f"{number(own)} {title} (chapter's default: {number(other)})")
     if not figures:
         return None
-    cost = f"; its validation loss is {signed(loss.mean)} against the default's"
-    if loss.n == 0:
+    gap = deciding.difference(objective)
+    cost = f"; its validation {deciding.figure} is {signed(gap.mean)} against the default's"
+    if gap.n == 0:
         cost = ""
-    elif loss.ci95 is not None:
-        cost += f" ({interval(loss.ci95, signed)})"
+    elif gap.ci95 is not None:
+        cost += f" ({interval(gap.ci95, signed)})"
     return f"Profile {profile}: {', '.join(figures)}{cost}."
 
 

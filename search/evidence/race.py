@@ -25,6 +25,7 @@ from trainstack.search.evidence.candidates import (
 )
 from trainstack.search.evidence.comparisons import compare, paired
 from trainstack.search.evidence.constraints import read_all, violation
+from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.evidence.simplicity import reasons, simplicity, spared
@@ -162,7 +163,7 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     Returns:
         The choice, also if the confirmation was cut short; None if no trial finished.
     """
-    standing = race(spec, runs)
+    standing, deciding = race(spec, runs), Deciding.of(spec)
     entrants = standing.entrants
     if not entrants:
         return None
@@ -184,7 +185,8 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
     apart = compare(rows, leader.stack_id)
     if any(e.ci95 is None for e in apart.values()):
-        why = "One replicate cannot tell stacks apart; this one had the lowest loss."
+        best = f"{deciding.best} {deciding.figure}"
+        why = f"One replicate cannot tell stacks apart; this one had the {best}."
         sure = (why,), standing.out, barred, compared
         return Choice(leader.stack, BASELINE, entrants, leader.stack, *sure)
     level = [c for c in finalists if c is leader or not _above(apart[c.stack_id])]
@@ -197,7 +199,7 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     chosen = min(pool, key=lambda c: simplicity(c, table[c.stack_id], spec.profile))
     among = " that beat the chapter's default" if pool is ahead else ""
     because = spared(spec.profile, table[chosen.stack_id])
-    why = reasons(chosen, leader, level, compared, apart, among, because)
+    why = reasons(chosen, leader, level, compared, apart, among, because, deciding)
     why = (*_about_bounds(spec, entrants, runs, barred), *why)
     sure = why, standing.out, barred, compared
     return Choice(chosen.stack, BASELINE, entrants, leader.stack, *sure)

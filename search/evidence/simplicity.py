@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from trainstack.search.evidence.candidates import Candidate, departures
+from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.finite import figure as finite_figure
 from trainstack.search.evidence.finite import finite
@@ -81,6 +82,7 @@ def reasons(
     apart: Mapping[str, Estimate],
     among: str,
     because: str | None,
+    deciding: Deciding = BY_LOSS,
 ) -> tuple[str, ...]:
     """Return self-contained sentences on why a stack was chosen.
 
@@ -92,13 +94,14 @@ def reasons(
         apart: Stack's id → its loss minus the leader's.
         among: Restriction of the choice, if any (` that …`).
         because: Sentence on the spared figure, if any (`spared`).
+        deciding: What decides the study.
     """
     if compared == 1:
         return ("There was nothing else to choose from.",)
     if len(level) == 1:
         return (
-            f"Its confirmed loss is the lowest of the {compared} stacks compared, and every other "
-            "one can be told from it.",
+            f"Its confirmed {deciding.figure} is the {deciding.best} of the {compared} stacks "
+            "compared, and every other one can be told from it.",
         )
     same = f"{len(level)} of the {compared} stacks compared cannot be told from the best"
     if because is not None:
@@ -112,6 +115,7 @@ def reasons(
             f"{same}; of those{among} this one departs least from the default ({count} {axes})."
         )
     if chosen is leader:
-        return (simple, "It is also the one with the lowest confirmed loss.")
-    gap = apart[chosen.stack_id].mean
-    return (simple, f"The lowest confirmed loss was {gap:.3g} lower, within its interval.")
+        return (simple, f"It is also the one with the {deciding.best} confirmed {deciding.figure}.")
+    gap, side = apart[chosen.stack_id].mean, "higher" if deciding.rises else "lower"
+    best = f"The {deciding.best} confirmed {deciding.figure}"
+    return (simple, f"{best} was {gap:.3g} {side}, within its interval.")

@@ -190,7 +190,7 @@ def record(
         raise LeaseLost(f"task {task_id}")
     curve, train = list(row.curve), list(row.train_curve)
     for measured in news:
-        for losses, loss in ((curve, measured.valid_loss), (train, measured.train_loss)):
+        for losses, loss in ((curve, measured.minimized), (train, measured.train_loss)):
             losses.extend([math.nan] * (measured.epoch - len(losses)))
             losses[measured.epoch - 1] = loss
     values = {"curve": curve, "train_curve": train}
@@ -224,7 +224,7 @@ def finish(
         "cached_of": cached_of,
     }
     if result.measurements:
-        values["curve"] = [m.valid_loss for m in result.measurements]
+        values["curve"] = [m.minimized for m in result.measurements]
         values["train_curve"] = [m.train_loss for m in result.measurements]
     with engine.begin() as connection:
         owned(connection, task_id, token, result.outcome)

@@ -86,6 +86,9 @@ def reading(engine: Engine, name: str) -> Iterator[tuple[Connection, StudyRow]]:
 
 
 def _status(connection: Connection, study: StudyRow) -> StudyStatus:
+    from trainstack.search.evidence.deciding import Deciding
+    from trainstack.search.spec import StudySpec
+
     now = connection.execute(select(func.clock_timestamp())).scalar_one()
     left = None
     if study.deadline_at is not None and study.phase == SEARCHING:
@@ -99,12 +102,15 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
         .order_by(tasks.c.value, tasks.c.number)
         .limit(1)
     ).first()
+    deciding = Deciding.of(StudySpec.from_json(study.spec))
     return StudyStatus(
         study=study.name,
         state=state_of(study.phase, study.requested_state),
         phase=study.phase,
         budget=Budget(study.trials, study.spec["trials"]),
         epochs=study.spec["epochs"],
+        metric=deciding.metric,
+        objective=deciding.objective,
         counts=_counts(connection, study.study_id, SEARCH),
         confirmation=_counts(connection, study.study_id, CONFIRMATION),
         measurement=_counts(connection, study.study_id, MEASUREMENT),

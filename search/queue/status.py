@@ -27,7 +27,7 @@ class Best:
 
     Attributes:
         trial: Its number.
-        value: Its validation loss.
+        value: Its objective.
     """
 
     trial: int
@@ -71,6 +71,8 @@ class StudyStatus:
         phase: `searching`, `confirming` or `concluded`, also while paused or stopped.
         budget: The size of the search.
         epochs: Maximum epochs of a trial.
+        metric: Name of the metric that decides.
+        objective: The number that is minimized: `loss`, the metric, or `1 - metric`.
         counts: Search trials by outcome; `retried`: further attempts.
         confirmation: The same for the confirmation's runs.
         measurement: The same for the measurement on the test set.
@@ -88,6 +90,8 @@ class StudyStatus:
     phase: Phase
     budget: Budget
     epochs: int
+    metric: str
+    objective: str
     counts: Mapping[str, int]
     confirmation: Mapping[str, int]
     measurement: Mapping[str, int]

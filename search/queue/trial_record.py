@@ -19,12 +19,14 @@ class TrialRecord:
     Attributes:
         number: The trial's number; null while it waits without one.
         outcome: Outcome, or `running` or `waiting`.
-        value: Validation loss of its best epoch, penalty-free.
+        value: Objective of its best epoch: the validation loss without penalties, or that of the
+            metric asked for.
         epochs: Epochs trained.
         best_epoch: Epoch whose weights were restored; 0: none.
-        curve: Validation loss per epoch, penalty-free.
+        curve: Objective per epoch.
         train_curve: Training loss per epoch, penalty-free.
-        metrics: `parameters`, `accuracy` or `rmse`, and constrained figures.
+        metrics: `parameters`, `accuracy` or `rmse`, constrained figures, the metric asked for
+            and then the `loss`; of a confirmation's run, every metric.
         stack: The trained stack; null before it is drawn.
         stack_id: Fingerprint: equal stacks have equal ones.
         condition: Changes that an experiment for claims made besides the stack.

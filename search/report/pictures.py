@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence.candidates import confirmed, usable
 from trainstack.search.evidence.comparisons import compare
+from trainstack.search.evidence.deciding import LOSS
 from trainstack.search.evidence.effects import Kind, axis_value
 from trainstack.search.evidence.formatting import name, number, signed
 from trainstack.search.evidence.race import Choice
@@ -59,6 +60,12 @@ def letters(found: Recommendation) -> dict[str, str]:
     return {stack_id: chr(ord("A") + k) for k, stack_id in enumerate(ids)}
 
 
+def titled(found: Recommendation) -> str:
+    """Return the objective's name at the beginning of a title."""
+    what = found.deciding.objective
+    return what.capitalize() if what == LOSS else what
+
+
 def progress(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
@@ -68,12 +75,12 @@ def progress(
     values = finite(r.value for r in trials if r.outcome == Outcome.COMPLETED)
     if not values:
         return "No trial finished."
-    ends = bounds(without_strays(values))
+    ends, what = bounds(without_strays(values)), found.deciding.objective
     traces = []
     for outcome, look in MARKS.items():
         mine = [r for r in trials if r.outcome == outcome]
         heights = [_height(r, ends) for r in mine]
-        hints = [f"trial {r.number}: {outcome}, loss {number(r.value)}" for r in mine]
+        hints = [f"trial {r.number}: {outcome}, {what} {number(r.value)}" for r in mine]
         trace = marks([r.number for r in mine], heights, hints, **look)
         traces += [{**trace, "name": outcome}] if mine else []
     best: list[Run] = []
@@ -86,11 +93,11 @@ def progress(
     x, y = zip(*steps, strict=True)
     traces.append({**curve(x, y, shape="hv"), "name": "best so far"})
     return figure(
-        "Loss of every search trial, and the best so far",
+        f"{titled(found)} of every search trial, and the best so far",
         traces,
         *(330, {"b": 76}),
         xaxis=axis("trial", (-0.5, edge)),
-        yaxis=axis("validation loss", ends),
+        yaxis=axis(f"validation {found.deciding.objective}", ends),
         showlegend=True,
     )
 
@@ -126,9 +133,11 @@ def confirmation(
         hints = [f"{names[stack_id]}, seed {j + 1}: {signed(gap)}" for j, gap in row.items()]
         height = [k + 0.22] * len(row)
         traces.append(marks(list(row.values()), height, hints, **hollow("circle", 7)))
-    words = "difference in validation loss (left of 0: better than the chapter's default)"
+    what = f"difference in validation {found.deciding.objective}"
+    words = f"{what} (left of 0: better than the chapter's default)"
     return figure(
-        "Loss minus that of the chapter's default, one point per seed, mean and 95 % interval",
+        f"{titled(found)} minus that of the chapter's default, one point per seed, mean and "
+        "95 % interval",
         traces,
         92 + 44 * len(others),
         xaxis=axis(words, bounds([*values, 0.0])),
@@ -178,11 +187,11 @@ def curves(
             at = {"x": 1, "y": _free(mean, taken, room), "xshift": 8, "font": font}
             labels.append(note(names[stack_id], ("x domain", "y"), **at))
     return figure(
-        "Validation loss over epochs, one line per seed",
+        f"Validation {found.deciding.objective} over epochs, one line per seed",
         traces,
         *(height, {"r": 36}),
         xaxis=axis("epoch", (1, most)),
-        yaxis=axis("validation loss", ends),
+        yaxis=axis(f"validation {found.deciding.objective}", ends),
         annotations=labels,
     )
 
@@ -211,10 +220,10 @@ def arms(
         return "The finished trials do not differ in any choice."
     ends = bounds(without_strays(finite(x)))
     return figure(
-        "Validation loss of finished search trials, by choice",
+        f"Validation {found.deciding.objective} of finished search trials, by choice",
         [marks([within(v, ends) for v in x], y, hints, size=7, opacity=0.8)],
         92 + 17 * len(labels),
-        xaxis=axis("validation loss", ends),
+        xaxis=axis(f"validation {found.deciding.objective}", ends),
         yaxis=rows(labels, showgrid=True),
     )
 
@@ -238,11 +247,12 @@ def effects(
     ]
     edges = [v for e, value in shown for v in (value, *(e.ci95 or ()))]
     return figure(
-        "Loss with the recommended choice minus loss with the alternative",
+        f"{titled(found)} with the recommended choice minus that with the alternative",
         traces,
         92 + 26 * len(shown),
         xaxis=axis(
-            "difference in validation loss (left of 0: the choice is better)",
+            f"difference in validation {found.deciding.objective} "
+            "(left of 0: the choice is better)",
             *(bounds([*edges, 0.0]),),
         ),
         yaxis=rows([escaped(label) for label in labels]),

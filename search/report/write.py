@@ -45,6 +45,8 @@ CAPTIONS = {
     "choose at random, so read this as a record, not as a comparison.",
 }
 
+_LOGARITHM = " The networks were trained on the logarithm of the target; all are in its own unit."
+
 
 def write_report(
     directory: Path, spec: StudySpec, recommendation: Recommendation, runs: Sequence[Run]
@@ -157,6 +159,7 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
             key=lambda r: (names.get(r.stack_id or "", "~"), r.seed_index),
         ),
         "letters": names,
+        "logarithm": _LOGARITHM if spec.data.target_transform != "none" else "",
         "beside": lines_beside(found),
         "at_prediction": sentences(found.measured),
         "inside": any(r.layers for r in runs),
@@ -180,7 +183,7 @@ def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, 
             "is_default": row.stack_id == base,
             "description": row.description,
             "search_value": row.search_value,
-            "loss": row.validation.loss,
+            "loss": row.validation.minimized,
             "difference": difference,
             "left_race": left_race,
         }

@@ -10,11 +10,11 @@ from sqlalchemy import Engine, inspect, select
 
 from trainstack.search.database.connection import engine_options
 from trainstack.search.database.schema import creating, studies
+from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import StudyError
 
 SPEC_KEY = "trainstack:spec"
-METRIC = "validation loss"
 # A table of Optuna's, by which its storage is recognized.
 _OPTUNAS_STUDIES = "studies"
 
@@ -50,7 +50,7 @@ def ensure_study(storage: RDBStorage, spec: StudySpec) -> int:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # metric names are experimental in Optuna
-        study.set_metric_names([METRIC])
+        study.set_metric_names([f"validation {Deciding.of(spec).objective}"])
     study.set_user_attr(SPEC_KEY, spec.to_json())
     return storage.get_study_id_from_name(spec.study)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import accuracy_score, log_loss
 
+from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
@@ -48,19 +52,35 @@ STACKS = {
 
 
 def made_up_data(task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs [ROWS, FEATURES] and learnable labels or targets [ROWS]."""
+    """Return inputs [ROWS, FEATURES] and learnable labels or targets [ROWS].
+
+    Of `multilabel` and `regressions` there are CLASSES targets, [ROWS, CLASSES].
+    """
     rng = np.random.default_rng(0)
     x = rng.standard_normal((ROWS, FEATURES)).astype(np.float32)
     hidden = x @ rng.standard_normal((FEATURES, CLASSES))
     if task == "classification":
         return x, hidden.argmax(1).astype(np.int32)
+    if task == "multilabel":
+        return x, (hidden > 0.5).astype(np.int32)
+    if task == "regressions":
+        return x, (hidden / hidden.std(axis=0)).astype(np.float32)
     return x, (hidden[:, 0] / hidden[:, 0].std()).astype(np.float32)
 
 
 def structure_of(stack: Stack, task: str, compiled: bool = False) -> Structure:
     """Return the key of a program over the made-up data."""
-    outputs = CLASSES if task == "classification" else 1
+    outputs = 1 if task == "regression" else CLASSES
+    task = "regression" if task == "regressions" else task
     return Structure(shaping_items(stack), FEATURES, outputs, task, (ROWS, ROWS), compiled)
+
+
+USUAL = {
+    "classification": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "multilabel": keras.losses.BinaryCrossentropy(from_logits=True),
+    "regression": "mean_squared_error",
+    "regressions": "mean_squared_error",
+}
 
 
 class Rates(keras.callbacks.Callback):
@@ -79,10 +99,23 @@ class Rates(keras.callbacks.Callback):
         self.step += 1
 
 
-def by_fit(stack: Stack, task: str, start: list[np.ndarray], orders: list[np.ndarray]) -> list:
+def made_up_weights() -> np.ndarray:
+    """Return uneven weights [ROWS], some of them 0."""
+    return np.random.default_rng(1).integers(0, 4, ROWS).astype(np.float32) * 0.7
+
+
+def by_fit(
+    stack: Stack,
+    task: str,
+    start: list[np.ndarray],
+    orders: list[np.ndarray],
+    loss: object = None,
+    weights: np.ndarray | None = None,
+) -> list:
     """Train a plain Keras model by `fit` on the given batches; return its weights."""
     x, y = made_up_data(task)
-    model = plain_model(stack, FEATURES, CLASSES if task == "classification" else 1)
+    y = np.abs(y) if loss == "poisson" else y
+    model = plain_model(stack, FEATURES, structure_of(stack, task).outputs)
     for variable, value in zip(model.weights, start, strict=True):
         variable.assign(value)
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
@@ -98,28 +131,35 @@ def by_fit(stack: Stack, task: str, start: list[np.ndarray], orders: list[np.nda
         optimizer.clipvalue = stack["clipping.limit"]
     elif stack["clipping"] == "norm":
         optimizer.global_clipnorm = stack["clipping.limit"]
-    loss = (
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        if task == "classification"
-        else "mean_squared_error"
-    )
+    losses = {**KERAS_LOSSES, **(LABEL_LOSSES if task == "multilabel" else {})}
+    loss = losses[loss] if isinstance(loss, str) else USUAL[task]
     model.compile(optimizer, loss, jit_compile=False)
     callback = Rates([maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None)
     for order in orders:
         rows = order.ravel()
         model.fit(
-            x[rows], y[rows], batch_size=BATCH, shuffle=False, verbose=0, callbacks=[callback]
+            *(x[rows], y[rows]),
+            **{"batch_size": BATCH, "shuffle": False, "verbose": 0, "callbacks": [callback]},
+            sample_weight=None if weights is None else weights[rows],
         )
     return [np.asarray(w) for w in model.get_weights()]
 
 
 def by_engine(
-    stack: Stack, task: str, orders: list[np.ndarray], compiled: bool = False
+    stack: Stack,
+    task: str,
+    orders: list[np.ndarray],
+    compiled: bool = False,
+    loss_name: str = "",
+    weights: np.ndarray | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray], float]:
     """Train by the engine; return the weights before and after, and the last validation loss."""
-    x, y = (tf.constant(part) for part in made_up_data(task))
-    program = Program(structure_of(stack, task, compiled), stack)
+    x, y = made_up_data(task)
+    x, y = tf.constant(x), tf.constant(np.abs(y) if loss_name == "poisson" else y)
+    structure = replace(structure_of(stack, task, compiled), loss=loss_name)
+    program = Program(structure, stack)
     program.reset(stack, SEED)
+    w = None if weights is None else tf.constant(weights)
     start = program.weights()
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
     loss = float("nan")
@@ -127,7 +167,7 @@ def by_engine(
     try:
         for epoch, order in enumerate(orders, start=1):
             rates, momenta = maker.rates(epoch), maker.momenta(epoch)
-            data = DeviceData(x, y, x, y)
+            data = DeviceData(x, y, x, y, w, w)
             loss = program.epoch(stack, data, order, rates, momenta, key=epoch).valid_loss
     finally:
         rewrite_graphs(True)
@@ -159,6 +199,87 @@ def test_regression_weights_equal_those_of_keras_fit(optimizer: str) -> None:
     theirs = by_fit(stack, "regression", start, orders)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regressions"])
+@pytest.mark.parametrize("optimizer", ["nadam", "momentum"])
+def test_weights_of_several_targets_equal_those_of_keras_fit(optimizer: str, task: str) -> None:
+    """Cross-entropy from logits and squared errors, averaged over targets, train like `fit`."""
+    stack, orders = BASE.but(optimizer=optimizer), the_orders()
+    start, ours, _ = by_engine(stack, task, orders)
+    theirs = by_fit(stack, task, start, orders)
+    moved = max(float(np.abs(a - b).max()) for a, b in zip(start, ours, strict=True))
+    assert moved > 1e-4, "nothing was trained"
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def focal(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The focal loss in Keras's operations, gamma 2 (Lin et al. 2017)."""
+    y = keras.ops.cast(keras.ops.squeeze(y), "int32")
+    p = keras.ops.sum(keras.ops.softmax(logits) * keras.ops.one_hot(y, CLASSES), axis=-1)
+    return -((1 - p) ** 2) * keras.ops.log(p)
+
+
+def log_poisson(y: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Keras's Poisson loss of the exponential of the outputs."""
+    return keras.losses.poisson(y, keras.ops.exp(outputs))
+
+
+KERAS_LOSSES = {
+    "cross_entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "focal": focal,
+    "squared": "mean_squared_error",
+    "absolute": "mean_absolute_error",
+    "huber": "huber",
+    "poisson": log_poisson,
+}
+
+
+LABEL_LOSSES = {
+    "cross_entropy": keras.losses.BinaryCrossentropy(from_logits=True),
+    "focal": keras.losses.BinaryFocalCrossentropy(gamma=2.0, from_logits=True),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_of_several_targets_trains_as_in_keras_fit(name: str) -> None:
+    """Averaged over targets and weighted by row, the weights after two epochs agree."""
+    task = "multilabel" if LOSSES[name].task == "classification" else "regressions"
+    orders, weights = the_orders(), made_up_weights()
+    start, ours, _ = by_engine(BASE, task, orders, loss_name=name, weights=weights)
+    theirs = by_fit(BASE, task, start, orders, name, weights)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6 * max(1.0, float(np.abs(b).max())))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_as_in_keras_fit(name: str, weighted: bool) -> None:
+    """With and without weights of the rows, some of them 0, the weights after two epochs agree."""
+    task, orders = LOSSES[name].task, the_orders()
+    weights = made_up_weights() if weighted else None
+    start, ours, _ = by_engine(BASE, task, orders, loss_name=name, weights=weights)
+    theirs = by_fit(BASE, task, start, orders, name, weights)
+    for a, b in zip(ours, theirs, strict=True):
+        # Keras bounds probabilities and rates away from 0, hence the last digit.
+        np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def test_the_validation_loss_is_the_weighted_mean() -> None:
+    """It is the sum of weight · loss over the sum of weights, as in scikit-learn."""
+    w = made_up_weights()
+    x, y = made_up_data("classification")
+    program = Program(structure_of(BASE, "classification"), BASE)
+    program.reset(BASE, SEED)
+    data = DeviceData(*(tf.constant(part) for part in (x, y, x, y, w, w)))
+    maker = RateMaker(BASE, ROWS // BATCH, EPOCHS)
+    reported = program.epoch(BASE, data, the_orders()[0], maker.rates(1), None, key=1)
+    program.settle()
+    p = tf.nn.softmax(program.outputs(x).astype(np.float64)).numpy()
+    assert reported.valid_loss == pytest.approx(log_loss(y, p, sample_weight=w), rel=1e-5)
+    right = accuracy_score(y, p.argmax(1), sample_weight=w)
+    assert reported.metric == pytest.approx(right, rel=1e-5)
 
 
 # Relative rounding of the loss after two epochs by XLA's different order of operations.

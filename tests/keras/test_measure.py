@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from trainstack.search.conclusion.scores import score_on_test
 from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
 from trainstack.search.data.load import load
+from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import CONFIRMATION, MEASUREMENT
@@ -64,7 +65,7 @@ def test_an_accuracy_on_rare_positives_is_the_majority_share(tmp_path: Path) -> 
     split = bench.dataset.split(confirmation_seed(0, 0))
     beside = trivial(chosen, "accuracy")
     assert beside.test.accuracy == pytest.approx(np.mean(split.y_test == 0))
-    scores = score_on_test(chosen, "accuracy")
+    scores = score_on_test(chosen, Deciding())
     said = trivial_warnings(beside, scores, None, "accuracy")
     assert "An accuracy of 0.998 is the majority class's share: judge by the loss." in said
 

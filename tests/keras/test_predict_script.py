@@ -42,6 +42,9 @@ def table() -> pd.DataFrame:
             "share": [f"{k % 40}%" for k in count],
             "price\n(EUR)": [f"{v:.2f}".replace(".", ",") for v in rng.uniform(1, 9, ROWS)],
             "when": moments.strftime("%Y-%m-%d"),
+            "agreed": [["Yes", "no"][k % 2] for k in count],
+            "cost": [f"{1000 + k * k:,}.50 €" for k in count],
+            "place": [["Köln", "Genf", "?"][k % 3] for k in count],
             "x": rng.normal(size=ROWS).round(3).astype(str),
             "y": [["yes", "no"][k % 2] for k in count],
         }
@@ -85,7 +88,8 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Script:
     folder = tmp_path_factory.mktemp("script")
     table().to_csv(folder / "train.csv", index=False)
     dataset = load(str(folder / "train.csv"), "y")
-    assert set(dataset.columns) == {*table()} - {"y"}
+    assert {dataset.origins.get(name, name) for name in dataset.columns} == {*table()} - {"y"}
+    assert "when weekday" in dataset.columns
     joblib.dump(dataset.split(0).encoder, folder / "model.preprocessing.joblib")
     (folder / "model.predict.py").write_text(predict_script(dataset), "utf-8")
     return Script(folder)
@@ -103,13 +107,20 @@ def test_the_script_encodes_the_training_rows_as_training_did(script: Script) ->
     delimiter=st.sampled_from(",;\t|"),
     ending=st.sampled_from(["\n", "\r\n"]),
     trailing=st.integers(0, 2),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
     columns=st.permutations([*table()]),
 )
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_subset_in_any_order_is_encoded_alike(
-    script: Script, rows: list[int], delimiter: str, ending: str, trailing: int, columns: list[str]
+    script: Script,
+    rows: list[int],
+    delimiter: str,
+    ending: str,
+    trailing: int,
+    encoding: str,
+    columns: list[str],
 ) -> None:
     """A row's features do not depend on the other rows or on the file's format."""
     frame = table().iloc[rows][columns]
@@ -118,7 +129,7 @@ def test_any_subset_in_any_order_is_encoded_alike(
     writer.writerow(columns)
     writer.writerows([*row, *[""] * trailing] for row in frame.to_numpy())
     path = script.folder / "some.csv"
-    path.write_bytes(text.getvalue().encode())
+    path.write_bytes(text.getvalue().encode(encoding))
     np.testing.assert_array_equal(script.features(path), script.encoded[rows])
 
 

@@ -57,9 +57,9 @@ def test_runs_hold_every_batch_once_in_order() -> None:
     data = StreamedData(x, y, x, y, lambda part: part.astype(np.float32), run_bytes=4 * 2 * 4 * 2)
     order = np.random.default_rng(0).permutation(20).reshape(5, 4).astype(np.int32)
     parts = list(data.runs(order))
-    assert [part for part, _, _ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]
-    assert np.concatenate([y for _, _, y in parts]).tolist() == order.ravel().tolist()
-    assert (np.concatenate([x for _, x, _ in parts]) == x[order.ravel()]).all()
+    assert [part for part, *_ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert np.concatenate([y for _, _, y, _ in parts]).tolist() == order.ravel().tolist()
+    assert (np.concatenate([x for _, x, _, _ in parts]) == x[order.ravel()]).all()
 
 
 def test_the_share_of_memory_follows_the_limit_and_the_threads() -> None:

@@ -20,10 +20,13 @@ def table(**changed: Any) -> SimpleNamespace:
     values = {
         "task": "classification",
         "target": "kind",
+        "targets": (),
+        "labels": (),
         "classes": ("flat", "house"),
         "numeric": ("rooms", "share"),
         "text": ("colour",),
         "spellings": {"share": Spelling("number", percent=True)},
+        "origins": {},
     }
     return SimpleNamespace(**{**values, **changed})
 
@@ -50,6 +53,19 @@ def test_values_are_the_tables_whatever_they_contain(name: str) -> None:
 def test_formats_that_differ_from_plain_numbers_are_listed() -> None:
     """A column of plain numbers has no entry."""
     assert constants(predict_script(table()))["SPELT"] == {"share": {"percent": True}}
+
+
+def test_several_targets_are_listed() -> None:
+    """Labels have the names of both their values, quantities only their columns."""
+    names = ("wet", "cold, at night")
+    pairs = (("no", "yes"), ("0", "1"))
+    labels = table(task="multilabel", classes=(), target=names, targets=names, labels=pairs)
+    found = constants(predict_script(labels))
+    assert (found["TARGETS"], found["LABELS"]) == ([*names], [list(pair) for pair in pairs])
+    quantities = table(task="regression", classes=(), target=names, targets=names)
+    found = constants(predict_script(quantities))
+    assert found["TARGETS"] == [*names]
+    assert not {"TARGET", "LABELS", "CLASSES"} & {*found}
 
 
 def test_regression_has_no_classes() -> None:

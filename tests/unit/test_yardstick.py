@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.splitting import Split, make_split
 from trainstack.workers.tasks import yardstick as module
+from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.yardstick import work, yardstick
 
 RNG = np.random.default_rng(11)
@@ -43,7 +44,7 @@ def test_a_classifier_is_scored_as_scikit_learn_scores_it() -> None:
     """Cross-entropy and accuracy equal scikit-learn's figures for its classifier."""
     split = split_of("classification")
     model = HistGradientBoostingClassifier(random_state=0).fit(split.x_train, split.y_train)
-    found = yardstick(split, 3, None, 1)
+    found = yardstick(Scorer(split, 3), None, 1)
     assert found["model"] == "HistGradientBoostingClassifier"
     for name, x, y in (
         ("validation", split.x_valid, split.y_valid),
@@ -59,7 +60,7 @@ def test_a_regressor_is_scored_in_the_targets_unit() -> None:
     over the training variance."""
     split = split_of("regression")
     model = HistGradientBoostingRegressor(random_state=0).fit(split.x_train, split.y_train)
-    found = yardstick(split, 0, None, 1)
+    found = yardstick(Scorer(split, 0), None, 1)
     rmse = root_mean_squared_error(split.y_test, model.predict(split.x_test))
     assert found["model"] == "HistGradientBoostingRegressor"
     assert found["test"]["rmse"] == pytest.approx(rmse, rel=1e-3)
@@ -68,7 +69,7 @@ def test_a_regressor_is_scored_in_the_targets_unit() -> None:
 
 def test_a_class_without_a_training_row_gets_no_probability() -> None:
     """The figures are finite if the training part lacks a class."""
-    found = yardstick(split_of("classification"), 4, None, 1)
+    found = yardstick(Scorer(split_of("classification"), 4), None, 1)
     assert np.isfinite(found["test"]["loss"])
 
 
@@ -85,18 +86,18 @@ def test_above_the_bound_it_is_left_out_unless_asked_for(
     """Above the bound it is left out, in one line with the flag that requests it."""
     monkeypatch.setattr(module, "MOST_WORK", 1000)
     split = split_of("classification")
-    assert yardstick(split, 3, None, 1)["left_out"] == (
+    assert yardstick(Scorer(split, 3), None, 1)["left_out"] == (
         "300 rows × 4 features × 3 classes take longer than about a minute; "
         "`launch --yardstick` asks for it"
     )
-    assert "loss" in yardstick(split, 3, True, 1)["test"]
+    assert "loss" in yardstick(Scorer(split, 3), True, 1)["test"]
 
 
 def test_a_failure_is_reported_and_not_raised() -> None:
     """Any error of scikit-learn becomes the reason, in one line."""
     split = split_of("regression")
     split.y_train[0] = np.nan
-    reason = yardstick(split, 0, None, 1)["left_out"]
+    reason = yardstick(Scorer(split, 0), None, 1)["left_out"]
     assert reason.startswith("ValueError: Input y contains NaN")
     assert "\n" not in reason
 
@@ -108,7 +109,7 @@ def test_the_measurement_waits_a_bounded_time(
     """If training takes too long it is left out, even if requested."""
     over = threading.Event()
     monkeypatch.setattr(module, "_figures", lambda *given: over.wait())
-    found = yardstick(split_of("classification"), 3, True, 1, seconds)
+    found = yardstick(Scorer(split_of("classification"), 3), True, 1, seconds)
     over.set()
     assert found == {
         "model": "HistGradientBoostingClassifier",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 import zipfile
 from dataclasses import replace
@@ -15,6 +14,8 @@ import tensorflow as tf
 from trainstack.search.artifacts import open_store
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.data.sharing import obtain
+from trainstack.search.data.splitting import LOG, NONE
+from trainstack.search.data.weighting import scaled_for_counts, weighted
 from trainstack.search.database.connection import artifacts as artifact_place
 from trainstack.search.database.connection import home
 from trainstack.search.spec import StudySpec
@@ -22,7 +23,9 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.keras_settings import set_keras
+from trainstack.workers.engine.losses import losses
 from trainstack.workers.engine.memory import limit_memory
+from trainstack.workers.engine.objective import Objective, reads_answers
 from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.program_cache import Programs
@@ -71,7 +74,12 @@ class Bench:
         key = seed, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
-            split = conditions.changed(self.dataset.split(seed), condition, classes, seed)
+            split = weighted(
+                self.dataset.split(seed), self.spec.class_weight, self.spec.data.classes
+            )
+            if self.spec.trained_on.logarithmic:
+                split = scaled_for_counts(split)
+            split = conditions.changed(split, condition, classes, seed)
             data = put(split, self.fits_bytes // MOST_SPLITS, DeviceData)
             while len(self._splits) >= MOST_SPLITS:
                 del self._splits[next(iter(self._splits))]
@@ -94,6 +102,7 @@ class Bench:
         began = time.perf_counter()
         rows = data.rows
         steps = stack.planned_epochs(epochs) * max(1, rows[0] // stack["batch_size"])
+        own = not task or task == self.spec.data.task
         structure = Structure(
             stack=shaping_items(stack),
             features=data.features,
@@ -102,8 +111,12 @@ class Bench:
             rows=rows,
             compiled=worth_compiling(stack, data.features, steps, runs),
             precision=self.spec.precision,
+            transform=NONE if data.inverse is None else LOG,
+            loss=self.spec.trained_on.name if own else "",
+            answers=own and reads_answers(self.spec),
         )
         program, _ = self.programs.get(structure, lambda: Program(structure, stack))
+        program.use(data)
         return program, time.perf_counter() - began
 
     def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
@@ -118,7 +131,10 @@ class Bench:
             program.set_weights(kept)
         else:
             untrained = self.untrained_loss(split)
-            training = Training(program, stack, run.seed, self.spec.epochs, untrained)
+            objective = Objective.of(self.spec, split)
+            training = Training(
+                *(program, stack, run.seed, self.spec.epochs, untrained), objective=objective
+            )
             training.run(data, lambda measurement: None)
         return program, split
 
@@ -136,8 +152,8 @@ class Bench:
             return None
 
     def untrained_loss(self, split: Any) -> float:
-        """Return `untrained_loss` of a split for the study's task."""
-        return untrained_loss(split, self.spec.data.task)
+        """Return `untrained_loss` of a split for the study's loss."""
+        return untrained_loss(split, self.spec.trained_on.name)
 
     @property
     def worn(self) -> bool:
@@ -150,11 +166,21 @@ class Bench:
         return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
 
 
-def untrained_loss(split: Any, task: str) -> float:
-    """Return the loss of a network that has learnt nothing.
+def untrained_loss(split: Any, loss: str) -> float:
+    """Return the loss of a network whose outputs are all 0.
 
-    For classification it is the cross-entropy of equal probabilities, ln K for K classes: the
+    For classes it is that of equal probabilities, for cross-entropy ln K for K classes: the
     entropy of the class frequencies can be far lower, but fresh weights do not know them. For
-    regression it is 1, the variance of a standardised target.
+    numbers it is that of the mean, for the squared error 1.
+
+    Args:
+        split: The split.
+        loss: Name of the loss.
     """
-    return 1.0 if task == "regression" else math.log(max(2, int(split.y_train.max()) + 1))
+    y = split.target(split.y_train)
+    if y.dtype.kind != "f":
+        y, width = y[:1], max(2, int(y.max()) + 1) if y.ndim == 1 else y.shape[1]
+    else:
+        width = 1 if y.ndim == 1 else y.shape[1]
+    found = losses(loss, tf.constant(y), tf.zeros((len(y), width)))
+    return float(np.mean(found.numpy(), dtype=np.float64))

@@ -84,7 +84,7 @@ def changed(split: Any, condition: Condition, classes: int, seed: int) -> Any:
 
 def _half(split: Any, condition: Condition, classes: int) -> Any:
     if classes < 4:
-        what = f"{classes} classes" if classes else "a regression"
+        what = f"{classes} classes" if classes else "data without classes"
         raise UnmetError(f"a related task of other classes needs 4 classes, and this is {what}")
     first = 0 if condition.classes == EARLIER else (classes + 1) // 2
     last = first + outputs(condition, classes)
@@ -93,6 +93,8 @@ def _half(split: Any, condition: Condition, classes: int) -> Any:
         x, y = getattr(split, f"x_{part}"), getattr(split, f"y_{part}")
         here = (y >= first) & (y < last)
         parts |= {f"x_{part}": x[here], f"y_{part}": (y[here] - first).astype(y.dtype)}
+        if (w := getattr(split, f"w_{part}")) is not None:
+            parts[f"w_{part}"] = w[here]
     return replace(split, **parts)
 
 
@@ -106,13 +108,16 @@ def _few_labels(split: Any, labels: int, seed: int) -> Any:
         )
     order = np.random.default_rng([seed, 3]).permutation(rows)
     y = split.y_train[order]
-    if y.dtype.kind != "f":  # labels: the first of each class, then the second of each, …
+    if (
+        y.ndim == 1 and y.dtype.kind != "f"
+    ):  # classes: the first of each class, then the second of each, …
         turn = np.zeros(rows, int)
         for label in np.unique(y):
             turn[y == label] = np.arange((y == label).sum())
         order = order[np.argsort(turn, kind="stable")]
     kept = np.sort(order[:labels])
-    return replace(split, x_train=split.x_train[kept], y_train=split.y_train[kept])
+    w = None if split.w_train is None else split.w_train[kept]
+    return replace(split, x_train=split.x_train[kept], y_train=split.y_train[kept], w_train=w)
 
 
 def redraw(program: Program, initializer: str, seed: int) -> None:

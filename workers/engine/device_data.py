@@ -10,12 +10,19 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class DeviceData:
-    """A split on the device: x float32 [N, D] standardised; y int32 labels or float32 target."""
+    """A split on the device: x float32 [N, D] standardised; y int32 labels or float32 target.
+
+    `inverse` holds the numbers of `trainstack.workers.engine.losses.inverted` if y_train are
+    logarithms. `w_train` and `w_valid` are the rows' weights, float32 [N]; None: all are 1.
+    """
 
     x_train: tf.Tensor
     y_train: tf.Tensor
     x_valid: tf.Tensor
     y_valid: tf.Tensor
+    w_train: tf.Tensor | None = None
+    w_valid: tf.Tensor | None = None
+    inverse: tf.Tensor | None = None
 
     @property
     def rows(self) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def look_inside(
     x, y = data.head(ROWS), data.y_train[:ROWS]
     with tf.GradientTape() as tape:
         *hidden, outputs = inside(x, training=True)
-        loss = tf.reduce_mean(losses(program.structure.task, y, outputs))
+        loss = tf.reduce_mean(losses(program.structure.trained_on, y, outputs))
     gradients = tape.gradient(loss, [kernel.value for kernel in program.hidden_kernels])
     program.set_weights(kept)
     bounds = ACTIVATIONS[stack["activation"]].saturation

@@ -4,26 +4,77 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from trainstack.search.data.target_log import FARTHEST
+from trainstack.search.metrics.losses import FOCUS, LOSSES
+
 # A task besides the data's own, whose targets are the inputs themselves.
 RECONSTRUCTION = "reconstruction"
 
 
-def losses(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Return each row's loss, shape [B].
+def inverted(outputs: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
+    """Return standardised predictions for outputs [B, T] that are standardised logarithms.
 
-    It is the cross-entropy in nats of the softmax of `outputs` [B, K], the squared error of
-    `outputs` [B, 1], or the mean squared error of a reconstruction [B, D].
+    Args:
+        outputs: The head's outputs.
+        inverse: Scale, shift and factor; see `Split.inverse` in `trainstack.search.data.splitting`.
     """
-    if task == "classification":
+    scale, shift, factor = tf.unstack(inverse)
+    near = tf.clip_by_value(outputs, -FARTHEST, FARTHEST)
+    return factor * tf.math.expm1(scale * near + shift)
+
+
+def losses(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return each row's loss, shape [B]; of several targets its mean over them.
+
+    Args:
+        loss: A name of `LOSSES`, or RECONSTRUCTION (the mean squared error of [B, D]).
+        targets: Labels [B], standardised targets [B], inputs [B, D], or several targets [B, T]:
+            labels of two classes, or standardised numbers.
+        outputs: Logits [B, K], or [B, 1]; of several targets [B, T].
+    """
+    several = targets.shape.rank == 2
+    if loss in ("cross_entropy", "focal"):
+        each = _entropies(targets, outputs, several)
+        if loss == "focal":
+            each *= tf.pow(1.0 - tf.exp(-each), FOCUS)
+    else:
+        each = _errors(loss, targets, outputs if several else outputs[:, 0])
+    return tf.reduce_mean(each, axis=1) if several else each
+
+
+def _entropies(targets: tf.Tensor, outputs: tf.Tensor, several: bool) -> tf.Tensor:
+    if not several:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
-    if task == RECONSTRUCTION:
-        return tf.reduce_mean(tf.square(outputs - targets), axis=1)
-    return tf.square(outputs[:, 0] - targets)
+    truth = tf.cast(targets, outputs.dtype)
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=outputs)
 
 
-def scores(task: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Return each row's score, shape [B]: 1 where the class is right, or the squared error."""
-    if task == "classification":
+def _errors(loss: str, targets: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
+    if loss == "poisson":  # half the deviance: y log y - y does not depend on the network
+        return tf.exp(answers) - targets * answers + tf.math.xlogy(targets, targets) - targets
+    error = answers - targets
+    if loss == "absolute":
+        return tf.abs(error)
+    if loss == "huber":
+        size = tf.abs(error)
+        return tf.where(size <= 1.0, 0.5 * tf.square(error), size - 0.5)
+    return tf.square(error)
+
+
+def scores(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return each row's score, shape [B].
+
+    It is 1 where the class is right, the share of labels that are right, or the squared error; of
+    several quantities those of each, [B, T].
+    """
+    if loss == RECONSTRUCTION:
+        return losses(loss, targets, outputs)
+    several = targets.shape.rank == 2
+    if LOSSES[loss].task == "classification":
+        if several:
+            right = tf.equal(outputs > 0, targets > 0)
+            return tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
         right = tf.equal(tf.argmax(outputs, axis=1, output_type=tf.int32), targets)
         return tf.cast(right, tf.float32)
-    return losses(task, targets, outputs)
+    answers = tf.exp(outputs) if LOSSES[loss].logarithmic else outputs
+    return tf.square(answers - targets) if several else losses("squared", targets, answers)

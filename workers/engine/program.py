@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import (
     fresh_kernel,
@@ -23,7 +24,7 @@ from trainstack.workers.engine.build import (
 )
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.layers import Context
-from trainstack.workers.engine.losses import losses, scores
+from trainstack.workers.engine.losses import inverted, losses, scores
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
@@ -67,12 +68,18 @@ class EpochResult:
     Attributes:
         train_loss: Mean penalty-free loss of the epoch's batches, while the weights changed.
         valid_loss: Penalty-free validation loss after the epoch.
-        metric: Validation accuracy, or root mean squared error of the standardised target.
+        metric: Validation accuracy, or root mean squared error of the standardised target; of
+            several quantities those of each, [T].
+        answers: Outputs for the validation part, [M, K], if the structure asks for them.
+
+    A network trained on the logarithm of the target has its training loss there. Its validation
+    figures are those of the standardised target.
     """
 
     train_loss: float
     valid_loss: float
-    metric: float
+    metric: Any
+    answers: np.ndarray | None = None
 
 
 class Program:
@@ -103,6 +110,9 @@ class Program:
         self._penalized = stack["penalty"] != "none"
         self._bounded = stack["max_norm"] == "clip"
         self._clipping = stack["clipping"]
+        self._inverse: Any = None
+        if structure.transform == LOG:
+            self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
         self._at_start = [_thrifty(v.numpy()) for v in self._state]
         self._epoch = tf.function(
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
@@ -145,6 +155,11 @@ class Program:
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
 
+    def use(self, data: DeviceData | StreamedData) -> None:
+        """Measure losses as this split does; only the logarithm of a target depends on it."""
+        if self._inverse is not None:
+            self._inverse.assign(data.inverse)
+
     def epoch(
         self,
         stack: Stack,
@@ -168,21 +183,24 @@ class Program:
             knob = cycled_knob(stack)
             fixed = stack[f"optimizer.{knob}"] if knob else 0.0
             momenta = np.full(len(rates), fixed, np.float32)
+        self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
         rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
         if isinstance(data, StreamedData):
-            result = self._streamed_epoch(data, order, rates, momenta, numbers, key)
+            result, answers = self._streamed_epoch(data, order, rates, momenta, numbers, key)
         else:
-            result = self._epoch(
+            result, answers = self._epoch(
                 *(data.x_train, data.y_train, data.x_valid, data.y_valid),
                 *(tf.constant(order), tf.constant(rates), tf.constant(momenta), numbers),
-                tf.constant(key, tf.uint32),
-            ).numpy()
+                *(tf.constant(key, tf.uint32), data.w_train, data.w_valid),
+            )
+            result, answers = result.numpy(), None if answers is None else answers.numpy()
         self.used = True
-        train_loss, valid_loss, metric = (float(v) for v in result)
+        train_loss, valid_loss, *score = (float(v) for v in result)
+        metric = np.array(score) if len(score) > 1 else score[0]
         if self.structure.task == "regression":
             metric **= 0.5
-        return EpochResult(train_loss, valid_loss, metric)
+        return EpochResult(train_loss, valid_loss, metric, answers)
 
     def _streamed_epoch(
         self,
@@ -192,18 +210,22 @@ class Program:
         momenta: np.ndarray,
         numbers: tf.Tensor,
         key: int,
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Run the same epoch over streamed data, one run of steps after the other."""
         trained = np.float32(0.0)
-        for part, x, y in data.runs(order):
+        for part, x, y, w in data.runs(order):
             rows = np.arange(order[part].size, dtype=np.int32).reshape(order[part].shape)
             shifted = (key + part.start * STEP_KEY) % 2**32
             trained += self._run(
                 *(x, y, tf.constant(rows), tf.constant(rates[part]), tf.constant(momenta[part])),
-                *(numbers, tf.constant(shifted, tf.uint32)),
+                *(numbers, tf.constant(shifted, tf.uint32), w),
             ).numpy()
-        sums = np.sum([self._sums(x, y).numpy() for x, y in data.validation()], axis=0)
-        return np.array([trained / len(order), *(sums / data.rows[1])])
+        parts = [self._sums(x, y, w) for x, y, w in data.validation()]
+        sums = np.sum([part.numpy() for part, _ in parts], axis=0)
+        count = data.rows[1] if data.w_valid is None else tf.reduce_sum(data.w_valid).numpy()
+        answers = [found.numpy() for _, found in parts if found is not None]
+        whole = np.concatenate(answers) if answers else None
+        return np.array([trained / len(order), *(sums / count)]), whole
 
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
@@ -216,10 +238,14 @@ class Program:
         ]
         return np.concatenate(parts)
 
-    def loss(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Return the mean penalty-free loss of inputs [N, D] with targets [N]."""
-        outputs = tf.constant(self.outputs(x))
-        return float(tf.reduce_mean(losses(self.structure.task, tf.constant(y), outputs)))
+    def loss(self, x: np.ndarray, y: np.ndarray, w: np.ndarray | None = None) -> float:
+        """Return the mean penalty-free loss of inputs [N, D] with targets and weights [N].
+
+        It is computed as in validation.
+        """
+        outputs = self._measurable(tf.constant(self.outputs(x)))
+        found = losses(self.structure.trained_on, tf.constant(y), outputs)
+        return float(np.average(found.numpy(), weights=w))
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the current weights, in the order of the model's variables."""
@@ -250,13 +276,15 @@ class Program:
         momenta: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
-    ) -> tf.Tensor:
+        w_train: tf.Tensor | None,
+        w_valid: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the loop over the epoch's steps and the validation pass after it."""
         steps = tf.cast(tf.shape(order)[0], tf.float32)
-        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key)
-        rows = cast(int, x_valid.shape[0])
-        measured = self._trace_sums(x_valid, y_valid) / rows
-        return tf.concat([[trained / steps], measured], 0)
+        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key, w_train)
+        count = cast(int, x_valid.shape[0]) if w_valid is None else tf.reduce_sum(w_valid)
+        sums, answers = self._trace_sums(x_valid, y_valid, w_valid)
+        return tf.concat([[trained / steps], sums / count], 0), answers
 
     def _trace_run(
         self,
@@ -267,6 +295,7 @@ class Program:
         momenta: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
+        w_train: tf.Tensor | None,
     ) -> tf.Tensor:
         """Trace the loop over a run of steps; return the sum of their losses."""
         rate, l1, l2, radius, limit = tf.unstack(numbers)
@@ -279,8 +308,9 @@ class Program:
             self.optimizer._learning_rate.assign(rates[k])
             if knob is not None:
                 knob.assign(momenta[k])
+            mass = None if w_train is None else tf.gather(w_train, rows)
             loss = self._step(
-                tf.gather(x_train, rows), tf.gather(y_train, rows), l1, l2, radius, limit
+                tf.gather(x_train, rows), tf.gather(y_train, rows), mass, l1, l2, radius, limit
             )
             return k + 1, total + loss
 
@@ -292,6 +322,7 @@ class Program:
         self,
         x: tf.Tensor,
         y: tf.Tensor,
+        mass: tf.Tensor | None,
         l1: tf.Tensor,
         l2: tf.Tensor,
         radius: tf.Tensor,
@@ -303,7 +334,9 @@ class Program:
             tape.watch(flat)
             weights = self.packing.split(flat)
             outputs, moved = self._call(weights, x, training=True)
-            loss = total = tf.reduce_mean(losses(self.structure.task, y, outputs))
+            # As Keras: the sum of weight · loss, divided by the number of rows.
+            row_losses = _times(mass, losses(self.structure.trained_on, y, outputs))
+            loss = total = tf.reduce_mean(row_losses)
             if self._penalized:
                 for place in self._hidden_places:
                     w = weights[place]
@@ -337,17 +370,38 @@ class Program:
         found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
 
-    def _trace_sums(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        """Sum loss and score over validation rows, in slices that bound the memory."""
-        task, rows = self.structure.task, x.shape[0]
+    def _measurable(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the outputs on the scale of the validation targets."""
+        return outputs if self._inverse is None else inverted(outputs, self._inverse)
+
+    def _trace_sums(
+        self, x: tf.Tensor, y: tf.Tensor, w: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Sum loss and score over validation rows, in slices that bound the memory.
+
+        The outputs are returned as well if the structure asks for them.
+        """
+        kind, rows = self.structure.trained_on, x.shape[0]
+        answers = []
         weights = self.packing.split([variable.value for variable in self.packing.flat])
         loss = score = tf.constant(0.0)
         for start in range(0, cast(int, rows), EVALUATION_ROWS):
             part = slice(start, start + EVALUATION_ROWS)
             outputs, _ = self._call(weights, x[part], training=False)
-            loss += tf.reduce_sum(losses(task, y[part], outputs))
-            score += tf.reduce_sum(scores(task, y[part], outputs))
-        return tf.stack([loss, score])
+            answers.append(outputs)
+            measured = self._measurable(outputs)
+            mass = None if w is None else w[part]
+            loss += tf.reduce_sum(_times(mass, losses(kind, y[part], measured)))
+            score += tf.reduce_sum(_times(mass, scores(kind, y[part], measured)), axis=0)
+        sums = tf.concat([[loss], tf.reshape(score, [-1])], 0)
+        return sums, tf.concat(answers, 0) if self.structure.answers else None
+
+
+def _times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+    """Return weights [B] · values, [B] or [B, T]; the values alone if there are no weights."""
+    if weights is None:
+        return values
+    return (weights[:, None] if values.shape.rank == 2 else weights) * values
 
 
 def _thrifty(value: np.ndarray) -> np.ndarray:

@@ -35,6 +35,9 @@ class StreamedData:
         y_valid: Their targets, [M].
         standardise: Raw [B, D] → standardised float32 [B, D].
         run_bytes: Bytes of one run's standardised inputs.
+        w_train: Weights of the training rows, float32 [N]; None: all are 1.
+        w_valid: Weights of the validation rows, float32 [M]; None: all are 1.
+        inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
     """
 
     x_train: np.ndarray
@@ -43,6 +46,9 @@ class StreamedData:
     y_valid: tf.Tensor
     standardise: Callable[[np.ndarray], np.ndarray]
     run_bytes: int = RUN_BYTES
+    w_train: tf.Tensor | None = None
+    w_valid: tf.Tensor | None = None
+    inverse: tf.Tensor | None = None
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -58,15 +64,15 @@ class StreamedData:
         """Return the first `rows` training rows, standardised."""
         return tf.constant(self.standardise(self.x_train[:rows]))
 
-    def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any]]:
+    def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:
         """Yield an epoch in runs of steps.
 
         Args:
             order: int32 [steps, batch], rows of the training part.
 
         Yields:
-            The steps, and their rows' inputs [S · batch, D] and targets [S · batch], batch by
-            batch.
+            The steps, and their rows' inputs [S · batch, D], targets [S · batch] and weights (or
+            None), batch by batch.
         """
         steps, batch = order.shape
         length = max(1, self.run_bytes // (4 * self.features * batch))
@@ -80,14 +86,20 @@ class StreamedData:
         ready = tf.data.Dataset.from_generator(inputs, output_signature=spec).prefetch(AHEAD)
         for start, x in zip(starts, ready, strict=True):
             part = slice(start, min(start + length, steps))
-            yield part, x, tf.gather(self.y_train, order[part].ravel())
+            rows = order[part].ravel()
+            yield part, x, tf.gather(self.y_train, rows), _gathered(self.w_train, rows)
 
-    def validation(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Yield the validation part in slices, standardised."""
+    def validation(self) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]]:
+        """Yield the validation part's inputs, targets and weights in slices, standardised."""
         length = max(1, self.run_bytes // (4 * self.features))
         for start in range(0, len(self.x_valid), length):
             part = slice(start, start + length)
-            yield tf.constant(self.standardise(self.x_valid[part])), self.y_valid[part]
+            weights = None if self.w_valid is None else self.w_valid[part]
+            yield tf.constant(self.standardise(self.x_valid[part])), self.y_valid[part], weights
+
+
+def _gathered(weights: tf.Tensor | None, rows: np.ndarray) -> tf.Tensor | None:
+    return None if weights is None else tf.gather(weights, rows)
 
 
 def resident_bytes(device: str, threads: int, memory_mb: int = 0) -> int:
@@ -111,17 +123,25 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     Args:
         split: The encoded split.
         fits_bytes: Bytes that the device may keep.
-        resident: Makes resident data from x_train, y_train, x_valid, y_valid.
+        resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid
+            and `inverse`.
     """
+    weights = [
+        None if w is None else tf.constant(w, tf.float32) for w in (split.w_train, split.w_valid)
+    ]
+    inverse = None if split.log is None else tf.constant(split.inverse)
     needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
     if needed <= fits_bytes:
         standard = split.standardised()
         parts = (standard.x_train, standard.y_train, standard.x_valid, standard.y_valid)
-        return resident(*(tf.constant(part) for part in parts))
+        return resident(*(tf.constant(part) for part in parts), *weights, inverse=inverse)
     return StreamedData(
         split.x_train,
-        tf.constant(split.target(split.y_train)),
+        tf.constant(split.trained(split.y_train)),
         split.x_valid,
         tf.constant(split.target(split.y_valid)),
         split.standardise,
+        RUN_BYTES,
+        *weights,
+        inverse=inverse,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from trainstack.search.metrics.table import USUAL_LOSS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
@@ -43,6 +44,9 @@ class Structure:
         rows: Training and validation rows.
         compiled: True for XLA.
         precision: `float32`, or `mixed`: products in bfloat16, weights and sums in float32.
+        transform: `log` if the outputs are standardised logarithms of the target, else `none`.
+        loss: Name of the loss (`trainstack.search.metrics.losses`); empty: the task's usual one.
+        answers: Whether an epoch also returns the outputs for the validation part.
     """
 
     stack: tuple[tuple[str, Any], ...]
@@ -52,6 +56,14 @@ class Structure:
     rows: tuple[int, int]
     compiled: bool
     precision: str = "float32"
+    transform: str = "none"
+    loss: str = ""
+    answers: bool = False
+
+    @property
+    def trained_on(self) -> str:
+        """Name of the loss, or of a task besides the data's own."""
+        return self.loss or USUAL_LOSS.get(self.task, self.task)
 
 
 def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:

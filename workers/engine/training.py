@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.program import EpochResult, Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.messages import ABANDONED, INTERRUPTED
@@ -36,7 +37,9 @@ class Training:
         seed: Seed of weights, batch order and masks.
         epochs: Maximum epochs of the study, of which the stack plans a share.
         untrained_loss: Loss of a network that has learnt nothing.
+        metric_scale: Unit of the program's metric; of several quantities one each, [T].
         shelf: Place of the checkpoint; None: none is kept.
+        objective: Returns the number to minimize of an epoch; None: the validation loss.
         start: Returns the initial state, with epochs that count as trained; None: fresh weights.
     """
 
@@ -45,8 +48,9 @@ class Training:
     seed: int
     epochs: int
     untrained_loss: float
-    metric_scale: float = 1.0
+    metric_scale: Any = 1.0
     shelf: Shelf | None = None
+    objective: Callable[[EpochResult], float] | None = None
     start: Callable[[], Checkpoint] | None = None
     measurements: list[Measurement] = field(default_factory=list)
     best: Measurement | None = None
@@ -82,7 +86,7 @@ class Training:
                 break
             self.measurements.append(measurement)
             maker.saw(measurement.valid_loss)
-            if self.best is None or measurement.valid_loss < self.best.valid_loss:
+            if self.best is None or measurement.minimized < self.best.minimized:
                 self.best = measurement
                 if trained:
                     self.best_weights = self.program.weights()
@@ -142,11 +146,13 @@ class Training:
             maker.momenta(epoch),
             epoch_key(self.seed, epoch),
         )
+        objective = self.objective(result) if self.objective else None
         seconds = time.perf_counter() - began
         if fresh:  # includes the epoch's training time
             self.seconds["compile"] = seconds
-        metric = result.metric * self.metric_scale
-        return Measurement(epoch, result.train_loss, result.valid_loss, metric, seconds)
+        metric = float(np.mean(result.metric * self.metric_scale))
+        losses = result.train_loss, result.valid_loss
+        return Measurement(epoch, *losses, metric, seconds, objective)
 
     def _divergence(self, m: Measurement, hot: bool) -> str | None:
         """Return the reason why the trial has diverged, or None.
@@ -156,6 +162,8 @@ class Training:
         """
         if not (math.isfinite(m.train_loss) and math.isfinite(m.valid_loss)):
             return f"loss not finite in epoch {m.epoch}"
+        if not math.isfinite(m.minimized):
+            return f"metric not finite in epoch {m.epoch}"
         earlier = min((e.train_loss for e in self.measurements), default=math.inf)
         if hot or m.train_loss < earlier or min(m.train_loss, m.valid_loss) <= self._limit:
             return None
@@ -166,7 +174,8 @@ class Training:
 
     def _never_trained(self) -> str | None:
         """Return a cause if no epoch's loss came near an untrained network's, or None."""
-        if self.best is None or self.best.valid_loss <= self._limit:
+        lowest = min((m.valid_loss for m in self.measurements), default=0.0)
+        if lowest <= self._limit:
             return None
         return f"validation loss above {DIVERGED_TIMES:g} times an untrained network's to the end"
 
@@ -178,7 +187,7 @@ class Training:
         best = self.best
         return Result(
             outcome=outcome,
-            value=best.valid_loss if best and outcome != Outcome.DIVERGED else None,
+            value=best.minimized if best and outcome != Outcome.DIVERGED else None,
             best_epoch=best.epoch if best else 0,
             measurements=tuple(self.measurements),
             seconds=dict(self.seconds),

@@ -7,6 +7,11 @@ from itertools import groupby
 from typing import Any
 
 from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.splitting import LOG
+from trainstack.search.data.target_log import FARTHEST
+from trainstack.search.evidence.deciding import Deciding
+from trainstack.search.metrics import classes
+from trainstack.search.metrics.losses import FOCUS
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
@@ -45,9 +50,28 @@ def script(
     return render(
         "train.py.jinja",
         stack=stack,
-        classification=spec.data.task == "classification",
+        classification=spec.data.task != "regression",
+        multilabel=bool(spec.data.labels),
+        several="axis=0" if spec.data.targets else "",
+        log=spec.data.target_transform == LOG,
+        farthest=FARTHEST,
         data_name=_data_name(spec),
-        recorded={name: _figures(values) for name, values in measured.get("test", {}).items()},
+        recorded={
+            name: _figures(values)
+            for name, values in measured.get("test", {}).items()
+            if name in Deciding.of(spec).shown
+        },
+        asked=None if _is_usual(dataset, spec) else spec.asked,
+        own_metric=spec.own_metric,
+        ece=classes.ece,
+        ece_bins=classes.ECE_BINS,
+        loss=spec.trained_on,
+        loss_function=spec.trained_on.label_keras if spec.data.labels else spec.trained_on.keras,
+        score_code=spec.asked.label_python if spec.data.labels else spec.asked.python,
+        focus=FOCUS,
+        row_weights=dataset.has_weights,
+        class_weight=spec.class_weight,
+        class_names=list(spec.data.classes),
         data_imports=imports,
         data_lines=[line for line in loading if line not in imports],
         epochs=planned,
@@ -60,6 +84,11 @@ def script(
         momentum=None if optimizer.cycles is None else schedule.momentum,
         plateau_patience=schedule.reacts and patience_epochs(stack["schedule.patience"], planned),
     )
+
+
+def _is_usual(dataset: Any, spec: StudySpec) -> bool:
+    """Return whether the loss decides and no row has a weight: then the script is shorter."""
+    return spec.decided_by_loss and not (dataset.has_weights or spec.class_weight)
 
 
 def _data_name(spec: StudySpec) -> str:

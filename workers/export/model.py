@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from trainstack.search.artifacts import put
+from trainstack.search.data.target_log import FARTHEST, TargetLog
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
@@ -30,9 +31,11 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     """Build the complete model from Keras's layers: standardisation, network, softmax or unit.
 
     It takes raw features (images in their own shape, tables as encoded) and returns class
-    probabilities [B, K], or the prediction in the target's unit [B, 1]. Features and targets whose
-    mean is more than 1000 deviations from zero are in float64: `model(x)` keeps their digits, while
-    Keras's `model.predict(x)` rounds inputs to float32.
+    probabilities [B, K], or the prediction in the target's unit [B, 1]. For several targets it
+    returns the probability of each label's second value, or the predictions, [B, T].
+
+    Features and targets whose mean is more than 1000 deviations from zero are in float64:
+    `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
     """
     network = plain_model(stack, len(split.mean), bench.spec.data.outputs)
     for variable, value in zip(network.weights, program.weights(), strict=True):
@@ -45,8 +48,14 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     outputs = network(standardised(outputs, split.mean, split.scale))
     if bench.spec.data.task == "classification":
         outputs = keras.layers.Softmax()(outputs)
+    elif bench.spec.data.labels:
+        outputs = keras.layers.Activation("sigmoid")(outputs)
+    elif split.log is not None:
+        outputs = exponential(outputs, split.log)
     else:
-        outputs = in_unit(outputs, float(split.y_mean), float(split.y_scale))
+        if split.logarithmic:
+            outputs = keras.layers.Activation("exponential")(outputs)
+        outputs = in_unit(outputs, split.y_mean, split.y_scale)
     return keras.Model(inputs, outputs)
 
 
@@ -73,12 +82,28 @@ def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
     return keras.layers.Normalization(mean=mean, variance=scale**2)(inputs)
 
 
-def in_unit(outputs: Any, mean: float, scale: float) -> Any:
-    """Return outputs * scale + mean, in float64 if float32 would lose digits."""
+def in_unit(outputs: Any, mean: Any, scale: Any) -> Any:
+    """Return outputs * scale + mean, in float64 if float32 would lose digits.
+
+    Mean and scale are numbers, or arrays [T] for several targets.
+    """
     kind = precision_of(mean, scale)
     # Arrays, not numbers: Keras would store and cast those in float32.
-    arrays: list[Any] = [np.asarray([number], kind) for number in (scale, mean)]
+    arrays: list[Any] = [np.atleast_1d(np.asarray(part, kind)) for part in (scale, mean)]
     return keras.layers.Rescaling(*arrays, dtype=kind)(outputs)
+
+
+def exponential(outputs: Any, log: TargetLog) -> Any:
+    """Return `TargetLog.in_unit` of outputs that are standardised logarithms, by Keras's layers.
+
+    It is exp(scale · outputs) times the geometric mean of the target.
+    """
+    near = keras.ops.clip(outputs, -FARTHEST, FARTHEST)
+    scale, geometric_mean = (
+        np.atleast_1d(np.asarray(part, "float32")) for part in (log.scale, np.exp(log.mean))
+    )
+    ratios = keras.layers.Activation("exponential")(keras.layers.Rescaling(scale)(near))
+    return keras.layers.Rescaling(geometric_mean)(ratios)
 
 
 def save_all(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from trainstack.search.data.columns import MISSING, as_text
-from trainstack.search.data.spelling import moment, number_pattern, to_number
+from trainstack.search.data.text_encoding import encoding_of
+from trainstack.search.data.text_values import bare, moment, number_pattern, since, to_number
 from trainstack.workers.export.rendering import render
 
 
@@ -25,10 +26,13 @@ def predict_script(dataset: Any) -> str:
     return render(
         "predict.py.jinja",
         target=dataset.target,
+        targets=list(dataset.targets),
+        labels=[list(pair) for pair in dataset.labels],
         numeric=list(dataset.numeric),
         text=list(dataset.text),
-        spelt={name: spelt[name] for name in dataset.numeric if spelt.get(name)},
+        spelt={name: options for name, options in spelt.items() if options},
+        origins=dict(dataset.origins),
         missing=MISSING,
         classes=list(dataset.classes) if dataset.task == "classification" else None,
-        functions=(as_text, moment, number_pattern, to_number),
+        functions=(encoding_of, as_text, moment, since, bare, number_pattern, to_number),
     )

@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from trainstack.search.metrics.table import BESIDE
 from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
 from trainstack.search.spec import StudySpec
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bench import Bench
 from trainstack.workers.engine.checkpoint import Shelf, write_arrays
 from trainstack.workers.engine.layer_statistics import look_inside
+from trainstack.workers.engine.objective import Objective
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import Job
-from trainstack.workers.tasks.measure import bounded_figures, measure
+from trainstack.workers.tasks.measure import bounded_figures, measure, validation_figures
 from trainstack.workers.tasks.reuse import Reuse
 
 log = logging.getLogger("trainstack.trainer")
@@ -58,7 +60,8 @@ class JobBench(Bench):
             job.seed,
             job.epochs,
             self.untrained_loss(split),
-            metric_scale=float(split.y_scale) if self.spec.data.task == "regression" else 1.0,
+            metric_scale=split.y_scale,
+            objective=Objective.of(self.spec, split),
             shelf=self._shelf(job, program) if job.folder else None,
             start=(lambda: self.reuse.start(job, program)) if condition.pretrained else None,
         )
@@ -66,14 +69,16 @@ class JobBench(Bench):
         artifacts = {}
         if job.kind == CONFIRMATION and job.folder and result.outcome == Outcome.COMPLETED:
             artifacts = self._keep(job, program)
-        name = "accuracy" if self.spec.data.task == "classification" else "rmse"
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
         if training.best:
-            metrics[name] = training.best.metric
+            metrics |= self._scores(training.best)
         if result.outcome == Outcome.COMPLETED:
             layers["end"] = look_inside(program, stack, data)
             if job.kind == CONFIRMATION and not condition:  # bounds are about what can be exported
                 metrics |= bounded_figures(self, stack, program, split)
+                beside = validation_figures(self, program, split)
+                # The figures of the training program stay: they decided.
+                metrics = {k: v for k, v in beside.items() if k != "loss"} | metrics
         seconds = {
             "build": build_seconds,
             "compile": result.seconds.get("compile", 0.0),
@@ -83,6 +88,18 @@ class JobBench(Bench):
         }
         found = {"layers": layers}
         return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found)
+
+    def _scores(self, best: Measurement) -> dict[str, float]:
+        """Return accuracy or rmse of the best epoch, and its metric and loss if another decides."""
+        asked, scores = self.spec.asked, {BESIDE[self.spec.data.task]: best.metric}
+        if self.spec.decided_by_loss:
+            return scores
+        scores["loss"] = best.valid_loss
+        return (
+            scores
+            if asked.name in scores
+            else {**scores, asked.name: asked.objective(best.minimized)}
+        )
 
     def _shelf(self, job: Job, program: Program) -> Shelf:
         """Return the place of a trial's checkpoint, which is the same for every attempt."""
@@ -94,6 +111,7 @@ class JobBench(Bench):
             "epochs": job.epochs,
             "compiled": program.structure.compiled,
             "precision": program.structure.precision,
+            "asked": [self.spec.asked.name, self.spec.trained_on.name],
         }
         return Shelf(self.artifacts, f"{job.folder}/{name}", identity)
 

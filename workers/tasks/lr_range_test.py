@@ -43,6 +43,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     The chapter's descent: fresh weights at a high rate, divided by three until the loss stays
     below the trivial predictor's.
     """
+    from trainstack.workers.tasks.metrics import Scorer
     from trainstack.workers.tasks.trivial_predictor import TrivialPredictor
 
     stack = Stack.of(optimizer=optimizer, schedule="constant")
@@ -50,7 +51,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     program, _ = bench.program(stack, data, epochs=1)
     low, high = OPTIMIZERS[optimizer].usual
     rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)
-    trivial = TrivialPredictor(split, len(bench.spec.data.classes)).figures("valid")["loss"]
+    trivial = TrivialPredictor(Scorer.of(bench.spec, split)).figures("valid")["loss"]
     rows, batch = data.rows[0], stack["batch_size"]
     rng = np.random.default_rng([seed, 3])
 

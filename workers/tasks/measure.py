@@ -12,6 +12,7 @@ import numpy as np
 from trainstack.search.evidence.constraints import read_all
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.evidence.prediction import affordable
+from trainstack.search.metrics.table import BESIDE
 from trainstack.search.records import Outcome, Result
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
@@ -19,11 +20,7 @@ from trainstack.workers.engine.program import Program
 from trainstack.workers.export.deployment import latency_ms, lite
 from trainstack.workers.export.model import export_model, save_all
 from trainstack.workers.messages import Job, Kept
-from trainstack.workers.tasks.metrics import (
-    classification_figures,
-    probability_figures,
-    regression_figures,
-)
+from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.prediction import PASSES, monte_carlo, sparsified
 from trainstack.workers.tasks.trivial_predictor import trivial_alone, trivial_document, trivial_run
 from trainstack.workers.tasks.yardstick import MOST_SECONDS, yardstick
@@ -78,14 +75,14 @@ def _yardstick(bench: Bench, seed: int, seconds: float) -> dict[str, Any]:
     if spec.yardstick is False or spec.experiment:
         return {}
     split, _ = bench.split(seed)
-    classes = len(spec.data.classes)
-    return {"yardstick": yardstick(split, classes, spec.yardstick, bench.threads, seconds)}
+    scorer = Scorer.of(spec, split)
+    return {"yardstick": yardstick(scorer, spec.yardstick, bench.threads, seconds)}
 
 
 def _trivial_unconfirmed(bench: Bench) -> dict[str, Any]:
     """Return the trivial predictor's figures for a study without a confirmed network."""
     split, _ = bench.split(confirmation_seed(bench.spec.seed, 0))
-    return trivial_alone(split, len(bench.spec.data.classes))
+    return trivial_alone(Scorer.of(bench.spec, split))
 
 
 def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> list[Kept]:
@@ -97,47 +94,65 @@ def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> li
 
 
 def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, Any]:
-    classification = bench.spec.data.task == "classification"
-    stochastic = classification and stack["dropout"] != "none"
+    classes, targets = bench.spec.data.class_count, bench.spec.data.targets
+    stochastic = bool(bench.spec.data.classes) and stack["dropout"] != "none"
     per_seed: list[dict[str, float]] = []
+    of_targets: list[list[dict[str, float]]] = []
     passes: list[dict[str, Any]] = []
     extra: dict[str, Any] = {}
     trivial: list[dict[str, Any]] = []
     for place, run in enumerate(runs):
         program, split = bench.weights(stack, run)
         standard = split.standardised()
-        outputs = program.outputs(standard.x_test)
-        if classification:
-            per_seed.append(classification_figures(outputs, standard.y_test))
-        else:
-            per_seed.append(regression_figures(outputs, standard.y_test, split.y_scale))
-        trivial.append(trivial_run(split, len(bench.spec.data.classes), outputs))
+        outputs, scorer = program.outputs(standard.x_test), Scorer.of(bench.spec, split)
+        answers = scorer.answers(outputs)
+        per_seed.append(scorer.figures(answers, "test"))
+        of_targets.append(scorer.figures_of_each(answers, "test"))
+        trivial.append(trivial_run(scorer, outputs))
         if stochastic:
-            rows = _stochastic(program, stack, standard, run.seed)
-            passes.append({"seed": run.seed, "deterministic": per_seed[-1], "passes": rows})
+            rows = _stochastic(program, stack, scorer, standard.x_test, run.seed)
+            plain = _calibration(per_seed[-1])
+            passes.append({"seed": run.seed, "deterministic": plain, "passes": rows})
         if place == 0:
             extra = _first_seed(bench, stack, program, split)
-    names = ("loss", "accuracy") if classification else ("loss", "rmse")
+    each = [
+        {"target": target, "test": _by_name([seed[place] for seed in of_targets])}
+        for place, target in enumerate(targets)
+    ]
     return {
-        "test": {name: [figures[name] for figures in per_seed] for name in names},
+        "test": _by_name(per_seed),
+        **({"targets": each} if targets else {}),
         "trivial": trivial_document(trivial),
         **{
             name: float(np.mean([figures[name] for figures in per_seed]))
             for name in ("log_loss", "ece", "brier")
-            if classification
+            if classes
         },
         **({"monte_carlo": averaged(passes), "monte_carlo_seeds": passes} if passes else {}),
         **extra,
     }
 
 
-def _stochastic(program: Program, stack: Stack, standard: Any, seed: int) -> list[dict[str, float]]:
+def _by_name(per_seed: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Return figure → one value per seed, for the figures that every seed has."""
+    names = [name for name in per_seed[0] if all(name in figures for figures in per_seed)]
+    return {name: [figures[name] for figures in per_seed] for name in names}
+
+
+def _stochastic(
+    program: Program, stack: Stack, scorer: Scorer, x: np.ndarray, seed: int
+) -> list[dict[str, float]]:
     """Return the test figures of Monte-Carlo dropout, one row per number of passes."""
-    averages = monte_carlo(program, stack, standard.x_test, PASSES, seed)
+    averages = monte_carlo(program, stack, x, PASSES, seed)
     return [
-        {"passes": n, **probability_figures(np.log(np.maximum(p, 1e-300)), standard.y_test)}
+        {"passes": n, **_calibration(scorer.figures(scorer.of_predictions(p), "test"))}
         for n, p in averages.items()
     ]
+
+
+def _calibration(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures that Monte-Carlo dropout is judged by."""
+    return {name: figures[name] for name in ("loss", "log_loss", "accuracy", "brier", "ece")}
 
 
 def averaged(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
@@ -164,23 +179,22 @@ def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dic
         found["deployed"] = lite(exported, raw, lambda y: _exported_figures(bench, split, y))
     sparse = stack["penalty"] in ("l1", "l1_l2") or stack["optimizer"] == "ftrl"
     if sparse or bench.spec.profile == "sparse":
-        found["sparsity"] = sparsified(program, standard.x_valid, standard.y_valid)
-        found["sparsity_test_loss"] = program.loss(standard.x_test, standard.y_test)
+        found["sparsity"] = sparsified(
+            program, standard.x_valid, standard.y_valid, weights=split.w_valid
+        )
+        found["sparsity_test_loss"] = program.loss(standard.x_test, standard.y_test, split.w_test)
     return found
 
 
 def _exported_figures(bench: Bench, split: Any, outputs: np.ndarray) -> dict[str, float]:
-    """Return the test loss and metric of an exported model's outputs.
+    """Return the test loss and metrics of an exported model's outputs.
 
     The outputs are probabilities, or in regression predictions in the target's unit.
     """
-    standard = split.standardised()
-    if bench.spec.data.task == "classification":
-        log_p = np.log(np.maximum(outputs.astype(np.float64), 1e-300))
-        found = probability_figures(log_p, standard.y_test)
-        return {name: found[name] for name in ("loss", "accuracy")}
-    scaled = (outputs - float(split.y_mean)) / float(split.y_scale)
-    return regression_figures(scaled, standard.y_test, split.y_scale)
+    scorer = Scorer.of(bench.spec, split)
+    found = scorer.figures(scorer.of_predictions(outputs), "test")
+    asked, beside = bench.spec.asked.name, BESIDE[bench.spec.data.task]
+    return {name: found[name] for name in ("loss", beside, asked) if name in found}
 
 
 def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, float]:
@@ -195,7 +209,14 @@ def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) ->
         found["latency_ms"] = latency_ms(export_model(bench, stack, program, split))
     if "nonzero_fraction" in asked:
         kept, standard = program.weights(), split.standardised()
-        rows = sparsified(program, standard.x_valid, standard.y_valid)
+        rows = sparsified(program, standard.x_valid, standard.y_valid, weights=split.w_valid)
         found["nonzero_fraction"] = affordable(rows)["nonzero_fraction"]
         program.set_weights(kept)
     return found
+
+
+def validation_figures(bench: Bench, program: Program, split: Any) -> dict[str, float]:
+    """Return a confirmation run's loss and all metrics on its validation part."""
+    scorer = Scorer.of(bench.spec, split)
+    outputs = program.outputs(split.standardise(split.x_valid))
+    return scorer.figures(scorer.answers(outputs), "valid")

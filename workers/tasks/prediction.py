@@ -60,7 +60,11 @@ def monte_carlo(
 
 
 def sparsified(
-    program: Program, x: np.ndarray, y: np.ndarray, cost: float = SPARSITY_COST
+    program: Program,
+    x: np.ndarray,
+    y: np.ndarray,
+    cost: float = SPARSITY_COST,
+    weights: np.ndarray | None = None,
 ) -> list[dict[str, float]]:
     """Measure the cost of dropping small weights; leave the program at the last affordable step.
 
@@ -71,6 +75,7 @@ def sparsified(
         x: Standardised validation inputs, [N, D].
         y: Their targets, [N].
         cost: Relative rise of the validation loss that is affordable.
+        weights: Weights of the rows, [N]; None: all are 1.
 
     Returns:
         Per threshold, rising: `threshold`, `nonzero_fraction` (over all kernels), `loss`
@@ -83,7 +88,7 @@ def sparsified(
     for quantile in _QUANTILES:
         threshold = float(np.quantile(magnitudes, quantile)) if quantile else 0.0
         _drop(program, kept, threshold)
-        loss = float(program.loss(x, y))
+        loss = float(program.loss(x, y, weights))
         affordable = not rows or loss <= rows[0]["loss"] * (1 + cost)
         if affordable:
             best = threshold

@@ -52,7 +52,7 @@ def replay(request: Any) -> Iterator[dict[str, Any]]:
         "device": bench.device,
         "outcome": found.outcome,
         "cause": found.cause,
-        "curve": [measured.valid_loss for measured in found.measurements],
+        "curve": [measured.minimized for measured in found.measurements],
         "seconds": dict(found.seconds),
     }
 

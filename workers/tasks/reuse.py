@@ -24,6 +24,7 @@ from trainstack.workers.engine.checkpoint import Checkpoint
 from trainstack.workers.engine.conditions import outputs
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.losses import RECONSTRUCTION
+from trainstack.workers.engine.objective import Objective
 from trainstack.workers.engine.program import EVALUATION_ROWS, Program
 from trainstack.workers.engine.training import Training
 
@@ -55,16 +56,21 @@ class Reuse:
         split, _ = self.bench.split(job.split_seed, job.condition)
         place = len(lower) // 2  # one kernel and one bias per layer
         below = keras.Model(program.model.input, program.hidden[place - 1])
-        standard = split.standardised()
+        standard, weights = split.standardised(), (split.w_train, split.w_valid)
         data = DeviceData(
             *(_through(below, standard.x_train), tf.constant(standard.y_train)),
             *(_through(below, standard.x_valid), tf.constant(standard.y_valid)),
+            *(None if w is None else tf.constant(w, tf.float32) for w in weights),
+            inverse=None if split.log is None else tf.constant(split.inverse),
         )
         stack = job.stack.but(units=list(job.stack.units[place:]))
         upper, _ = self.bench.program(stack, data, job.epochs, job.again, program.structure.outputs)
         upper.reset(stack, job.seed)
         epochs = max(1, round(FROZEN_SHARE * job.epochs))
-        trained = Training(upper, stack, job.seed, epochs, self.bench.untrained_loss(split))
+        trained = Training(
+            *(upper, stack, job.seed, epochs, self.bench.untrained_loss(split)),
+            objective=Objective.of(self.bench.spec, split),
+        )
         result = trained.run(data, lambda measurement: None)
         best = [*lower, *upper.weights()]
         slots = [np.array(variable.numpy()) for variable in program.optimizer.variables]

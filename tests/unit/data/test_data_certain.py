@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainstack.search.data.columns import is_row_number
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.kinds import is_row_number
 from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
 
@@ -82,6 +82,7 @@ SPOILT = {
     "one slip": (["12O", *(10 + k % 40 for k in range(ROWS - 1))], "mostly numbers.*'12O'"),
     "one slip, all distinct": (["1.2.3", *X[1:]], "mostly numbers.*'1.2.3'"),
     "share without its sign": ([f"{k}%" if k % 9 else k for k in range(ROWS)], "mostly numbers"),
+    "two currencies": (["$5", "€6"] * (ROWS // 2), "in one format"),
     "one word": (["soon", *[f"2024-01-{1 + k % 28:02d}" for k in range(ROWS - 1)]], "'soon'"),
 }
 
@@ -98,7 +99,6 @@ def test_numbers_and_dates_with_slips_are_refused(case: str, tmp_path: Path) -> 
 CODES = {
     "grades": ([["1", "2", "A"][k % 3] for k in range(ROWS)], "numbers and text such as 'A'"),
     "diagnoses": ([f"V{k // 4}" if k % 4 == 0 else 400 + k % 25 for k in range(ROWS)], "'V0'"),
-    "money": ([f"${k % 9}" for k in range(ROWS)], "marks, such as '\\$0'"),
     "unit": ([f"{k % 9} kg" for k in range(ROWS)], "marks, such as '0 kg'"),
 }
 
@@ -120,13 +120,20 @@ def test_blanks_that_do_not_break_part_thousands(blank: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("form", "words"), [("%d.%m.%y", "days since"), ("%Y-%m", "days since"), ("%H:%M", "times")]
+    ("form", "words", "made"),
+    [
+        ("%d.%m.%y", "days since", ["f", "f month", "f day", "f weekday"]),
+        ("%Y-%m", "days since", ["f", "f month"]),
+        ("%H:%M", "times", ["f"]),
+    ],
 )
-def test_short_dates_and_times_are_numbers(form: str, words: str, tmp_path: Path) -> None:
-    """Two-digit years, months and times of day become one number each, with a note."""
+def test_short_dates_and_times_are_numbers(
+    form: str, words: str, made: list[str], tmp_path: Path
+) -> None:
+    """Two-digit years, months and times of day become numbers, with a note."""
     moments = pd.Timestamp("2024-01-05") + pd.to_timedelta(np.arange(ROWS) * 31, "h")
     data = column(tmp_path, moments.strftime(form))
-    assert data.numeric == ("f", "x")
+    assert data.numeric == (*made, "x")
     assert any(words in note for note in data.notes)
 
 

@@ -74,7 +74,7 @@ def test_any_word_is_a_class_and_only_an_empty_cell_is_missing(
     data = load(saved(folder, x=np.arange(len(names)) % 7 + 0.5, y=names), "y")
     assert data.classes == tuple(sorted(words))
     assert data.rows == ROWS * 2
-    assert any("without a value" in note for note in data.notes) is empty
+    assert any("without a value" in note for note in data.warnings) is empty
 
 
 @given(start=st.integers(-5, 10**6), step=st.integers(1, 3), text=st.booleans())

@@ -19,8 +19,9 @@ from trainstack.search.data.csv_layout import read_csv
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
-from trainstack.search.data.spelling import Spelling, decide, to_numbers
+from trainstack.search.data.spelling import Spelling, decide
 from trainstack.search.data.splitting import make_split
+from trainstack.search.data.text_values import to_numbers
 from trainstack.spaces.errors import RequestError
 
 NAN = float("nan")
@@ -38,6 +39,14 @@ SPELT = {
     "percent": (["12%", "3.5 %"], [12, 3.5]),
     "power": (["1e3", "-.5"], [1000, -0.5]),
     "truth": (["True", "false", ""], [1, 0, NAN]),
+    "yes and no": (["YES", "no", "?"], [1, 0, NAN]),
+    "initials": (["t", "F", "n/a"], [1, 0, NAN]),
+    "y and n": (["y", "n"], [1, 0]),
+    "switches": (["on", "off", "-"], [1, 0, NAN]),
+    "dollars": (["$1,200.50", "-$3", "$ 7"], [1200.5, -3, 7]),
+    "euros": (["1.200,50 €", "3 €"], [1200.5, 3]),
+    "francs": (["CHF 12.50", "CHF 1'200"], [12.5, 1200]),
+    "clock": (["01/31/2024 12:30 AM", "01/31/2024 06:00 PM"], [0.5 / 24, 0.75]),
     "days": (["2024-01-03", "2024-01-01", "?"], [2, 0, NAN]),
     "moments": (["2024-01-01 12:00:00", "2024-01-02T00:00:00Z"], [0.5, 1]),
     "german days": (["31.12.2023", "01.01.2024"], [0, 1]),
@@ -55,7 +64,11 @@ def test_texts_become_the_numbers_that_they_spell(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "texts", [["a", "1"], ["01", "02", "1A"], ["007", "12"], ["1_000"], ["12%", "1"], ["", ""]]
+    "texts",
+    [
+        *(["a", "1"], ["01", "02", "1A"], ["007", "12"], ["1_000"], ["12%", "1"], ["", ""]),
+        *(["yes", "n"], ["t", "f", "u"], ["yes"], ["$5", "€5"], ["1$2"], ["$5", "5"]),
+    ],
 )
 def test_other_texts_are_categories(texts: list[str]) -> None:
     """Codes, and numbers among other texts, are categories."""
@@ -92,7 +105,8 @@ def test_numbers_as_text_are_features(ending: str, tmp_path: Path) -> None:
         share=[f"{v}%" for v in numbers],
         when=pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(numbers, "D")).astype(str),
     )
-    assert data.numeric == ("x", "power", "weight", "share", "when")
+    dates = ("when", "when day", "when weekday")
+    assert data.numeric == ("x", "power", "weight", "share", *dates)
     for name, values in (("weight", numbers + 1000), ("share", numbers), ("when", numbers)):
         np.testing.assert_array_equal(data.x[name], values)
     assert any("'power' '?' (1)" in note for note in data.notes)
@@ -135,6 +149,22 @@ def test_thousands_in_a_target_are_a_quantity(tmp_path: Path) -> None:
     _same_code(data)
 
 
+def test_decimal_commas_of_one_column_tell_how_others_are_read(tmp_path: Path) -> None:
+    """Beside 0,5 the text 1.234 is a thousand and 1,234 is not; alone they are read otherwise."""
+    numbers = 1000 + 7 * (np.arange(ROWS) ** 2)
+    points = [f"{v:,}".replace(",", ".") for v in numbers]
+    commas = [f"{v:,}" for v in numbers]
+    half = [f"{v / 2}".replace(".", ",") for v in range(ROWS)]
+    data = _load(tmp_path, half=half, points=points, commas=commas, y=points)
+    np.testing.assert_array_equal(data.x["points"], numbers)
+    np.testing.assert_array_equal(data.x["commas"][:9], numbers[:9] / 1000)
+    np.testing.assert_array_equal(data.y, numbers)
+    _same_code(data)
+    alone = _load(tmp_path, points=points, commas=commas)
+    np.testing.assert_array_equal(alone.x["points"], numbers / 1000)
+    np.testing.assert_array_equal(alone.x["commas"], numbers)
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_long_labels_stay_exact(ending: str, tmp_path: Path) -> None:
     """Labels that differ in the last of 17 digits are two classes."""
@@ -152,7 +182,7 @@ def test_identifiers_are_left_out_and_measurements_stay(shuffled: bool, tmp_path
     named = [f"n{row}" for row in rows]
     data = _load(tmp_path, Id=rows, name=named, m=rows + 0.5, r=rows // 2, far=rows**2)
     assert data.columns == ("x", "m", "r", "far")
-    assert "'Id', 'name'" in data.notes[0]
+    assert "'Id', 'name'" in data.warnings[0]
 
 
 def test_digits_stored_as_text(tmp_path: Path) -> None:

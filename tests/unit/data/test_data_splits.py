@@ -95,7 +95,7 @@ def test_table_becomes_features(tmp_path):
     assert dataset.task == "regression"
     assert "category__colour_(missing)" in names
     assert not any("country" in name or "nothing" in name for name in names)
-    assert "'country', 'nothing'" in dataset.notes[0]
+    assert "'country', 'nothing'" in dataset.warnings[0]
     streets = [name for name in names if "street" in name]
     assert len(streets) == 50
     colours = [i for i, name in enumerate(names) if "colour" in name]
@@ -139,7 +139,7 @@ def test_rows_without_a_target_are_left_out(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     dataset = load(str(tmp_path / "t.csv"), target="price")
     assert dataset.rows == 190
-    assert dataset.notes[0].startswith("10 row(s)")
+    assert dataset.warnings[0].startswith("10 row(s)")
 
 
 def test_standardised_training_part_has_mean_0_and_deviation_1():

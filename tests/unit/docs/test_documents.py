@@ -36,6 +36,8 @@ from trainstack.search.cli.main import app
 from trainstack.search.cli.replay import Repetition, compare, replay_of
 from trainstack.search.conclusion.across_studies import across
 from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.data.load import load
+from trainstack.search.data.summary import summary_of
 from trainstack.search.json_values import HIDDEN, IF_ANY, INLINE, json_safe
 from trainstack.search.json_values import OR_NULL as NULL_IF_NAN
 from trainstack.search.lr_range_test import read_range
@@ -234,3 +236,9 @@ def test_a_range_test_matches_the_table() -> None:
     """`range-test --json` matches the table, with a loss that is not finite."""
     found = read_range("nadam", [1e-4, 1e-3, 1e-2], [2.0, 1.0, math.inf], None)
     assert problems(of("range-test"), json_safe([found])) == []
+
+
+@pytest.mark.parametrize("name", ["wine", "diabetes"])
+def test_a_summary_of_data_matches_the_table(name: str) -> None:
+    """`data --json` matches the table, for classes and for a quantity."""
+    assert problems(of("data"), json_safe(summary_of(load(name)))) == []

@@ -12,6 +12,7 @@ from tests.support.planted_study import (
     ADAM,
     BETTER,
     LAST,
+    NEIGHBOURS,
     Planted,
     finished_study,
 )
@@ -155,6 +156,35 @@ def test_replay_names_the_trial() -> None:
     found = recommend(replace(spec, study="my study"), runs, {})
     number = next(r.number for r in runs if r.stack == LAST)
     assert found.replay == f"trainstack replay 'my study' {number}"
+
+
+def test_the_command_for_a_table_says_what_to_predict() -> None:
+    """A stack without a trial is launched again with the study's targets and flags."""
+    spec, runs = finished_study(Planted(), NEIGHBOURS)
+    data = replace(
+        spec.data,
+        source="my rows.csv",
+        target=("a, b", "c"),
+        task="regression",
+        target_transform="log",
+        overrules={"drop": ["d e"]},
+    )
+    found = recommend(replace(spec, data=data), runs, {})
+    assert (
+        """launch 'my rows.csv' --target '"a, b",c' --task regression --target-transform log """
+        "--drop 'd e' --stacks stack.json"
+    ) in found.replay
+
+
+def test_each_target_has_its_own_scores() -> None:
+    """The scores of several targets stand in the measurement's order; one target has none."""
+    scores = {"loss": [0.2, 0.4], "accuracy": [0.9, 0.8]}
+    rows = [{"target": "wet", "test": scores}, {"target": "cold", "test": scores}]
+    measured = {**MEASURED, "chosen": {**MEASURED["chosen"], "targets": rows}}
+    found = json_safe(recommend(*finished_study(), measured))["targets"]
+    assert [row["target"] for row in found] == ["wet", "cold"]
+    assert found[0]["test"]["accuracy"]["mean"] == pytest.approx(0.85)
+    assert json_safe(recommend(*finished_study(), MEASURED))["targets"] == []
 
 
 def test_planted_effects_are_measured_by_pairs() -> None:

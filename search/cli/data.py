@@ -1,0 +1,173 @@
+"""`trainstack data DATA`: what the product will do with this data."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainstack.search.cli.common import AsJson, out, print_json
+from trainstack.search.cli.data_options import (
+    Categorical,
+    Date,
+    Drop,
+    Keep,
+    Numeric,
+    Target,
+    TargetTransform,
+    Task,
+    overrules_of,
+)
+
+if TYPE_CHECKING:
+    from trainstack.search.data.columns import Column
+    from trainstack.search.data.summary import DataSummary, Distribution
+
+_WIDTH = 79
+# Longest name of a column or class that is shown whole.
+_NAME = 28
+# Most classes, and most columns, that are listed one by one.
+_CLASSES, _COLUMNS = 12, 40
+# What becomes of a column is shown unless it is one of these; a gap's feature is counted.
+_GAPS = "gaps get the median and are marked"
+_USUAL = ("standardised", "0 or 1", "a feature for each category", _GAPS, f"0 or 1; {_GAPS}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(data)
+
+
+def data(
+    data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
+    target: Target = None,
+    task: Task = "auto",
+    target_transform: TargetTransform = "none",
+    drop: Drop = None,
+    keep: Keep = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what becomes of your data: each column, the target, the parts, and what to consider.
+
+    Nothing is trained or stored. `launch` with the same flags reads the data alike.
+
+    Example: trainstack data houses.csv --target price --drop agent
+    """
+    from trainstack.search.data.load import load
+    from trainstack.search.data.summary import summary_of
+
+    overrules = overrules_of(drop, keep, numeric, categorical, date)
+    dataset = load(data, target, task, overrules, transform=target_transform)
+    summary = summary_of(dataset)
+    if as_json:
+        print_json(summary)
+    else:
+        out().print(text_of(data, summary), markup=False)
+
+
+def text_of(name: str, summary: DataSummary) -> str:
+    """Return a summary as plain text for a terminal of 80 columns.
+
+    Args:
+        name: The data as the user names it.
+        summary: The summary.
+    """
+    return "\n".join(_lines(name, summary))
+
+
+def _lines(name: str, summary: DataSummary) -> Iterator[str]:
+    parts = summary.parts
+    yield f"{name}: {summary.rows:,} rows, {len(summary.columns):,} columns"
+    yield f"rows to train {parts.train:,}, to validate {parts.valid:,}, to test {parts.test:,}"
+    targets = [summary.target] if isinstance(summary.target, str) else summary.target or ()
+    of = f" of {', '.join(map(_short, targets))}" if targets else ""
+    if summary.task == "regression":
+        yield f"regression{of}"
+    else:
+        yield f"{summary.task}{of}: {len(summary.classes)} classes"
+        yield from _classes(summary)
+    if summary.distribution is not None:
+        yield from _wrapped(_numbers(summary.distribution))
+    for target, found in summary.distributions.items():
+        yield from _wrapped(f"{_short(target)}: {_numbers(found)}")
+    yield ""
+    yield from _columns(summary)
+    if summary.warnings:
+        yield ""
+        yield "To consider:"
+        for warning in summary.warnings:
+            yield from textwrap.wrap(
+                warning, _WIDTH, initial_indent="  - ", subsequent_indent="    "
+            )
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _classes(summary: DataSummary) -> Iterator[str]:
+    ranked = sorted(summary.classes.items(), key=lambda item: -item[1])
+    width = max(len(_short(name)) for name, _ in ranked)
+    for name, count in ranked[:_CLASSES]:
+        yield f"  {_short(name):<{width}}  {count:>8,}  {count / summary.rows:6.1%}"
+    if rest := ranked[_CLASSES:]:
+        shares = [count / summary.rows for _, count in rest]
+        yield f"  and {len(rest)} more, {shares[-1]:.1%} to {shares[0]:.1%} each"
+
+
+def _numbers(found: Distribution) -> str:
+    return (
+        f"mean {_number(found.mean)}, deviation {_number(found.deviation)}, "
+        f"median {_number(found.median)}, from {_number(found.lowest)} to "
+        f"{_number(found.highest)}, skewness {found.skewness:.1f}"
+    )
+
+
+def _columns(summary: DataSummary) -> Iterator[str]:
+    columns = summary.columns
+    if len(columns) > _COLUMNS:
+        columns = [c for c in columns if not _is_plain(c)][:_COLUMNS]
+    rest = len(summary.columns) - len(columns)
+    if columns:
+        width = min(_NAME, max(6, *(len(_short(c.name)) for c in columns)))
+        yield f"{'column':<{width}}  {'kind':<10}  missing   levels  features"
+        for column in columns:
+            yield from _column(column, width)
+    if rest:
+        plain = [c for c in summary.columns if _is_plain(c)]
+        alike = "standardised numbers without gaps" if len(plain) == rest else "columns"
+        others = "more " if columns else ""
+        yield f"{rest:,} {others}{alike}, such as {_short((plain or summary.columns)[0].name)}"
+    yield f"{summary.features:,} features in all"
+
+
+def _is_plain(column: Column) -> bool:
+    """Tell whether a column needs no line of its own in a wide table."""
+    return column.kind in ("number", "boolean") and column.used and not column.missing
+
+
+def _column(column: Column, width: int) -> Iterator[str]:
+    missing = f"{column.missing:.1%}" if column.missing else "–"
+    made = f"{column.features:,}" if column.used else "left out"
+    yield (
+        f"{_short(column.name):<{width}}  {column.kind:<10}  {missing:>7}  "
+        f"{column.levels:>7,}  {made:>8}"
+    )
+    if column.why not in _USUAL:
+        yield from textwrap.wrap(
+            column.why, _WIDTH, initial_indent="    ", subsequent_indent="    "
+        )
+
+
+def _short(name: str) -> str:
+    plain = " ".join(name.split())
+    return plain if len(plain) <= _NAME else plain[: _NAME - 1] + "…"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

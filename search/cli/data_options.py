@@ -1,0 +1,63 @@
+"""The flags that say how a table's columns are read, shared by the verbs that take data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainstack.search.cli.common import err
+
+if TYPE_CHECKING:
+    from trainstack.search.data.dataset import Dataset
+    from trainstack.search.data.overrules import Overrules
+
+Target = Annotated[
+    str | None,
+    typer.Option(help="Column to predict, for tables; several: separated by commas."),
+]
+Task = Annotated[
+    str, typer.Option(help="auto, classification, multilabel (several targets) or regression.")
+]
+TargetTransform = Annotated[
+    str,
+    typer.Option(help="log trains on the logarithm of a positive target; auto if it is skewed."),
+]
+
+_COLUMNS = " Repeatable, or separated by commas."
+Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out." + _COLUMNS)]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Column to use even if it looks like an identifier or free text."),
+]
+Numeric = Annotated[
+    list[str] | None,
+    typer.Option(help="Column to read as numbers; other cells are missing."),
+]
+Categorical = Annotated[list[str] | None, typer.Option(help="Column to read as categories.")]
+Date = Annotated[
+    list[str] | None,
+    typer.Option(help="Column to read as dates; other cells are missing."),
+]
+
+
+def overrules_of(
+    drop: Sequence[str] | None,
+    keep: Sequence[str] | None,
+    numeric: Sequence[str] | None,
+    categorical: Sequence[str] | None,
+    date: Sequence[str] | None,
+) -> Overrules:
+    """Return what the flags say about columns."""
+    from trainstack.search.data.overrules import Overrules
+
+    return Overrules(*(tuple(names or ()) for names in (drop, keep, numeric, categorical, date)))
+
+
+def print_notes(dataset: Dataset) -> None:
+    """Print what to consider about the data, and how it is read, on standard error."""
+    from trainstack.search.data.warnings import warnings_of
+
+    for line in (*warnings_of(dataset), *dataset.notes):
+        err().print(line, markup=False)

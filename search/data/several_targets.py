@@ -1,0 +1,143 @@
+"""Several columns to predict: labels that are on or off, or quantities."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trainstack.search.data.column_checks import Place
+from trainstack.search.data.column_names import column_named, find, shown
+from trainstack.search.data.columns import as_text
+from trainstack.search.data.targets import Target, read_target
+from trainstack.spaces.errors import RequestError
+
+MULTILABEL = "multilabel"
+# A data set's target: one column or several, as a study stores them.
+TargetNames = str | tuple[str, ...]
+
+
+def named(target: TargetNames) -> str:
+    """Return the targets for a message.
+
+    >>> named("price"), named(("a", "b"))
+    ("'price'", "'a', 'b'")
+    """
+    return ", ".join(map(shown, [target] if isinstance(target, str) else target))
+
+
+def as_flag(target: TargetNames) -> str:
+    """Return the text for which `targets_named` finds the targets.
+
+    >>> as_flag("a, b"), as_flag(("a, b", "c"))
+    ('a, b', '"a, b",c')
+    """
+    if isinstance(target, str):
+        return target
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(target)
+    return text.getvalue()
+
+
+def targets_named(target: str | Sequence[str], names: Sequence[str], file: str) -> tuple[str, ...]:
+    """Return the columns that `--target` names.
+
+    Args:
+        target: The column's name; several names, also as one text with commas between them. A name
+            that contains a comma is itself a column if there is one, else it stands in quotes.
+        names: The table's columns.
+        file: Name of the table, for messages.
+
+    Raises:
+        RequestError: A column does not exist or is named twice.
+
+    >>> targets_named("a, b", ["a", "b", "a, b, c"], "t.csv")
+    ('a', 'b')
+    >>> targets_named("a, b, c", ["a", "b", "a, b, c"], "t.csv")
+    ('a, b, c',)
+    """
+    if not isinstance(target, str):
+        wanted = list(target)
+    elif find(target, names) is None and "," in target:
+        wanted = next(csv.reader([target.replace("\n", " ")], skipinitialspace=True))
+    else:
+        wanted = [target]
+    if not all(name.strip() for name in wanted):
+        raise RequestError(f"--target {target}", "names of columns with commas between them")
+    found = tuple(column_named(name, names, "--target", file) for name in wanted)
+    for place, name in enumerate(found):
+        if name in found[:place]:
+            raise RequestError(f"--target names {shown(name)} twice", "each column once")
+    return found
+
+
+def complete_rows(frame: Any, targets: Sequence[str]) -> Any:
+    """Return which rows have a value of every target, bool [N]."""
+    held = np.ones(len(frame), bool)
+    for name in targets:
+        held &= np.asarray(as_text(frame[name]) != "", bool)
+    return held
+
+
+def read_targets(
+    frame: Any, names: Sequence[str], task: str, place: Place, comma: bool = False
+) -> Target:
+    """Read one target or several, without empty cells.
+
+    Args:
+        frame: The table.
+        names: The columns to predict.
+        task: `auto`, `classification`, `multilabel` or `regression`. Several targets are labels if
+            each has two values, and quantities if none would be classes.
+        place: Describes the position of a row in the file.
+        comma: Whether columns of the file have decimal commas.
+
+    Returns:
+        The target; of several, `y` is [N, T].
+
+    Raises:
+        RequestError: A target cannot be read, or they are of different kinds.
+    """
+    if len(names) == 1:
+        if task == MULTILABEL:
+            raise RequestError(
+                f"--task {MULTILABEL} for one target", "two targets or more", "--target a,b"
+            )
+        return read_target(frame[names[0]], names[0], task, place, comma)
+    each = "classification" if task == MULTILABEL else task
+    read = [read_target(frame[name], name, each, place, comma) for name in names]
+    _check_kinds(names, read)
+    numbers = read[0].task == "regression"
+    return Target(
+        np.column_stack([target.y for target in read]),
+        "regression" if numbers else MULTILABEL,
+        (),
+        f"np.column_stack([{', '.join(target.python for target in read)}])",
+        tuple(note for target in read for note in target.notes),
+        labels=() if numbers else tuple((t.classes[0], t.classes[1]) for t in read),
+    )
+
+
+def _check_kinds(names: Sequence[str], read: Sequence[Target]) -> None:
+    """Reject targets that are neither all labels nor all quantities."""
+    wanted = "targets of two classes each, or quantities"
+    hint = "--task regression if all are quantities, else one study for each target"
+    kinds = {target.task: name for name, target in zip(names, read, strict=True)}
+    odd = [
+        (name, len(target.classes))
+        for name, target in zip(names, read, strict=True)
+        if target.task != "regression" and len(target.classes) != 2
+    ]
+    if odd:
+        name, count = odd[0]
+        raise RequestError(f"the target {shown(name)} has {count} class(es)", wanted, hint)
+    if len(kinds) > 1:
+        raise RequestError(
+            f"the target {shown(kinds['classification'])} has classes, "
+            f"{shown(kinds['regression'])} has numbers",
+            wanted,
+            hint,
+        )

@@ -1,0 +1,80 @@
+"""Lines of plain Python that read a table as the product does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainstack.search.data.columns import MISSING, as_text
+from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.text_values import bare, moment, since, to_numbers
+
+
+def python_of(
+    read: str,
+    targets: Sequence[str],
+    target_python: str,
+    columns: tuple[Sequence[str], Sequence[str]],
+    spellings: Mapping[str, Spelling],
+    origins: Mapping[str, str],
+    weight: str | None = None,
+) -> tuple[str, ...]:
+    """Return lines of Python that read the same table, with the functions they call.
+
+    Args:
+        read: Expression that reads the file.
+        targets: Columns to predict.
+        target_python: Expression that computes the targets from the frame.
+        columns: The numeric columns and those of categories.
+        spellings: How their texts are read, by name.
+        origins: Columns of the file by the names of the columns made of them, where these differ.
+        weight: Column of the rows' weights, or None.
+    """
+    numeric, text = columns
+    spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
+    absent = {name: list(spellings[name].missing) for name in text if spellings[name].missing}
+    from_text = bool(spelt) or "to_numbers" in target_python
+    functions = [moment, since, bare, to_numbers] if from_text else []
+    lines = [line for f in (as_text, *functions) for line in _source(f)]
+    cells = "frame[origins.get(name, name)]" if origins else "frame[name]"
+    column = f'{cells}.astype("float64")'
+    texts = f"to_numbers(as_text({cells}), **spelt[name])"
+    if len(spelt) == len(numeric):  # CSV: all cells are texts, mostly plain numbers
+        spelt = {name: options for name, options in spelt.items() if options}
+        column = texts.replace("spelt[name]", "spelt.get(name, {})")
+    elif spelt:
+        column = f"{texts} if name in spelt else {column}"
+    missing = '["", *absent.get(name, [])]' if absent else '[""]'
+    return (
+        *(("import math", "from datetime import datetime, timedelta") if from_text else ()),
+        "import numpy as np",
+        "import pandas as pd",
+        "",
+        *lines,
+        f"frame = {read}",
+        "frame.columns = frame.columns.map(str)",
+        *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
+        f"y_train = {target_python}",
+        *((f'w_train = frame[{weight!r}].astype("float64").to_numpy()',) if weight else ()),
+        f"numeric = {list(numeric)!r}",
+        f"text = {list(text)!r}",
+        *((f"origins = {dict(origins)!r}",) if origins else ()),
+        *((f"spelt = {spelt!r}",) if "spelt" in column else ()),
+        *((f"absent = {absent!r}",) if absent else ()),
+        "columns = {}",
+        "for name in numeric:",
+        f"    columns[name] = {column}",
+        "for name in text:",
+        "    labels = as_text(frame[name])",
+        f"    labels = labels.where(~labels.isin({missing}), {MISSING!r})",
+        "    columns[name] = labels.astype(object)",
+        "x_train = pd.DataFrame(columns, index=frame.index)",
+        "has_missing = [name for name in numeric if x_train[name].isna().any()]",
+    )
+
+
+def _source(function: Any) -> list[str]:
+    """Return a function's source without annotations, which an exported script does not need."""
+    source = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
+    return ["", *source.rstrip().splitlines(), ""]

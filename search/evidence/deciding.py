@@ -1,0 +1,77 @@
+"""What decides a study: the objective, and how its values are shown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trainstack.search.evidence.estimates import Estimate
+from trainstack.search.metrics.table import BESIDE, METRICS
+from trainstack.search.spec import StudySpec
+
+LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The figure that decides a study.
+
+    The objective, which is minimized, is this figure, or 1 - figure if higher is better. Evidence
+    is about the objective; `value` and `difference` return the figure itself.
+
+    Attributes:
+        figure: `loss`, or the name of the metric that was asked for.
+        metric: Name of the metric.
+        rises: Whether higher is better.
+        beside: The figure that is always given beside the loss: `accuracy` or `rmse`.
+    """
+
+    figure: str = LOSS
+    metric: str = "log_loss"
+    rises: bool = False
+    beside: str = "accuracy"
+
+    @classmethod
+    def of(cls, spec: StudySpec) -> Deciding:
+        """Return what decides a study."""
+        asked, beside = spec.asked, BESIDE[spec.data.task]
+        if spec.decided_by_loss:
+            return cls(LOSS, asked.name, False, beside)
+        return cls(asked.name, asked.name, asked.rises, beside)
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective, such as `loss` or `1 - roc_auc`."""
+        return f"1 - {self.figure}" if self.rises else self.figure
+
+    @property
+    def best(self) -> str:
+        """`highest` or `lowest`: the best value of the figure."""
+        return "highest" if self.rises else "lowest"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Figures to show, in order: the loss, the one beside it, and what decides."""
+        return tuple(dict.fromkeys((LOSS, self.beside, self.figure)))
+
+    def value(self, objective: Estimate) -> Estimate:
+        """Return the figure of an objective, or the objective of a figure."""
+        if not self.rises:
+            return objective
+        ends = objective.ci95 and (1.0 - objective.ci95[1], 1.0 - objective.ci95[0])
+        return Estimate(1.0 - objective.mean, ends, objective.n, objective.deviation)
+
+    def difference(self, objective: Estimate) -> Estimate:
+        """Return a difference in the figure from a difference in the objective."""
+        return objective.scaled(-1.0) if self.rises else objective
+
+
+BY_LOSS = Deciding()
+
+
+def range_of(figure: str) -> tuple[float, float]:
+    """Return the least and the greatest possible value of a figure."""
+    if figure == LOSS:
+        return 0.0, math.inf
+    row = METRICS.get(figure)
+    return (row.low, row.high) if row else (-math.inf, math.inf)

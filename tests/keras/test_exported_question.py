@@ -1,0 +1,110 @@
+"""The exported script trains with the study's metric, loss and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainstack.search.cli.question import question
+from trainstack.search.data.load import load
+from trainstack.search.data.weighting import weighted
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.workers.export.keras_code import script
+from trainstack.workers.messages import Kept
+
+pytestmark = pytest.mark.keras
+STACK = CHAPTER_DEFAULT.but(units=[4], batch_size=32)
+SEED = 3
+OWN = "import numpy as np\n\n\ndef cost(y, p, w):\n    return np.average(p[:, 0], weights=w)\n"
+
+
+def dataset(folder: Path, task: str, weight: str | None) -> Any:
+    """Return a table with a target and weights."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 160))
+    y = np.where(a > 0.3, "rare", "usual") if task == "classification" else np.exp(a)
+    frame = pd.DataFrame({"a": a, "b": b, "y": y, "w": rng.integers(1, 5, 160)})
+    frame.to_csv(folder / "rows.csv", index=False)
+    return load(str(folder / "rows.csv"), "y", task, weight=weight)
+
+
+CASES = {
+    "roc_auc, balanced": ("classification", "roc_auc", None, "balanced"),
+    "own, classes": ("classification", "own", None, '{"rare": 4}'),
+    "ece, focal": ("classification", "ece", "focal", None),
+    "the usual, weighted": ("classification", None, None, None),
+    "mae": ("regression", "mae", None, None),
+    "counts": ("regression", "poisson_deviance", None, None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_script_trains_what_was_asked(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It prints the metric on the test rows, and its weights are those of the study."""
+    task, metric, loss, class_weight = CASES[name]
+    if metric == "own":
+        (tmp_path / "costs.py").write_text(OWN, "utf-8")
+        metric = f"{tmp_path}/costs.py:cost"
+    data = dataset(tmp_path, task, "w")
+    asked = question(data, metric, loss, class_weight)
+    spec = StudySpec("s", data.describe(), {"axes": {}}, epochs=2, **asked)
+    text = script(data, spec, STACK, [Kept(SEED, "")], {})
+    program: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "train.py", "exec"), program)
+    split = weighted(data.split(SEED), spec.class_weight, spec.data.classes)
+    *_, w_train, w_valid, w_test = loaded = program["load_data"](SEED)
+    _, y_train, _, y_valid, _, y_test = loaded[:6]
+    found = program["weights"](y_train, w_train, (y_valid, w_valid), (y_test, w_test))
+    for part, mine in zip(("train", "valid", "test"), found, strict=True):
+        np.testing.assert_allclose(mine, split.weights(part))
+    program["sys"].argv = ["train.py"]
+    program["main"]()
+    assert f"seed {SEED}: test {spec.asked.name} " in capsys.readouterr().out
+
+
+SEVERAL = {
+    "labels, f1": ("wet,cold", "f1_macro", None, "none"),
+    "labels, ece, focal": ("wet,cold", "ece", "focal", "none"),
+    "labels, own": ("wet,cold", "own", None, "none"),
+    "quantities, mae": ("price,rent", "mae", None, "none"),
+    "quantities, counts": ("price,rent", "poisson_deviance", None, "none"),
+    "logarithms, mae": ("price,rent", "mae", None, "log"),
+    "a logarithm, mae": ("price", "mae", None, "log"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_the_script_scores_several_targets_as_the_study_does(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its metric of any predictions is the study's, and it trains and prints a finite one."""
+    target, metric, loss, transform = SEVERAL[name]
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 160))
+    columns = {"wet": a > 0.3, "cold": b > 0, "price": np.exp(a), "rent": np.exp(b)}
+    asked_for = {k: v for k, v in columns.items() if k in target}
+    pd.DataFrame({"a": a, "b": b, **asked_for}).to_csv(tmp_path / "rows.csv", index=False)
+    if metric == "own":
+        (tmp_path / "costs.py").write_text(OWN, "utf-8")
+        metric = f"{tmp_path}/costs.py:cost"
+    data = load(str(tmp_path / "rows.csv"), target, transform=transform)
+    spec = StudySpec(
+        *("s", data.describe(), {"axes": {}}), epochs=2, **question(data, metric, loss, None)
+    )
+    program: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(data, spec, STACK, [Kept(SEED, "")], {}), "train.py", "exec"), program)
+    y, w = data.y, rng.uniform(1, 2, 160)
+    p = np.clip(0.6 * y + 0.3 * rng.uniform(size=y.shape), 0.01, None)
+    assert program["score"](y, p, w) == pytest.approx(spec.asked.value(y, p, w), rel=1e-9)
+    program["sys"].argv = ["train.py"]
+    program["main"]()
+    said = capsys.readouterr().out
+    assert f"seed {SEED}: test {spec.asked.name} " in said
+    assert np.isfinite(float(said.split()[-1]))
