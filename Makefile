@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Otherwise each of the tests' many processes compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check quick test lint unit bench docs site clean
 

@@ -94,13 +94,10 @@ def _watched(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def _trainer_bytes(launch: int) -> int:
-    """Return the resident memory of a launch's trainer, its largest fork; 0 if there is none."""
+    """Return the resident memory of a launch's trainer; 0 if there is none."""
     sizes = [0]
     for process in psutil.Process(launch).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if (
-                "trainstack.workers.runtime.fork_server" in process.cmdline()
-                and process.ppid() != launch
-            ):
+            if any("spawn_main" in argument for argument in process.cmdline()):
                 sizes.append(process.memory_info().rss)
     return max(sizes)

@@ -1,9 +1,9 @@
-"""`trainstack launch --stacks`: against one Keras `fit` loop, and with and without the fork server.
+"""`trainstack launch --stacks`: the seconds of a launch of mixed stacks.
 
     python -m benchmarks.launching [--repeats 3]
 
-times the same launch of digits with and without the fork server, in turn, and prints the medians
-and their ratio. `python -m benchmarks` compares the launch with the loop.
+times the same launch on digits several times, and prints each time and the median.
+`python -m benchmarks` compares such a launch with one Keras `fit` loop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import optuna
 
 from benchmarks.table import Row
 from trainstack.search.data.load import load
-from trainstack.search.processes import FORK_SERVER
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -61,13 +60,13 @@ def against_a_loop(data: str, epochs: int, bar: float) -> Row:
     )
 
 
-def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack], **settings: str) -> float:
+def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
     file = folder / "stacks.json"
     file.write_text(json.dumps([stack.to_json() for stack in stacks]))
     command = [sys.executable, "-m", "trainstack.search.cli", "launch", data, "--stacks", str(file)]
     # No confirmation, as the loop has none.
     command += [f"--epochs={epochs}", f"--workers={WORKERS}", "--replicates=0", "--json"]
-    environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home"), **settings}
+    environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home")}
     began = time.perf_counter()
     subprocess.run(
         command,
@@ -79,21 +78,17 @@ def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack], **setting
     return time.perf_counter() - began
 
 
-def fork_server(repeats: int) -> None:
-    """Print the median seconds of a launch with and without the fork server."""
-    stacks = mixed_stacks()
-    seconds: dict[str, list[float]] = {"with": [], "without": []}
+def repeatedly(repeats: int) -> None:
+    """Print the seconds of several launches on digits, and their median."""
+    stacks, seconds = mixed_stacks(), []
     for _ in range(repeats):
-        for name, settings in (("with", {}), ("without", {FORK_SERVER: ""})):
-            with tempfile.TemporaryDirectory() as folder:
-                seconds[name].append(_launch(Path(folder), "digits", 30, stacks, **settings))
-    medians = {name: statistics.median(found) for name, found in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name} the fork server: {median:.1f} s")
-    print(f"ratio: {medians['without'] / medians['with']:.2f}")
+        with tempfile.TemporaryDirectory() as folder:
+            seconds.append(_launch(Path(folder), "digits", 30, stacks))
+        print(f"{seconds[-1]:.1f} s", flush=True)
+    print(f"median: {statistics.median(seconds):.1f} s")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    fork_server(parser.parse_args().repeats)
+    repeatedly(parser.parse_args().repeats)

@@ -11,6 +11,7 @@ from docs.fields import Document
 from docs.records import rows
 from trainstack.search.claims.findings import Findings
 from trainstack.search.cli.doctor import Finding
+from trainstack.search.cli.launch import Detached
 from trainstack.search.cli.recommend import ReportFiles
 from trainstack.search.cli.replay import Replay
 from trainstack.search.cli.space import NamedSpace, SpaceCheck
@@ -50,6 +51,7 @@ DOCUMENTS: tuple[Document, ...] = (
         "The stacks that a launch would train; exit code 2 if something cannot be trained.",
         rows(Preview),
     ),
+    Document(("launch --detach",), "The study that was created.", rows(Detached)),
     Document(("claims",), "The designed experiment's result for each claim.", rows(Findings)),
     Document(
         ("workers",),

@@ -11,8 +11,6 @@ import signal
 import sys
 from collections.abc import Iterator
 
-# Variable with the address of the fork server of this command's workers; unset: none.
-FORK_SERVER = "TRAINSTACK_FORK_SERVER"
 # Signals within this time count as one: terminal and launcher both send Ctrl-C.
 ECHO_SECONDS = 1.0
 

@@ -9,14 +9,14 @@ from trainstack.search.processes import open_streams
 def main() -> None:
     """Run the command and exit with its documented code, even when interrupted early."""
     open_streams()
-    signals.heed()
+    signals.install()
     try:
         from trainstack.search.cli.main import main as command
 
         command()
     except BaseException:
         # A library may have replaced the KeyboardInterrupt by an exception of its own.
-        if signals.told():
+        if signals.interrupted():
             raise SystemExit(signals.INTERRUPTED) from None
         raise
     finally:

@@ -47,7 +47,7 @@ class Interruption:
             signal.signal(number, handler)
 
     @property
-    def told(self) -> bool:
+    def interrupted(self) -> bool:
         """True if one of the signals has arrived since the context was entered."""
         return self._received.is_set()
 

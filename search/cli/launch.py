@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,6 @@ from trainstack.search.cli.data_options import (
     overrules_of,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
-from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
 
@@ -41,6 +40,19 @@ if TYPE_CHECKING:
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.spec import StudySpec
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A study created without workers.
+
+    Attributes:
+        study: The study's name.
+        worker: The command that starts a worker.
+    """
+
+    study: str
+    worker: str
 
 
 def register(app: typer.Typer) -> None:
@@ -131,53 +143,50 @@ def launch(
     check_count("--seed", seed, 0, 2**31 - 1)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
-    forks = fork_server(needed=place is None and count > 0 and not (detach or preview))
-    with contextlib.ExitStack() as held:
-        spec, loaded = make_spec(
-            **{"data": data, "target": target, "task": task, "study": study, "space": space},
-            target_transform=target_transform,
-            **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
-            **{
-                "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
-                "seed": seed,
-            },
-            **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
-            overrules=overrules_of(drop, keep, numeric, categorical, date),
-            constraints=constraint or (),
-            precision=precision,
-            yardstick=yardstick,
-            metric=metric,
-            loss=loss,
-            class_weight=class_weight,
-            weight=weight,
-            checked=lambda: held.enter_context(forks),
-        )
-        # Kept only to be shared: the memory is for the trainers.
-        shared = loaded if share_data else None
-        del loaded
-        if preview:
-            from trainstack.search.cli.preview import preview as try_out
+    spec, loaded = make_spec(
+        **{"data": data, "target": target, "task": task, "study": study, "space": space},
+        target_transform=target_transform,
+        **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+        **{
+            "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
+            "seed": seed,
+        },
+        **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+        overrules=overrules_of(drop, keep, numeric, categorical, date),
+        constraints=constraint or (),
+        precision=precision,
+        yardstick=yardstick,
+        metric=metric,
+        loss=loss,
+        class_weight=class_weight,
+        weight=weight,
+    )
+    # Kept only to be shared: the memory is for the trainers.
+    shared = loaded if share_data else None
+    del loaded
+    if preview:
+        from trainstack.search.cli.preview import preview as try_out
 
-            try_out(spec, count, as_json)
-            return
-        if range_test:
-            from trainstack.search.cli.range_test import narrow
+        try_out(spec, count, as_json)
+        return
+    if range_test:
+        from trainstack.search.cli.range_test import narrow
 
-            spec = narrow(spec, storage)
-        crew = None if place is None else reach_engine(place, storage)
-        _prepare_artifacts(shared)
-        del shared
-        url = create(spec, storage)
-        if epochs is None:
-            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
-        if crew is not None and workers is None:
-            count = min(MOST_WORKERS_UNASKED, crew.room)
-        if detach:
-            if crew is not None:
-                _place(crew, url, spec.study, count)
-            _say_detached(spec.study, as_json)
-            return
-        _see_to_its_end(url, spec.study, count, crew)
+        spec = narrow(spec, storage)
+    crew = None if place is None else reach_engine(place, storage)
+    _prepare_artifacts(shared)
+    del shared
+    url = create(spec, storage)
+    if epochs is None:
+        err().print(f"plans of at most {spec.epochs} epochs", markup=False)
+    if crew is not None and workers is None:
+        count = min(MOST_WORKERS_UNASKED, crew.room)
+    if detach:
+        if crew is not None:
+            _place(crew, url, spec.study, count)
+        _print_detached(spec.study, as_json)
+        return
+    _see_to_its_end(url, spec.study, count, crew)
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
@@ -252,8 +261,9 @@ def _set_going(url: Any, study: str) -> None:
         err().print(f"it is paused until `trainstack resume {study}`", markup=False)
 
 
-def _say_detached(study: str, as_json: bool) -> None:
+def _print_detached(study: str, as_json: bool) -> None:
+    worker = f"trainstack worker {study}"
     if as_json:
-        print_json({"study": study, "worker": f"trainstack worker {study}"})
+        print_json(Detached(study, worker))
         return
-    out().print(f"start workers with: trainstack worker {study}", markup=False)
+    out().print(f"start workers with: {worker}", markup=False)

@@ -75,13 +75,13 @@ def _workers_table(found: Sequence[WorkerStatus]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for title in ("worker", "device", "threads", "state", "trial", "heard"):
+    for title in ("worker", "device", "threads", "state", "trial", "last seen"):
         table.add_column(title, overflow="fold")
     for worker in found:
         trial = "–" if worker.trial is None else str(worker.trial)
-        heard = f"{seconds(worker.last_seen_seconds)} ago"
+        last_seen = f"{seconds(worker.last_seen_seconds)} ago"
         shown = (worker.id, worker.device, str(worker.threads), worker.state)
-        table.add_row(*shown, trial, heard)
+        table.add_row(*shown, trial, last_seen)
     return table
 
 

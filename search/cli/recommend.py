@@ -14,7 +14,6 @@ import typer
 from trainstack.search.cli.across import one_study, recommend_across
 from trainstack.search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
 from trainstack.search.cli.common import storage as reach
-from trainstack.search.cli.fork_server import fork_server
 from trainstack.spaces.errors import NothingToRecommend, RequestError, TrainstackError
 
 if TYPE_CHECKING:
@@ -184,9 +183,7 @@ def _settle(url: URL, engine: Engine, study: str) -> None:
         request_state(url, study, "stop")
     elif status.state != "confirming":
         request_state(url, study, "go")
-    count = 0 if busy else worker_count(None)
-    with fork_server(needed=count > 0):
-        work(url, study, count)
+    work(url, study, 0 if busy else worker_count(None))
 
 
 def write(conclusion: Conclusion, folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ class _State:
     numbers: tuple[int, ...] = ()
 
 
-def heed() -> None:
+def install() -> None:
     """Let SIGINT, SIGTERM and SIGHUP interrupt the command.
 
     The handler prints its line at once and discards all later output on standard error, because a
@@ -44,7 +44,7 @@ def say(line: str) -> None:
     _State.line = line
 
 
-def told() -> bool:
+def interrupted() -> bool:
     """Return True if a signal has interrupted the command."""
     return _State.interrupted_at is not None
 
@@ -55,7 +55,7 @@ def check() -> None:
     Raises:
         KeyboardInterrupt: A signal has interrupted the command, which still runs.
     """
-    if told():
+    if interrupted():
         raise KeyboardInterrupt
 
 

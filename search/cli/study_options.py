@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,6 @@ def make_spec(
     loss: str | None = None,
     class_weight: str | None = None,
     weight: str | None = None,
-    checked: Callable[[], object] = lambda: None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
@@ -51,7 +50,6 @@ def make_spec(
     Args:
         overrules: What the user says about a table's columns.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
-        checked: Called when all flags are valid, before the data is loaded.
 
     Returns:
         The spec, and the data as loaded.
@@ -79,7 +77,6 @@ def make_spec(
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
-    checked()
     dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
     asked = question(dataset, metric, loss, class_weight)
     print_notes(dataset)

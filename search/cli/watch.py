@@ -70,7 +70,7 @@ def work(
         with contextlib.suppress(StorageAwayError):
             maintenance.run_if_due()
             with guarded(url):
-                heed(local, wanted.news())
+                scale(local, wanted.news())
         _check(local, status)
 
     # A closed terminal and SIGTERM act as Ctrl-C does, also in a job started with `&`, whose
@@ -94,7 +94,7 @@ def work(
             notes.stop(last=ended)
 
 
-def heed(local: Workers, count: int | None) -> None:
+def scale(local: Workers, count: int | None) -> None:
     """Scale to the requested number of workers; None: no change."""
     if count is not None and count != local.wanted:
         local.keep(count)

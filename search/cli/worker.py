@@ -15,7 +15,6 @@ import typer
 from trainstack.search.cli.checks import MOST_SECONDS, MOST_WORKERS, check_count
 from trainstack.search.cli.common import Storage, Study, err
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
-from trainstack.search.cli.fork_server import fork_server
 from trainstack.search.cli.interruptions import Interruption
 from trainstack.search.cli.local_workers import (
     FAREWELL,
@@ -151,27 +150,26 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
             "or omit --count, or pass --gpus none",
         )
     url = storage_url(storage)
-    with fork_server(needed=not chosen):
-        news = patiently(lambda: _look(url, study), wanted.start_timeout)
-        flags = wanted.flags()
-        share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
-        with Interruption(*interruption_signals()) as starting:
-            crews = [
-                LocalWorkers.start(
-                    exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
-                )
-                for gpu in chosen
-            ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
-        _pass_on_signals(crews)
-        if starting.told:
-            for crew in crews:
-                crew.send(signal.SIGINT)
-        if not chosen:
-            _heed(url, crews[0], news)
-        code = max(crew.worst_exit_code() for crew in crews)
-        if code == INTERRUPTED:
-            err().print(f"trainstack: {WORKERS_LEFT}", markup=False)
-        return code
+    news = patiently(lambda: _look(url, study), wanted.start_timeout)
+    flags = wanted.flags()
+    share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
+    with Interruption(*interruption_signals()) as starting:
+        crews = [
+            LocalWorkers.start(
+                exported(url), study, wanted.count, (*flags, f"--gpu={gpu}", share), show=True
+            )
+            for gpu in chosen
+        ] or [LocalWorkers.start(exported(url), study, wanted.count, flags, show=True)]
+    _pass_on_signals(crews)
+    if starting.interrupted:
+        for crew in crews:
+            crew.send(signal.SIGINT)
+    if not chosen:
+        _follow_wanted(url, crews[0], news)
+    code = max(crew.worst_exit_code() for crew in crews)
+    if code == INTERRUPTED:
+        err().print(f"trainstack: {WORKERS_LEFT}", markup=False)
+    return code
 
 
 def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -> int:
@@ -182,7 +180,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         StorageAwayError: The database or the engine was unavailable for too long.
         StudyError: There is no such study.
     """
-    from trainstack.search.cli.watch import heed
+    from trainstack.search.cli.watch import scale
     from trainstack.search.database.connection import exported, shared_engine, storage_url
     from trainstack.search.database.retry import patiently
     from trainstack.search.queue import queries
@@ -198,7 +196,7 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
             for status, count in polling.of(
                 url, lambda: (queries.status(here, study), news.news())
             ):
-                heed(crew, count)
+                scale(crew, count)
                 if over(status):
                     break
         crew.finish(LEAVE_SECONDS)
@@ -211,12 +209,12 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
         crew.close()
 
 
-def _heed(url: URL, crew: LocalWorkers, news: WorkersWanted) -> None:
+def _follow_wanted(url: URL, crew: LocalWorkers, news: WorkersWanted) -> None:
     """Follow `set STUDY workers=N` until no worker is left."""
-    from trainstack.search.cli.watch import heed
+    from trainstack.search.cli.watch import scale
 
     for count in _polling(url, crew).of(url, news.news):
-        heed(crew, count)
+        scale(crew, count)
 
 
 def _polling(url: URL, crew: Workers, then: Callable[[], object] = lambda: None) -> Polling:

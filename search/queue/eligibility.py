@@ -29,9 +29,9 @@ def open_to_search(connection: Connection, study: StudyRow) -> bool:
 
 
 def is_only_worker(
-    connection: Connection, study_id: int, worker_id: int | None, heard_seconds: float
+    connection: Connection, study_id: int, worker_id: int | None, alive_seconds: float
 ) -> bool:
-    """Return whether no other worker has sent a heartbeat within `heard_seconds`."""
+    """Return whether no other worker has sent a heartbeat within `alive_seconds`."""
     others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
     return not connection.execute(
         select(func.count())
@@ -39,7 +39,7 @@ def is_only_worker(
         .where(
             others,
             workers.c.left_at.is_(None),
-            workers.c.seen_at > seconds_from_now(-heard_seconds),
+            workers.c.seen_at > seconds_from_now(-alive_seconds),
         )
     ).scalar_one()
 

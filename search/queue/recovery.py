@@ -60,7 +60,7 @@ def requeue_expired(
         return [requeue(connection, task_of(row), LEASE_EXPIRED) for row in expired]
 
 
-def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds: float) -> TaskRow:
+def no_room(engine: Engine, task_id: int, token: str, cause: str, alive_seconds: float) -> TaskRow:
     """Requeue a task that ran out of memory for another worker, once; else end it as infeasible.
 
     Args:
@@ -68,7 +68,7 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
         task_id: Id of the task.
         token: Token of the lease.
         cause: The error message.
-        heard_seconds: Workers with a heartbeat within this time count as alive.
+        alive_seconds: Workers with a heartbeat within this time count as alive.
 
     Raises:
         LeaseLost: The token is no longer the task's.
@@ -76,7 +76,7 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, heard_seconds:
     with engine.begin() as connection:
         row = owned(connection, task_id, token)
         if row.avoided_worker is not None or is_only_worker(
-            connection, row.study_id, row.worker_id, heard_seconds
+            connection, row.study_id, row.worker_id, alive_seconds
         ):
             return end(connection, task_id, token, {"outcome": Outcome.INFEASIBLE, "cause": cause})
         row = write(connection, task_id, token, avoided_worker=row.worker_id)

@@ -282,8 +282,8 @@ class WorkerClient:
         Raises:
             LeaseLost: The worker no longer holds the task.
         """
-        heard = self._lease_seconds
-        recovery.no_room(self._engine, lease.task_id, lease.token, cause, heard)
+        alive = self._lease_seconds
+        recovery.no_room(self._engine, lease.task_id, lease.token, cause, alive)
 
     @_reaching
     def quarantine(self, task_ids: Sequence[int], why: str) -> None:

@@ -167,7 +167,7 @@ def test_a_bad_launch_is_one_line_and_leaves_nothing(
     make, arguments, word = CASES[name]
     make(tmp_path)
     here = Shell(fresh_home, {"KERAS_HOME": str(tmp_path), "TRAINSTACK_DATA": str(tmp_path)})
-    line = refused(here.run("launch", *arguments, cwd=tmp_path), 2)
+    line = refused(here.within("launch", *arguments, cwd=tmp_path), 2)
     assert word in line
     assert not fresh_home.exists()
 
@@ -197,7 +197,7 @@ VERBS = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_unknown_study_is_refused(verb: str, shell: Shell, tmp_path: Path) -> None:
     """Every verb that needs a study exits 4 with one line if there is none."""
-    line = refused(shell.run(*VERBS[verb], cwd=tmp_path), 4)
+    line = refused(shell.within(*VERBS[verb], cwd=tmp_path), 4)
     assert "'nowhere'" in line
     assert list(tmp_path.iterdir()) == []
 
@@ -206,7 +206,7 @@ def test_an_unknown_study_is_refused(verb: str, shell: Shell, tmp_path: Path) ->
 def test_a_storage_out_of_reach_is_reported_at_once(verb: str, tmp_path: Path) -> None:
     """Every verb exits 3 with one line that does not contain the password."""
     away = Shell(tmp_path / "home", {"TRAINSTACK_STORAGE": UNREACHABLE})
-    line = refused(away.run(*VERBS[verb], cwd=tmp_path, timeout=60), 3)
+    line = refused(away.within(*VERBS[verb], cwd=tmp_path), 3)
     assert "127.0.0.1:9" in line
     assert "hunter2" not in line
 
@@ -240,7 +240,7 @@ SLIPS = {
 def test_a_slip_on_the_command_line_is_one_line(name: str, fresh_home: Path) -> None:
     """A wrong word, flag or number exits 2 with one line before any database is started."""
     arguments, word = SLIPS[name]
-    assert word in refused(Shell(fresh_home).run(*arguments), 2)
+    assert word in refused(Shell(fresh_home).within(*arguments), 2)
     assert not fresh_home.exists()
 
 

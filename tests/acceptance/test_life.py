@@ -117,10 +117,13 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
         *("launch", "wine", "--study", "goes-on", "--trials", "8", "--epochs", "10"),
         *("--workers", "2", "--replicates", "1", "--space", "quick"),
     )
-    process = shell.start(*command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    canned = shell.canned(epoch_seconds=0.05)
+    process = canned.start(
+        *command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
+    )
     once_running(shell, "goes-on", process)
     was_interrupted(shell, "goes-on", process, *interrupt(process))
-    done = shell.run(*command)
+    done = canned.run(*command)
     assert done.returncode == 0, done.stderr
     assert "resuming study 'goes-on'" in done.stderr
     after = shell.json("status", "goes-on")
@@ -158,7 +161,7 @@ def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
     assert "apart" in refused(shell.run("recommend", "apart"), 5)
     assert "apart" in refused(shell.run("export", "apart", "--format", "json", "-o", "x"), 5)
 
-    process = shell.start("worker", "apart", "--gpus", "none")
+    process = shell.canned(epoch_seconds=0.5).start("worker", "apart", "--gpus", "none")
     once_running(shell, "apart", process)
     arguments = workers_of(shell, "apart")
     out, err = process.communicate(timeout=240)
@@ -197,8 +200,8 @@ def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_p
 
 def test_each_verb_that_steers_prints_the_new_state(shell: Shell) -> None:
     """`pause`, `resume` and `stop` print the new state, which `status` then shows."""
-    done = shell.run("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
-    assert done.returncode == 0
+    found = shell.json("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
+    assert found == {"study": "steered", "worker": "trainstack worker steered"}
     for verb, state in (("pause", "paused"), ("resume", "searching"), ("stop", "stopped")):
         reply = shell.run(verb, "steered")
         assert reply.returncode == 0

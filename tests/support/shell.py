@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -10,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.support.fake_bench import fake
 
@@ -52,9 +55,32 @@ class Shell:
         settings = {"timeout": timeout, **given, **options}
         return subprocess.run(command, check=False, **settings)
 
+    def within(
+        self, *arguments: object, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `trainstack` to its end in this process, which spares the start of another.
+
+        For commands that neither start workers nor handle signals.
+        """
+        from trainstack.search.cli.main import run
+
+        out, err, here = io.StringIO(), io.StringIO(), Path.cwd()
+        words = [*map(str, arguments)]
+        with (
+            patch.dict(os.environ, self.environment, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            os.chdir(cwd or here)
+            try:
+                code = run(words)
+            finally:
+                os.chdir(here)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
     def json(self, *arguments: object) -> Any:
         """Run a verb with `--json`; return its document, the only content of stdout."""
-        done = self.run(*arguments, "--json")
+        done = self.within(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -83,13 +83,13 @@ def _work(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, *retry.hangups()):
         signal.signal(number, on_interrupt)
     if options.leave_with_parent:
-        threading.Thread(target=_heed_parent, args=(supervisor,), daemon=True).start()
+        threading.Thread(target=_follow_parent, args=(supervisor,), daemon=True).start()
     with client.exporting():
         supervisor.run()
     return INTERRUPTED if interrupted else 0
 
 
-def _heed_parent(supervisor: Supervisor) -> None:
+def _follow_parent(supervisor: Supervisor) -> None:
     """Leave when the process at the other end of standard input has ended, for any reason."""
     while os.read(0, 1):
         pass

@@ -169,8 +169,6 @@ class Supervisor:
                 self.ready = True
             case Refused(error=error, exit_code=code):
                 raise of_exit_code(code, error)
-            case Died(exit_code=None):  # the next one is spawned without the server
-                self._replace_trainer("the fork server ended", again=True)
             case Died(exit_code=code):
                 self._replace_trainer(f"its trainer died (exit code {code})")
             case Measured(token=token) if self._current(token):
@@ -238,10 +236,10 @@ class Supervisor:
         if silent > allowed and (self.lease is not None or not self.ready):
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
-    def _replace_trainer(self, why: str, again: bool = False) -> None:
+    def _replace_trainer(self, why: str) -> None:
         """Start another trainer.
 
-        One that was never ready is replaced only with `again`: a new one would fail the same way.
+        One that was never ready is not replaced: a new one would fail the same way.
 
         Raises:
             RequestError: The trainer does not start.
@@ -249,7 +247,7 @@ class Supervisor:
         log.warning("%s: starting another trainer", why)
         if self.child is not None:
             self.child.kill()
-        if not (self.ready or again):
+        if not self.ready:
             raise RequestError(f"the trainer did not start: {why}", hint="see its messages above")
         self.ready = False
         if (lease := self.lease) is not None:

@@ -11,13 +11,11 @@ import threading
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from trainstack.search.processes import FORK_SERVER, interrupts_blocked
+from trainstack.search.processes import interrupts_blocked
 from trainstack.search.spec import StudySpec
 from trainstack.workers.runtime import trainer
-from trainstack.workers.runtime.forked_trainer import Forked
 
 # Time that a trainer has to exit before it is killed.
 LEAVE_SECONDS = 5.0
@@ -59,9 +57,16 @@ class Child:
         # A SimpleQueue may be written to by a signal handler.
         self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
         arguments = (spec.to_json(), threads, artifacts, memory_mb)
-        self.pipe, self.process = _forked(environment, arguments) or _spawned(
-            environment, arguments
+        # Windows has its own type of connection.
+        self.pipe, theirs = cast("tuple[Connection, Connection]", multiprocessing.Pipe())
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
         )
+        # Started within `interrupts_blocked`, it would unblock Ctrl-C
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()
+        with theirs, _environment(environment), interrupts_blocked():
+            self.process.start()
         # Draining the pipe in a thread ensures that the trainer never waits for its supervisor.
         threading.Thread(target=self._listen, args=(self.pipe,), daemon=True).start()
 
@@ -92,46 +97,6 @@ class Child:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
-
-
-def _pipe() -> tuple[Connection, Connection]:
-    """Return the supervisor's and the trainer's end of a pipe (Windows has its own type)."""
-    return cast("tuple[Connection, Connection]", multiprocessing.Pipe())
-
-
-def _forked(
-    environment: dict[str, str], arguments: tuple[Any, ...]
-) -> tuple[Connection, Forked] | None:
-    """Let the fork server start a trainer; return None without one, or for a GPU worker."""
-    address = os.environ.get(FORK_SERVER)
-    if address is None or environment.get("CUDA_VISIBLE_DEVICES") != "-1":
-        return None
-    ours, theirs = _pipe()
-    try:
-        with theirs:
-            process = Forked(address, theirs)
-        # Blocks on long arguments until the fork reads them; fails if the server ends instead.
-        ours.send((environment, arguments))
-    except OSError:  # the server has ended
-        ours.close()
-        return None
-    return ours, process
-
-
-def _spawned(
-    environment: dict[str, str], arguments: tuple[Any, ...]
-) -> tuple[Connection, BaseProcess]:
-    """Start a trainer that imports TensorFlow itself."""
-    ours, theirs = _pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
-    )
-    # Started within `interrupts_blocked`, it would unblock Ctrl-C
-    if sys.platform != "win32":
-        resource_tracker.ensure_running()
-    with theirs, _environment(environment), interrupts_blocked():
-        process.start()
-    return ours, process
 
 
 @contextlib.contextmanager
