@@ -162,6 +162,8 @@ def test_a_second_worker_helped(reader: Reader) -> None:
 def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
     """After the tutorial, a how-to's sessions run as shown, and its launches can be created."""
     text = page.read_text("utf-8")
+    if saved := re.search(r"save it as `(\w+\.py)`", text):
+        (here.reader.folder / saved[1]).write_text(program(text), "utf-8")
     for example in examples(text):
         if "range-test" not in example.command:  # trains for long; tested separately
             as_shown(example, here.type(example.command))
