@@ -24,8 +24,8 @@ CURRENCIES = (
 )
 # Thousands mark and decimal mark, tried in this order.
 _MARKS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))
-# The same where other columns have decimal commas: those first.
-_COMMA_FIRST = sorted(_MARKS, key=lambda marks: marks[1] != ",")
+# The same where other columns have decimal commas: 1.234 has points between thousands.
+_POINTS_FIRST = ((".", ","), *_MARKS)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?(Z|[+-]\d\d:\d\d)?)?")
 CODE = re.compile(r"0\d+")
 DATES = (
@@ -132,8 +132,8 @@ def decide(
         texts: Distinct stripped texts; empty ones are ignored.
         words: Words in lower case that may mark a missing value. `None` and `nil` do not among
             categories.
-        comma: Whether other columns have decimal commas, so that 1.234 and 1,234 are not what they
-            are elsewhere.
+        comma: Whether other columns have decimal commas, so that the point of 1.234 separates
+            thousands.
 
     Returns:
         The spelling. Whole numbers with a leading zero, such as 007, are codes, thus categories.
@@ -195,7 +195,8 @@ def numbers_of(held: Collection[str], comma: bool = False) -> dict[str, Any] | N
     signs = [] if percent else CURRENCIES
     currency = next((sign for sign in signs if all(sign in text for text in texts)), "")
     texts = [bare(text, currency) for text in texts] if currency else texts
-    for thousands, decimal in _COMMA_FIRST if comma else _MARKS:
+    points = comma and any("." in text for text in texts)
+    for thousands, decimal in _POINTS_FIRST if points else _MARKS:
         is_number = number_pattern(thousands, decimal)
         if all(map(is_number, texts)):
             marks = {"thousands": thousands, "decimal": decimal, "percent": percent}

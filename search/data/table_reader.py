@@ -150,7 +150,7 @@ def _read(
     taken = [s for s in sources if s.name not in overrules.drop]
     features = {s.name: read_feature(s) for s in taken}
     comma = any(how.decimal == "," for f in features.values() for how in f.spellings.values())
-    if comma:  # then 1.234 and 1,234 mean something else
+    if comma:  # then 1.234 means something else
         features = {s.name: read_feature(replace(s, comma=True)) for s in taken}
     if not any(feature.column.used for feature in features.values()):
         # Row numbers are used if there is nothing else, but not names.

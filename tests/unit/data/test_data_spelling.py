@@ -150,14 +150,14 @@ def test_thousands_in_a_target_are_a_quantity(tmp_path: Path) -> None:
 
 
 def test_decimal_commas_of_one_column_tell_how_others_are_read(tmp_path: Path) -> None:
-    """Beside 0,5 the text 1.234 is a thousand and 1,234 is not; alone they are read otherwise."""
+    """Beside 0,5 the text 1.234 is a thousand, which alone it is not; 1,234 is one in both."""
     numbers = 1000 + 7 * (np.arange(ROWS) ** 2)
     points = [f"{v:,}".replace(",", ".") for v in numbers]
     commas = [f"{v:,}" for v in numbers]
     half = [f"{v / 2}".replace(".", ",") for v in range(ROWS)]
     data = _load(tmp_path, half=half, points=points, commas=commas, y=points)
     np.testing.assert_array_equal(data.x["points"], numbers)
-    np.testing.assert_array_equal(data.x["commas"][:9], numbers[:9] / 1000)
+    np.testing.assert_array_equal(data.x["commas"], numbers)
     np.testing.assert_array_equal(data.y, numbers)
     _same_code(data)
     alone = _load(tmp_path, points=points, commas=commas)
