@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -259,8 +260,8 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
         return f"trainstack replay {study} {candidate.number}"
     return (
         f"trainstack export {study} --format json -o stack.json && trainstack launch "
-        f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)} --stacks stack.json "
-        f"--study {study}-again"
+        f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)}{_question_flags(spec)} "
+        f"--stacks stack.json --study {study}-again"
     )
 
 
@@ -277,6 +278,18 @@ def _data_flags(data: DataSpec) -> str:
     return " ".join(
         ("", f"--target {shlex.quote(as_flag(data.target))} --task {data.task}{log}", *said)
     )
+
+
+def _question_flags(spec: StudySpec) -> str:
+    """Return the flags that say what decides, and what the network is trained on."""
+    own, classes = spec.own_metric, spec.class_weight
+    asked = {
+        "metric": f"{own.file}:{own.function}" if own else spec.metric,
+        "loss": spec.loss,
+        "weight": spec.data.weight or "",
+        "class-weight": classes if isinstance(classes, str) else json.dumps(dict(classes)),
+    }
+    return "".join(f" --{flag} {shlex.quote(value)}" for flag, value in asked.items() if value)
 
 
 def _tally(counts: Mapping[str, int]) -> str:

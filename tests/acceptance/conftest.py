@@ -11,7 +11,7 @@ from tests.support.shell import LAUNCH, Launched
 __all__ = ["LAUNCH", "Launched", "fresh_home"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unused home."""
     return tmp_path_factory.mktemp("fresh") / "home"

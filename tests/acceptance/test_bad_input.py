@@ -70,7 +70,11 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no target": (_csv(), ["t.csv"], "--target"),
     "target on npz": (_npz(), ["a.npz", "--target", "y"], "--target"),
     "target on a name": (NOTHING, ["digits", "--target", "y"], "--target"),
-    "free text": (_csv(key=NAMES), ["t.csv", "--target", "price"], "'key'"),
+    "only free text": (
+        _file("t.csv", "key,price\n" + "".join(f"{k},{n}\n" for n, k in enumerate(NAMES))),
+        ["t.csv", "--target", "price"],
+        "no usable column",
+    ),
     "NaN": (_npz(x_train=_holed(np.nan)), ["a.npz"], "row 7, feature 2"),
     "infinity": (_npz(x_train=_holed(np.inf)), ["a.npz"], "row 7, feature 2"),
     "lengths": (_npz(y_train=np.arange(59) % 3), ["a.npz"], "59"),

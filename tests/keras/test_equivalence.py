@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, log_loss
 
+from trainstack.search.data.weighting import class_factors
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.clippings import CLIPPINGS
@@ -111,6 +112,7 @@ def by_fit(
     orders: list[np.ndarray],
     loss: object = None,
     weights: np.ndarray | None = None,
+    class_weight: dict[int, float] | None = None,
 ) -> list:
     """Train a plain Keras model by `fit` on the given batches; return its weights."""
     x, y = made_up_data(task)
@@ -141,6 +143,7 @@ def by_fit(
             *(x[rows], y[rows]),
             **{"batch_size": BATCH, "shuffle": False, "verbose": 0, "callbacks": [callback]},
             sample_weight=None if weights is None else weights[rows],
+            class_weight=class_weight,
         )
     return [np.asarray(w) for w in model.get_weights()]
 
@@ -250,7 +253,7 @@ def test_every_loss_of_several_targets_trains_as_in_keras_fit(name: str) -> None
     start, ours, _ = by_engine(BASE, task, orders, loss_name=name, weights=weights)
     theirs = by_fit(BASE, task, start, orders, name, weights)
     for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6 * max(1.0, float(np.abs(b).max())))
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -262,8 +265,22 @@ def test_every_loss_trains_as_in_keras_fit(name: str, weighted: bool) -> None:
     start, ours, _ = by_engine(BASE, task, orders, loss_name=name, weights=weights)
     theirs = by_fit(BASE, task, start, orders, name, weights)
     for a, b in zip(ours, theirs, strict=True):
-        # Keras bounds probabilities and rates away from 0, hence the last digit.
-        np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6 * max(1.0, float(np.abs(b).max())))
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def test_weights_of_classes_train_as_in_keras_fit() -> None:
+    """Weights of classes give the weights after two epochs that `fit(class_weight=…)` gives."""
+    y, orders = made_up_data("classification")[1], the_orders()
+    names = [str(k) for k in range(int(y.max()) + 1)]
+    asked = {"0": 0.25, "1": 3.0}
+    factors = class_factors(y, np.ones(len(y)), asked, names)
+    assert factors is not None
+    weights = factors[y].astype(np.float32)
+    start, ours, _ = by_engine(BASE, "classification", orders, weights=weights)
+    given = {k: asked.get(name, 1.0) for k, name in enumerate(names)}
+    theirs = by_fit(BASE, "classification", start, orders, class_weight=given)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
 
 
 def test_the_validation_loss_is_the_weighted_mean() -> None:

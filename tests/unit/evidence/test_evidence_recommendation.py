@@ -176,6 +176,21 @@ def test_the_command_for_a_table_says_what_to_predict() -> None:
     ) in found.replay
 
 
+def test_the_command_for_another_metric_says_what_decides() -> None:
+    """A stack without a trial is launched again with the study's metric, loss and weights."""
+    spec, runs = finished_study(Planted(), NEIGHBOURS)
+    asked = replace(
+        spec,
+        data=replace(spec.data, weight="how often"),
+        metric="accuracy",
+        loss="focal",
+        class_weight="balanced",
+    )
+    found = recommend(asked, runs, {})
+    flags = "--metric accuracy --loss focal --weight 'how often' --class-weight balanced"
+    assert f" {flags} --stacks stack.json --study " in found.replay
+
+
 def test_each_target_has_its_own_scores() -> None:
     """The scores of several targets stand in the measurement's order; one target has none."""
     scores = {"loss": [0.2, 0.4], "accuracy": [0.9, 0.8]}
