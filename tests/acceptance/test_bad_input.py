@@ -70,11 +70,22 @@ CASES: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no target": (_csv(), ["t.csv"], "--target"),
     "target on npz": (_npz(), ["a.npz", "--target", "y"], "--target"),
     "target on a name": (NOTHING, ["digits", "--target", "y"], "--target"),
-    "only free text": (
-        _file("t.csv", "key,price\n" + "".join(f"{k},{n}\n" for n, k in enumerate(NAMES))),
+    "no features but free text": (
+        _csv(a=NAMES),
         ["t.csv", "--target", "price"],
-        "no usable column",
+        "no usable column beside 'price'; expected features; --keep COLUMN",
     ),
+    "no such column": (
+        _csv(),
+        ["t.csv", "--target", "price", "--drop", "b"],
+        "no column 'b'; expected a column for --drop",
+    ),
+    "flags that contradict": (
+        _csv(),
+        ["t.csv", "--target", "price", "--drop", "a", "--keep", "a"],
+        "--drop and --keep both name 'a'; expected one of them",
+    ),
+    "columns of a name": (NOTHING, ["digits", "--numeric", "a"], "--numeric a for digits"),
     "NaN": (_npz(x_train=_holed(np.nan)), ["a.npz"], "row 7, feature 2"),
     "infinity": (_npz(x_train=_holed(np.inf)), ["a.npz"], "row 7, feature 2"),
     "lengths": (_npz(y_train=np.arange(59) % 3), ["a.npz"], "59"),
