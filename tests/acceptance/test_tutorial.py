@@ -202,6 +202,7 @@ READING = {
     "watch": ("watch tumours",),
     "trials": ("trials tumours", "trials tumours --confirmation"),
     "recommend": ("recommend tumours",),
+    "data": ("data tumours.csv --target diagnosis", "data wine"),
     "recommend --across": ("recommend tumours tumours-again --across",),
     "claims": ("claims tumours.csv --target diagnosis --claim C7 --epochs 2 --replicates 2",),
     "workers": ("workers tumours",),
