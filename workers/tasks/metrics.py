@@ -95,7 +95,8 @@ class Scorer:
         name = self.loss or USUAL_LOSS[self._task]
         if self.classes:
             entropy = -answers[np.arange(len(y)), y]
-            return entropy if name == "cross_entropy" else -(np.expm1(-entropy) ** FOCUS) * entropy
+            missed = -np.expm1(-entropy)  # 1 - probability of the true class
+            return entropy if name == "cross_entropy" else missed**FOCUS * entropy
         y = y.astype(np.float64)
         if name == "poisson":
             rate = np.maximum(answers, LEAST_RATE)
