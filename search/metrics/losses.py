@@ -90,7 +90,9 @@ def loss_named(name: str, task: str) -> Loss:
     row = LOSSES.get(name)
     names = [other.name for other in LOSSES.values() if other.task == kind_of(task)]
     if row is None:
-        raise RequestError(f"--loss: '{name}' is not known", hint=nearest(name, names))
+        raise RequestError(
+            f"--loss: '{name}' is not known", "the name of a loss", nearest(name, names)
+        )
     if row.task != kind_of(task):
         raise RequestError(f"--loss: a {task} has no {name} loss", ", ".join(names))
     return row

@@ -248,7 +248,7 @@ def metric_named(name: str, task: str) -> Metric:
     if row is None:
         raise RequestError(
             f"--metric: '{name}' is not known",
-            f"{', '.join(names)}, or FILE.py:FUNCTION",
+            "the name of a metric, or FILE.py:FUNCTION",
             nearest(name, names),
         )
     if row.task != kind_of(task):

@@ -108,9 +108,8 @@ def _few_labels(split: Any, labels: int, seed: int) -> Any:
         )
     order = np.random.default_rng([seed, 3]).permutation(rows)
     y = split.y_train[order]
-    if (
-        y.ndim == 1 and y.dtype.kind != "f"
-    ):  # classes: the first of each class, then the second of each, …
+    if y.ndim == 1 and y.dtype.kind != "f":
+        # Classes: the first row of each, then the second of each, …
         turn = np.zeros(rows, int)
         for label in np.unique(y):
             turn[y == label] = np.arange((y == label).sum())

@@ -94,12 +94,7 @@ class JobBench(Bench):
         asked, scores = self.spec.asked, {BESIDE[self.spec.data.task]: best.metric}
         if self.spec.decided_by_loss:
             return scores
-        scores["loss"] = best.valid_loss
-        return (
-            scores
-            if asked.name in scores
-            else {**scores, asked.name: asked.objective(best.minimized)}
-        )
+        return {asked.name: asked.objective(best.minimized), **scores, "loss": best.valid_loss}
 
     def _shelf(self, job: Job, program: Program) -> Shelf:
         """Return the place of a trial's checkpoint, which is the same for every attempt."""
