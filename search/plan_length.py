@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from trainstack.search.data.dataset import HELD_OUT_FRACTION
 from trainstack.spaces.domains import Choices, Range
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -23,11 +22,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 30, 256
 
 def training_rows(dataset: Any) -> int:
     """Return the number of training rows of a data set, without those held out."""
-    rows = len(dataset.y)
-    for part in ("test", "valid"):
-        if part not in dataset.parts:
-            rows -= math.ceil(HELD_OUT_FRACTION * rows)
-    return rows
+    return len(dataset.positions(0)["train"])
 
 
 def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:

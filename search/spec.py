@@ -39,6 +39,8 @@ class DataSpec:
         labels: The two values of each target of `multilabel`, the one coded as 0 first.
         overrules: Flag → columns of a table that it names, such as `drop`.
         weight: Column of the rows' weights, for tables; null: none.
+        split: Flag → its value, of the flags that say how a table's rows become parts; empty: at
+            random.
     """
 
     source: str
@@ -52,6 +54,7 @@ class DataSpec:
     labels: tuple[tuple[str, str], ...] = ()
     overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
     weight: str | None = None
+    split: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a JSON document that `from_json` reads back unchanged."""
@@ -224,7 +227,11 @@ class StudySpec:
         if self.data.source == other.data.source and self.data.target == other.data.target:
             # Older studies did not record the rows; the fingerprint covers them.
             said = ["data.fingerprint", "data.rows"]
-            if self.data.overrules != other.data.overrules:
+            if self.data.split != other.data.split:
+                here, asked = _words(self.data.split), _words(other.data.split)
+                changed = [f"rows are divided with {here} here, with {asked} asked"]
+                said += ["data.features", *(p for p in mine | theirs if "data.split" in p)]
+            elif self.data.overrules != other.data.overrules:
                 here, asked = _flags(self.data.overrules), _flags(other.data.overrules)
                 changed = [f"columns are read with {here} here, with {asked} asked"]
                 said += ["data.features", *(p for p in mine | theirs if "data.overrules" in p)]
@@ -241,8 +248,11 @@ class StudySpec:
 
 
 def _flags(overrules: Mapping[str, Sequence[str]]) -> str:
-    words = [f"--{flag} {','.join(names)}" for flag, names in sorted(overrules.items())]
-    return " ".join(words) or "no flags"
+    return _words({flag: ",".join(names) for flag, names in overrules.items()})
+
+
+def _words(flags: Mapping[str, str]) -> str:
+    return " ".join(f"--{flag} {value}" for flag, value in sorted(flags.items())) or "no flags"
 
 
 def _difference(path: str, mine: Any, theirs: Any) -> str:

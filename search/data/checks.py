@@ -10,6 +10,7 @@ from trainstack.search.data.column_names import shown
 from trainstack.search.data.dataset import Dataset, Part
 from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.raw import Raw
+from trainstack.search.data.split_checks import check_groups, check_times
 from trainstack.spaces.errors import RequestError
 
 # With five rows per class, the test and validation parts each get one row of it.
@@ -64,6 +65,9 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         classes = ()
         _check_variation(parts["train"].y, raw, source)
     _check_rows(parts, classes, source)
+    needed = 1 + sum(part not in parts for part in ("valid", "test"))
+    check_groups(raw.keys, parts["train"].y, classes, needed, raw.plan.group or "")
+    check_times(raw.keys, needed, raw.plan.time or "")
     width = parts["train"].x.shape[1]
     return Dataset(
         source=source,
@@ -83,6 +87,8 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         warnings=raw.warnings,
         notes=tuple(notes),
         python=raw.python,
+        plan=raw.plan,
+        keys=raw.keys,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,14 +13,15 @@ import numpy as np
 from trainstack.search.data.columns import Column
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.split_checks import check_folds, check_parts
+from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
+from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.splitting import NONE, Split, make_split
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
     from trainstack.search.spec import DataSpec
 
-# The test part takes a fifth of all rows, then validation a fifth of the rest.
-HELD_OUT_FRACTION = 0.2
 # The test part does not depend on a trial's seed: it is evaluated once, by one stack.
 TEST_SEED = 0
 MAX_SEED = 2**32 - 1
@@ -36,6 +37,11 @@ class Part(NamedTuple):
     x: Any
     y: np.ndarray
     w: np.ndarray | None = None
+
+    def of(self, rows: np.ndarray) -> Part:
+        """Return some of the rows, by their positions or a mask."""
+        x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows]
+        return Part(x, self.y[rows], None if self.w is None else self.w[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +71,8 @@ class Dataset:
         notes: How the rest is read, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
         weight: Column of the rows' weights, for tables; else None.
+        plan: How rows become parts.
+        keys: Groups and times of the rows of `x`, for tables that are split by them.
     """
 
     source: str
@@ -86,6 +94,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
     weight: str | None = None
+    plan: SplitPlan = RANDOM
+    keys: SplitKeys = NO_KEYS
 
     @property
     def x(self) -> Any:
@@ -132,14 +142,23 @@ class Dataset:
             for array in (*_arrays(part.x, self.numeric, self.text), part.y, *weights):
                 digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
                 digest.update(np.ascontiguousarray(array).data)
+        for name, array in self.keys.arrays().items():
+            digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every seed gives the same split."""
+        return "valid" in self.parts or self.keys.times is not None
 
     def split(self, seed: int) -> Split:
         """Split the data into training, validation and test, and encode it.
 
         Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
-        that it is the same for every trial; the validation part with `seed`.
-        The classes of a single target are stratified.
+        that it is the same for every trial; the validation part with `seed`. The classes of a
+        single target are stratified. Groups are kept whole; of rows with times, the latest are for
+        testing and the latest before them for validation.
 
         Args:
             seed: 0 to 2³² - 1; equal seeds give equal splits.
@@ -148,28 +167,97 @@ class Dataset:
             The six arrays with the training part's statistics.
 
         Raises:
-            RequestError: The seed is out of range.
+            RequestError: The seed is out of range, or no training row has some class.
         """
-        if not 0 <= seed <= MAX_SEED:
-            raise RequestError(f"seed {seed}", f"a whole number from 0 to {MAX_SEED}")
-        train, valid, test = (self.parts.get(name) for name in ("train", "valid", "test"))
-        assert train is not None
-        if test is None:
-            train, test = self._cut(train, TEST_SEED)
-        rest = train  # all but the test part; defines the known categories
-        if valid is None:
-            train, valid = self._cut(train, seed)
+        found = self.positions(seed)
+        valid = self.parts["valid"] if "valid" in self.parts else self._rows(found["valid"])
+        return self._encoded(found["train"], valid)
+
+    def positions(self, seed: int) -> dict[str, np.ndarray]:
+        """Return the positions in `x` of the rows of each part that is not given, and of `train`.
+
+        Raises:
+            RequestError: The seed is out of range, or a gap in time leaves too few rows.
+        """
+        _check_seed(seed)
+        rest, tested = self._tested
+        found = {"train": rest}
+        if "valid" not in self.parts:
+            kept, held = self._cut(rest, seed)
+            found = {"train": rest[kept], "valid": rest[held]}
+        return found if "test" in self.parts else {**found, "test": tested}
+
+    def folds(self, folds: int, repeats: int, seed: int) -> Iterator[Split]:
+        """Divide the rows that are not for testing into folds; yield one split for each.
+
+        In each repeat every row is in the validation part once, as `split` stratifies classes and
+        keeps groups whole; of rows with times, the validation parts are consecutive periods and
+        only earlier rows are trained on. Encoders and statistics are those of each fold's training
+        part.
+
+        Args:
+            folds: At least 2.
+            repeats: Times that the rows are divided anew, at least 1.
+            seed: 0 to 2³² - 1.
+
+        Raises:
+            RequestError: The validation part is given, there are too few rows, groups or times for
+                the folds, or a fold has no row of some class.
+        """
+        _check_seed(seed)
+        if "valid" in self.parts:
+            raise RequestError("--folds with a given validation part", "one of them")
+        rest, _ = self._tested
+        keys, labels = self.keys.of(rest), self._strata(rest)
+        check_folds(keys, labels, self.classes, folds, repeats)
+        cuts = keys.folds(labels, len(rest), folds, repeats, seed)
+        for number, (kept, held) in enumerate(cuts, start=1):
+            parts = {"training": rest[kept], "validation": rest[held]}
+            named = {f"the {part} part of fold {number}": rows for part, rows in parts.items()}
+            check_parts(named, self.y, self.classes)
+            yield self._encoded(rest[kept], self._rows(rest[held]))
+
+    @cached_property
+    def _tested(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the rows of `x` that are not for testing, and of those that are."""
+        rows = np.arange(len(self.y))
+        return (rows, rows[:0]) if "test" in self.parts else self._cut(rows, TEST_SEED)
+
+    def _cut(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of some rows stay, and which are held out, as positions among them."""
+        return self.keys.of(rows).cut(self._strata(rows), len(rows), seed)
+
+    def _strata(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the classes by which rows are stratified; None without classes."""
+        return self.y[rows] if self.classes else None
+
+    def _rows(self, rows: np.ndarray) -> Part:
+        """Return some of the rows of `x`; all of them without a copy."""
+        return self.parts["train"] if len(rows) == len(self.y) else self.parts["train"].of(rows)
+
+    def _encoded(self, train: np.ndarray, valid: Part) -> Split:
+        """Encode training rows, given by their positions, with a validation and the test part."""
+        check_parts({"the training part": train}, self.y, self.classes)
+        rest, tested = self._tested
         return make_split(
-            train,
+            self._rows(train),
             valid,
-            test,
+            self.parts["test"] if "test" in self.parts else self._rows(tested),
             task=self.task,
             columns=self.columns,
             numeric=self.numeric,
+            has_missing=self.has_missing,
             text=self.text,
-            vocabulary={name: sorted(set(rest.x[name])) for name in self.text},
+            # Categories of the test part alone remain unknown.
+            vocabulary={name: sorted(set(self.x[name].iloc[rest])) for name in self.text},
             transform=self.transform,
         )
+
+    @cached_property
+    def has_missing(self) -> tuple[str, ...]:
+        """A table's numeric columns with missing values in any row, which have an indicator."""
+        parts = self.parts.values()
+        return tuple(n for n in self.numeric if any(part.x[n].isna().any() for part in parts))
 
     def describe(self) -> DataSpec:
         """Return the description of the data that a study stores."""
@@ -187,6 +275,7 @@ class Dataset:
             target_transform=self.transform,
             overrules=self.overrules.to_json(),
             weight=self.weight,
+            split=self.plan.to_json(),
         )
 
     @cached_property
@@ -194,18 +283,10 @@ class Dataset:
         """Number of inputs of the network after encoding, the same for every split."""
         return self.split(0).x_train.shape[1] if self.is_table else self.x.shape[1]
 
-    def _cut(self, part: Part, seed: int) -> tuple[Part, Part]:
-        """Return (rest, held out), with the same call as in a generated script."""
-        from sklearn.model_selection import train_test_split
 
-        weights = () if part.w is None else (part.w,)
-        cut: Any = train_test_split(
-            *(part.x, part.y, *weights),
-            test_size=HELD_OUT_FRACTION,
-            random_state=seed,
-            stratify=part.y if self.task == "classification" else None,
-        )
-        return Part(*cut[0::2]), Part(*cut[1::2])
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise RequestError(f"seed {seed}", f"a whole number from 0 to {MAX_SEED}")
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from trainstack.search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
+from collections.abc import Callable
+from typing import Any
+
+from trainstack.search.data.dataset import TEST_SEED, Dataset
 from trainstack.search.data.kinds import MAX_CATEGORIES
+from trainstack.search.data.row_splits import BY_GROUP, BY_TIME
+from trainstack.search.data.split_keys import HELD_OUT_FRACTION
+from trainstack.search.data.table_code import source
 
 
 def python_lines(dataset: Dataset) -> list[str]:
@@ -29,9 +35,12 @@ def python_lines(dataset: Dataset) -> list[str]:
             lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
     if dataset.has_weights:
         lines += [f'w_{part} = w_{part}.reshape(-1).astype("float64")' for part in given]
+    functions = _functions(dataset) if len(given) < 3 else ()
     if len(given) < 3:
-        imports.append("from sklearn.model_selection import train_test_split")
+        imports += [] if functions else ["from sklearn.model_selection import train_test_split"]
         lines.append("")
+    for function in functions:
+        lines += [*source(function), ""]
     if "test" not in given:
         lines += _cut("test", str(TEST_SEED), dataset)
     if dataset.is_table:
@@ -48,7 +57,16 @@ def python_lines(dataset: Dataset) -> list[str]:
     return [*sorted(imports), *lines]
 
 
+def _functions(dataset: Dataset) -> tuple[Callable[..., Any], ...]:
+    """Return the functions by which rows are held out; none: scikit-learn's."""
+    if dataset.keys.groups is not None:
+        return BY_GROUP
+    return BY_TIME if dataset.keys.times is not None else ()
+
+
 def _cut(part: str, seed: str, dataset: Dataset) -> list[str]:
+    if dataset.keys.arrays():
+        return _cut_by_keys(part, seed, dataset)
     stratify = ", stratify=y_train" if dataset.task == "classification" else ""
     axes = "xyw" if dataset.has_weights else "xy"
     halves = ", ".join(f"{axis}_train, {axis}_{part}" for axis in axes)
@@ -57,6 +75,23 @@ def _cut(part: str, seed: str, dataset: Dataset) -> list[str]:
         f"{halves} = train_test_split(",
         f"    {rows}, test_size={HELD_OUT_FRACTION}, random_state={seed}{stratify}",
         ")",
+    ]
+
+
+def _cut_by_keys(part: str, seed: str, dataset: Dataset) -> list[str]:
+    keys = dataset.keys
+    if keys.groups is not None:
+        strata = "y_train" if dataset.classes else "np.zeros(len(y_train), int)"
+        call, key = f"whole_groups({strata}, groups, {seed})", "groups"
+    else:
+        gap = f", {keys.gap_rows}, {keys.gap_time}" if keys.gap_rows or keys.gap_time else ""
+        call, key = f"latest_rows(times, {HELD_OUT_FRACTION}{gap})", "times"
+    axes = ["y", *("w" if dataset.has_weights else "")]
+    return [
+        f"kept, held = {call}",
+        f"x_train, x_{part} = x_train.iloc[kept], x_train.iloc[held]",
+        *(f"{axis}_train, {axis}_{part} = {axis}_train[kept], {axis}_train[held]" for axis in axes),
+        f"{key} = {key}[kept]",
     ]
 
 

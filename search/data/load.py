@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from trainstack.search.data import split_plan
 from trainstack.search.data.catalogue import DATASETS
 from trainstack.search.data.checks import check_task, finish
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
 from trainstack.search.data.overrules import NO_OVERRULES, Overrules, refuse_any
+from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
 from trainstack.search.data.target_transform import transformed
@@ -29,6 +31,7 @@ def load(
     *,
     transform: str = "none",
     weight: str | None = None,
+    plan: SplitPlan = RANDOM,
     limit_bytes: int | None = None,
 ) -> Dataset:
     """Load a named data set or a file.
@@ -46,6 +49,7 @@ def load(
             `trainstack.search.data.target_transform.transformed`.
         weight: Column of the rows' weights, for tables; it is no feature. Archives have theirs as
             `w_train`, `w_valid` and `w_test`.
+        plan: How a table's rows become parts.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -55,6 +59,7 @@ def load(
         RequestError: The request or the data is wrong.
     """
     check_task(task)
+    plan.check()
     path = None if source in DATASETS else _existing(source)
     suffix = path.suffix.lower() if path and path.is_file() else ""
     if target is not None and suffix not in FORMATS:
@@ -64,6 +69,7 @@ def load(
         )
     if suffix not in FORMATS:
         refuse_any(overrules, source)
+        split_plan.refuse_any(plan, source)
     if weight is not None and suffix not in FORMATS:
         raise RequestError(
             f"--weight {weight} for {source}", "no --weight", "only .csv and .parquet have columns"
@@ -71,7 +77,8 @@ def load(
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
     elif suffix in FORMATS:
-        raw = read_table(path, target, task, overrules, limit_bytes, weight)
+        plan = replace(plan, **{part: str(_existing(file)) for part, file in plan.files.items()})
+        raw = read_table(path, target, task, overrules, limit_bytes, weight, plan)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)
     else:

@@ -10,6 +10,8 @@ from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
+from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.spaces.errors import RequestError
 
 # Bytes per number beside the loaded array: float64 after splitting, float32 after standardising.
@@ -36,6 +38,8 @@ class Raw:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     weight: str | None = None
+    plan: SplitPlan = RANDOM
+    keys: SplitKeys = NO_KEYS
 
 
 def free_memory_bytes() -> int:

@@ -28,6 +28,8 @@ from trainstack.search.data.npz import DAMAGED, read_headers
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.raw import COPIES_BYTES, check_memory
 from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.split_keys import SplitKeys
+from trainstack.search.data.split_plan import SplitPlan
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError, StorageAwayError
 
@@ -85,6 +87,7 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
             *(data.source, data.target, data.task, Overrules.from_json(data.overrules)),
             transform=data.target_transform,
             weight=data.weight,
+            plan=SplitPlan.from_json(data.split),
         )
         if found.fingerprint == data.fingerprint:
             return found
@@ -106,7 +109,8 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
                 )
         try:
             os.utime(path)  # mark as used
-            return replace(_read(path, data), transform=data.target_transform)
+            plan = SplitPlan.from_json(data.split)
+            return replace(_read(path, data), transform=data.target_transform, plan=plan)
         except RequestError:
             path.unlink()  # the next attempt fetches it again
             raise
@@ -200,8 +204,11 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         "weight": dataset.weight,
         "spellings": {name: spelling.to_json() for name, spelling in dataset.spellings.items()},
         "origins": dict(dataset.origins),
+        "dated": dataset.keys.dated,
+        "gap": [dataset.keys.gap_rows, dataset.keys.gap_time],
     }
     arrays: dict[str, np.ndarray] = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    arrays |= dataset.keys.arrays()
     known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
     for place, values in enumerate(known):
         arrays[f"categories_{place}"] = np.array(values, dtype=np.str_)
@@ -271,8 +278,14 @@ def unpacked(
         spellings={name: Spelling.from_json(d) for name, d in header.get("spellings", {}).items()},
         origins={str(name): str(of) for name, of in header.get("origins", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
-        python=_python(path, list(parts), numeric, text, "w_train" in arrays),
+        python=_python(path, arrays, list(parts), numeric, text),
         weight=header.get("weight"),
+        keys=SplitKeys(
+            arrays.get("groups"),
+            arrays.get("times"),
+            bool(header.get("dated")),
+            *header.get("gap", ()),
+        ),
     )
 
 
@@ -290,25 +303,31 @@ def _frame(
 
 
 def _python(
-    path: str, parts: list[str], numeric: tuple[str, ...], text: tuple[str, ...], weighted: bool
+    path: str,
+    arrays: Mapping[str, np.ndarray],
+    parts: list[str],
+    numeric: tuple[str, ...],
+    text: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Return lines of plain Python that load the same data; see `Dataset.python`."""
     table = bool(numeric or text)
     lines = ["import numpy as np", *(["import pandas as pd"] if table else []), ""]
     lines += [f"archive = np.load({path!r})  # the data that the study shared"]
-    if weighted:
-        lines += [f'w_{part} = archive["w_{part}"]' for part in parts]
+    plain = [f"{axis}_{part}" for part in parts for axis in ("wy" if table else "wxy")]
+    names = [name for name in (*plain, "groups", "times") if name in arrays]
+    lines += [f'{name} = archive["{name}"]' for name in names]
     if not table:
-        lines += [f'{axis}_{part} = archive["{axis}_{part}"]' for part in parts for axis in "xy"]
         return tuple(lines)
     lines += [f"numeric = {list(numeric)!r}", f"text = {list(text)!r}"]
-    lines += [
-        'y_train = archive["y_train"]',
-        'x_train = pd.DataFrame(archive["x_train"], columns=numeric)',
-        "for place, name in enumerate(text):",
-        '    categories = archive[f"categories_{place}"].astype(object)',
-        '    x_train[name] = categories[archive[f"text_train_{place}"]]',
-        "    x_train[name] = x_train[name].map(str)",
-        "has_missing = [name for name in numeric if x_train[name].isna().any()]",
-    ]
+    for part in parts:
+        lines += [
+            f'x_{part} = pd.DataFrame(archive["x_{part}"], columns=numeric)',
+            "for place, name in enumerate(text):",
+            '    categories = archive[f"categories_{place}"].astype(object)',
+            f'    x_{part}[name] = categories[archive[f"text_{part}_{{place}}"]]',
+            f"    x_{part}[name] = x_{part}[name].map(str)",
+        ]
+    held = ", ".join(f"x_{part}" for part in parts)
+    rows = held if len(parts) == 1 else f"pd.concat([{held}])"
+    lines += [f"has_missing = [name for name in numeric if {rows}[name].isna().any()]"]
     return tuple(lines)

@@ -185,6 +185,7 @@ def make_split(
     task: str,
     columns: Sequence[str],
     numeric: Sequence[str] = (),
+    has_missing: Sequence[str] = (),
     text: Sequence[str] = (),
     vocabulary: Mapping[str, Sequence[str]],
     transform: str = NONE,
@@ -198,6 +199,7 @@ def make_split(
         task: `classification` or `regression`.
         columns: Names of the features, for arrays.
         numeric: Numeric columns, for tables.
+        has_missing: Those of them that get an indicator of missing values.
         text: Columns of categories, for tables.
         vocabulary: The known categories of each text column.
         transform: `log` if a regression is trained on the logarithm of its target, else `none`.
@@ -208,7 +210,6 @@ def make_split(
     if numeric or text:
         from trainstack.search.data.encoding import make_encoder
 
-        has_missing = [name for name in numeric if any(x[name].isna().any() for x in inputs)]
         encoder = make_encoder(numeric, has_missing, text, [vocabulary[name] for name in text])
         encoder.fit(train.x)
         inputs = [encoder.transform(x) for x in inputs]

@@ -11,6 +11,7 @@ import numpy as np
 from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.kinds import MAX_CATEGORIES
+from trainstack.search.data.split_words import division_of
 from trainstack.search.data.splitting import Split
 from trainstack.search.data.target_transform import skewness
 from trainstack.search.data.warnings import class_counts, duplicates, warnings_of
@@ -24,11 +25,13 @@ class PartRows:
         train: Rows that are learnt from.
         valid: Rows by which stacks are compared.
         test: Rows used once, for the recommended stack.
+        left_out: Rows in no part, within the gap before a part in time.
     """
 
     train: int
     valid: int
     test: int
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class DataSummary:
         features: Number of the network's inputs.
         duplicates: Number of rows that repeat an earlier one.
         parts: Number of rows of each part.
+        division: How rows become parts.
         warnings: What to consider, one sentence each.
         notes: How columns and target are read, one sentence each.
     """
@@ -81,6 +85,7 @@ class DataSummary:
     features: int
     duplicates: int
     parts: PartRows
+    division: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -90,6 +95,7 @@ def summary_of(dataset: Dataset) -> DataSummary:
     split = dataset.split(0)
     y = np.concatenate([part.y for part in dataset.parts.values()])
     numbers = dataset.task == "regression"
+    train, valid, test = (len(part) for part in (split.y_train, split.y_valid, split.y_test))
     return DataSummary(
         rows=dataset.rows,
         task=dataset.task,
@@ -103,7 +109,8 @@ def summary_of(dataset: Dataset) -> DataSummary:
         columns=_of_table(dataset, split) if dataset.is_table else _of_arrays(dataset),
         features=split.x_train.shape[1],
         duplicates=duplicates(dataset),
-        parts=PartRows(len(split.y_train), len(split.y_valid), len(split.y_test)),
+        parts=PartRows(train, valid, test, left_out=dataset.rows - train - valid - test),
+        division=division_of(dataset),
         warnings=warnings_of(dataset),
         notes=dataset.notes,
     )

@@ -12,31 +12,35 @@ from trainstack.search.data.text_values import bare, moment, since, to_numbers
 
 
 def python_of(
-    read: str,
+    read: Sequence[str],
     targets: Sequence[str],
     target_python: str,
     columns: tuple[Sequence[str], Sequence[str]],
     spellings: Mapping[str, Spelling],
     origins: Mapping[str, str],
     weight: str | None = None,
+    division: Sequence[str] = (),
+    given: Sequence[str] = ("train",),
 ) -> tuple[str, ...]:
     """Return lines of Python that read the same table, with the functions they call.
 
     Args:
-        read: Expression that reads the file.
+        read: Lines that read the file, or several, as `frame`.
         targets: Columns to predict.
         target_python: Expression that computes the targets from the frame.
         columns: The numeric columns and those of categories.
         spellings: How their texts are read, by name.
         origins: Columns of the file by the names of the columns made of them, where these differ.
         weight: Column of the rows' weights, or None.
+        division: Lines that define `part`, `groups` and `times`, where the rows have them.
+        given: The parts that have rows.
     """
     numeric, text = columns
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
     absent = {name: list(spellings[name].missing) for name in text if spellings[name].missing}
-    from_text = bool(spelt) or "to_numbers" in target_python
+    from_text = bool(spelt) or "to_numbers" in "".join((target_python, *division))
     functions = [moment, since, bare, to_numbers] if from_text else []
-    lines = [line for f in (as_text, *functions) for line in _source(f)]
+    lines = [line for f in (as_text, *functions) for line in source(f)]
     cells = "frame[origins.get(name, name)]" if origins else "frame[name]"
     column = f'{cells}.astype("float64")'
     texts = f"to_numbers(as_text({cells}), **spelt[name])"
@@ -52,9 +56,10 @@ def python_of(
         "import pandas as pd",
         "",
         *lines,
-        f"frame = {read}",
+        *read,
         "frame.columns = frame.columns.map(str)",
         *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
+        *division,
         f"y_train = {target_python}",
         *((f'w_train = frame[{weight!r}].astype("float64").to_numpy()',) if weight else ()),
         f"numeric = {list(numeric)!r}",
@@ -71,10 +76,22 @@ def python_of(
         "    columns[name] = labels.astype(object)",
         "x_train = pd.DataFrame(columns, index=frame.index)",
         "has_missing = [name for name in numeric if x_train[name].isna().any()]",
+        *_given_parts(given, ["x", "y", *("w" if weight else "")], division),
     )
 
 
-def _source(function: Any) -> list[str]:
+def _given_parts(given: Sequence[str], axes: Sequence[str], division: Sequence[str]) -> list[str]:
+    """Return lines that take the rows of given parts out of the training rows."""
+    if len(given) == 1:
+        return []
+    found = []
+    for part in [*(part for part in given if part != "train"), "train"]:
+        found += [f'{axis}_{part} = {axis}_train[part == "{part}"]' for axis in axes]
+    keys = [line.split(" = ")[0] for line in division]
+    return found + [f'{key} = {key}[part == "train"]' for key in keys if key != "part"]
+
+
+def source(function: Any) -> list[str]:
     """Return a function's source without annotations, which an exported script does not need."""
-    source = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
-    return ["", *source.rstrip().splitlines(), ""]
+    text = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
+    return ["", *text.rstrip().splitlines(), ""]

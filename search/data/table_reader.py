@@ -18,8 +18,12 @@ from trainstack.search.data.several_targets import (
     read_targets,
     targets_named,
 )
+from trainstack.search.data.split_columns import columns_named
+from trainstack.search.data.split_keys import SplitKeys
+from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.table_code import python_of
-from trainstack.search.data.table_formats import FORMATS
+from trainstack.search.data.table_division import divide, roles_of, without_progress
+from trainstack.search.data.table_files import TableFiles
 from trainstack.search.data.weighting import read_weights
 from trainstack.spaces.errors import RequestError
 
@@ -41,6 +45,7 @@ def read_table(
     overrules: Overrules = NO_OVERRULES,
     limit_bytes: int | None = None,
     weight: str | None = None,
+    plan: SplitPlan = RANDOM,
 ) -> Raw:
     """Read a table and decide what becomes of each column.
 
@@ -55,30 +60,30 @@ def read_table(
         overrules: What the user says about the columns.
         limit_bytes: Memory limit; None: free memory of the machine.
         weight: Column of the rows' weights, which is no feature.
+        plan: How rows become parts; its files exist.
 
     Raises:
         RequestError: The file, a column, the target or an overrule cannot be used.
     """
-    table = FORMATS[path.suffix.lower()]
-    rows, names = table.outline(path)
+    files = TableFiles.of(path, {part: Path(name) for part, name in plan.files.items()})
+    rows, names = files.outline()
     if target is None:
         raise RequestError(f"no target for {path.name}", "--target COLUMN", _known(names))
     targets = targets_named(target, names, path.name)
     said = named(targets)
     overrules = overrules.resolved(names, targets, path.name)
+    plan = columns_named(plan, names, targets, path.name)
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
-    frame: Any = table.read(path)
+    frame, parts, place = files.read()
     held = complete_rows(frame, targets)
-    warnings = list(table.notes(path))
+    warnings = files.notes()
     if lacking := len(frame) - int(sum(held)):
         warnings.append(f"{lacking} row(s) without a value of {said} are left out.")
         frame = frame[held]
+        parts = parts if parts is None else parts[held]
     if not len(frame):
         raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
-
-    def place(row: int) -> str:
-        return table.place(path, row)
-
+    division = divide(frame, parts, plan, path.name, place)
     weights = None
     if weight is not None:
         weight = column_named(weight, names, "--weight", path.name)
@@ -91,7 +96,7 @@ def read_table(
             name,
             path.name,
             place,
-            typed=table.typed,
+            typed=files.table.typed,
             kind=overrules.kind_of(name),
             kept=name in overrules.keep,
             taken=tuple(frame.columns),
@@ -99,7 +104,8 @@ def read_table(
         for name in frame.columns
         if name not in (*targets, weight)
     ]
-    columns, kept, comma = _read(sources, overrules, warnings)
+    left = {**dict.fromkeys(overrules.drop, DROPPED), **roles_of(plan, overrules)}
+    columns, kept, comma = _read(sources, left, division.keys, plan.time, warnings)
     learnt = read_targets(frame, targets, task, place, comma)
     if not kept:
         raise RequestError(
@@ -118,11 +124,22 @@ def read_table(
         if name != feature.column.name
     }
     python = python_of(
-        table.python(path), targets, learnt.python, (numeric, text), spellings, origins, weight
+        files.python(),
+        targets,
+        learnt.python,
+        (numeric, text),
+        spellings,
+        origins,
+        weight,
+        division.python,
+        division.given,
     )
+    everything = Part(_frame(frame.index, made, (*numeric, *text)), learnt.y, weights)
     return Raw(
-        {"train": Part(_frame(frame.index, made, (*numeric, *text)), learnt.y, weights)},
+        {part: everything.of(division.parts == part) for part in division.given},
         python=python,
+        plan=plan,
+        keys=division.train,
         task=learnt.task,
         target=targets[0] if len(targets) == 1 else targets,
         classes=learnt.classes,
@@ -141,20 +158,38 @@ def read_table(
 
 
 def _read(
-    sources: Sequence[Source], overrules: Overrules, warnings: list[str]
+    sources: Sequence[Source],
+    left: Mapping[str, str],
+    keys: SplitKeys,
+    time: str | None,
+    warnings: list[str],
 ) -> tuple[list[Column], list[Feature], bool]:
     """Return what becomes of each column, those used, and whether they have decimal commas.
 
     Row numbers that are the only features add a warning.
+
+    Args:
+        sources: The columns.
+        left: Columns that are left out, with the reason.
+        keys: The rows' times.
+        time: The column of these times, or None.
+        warnings: Gets the warning.
     """
-    taken = [s for s in sources if s.name not in overrules.drop]
+    taken = [s for s in sources if s.name not in left]
     features = {s.name: read_feature(s) for s in taken}
     comma = any(how.decimal == "," for f in features.values() for how in f.spellings.values())
     if comma:  # then 1.234 means something else
         features = {s.name: read_feature(replace(s, comma=True)) for s in taken}
+    for source in taken:
+        if source.name == time:
+            features[source.name] = without_progress(features[source.name], keys, source.kept)
     if not any(feature.column.used for feature in features.values()):
         # Row numbers are used if there is nothing else, but not names.
-        alone = [n for n, f in features.items() if f.column.kind == "identifier" and f.is_number]
+        alone = [
+            name
+            for name, feature in features.items()
+            if feature.column.kind == "identifier" and feature.is_number and name != time
+        ]
         for name in alone:
             column = replace(features[name].column, used=True, why="it may be a row number")
             features[name] = replace(features[name], column=column)
@@ -162,22 +197,25 @@ def _read(
             warnings.append(
                 f"Column(s) {_list(alone)} may be row numbers, but are the only features."
             )
-    columns = [features[s.name].column if s.name in features else _dropped(s) for s in sources]
+    columns = [
+        features[s.name].column if s.name in features else _dropped(s, left[s.name])
+        for s in sources
+    ]
     return columns, [feature for feature in features.values() if feature.column.used], comma
 
 
-def _dropped(source: Source) -> Column:
-    """Return the description of a column that the user leaves out, even if it cannot be read."""
+def _dropped(source: Source, why: str) -> Column:
+    """Return the description of a column that is left out, even if it cannot be read."""
     try:
         column = read_feature(source).column
     except RequestError:
         column = Column(source.name, "text", float(source.cells.isna().mean()), 0, False, "")
-    return replace(column, used=False, why=DROPPED)
+    return replace(column, used=False, why=why)
 
 
 def _left_out(columns: Sequence[Column]) -> list[str]:
-    """Return a sentence on each reason for which columns are left out, except the user's wish."""
-    rest = [column for column in columns if not column.used and column.why != DROPPED]
+    """Return a sentence on each reason for which columns are left out, except a user's flag."""
+    rest = [column for column in columns if not column.used and column.why[:2] != "--"]
     reasons = {
         "hold at most one value and are left out.": [c for c in rest if c.is_constant],
         "have a distinct value in every row, or nearly so, as identifiers do, and are left out.": [

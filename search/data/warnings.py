@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from trainstack.search.data.column_names import shown
-from trainstack.search.data.dataset import HELD_OUT_FRACTION, Dataset
+from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.kinds import names_rows
 from trainstack.search.data.leaks import GIVES_AWAY, explained
+from trainstack.search.data.split_keys import HELD_OUT_FRACTION
+from trainstack.search.data.split_words import division_warnings
 from trainstack.search.data.splitting import NONE
 from trainstack.search.data.target_transform import each_target, skewness, wants_log
 
@@ -46,7 +48,8 @@ def _warnings(dataset: Dataset) -> Iterator[str]:
         ):
             yield (
                 f"{shown(column.name)} has the name of an identifier, yet its values recur: it is "
-                f"read as numbers. Leave it out with --drop, or read it with --categorical."
+                f"read as numbers. Leave it out with --drop, read it with --categorical, or keep "
+                f"rows of one value together with --group."
             )
     counts = class_counts(dataset)
     few = sorted((n, name) for name, n in counts.items() if n < FEW_ROWS)
@@ -64,6 +67,7 @@ def _warnings(dataset: Dataset) -> Iterator[str]:
                 f"logarithm {skewness(np.log(y)):.1f}): its logarithm may be learnt better, with "
                 "--target-transform log."
             )
+    yield from division_warnings(dataset)
     if count := duplicates(dataset):
         yield (
             f"{count:,} row(s) ({count / dataset.rows:.1%}) repeat an earlier one, the target "

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from trainstack.search.data.load import load
+from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -62,7 +63,7 @@ def arrays(folder: Path, rows: int = 120) -> Any:
     return load(str(folder / "a.npz"))
 
 
-def houses(folder: Path, target: str = "price", rows: int = 160) -> Any:
+def houses(folder: Path, target: str = "price", rows: int = 160, plan: SplitPlan = RANDOM) -> Any:
     """Write and load a table with categories and gaps."""
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(
@@ -76,11 +77,21 @@ def houses(folder: Path, target: str = "price", rows: int = 160) -> Any:
     )
     frame["price"] = frame["rooms"].fillna(4) * 10_000 + rng.normal(size=rows)
     frame["kind"] = [("flat", "house")[row % 2] for row in range(rows)]
+    if plan.group:
+        frame[plan.group] = rng.integers(0, 30, rows)
+    if plan.time:
+        frame[plan.time] = pd.date_range("2024-01-01", periods=rows).astype(str)
     frame.to_csv(folder / "houses.csv", index=False)
-    return load(str(folder / "houses.csv"), target)
+    return load(str(folder / "houses.csv"), target, plan=plan)
 
 
-DATA = {"arrays": arrays, "regression": houses, "table": lambda f: houses(f, "kind")}
+DATA = {
+    "arrays": arrays,
+    "regression": houses,
+    "table": lambda f: houses(f, "kind"),
+    "groups": lambda f: houses(f, "kind", plan=SplitPlan(group="street")),
+    "times": lambda f: houses(f, plan=SplitPlan(time="sold", gap="5d")),
+}
 
 
 def written(dataset: Any, stack: Stack, epochs: int = 1) -> str:
@@ -117,7 +128,7 @@ def test_the_script_trains(name: str, small: Any, capsys: pytest.CaptureFixture[
     assert 0 <= float(words[-1]) <= 1
 
 
-@pytest.mark.parametrize("kind", ["regression", "table"])
+@pytest.mark.parametrize("kind", ["regression", "table", "groups", "times"])
 def test_the_script_trains_on_tables(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

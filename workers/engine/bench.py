@@ -69,7 +69,7 @@ class Bench:
         self, seed: int, condition: Condition = PLAIN
     ) -> tuple[Any, DeviceData | StreamedData]:
         """Return a split under a condition, and its standardised parts on the device."""
-        if "valid" in self.dataset.parts:
+        if self.dataset.is_fixed:
             seed = 0  # the data defines the split, so every seed gives the same one
         key = seed, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
