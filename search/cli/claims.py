@@ -13,12 +13,19 @@ from trainstack.search.cli.data_options import (
     Categorical,
     Date,
     Drop,
+    Gap,
+    Group,
     Keep,
     Numeric,
+    PartColumn,
     Target,
     TargetTransform,
     Task,
+    TestFile,
+    Time,
+    ValidFile,
     overrules_of,
+    plan_of,
     print_notes,
 )
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
@@ -68,6 +75,12 @@ def claims(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    group: Group = None,
+    time: Time = None,
+    gap: Gap = None,
+    part: PartColumn = None,
+    valid: ValidFile = None,
+    test: TestFile = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,7 +110,9 @@ def claims(
     known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
     overrules = overrules_of(drop, keep, numeric, categorical, date)
-    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
+    plan = plan_of(group, time, gap, part, valid, test)
+    options = {"transform": target_transform, "weight": weight, "plan": plan}
+    dataset = load(data, target, task, overrules, **options)
     name = study or _name(data, ids if claim else ())
     spec = _spec(name, dataset, ids, epochs, replicates, seed)
     spec = replace(spec, **question(dataset, metric, loss, class_weight))

@@ -13,12 +13,19 @@ from trainstack.search.cli.data_options import (
     Categorical,
     Date,
     Drop,
+    Gap,
+    Group,
     Keep,
     Numeric,
+    PartColumn,
     Target,
     TargetTransform,
     Task,
+    TestFile,
+    Time,
+    ValidFile,
     overrules_of,
+    plan_of,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +57,12 @@ def data(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    group: Group = None,
+    time: Time = None,
+    gap: Gap = None,
+    part: PartColumn = None,
+    valid: ValidFile = None,
+    test: TestFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what becomes of your data: each column, the target, the parts, and what to consider.
@@ -62,7 +75,8 @@ def data(
     from trainstack.search.data.summary import summary_of
 
     overrules = overrules_of(drop, keep, numeric, categorical, date)
-    dataset = load(data, target, task, overrules, transform=target_transform)
+    plan = plan_of(group, time, gap, part, valid, test)
+    dataset = load(data, target, task, overrules, transform=target_transform, plan=plan)
     summary = summary_of(dataset)
     if as_json:
         print_json(summary)
@@ -83,7 +97,9 @@ def text_of(name: str, summary: DataSummary) -> str:
 def _lines(name: str, summary: DataSummary) -> Iterator[str]:
     parts = summary.parts
     yield f"{name}: {summary.rows:,} rows, {len(summary.columns):,} columns"
-    yield f"rows to train {parts.train:,}, to validate {parts.valid:,}, to test {parts.test:,}"
+    gap = f", left out {parts.left_out:,}" if parts.left_out else ""
+    yield f"rows to train {parts.train:,}, to validate {parts.valid:,}, to test {parts.test:,}{gap}"
+    yield from _wrapped(summary.division)
     targets = [summary.target] if isinstance(summary.target, str) else summary.target or ()
     of = f" of {', '.join(map(_short, targets))}" if targets else ""
     if summary.task == "regression":

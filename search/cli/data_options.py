@@ -12,6 +12,7 @@ from trainstack.search.cli.common import err
 if TYPE_CHECKING:
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.data.overrules import Overrules
+    from trainstack.search.data.split_plan import SplitPlan
 
 Target = Annotated[
     str | None,
@@ -40,6 +41,40 @@ Date = Annotated[
     list[str] | None,
     typer.Option(help="Column to read as dates; other cells are missing."),
 ]
+
+Group = Annotated[
+    str | None, typer.Option(help="Column whose equal values stay in one part, such as a patient.")
+]
+Time = Annotated[
+    str | None, typer.Option(help="Column of times: train on the past, validate and test later.")
+]
+Gap = Annotated[
+    str | None, typer.Option(help="Rows, or time such as 7d, left out before each part in time.")
+]
+PartColumn = Annotated[
+    str | None,
+    typer.Option("--part", help="Column that names each row's part, such as train or test."),
+]
+ValidFile = Annotated[
+    str | None, typer.Option("--valid", help="File with the validation rows; the same columns.")
+]
+TestFile = Annotated[
+    str | None, typer.Option("--test", help="File with the test rows; the same columns.")
+]
+
+
+def plan_of(
+    group: str | None,
+    time: str | None,
+    gap: str | None,
+    part: str | None,
+    valid: str | None,
+    test: str | None,
+) -> SplitPlan:
+    """Return what the flags say about how rows become parts."""
+    from trainstack.search.data.split_plan import SplitPlan
+
+    return SplitPlan(group, time, gap, part, valid, test)
 
 
 def overrules_of(

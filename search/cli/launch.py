@@ -23,12 +23,19 @@ from trainstack.search.cli.data_options import (
     Categorical,
     Date,
     Drop,
+    Gap,
+    Group,
     Keep,
     Numeric,
+    PartColumn,
     Target,
     TargetTransform,
     Task,
+    TestFile,
+    Time,
+    ValidFile,
     overrules_of,
+    plan_of,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
@@ -114,6 +121,12 @@ def launch(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    group: Group = None,
+    time: Time = None,
+    gap: Gap = None,
+    part: PartColumn = None,
+    valid: ValidFile = None,
+    test: TestFile = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -160,6 +173,7 @@ def launch(
         loss=loss,
         class_weight=class_weight,
         weight=weight,
+        plan=plan_of(group, time, gap, part, valid, test),
     )
     # Kept only to be shared: the memory is for the trainers.
     shared = loaded if share_data else None

@@ -15,12 +15,19 @@ from trainstack.search.cli.data_options import (
     Categorical,
     Date,
     Drop,
+    Gap,
+    Group,
     Keep,
     Numeric,
+    PartColumn,
     Target,
     TargetTransform,
     Task,
+    TestFile,
+    Time,
+    ValidFile,
     overrules_of,
+    plan_of,
 )
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
@@ -52,6 +59,12 @@ def range_test(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    group: Group = None,
+    time: Time = None,
+    gap: Gap = None,
+    part: PartColumn = None,
+    valid: ValidFile = None,
+    test: TestFile = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -73,13 +86,14 @@ def range_test(
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
         target_transform=target_transform,
         overrules=overrules_of(drop, keep, numeric, categorical, date),
+        plan=plan_of(group, time, gap, part, valid, test),
         trials=1,
         seed=seed,
     )[0]  # the tests load the data in their own process
     console, tests = err() if as_json else out(), []
-    for test in run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"])):
-        console.print(_line(test), markup=False)
-        tests.append(test)
+    for done in run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"])):
+        console.print(_line(done), markup=False)
+        tests.append(done)
     if output is not None:
         _draw(tests, data, output)
         console.print(f"picture: {output}", markup=False)

@@ -20,6 +20,7 @@ from trainstack.spaces.stack import Stack
 if TYPE_CHECKING:
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.data.overrules import Overrules
+    from trainstack.search.data.split_plan import SplitPlan
 
 
 def make_spec(
@@ -43,12 +44,14 @@ def make_spec(
     loss: str | None = None,
     class_weight: str | None = None,
     weight: str | None = None,
+    plan: SplitPlan,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
 
     Args:
         overrules: What the user says about a table's columns.
+        plan: How a table's rows become parts.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
 
     Returns:
@@ -77,7 +80,9 @@ def make_spec(
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
-    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
+    dataset = load(
+        *(data, target, task, overrules), transform=target_transform, weight=weight, plan=plan
+    )
     asked = question(dataset, metric, loss, class_weight)
     print_notes(dataset)
     rows = training_rows(dataset)
