@@ -22,7 +22,8 @@ def transformed(dataset: Dataset, asked: str) -> Dataset:
 
     Args:
         dataset: Data as loaded.
-        asked: `log`, `none`, or `auto`: the logarithm if every target `wants_log`.
+        asked: `log`, `none`, or `auto`: the logarithm if every target is positive and
+            `wants_log`, by the rows that are not for testing.
 
     Raises:
         RequestError: The name is unknown, or a logarithm is asked for that does not exist.
@@ -55,7 +56,11 @@ def skewness(y: np.ndarray) -> float:
 
 
 def _want_log(dataset: Dataset) -> bool:
-    return all(wants_log(y) for _, y in each_target(dataset))
+    """Return whether all targets are positive and, but for the test part, want the logarithm."""
+    if any(y.min() <= 0 for _, y in each_target(dataset)):
+        return False
+    y = np.delete(dataset.y, dataset.positions(0).get("test", ()), axis=0)
+    return all(wants_log(column) for column in y.reshape(len(y), -1).T)
 
 
 def each_target(dataset: Dataset) -> list[tuple[str, np.ndarray]]:

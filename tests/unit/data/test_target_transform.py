@@ -51,6 +51,18 @@ def test_auto_takes_the_logarithm_of_positive_skewed_numbers(
     assert dataset.describe().target_transform == expected
 
 
+def test_auto_does_not_look_at_the_test_part(tmp_path: Path) -> None:
+    """Rows that would make the target skewed do not if they are for testing, nor the reverse."""
+    even = np.linspace(1.0, 9.0, 200)
+    tested = prices(tmp_path, price=even).positions(0)["test"]
+    price = even.copy()
+    price[tested] = np.geomspace(1, 1e6, len(tested))
+    assert prices(tmp_path, "auto", price=price).transform == "none"
+    price = np.geomspace(1, 1e4, 200)[np.random.default_rng(0).permutation(200)]
+    price[tested] = np.linspace(1e3, 1e4, len(tested))
+    assert prices(tmp_path, "auto", price=price).transform == "log"
+
+
 def test_auto_leaves_classes_alone(tmp_path: Path) -> None:
     """A classification has no logarithm, and asking for one is refused."""
     classes = {"price": np.arange(200) % 3}
