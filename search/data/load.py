@@ -77,7 +77,9 @@ def load(
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
     elif suffix in FORMATS:
-        plan = replace(plan, **{part: str(_existing(file)) for part, file in plan.files.items()})
+        paths = {part: os.path.expanduser(file) for part, file in plan.files.items()}
+        found = {part: str(_existing(os.path.abspath(file))) for part, file in paths.items()}
+        plan = replace(plan, **found)
         raw = read_table(path, target, task, overrules, limit_bytes, weight, plan)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes)

@@ -63,6 +63,29 @@ def check_given(plan: SplitPlan, keys: SplitKeys, parts: np.ndarray) -> None:
             )
 
 
+def check_learnt(y: np.ndarray, classes: Sequence[str], parts: np.ndarray) -> None:
+    """Check that every class of given parts has training rows.
+
+    Args:
+        y: Labels of all rows, [N].
+        classes: Their names in label order; empty: none.
+        parts: The rows' parts, [N].
+
+    Raises:
+        RequestError: A class has none.
+    """
+    if not classes:
+        return
+    unlearnt = np.setdiff1d(np.arange(len(classes)), y[parts == "train"])
+    if len(unlearnt):
+        label = int(unlearnt[0])
+        part = parts[y == label][0]
+        raise RequestError(
+            f"class '{classes[label]}' is in the {part} part as given and in no training row",
+            "training rows of every class",
+        )
+
+
 def check_groups(
     keys: SplitKeys, y: np.ndarray, classes: Sequence[str], needed: int, name: str
 ) -> None:

@@ -18,6 +18,7 @@ from trainstack.search.data.several_targets import (
     read_targets,
     targets_named,
 )
+from trainstack.search.data.split_checks import check_learnt
 from trainstack.search.data.split_columns import columns_named
 from trainstack.search.data.split_keys import SplitKeys
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
@@ -84,6 +85,11 @@ def read_table(
     if not len(frame):
         raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
     division = divide(frame, parts, plan, path.name, place)
+    for part in files.paths:
+        if part not in division.given:
+            raise RequestError(
+                f"{files.paths[part].name} has no rows with a value of {said}", "rows"
+            )
     weights = None
     if weight is not None:
         weight = column_named(weight, names, "--weight", path.name)
@@ -107,6 +113,7 @@ def read_table(
     left = {**dict.fromkeys(overrules.drop, DROPPED), **roles_of(plan, overrules)}
     columns, kept, comma = _read(sources, left, division.keys, plan.time, warnings)
     learnt = read_targets(frame, targets, task, place, comma)
+    check_learnt(learnt.y, learnt.classes, division.parts)
     if not kept:
         raise RequestError(
             f"{path.name} has no usable column beside {said}",

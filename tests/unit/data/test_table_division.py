@@ -242,6 +242,16 @@ def other_columns(folder: Path) -> None:
     visits().rename(columns={"ward": "room"}).to_csv(folder / "test.csv", index=False)
 
 
+def without_target(folder: Path) -> None:
+    wrote(folder)
+    visits().assign(ill="").to_csv(folder / "test.csv", index=False)
+
+
+def new_class(folder: Path) -> None:
+    wrote(folder)
+    visits().assign(ill="maybe").to_csv(folder / "test.csv", index=False)
+
+
 def rare_group(folder: Path) -> None:
     frame = visits()
     wrote(folder, frame=frame.assign(ill=np.where(frame.patient < "p02", "yes", "no")))
@@ -360,6 +370,18 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, dict[str, Any], str]] = {
         {"test": "test"},
         "test.csv has other columns than train.csv: it lacks 'ward' and also has 'room'; "
         "expected the same columns in both",
+    ),
+    "a test file without the target's values": (
+        without_target,
+        "train",
+        {"test": "test"},
+        "test.csv has no rows with a value of 'ill'; expected rows",
+    ),
+    "a class of the test file alone": (
+        new_class,
+        "train",
+        {"test": "test"},
+        "class 'maybe' is in the test part as given and in no training row",
     ),
     "the same file twice": (PLAIN, "train", {"test": "train"}, "--test train.csv is given twice"),
     "no such file": (PLAIN, "train", {"test": "tset"}, "there is no file"),
