@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
+from trainstack.workers.export.model import export_model
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.jobs import JobBench
 
@@ -131,3 +133,16 @@ def test_an_own_metric_that_fails_later_ends_the_trial_with_its_message(tmp_path
     bench = bench_of(tmp_path, "classification", metric=f"{path}:odd")
     with pytest.raises(RequestError, match=r"own\.py, line 2"):
         confirmed(bench)
+
+
+def test_the_exported_model_of_counts_predicts_rates(tmp_path: Path) -> None:
+    """Reloaded, a model trained on the Poisson loss gives the study's predictions in its unit."""
+    bench = bench_of(tmp_path, "regression", "w", metric="poisson_deviance")
+    _, rates, split = confirmed(bench)
+    program, _ = bench.program(STACK, bench.split(5)[1], EPOCHS)
+    export_model(bench, STACK, program, split).save(tmp_path / "counts.keras")
+    model = keras.models.load_model(tmp_path / "counts.keras")
+    found = np.asarray(model(split.x_valid)).reshape(rates.shape)
+    np.testing.assert_allclose(found, rates, rtol=1e-5)
+    assert (found > 0).all()
+    assert found.mean() == pytest.approx(np.average(split.y_valid), rel=0.5)
