@@ -20,7 +20,7 @@ from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-SMALL_STEPS = {"batch_size": 2, "schedule": "cosine"}
+SMALL_STEPS: dict[str, Any] = {"batch_size": 2, "schedule": "cosine"}
 LINE = Stack.of(units=[16], activation="linear", optimizer__learning_rate=0.1, **SMALL_STEPS)
 BENDS = Stack.of(units=[64, 64], activation="relu", optimizer__learning_rate=0.01, **SMALL_STEPS)
 SHRUNK = BENDS.but(units=[256, 256], penalty="l2", penalty__l2=0.015)
