@@ -9,7 +9,7 @@ import numpy as np
 
 from trainstack.search.metrics.table import Metric
 from trainstack.search.spec import StudySpec
-from trainstack.workers.engine.program import EpochResult
+from trainstack.workers.engine.epoch import EpochResult
 
 
 @dataclass(frozen=True, eq=False)
