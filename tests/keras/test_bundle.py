@@ -13,11 +13,10 @@ from tests.support.engine_stacks import (
     BASE,
     BATCH,
     EPOCHS,
-    ROWS,
+    NETWORKS,
     STACKS,
-    made_up_data,
-    made_up_weights,
-    structure_of,
+    program_of,
+    splits,
 )
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.schedules import SCHEDULES
@@ -31,7 +30,6 @@ from trainstack.workers.engine.training import batch_order, epoch_key
 
 pytestmark = pytest.mark.keras
 
-NETWORKS = 3
 # Choices that a comparison with `fit` leaves out, because they are random in training.
 RANDOM = {
     "activation rrelu": BASE.but(activation="rrelu", initializer="he_normal"),
@@ -40,21 +38,6 @@ RANDOM = {
         activation="selu", initializer="lecun_normal", dropout="last", dropout__rate=0.2
     ),
 }
-
-
-def splits(weighted: bool = False, uneven: bool = False, loss: str = "") -> list[DeviceData]:
-    """Return one split for each network: other rows, and of other lengths if `uneven`."""
-    x, y = made_up_data(LOSSES[loss].task if loss else "classification")
-    y = np.abs(y) if loss == "poisson" else y
-    w = made_up_weights()
-    found = []
-    for k in range(NETWORKS):
-        train = np.roll(np.arange(ROWS), 40 * k)[: 200 - 33 * k * uneven]
-        valid = np.setdiff1d(np.arange(ROWS), train)[: 100 - 9 * k * uneven]
-        parts = [tf.constant(part[rows]) for rows in (train, valid) for part in (x, y)]
-        weights = [tf.constant(w[rows]) if weighted else None for rows in (train, valid)]
-        found.append(DeviceData(*parts, *weights))
-    return found
 
 
 def plans(stack: Stack, data: Sequence[DeviceData], epoch: int) -> list[EpochPlan]:
@@ -67,12 +50,6 @@ def plans(stack: Stack, data: Sequence[DeviceData], epoch: int) -> list[EpochPla
         rates = maker.rates(epoch), maker.momenta(epoch)
         found.append(EpochPlan(order, *rates, epoch_key(seed, epoch)))
     return found
-
-
-def program_of(stack: Stack, **changes: object) -> Program:
-    """Return a program for the made-up data."""
-    task = LOSSES[str(changes["loss"])].task if changes.get("loss") else "classification"
-    return Program(replace(structure_of(stack, task), **changes), stack)
 
 
 Trained = tuple[list[np.ndarray], float, float]

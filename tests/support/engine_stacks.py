@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import tensorflow as tf
+
+from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
@@ -12,6 +16,8 @@ from trainstack.spaces.regularizers import MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure, shaping_items
 
 ROWS, FEATURES, CLASSES, BATCH, EPOCHS, SEED = 320, 12, 4, 32, 2, 7
@@ -64,3 +70,28 @@ def structure_of(stack: Stack, task: str, compiled: bool = False) -> Structure:
 def made_up_weights() -> np.ndarray:
     """Return uneven weights [ROWS], some of them 0."""
     return np.random.default_rng(1).integers(0, 4, ROWS).astype(np.float32) * 0.7
+
+
+# Number of networks that are trained at once.
+NETWORKS = 3
+
+
+def splits(weighted: bool = False, uneven: bool = False, loss: str = "") -> list[DeviceData]:
+    """Return one split for each network: other rows, and of other lengths if `uneven`."""
+    x, y = made_up_data(LOSSES[loss].task if loss else "classification")
+    y = np.abs(y) if loss == "poisson" else y
+    w = made_up_weights()
+    found = []
+    for k in range(NETWORKS):
+        train = np.roll(np.arange(ROWS), 40 * k)[: 200 - 33 * k * uneven]
+        valid = np.setdiff1d(np.arange(ROWS), train)[: 100 - 9 * k * uneven]
+        parts = [tf.constant(part[rows]) for rows in (train, valid) for part in (x, y)]
+        weights = [tf.constant(w[rows]) if weighted else None for rows in (train, valid)]
+        found.append(DeviceData(*parts, *weights))
+    return found
+
+
+def program_of(stack: Stack, **changes: object) -> Program:
+    """Return a program for the made-up data."""
+    task = LOSSES[str(changes["loss"])].task if changes.get("loss") else "classification"
+    return Program(replace(structure_of(stack, task), **changes), stack)

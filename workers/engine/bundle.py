@@ -130,7 +130,8 @@ class Bundle:
         compiled = program.structure.compiled
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled, autograph=False)
         self.places = [Place(self, k) for k in range(networks)]
-        self.used = False
+        # Time of the first epoch, most of which is tracing and compiling; 0 before it.
+        self.first_seconds = 0.0
 
     def _many(self, variables: list[Any]) -> list[keras.Variable]:
         """Return variables with a leading axis of networks, and the others' types."""
@@ -201,7 +202,7 @@ class Bundle:
         Returns:
             The results, each with its share of the time.
         """
-        began, fresh = time.perf_counter(), not self.used
+        began, fresh = time.perf_counter(), not self.first_seconds
         going = [plan for plan in plans if plan is not None]
         steps = max(len(plan.rates) for plan in going)
         batch = going[0].order.shape[1]
@@ -224,13 +225,13 @@ class Bundle:
             uneven=len({len(plan.rates) for plan in going}) > 1,
         )
         found, answers = found.numpy(), [part.numpy() for part in answers]
-        self.used = True
-        seconds = (time.perf_counter() - began) / len(going)
+        seconds = time.perf_counter() - began
+        self.first_seconds = self.first_seconds or seconds
         task = self.program.structure.task
         return [
             replace(
                 epoch_result(task, found[k], answers[0][k, :valid] if answers else None),
-                seconds=seconds,
+                seconds=seconds / len(going),
                 fresh=fresh,
             )
             for k, (_, valid) in enumerate(data.rows)

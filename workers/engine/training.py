@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -32,6 +32,14 @@ class Place(Protocol):
     def set_weights(self, weights: list[np.ndarray]) -> None: ...
     def slots(self) -> list[np.ndarray]: ...
     def set_slots(self, slots: list[np.ndarray]) -> None: ...
+
+
+class EndedError(Exception):
+    """Thrown into a training that is to end before its next epoch, with this outcome."""
+
+    def __init__(self, outcome: str) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 # Takes each measurement; returns None to continue, or the outcome that ends the trial.
@@ -79,13 +87,13 @@ class Training:
             `completed` (the model then holds the best weights), `diverged`, or the judge's
             outcome.
         """
-        assert isinstance(self.program, Program)
+        program = cast(Program, self.program)
         epochs = self.epochs_of(data.rows[0], judge)
         try:
             plan = next(epochs)
             while True:
                 arguments = plan.order, plan.rates, plan.momenta, plan.key
-                plan = epochs.send(self.program.epoch(self.stack, data, *arguments))
+                plan = epochs.send(program.epoch(self.stack, data, *arguments))
         except StopIteration as ended:
             return ended.value
 
@@ -110,7 +118,11 @@ class Training:
             if trained:
                 order = batch_order(self.seed, epoch, rows, steps, batch)
                 key = epoch_key(self.seed, epoch)
-                result = yield EpochPlan(order, maker.rates(epoch), maker.momenta(epoch), key)
+                try:
+                    result = yield EpochPlan(order, maker.rates(epoch), maker.momenta(epoch), key)
+                except EndedError as ended:
+                    outcome = ended.outcome
+                    break
                 measurement = self._measured(epoch, result)
             else:
                 measurement = known[epoch - 1]
@@ -136,6 +148,11 @@ class Training:
         if self.best_weights:
             self.program.set_weights(self.best_weights)
         return self._result(outcome, cause)
+
+    @property
+    def epochs_left(self) -> int:
+        """Number of planned epochs that are not trained yet."""
+        return self.stack.planned_epochs(self.epochs) - len(self.measurements)
 
     def _resumed(self) -> tuple[Measurement, ...]:
         """Restore an earlier attempt's checkpoint or the given start; return its epochs."""
