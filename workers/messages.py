@@ -75,6 +75,19 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
 
 
 @dataclass(frozen=True)
+class MoreJobs:
+    """Answer to `Room` (to the trainer).
+
+    Attributes:
+        token: Token of the job that the trainer has.
+        jobs: Jobs to train together with it; none if there are none.
+    """
+
+    token: str
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Answer at a rung, or an order between rungs (to the trainer).
 
@@ -102,6 +115,19 @@ class Refused:
 
     error: str
     exit_code: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """The trainer waits for jobs of the same structure (to the supervisor).
+
+    Attributes:
+        token: Token of the job that it has.
+        most: Number of jobs that it can train together with this one.
+    """
+
+    token: str
+    most: int
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Bundle:
 
     def __init__(self, program: Program, stack: Stack, networks: int) -> None:
         self.program, self.networks = program, networks
-        self.hidden = program.hidden
+        self.hidden: list[Any] = program.hidden
         self.knobs = {
             name: Knob(np.zeros((networks, 1), np.float32), trainable=False, name=name)
             for name in program.knobs

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from trainstack.search.records import Result
-from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.bundle import Bundle, BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult
-from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.training import EndedError, Judge, Training
-
-# Weights between layers up to which batched products pay off on a CPU: the calls of a step then
-# cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).
-MOST_WEIGHTS_ON_CPU = 10_000
-
-
-def worth_bundling(stack: Stack, features: int, device: str) -> bool:
-    """Return whether networks of a stack train faster at once than one after the other.
-
-    Args:
-        stack: Their stack.
-        features: Width of the input.
-        device: `cpu` or `gpu`.
-    """
-    weights = sum(a * b for a, b in pairwise((features, *stack.units)))
-    return device == "gpu" or weights <= MOST_WEIGHTS_ON_CPU
 
 
 @dataclass
@@ -57,7 +38,7 @@ class _Member:
 
 
 def train_together(
-    program: Program,
+    bundle: Bundle,
     trainings: Sequence[Training],
     data: Sequence[DeviceData],
     judges: Sequence[Judge],
@@ -70,7 +51,7 @@ def train_together(
     tracing its program takes.
 
     Args:
-        program: The structure's program.
+        bundle: A bundle that holds the networks' initial state.
         trainings: The networks' trainings. Their `program` becomes a place in the bundle.
         data: Their splits.
         judges: Their judges, as in `Training.run`.
@@ -80,10 +61,7 @@ def train_together(
     Returns:
         Their results, in order. Each training's `best_weights` are its network's.
     """
-    bundle = make(len(trainings))
     for place, training in zip(bundle.places, trainings, strict=True):
-        program.reset(training.stack, training.seed)
-        bundle.load(place.index)
         training.program = place
     members = [
         _Member(training, training.epochs_of(split.rows[0], judge), split)

@@ -13,20 +13,33 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Protocol
 
 from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, Measurement, Outcome, Result
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import set_keras
-from trainstack.workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
+from trainstack.workers.messages import (
+    OUT_OF_MEMORY,
+    Done,
+    Job,
+    Measured,
+    MoreJobs,
+    Ready,
+    Refused,
+    Room,
+    Verdict,
+)
+
+log = logging.getLogger("trainstack.trainer")
 
 # Environment variable with the path of a Python file whose function `bench` replaces the engine, so
 # that a fleet can be tested without training.
 BENCH = "TRAINSTACK_BENCH"
+PIPE_ENDED = (EOFError, BrokenPipeError, ConnectionResetError)
 # Timeout of a rung's verdict: training never waits for an unavailable database.
 VERDICT_SECONDS = 5.0
 
@@ -38,7 +51,11 @@ class Bench(Protocol):
     def device(self) -> str: ...
     @property
     def worn(self) -> bool: ...
+    def room(self, job: Job) -> int: ...
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result: ...
+    def train_bundle(
+        self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]
+    ) -> list[Result]: ...
     def measure(self, job: Job) -> Result: ...
     def out_of_memory(self, error: Exception) -> bool: ...
 
@@ -53,7 +70,7 @@ def main(
     unblock_interrupts()
     _end_with_parent()
     # A closed pipe means that the supervisor has ended.
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(*PIPE_ENDED):
         serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
     # Nothing is left to write, and TensorFlow takes seconds to shut down.
     os._exit(0)
@@ -83,13 +100,14 @@ def serve(
     # These objects stay: the garbage collector need not scan TensorFlow's modules each time.
     gc.freeze()
     connection.send(Ready(bench.device))
+    line = Line(connection)
     while True:
         message = connection.recv()
         if message is None:
             return
         if isinstance(message, Job):
-            result = _work(connection, bench, message)
-            connection.send(Done(message.token, result, bench.worn))
+            for job, result in _work(line, bench, message):
+                connection.send(Done(job.token, result, bench.worn))
 
 
 def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Bench:
@@ -123,14 +141,33 @@ def _hushed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _work(connection: Connection, bench: Bench, job: Job) -> Result:
+def _work(line: Line, bench: Bench, job: Job) -> Iterator[tuple[Job, Result]]:
+    """Run a job, together with others of its structure if the bench has room for them."""
+    room = bench.room(job)
+    jobs = (job, *line.more_jobs(job, room)) if room else (job,)
+    if len(jobs) > 1:
+        try:
+            results = bench.train_bundle(jobs, line.tell)
+        except PIPE_ENDED:
+            raise
+        except Exception:
+            # One network's failure is not the others': each shows its own when trained alone.
+            log.warning("training %d networks at once failed", len(jobs), exc_info=True)
+        else:
+            yield from zip(jobs, results, strict=True)
+            return
+    for one in jobs:
+        yield one, _run(line, bench, one)
+
+
+def _run(line: Line, bench: Bench, job: Job) -> Result:
     """Run one job; an exception gives a failed result with the traceback."""
     began = time.perf_counter()
     try:
         if job.kind == MEASUREMENT:
             return bench.measure(job)
-        return bench.train(job, lambda m: _tell(connection, job, m))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return bench.train(job, lambda m: line.tell(job, m))
+    except PIPE_ENDED:
         raise
     except Exception as error:
         seconds = {"total": time.perf_counter() - began}
@@ -141,17 +178,50 @@ def _work(connection: Connection, bench: Bench, job: Job) -> Result:
         return Result(Outcome.FAILED, cause=traceback.format_exc(), seconds=seconds)
 
 
-def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | None:
-    """Send a measurement; return the outcome that ends the trial, or None to continue."""
-    waits = measurement.epoch in job.rungs
-    connection.send(Measured(job.token, measurement, waits))
-    until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
-    while connection.poll(max(0.0, until - time.monotonic())):
-        message = connection.recv()
+class Line:
+    """The trainer's end of the pipe, while it runs jobs.
+
+    Raises (every method):
+        EOFError, ConnectionError: The supervisor has ended.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # Token → outcome of jobs that end, until each is told so.
+        self._ended: dict[str, str] = {}
+
+    def more_jobs(self, job: Job, most: int) -> tuple[Job, ...]:
+        """Ask for at most `most` jobs of the same structure.
+
+        The supervisor answers at once, with none if the database is unavailable.
+        """
+        self._connection.send(Room(job.token, most))
+        while not isinstance(message := self._receive(), MoreJobs):
+            self._note(message)
+        return message.jobs
+
+    def tell(self, job: Job, measurement: Measurement) -> str | None:
+        """Send a measurement; return the outcome that ends the trial, or None to continue."""
+        waits = measurement.epoch in job.rungs
+        self._connection.send(Measured(job.token, measurement, waits))
+        until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
+        while job.token not in self._ended:
+            if not self._connection.poll(max(0.0, until - time.monotonic())):
+                return None
+            message = self._receive()
+            self._note(message)
+            # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
+            mine = isinstance(message, Verdict) and message.token == job.token
+            if mine and message.outcome is None and message.epoch == measurement.epoch:
+                return None
+        return self._ended.pop(job.token)
+
+    def _receive(self) -> Any:
+        message = self._connection.recv()
         if message is None:
             raise EOFError
-        # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
-        mine = isinstance(message, Verdict) and message.token == job.token
-        if mine and (message.outcome is not None or message.epoch == measurement.epoch):
-            return message.outcome
-    return None
+        return message
+
+    def _note(self, message: Any) -> None:
+        if isinstance(message, Verdict) and message.outcome is not None:
+            self._ended[message.token] = message.outcome
