@@ -42,7 +42,7 @@ CASES = [
 
 
 def timed(epoch: Callable[[int], object]) -> tuple[float, float]:
-    """Return the seconds that the first epoch takes beyond a later one, and those of a later one."""
+    """Return the seconds of a later epoch, after those that the first one takes beyond it."""
     seconds = []
     for number in range(1, REPEATS + 3):
         began = time.process_time()
