@@ -161,7 +161,7 @@ def _work(line: Line, bench: Bench, job: Job) -> Iterator[tuple[Job, Result]]:
 
 
 def _run(line: Line, bench: Bench, job: Job) -> Result:
-    """Run one job; an exception gives a failed result with the traceback."""
+    """Run one job; an exception gives a failed result, with a traceback only for a bug."""
     began = time.perf_counter()
     try:
         if job.kind == MEASUREMENT:
@@ -175,7 +175,9 @@ def _run(line: Line, bench: Bench, job: Job) -> Result:
             what = str(error).splitlines()[:1]
             cause = f"out of memory on the {bench.device}: {' '.join(what)}"[:300]
             return Result(OUT_OF_MEMORY, cause=cause, seconds=seconds)
-        return Result(Outcome.FAILED, cause=traceback.format_exc(), seconds=seconds)
+        known = isinstance(error, TrainstackError)
+        cause = str(error) if known else traceback.format_exc()
+        return Result(Outcome.FAILED, cause=cause, seconds=seconds)
 
 
 class Line:
