@@ -61,12 +61,29 @@ class Deciding:
         ends = objective.ci95 and (1.0 - objective.ci95[1], 1.0 - objective.ci95[0])
         return Estimate(1.0 - objective.mean, ends, objective.n, objective.deviation)
 
+    def figure_of(self, objective: float) -> float:
+        """Return the figure of a single objective.
+
+        >>> Deciding("accuracy", "accuracy", rises=True).figure_of(0.25)
+        0.75
+        """
+        return 1.0 - objective if self.rises else objective
+
     def difference(self, objective: Estimate) -> Estimate:
         """Return a difference in the figure from a difference in the objective."""
         return objective.scaled(-1.0) if self.rises else objective
 
 
 BY_LOSS = Deciding()
+
+
+def heading(objective: str) -> str:
+    """Return the objective's name for the beginning of a title.
+
+    >>> heading("loss"), heading("1 - roc_auc"), heading("mae")
+    ('Loss', '1 - roc_auc', 'mae')
+    """
+    return objective.capitalize() if objective == LOSS else objective
 
 
 def range_of(figure: str) -> tuple[float, float]:

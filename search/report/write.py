@@ -29,7 +29,7 @@ _HERE = Path(__file__).parent
 CAPTIONS = {
     "confirmation": "Every confirmed stack against the chapter's default. Small circles: single "
     "seeds. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
-    "curves": "Validation loss without penalties, one line per seed; letters as in the table.",
+    "curves": "Without penalties, one line per seed; letters as in the table.",
     "effects": "Diamonds with bars: paired runs. Hollow circles: medians of search trials, which "
     "differ in more than this choice; they prove nothing.",
     "prediction": "On the test set, means over the seeds: probabilities averaged over passes with "
@@ -40,7 +40,7 @@ CAPTIONS = {
     "each confirmed stack, then trials that diverged. Falling or rising by powers of ten: "
     "gradients vanish or explode. Dashed: where a self-normalizing network stays.",
     "progress": "Every search trial; the line is the best so far. Marks at the upper edge lie "
-    "above it or have no loss.",
+    "above it or have no value.",
     "arms": "Finished search trials by the choice they made, the best first. The sampler did not "
     "choose at random, so read this as a record, not as a comparison.",
 }
