@@ -20,6 +20,7 @@ from trainstack.search.cli.data_options import (
     Task,
     overrules_of,
 )
+from trainstack.search.cli.question import Weight
 
 if TYPE_CHECKING:
     from trainstack.search.data.columns import Column
@@ -50,6 +51,7 @@ def data(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    weight: Weight = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what becomes of your data: each column, the target, the parts, and what to consider.
@@ -62,7 +64,7 @@ def data(
     from trainstack.search.data.summary import summary_of
 
     overrules = overrules_of(drop, keep, numeric, categorical, date)
-    dataset = load(data, target, task, overrules, transform=target_transform)
+    dataset = load(data, target, task, overrules, transform=target_transform, weight=weight)
     summary = summary_of(dataset)
     if as_json:
         print_json(summary)
@@ -152,13 +154,16 @@ def _is_plain(column: Column) -> bool:
 
 
 def _column(column: Column, width: int) -> Iterator[str]:
+    from trainstack.search.data.weight_column import WEIGHT
+
     missing = f"{column.missing:.1%}" if column.missing else "–"
-    made = f"{column.features:,}" if column.used else "left out"
+    unused = "weight" if column.why == WEIGHT else "left out"
+    made = f"{column.features:,}" if column.used else unused
     yield (
         f"{_short(column.name):<{width}}  {column.kind:<10}  {missing:>7}  "
         f"{column.levels:>7,}  {made:>8}"
     )
-    if column.why not in _USUAL:
+    if column.why not in (*_USUAL, WEIGHT):
         yield from textwrap.wrap(
             column.why, _WIDTH, initial_indent="    ", subsequent_indent="    "
         )

@@ -22,6 +22,7 @@ from trainstack.search.cli.data_options import (
     Task,
     overrules_of,
 )
+from trainstack.search.cli.question import ClassWeight, LossFlag, Weight
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
 
@@ -52,6 +53,9 @@ def range_test(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +77,9 @@ def range_test(
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
         target_transform=target_transform,
         overrules=overrules_of(drop, keep, numeric, categorical, date),
+        loss=loss,
+        class_weight=class_weight,
+        weight=weight,
         trials=1,
         seed=seed,
     )[0]  # the tests load the data in their own process

@@ -66,7 +66,11 @@ def load(
         refuse_any(overrules, source)
     if weight is not None and suffix not in FORMATS:
         raise RequestError(
-            f"--weight {weight} for {source}", "no --weight", "only .csv and .parquet have columns"
+            f"--weight {weight} for {source}",
+            "no --weight",
+            "an archive has its weights as w_train, w_valid and w_test"
+            if suffix == ".npz"
+            else "only .csv and .parquet have columns",
         )
     if path is None:
         raw = DATASETS[source].load(limit_bytes)

@@ -18,7 +18,7 @@ def python_of(
     columns: tuple[Sequence[str], Sequence[str]],
     spellings: Mapping[str, Spelling],
     origins: Mapping[str, str],
-    weight: str | None = None,
+    weights: str = "",
 ) -> tuple[str, ...]:
     """Return lines of Python that read the same table, with the functions they call.
 
@@ -29,12 +29,12 @@ def python_of(
         columns: The numeric columns and those of categories.
         spellings: How their texts are read, by name.
         origins: Columns of the file by the names of the columns made of them, where these differ.
-        weight: Column of the rows' weights, or None.
+        weights: Expression that computes the rows' weights from the frame; empty: none.
     """
     numeric, text = columns
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
     absent = {name: list(spellings[name].missing) for name in text if spellings[name].missing}
-    from_text = bool(spelt) or "to_numbers" in target_python
+    from_text = bool(spelt) or "to_numbers" in target_python + weights
     functions = [moment, since, bare, to_numbers] if from_text else []
     lines = [line for f in (as_text, *functions) for line in _source(f)]
     cells = "frame[origins.get(name, name)]" if origins else "frame[name]"
@@ -56,7 +56,7 @@ def python_of(
         "frame.columns = frame.columns.map(str)",
         *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
         f"y_train = {target_python}",
-        *((f'w_train = frame[{weight!r}].astype("float64").to_numpy()',) if weight else ()),
+        *((f"w_train = {weights}",) if weights else ()),
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",
         *((f"origins = {dict(origins)!r}",) if origins else ()),

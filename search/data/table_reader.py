@@ -20,7 +20,7 @@ from trainstack.search.data.several_targets import (
 )
 from trainstack.search.data.table_code import python_of
 from trainstack.search.data.table_formats import FORMATS
-from trainstack.search.data.weighting import read_weights
+from trainstack.search.data.weight_column import WEIGHT, described, read_weights
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -79,12 +79,10 @@ def read_table(
     def place(row: int) -> str:
         return table.place(path, row)
 
-    weights = None
     if weight is not None:
         weight = column_named(weight, names, "--weight", path.name)
         if weight in targets:
             raise RequestError(f"--weight {shown(weight)} is the target", "another column")
-        weights = read_weights(frame[weight], weight, place)
     sources = [
         Source(
             frame[name],
@@ -101,6 +99,10 @@ def read_table(
     ]
     columns, kept, comma = _read(sources, overrules, warnings)
     learnt = read_targets(frame, targets, task, place, comma)
+    weights = None if weight is None else read_weights(frame[weight], weight, place, comma)
+    if weights is not None:
+        inputs = [name for name in frame.columns if name not in targets]
+        columns.insert(inputs.index(weight), described(weight, weights.values))
     if not kept:
         raise RequestError(
             f"{path.name} has no usable column beside {said}",
@@ -118,10 +120,20 @@ def read_table(
         if name != feature.column.name
     }
     python = python_of(
-        table.python(path), targets, learnt.python, (numeric, text), spellings, origins, weight
+        table.python(path),
+        targets,
+        learnt.python,
+        (numeric, text),
+        spellings,
+        origins,
+        weights.python if weights else "",
     )
     return Raw(
-        {"train": Part(_frame(frame.index, made, (*numeric, *text)), learnt.y, weights)},
+        {
+            "train": Part(
+                _frame(frame.index, made, (*numeric, *text)), learnt.y, weights and weights.values
+            )
+        },
         python=python,
         task=learnt.task,
         target=targets[0] if len(targets) == 1 else targets,
@@ -136,7 +148,7 @@ def read_table(
         described=tuple(columns),
         overrules=overrules,
         warnings=(*warnings, *_left_out(columns)),
-        notes=(*learnt.notes, *_notes(kept)),
+        notes=(*learnt.notes, *(weights.notes if weights else ()), *_notes(kept)),
     )
 
 
@@ -176,8 +188,8 @@ def _dropped(source: Source) -> Column:
 
 
 def _left_out(columns: Sequence[Column]) -> list[str]:
-    """Return a sentence on each reason for which columns are left out, except the user's wish."""
-    rest = [column for column in columns if not column.used and column.why != DROPPED]
+    """Return a sentence on each reason for which columns are left out, except the user's wishes."""
+    rest = [c for c in columns if not c.used and c.why not in (DROPPED, WEIGHT)]
     reasons = {
         "hold at most one value and are left out.": [c for c in rest if c.is_constant],
         "have a distinct value in every row, or nearly so, as identifiers do, and are left out.": [
