@@ -29,6 +29,7 @@ from trainstack.search.cli.data_options import (
     TargetTransform,
     Task,
     overrules_of,
+    print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
@@ -161,19 +162,23 @@ def launch(
         class_weight=class_weight,
         weight=weight,
     )
-    # Kept only to be shared: the memory is for the trainers.
-    shared = loaded if share_data else None
-    del loaded
     if preview:
         from trainstack.search.cli.preview import preview as try_out
 
+        print_notes(loaded)
+        del loaded
         try_out(spec, count, as_json)
         return
+    crew = None if place is None else reach_engine(place, storage)
+    if not _is_there(spec, storage):  # on resuming they are known
+        print_notes(loaded)
+    # Kept only to be shared: the memory is for the trainers.
+    shared = loaded if share_data else None
+    del loaded
     if range_test:
         from trainstack.search.cli.range_test import narrow
 
         spec = narrow(spec, storage)
-    crew = None if place is None else reach_engine(place, storage)
     _prepare_artifacts(shared)
     del shared
     url = create(spec, storage)
@@ -190,6 +195,13 @@ def launch(
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
+
+
+def _is_there(spec: StudySpec, storage: str | None) -> bool:
+    """Return whether the study exists, so that this launch resumes it."""
+    from trainstack.search.cli.range_test import pinned
+
+    return pinned(spec.study, storage) is not None
 
 
 def _see_to_its_end(url: URL, study: str, count: int, crew: RayWorkers | None) -> None:

@@ -21,6 +21,7 @@ from trainstack.search.cli.data_options import (
     TargetTransform,
     Task,
     overrules_of,
+    print_notes,
 )
 from trainstack.search.cli.question import ClassWeight, LossFlag, Weight
 from trainstack.search.cli.worker_request import answers
@@ -72,7 +73,7 @@ def range_test(
 
     for name in optimizer or ():
         known("--optimizer", name, tuple(OPTIMIZERS))
-    spec = make_spec(
+    spec, dataset = make_spec(
         **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
         target_transform=target_transform,
@@ -82,7 +83,9 @@ def range_test(
         weight=weight,
         trials=1,
         seed=seed,
-    )[0]  # the tests load the data in their own process
+    )
+    print_notes(dataset)
+    del dataset  # the tests load it in their own process
     console, tests = err() if as_json else out(), []
     for test in run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"])):
         console.print(_line(test), markup=False)
@@ -112,7 +115,7 @@ def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
             f"--range-test with space '{spec.space['name']}'",
             "an optimizer whose learning_rate has low and high",
         )
-    there = _pinned(spec.study, storage)
+    there = pinned(spec.study, storage)
     if there is None:
         tests = []
         for test in run_tests(spec, optimizers):
@@ -125,7 +128,7 @@ def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
     return dataclasses.replace(spec, space=lr_range_test.narrowed(spec.space, []))
 
 
-def _pinned(study: str, storage: str | None) -> StudySpec | None:
+def pinned(study: str, storage: str | None) -> StudySpec | None:
     """Return the spec with which a study was created; None if there is no such study."""
     from trainstack.search.queue import queries
 

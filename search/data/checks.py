@@ -10,14 +10,15 @@ from trainstack.search.data.column_names import shown
 from trainstack.search.data.dataset import Dataset, Part
 from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.raw import Raw
-from trainstack.spaces.errors import RequestError
+from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL, REGRESSION
+from trainstack.spaces.errors import RequestError, suggestion
 
 # With five rows per class, the test and validation parts each get one row of it.
 MIN_ROWS_PER_CLASS = 5
 # Least mean rows per class so that both held-out parts have room for one row of each class.
 MIN_MEAN_ROWS_PER_CLASS = 7
 MIN_ROWS = 20
-TASKS = ("auto", "classification", "multilabel", "regression")
+TASKS = ("auto", CLASSIFICATION, MULTILABEL, REGRESSION)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -33,13 +34,13 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         RequestError: The data or the request cannot be used.
     """
     check_task(task)
-    asked = "multilabel" if raw.labels and task == "classification" else task
+    asked = MULTILABEL if raw.labels and task == CLASSIFICATION else task
     if raw.task != "auto" and asked not in ("auto", raw.task):
         raise RequestError(f"--task {task} for {source}", f"{raw.task}, which is its task")
     decided = next((t for t in (raw.task, task) if t != "auto"), None) or _task_of(raw.parts)
-    if decided == "multilabel" and not raw.labels:
+    if decided == MULTILABEL and not raw.labels:
         raise RequestError(
-            f"--task multilabel for {source}", "several targets of a table", "--target a,b"
+            f"--task {MULTILABEL} for {source}", "several targets of a table", "--target a,b"
         )
     notes = list(raw.notes)
     shape = None
@@ -52,11 +53,11 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
             sizes = " × ".join(map(str, shape))
             notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
     classes = raw.classes
-    if decided == "classification":
+    if decided == CLASSIFICATION:
         parts = {name: Part(x, _labels(y, name), w) for name, (x, y, w) in parts.items()}
         count = _check_classes(parts, source)
         classes = classes or tuple(str(k) for k in range(count))
-    elif decided == "multilabel":
+    elif decided == MULTILABEL:
         parts = {name: part._replace(y=part.y.astype(np.int32)) for name, part in parts.items()}
         _check_labels(parts["train"].y, raw, source)
     else:
@@ -93,7 +94,8 @@ def check_task(task: str) -> None:
         RequestError: It is not one of TASKS.
     """
     if task not in TASKS:
-        raise RequestError(f"--task {task}", "one of " + ", ".join(TASKS))
+        names = "one of " + ", ".join(TASKS)
+        raise RequestError(f"--task {task}", names, suggestion(task, TASKS))
 
 
 def _check_variation(y: np.ndarray, raw: Raw, source: str) -> None:

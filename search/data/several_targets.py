@@ -13,9 +13,9 @@ from trainstack.search.data.column_checks import Place
 from trainstack.search.data.column_names import column_named, find, shown
 from trainstack.search.data.columns import as_text
 from trainstack.search.data.targets import Target, read_target
+from trainstack.search.metrics.table import MULTILABEL
 from trainstack.spaces.errors import RequestError
 
-MULTILABEL = "multilabel"
 # A data set's target: one column or several, as a study stores them.
 TargetNames = str | tuple[str, ...]
 

@@ -163,7 +163,8 @@ def _read(
     features = {s.name: read_feature(s) for s in taken}
     comma = any(how.decimal == "," for f in features.values() for how in f.spellings.values())
     if comma:  # then 1.234 means something else
-        features = {s.name: read_feature(replace(s, comma=True)) for s in taken}
+        again = [replace(s, comma=True) for s in taken if _has_points(s)]
+        features |= {s.name: read_feature(s) for s in again}
     if not any(feature.column.used for feature in features.values()):
         # Row numbers are used if there is nothing else, but not names.
         alone = [n for n, f in features.items() if f.column.kind == "identifier" and f.is_number]
@@ -176,6 +177,12 @@ def _read(
             )
     columns = [features[s.name].column if s.name in features else _dropped(s) for s in sources]
     return columns, [feature for feature in features.values() if feature.column.used], comma
+
+
+def _has_points(source: Source) -> bool:
+    """Tell whether a column has texts with a point."""
+    cells: Any = source.cells
+    return cells.dtype.kind not in "biufcmM" and any("." in str(text) for text in cells.unique())
 
 
 def _dropped(source: Source) -> Column:

@@ -134,6 +134,17 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
     assert {"RUNNING", "WAITING"}.isdisjoint(optuna_states(shell, "goes-on"))
 
 
+def test_what_to_consider_about_the_data_is_said_once(shell: Shell, tmp_path: Path) -> None:
+    """A repeated launch resumes the study without searching the data for warnings again."""
+    rows = [f"{k % 7},{k % 2},{k % 2}" for k in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows]) + "\n", "utf-8")
+    command = ("launch", tmp_path / "t.csv", "--target", "y", "--study", "said-once", "--detach")
+    first, again = shell.run(*command), shell.run(*command)
+    assert "'b' alone gives the target away" in first.stderr
+    assert "resuming study 'said-once'" in again.stderr
+    assert "gives the target away" not in again.stderr
+
+
 @pytest.fixture(scope="module")
 def secretive(shell: Shell) -> Shell:
     """The same database through a URL with a password."""

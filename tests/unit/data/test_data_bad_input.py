@@ -76,7 +76,10 @@ CASES = {
     "empty npz": (lambda p: _file(p, "a.npz", b""), "is empty"),
     "header alone": (lambda p: _file(p, "t.csv", b"a,b\n", "a"), "no rows"),
     "unknown ending": (lambda p: _file(p, "t.xlsx", b"x"), "'.xlsx'|.parquet"),
-    "no such task": (lambda p: load("digits", task="cluster"), "--task cluster|regression"),
+    "no such task": (
+        lambda p: load("digits", task="cluster"),
+        "--task cluster|one of auto, classification, multilabel, regression",
+    ),
     "another task": (lambda p: load("digits", task="regression"), "classification"),
     "target for arrays": (lambda p: load("digits", target="a"), "--target a|no --target"),
     "no target": (lambda p: _csv(p, target=None), "--target COLUMN|columns: age, rooms"),
