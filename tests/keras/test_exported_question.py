@@ -108,6 +108,8 @@ SEVERAL = {
     "quantities, counts": ("price,rent", "poisson_deviance", None, "none"),
     "logarithms, mae": ("price,rent", "mae", None, "log"),
     "a logarithm, mae": ("price", "mae", None, "log"),
+    "arrays of labels, f1": ("wet,cold", "f1_macro", None, "none"),
+    "arrays of logarithms, mae": ("price,rent", "mae", None, "log"),
 }
 
 
@@ -121,11 +123,16 @@ def test_the_script_scores_several_targets_as_the_study_does(
     a, b = rng.normal(size=(2, 160))
     columns = {"wet": a > 0.3, "cold": b > 0, "price": np.exp(a), "rent": np.exp(b)}
     asked_for = {k: v for k, v in columns.items() if k in target}
-    pd.DataFrame({"a": a, "b": b, **asked_for}).to_csv(tmp_path / "rows.csv", index=False)
+    if name.startswith("arrays"):
+        y = np.column_stack([*asked_for.values()])
+        np.savez(tmp_path / "rows.npz", x_train=np.column_stack([a, b]), y_train=y)
+        data = load(str(tmp_path / "rows.npz"), transform=transform)
+    else:
+        pd.DataFrame({"a": a, "b": b, **asked_for}).to_csv(tmp_path / "rows.csv", index=False)
+        data = load(str(tmp_path / "rows.csv"), target, transform=transform)
     if metric == "own":
         (tmp_path / "costs.py").write_text(OWN, "utf-8")
         metric = f"{tmp_path}/costs.py:cost"
-    data = load(str(tmp_path / "rows.csv"), target, transform=transform)
     spec = StudySpec(
         *("s", data.describe(), {"axes": {}}), epochs=2, **question(data, metric, loss, None)
     )
