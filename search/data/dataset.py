@@ -14,6 +14,7 @@ from trainstack.search.data.columns import Column
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.splitting import NONE, Split, make_split
+from trainstack.search.data.strata import strata
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
@@ -139,7 +140,7 @@ class Dataset:
 
         Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
         that it is the same for every trial; the validation part with `seed`.
-        The classes of a single target are stratified.
+        Classes are stratified, and so are labels as far as possible (`strata`).
 
         Args:
             seed: 0 to 2³² - 1; equal seeds give equal splits.
@@ -203,9 +204,15 @@ class Dataset:
             *(part.x, part.y, *weights),
             test_size=HELD_OUT_FRACTION,
             random_state=seed,
-            stratify=part.y if self.task == "classification" else None,
+            stratify=self._strata(part.y),
         )
         return Part(*cut[0::2]), Part(*cut[1::2])
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the strata of rows by their targets; None for quantities."""
+        if self.task == "regression":
+            return None
+        return strata(y) if self.labels else y
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:

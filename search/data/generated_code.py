@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from trainstack.search.data.dataset import HELD_OUT_FRACTION, TEST_SEED, Dataset
 from trainstack.search.data.kinds import MAX_CATEGORIES
+from trainstack.search.data.strata import strata
+from trainstack.search.data.table_code import source
 
 
 def python_lines(dataset: Dataset) -> list[str]:
@@ -31,7 +33,7 @@ def python_lines(dataset: Dataset) -> list[str]:
         lines += [f'w_{part} = w_{part}.reshape(-1).astype("float64")' for part in given]
     if len(given) < 3:
         imports.append("from sklearn.model_selection import train_test_split")
-        lines.append("")
+        lines += source(strata) if dataset.labels else [""]
     if "test" not in given:
         lines += _cut("test", str(TEST_SEED), dataset)
     if dataset.is_table:
@@ -49,7 +51,8 @@ def python_lines(dataset: Dataset) -> list[str]:
 
 
 def _cut(part: str, seed: str, dataset: Dataset) -> list[str]:
-    stratify = ", stratify=y_train" if dataset.task == "classification" else ""
+    by = "strata(y_train)" if dataset.labels else "y_train"
+    stratify = "" if dataset.task == "regression" else f", stratify={by}"
     axes = "xyw" if dataset.has_weights else "xy"
     halves = ", ".join(f"{axis}_train, {axis}_{part}" for axis in axes)
     rows = ", ".join(f"{axis}_train" for axis in axes)

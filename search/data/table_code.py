@@ -36,7 +36,7 @@ def python_of(
     absent = {name: list(spellings[name].missing) for name in text if spellings[name].missing}
     from_text = bool(spelt) or "to_numbers" in target_python + weights
     functions = [moment, since, bare, to_numbers] if from_text else []
-    lines = [line for f in (as_text, *functions) for line in _source(f)]
+    lines = [line for f in (as_text, *functions) for line in source(f)]
     cells = "frame[origins.get(name, name)]" if origins else "frame[name]"
     column = f'{cells}.astype("float64")'
     texts = f"to_numbers(as_text({cells}), **spelt[name])"
@@ -74,7 +74,9 @@ def python_of(
     )
 
 
-def _source(function: Any) -> list[str]:
+def source(function: Any) -> list[str]:
     """Return a function's source without annotations, which an exported script does not need."""
-    source = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
-    return ["", *source.rstrip().splitlines(), ""]
+    text = inspect.getsource(function)
+    for kind in ("Any", "np.ndarray"):
+        text = text.replace(f": {kind}", "").replace(f" -> {kind}", "")
+    return ["", *text.rstrip().splitlines(), ""]

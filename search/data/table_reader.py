@@ -99,8 +99,9 @@ def read_table(
     ]
     columns, kept, comma = _read(sources, overrules, warnings)
     learnt = read_targets(frame, targets, task, place, comma)
-    weights = None if weight is None else read_weights(frame[weight], weight, place, comma)
-    if weights is not None:
+    weights = None
+    if weight is not None:
+        weights = read_weights(frame[weight], weight, place, comma)
         inputs = [name for name in frame.columns if name not in targets]
         columns.insert(inputs.index(weight), described(weight, weights.values))
     if not kept:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from trainstack.search.data.splitting import Split
+from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL
 from trainstack.spaces.errors import RequestError, nearest
 
 BALANCED = "balanced"
@@ -70,7 +71,13 @@ def check_class_weight(
     """
     if not class_weight:
         return
-    if task != "classification":
+    if task == MULTILABEL:
+        raise RequestError(
+            "--class-weight for several labels: a weight belongs to a row with all its labels",
+            "a single target",
+            "weigh rows with --weight COLUMN, or launch one study for each label",
+        )
+    if task != CLASSIFICATION:
         raise RequestError(f"--class-weight: a {task} has no classes", "a classification")
     if isinstance(class_weight, str):
         return
