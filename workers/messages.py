@@ -20,6 +20,23 @@ OUT_OF_MEMORY = "out of memory"
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What a trainer serves (to the trainer, once, before the first job).
+
+    Attributes:
+        spec: The study's specification.
+        artifacts: Place of the artifacts.
+        threads: Number of threads to train with; 0: one per core.
+        memory_mb: Limit of the trainer's memory, or of its GPU's if it has one; 0: no limit.
+    """
+
+    spec: StudySpec
+    artifacts: str
+    threads: int = 0
+    memory_mb: int = 0
+
+
+@dataclass(frozen=True)
 class Job:
     """A job to run (to the trainer).
 

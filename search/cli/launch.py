@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +34,7 @@ from trainstack.search.cli.data_options import (
     print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
 
@@ -170,28 +173,36 @@ def launch(
         try_out(spec, count, as_json)
         return
     crew = None if place is None else reach_engine(place, storage)
-    if not _is_there(spec, storage):  # on resuming they are known
-        print_notes(loaded)
-    # Kept only to be shared: the memory is for the trainers.
-    shared = loaded if share_data else None
-    del loaded
-    if range_test:
-        from trainstack.search.cli.range_test import narrow
+    local = LocalWorkers(None, spec.study)
+    with contextlib.closing(local):
+        if crew is None and not (detach or range_test):
+            local.keep(count)  # they import their libraries while the database is opened
+        if not _is_there(spec, storage):  # on resuming they are known
+            print_notes(loaded)
+        # Kept only to be shared: the memory is for the trainers.
+        shared = loaded if share_data else None
+        del loaded
+        if range_test:
+            from trainstack.search.cli.range_test import narrow
 
-        spec = narrow(spec, storage)
-    _prepare_artifacts(shared)
-    del shared
-    url = create(spec, storage)
-    if epochs is None:
-        err().print(f"plans of at most {spec.epochs} epochs", markup=False)
-    if crew is not None and workers is None:
-        count = min(MOST_WORKERS_UNASKED, crew.room)
-    if detach:
-        if crew is not None:
-            _place(crew, url, spec.study, count)
-        _print_detached(spec.study, as_json)
-        return
-    _see_to_its_end(url, spec.study, count, crew)
+            spec = narrow(spec, storage)
+        _prepare_artifacts(shared)
+        del shared
+        if crew is None and range_test and not detach:
+            local.keep(count)
+        url = create(spec, storage)
+        if epochs is None:
+            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
+        if crew is not None and workers is None:
+            count = min(MOST_WORKERS_UNASKED, crew.room)
+        if detach:
+            if crew is not None:
+                _place(crew, url, spec.study, count)
+            _print_detached(spec.study, as_json)
+            return
+        from trainstack.search.cli.watch import work
+
+        work(url, spec.study, count, _joining(local) if crew is None else crew.start)
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
@@ -204,11 +215,9 @@ def _is_there(spec: StudySpec, storage: str | None) -> bool:
     return pinned(spec.study, storage) is not None
 
 
-def _see_to_its_end(url: URL, study: str, count: int, crew: RayWorkers | None) -> None:
-    from trainstack.search.cli.local_workers import LocalWorkers
-    from trainstack.search.cli.watch import work
-
-    work(url, study, count, LocalWorkers.start if crew is None else crew.start)
+def _joining(local: LocalWorkers) -> Callable[[str, str, int], LocalWorkers]:
+    """Return the start of workers that are running already."""
+    return lambda url, study, count: local.join(url)
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:

@@ -34,8 +34,8 @@ from trainstack.search.queue import (
 )
 from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
 from trainstack.search.queue.eligibility import seconds_from_now
-from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
-from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
+from trainstack.search.queue.lease import LEASE_SECONDS, HeartbeatReply, Lease, lease_of
+from trainstack.search.queue.maintenance import REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.rows import TaskRow
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result

@@ -21,7 +21,7 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
 from trainstack.workers.export.model import export_model
-from trainstack.workers.messages import Job, MoreJobs, Ready
+from trainstack.workers.messages import Job, MoreJobs, Ready, Setup
 from trainstack.workers.runtime.trainer import serve
 from trainstack.workers.tasks.jobs import JobBench
 
@@ -146,10 +146,11 @@ def test_an_own_metric_that_fails_later_ends_the_trial_with_one_line(
     path.write_text(f"def odd(y, p, w):\n    return 1.0 if p.std(0).max() == 0 else {text}\n")
     spec = bench_of(tmp_path, "classification", metric=f"{path}:odd").spec
     here, there = Pipe()
+    here.send(Setup(spec, 0, str(tmp_path), 0))
     here.send(Job("t", CONFIRMATION, STACK, 5, 5, EPOCHS, folder="m"))
     here.send(MoreJobs("t", ()))
     here.send(None)
-    serve(there, spec, 0, str(tmp_path))
+    serve(there)
     answers = [here.recv(), here.recv(), here.recv()]
     assert isinstance(answers[0], Ready)
     result = answers[-1].result

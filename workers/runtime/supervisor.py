@@ -35,6 +35,7 @@ from trainstack.workers.messages import (
     Ready,
     Refused,
     Room,
+    Setup,
     Verdict,
     job_of,
 )
@@ -59,16 +60,19 @@ class Supervisor:
 
     Attributes:
         client: The worker's connection to the study.
-        start: Starts a trainer.
+        setup: What the trainers serve.
+        child: The first trainer.
+        start: Starts another trainer.
         limits: Limits at which to stop.
     """
 
     client: WorkerClient
+    setup: Setup
+    child: Child
     start: Callable[[], Child]
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.child: Child | None = None
         self.ready = False
         self.held = HeldTrials(self.client, self.limits.away_seconds, self._tell)
         self.outbox = self.held.outbox
@@ -97,8 +101,7 @@ class Supervisor:
             self.leave_requested_at, self.leaving = now, now + drain
         elif now - self.leave_requested_at > ECHO_SECONDS:
             self.at_once = True
-        if self.child is not None:
-            self.child.wake()
+        self.child.wake()
 
     def run(self) -> None:
         """Work until the study is over, a limit is reached, or the worker is asked to leave.
@@ -108,7 +111,7 @@ class Supervisor:
             StorageAwayError: The database has been unavailable for too long, or the artifact store
                 was unavailable when the data was to be fetched from there.
         """
-        self.child = self.start()
+        self.child.send(self.setup)
         try:
             while not self._over():
                 self._serve()
@@ -127,10 +130,9 @@ class Supervisor:
 
     def _leave(self) -> None:
         """Give back what is held if the database answers; otherwise the leases expire."""
-        if self.child is not None:
-            if not self.held and not self.at_once:
-                self.child.leave()
-            self.child.kill()
+        if not self.held and not self.at_once:
+            self.child.leave()
+        self.child.kill()
         with contextlib.suppress(StorageAwayError):
             self.held.give_all_back(INTERRUPTED)
             self.held.deliver()
@@ -144,7 +146,6 @@ class Supervisor:
         self._keep_in_touch()
         if self.ready and not (self.held or self.outbox or self.leaving):
             self._take_next()
-        assert self.child is not None
         try:
             message = self.child.news.get(timeout=self._patience())
         except queue.Empty:
@@ -184,8 +185,7 @@ class Supervisor:
                 pass  # about a trial that this worker no longer holds
 
     def _tell(self, message: Verdict | MoreJobs) -> None:
-        if self.child is not None:
-            self.child.send(message)
+        self.child.send(message)
 
     def _more_jobs(self, token: str, most: int) -> tuple[Job, ...]:
         """Claim jobs that the trainer can train together with one that it has."""
@@ -258,8 +258,7 @@ class Supervisor:
             RequestError: The trainer does not start.
         """
         log.warning("%s: starting another trainer", why)
-        if self.child is not None:
-            self.child.kill()
+        self.child.kill()
         if not self.ready:
             raise RequestError(f"the trainer did not start: {why}", hint="see its messages above")
         self.ready = False
@@ -267,6 +266,7 @@ class Supervisor:
             self._spoil(lease.task_id, why)
         if not self.leaving:
             self.child = self.start()
+            self.child.send(self.setup)
         self.last_message_at = time.monotonic()
 
     # Timed tasks.
@@ -307,7 +307,6 @@ class Supervisor:
         self.idle = 0.0
         self.held.take([lease])
         self.last_message_at, self.longest_epoch = time.monotonic(), 0.0
-        assert self.child is not None
         self.child.send(job_of(self.client.spec, lease))
 
     def _enough(self) -> bool:

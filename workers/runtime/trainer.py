@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, Measurement, Outcome, Result
-from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.messages import (
@@ -31,6 +30,7 @@ from trainstack.workers.messages import (
     Ready,
     Refused,
     Room,
+    Setup,
     Verdict,
 )
 
@@ -60,9 +60,7 @@ class Bench(Protocol):
     def out_of_memory(self, error: Exception) -> bool: ...
 
 
-def main(
-    connection: Connection, spec_document: dict, threads: int, artifacts: str, memory_mb: int = 0
-) -> None:
+def main(connection: Connection) -> None:
     """Serve jobs until the pipe closes (entry point of the child process)."""
     # Ctrl-C reaches every process of the terminal; the supervisor decides about the trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -71,7 +69,7 @@ def main(
     _end_with_parent()
     # A closed pipe means that the supervisor has ended.
     with contextlib.suppress(*PIPE_ENDED):
-        serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
+        serve(connection)
     # Nothing is left to write, and TensorFlow takes seconds to shut down.
     os._exit(0)
 
@@ -88,12 +86,13 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def serve(
-    connection: Connection, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0
-) -> None:
-    """Load the data, report readiness, and run the jobs that arrive."""
+def serve(connection: Connection) -> None:
+    """Load the data of the study that arrives first, report readiness, and run its jobs."""
+    make = _engine()  # seconds, in which the supervisor finds the study
+    if (setup := connection.recv()) is None:
+        return
     try:
-        bench = _bench(spec, threads, artifacts, memory_mb)
+        bench = make(setup)
     except TrainstackError as error:
         connection.send(Refused(str(error), error.exit_code))
         return
@@ -110,9 +109,10 @@ def serve(
                 connection.send(Done(job.token, result, bench.worn))
 
 
-def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Bench:
+def _engine() -> Callable[[Setup], Bench]:
+    """Import the engine; return the function that makes a study's bench."""
     if substitute := os.environ.get(BENCH):
-        return runpy.run_path(substitute)["bench"]()
+        return lambda setup: runpy.run_path(substitute)["bench"]()
     gc.disable()  # collections take a seventh of the imports' time and find next to nothing
     with _hushed():
         set_keras()  # imports TensorFlow, seconds
@@ -120,7 +120,7 @@ def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Ben
     gc.enable()
     # TensorFlow warns of every newly traced structure, which is normal in a search.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return JobBench(spec, threads, artifacts, memory_mb)
+    return lambda setup: JobBench(setup.spec, setup.threads, setup.artifacts, setup.memory_mb)
 
 
 @contextlib.contextmanager
