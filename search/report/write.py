@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from trainstack.search.report.pictures import PICTURES, letters
 from trainstack.search.spec import StudySpec
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from plotly.graph_objects import Figure
 
 _HERE = Path(__file__).parent
@@ -94,12 +96,23 @@ def draw(found: Recommendation, runs: Sequence[Run]) -> dict[str, Figure | str]:
 
 def render(template: str, **context: Any) -> str:
     """Render a template of this folder; in HTML everything but the pictures is escaped."""
+    from markupsafe import Markup
+
+    if template.endswith(".html"):
+        context["script"] = Markup(context["script"])
+        context["style"] = Markup((_HERE / "report.css").read_text("utf-8"))
+    return _environment(template.endswith(".html")).get_template(template).render(**context)
+
+
+@functools.cache
+def _environment(escape: bool) -> Environment:
+    """Return the templates' environment, which keeps them compiled."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(_HERE),
-        autoescape=template.endswith(".html"),
+        autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -115,10 +128,7 @@ def render(template: str, **context: Any) -> str:
         "title": figures.titled,
         "drawn": lambda picture, name: Markup(figures.html(picture, name)),
     }
-    if template.endswith(".html"):
-        context["script"] = Markup(context["script"])
-        context["style"] = Markup((_HERE / "report.css").read_text("utf-8"))
-    return environment.get_template(template).render(**context)
+    return environment
 
 
 def score(value: Estimate) -> str:
