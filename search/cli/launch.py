@@ -176,7 +176,7 @@ def launch(
     local = LocalWorkers(None, spec.study)
     with contextlib.closing(local):
         if crew is None and not (detach or range_test):
-            local.keep(count)  # they import their libraries while the database is opened
+            _start_early(local, count)
         if not _is_there(spec, storage):  # on resuming they are known
             print_notes(loaded)
         # Kept only to be shared: the memory is for the trainers.
@@ -189,7 +189,7 @@ def launch(
         _prepare_artifacts(shared)
         del shared
         if crew is None and range_test and not detach:
-            local.keep(count)
+            _start_early(local, count)
         url = create(spec, storage)
         if epochs is None:
             err().print(f"plans of at most {spec.epochs} epochs", markup=False)
@@ -213,6 +213,15 @@ def _is_there(spec: StudySpec, storage: str | None) -> bool:
     from trainstack.search.cli.range_test import pinned
 
     return pinned(spec.study, storage) is not None
+
+
+def _start_early(local: LocalWorkers, count: int) -> None:
+    """Start workers, which import their libraries while the database is opened.
+
+    Opening it also reports a home that cannot be written.
+    """
+    with contextlib.suppress(OSError):
+        local.keep(count)
 
 
 def _joining(local: LocalWorkers) -> Callable[[str, str, int], LocalWorkers]:

@@ -82,6 +82,7 @@ class LocalWorkers:
         self.url = url
         for process in self.everyone:
             self._tell(process)
+        self.keep(self.wanted)
         return self
 
     def _tell(self, process: subprocess.Popen[bytes]) -> None:
@@ -168,11 +169,14 @@ class LocalWorkers:
                 process.kill()
 
     def close(self) -> None:
-        """End all workers; those that never joined leave no log."""
+        """End all workers; those that never joined leave no file."""
         self.interrupt()
-        if self.url is None:
+        if self.url is None and self.logs:
             for log in self.logs:
                 log.unlink()
+            with contextlib.suppress(OSError):  # folders that hold something else stay
+                for folder in self.logs[0].parents[:3]:  # of the study, of all logs, and the home
+                    folder.rmdir()
 
     def send(self, number: int) -> None:
         """Send a signal to all running workers."""

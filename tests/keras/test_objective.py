@@ -146,7 +146,7 @@ def test_an_own_metric_that_fails_later_ends_the_trial_with_one_line(
     path.write_text(f"def odd(y, p, w):\n    return 1.0 if p.std(0).max() == 0 else {text}\n")
     spec = bench_of(tmp_path, "classification", metric=f"{path}:odd").spec
     here, there = Pipe()
-    here.send(Setup(spec, 0, str(tmp_path), 0))
+    here.send(Setup(spec, str(tmp_path)))
     here.send(Job("t", CONFIRMATION, STACK, 5, 5, EPOCHS, folder="m"))
     here.send(MoreJobs("t", ()))
     here.send(None)
