@@ -189,7 +189,7 @@ def test_the_labels_exported_code_runs_alone(shell: Shell, labels: Path, tmp_pat
 
 def test_the_report_names_each_target(shell: Shell, labels: Path, tmp_path: Path) -> None:
     """Its table has one row for every label."""
-    done = shell.run("report", "labels", "-o", tmp_path / "report")
+    done = shell.within("report", "labels", "-o", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "report" / "report.md").read_text("utf-8")
     for name in LABELS:
@@ -210,4 +210,4 @@ def test_wrong_targets_are_refused(
     shell: Shell, quantities: Path, flags: tuple[str, ...], message: str
 ) -> None:
     """One line says what is wrong, and the command ends with 2."""
-    assert message in refused(shell.run("launch", quantities, *flags, "--detach"), 2)
+    assert message in refused(shell.within("launch", quantities, *flags, "--detach"), 2)
