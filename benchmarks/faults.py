@@ -21,7 +21,8 @@ from tests.support.fleet import Fleet
 from tests.support.postgres_server import Server
 from trainstack.search.database import embedded_postgres
 from trainstack.search.queue import history
-from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
+from trainstack.search.queue.lease import LEASE_SECONDS
+from trainstack.search.queue.maintenance import REQUEUE_SECONDS
 from trainstack.search.queue.study_log import Attempt
 
 KILL_SECONDS, AWAY_SECONDS = 4.0, 60.0

@@ -9,13 +9,14 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL, REGRESSION
 from trainstack.spaces.domains import Choices, Range
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
 # Updates in a whole plan, for the middle batch size of the space. Classifiers overfit before
 # regressions level off.
-UPDATES = {"classification": 4_000, "multilabel": 4_000, "regression": 8_000}
+UPDATES = {CLASSIFICATION: 4_000, MULTILABEL: 4_000, REGRESSION: 8_000}
 # Bounds on the epochs of a plan.
 LEAST_EPOCHS, MOST_EPOCHS = 30, 256
 

@@ -109,7 +109,7 @@ class Result:
         measurements: One per epoch, in order.
         metrics: Named numbers (`accuracy` or `rmse` of the restored weights, `parameters`, …).
         seconds: `total`, `build`, `compile`, `train`, `evaluate`.
-        cause: Reason for divergence, infeasibility or failure; a traceback for a failure.
+        cause: Reason for divergence, infeasibility or failure; the traceback of a bug.
         artifacts: Name → path relative to the artifact folder.
         payload: Result of a measurement (a JSON document); empty for training.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from types import FrameType
@@ -13,13 +14,16 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Work on a study until it is over; return the exit code."""
+    gc.set_threshold(100_000)  # as in the command: imports create little garbage
     open_streams()
     for number in interruption_signals():
         signal.signal(number, _leave)
     unblock_interrupts()
     from trainstack.workers.runtime.command import main as work
 
-    return work()
+    code = work()
+    gc.freeze()
+    return code
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

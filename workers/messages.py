@@ -20,6 +20,23 @@ OUT_OF_MEMORY = "out of memory"
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What a trainer serves (to the trainer, once, before the first job).
+
+    Attributes:
+        spec: The study's specification.
+        artifacts: Place of the artifacts.
+        threads: Number of threads to train with; 0: one per core.
+        memory_mb: Limit of the trainer's memory, or of its GPU's if it has one; 0: no limit.
+    """
+
+    spec: StudySpec
+    artifacts: str
+    threads: int = 0
+    memory_mb: int = 0
+
+
+@dataclass(frozen=True)
 class Job:
     """A job to run (to the trainer).
 
@@ -75,6 +92,19 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
 
 
 @dataclass(frozen=True)
+class MoreJobs:
+    """Answer to `Room` (to the trainer).
+
+    Attributes:
+        token: Token of the job that the trainer has.
+        jobs: Jobs to train together with it; none if there are none.
+    """
+
+    token: str
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Answer at a rung, or an order between rungs (to the trainer).
 
@@ -102,6 +132,19 @@ class Refused:
 
     error: str
     exit_code: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """The trainer waits for jobs of the same structure (to the supervisor).
+
+    Attributes:
+        token: Token of the job that it has.
+        most: Number of jobs that it can train together with this one.
+    """
+
+    token: str
+    most: int
 
 
 @dataclass(frozen=True)

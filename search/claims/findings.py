@@ -23,6 +23,7 @@ from trainstack.search.claims.table import CLAIMS, finding
 from trainstack.search.claims.types import Claim, Context, Contrast, Finding, Judgement
 from trainstack.search.conditions import Condition
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN, LEVEL
+from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.formatting import interval, signed
 from trainstack.search.evidence.measured import Measured
 from trainstack.search.json_values import INLINE
@@ -104,7 +105,12 @@ def findings(
         runs: All runs.
         measured: Measurement on the test set; empty if none was taken.
     """
-    context = Context(runs, None, measured=Measured.of((measured or {}).get("chosen", {})))
+    context = Context(
+        runs,
+        None,
+        resolution=Deciding.of(spec).resolution,
+        measured=Measured.of((measured or {}).get("chosen", {})),
+    )
     claims = [CLAIMS[name] for name in spec.experiment]
     # Only claims with pairs count as comparisons; their intervals hold simultaneously.
     together = sum(_judged(claim, context, spec)[0].n_pairs > 0 for claim in claims)

@@ -80,7 +80,7 @@ def weighed(paired: Sequence[Paired], context: Context) -> list[Judgement]:
     figures = [_figures(c, rows) for c, rows in paired]
     family = context.comparisons * max(1, sum(bool(rows) for rows in figures))
     return [
-        _weighed(c, rows, table, context.scale, family)
+        _weighed(c, rows, table, context, family)
         for (c, _), rows in zip(paired, figures, strict=True)
     ]
 
@@ -99,7 +99,7 @@ def _figures(contrast: Contrast, paired: Sequence[tuple[Run, Run]]) -> list[_Row
 
 
 def _weighed(
-    what: Contrast, rows: Sequence[_Row], table: Any, scale: float | None, family: int
+    what: Contrast, rows: Sequence[_Row], table: Any, context: Context, family: int
 ) -> Judgement:
     text = " against ".join(what.sides)
     if what.beyond is not None:
@@ -111,9 +111,10 @@ def _weighed(
     if not rows:
         return Judgement(reason=f"no pairs of {text}", figure=what.figure)
     # Only losses share estimates of their spread; other figures use their own pairs.
-    lent = table if what.figure == LOSS else {}
-    value = contrast([(a, b, seed, one - other) for a, b, seed, one, other in rows], lent, family)
-    pairs = len(rows)
+    lent, resolution = (table, context.resolution) if what.figure == LOSS else ({}, 0.0)
+    gaps = [(a, b, seed, one - other) for a, b, seed, one, other in rows]
+    value = contrast(gaps, lent, family, resolution)
+    pairs, scale = len(rows), context.scale
     if what.beyond is not None:  # half of the rows are the other contrast's, reversed
         value, pairs = value.scaled(2.0), pairs // 2
     if what.figure != LOSS or scale is None:

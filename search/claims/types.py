@@ -104,6 +104,7 @@ class Context:
         rival: The strongest confirmed stack's loss minus the chapter default's; None: no pair.
         comparisons: Number of claims judged together.
         measured: Test-set measurement of the recommended stack.
+        resolution: Least difference of the objective that means something (`Deciding`).
     """
 
     runs: Sequence[Run]
@@ -111,6 +112,7 @@ class Context:
     rival: Estimate | None = None
     comparisons: int = 1
     measured: Measured = field(default_factory=Measured)
+    resolution: float = 0.0
 
 
 class Answer(Word):

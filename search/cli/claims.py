@@ -97,7 +97,6 @@ def claims(
     from trainstack.search.cli.launch import create
     from trainstack.search.cli.question import question
     from trainstack.search.cli.watch import work
-    from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
 
@@ -106,7 +105,6 @@ def claims(
         check_count("--epochs", epochs, 1, MOST_EPOCHS)
     check_count("--replicates", replicates, 2, 100)
     check_count("--seed", seed, 0, 2**31 - 1)
-    known("--task", task, TASKS)
     known("--target-transform", target_transform, TRANSFORMS)
     count = worker_count(workers)
     overrules = overrules_of(drop, keep, numeric, categorical, date)

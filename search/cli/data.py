@@ -27,6 +27,7 @@ from trainstack.search.cli.data_options import (
     overrules_of,
     plan_of,
 )
+from trainstack.search.cli.question import Weight
 
 if TYPE_CHECKING:
     from trainstack.search.data.columns import Column
@@ -57,6 +58,7 @@ def data(
     numeric: Numeric = None,
     categorical: Categorical = None,
     date: Date = None,
+    weight: Weight = None,
     group: Group = None,
     time: Time = None,
     gap: Gap = None,
@@ -76,7 +78,9 @@ def data(
 
     overrules = overrules_of(drop, keep, numeric, categorical, date)
     plan = plan_of(group, time, gap, part, valid, test)
-    dataset = load(data, target, task, overrules, transform=target_transform, plan=plan)
+    dataset = load(
+        data, target, task, overrules, transform=target_transform, weight=weight, plan=plan
+    )
     summary = summary_of(dataset)
     if as_json:
         print_json(summary)
@@ -168,13 +172,16 @@ def _is_plain(column: Column) -> bool:
 
 
 def _column(column: Column, width: int) -> Iterator[str]:
+    from trainstack.search.data.weight_column import WEIGHT
+
     missing = f"{column.missing:.1%}" if column.missing else "–"
-    made = f"{column.features:,}" if column.used else "left out"
+    unused = "weight" if column.why == WEIGHT else "left out"
+    made = f"{column.features:,}" if column.used else unused
     yield (
         f"{_short(column.name):<{width}}  {column.kind:<10}  {missing:>7}  "
         f"{column.levels:>7,}  {made:>8}"
     )
-    if column.why not in _USUAL:
+    if column.why not in (*_USUAL, WEIGHT):
         yield from textwrap.wrap(
             column.why, _WIDTH, initial_indent="    ", subsequent_indent="    "
         )

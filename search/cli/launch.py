@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,8 +38,10 @@ from trainstack.search.cli.data_options import (
     ValidFile,
     overrules_of,
     plan_of,
+    print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
 
@@ -175,42 +179,68 @@ def launch(
         weight=weight,
         plan=plan_of(group, time, gap, part, valid, test),
     )
-    # Kept only to be shared: the memory is for the trainers.
-    shared = loaded if share_data else None
-    del loaded
     if preview:
         from trainstack.search.cli.preview import preview as try_out
 
+        print_notes(loaded)
+        del loaded
         try_out(spec, count, as_json)
         return
-    if range_test:
-        from trainstack.search.cli.range_test import narrow
-
-        spec = narrow(spec, storage)
     crew = None if place is None else reach_engine(place, storage)
-    _prepare_artifacts(shared)
-    del shared
-    url = create(spec, storage)
-    if epochs is None:
-        err().print(f"plans of at most {spec.epochs} epochs", markup=False)
-    if crew is not None and workers is None:
-        count = min(MOST_WORKERS_UNASKED, crew.room)
-    if detach:
-        if crew is not None:
-            _place(crew, url, spec.study, count)
-        _print_detached(spec.study, as_json)
-        return
-    _see_to_its_end(url, spec.study, count, crew)
+    local = LocalWorkers(None, spec.study)
+    with contextlib.closing(local):
+        if crew is None and not (detach or range_test):
+            _start_early(local, count)
+        if not _is_there(spec, storage):  # on resuming they are known
+            print_notes(loaded)
+        # Kept only to be shared: the memory is for the trainers.
+        shared = loaded if share_data else None
+        del loaded
+        if range_test:
+            from trainstack.search.cli.range_test import narrow
+
+            spec = narrow(spec, storage)
+        _prepare_artifacts(shared)
+        del shared
+        if crew is None and range_test and not detach:
+            _start_early(local, count)
+        url = create(spec, storage)
+        if epochs is None:
+            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
+        if crew is not None and workers is None:
+            count = min(MOST_WORKERS_UNASKED, crew.room)
+        if detach:
+            if crew is not None:
+                _place(crew, url, spec.study, count)
+            _print_detached(spec.study, as_json)
+            return
+        from trainstack.search.cli.watch import work
+
+        work(url, spec.study, count, _joining(local) if crew is None else crew.start)
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
 
 
-def _see_to_its_end(url: URL, study: str, count: int, crew: RayWorkers | None) -> None:
-    from trainstack.search.cli.local_workers import LocalWorkers
-    from trainstack.search.cli.watch import work
+def _is_there(spec: StudySpec, storage: str | None) -> bool:
+    """Return whether the study exists, so that this launch resumes it."""
+    from trainstack.search.cli.range_test import pinned
 
-    work(url, study, count, LocalWorkers.start if crew is None else crew.start)
+    return pinned(spec.study, storage) is not None
+
+
+def _start_early(local: LocalWorkers, count: int) -> None:
+    """Start workers, which import their libraries while the database is opened.
+
+    Opening it also reports a home that cannot be written.
+    """
+    with contextlib.suppress(OSError):
+        local.keep(count)
+
+
+def _joining(local: LocalWorkers) -> Callable[[str, str, int], LocalWorkers]:
+    """Return the start of workers that are running already."""
+    return lambda url, study, count: local.join(url)
 
 
 def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trainstack.search.artifacts import folder_of
-from trainstack.search.processes import environment, interrupts_blocked
+from trainstack.search.processes import interrupts_blocked
 
 # Seconds that workers may take to return their trials when they must exit at once.
 LEAVE_SECONDS = 20.0
@@ -42,8 +42,9 @@ class LocalWorkers:
     """Worker processes and their log files.
 
     Attributes:
-        url: Storage URL with its password; passed in the environment, since every user of the
-            machine can read a process's arguments.
+        url: Storage URL with its password; passed through standard input, since every user of the
+            machine can read a process's arguments. None: the study does not exist yet, and the
+            workers wait until `join` gives the URL.
         study: Name of the study.
         extra: Further arguments of `python -m trainstack.workers`.
         show: Write to this command's standard error instead of log files.
@@ -53,7 +54,7 @@ class LocalWorkers:
         wanted: Target number of workers.
     """
 
-    url: str
+    url: str | None
     study: str
     extra: tuple[str, ...] = ()
     show: bool = False
@@ -64,12 +65,30 @@ class LocalWorkers:
 
     @classmethod
     def start(
-        cls, url: str, study: str, count: int, extra: tuple[str, ...] = (), show: bool = False
+        cls,
+        url: str | None,
+        study: str,
+        count: int,
+        extra: tuple[str, ...] = (),
+        show: bool = False,
     ) -> LocalWorkers:
         """Start `count` workers that share the machine's cores; other arguments: see attributes."""
         made = cls(url, study, extra, show)
         made.keep(count)
         return made
+
+    def join(self, url: str) -> LocalWorkers:
+        """Let workers that were started before their study join it; return them."""
+        self.url = url
+        for process in self.everyone:
+            self._tell(process)
+        self.keep(self.wanted)
+        return self
+
+    def _tell(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # it may have ended
+            stdin.write(f"{self.url}\n".encode())
 
     def keep(self, count: int) -> None:
         """Scale to `count` workers: start more, or let the latest finish their trial and exit."""
@@ -84,7 +103,7 @@ class LocalWorkers:
             self._start_one(max(1, cores() // count))
 
     def _start_one(self, threads: int) -> None:
-        from trainstack.search.database.connection import STORAGE, home
+        from trainstack.search.database.connection import home
 
         folder = home() / "logs" / folder_of(self.study)
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,18 +115,20 @@ class LocalWorkers:
             "trainstack.workers",
             self.study,
             f"--threads={threads}",
+            "--storage-from-input",
             *self.extra,
         ]
         with log.open("ab") as file, interrupts_blocked():
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=None if self.show else file,
-                env=environment(**{STORAGE: self.url}),
             )
         self.processes.append(process)
         self.logs.append(log)
+        if self.url is not None:
+            self._tell(process)
 
     @property
     def everyone(self) -> list[subprocess.Popen[bytes]]:
@@ -147,7 +168,15 @@ class LocalWorkers:
             if process.poll() is None:
                 process.kill()
 
-    close = interrupt
+    def close(self) -> None:
+        """End all workers; those that never joined leave no file."""
+        self.interrupt()
+        if self.url is None and self.logs:
+            for log in self.logs:
+                log.unlink()
+            with contextlib.suppress(OSError):  # folders that hold something else stay
+                for folder in self.logs[0].parents[:3]:  # of the study, of all logs, and the home
+                    folder.rmdir()
 
     def send(self, number: int) -> None:
         """Send a signal to all running workers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -124,7 +125,7 @@ def trials(
     ] = None,
     best: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000, help="At most this many, lowest loss first."),
+        typer.Option(min=1, max=1_000_000, help="At most this many, best first."),
     ] = None,
     follow: Follow = False,
     as_json: AsJson = False,
@@ -148,17 +149,20 @@ def trials(
         def look() -> list[TrialRecord]:
             return chosen(queries.trials(engine, study, phase), outcomes, arms, best)
 
+        objective = queries.status(engine, study).objective
         if follow:
-            follow_study(engine, study, lambda _: look(), _news, _latest, _trial_line, as_json)
+            follow_study(
+                *(engine, study, lambda _: look(), _news),
+                partial(_latest, objective=objective),
+                partial(trial_line, objective=objective),
+                as_json,
+            )
             return
         rows = look()
     if as_json:
         print_json(rows)
         return
-    out().print(_trials_table(rows))
-
-
-TITLES = ("trial", "outcome", "loss", "epochs", "time", "stack")
+    out().print(trials_table(rows, objective))
 
 
 def _news(last: Sequence[TrialRecord] | None, now: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -177,28 +181,37 @@ def _cells(row: TrialRecord) -> tuple[str, ...]:
     )
 
 
-def _trials_table(rows: Sequence[TrialRecord]) -> Table:
+def trials_table(rows: Sequence[TrialRecord], objective: str) -> Table:
+    """Return a table with one row per trial.
+
+    Args:
+        rows: The trials.
+        objective: Name of what is minimized, the title of the values.
+    """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for title in TITLES:
-        right = title in ("trial", "loss", "epochs", "time")
+    for title in ("trial", "outcome", objective, "epochs", "time", "stack"):
+        right = title not in ("outcome", "stack")
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "stack")
     for row in rows:
         table.add_row(*_cells(row))
     return table
 
 
-def _latest(rows: Sequence[TrialRecord]) -> Table:
+def _latest(rows: Sequence[TrialRecord], objective: str) -> Table:
     """Return a table of the latest rows that fit the terminal."""
-    table = _trials_table(rows[-max(1, out().height - 2) :])
+    table = trials_table(rows[-max(1, out().height - 2) :], objective)
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table
 
 
-def _trial_line(row: TrialRecord) -> str:
-    which, outcome, loss, epochs, time, stack = _cells(row)
-    return f"trial {which}: {outcome}, loss {loss}, {epochs} epochs, {time}  {stack}".rstrip()
+def trial_line(row: TrialRecord, objective: str) -> str:
+    """Return a trial in one line; `objective` as for `trials_table`."""
+    which, outcome, value, epochs, time, stack = _cells(row)
+    return (
+        f"trial {which}: {outcome}, {objective} {value}, {epochs} epochs, {time}  {stack}".rstrip()
+    )
 
 
 def dashboard(

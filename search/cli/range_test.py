@@ -28,7 +28,9 @@ from trainstack.search.cli.data_options import (
     ValidFile,
     overrules_of,
     plan_of,
+    print_notes,
 )
+from trainstack.search.cli.question import ClassWeight, LossFlag, Weight
 from trainstack.search.cli.worker_request import answers
 from trainstack.spaces.errors import RequestError, StudyError
 
@@ -65,6 +67,9 @@ def range_test(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
+    loss: LossFlag = None,
+    class_weight: ClassWeight = None,
+    weight: Weight = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -81,15 +86,20 @@ def range_test(
 
     for name in optimizer or ():
         known("--optimizer", name, tuple(OPTIMIZERS))
-    spec = make_spec(
+    spec, dataset = make_spec(
         **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
         **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
         target_transform=target_transform,
         overrules=overrules_of(drop, keep, numeric, categorical, date),
+        loss=loss,
+        class_weight=class_weight,
+        weight=weight,
         plan=plan_of(group, time, gap, part, valid, test),
         trials=1,
         seed=seed,
-    )[0]  # the tests load the data in their own process
+    )
+    print_notes(dataset)
+    del dataset  # the tests load it in their own process
     console, tests = err() if as_json else out(), []
     for done in run_tests(spec, optimizer or list(spec.space["axes"]["optimizer"])):
         console.print(_line(done), markup=False)
@@ -119,7 +129,7 @@ def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
             f"--range-test with space '{spec.space['name']}'",
             "an optimizer whose learning_rate has low and high",
         )
-    there = _pinned(spec.study, storage)
+    there = pinned(spec.study, storage)
     if there is None:
         tests = []
         for test in run_tests(spec, optimizers):
@@ -132,7 +142,7 @@ def narrow(spec: StudySpec, storage: str | None) -> StudySpec:
     return dataclasses.replace(spec, space=lr_range_test.narrowed(spec.space, []))
 
 
-def _pinned(study: str, storage: str | None) -> StudySpec | None:
+def pinned(study: str, storage: str | None) -> StudySpec | None:
     """Return the spec with which a study was created; None if there is no such study."""
     from trainstack.search.queue import queries
 

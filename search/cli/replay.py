@@ -64,7 +64,7 @@ class Recorded:
 
     Attributes:
         outcome: Its outcome.
-        curve: Validation loss per epoch.
+        curve: Objective per epoch.
         device: Such as `cpu` or `gpu:0`; empty if unknown.
     """
 
@@ -81,7 +81,7 @@ class Repetition:
         device: Device of this machine.
         outcome: Its outcome now.
         cause: Reason why it diverged or was infeasible.
-        curve: Validation loss per epoch.
+        curve: Objective per epoch.
         seconds: `total`, `build`, `compile`, `train`, `evaluate`.
     """
 
@@ -129,8 +129,8 @@ def compare(recorded: Sequence[float], again: Sequence[float], tolerance: float)
     """Compare two curves epoch by epoch.
 
     Args:
-        recorded: Validation loss per epoch of the record.
-        again: Validation loss per epoch of the repetition.
+        recorded: Objective per epoch of the record.
+        again: Objective per epoch of the repetition.
         tolerance: Greatest |again − recorded| / |recorded| that counts as the same, 0 or more.
     """
     pairs = list(zip(recorded, again, strict=False))
@@ -154,7 +154,7 @@ def replay(
         bool, typer.Option("--confirmation", help="Replay a run of the confirmation.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(help="Greatest relative difference of losses that count as equal.")
+        float, typer.Option(help="Greatest relative difference of values that count as equal.")
     ] = TOLERANCE,
     as_json: AsJson = False,
     storage: Storage = None,
@@ -188,7 +188,7 @@ def replay(
     if not found.same:
         raise TrainstackError(
             f"trial {trial} differs from its record from epoch {found.differs_at} on",
-            f"losses within {tolerance:g} of the recorded ones",
+            f"values within {tolerance:g} of the recorded ones",
             f"it was trained on {first.device or 'an unknown device'}, now on {again.device}",
         )
 

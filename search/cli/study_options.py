@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.cli.common import read_json
-from trainstack.search.cli.data_options import print_notes
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.profiles import PROFILES
@@ -62,7 +61,6 @@ def make_spec(
     """
     from trainstack.search.cli.checks import known
     from trainstack.search.cli.question import question
-    from trainstack.search.data.checks import TASKS
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
     from trainstack.search.evidence.constraints import read_all
@@ -74,7 +72,6 @@ def make_spec(
     known("--sampler", sampler, tuple(SAMPLERS))
     known("--pruner", pruner, tuple(PRUNERS))
     known("--precision", precision, PRECISIONS)
-    known("--task", task, TASKS)
     known("--target-transform", target_transform, TRANSFORMS)
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
@@ -84,7 +81,6 @@ def make_spec(
         *(data, target, task, overrules), transform=target_transform, weight=weight, plan=plan
     )
     asked = question(dataset, metric, loss, class_weight)
-    print_notes(dataset)
     rows = training_rows(dataset)
     if searched.name in space_names():  # a user's own space stays as it is
         searched = searched.for_rows(rows)

@@ -59,7 +59,7 @@ def chosen(
         rows: The trials.
         outcomes: Accepted outcomes; empty: any.
         arms: Axis → arm that the stack must have.
-        best: Maximum number of completed trials, lowest loss first; None: all, in their order.
+        best: Maximum number of completed trials, best first; None: all, in their order.
     """
 
     def fits(row: TrialRecord) -> bool:
@@ -69,7 +69,7 @@ def chosen(
     found = [row for row in rows if fits(row)]
     if best is None:
         return found
-    # The loss of a pruned trial is that of its last epoch and cannot be compared.
+    # The value of a pruned trial is that of its last epoch and cannot be compared.
     completed = [
         (row.value, row)
         for row in found

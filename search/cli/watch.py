@@ -80,18 +80,18 @@ def work(
         Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption,
     ):
         local = start(exported(url), study, count)
-        notes, ended = Notes(url, study).start(), False
+        notes = Notes(url, study).start()
         try:
             follow(url, study, interruption.pause, check)
+            notes.stop(last=True)  # workers are leaving meanwhile
             local.finish(10.0)
-            ended = True
         except KeyboardInterrupt:
             local.interrupt()
             err().print(f"trainstack: {FAREWELL}", markup=False)
             raise
         finally:
             local.close()
-            notes.stop(last=ended)
+            notes.stop(last=False)
 
 
 def scale(local: Workers, count: int | None) -> None:

@@ -175,7 +175,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
-    difference = _difference(rows, mine, base)
+    difference = _difference(rows, mine, base, deciding.resolution)
     validation = score_on_validation(table.get(mine, {}), deciding)
     reference = score_on_validation(table.get(base, {}), deciding)
     means = reference.minimized.mean, validation.minimized.mean
@@ -183,9 +183,13 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     word = Verdict.EQUIVALENT if mine == base else verdict(difference, scale)
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
     search_value = candidate.search_value if candidate else None
-    found = effects(chosen.stack, runs, scale)
+    found = effects(chosen.stack, runs, scale, deciding.resolution)
     seen, other = Measured.of(own_part), Measured.of(base_part)
-    context = Context(runs, scale, _rival(rows, base), measured=seen)
+    context = Context(
+        *(runs, scale, _rival(rows, base, deciding.resolution)),
+        measured=seen,
+        resolution=deciding.resolution,
+    )
     test = score_on_test(own_part, deciding)
     floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference, deciding)
@@ -237,18 +241,22 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     )
 
 
-def _difference(rows: Mapping[str, Mapping[int, float]], mine: str, base: str) -> Estimate:
+def _difference(
+    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, resolution: float
+) -> Estimate:
     """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
     if mine not in rows or base not in rows:
         return Estimate(math.nan)
     if mine == base:
         return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
-    return compare(rows, base)[mine]
+    return compare(rows, base, resolution=resolution)[mine]
 
 
-def _rival(rows: Mapping[str, Mapping[int, float]], base: str) -> Estimate | None:
+def _rival(
+    rows: Mapping[str, Mapping[int, float]], base: str, resolution: float
+) -> Estimate | None:
     """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
-    others = compare(rows, base).values() if base in rows else ()
+    others = compare(rows, base, resolution=resolution).values() if base in rows else ()
     found = [value for value in others if value.ci95 is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
 

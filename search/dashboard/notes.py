@@ -121,8 +121,7 @@ class Notes:
             for key, value in model.items():
                 storage.set_study_system_attr(storage.get_study_id_from_name(name), key, value)
         for identifier, draw in PLOTS.items():
-            figure = draw(runs)
-            figure.update_yaxes(title_text=f"validation {status.objective}")
+            figure = draw(runs, status.objective)
             if figure.data:
                 save_plotly_graph_object(study, figure, graph_object_id=identifier)
 

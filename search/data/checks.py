@@ -10,15 +10,17 @@ from trainstack.search.data.column_names import shown
 from trainstack.search.data.dataset import Dataset, Part
 from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.raw import Raw
+from trainstack.search.data.several_targets import with_targets
 from trainstack.search.data.split_checks import check_groups, check_times
-from trainstack.spaces.errors import RequestError
+from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL, REGRESSION
+from trainstack.spaces.errors import RequestError, suggestion
 
 # With five rows per class, the test and validation parts each get one row of it.
 MIN_ROWS_PER_CLASS = 5
 # Least mean rows per class so that both held-out parts have room for one row of each class.
 MIN_MEAN_ROWS_PER_CLASS = 7
 MIN_ROWS = 20
-TASKS = ("auto", "classification", "multilabel", "regression")
+TASKS = ("auto", CLASSIFICATION, MULTILABEL, REGRESSION)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -34,30 +36,30 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         RequestError: The data or the request cannot be used.
     """
     check_task(task)
-    asked = "multilabel" if raw.labels and task == "classification" else task
+    raw = with_targets(raw, task)
+    asked = MULTILABEL if raw.labels and task == CLASSIFICATION else task
     if raw.task != "auto" and asked not in ("auto", raw.task):
         raise RequestError(f"--task {task} for {source}", f"{raw.task}, which is its task")
     decided = next((t for t in (raw.task, task) if t != "auto"), None) or _task_of(raw.parts)
-    if decided == "multilabel" and not raw.labels:
-        raise RequestError(
-            f"--task multilabel for {source}", "several targets of a table", "--target a,b"
-        )
+    if decided == MULTILABEL and not raw.labels:
+        raise RequestError(f"--task {MULTILABEL} for {source}", "several targets", "--target a,b")
     notes = list(raw.notes)
     shape = None
     parts = dict(raw.parts)
     if not (raw.numeric or raw.text):
         shape = parts["train"].x.shape[1:]
-        parts = {name: _array_part(part, name, decided) for name, part in parts.items()}
+        several = isinstance(raw.target, tuple)
+        parts = {name: _array_part(part, name, several) for name, part in parts.items()}
         _check_widths(raw.parts)
         if len(shape) > 1:
             sizes = " × ".join(map(str, shape))
             notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
     classes = raw.classes
-    if decided == "classification":
+    if decided == CLASSIFICATION:
         parts = {name: Part(x, _labels(y, name), w) for name, (x, y, w) in parts.items()}
         count = _check_classes(parts, source)
         classes = classes or tuple(str(k) for k in range(count))
-    elif decided == "multilabel":
+    elif decided == MULTILABEL:
         parts = {name: part._replace(y=part.y.astype(np.int32)) for name, part in parts.items()}
         _check_labels(parts["train"].y, raw, source)
     else:
@@ -99,7 +101,8 @@ def check_task(task: str) -> None:
         RequestError: It is not one of TASKS.
     """
     if task not in TASKS:
-        raise RequestError(f"--task {task}", "one of " + ", ".join(TASKS))
+        names = "one of " + ", ".join(TASKS)
+        raise RequestError(f"--task {task}", names, suggestion(task, TASKS))
 
 
 def _check_variation(y: np.ndarray, raw: Raw, source: str) -> None:
@@ -138,8 +141,8 @@ def _task_of(parts: Mapping[str, Part]) -> str:
     return "classification" if whole and len(distinct) <= MAX_AUTO_CLASSES else "regression"
 
 
-def _array_part(part: Part, name: str, task: str) -> Part:
-    """Return rows × features in uint8, float32 or float64, and one target per row."""
+def _array_part(part: Part, name: str, several: bool) -> Part:
+    """Return rows × features in uint8, float32 or float64, and one target per row or several."""
     x, y, w = part
     for array, label in ((x, f"x_{name}"), (y, f"y_{name}")):
         if array.dtype.kind not in "biuf":
@@ -148,13 +151,10 @@ def _array_part(part: Part, name: str, task: str) -> Part:
             raise RequestError(f"{label} has shape {array.shape}", "at least one row")
     if y.ndim > 1 and y.size == len(y):
         y = y.reshape(-1)
-    if y.ndim > 1:
-        one_hot = bool((((y == 0) | (y == 1)).all()) and (y.sum(axis=-1) == 1).all())
-        if one_hot or task == "classification":
-            wanted, hint = "one label per row", "undo one-hot with y.argmax(axis=1)"
-        else:
-            wanted, hint = "one target per row", "keep one of its columns, such as y[:, 0]"
-        raise RequestError(f"y_{name} has shape {y.shape}", wanted, hint)
+    if y.ndim > 1 and not several:
+        raise RequestError(
+            f"y_{name} has shape {y.shape}", "one target per row, or a column of each"
+        )
     if len(x) != len(y):
         raise RequestError(f"x_{name} has {len(x)} rows and y_{name} {len(y)}", "as many of both")
     x = x.reshape(len(x), -1)

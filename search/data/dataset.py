@@ -17,6 +17,7 @@ from trainstack.search.data.split_checks import check_folds, check_parts
 from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.splitting import NONE, Split, make_split
+from trainstack.search.data.strata import strata
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
@@ -156,9 +157,9 @@ class Dataset:
         """Split the data into training, validation and test, and encode it.
 
         Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
-        that it is the same for every trial; the validation part with `seed`. The classes of a
-        single target are stratified. Groups are kept whole; of rows with times, the latest are for
-        testing and the latest before them for validation.
+        that it is the same for every trial; the validation part with `seed`. Classes are
+        stratified, and so are labels as far as possible (`strata`). Groups are kept whole; of rows
+        with times, the latest are for testing and the latest before them for validation.
 
         Args:
             seed: 0 to 2³² - 1; equal seeds give equal splits.
@@ -228,8 +229,10 @@ class Dataset:
         return self.keys.of(rows).cut(self._strata(rows), len(rows), seed)
 
     def _strata(self, rows: np.ndarray) -> np.ndarray | None:
-        """Return the classes by which rows are stratified; None without classes."""
-        return self.y[rows] if self.classes else None
+        """Return the strata of rows by their classes or labels; None for quantities."""
+        if self.task == "regression":
+            return None
+        return strata(self.y[rows]) if self.labels else self.y[rows]
 
     def _rows(self, rows: np.ndarray) -> Part:
         """Return some of the rows of `x`; all of them without a copy."""

@@ -9,6 +9,7 @@ from trainstack.search.data.dataset import TEST_SEED, Dataset
 from trainstack.search.data.kinds import MAX_CATEGORIES
 from trainstack.search.data.row_splits import BY_GROUP, BY_TIME
 from trainstack.search.data.split_keys import HELD_OUT_FRACTION
+from trainstack.search.data.strata import strata
 from trainstack.search.data.table_code import source
 
 
@@ -38,7 +39,7 @@ def python_lines(dataset: Dataset) -> list[str]:
     functions = _functions(dataset) if len(given) < 3 else ()
     if len(given) < 3:
         imports += [] if functions else ["from sklearn.model_selection import train_test_split"]
-        lines.append("")
+        lines += source(strata) if dataset.labels and not functions else [""]
     for function in functions:
         lines += [*source(function), ""]
     if "test" not in given:
@@ -67,7 +68,8 @@ def _functions(dataset: Dataset) -> tuple[Callable[..., Any], ...]:
 def _cut(part: str, seed: str, dataset: Dataset) -> list[str]:
     if dataset.keys.arrays():
         return _cut_by_keys(part, seed, dataset)
-    stratify = ", stratify=y_train" if dataset.task == "classification" else ""
+    by = "strata(y_train)" if dataset.labels else "y_train"
+    stratify = "" if dataset.task == "regression" else f", stratify={by}"
     axes = "xyw" if dataset.has_weights else "xy"
     halves = ", ".join(f"{axis}_train, {axis}_{part}" for axis in axes)
     rows = ", ".join(f"{axis}_train" for axis in axes)

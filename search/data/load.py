@@ -14,6 +14,7 @@ from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
 from trainstack.search.data.overrules import NO_OVERRULES, Overrules, refuse_any
+from trainstack.search.data.several_targets import as_flag
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
@@ -40,7 +41,7 @@ def load(
         source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
             a folder of IDX files. A name takes precedence over a file of that name.
         target: Column to predict, or several, also as one text separated by commas; required for
-            tables, invalid otherwise.
+            tables, invalid otherwise except for the names that an archive's columns get.
         task: `auto`, `classification`, `multilabel` or `regression`. `auto` takes text, booleans
             and whole numbers as classes (in tables: whole numbers of at most 20 distinct values),
             every other target as a quantity.
@@ -62,17 +63,18 @@ def load(
     plan.check()
     path = None if source in DATASETS else _existing(source)
     suffix = path.suffix.lower() if path and path.is_file() else ""
-    if target is not None and suffix not in FORMATS:
-        said = target if isinstance(target, str) else ",".join(target)
-        raise RequestError(
-            f"--target {said} for {source}", "no --target", "only .csv and .parquet have columns"
-        )
+    if target is not None and suffix not in (*FORMATS, ".npz"):
+        raise _no_target(target, source)
     if suffix not in FORMATS:
         refuse_any(overrules, source)
         split_plan.refuse_any(plan, source)
     if weight is not None and suffix not in FORMATS:
         raise RequestError(
-            f"--weight {weight} for {source}", "no --weight", "only .csv and .parquet have columns"
+            f"--weight {weight} for {source}",
+            "no --weight",
+            "an archive has its weights as w_train, w_valid and w_test"
+            if suffix == ".npz"
+            else "only .csv and .parquet have columns",
         )
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
@@ -86,7 +88,21 @@ def load(
     else:
         raw = read_folder(path, limit_bytes)
     dataset = finish(raw, source if path is None else str(path), task)
+    if suffix == ".npz" and target is not None and _flag(target) != _flag(dataset.targets):
+        raise _no_target(target, source)
     return transformed(replace(dataset, weight=raw.weight), transform)
+
+
+def _flag(target: str | Sequence[str]) -> str:
+    return as_flag(target if isinstance(target, str) else tuple(target))
+
+
+def _no_target(target: str | Sequence[str], source: str) -> RequestError:
+    return RequestError(
+        f"--target {_flag(target)} for {source}",
+        "no --target",
+        "only .csv and .parquet have columns",
+    )
 
 
 def _existing(source: str) -> Path:

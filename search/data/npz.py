@@ -1,6 +1,7 @@
 """NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`.
 
-The rows' weights are `w_train`, `w_valid` and `w_test`, for all parts or for none.
+Several targets are columns of `y`, [N, T]. The rows' weights are `w_train`, `w_valid` and `w_test`,
+for all parts or for none.
 """
 
 from __future__ import annotations

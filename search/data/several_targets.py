@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from trainstack.search.data.column_checks import Place
 from trainstack.search.data.column_names import column_named, find, shown
 from trainstack.search.data.columns import as_text
+from trainstack.search.data.raw import Raw
 from trainstack.search.data.targets import Target, read_target
+from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL, REGRESSION
 from trainstack.spaces.errors import RequestError
 
-MULTILABEL = "multilabel"
 # A data set's target: one column or several, as a study stores them.
 TargetNames = str | tuple[str, ...]
 
@@ -118,6 +120,44 @@ def read_targets(
         f"np.column_stack([{', '.join(target.python for target in read)}])",
         tuple(note for target in read for note in target.notes),
         labels=() if numbers else tuple((t.classes[0], t.classes[1]) for t in read),
+    )
+
+
+def with_targets(raw: Raw, task: str) -> Raw:
+    """Return arrays with their targets named, if they have several of each row, [N, T].
+
+    Columns of 0 and 1 are labels, others quantities. A matrix with a single 1 in every row is taken
+    for classes by mistake (one-hot) unless the task says otherwise.
+
+    Raises:
+        RequestError: The targets are not of the task.
+    """
+    y = {name: part.y for name, part in raw.parts.items()}
+    width = y["train"].shape[1] if y["train"].ndim == 2 else 1
+    if raw.numeric or raw.text or width == 1 or y["train"].dtype.kind not in "biuf":
+        return raw
+    for name, each in y.items():
+        if each.ndim != 2 or each.shape[1] != width:
+            raise RequestError(f"y_{name} has shape {each.shape}", f"{width} columns, as y_train")
+    binary = all(np.isin(each, (0, 1)).all() for each in y.values())
+    if binary and task in ("auto", CLASSIFICATION) and (y["train"].sum(axis=1) == 1).all():
+        raise RequestError(
+            f"y_train has shape {y['train'].shape} with a single 1 in each row",
+            "one label per row",
+            f"undo one-hot with y.argmax(axis=1), or give --task {MULTILABEL}",
+        )
+    if not binary and task in (CLASSIFICATION, MULTILABEL):
+        raise RequestError(
+            f"y_train has shape {y['train'].shape}",
+            "0 and 1 in several columns, or one label per row",
+            "--task regression for quantities",
+        )
+    labels = binary and task != REGRESSION
+    return replace(
+        raw,
+        task=MULTILABEL if labels else REGRESSION,
+        target=tuple(f"y{place}" for place in range(width)),
+        labels=(("0", "1"),) * width if labels else (),
     )
 
 

@@ -18,7 +18,7 @@ def python_of(
     columns: tuple[Sequence[str], Sequence[str]],
     spellings: Mapping[str, Spelling],
     origins: Mapping[str, str],
-    weight: str | None = None,
+    weights: str = "",
     division: Sequence[str] = (),
     given: Sequence[str] = ("train",),
 ) -> tuple[str, ...]:
@@ -31,14 +31,14 @@ def python_of(
         columns: The numeric columns and those of categories.
         spellings: How their texts are read, by name.
         origins: Columns of the file by the names of the columns made of them, where these differ.
-        weight: Column of the rows' weights, or None.
+        weights: Expression that computes the rows' weights from the frame; empty: none.
         division: Lines that define `part`, `groups` and `times`, where the rows have them.
         given: The parts that have rows.
     """
     numeric, text = columns
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
     absent = {name: list(spellings[name].missing) for name in text if spellings[name].missing}
-    from_text = bool(spelt) or "to_numbers" in "".join((target_python, *division))
+    from_text = bool(spelt) or "to_numbers" in "".join((target_python, weights, *division))
     functions = [moment, since, bare, to_numbers] if from_text else []
     lines = [line for f in (as_text, *functions) for line in source(f)]
     cells = "frame[origins.get(name, name)]" if origins else "frame[name]"
@@ -61,7 +61,7 @@ def python_of(
         *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
         *division,
         f"y_train = {target_python}",
-        *((f'w_train = frame[{weight!r}].astype("float64").to_numpy()',) if weight else ()),
+        *((f"w_train = {weights}",) if weights else ()),
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",
         *((f"origins = {dict(origins)!r}",) if origins else ()),
@@ -76,7 +76,7 @@ def python_of(
         "    columns[name] = labels.astype(object)",
         "x_train = pd.DataFrame(columns, index=frame.index)",
         "has_missing = [name for name in numeric if x_train[name].isna().any()]",
-        *_given_parts(given, ["x", "y", *("w" if weight else "")], division),
+        *_given_parts(given, ["x", "y", *("w" if weights else "")], division),
     )
 
 
@@ -93,5 +93,7 @@ def _given_parts(given: Sequence[str], axes: Sequence[str], division: Sequence[s
 
 def source(function: Any) -> list[str]:
     """Return a function's source without annotations, which an exported script does not need."""
-    text = inspect.getsource(function).replace(": Any", "").replace(" -> Any", "")
+    text = inspect.getsource(function)
+    for kind in ("Any", "np.ndarray"):
+        text = text.replace(f": {kind}", "").replace(f" -> {kind}", "")
     return ["", *text.rstrip().splitlines(), ""]

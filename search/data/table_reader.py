@@ -25,7 +25,7 @@ from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.table_code import python_of
 from trainstack.search.data.table_division import divide, roles_of, without_progress
 from trainstack.search.data.table_files import TableFiles
-from trainstack.search.data.weighting import read_weights
+from trainstack.search.data.weight_column import WEIGHT, described, read_weights
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -90,12 +90,10 @@ def read_table(
             raise RequestError(
                 f"{files.paths[part].name} has no rows with a value of {said}", "rows"
             )
-    weights = None
     if weight is not None:
         weight = column_named(weight, names, "--weight", path.name)
         if weight in targets:
             raise RequestError(f"--weight {shown(weight)} is the target", "another column")
-        weights = read_weights(frame[weight], weight, place)
     sources = [
         Source(
             frame[name],
@@ -113,6 +111,11 @@ def read_table(
     left = {**dict.fromkeys(overrules.drop, DROPPED), **roles_of(plan, overrules)}
     columns, kept, comma = _read(sources, left, division.keys, plan.time, warnings)
     learnt = read_targets(frame, targets, task, place, comma)
+    weights = None
+    if weight is not None:
+        weights = read_weights(frame[weight], weight, place, comma)
+        place_of = [name for name in frame.columns if name not in targets].index(weight)
+        columns.insert(place_of, described(weight, weights.values))
     check_learnt(learnt.y, learnt.classes, division.parts)
     if not kept:
         raise RequestError(
@@ -137,11 +140,13 @@ def read_table(
         (numeric, text),
         spellings,
         origins,
-        weight,
+        weights.python if weights else "",
         division.python,
         division.given,
     )
-    everything = Part(_frame(frame.index, made, (*numeric, *text)), learnt.y, weights)
+    everything = Part(
+        _frame(frame.index, made, (*numeric, *text)), learnt.y, weights and weights.values
+    )
     return Raw(
         {part: everything.of(division.parts == part) for part in division.given},
         python=python,
@@ -160,7 +165,7 @@ def read_table(
         described=tuple(columns),
         overrules=overrules,
         warnings=(*warnings, *_left_out(columns)),
-        notes=(*learnt.notes, *_notes(kept)),
+        notes=(*learnt.notes, *(weights.notes if weights else ()), *_notes(kept)),
     )
 
 
@@ -186,7 +191,8 @@ def _read(
     features = {s.name: read_feature(s) for s in taken}
     comma = any(how.decimal == "," for f in features.values() for how in f.spellings.values())
     if comma:  # then 1.234 means something else
-        features = {s.name: read_feature(replace(s, comma=True)) for s in taken}
+        again = [replace(s, comma=True) for s in taken if _has_points(s)]
+        features |= {s.name: read_feature(s) for s in again}
     for source in taken:
         if source.name == time:
             features[source.name] = without_progress(features[source.name], keys, source.kept)
@@ -211,6 +217,12 @@ def _read(
     return columns, [feature for feature in features.values() if feature.column.used], comma
 
 
+def _has_points(source: Source) -> bool:
+    """Tell whether a column has texts with a point."""
+    cells: Any = source.cells
+    return cells.dtype.kind not in "biufcmM" and any("." in str(text) for text in cells.unique())
+
+
 def _dropped(source: Source, why: str) -> Column:
     """Return the description of a column that is left out, even if it cannot be read."""
     try:
@@ -222,7 +234,11 @@ def _dropped(source: Source, why: str) -> Column:
 
 def _left_out(columns: Sequence[Column]) -> list[str]:
     """Return a sentence on each reason for which columns are left out, except a user's flag."""
-    rest = [column for column in columns if not column.used and column.why[:2] != "--"]
+    rest = [
+        column
+        for column in columns
+        if not column.used and column.why[:2] != "--" and column.why != WEIGHT
+    ]
     reasons = {
         "hold at most one value and are left out.": [c for c in rest if c.is_constant],
         "have a distinct value in every row, or nearly so, as identifiers do, and are left out.": [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from trainstack.search.data.splitting import Split
+from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL
 from trainstack.spaces.errors import RequestError, nearest
 
 BALANCED = "balanced"
@@ -71,7 +71,13 @@ def check_class_weight(
     """
     if not class_weight:
         return
-    if task != "classification":
+    if task == MULTILABEL:
+        raise RequestError(
+            "--class-weight for several labels: a weight belongs to a row with all its labels",
+            "a single target",
+            "weigh rows with --weight COLUMN, or launch one study for each label",
+        )
+    if task != CLASSIFICATION:
         raise RequestError(f"--class-weight: a {task} has no classes", "a classification")
     if isinstance(class_weight, str):
         return
@@ -100,34 +106,6 @@ def check_weights(w: np.ndarray, label: str) -> None:
         raise RequestError(f"{label}: row {row} has the weight {w[row - 1]:g}", "0 or more")
     if not (w > 0).any():
         raise RequestError(f"{label}: every weight is 0", "a weight above 0")
-
-
-def read_weights(column: Any, name: str, place: Callable[[int], str]) -> np.ndarray:
-    """Read the weights of a table's rows, float64 [N].
-
-    Args:
-        column: The cells, indexed by their row.
-        name: Name of the column.
-        place: Describes the position of a row in the file.
-
-    Raises:
-        RequestError: A cell is missing or no number, a weight is negative, or all are 0.
-    """
-    import pandas as pd
-
-    values = np.asarray(pd.to_numeric(column, errors="coerce"), np.float64)
-    label = f"the weight {name!r}"
-    if (odd := ~np.isfinite(values)).any():
-        cell = column.iloc[int(np.argmax(odd))]
-        what = "is missing" if pd.isna(cell) or str(cell).strip() == "" else f"is {str(cell)!r}"
-        row = column.index[int(np.argmax(odd))]
-        raise RequestError(f"{label} {what} in {place(row)}", "a number in every row")
-    if (values < 0).any():
-        k = int(np.argmax(values < 0))
-        where = place(column.index[k])
-        raise RequestError(f"{label} is {values[k]:g} in {where}", "no negative weight")
-    check_weights(values, label)
-    return values
 
 
 def _first(chosen: np.ndarray) -> int:

@@ -83,7 +83,9 @@ def paired(
     return estimate([first[k] - second[k] for k in shared], level, comparisons)
 
 
-def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Estimate]:
+def compare(
+    table: Table, reference: str, level: float = LEVEL, resolution: float = 0.0
+) -> dict[str, Estimate]:
     """Return every stack's difference to `reference`, with simultaneous intervals.
 
     The intervals are corrected for the number of stacks (`contrasts`), which also covers choosing
@@ -93,6 +95,7 @@ def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Est
         table: Stack's id → loss by seed index.
         reference: Id of the stack to compare with; must be in the table.
         level: Probability that all returned intervals hold simultaneously.
+        resolution: As for `contrasts`.
 
     Returns:
         Stack's id → estimate of its loss minus the reference's, without the reference itself.
@@ -103,11 +106,14 @@ def compare(table: Table, reference: str, level: float = LEVEL) -> dict[str, Est
         for name, row in table.items()
         if name != reference
     }
-    return dict(zip(others, contrasts([*others.values()], table, level), strict=True))
+    return dict(zip(others, contrasts([*others.values()], table, level, resolution), strict=True))
 
 
 def contrasts(
-    families: Sequence[Sequence[Pair]], table: Table, level: float = LEVEL
+    families: Sequence[Sequence[Pair]],
+    table: Table,
+    level: float = LEVEL,
+    resolution: float = 0.0,
 ) -> list[Estimate]:
     """Return the mean of each list of pairs, with simultaneous intervals.
 
@@ -119,19 +125,37 @@ def contrasts(
         families: Pairs of each contrast; all their losses are in the table.
         table: All losses that share seeds with them.
         level: Probability that all returned intervals hold simultaneously.
+        resolution: Least difference that means something (`Deciding.resolution`); each interval
+            reaches at least as far to both sides of its mean. A coarse metric can be the same for
+            every seed, and then shows no spread.
     """
     noise = spread(table)
     weights = [_weights(pairs) for pairs in families if pairs]
     common = _least_correlation(weights, noise) if noise is not None else None
-    return [_measured(pairs, noise, level, len(weights), common) for pairs in families]
+    return [
+        _widened(_measured(pairs, noise, level, len(weights), common), resolution)
+        for pairs in families
+    ]
 
 
-def contrast(pairs: Sequence[Pair], table: Table, comparisons: int = 1) -> Estimate:
+def contrast(
+    pairs: Sequence[Pair], table: Table, comparisons: int = 1, resolution: float = 0.0
+) -> Estimate:
     """Return the mean of a list of pairs of any stacks, with its interval.
 
     It is one of `comparisons` contrasts, the others of which need not be known (Dunn's correction).
+    `resolution` as for `contrasts`.
     """
-    return _measured(pairs, spread(table), LEVEL, comparisons, None)
+    return _widened(_measured(pairs, spread(table), LEVEL, comparisons, None), resolution)
+
+
+def _widened(value: Estimate, resolution: float) -> Estimate:
+    """Return an estimate whose interval reaches at least `resolution` to both sides of its mean."""
+    if value.ci95 is None or not resolution:
+        return value
+    low, high = value.ci95
+    ends = min(low, value.mean - resolution), max(high, value.mean + resolution)
+    return replace(value, ci95=ends)
 
 
 def _measured(

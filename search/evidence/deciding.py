@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from trainstack.search.data.split_keys import HELD_OUT_FRACTION
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.metrics.table import BESIDE, METRICS
-from trainstack.search.spec import StudySpec
+from trainstack.search.spec import DataSpec, StudySpec
 
 LOSS = "loss"
+_ROUNDING = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class Deciding:
         metric: Name of the metric.
         rises: Whether higher is better.
         beside: The figure that is always given beside the loss: `accuracy` or `rmse`.
+        resolution: Least difference of the figure that means something; see `resolution_of`.
     """
 
     figure: str = LOSS
     metric: str = "log_loss"
     rises: bool = False
     beside: str = "accuracy"
+    resolution: float = 0.0
 
     @classmethod
     def of(cls, spec: StudySpec) -> Deciding:
@@ -37,7 +41,8 @@ class Deciding:
         asked, beside = spec.asked, BESIDE[spec.data.task]
         if spec.decided_by_loss:
             return cls(LOSS, asked.name, False, beside)
-        return cls(asked.name, asked.name, asked.rises, beside)
+        least = resolution_of(spec.data) if asked.counts else 0.0
+        return cls(asked.name, asked.name, asked.rises, beside, least)
 
     @property
     def objective(self) -> str:
@@ -61,12 +66,44 @@ class Deciding:
         ends = objective.ci95 and (1.0 - objective.ci95[1], 1.0 - objective.ci95[0])
         return Estimate(1.0 - objective.mean, ends, objective.n, objective.deviation)
 
+    def figure_of(self, objective: float) -> float:
+        """Return the figure of a single objective.
+
+        >>> Deciding("accuracy", "accuracy", rises=True).figure_of(0.25)
+        0.75
+        """
+        return 1.0 - objective if self.rises else objective
+
     def difference(self, objective: Estimate) -> Estimate:
         """Return a difference in the figure from a difference in the objective."""
         return objective.scaled(-1.0) if self.rises else objective
 
 
 BY_LOSS = Deciding()
+
+
+def resolution_of(data: DataSpec) -> float:
+    """Return the least difference of a metric that counts rows: one row of the validation part.
+
+    The part is taken to be a drawn one, a fifth of the rows beside the test part; of several labels
+    a row counts for each. The rounding of two float32 numbers is added, so that a difference of one
+    row is never above it. It is 0 if the number of rows is not known.
+
+    >>> round(1 / resolution_of(DataSpec("d", None, "classification", "", 4, ("a", "b"), 101)), 3)
+    16.0
+    """
+    rest = data.rows - math.ceil(HELD_OUT_FRACTION * data.rows)
+    counted = math.ceil(HELD_OUT_FRACTION * rest) * max(1, len(data.targets))
+    return 1.0 / counted + _ROUNDING if counted else 0.0
+
+
+def heading(objective: str) -> str:
+    """Return the objective's name for the beginning of a title.
+
+    >>> heading("loss"), heading("1 - roc_auc"), heading("mae")
+    ('Loss', '1 - roc_auc', 'mae')
+    """
+    return objective.capitalize() if objective == LOSS else objective
 
 
 def range_of(figure: str) -> tuple[float, float]:

@@ -126,7 +126,9 @@ def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
     return table
 
 
-def effects(stack: Stack, runs: Sequence[Run], scale: float) -> tuple[Effect, ...]:
+def effects(
+    stack: Stack, runs: Sequence[Run], scale: float, resolution: float = 0.0
+) -> tuple[Effect, ...]:
     """Return one row per axis.
 
     All intervals hold simultaneously. Half of the error probability goes to the axes on which the
@@ -138,6 +140,7 @@ def effects(stack: Stack, runs: Sequence[Run], scale: float) -> tuple[Effect, ..
         stack: The recommended stack.
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction.
+        resolution: As for `contrasts`.
     """
     found = {axis: _best_paired(stack, runs, axis) for axis in AXES}
     compared = [axis for axis in AXES if found[axis][1]]
@@ -146,7 +149,8 @@ def effects(stack: Stack, runs: Sequence[Run], scale: float) -> tuple[Effect, ..
     table, values = confirmed_losses(runs), dict[str, Estimate]()
     for axes in kinds:
         level = 1.0 - (1.0 - LEVEL) / len(kinds)
-        values |= zip(axes, contrasts([found[a][1] for a in axes], table, level), strict=True)
+        measured = contrasts([found[a][1] for a in axes], table, level, resolution)
+        values |= zip(axes, measured, strict=True)
     return tuple(
         _paired(stack, axis, *found[axis], values[axis], scale)
         if axis in values

@@ -102,7 +102,7 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
         for r in runs
         if r.phase == CONFIRMATION and r.outcome != Outcome.VOIDED
     }
-    ends = blocks(spec.replicates)
+    ends, resolution = blocks(spec.replicates), Deciding.of(spec).resolution
     out: dict[str, str] = {}
     for end in ends:
         for candidate in entrants:
@@ -128,7 +128,7 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
                 for c in alive
                 if c.stack_id in barred and not c.is_baseline
             }
-            out |= _clearly_worse(free, runs, end, looks=len(ends) - 1)
+            out |= _clearly_worse(free, runs, end, len(ends) - 1, resolution)
     return Race(entrants, out, done=True)
 
 
@@ -183,14 +183,16 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     # Diverged stacks, and those whose trial was voided since, have no confirmed loss.
     compared = sum(c.stack_id in rows and c.stack_id not in barred for c in entrants)
     leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
-    apart = compare(rows, leader.stack_id)
+    apart = compare(rows, leader.stack_id, resolution=deciding.resolution)
     if any(e.ci95 is None for e in apart.values()):
         best = f"{deciding.best} {deciding.figure}"
         why = f"One replicate cannot tell stacks apart; this one had the {best}."
         sure = (why,), standing.out, barred, compared
         return Choice(leader.stack, BASELINE, entrants, leader.stack, *sure)
     level = [c for c in finalists if c is leader or not _above(apart[c.stack_id])]
-    against = compare(rows, BASELINE.stack_id) if BASELINE.stack_id in rows else {}
+    against = {}
+    if BASELINE.stack_id in rows:
+        against = compare(rows, BASELINE.stack_id, resolution=deciding.resolution)
     ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
     default = [c for c in level if c.is_baseline]
     # A profile that spares something may choose a stack that does not beat the default.
@@ -255,7 +257,7 @@ def _open(run: Run) -> bool:
 
 
 def _clearly_worse(
-    alive: Sequence[Candidate], runs: Sequence[Run], end: int, looks: int
+    alive: Sequence[Candidate], runs: Sequence[Run], end: int, looks: int, resolution: float
 ) -> dict[str, str]:
     """Return the stacks clearly worse than the leader after `end` seeds, with the reason."""
     rows = losses(confirmed(alive, runs, before=end))
@@ -263,7 +265,7 @@ def _clearly_worse(
     if not here:
         return {}
     leader = min(here, key=lambda c: (_score(c, rows), not c.is_baseline))
-    behind = compare(rows, leader.stack_id, 1.0 - DROP_RISK / looks)
+    behind = compare(rows, leader.stack_id, 1.0 - DROP_RISK / looks, resolution)
     return {
         c.stack_id: f"clearly worse than the leader after {end} seeds"
         for c in here

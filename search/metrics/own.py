@@ -61,17 +61,18 @@ class OwnMetric:
         """
         import numpy as np
 
+        called = self._called
         try:
-            found = self._called(np.array(y), np.array(p), np.array(w))
-        except Exception as error:
+            found = called(np.array(y), np.array(p), np.array(w))
+        except (Exception, SystemExit) as error:
             raise _raised(self.file, self.function, error) from None
         try:
-            number = float(found)
-        except (TypeError, ValueError):
+            number = math.nan if isinstance(found, str | bytes) else float(found)
+        except Exception:  # a user's object can raise anything
             number = math.nan
         if not math.isfinite(number):
             shown = " ".join(repr(found).split())[:60]
-            line = self._called.__code__.co_firstlineno
+            line = called.__code__.co_firstlineno
             raise RequestError(
                 f"--metric: {self.function} ({self.file}, line {line}) returned {shown}",
                 "a finite number",
@@ -134,7 +135,7 @@ def _function(file: str, name: str, code: str) -> Callable[..., Any]:
         raise RequestError(
             f"--metric: {file}, line {error.lineno}: {error.msg}", "a Python file"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(file, "the file", error) from None
     functions = [k for k, v in vars(module).items() if inspect.isfunction(v)]
     if name not in functions:
@@ -144,7 +145,7 @@ def _function(file: str, name: str, code: str) -> Callable[..., Any]:
     return vars(module)[name]
 
 
-def _raised(file: str, what: str, error: Exception) -> RequestError:
+def _raised(file: str, what: str, error: BaseException) -> RequestError:
     """Return the error of a user's code in one line, with its own line and message."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((f.lineno for f in reversed(frames) if f.filename == file), None)

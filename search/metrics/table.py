@@ -41,6 +41,7 @@ class Metric:
         high: Greatest possible value.
         every_class: Whether it has a value only if each class has rows.
         from_zero: Whether it has a value only for targets that are not negative.
+        counts: Whether it counts rows, so that it changes by about 1 / rows at a time.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Metric:
     high: float = math.inf
     every_class: bool = False
     from_zero: bool = False
+    counts: bool = False
 
     @property
     def label_python(self) -> str:
@@ -122,12 +124,14 @@ METRICS: Mapping[str, Metric] = {
             "share of right classes",
             classes.accuracy,
             "metrics.accuracy_score(y, p.argmax(1), sample_weight=w)",
+            counts=True,
         ),
         _share(
             "balanced_accuracy",
             "mean over the classes of the share right (Brodersen et al. 2010)",
             classes.balanced_accuracy,
             "metrics.balanced_accuracy_score(y, p.argmax(1), sample_weight=w)",
+            counts=True,
         ),
         _share(
             "f1_macro",
@@ -136,6 +140,7 @@ METRICS: Mapping[str, Metric] = {
             'metrics.f1_score(y, p.argmax(1), average="macro", sample_weight=w)',
             label=classes.f1_of_label,
             label_code="metrics.f1_score(y, p.argmax(1), sample_weight=w, zero_division=0)",
+            counts=True,
         ),
         _share(
             "roc_auc",

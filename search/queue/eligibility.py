@@ -28,12 +28,12 @@ def open_to_search(connection: Connection, study: StudyRow) -> bool:
     return connection.execute(select(func.clock_timestamp())).scalar_one() < study.deadline_at
 
 
-def is_only_worker(
+def other_workers(
     connection: Connection, study_id: int, worker_id: int | None, alive_seconds: float
-) -> bool:
-    """Return whether no other worker has sent a heartbeat within `alive_seconds`."""
+) -> int:
+    """Return the number of other workers that have sent a heartbeat within `alive_seconds`."""
     others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
-    return not connection.execute(
+    return connection.execute(
         select(func.count())
         .select_from(workers)
         .where(

@@ -9,6 +9,9 @@ from trainstack.search.queue.rows import TaskRow
 from trainstack.search.records import MEASUREMENT, TaskKind, Word
 from trainstack.spaces.stack import Stack
 
+# Duration of a lease without a heartbeat.
+LEASE_SECONDS = 60.0
+
 
 class HeartbeatReply(Word):
     """Reply to a heartbeat: the study's requested state, or that the lease is lost."""

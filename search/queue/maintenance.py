@@ -13,9 +13,8 @@ from sqlalchemy import Engine
 
 from trainstack.search.database.connection import guarded
 from trainstack.search.queue import recovery, worker_registry
+from trainstack.search.queue.lease import LEASE_SECONDS
 
-# Duration of a lease without a heartbeat.
-LEASE_SECONDS = 60.0
 # Interval of the check for expired leases, over all workers together.
 REQUEUE_SECONDS = 10.0
 # A worker is marked as lost after this many lease durations without a heartbeat.

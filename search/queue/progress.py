@@ -34,7 +34,7 @@ class Running:
         kind: `search`, `confirmation` or `measurement`.
         number: The trial's number; None for a measurement.
         epochs: Epochs completed in this attempt.
-        loss: Validation loss of the last of them; None before the first.
+        loss: Objective of the last of them; None before the first.
         stack: Its stack; None while it is being sampled, and for a measurement.
     """
 
@@ -61,7 +61,7 @@ class Glance:
     """A snapshot of a study.
 
     Attributes:
-        losses: Validation losses of completed search trials in the order in which they ended.
+        losses: Objectives of completed search trials in the order in which they ended.
         baseline: Loss of the chapter's default in this search; None before it has ended.
         best_stack: Stack of the best search trial so far.
         running: Running trials, oldest first.
@@ -162,7 +162,7 @@ class Record:
         stack: Its stack.
         seed: Seed of weights, batch order and masks.
         outcome: Its outcome.
-        curve: Validation loss per epoch.
+        curve: Objective per epoch.
         device: Such as `cpu` or `gpu:0`; empty if unknown.
         threads: Number of threads used; 0: one per core.
         duplicate_of: Number of the trial that this result was copied from, if any.

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Float, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
@@ -138,13 +139,14 @@ def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:
 
 
 def _workers(connection: Connection, study_id: int, now: datetime) -> tuple[WorkerStatus, ...]:
-    """Return the workers that have not left, each with its current trial."""
+    """Return the workers that have not left, each with the first trial that it holds."""
     holds = (tasks.c.worker_id == workers.c.worker_id) & (tasks.c.status == Status.RUNNING)
     rows = connection.execute(
         select(workers, tasks.c.number, tasks.c.kind)
+        .ext(distinct_on(workers.c.worker_id))
         .join_from(workers, tasks, holds, isouter=True)
         .where(workers.c.study_id == study_id, workers.c.left_at.is_(None))
-        .order_by(workers.c.worker_id)
+        .order_by(workers.c.worker_id, tasks.c.task_id)
     )
     return tuple(_worker(row, now) for row in rows)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 
 from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import end, owned, requeue, write
-from trainstack.search.queue.eligibility import is_only_worker, seconds_from_now
+from trainstack.search.queue.eligibility import other_workers, seconds_from_now
 from trainstack.search.queue.rows import TaskRow, WorkerRow, task_of
 from trainstack.search.queue.study_store import SEARCHING, change, locked, record_event
 from trainstack.search.records import SEARCH, Outcome, Status
@@ -75,7 +75,7 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, alive_seconds:
     """
     with engine.begin() as connection:
         row = owned(connection, task_id, token)
-        if row.avoided_worker is not None or is_only_worker(
+        if row.avoided_worker is not None or not other_workers(
             connection, row.study_id, row.worker_id, alive_seconds
         ):
             return end(connection, task_id, token, {"outcome": Outcome.INFEASIBLE, "cause": cause})

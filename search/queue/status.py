@@ -45,7 +45,7 @@ class WorkerStatus:
         threads: Number of training threads.
         version: Its version of this package.
         state: Its activity; `lost` after a minute without a heartbeat.
-        trial: The trial that it trains.
+        trial: The trial that it trains; of several trained at once the first.
         kind: `search`, `confirmation` or `measurement`.
         last_seen_seconds: Seconds since its last heartbeat.
     """

@@ -21,14 +21,13 @@ from trainstack.search.report.figures import (
     escaped,
     finite,
     hollow,
-    layout,
     marks,
     note,
-    panel,
     powers,
     shape,
     within,
 )
+from trainstack.search.report.figures import figure as drawing
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -76,6 +75,8 @@ MOST_DIVERGED = 2
 MOST_MARKED = 12
 
 _PANEL, _ROOM = 84, 62
+# Between two columns, as a share of the width.
+_GAP = 0.085
 _MARGIN = {"l": 48, "r": 24, "t": 80, "b": 66}
 
 
@@ -105,22 +106,41 @@ def picture(rows: Sequence[tuple[str, Layers]]) -> Figure:
         rows: Label of a network, and its layers at the MOMENTS of measurement; at least one
             network.
     """
-    from plotly.subplots import make_subplots
-
     height = _PANEL * len(rows) + _ROOM * (len(rows) - 1)
-    drawn = make_subplots(
-        len(rows), len(COLUMNS), vertical_spacing=_ROOM / height, horizontal_spacing=0.085
-    )
-    height += _MARGIN["t"] + _MARGIN["b"]
-    drawn.update_layout(layout(TITLE, height, _MARGIN, showlegend=True))
-    for col, figure in enumerate(COLUMNS, start=1):
+    traces, axes, shapes, notes = [], {}, [], []
+    for col, figure in enumerate(COLUMNS):
         ends = _ends([moments for _, moments in rows], figure)
-        for row, (label, moments) in enumerate(rows, start=1):
-            _panel(drawn, (row, col), moments, figure, ends)
-            if col == 1:
-                above = {"xshift": -40, "yshift": 28, "font": {"size": 12, "color": INK}}
-                drawn.add_annotation(_above(drawn, (row, col), f"<b>{escaped(label)}</b>", above))
-    return drawn
+        for row, (label, moments) in enumerate(rows):
+            which = str(row * len(COLUMNS) + col + 1) if row or col else ""
+            x, y = f"x{which}", f"y{which}"
+            top = height - row * (_PANEL + _ROOM)
+            across, up = _axes(moments, figure, ends)
+            axes |= {
+                f"xaxis{which}": {**across, "anchor": y, "domain": _share(col, len(COLUMNS))},
+                f"yaxis{which}": {
+                    **up,
+                    "anchor": x,
+                    "domain": [(top - _PANEL) / height, top / height],
+                },
+            }
+            traces += [{**t, "xaxis": x, "yaxis": y} for t in _traces(moments, figure, ends)]
+            shapes += _kept(COLUMNS[figure], ends, (f"{x} domain", y))
+            above = {"axes": (f"{x} domain", f"{y} domain"), "x": 0, "y": 1}
+            notes.append(note(COLUMNS[figure].title, yshift=10, **above))
+            if col == 0:
+                bold = {"xshift": -40, "yshift": 28, "font": {"size": 12, "color": INK}}
+                notes.append(note(f"<b>{escaped(label)}</b>", **above, **bold))
+    for name in {trace["name"] for trace in traces}:  # the legend has one entry per moment
+        next(trace for trace in traces if trace["name"] == name)["showlegend"] = True
+    height += _MARGIN["t"] + _MARGIN["b"]
+    more = {**axes, "shapes": shapes, "annotations": notes, "showlegend": True}
+    return drawing(TITLE, traces, height, _MARGIN, **more)
+
+
+def _share(col: int, count: int) -> list[float]:
+    """Return the part of the width that a column takes."""
+    width = (1 + _GAP) / count
+    return [col * width, (col + 1) * width - _GAP]
 
 
 def _label(letter: str, run: Run) -> str:
@@ -131,48 +151,45 @@ def _label(letter: str, run: Run) -> str:
     )
 
 
-def _panel(
-    drawn: Figure, place: tuple[int, int], moments: Layers, figure: str, ends: tuple[float, float]
-) -> None:
-    """Draw one figure of one network; `place` is row and column, counted from 1."""
-    column, (row, col) = COLUMNS[figure], place
-    last = max(len(rows) for rows in moments.values())
+def _traces(moments: Layers, figure: str, ends: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return one figure of one network as lines, one per moment."""
+    column, traces = COLUMNS[figure], []
     for moment, (description, (color, dash), look) in MOMENTS.items():
         values = [_of(layer, figure) for layer in moments.get(moment, ())]
         known = [(k, v) for k, v in enumerate(values, start=1) if _placed(v, column) is not None]
         x, y = [k for k, _ in known], [_drawn(v, column, ends) for _, v in known]
         hints = [f"layer {k}, {moment}: {formatting.number(v)}" for k, v in known]
         line = curve(x, y, color=color, dash=dash)
-        if last <= MOST_MARKED:
+        if _last(moments) <= MOST_MARKED:
             line = {**line, **marks(x, y, hints, **look), "mode": "lines+markers"}
-        # The legend has one entry per moment.
-        new = not any(drawn.select_traces({"name": description}))
-        named = {"name": description, "legendgroup": moment, "showlegend": new}
-        if x:
-            drawn.add_trace({**line, **named}, row, col)
+        named = {"name": description, "legendgroup": moment, "showlegend": False}
+        traces += [{**line, **named}] if x else []
+    return traces
+
+
+def _axes(
+    moments: Layers, figure: str, ends: tuple[float, float]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return both axes of a panel."""
+    last = _last(moments)
     ticks = {"tickvals": [1, last], "ticktext": ["layer 1", f"layer {last}"], "showgrid": False}
     across = axis("", _wider((1, max(2, last))), ticklabelstandoff=4, **ticks)
-    drawn.update_xaxes(across, row=row, col=col)
     step = max(1, round((ends[1] - ends[0]) / 3))
-    up = (
-        powers(_wider(ends), dtick=step) if column.logarithmic else axis("", _wider(ends), nticks=5)
-    )
-    drawn.update_yaxes(up, row=row, col=col)
-    drawn.add_annotation(_above(drawn, place, column.title, {}))
+    if COLUMNS[figure].logarithmic:
+        return across, powers(_wider(ends), dtick=step)
+    return across, axis("", _wider(ends), nticks=5)
+
+
+def _kept(column: Column, ends: tuple[float, float], axes: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return the line where a self-normalizing network stays, if the axis reaches it."""
     at = _placed(column.kept, column)
-    if at is not None and ends[0] <= at <= ends[1]:
-        x_axis, y_axis = panel(drawn, *place)
-        kept = {"x0": 0, "x1": 1, "y0": column.kept, "y1": column.kept}
-        drawn.add_shape(shape((f"{x_axis} domain", y_axis), **kept))
+    if at is None or not ends[0] <= at <= ends[1]:
+        return []
+    return [shape(axes, x0=0, x1=1, y0=column.kept, y1=column.kept)]
 
 
-def _above(
-    drawn: Figure, place: tuple[int, int], text: str, look: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return an annotation above a panel."""
-    x_axis, y_axis = panel(drawn, *place)
-    axes = f"{x_axis} domain", f"{y_axis} domain"
-    return note(text, axes, x=0, y=1, **{"yshift": 10, **look})
+def _last(moments: Layers) -> int:
+    return max(len(rows) for rows in moments.values())
 
 
 def _ends(networks: Sequence[Layers], figure: str) -> tuple[float, float]:

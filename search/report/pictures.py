@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence.candidates import confirmed, usable
 from trainstack.search.evidence.comparisons import compare
-from trainstack.search.evidence.deciding import LOSS
+from trainstack.search.evidence.deciding import heading
 from trainstack.search.evidence.effects import Kind, axis_value
 from trainstack.search.evidence.formatting import name, number, signed
 from trainstack.search.evidence.race import Choice
@@ -60,12 +60,6 @@ def letters(found: Recommendation) -> dict[str, str]:
     return {stack_id: chr(ord("A") + k) for k, stack_id in enumerate(ids)}
 
 
-def titled(found: Recommendation) -> str:
-    """Return the objective's name at the beginning of a title."""
-    what = found.deciding.objective
-    return what.capitalize() if what == LOSS else what
-
-
 def progress(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
@@ -93,7 +87,7 @@ def progress(
     x, y = zip(*steps, strict=True)
     traces.append({**curve(x, y, shape="hv"), "name": "best so far"})
     return figure(
-        f"{titled(found)} of every search trial, and the best so far",
+        f"{heading(found.deciding.objective)} of every search trial, and the best so far",
         traces,
         *(330, {"b": 76}),
         xaxis=axis("trial", (-0.5, edge)),
@@ -119,7 +113,7 @@ def confirmation(
         i: {j: v - table[base][j] for j, v in sorted(table[i].items()) if j in table[base]}
         for i in others
     }
-    against = compare(table, base)
+    against = compare(table, base, resolution=found.deciding.resolution)
     values = [v for row in gaps.values() for v in row.values()]
     values += [end for i in others for end in against[i].ci95 or ()]
     traces = []
@@ -136,8 +130,8 @@ def confirmation(
     what = f"difference in validation {found.deciding.objective}"
     words = f"{what} (left of 0: better than the chapter's default)"
     return figure(
-        f"{titled(found)} minus that of the chapter's default, one point per seed, mean and "
-        "95 % interval",
+        f"{heading(found.deciding.objective)} minus that of the chapter's default, one point per "
+        "seed, mean and 95 % interval",
         traces,
         92 + 44 * len(others),
         xaxis=axis(words, bounds([*values, 0.0])),
@@ -247,7 +241,8 @@ def effects(
     ]
     edges = [v for e, value in shown for v in (value, *(e.ci95 or ()))]
     return figure(
-        f"{titled(found)} with the recommended choice minus that with the alternative",
+        f"{heading(found.deciding.objective)} with the recommended choice minus that with the "
+        "alternative",
         traces,
         92 + 26 * len(shown),
         xaxis=axis(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from trainstack.search.report.pictures import PICTURES, letters
 from trainstack.search.spec import StudySpec
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from plotly.graph_objects import Figure
 
 _HERE = Path(__file__).parent
@@ -29,7 +31,7 @@ _HERE = Path(__file__).parent
 CAPTIONS = {
     "confirmation": "Every confirmed stack against the chapter's default. Small circles: single "
     "seeds. Diamond and bar: mean and 95 % interval, corrected for the number of stacks compared.",
-    "curves": "Validation loss without penalties, one line per seed; letters as in the table.",
+    "curves": "Without penalties, one line per seed; letters as in the table.",
     "effects": "Diamonds with bars: paired runs. Hollow circles: medians of search trials, which "
     "differ in more than this choice; they prove nothing.",
     "prediction": "On the test set, means over the seeds: probabilities averaged over passes with "
@@ -40,7 +42,7 @@ CAPTIONS = {
     "each confirmed stack, then trials that diverged. Falling or rising by powers of ten: "
     "gradients vanish or explode. Dashed: where a self-normalizing network stays.",
     "progress": "Every search trial; the line is the best so far. Marks at the upper edge lie "
-    "above it or have no loss.",
+    "above it or have no value.",
     "arms": "Finished search trials by the choice they made, the best first. The sampler did not "
     "choose at random, so read this as a record, not as a comparison.",
 }
@@ -94,12 +96,23 @@ def draw(found: Recommendation, runs: Sequence[Run]) -> dict[str, Figure | str]:
 
 def render(template: str, **context: Any) -> str:
     """Render a template of this folder; in HTML everything but the pictures is escaped."""
+    from markupsafe import Markup
+
+    if template.endswith(".html"):
+        context["script"] = Markup(context["script"])
+        context["style"] = Markup((_HERE / "report.css").read_text("utf-8"))
+    return _environment(template.endswith(".html")).get_template(template).render(**context)
+
+
+@functools.cache
+def _environment(escape: bool) -> Environment:
+    """Return the templates' environment, which keeps them compiled."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(_HERE),
-        autoescape=template.endswith(".html"),
+        autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -115,10 +128,7 @@ def render(template: str, **context: Any) -> str:
         "title": figures.titled,
         "drawn": lambda picture, name: Markup(figures.html(picture, name)),
     }
-    if template.endswith(".html"):
-        context["script"] = Markup(context["script"])
-        context["style"] = Markup((_HERE / "report.css").read_text("utf-8"))
-    return environment.get_template(template).render(**context)
+    return environment
 
 
 def score(value: Estimate) -> str:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from sqlalchemy import Connection, Engine, select
 
-from trainstack.search.database.schema import tasks
+from trainstack.search.database.schema import studies, tasks
+from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.queue.rows import TaskRow, task_of
 from trainstack.search.records import MEASUREMENT, SEARCH, Outcome
+from trainstack.search.spec import StudySpec
 
 if TYPE_CHECKING:
     from trainstack.search.artifacts import Store
@@ -112,9 +114,11 @@ class Attached:
             with self._engine.connect() as connection:
                 query = select(tasks).where(tasks.c.task_id == task_id)
                 row = task_of(connection.execute(query).one())
+                spec = select(studies.c.spec).where(studies.c.study_id == row.study_id)
+                deciding = Deciding.of(StudySpec.from_json(connection.execute(spec).scalar_one()))
             if kind == MODEL:
                 return self._copy(row.artifacts["keras"])
-            text = (curve_csv if kind == CURVE else layers_csv)(row)
+            text = curve_csv(row, deciding) if kind == CURVE else layers_csv(row)
             return io.BytesIO(text.encode())
         except Exception as error:
             raise ArtifactNotFound(f"no artifact {artifact_id} ({error})") from error
@@ -143,11 +147,11 @@ def _uploaded(artifact_id: str) -> str:
     return f"dashboard/{artifact_id}"
 
 
-def curve_csv(row: TaskRow) -> str:
-    """Return penalty-free losses per epoch as CSV."""
-    train, valid = row.train_curve, row.curve
-    rows = [(k + 1, train[k] if k < len(train) else "", loss) for k, loss in enumerate(valid)]
-    return _csv(("epoch", "train_loss", "valid_loss"), rows)
+def curve_csv(row: TaskRow, deciding: Deciding) -> str:
+    """Return the penalty-free training loss and the figure that decides per epoch as CSV."""
+    train, valid = row.train_curve, map(deciding.figure_of, row.curve)
+    rows = [(k + 1, train[k] if k < len(train) else "", value) for k, value in enumerate(valid)]
+    return _csv(("epoch", "train_loss", f"valid_{deciding.figure}"), rows)
 
 
 def layers_csv(row: TaskRow) -> str:

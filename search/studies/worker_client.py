@@ -34,14 +34,15 @@ from trainstack.search.queue import (
 )
 from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
 from trainstack.search.queue.eligibility import seconds_from_now
-from trainstack.search.queue.lease import HeartbeatReply, Lease, lease_of
-from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS, Maintenance
+from trainstack.search.queue.lease import LEASE_SECONDS, HeartbeatReply, Lease, lease_of
+from trainstack.search.queue.maintenance import REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.rows import TaskRow
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.opening import Opened, open_study
+from trainstack.spaces.stack import Stack
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -160,6 +161,24 @@ class WorkerClient:
             if lease is not None:
                 return lease
         return None
+
+    @_reaching
+    def claim_alike(
+        self, lease: Lease, most: int, alike: Callable[[Stack, Stack], bool]
+    ) -> list[Lease]:
+        """Claim this worker's share of the runs that can be trained together with a leased one.
+
+        Args:
+            lease: The lease of a confirmation run.
+            most: Number of runs to claim at most.
+            alike: Returns whether two stacks can be trained together.
+        """
+        held, seconds = (lease.task_id, lease.token), self._lease_seconds
+        try:
+            rows = attempts.claim_alike(self._engine, held, self.worker_id, seconds, most, alike)
+        except LeaseLost:
+            return []  # the next heartbeat reports it
+        return [lease_of(row) for row in rows]
 
     def _read_history(self) -> None:
         """Read trials before the first lease begins, as several hundred take about a second."""

@@ -167,7 +167,7 @@ def test_a_launch_prints_its_notes(name: str, study: str, shell: Shell, tmp_path
     """Notes come first on standard error, and the study is named after the file."""
     write, target, notes_expected, _, _ = READ[name]
     write(tmp_path / name)
-    done = shell.run("launch", tmp_path / name, "--target", target, "--detach")
+    done = shell.within("launch", tmp_path / name, "--target", target, "--detach")
     assert done.returncode == 0, done.stderr
     *notes, new, _ = done.stderr.splitlines()
     assert new == f"new study '{study}'"
@@ -244,7 +244,7 @@ def test_codes_stay_codes_in_another_file(shell: Shell, tmp_path: Path) -> None:
     asked = ("--target", "kind", *QUICK, "--epochs", "5")
     _, found = trained(shell, tmp_path / "codes.csv", *asked)
     assert found["test"]["accuracy"]["mean"] > 0.95
-    done = shell.run("export", "codes", "--format", "keras", "-o", tmp_path / "codes.keras")
+    done = shell.within("export", "codes", "--format", "keras", "-o", tmp_path / "codes.keras")
     assert done.returncode == 0, done.stderr
     answers = [predicted(tmp_path / "codes.predict.py", name) for name in ("codes", "rest")]
     whole = answers[0].loc[rest.index].reset_index(drop=True)

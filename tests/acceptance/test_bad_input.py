@@ -261,10 +261,10 @@ def test_a_slip_on_the_command_line_is_one_line(name: str, fresh_home: Path) -> 
 
 def test_a_gpu_that_is_not_here_is_refused(shell: Shell) -> None:
     """`--gpus 77` lists the available GPUs; an unreadable list states the expected form."""
-    done = shell.run("launch", "digits", "--detach", "--study", "gpus", "--space", "quick")
+    done = shell.within("launch", "digits", "--detach", "--study", "gpus", "--space", "quick")
     assert done.returncode == 0
-    assert "--gpus 77" in refused(shell.run("worker", "gpus", "--gpus", "77"), 2)
-    assert "all, none" in refused(shell.run("worker", "gpus", "--gpus", "x,y"), 2)
+    assert "--gpus 77" in refused(shell.within("worker", "gpus", "--gpus", "77"), 2)
+    assert "all, none" in refused(shell.within("worker", "gpus", "--gpus", "x,y"), 2)
 
 
 @pytest.mark.parametrize("home", ["/dev/null/x", "/proc/nothing/x"])
@@ -276,7 +276,7 @@ def test_a_home_that_cannot_be_written_is_one_line(home: str) -> None:
 
 def test_more_workers_than_cores_is_a_warning(shell: Shell) -> None:
     """`--workers 99` warns and continues."""
-    done = shell.run("launch", "digits", "--study", "many", "--workers", "99", "--detach")
+    done = shell.within("launch", "digits", "--study", "many", "--workers", "99", "--detach")
     assert done.returncode == 0, done.stderr
     warning, new, plans = done.stderr.splitlines()
     assert "99 workers share" in warning
@@ -287,7 +287,7 @@ def test_more_workers_than_cores_is_a_warning(shell: Shell) -> None:
 def test_every_problem_of_a_space_file_gets_a_line(shell: Shell, tmp_path: Path) -> None:
     """`space check` prints one line per problem with its path, and exits 2."""
     (tmp_path / "s.json").write_text(json.dumps({**SPACE, "colour": 1}), "utf-8")
-    done = shell.run("space", "check", tmp_path / "s.json")
+    done = shell.within("space", "check", tmp_path / "s.json")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
     assert len(lines) > 2

@@ -55,7 +55,7 @@ def test_a_claim_is_tested_by_pairs_of_its_own(shell: Shell, tested: dict[str, A
 
 def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
     """The repeated command trains nothing and gives the same result as text."""
-    again = shell.run(*COMMAND)
+    again = shell.within(*COMMAND)
     assert again.returncode == 0
     assert f"resuming study '{tested['study']}'" in again.stderr
     assert f"C7  {tested['claims'][0]['word']}" in again.stdout
@@ -65,14 +65,14 @@ def test_the_same_command_goes_on(shell: Shell, tested: dict[str, Any]) -> None:
 def test_another_experiment_needs_another_name(shell: Shell, tested: dict[str, Any]) -> None:
     """Other claims under the study's name are refused with exit code 4 and the difference."""
     other = ("claims", "wine", "--claim", "C8", "--study", tested["study"])
-    assert "experiment" in refused(shell.run(*other, *COMMAND[8:]), 4)
+    assert "experiment" in refused(shell.within(*other, *COMMAND[8:]), 4)
 
 
 def test_an_experiment_recommends_nothing(shell: Shell, tested: dict[str, Any]) -> None:
     """`recommend` reports that the study tests claims, with exit code 5."""
-    assert "tests claims" in refused(shell.run("recommend", tested["study"]), 5)
+    assert "tests claims" in refused(shell.within("recommend", tested["study"]), 5)
 
 
 def test_misuse_is_one_line(shell: Shell) -> None:
     """An unknown claim is refused with exit code 2 and the nearest name."""
-    assert "did you mean 'C2'?" in refused(shell.run("claims", "wine", "--claim", "C2e"), 2)
+    assert "did you mean 'C2'?" in refused(shell.within("claims", "wine", "--claim", "C2e"), 2)

@@ -29,21 +29,21 @@ def test_a_recommendation_stands_without_its_report(digits: Launched, tmp_path: 
     blocked = tmp_path / "file"
     blocked.write_text("", "utf-8")
     shell = Shell(digits.shell.home, {"TRAINSTACK_ARTIFACTS": str(blocked / "store")})
-    usual = digits.shell.run("recommend", "digits").stdout.split("\nReport: ")[0]
+    usual = digits.shell.within("recommend", "digits").stdout.split("\nReport: ")[0]
     done = shell.run("recommend", "digits")
     assert (done.returncode, done.stdout) == (0, usual)
     (line,) = done.stderr.splitlines()
     assert str(blocked) in warned(line)
     assert "`trainstack report digits -o FOLDER`" in line
-    done = shell.run("recommend", "digits", "--json")
+    done = shell.within("recommend", "digits", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout) == digits.shell.json("recommend", "digits")
     assert str(blocked) in warned(done.stderr)
-    line = refused(shell.run("report", "digits", "-o", blocked / "report"), 2)
+    line = refused(shell.within("report", "digits", "-o", blocked / "report"), 2)
     assert "cannot write the report" in line
-    line = refused(shell.run("launch", "wine", "--study", "blocked", *SMALL), 2)
+    line = refused(shell.within("launch", "wine", "--study", "blocked", *SMALL), 2)
     assert "is not a folder" in line
-    refused(shell.run("status", "blocked"), 4)
+    refused(shell.within("status", "blocked"), 4)
 
 
 @pytest.mark.parametrize("study", ["ж" * 60, "𝔞" * 100], ids=["Cyrillic", "four bytes a letter"])

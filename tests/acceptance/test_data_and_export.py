@@ -73,7 +73,7 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
     """Export a study's recommendation; return the printed path."""
-    done = shell.run("export", study, "--format", form, "-o", target)
+    done = shell.within("export", study, "--format", form, "-o", target)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
@@ -176,7 +176,7 @@ def test_the_exported_stack_can_be_launched(digits: Launched, tmp_path: Path) ->
     document = json.loads(path.read_text("utf-8"))
     assert document == digits.shell.json("recommend", "digits")["stack"]
     launch = ("launch", "wine", "--study", "again", "--stacks", path)
-    done = digits.shell.run(*launch, "--detach")
+    done = digits.shell.within(*launch, "--detach")
     assert done.returncode == 0, done.stderr
     assert digits.shell.json("status", "again")["budget"]["trials"] == 1
 
@@ -249,7 +249,7 @@ def test_other_formats_make_a_study(ending: str, shell: Shell, tmp_path: Path) -
         houses().to_parquet(path)
         target = ["--target", "garden"]
     study = f"format{ending}"
-    done = shell.run("launch", path, *target, "--study", study, "--detach")
+    done = shell.within("launch", path, *target, "--study", study, "--detach")
     assert done.returncode == 0, done.stderr
     assert shell.json("status", study)["counts"]["waiting"] > 0
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
 def test_another_spec_under_the_name_is_refused(digits: Launched) -> None:
     """A launch with another request under an existing name exits 4 and shows the difference."""
-    line = refused(digits.shell.run(*LAUNCH, "--seed", "3"), 4)
+    line = refused(digits.shell.within(*LAUNCH, "--seed", "3"), 4)
     assert "seed: 0 here, 3 asked" in line
     line = refused(digits.shell.run("launch", "wine", "--study", "digits"), 4)
     assert "digits" in line
@@ -134,6 +134,17 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
     assert {"RUNNING", "WAITING"}.isdisjoint(optuna_states(shell, "goes-on"))
 
 
+def test_what_to_consider_about_the_data_is_said_once(shell: Shell, tmp_path: Path) -> None:
+    """A repeated launch resumes the study without searching the data for warnings again."""
+    rows = [f"{k % 7},{k % 2},{k % 2}" for k in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows]) + "\n", "utf-8")
+    command = ("launch", tmp_path / "t.csv", "--target", "y", "--study", "said-once", "--detach")
+    first, again = shell.run(*command), shell.run(*command)
+    assert "'b' alone gives the target away" in first.stderr
+    assert "resuming study 'said-once'" in again.stderr
+    assert "gives the target away" not in again.stderr
+
+
 @pytest.fixture(scope="module")
 def secretive(shell: Shell) -> Shell:
     """The same database through a URL with a password."""
@@ -147,8 +158,8 @@ def secretive(shell: Shell) -> Shell:
 def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
     """`launch --detach` prints the worker's command; without a worker there is no recommendation.
 
-    The password of the storage's URL reaches workers only through their environment, and is never
-    printed or stored.
+    The password of the storage's URL reaches workers only through their standard input, and is
+    never printed or stored.
     """
     shell = secretive
     launch = ("launch", "wine", "--study", "apart", "--trials", "2", *SMALL)
@@ -158,8 +169,8 @@ def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
     status = shell.json("status", "apart")
     assert status["state"] == "searching"
     adds_up(status, over=False)
-    assert "apart" in refused(shell.run("recommend", "apart"), 5)
-    assert "apart" in refused(shell.run("export", "apart", "--format", "json", "-o", "x"), 5)
+    assert "apart" in refused(shell.within("recommend", "apart"), 5)
+    assert "apart" in refused(shell.within("export", "apart", "--format", "json", "-o", "x"), 5)
 
     process = shell.canned(epoch_seconds=0.5).start("worker", "apart", "--gpus", "none")
     once_running(shell, "apart", process)
@@ -168,19 +179,21 @@ def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
     assert process.returncode == 0, err
     assert arguments
     adds_up(shell.json("status", "apart"), over=True)
-    found = shell.run("recommend", "apart")
+    found = shell.within("recommend", "apart")
     assert found.returncode == 0
 
     logs = [p.read_text("utf-8") for p in (shell.home / "logs").rglob("*.log")]
     reports = [p.read_text("utf-8") for p in (shell.home / "artifacts").rglob("report.*")]
-    outputs = [shell.run(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])]
+    outputs = [
+        shell.within(*words).stdout for words in (["status"], ["doctor"], ["trials", "apart"])
+    ]
     for text in (*arguments, out, err, found.stdout, created.stdout, *logs, *reports, *outputs):
         assert "hunter2" not in text
 
 
 def test_the_nearest_study_is_offered(digits: Launched) -> None:
     """A misspelt study exits 4 and suggests the nearest name."""
-    assert "'digits'" in refused(digits.shell.run("status", "digit"), 4)
+    assert "'digits'" in refused(digits.shell.within("status", "digit"), 4)
 
 
 def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_path: Path) -> None:
@@ -194,7 +207,7 @@ def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_p
     assert last.startswith("trainstack: ")
     assert "1 diverged" in last
     assert "Traceback" not in done.stderr
-    refused(shell.run("recommend", "wild"), 5)
+    refused(shell.within("recommend", "wild"), 5)
     adds_up(shell.json("status", "wild"), over=True)
 
 
@@ -203,7 +216,7 @@ def test_each_verb_that_steers_prints_the_new_state(shell: Shell) -> None:
     found = shell.json("launch", "wine", "--study", "steered", "--space", "quick", "--detach")
     assert found == {"study": "steered", "worker": "trainstack worker steered"}
     for verb, state in (("pause", "paused"), ("resume", "searching"), ("stop", "stopped")):
-        reply = shell.run(verb, "steered")
+        reply = shell.within(verb, "steered")
         assert reply.returncode == 0
         assert reply.stdout.strip() == f"steered: {state}"
         assert shell.json("status", "steered")["state"] == state

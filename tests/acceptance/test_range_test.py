@@ -111,25 +111,31 @@ def test_a_narrowed_study_is_not_the_one_without_the_test(narrowed: Narrowed) ->
 def test_what_cannot_be_tested_is_one_line(shell: Shell, tmp_path: Path) -> None:
     """A wrong path, an unknown optimizer and given stacks are refused with exit code 2."""
     assert "no/such.csv" in refused(
-        shell.run("launch", tmp_path / "no/such.csv", "--target", "y", "--range-test"), 2
+        shell.within("launch", tmp_path / "no/such.csv", "--target", "y", "--range-test"), 2
     )
-    assert "no/such.csv" in refused(shell.run("range-test", tmp_path / "no/such.csv"), 2)
-    line = refused(shell.run("range-test", "wine", "--optimizer", "adm"), 2)
+    assert "no/such.csv" in refused(shell.within("range-test", tmp_path / "no/such.csv"), 2)
+    line = refused(shell.within("range-test", "wine", "--optimizer", "adm"), 2)
     assert "did you mean 'adam" in line
     (tmp_path / "stacks.json").write_text('["chapter-default"]', "utf-8")
+    assert "has no squared loss" in refused(shell.run("range-test", "wine", "--loss", "squared"), 2)
     given = ("--stacks", tmp_path / "stacks.json")
-    assert "--stacks" in refused(shell.run("launch", "wine", "--range-test", *given), 2)
+    assert "--stacks" in refused(shell.within("launch", "wine", "--range-test", *given), 2)
 
 
 def test_the_verb_draws_what_it_found(shell: Shell, tmp_path: Path) -> None:
-    """`range-test` prints and draws one optimizer, whose range includes its usual rate."""
+    """`range-test` prints and draws one optimizer, whose range includes its usual rate.
+
+    The loss is the one asked for: that of an untrained network is 0.49, its cross-entropy 1.1.
+    """
     picture = tmp_path / "rates.html"
-    done = shell.run("range-test", "wine", "--optimizer", "adam", "-o", picture, "--json")
+    asked = ("--loss", "focal", "--class-weight", "balanced")
+    done = shell.run("range-test", "wine", "--optimizer", "adam", *asked, "-o", picture, "--json")
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)
     assert found["optimizer"] == "adam"
     assert found["low"] < found["high"]
     assert found["low"] <= 1e-3 <= found["high"]
+    assert found["losses"][0] < 0.9
     assert found["rates"] == sorted(found["rates"])
     page = picture.read_text("utf-8")
     assert "Learning-rate range test on wine" in page

@@ -82,9 +82,9 @@ def predictions(shell: Shell, study: str, folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "predicted.csv")
 
 
-def held_out() -> np.ndarray:
-    """Return the test rows: a fifth, not stratified, the same for every seed."""
-    return train_test_split(np.arange(ROWS), test_size=0.2, random_state=0)[1]
+def held_out(strata: pd.Series | None = None) -> np.ndarray:
+    """Return the test rows: a fifth, the same for every seed, stratified if wanted."""
+    return train_test_split(np.arange(ROWS), test_size=0.2, random_state=0, stratify=strata)[1]
 
 
 def figures(shell: Shell, study: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -163,7 +163,9 @@ def test_a_trial_of_several_targets_is_replayed(shell: Shell, quantities: Path) 
 
 def test_labels_are_predicted_by_their_values(shell: Shell, labels: Path, tmp_path: Path) -> None:
     """The script gives each label's value and probability, which score as recorded."""
-    predicted, rows = predictions(shell, "labels", tmp_path), held_out()
+    combined = rooms()[LABELS].astype(str).agg(" ".join, axis=1)
+    assert combined.value_counts().min() >= 5
+    predicted, rows = predictions(shell, "labels", tmp_path), held_out(combined)
     assert list(predicted)[:2] == ["wet", "p(wet=yes)"]
     truth, answer = rooms()[LABELS].astype(str).iloc[rows], predicted.iloc[rows]
     on = {"wet": "yes", "cold": "1", "loud, at night": "True"}
@@ -187,7 +189,7 @@ def test_the_labels_exported_code_runs_alone(shell: Shell, labels: Path, tmp_pat
 
 def test_the_report_names_each_target(shell: Shell, labels: Path, tmp_path: Path) -> None:
     """Its table has one row for every label."""
-    done = shell.run("report", "labels", "-o", tmp_path / "report")
+    done = shell.within("report", "labels", "-o", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "report" / "report.md").read_text("utf-8")
     for name in LABELS:
@@ -208,4 +210,4 @@ def test_wrong_targets_are_refused(
     shell: Shell, quantities: Path, flags: tuple[str, ...], message: str
 ) -> None:
     """One line says what is wrong, and the command ends with 2."""
-    assert message in refused(shell.run("launch", quantities, *flags, "--detach"), 2)
+    assert message in refused(shell.within("launch", quantities, *flags, "--detach"), 2)

@@ -135,7 +135,7 @@ def test_the_same_launch_again_recommends_the_same(digits: Launched) -> None:
 
 def test_the_report_is_written_where_asked(digits: Launched, tmp_path: Path) -> None:
     """`report -o DIR` writes the page, its Markdown, the data and the pictures."""
-    done = digits.shell.run("report", "digits", "-o", tmp_path / "new" / "report")
+    done = digits.shell.within("report", "digits", "-o", tmp_path / "new" / "report")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "new" / "report").iterdir()}
     assert {"report.html", "report.md", "recommendation.json"} <= names
@@ -149,7 +149,7 @@ def test_spaces_are_listed_shown_and_checked(shell: Shell, tmp_path: Path) -> No
     names = [row["name"] for row in shell.json("space", "list")]
     assert {"chapter", "quick"} <= set(names)
     for name in ("chapter", "quick"):
-        shown = shell.run("space", "show", name)
+        shown = shell.within("space", "show", name)
         assert json.loads(shown.stdout)["name"] == name
         (tmp_path / "s.json").write_text(shown.stdout, "utf-8")
         assert shell.json("space", "check", tmp_path / "s.json")["problems"] == []

@@ -131,7 +131,7 @@ def test_watching_without_a_terminal_is_plain(digits: Launched) -> None:
     assert done.stderr.startswith("concluded: ")
     assert "\x1b" not in done.stderr
     assert json.loads(done.stdout)["concluded"] is True
-    assert "'digits'" in refused(digits.shell.run("watch", "digit"), 4)
+    assert "'digits'" in refused(digits.shell.within("watch", "digit"), 4)
 
 
 def test_what_the_recommendation_prints_replays(digits: Launched) -> None:
@@ -155,9 +155,9 @@ def test_what_the_recommendation_prints_replays(digits: Launched) -> None:
 
 def test_a_replay_of_nothing_is_refused(digits: Launched) -> None:
     """An unknown trial and an invalid tolerance exit 2, an unknown study 4."""
-    assert "one from 0 to 5" in refused(digits.shell.run("replay", "digits", "77"), 2)
-    refused(digits.shell.run("replay", "digits", "0", "--tolerance", "-1"), 2)
-    refused(digits.shell.run("replay", "digitz", "0"), 4)
+    assert "one from 0 to 5" in refused(digits.shell.within("replay", "digits", "77"), 2)
+    refused(digits.shell.within("replay", "digits", "0", "--tolerance", "-1"), 2)
+    refused(digits.shell.within("replay", "digitz", "0"), 4)
 
 
 def test_trials_are_filtered(digits: Launched) -> None:
@@ -172,7 +172,9 @@ def test_trials_are_filtered(digits: Launched) -> None:
     assert digits.shell.json("trials", "digits", "--axis", f"activation={arm}") == [
         r for r in every if r["stack"]["activation"] == arm
     ]
-    assert "'relu'" in refused(digits.shell.run("trials", "digits", "--axis", "activation=rel"), 2)
+    assert "'relu'" in refused(
+        digits.shell.within("trials", "digits", "--axis", "activation=rel"), 2
+    )
 
 
 def test_logs_list_events(digits: Launched) -> None:
@@ -185,9 +187,9 @@ def test_logs_list_events(digits: Launched) -> None:
     one = digits.shell.json("logs", "digits", "0")
     assert [attempt["attempt"] for attempt in one["attempts"]] == [1]
     assert {event["trial"] for event in one["events"]} == {0}
-    refused(digits.shell.run("logs", "digits", "77"), 2)
+    refused(digits.shell.within("logs", "digits", "77"), 2)
     assert digits.shell.json("workers", "digits") == []
-    assert "trainstack worker digits" in digits.shell.run("workers", "digits").stdout
+    assert "trainstack worker digits" in digits.shell.within("workers", "digits").stdout
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ def detached(shell: Shell) -> Iterator[tuple[Shell, tuple[str, ...]]]:
     assert shell.run(*launch).returncode == 0
     yield shell, launch
     with contextlib.suppress(subprocess.SubprocessError):
-        shell.run("stop", "changed")
+        shell.within("stop", "changed")
 
 
 def test_a_budget_is_changed_and_a_stopped_study_set_going(
@@ -205,7 +207,7 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
 ) -> None:
     """`set` takes effect at once and is an event; repeating the launch resumes a stopped study."""
     shell, launch = detached
-    done = shell.run("set", "changed", "trials=200", "timeout=1h")
+    done = shell.within("set", "changed", "trials=200", "timeout=1h")
     assert done.returncode == 0, done.stderr
     assert "40 before, 200 now" in done.stdout
     status = shell.json("status", "changed")
@@ -215,11 +217,11 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
     assert [e["message"] for e in events if e["kind"] == "changed"] == [
         line.removeprefix("changed: ") for line in done.stdout.splitlines()
     ]
-    assert "or more" in refused(shell.run("set", "changed", "trials=1"), 2)
-    refused(shell.run("set", "changed", "trails=9"), 2)
-    refused(shell.run("set", "changed"), 2)
+    assert "or more" in refused(shell.within("set", "changed", "trials=1"), 2)
+    refused(shell.within("set", "changed", "trails=9"), 2)
+    refused(shell.within("set", "changed"), 2)
 
-    shell.run("cancel", "changed")
+    shell.within("cancel", "changed")
     assert shell.json("status", "changed")["state"] == "stopped"
     again = shell.run(*launch)
     assert again.returncode == 0, again.stderr
@@ -243,13 +245,13 @@ def test_the_dashboards_note_follows_the_study(detached: tuple[Shell, tuple[str,
     notes = Notes(url, "changed")
     assert notes.refresh() == ["changed"]
     assert notes.refresh() == []
-    shell.run("pause", "changed")
+    shell.within("pause", "changed")
     assert notes.refresh() == ["changed"]
     storage = url.render_as_string(hide_password=False)
     assert get_note(optuna.load_study(study_name="changed", storage=storage)).startswith(
         "# changed: paused"
     )
-    shell.run("resume", "changed")
+    shell.within("resume", "changed")
     notes.stop(last=True)
     assert "changed: searching" in get_note(
         optuna.load_study(study_name="changed", storage=storage)
@@ -310,16 +312,16 @@ def test_workers_come_and_go_while_a_launch_runs(shell: Shell, patient: Path) ->
         assert "new study" in launch.stderr.readline()
         with following(shell, "crewed") as workers:
             until(workers, lambda now: [w["state"] for w in now] == ["training"])
-            assert "workers: 2" in shell.run("set", "crewed", "workers=2").stdout
+            assert "workers: 2" in shell.within("set", "crewed", "workers=2").stdout
             until(workers, lambda now: [w["state"] for w in now] == ["training"] * 2)
-            shell.run("set", "crewed", "workers=0")
+            shell.within("set", "crewed", "workers=0")
             until(workers, lambda now: all(w["state"] == "leaving" for w in now))
     finally:
         interrupt(launch)
     events = [e for e in shell.json("logs", "crewed")["events"] if e["kind"] == "workers"]
     assert [event["message"] for event in events] == ["2", "0"]
     assert shell.json("status", "crewed")["counts"]["waiting"] == 2
-    assert "from 0 to 1024" in refused(shell.run("set", "crewed", "workers=-1"), 2)
+    assert "from 0 to 1024" in refused(shell.within("set", "crewed", "workers=-1"), 2)
 
 
 @contextlib.contextmanager
@@ -369,10 +371,10 @@ def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
     whole = preview["epochs"]
     slowest = max(r["build_seconds"] + whole * r["epoch_seconds"] for r in good)
     assert 0 < preview["estimate"]["search_seconds"] <= 12 * slowest
-    assert "'previewed'" in refused(shell.run("status", "previewed"), 4)
+    assert "'previewed'" in refused(shell.within("status", "previewed"), 4)
 
 
 def test_a_concluded_study_is_not_changed(digits: Launched) -> None:
     """The budget cannot be changed after the search."""
-    assert "concluded" in refused(digits.shell.run("set", "digits", "trials=50"), 2)
-    assert "concluded" in refused(digits.shell.run("set", "digits", "workers=2"), 2)
+    assert "concluded" in refused(digits.shell.within("set", "digits", "trials=50"), 2)
+    assert "concluded" in refused(digits.shell.within("set", "digits", "workers=2"), 2)

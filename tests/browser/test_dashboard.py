@@ -107,7 +107,7 @@ def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None
     assert [float(line["valid_loss"]) for line in curve] == pytest.approx(row["curve"])
     assert files["layers.csv"].decode().startswith("moment,layer,mean,")
     exported = digits.shell.home / "exported.keras"
-    digits.shell.run("export", "digits", "--format", "keras", "-o", exported)
+    digits.shell.within("export", "digits", "--format", "keras", "-o", exported)
     assert files["model.keras"] == exported.read_bytes()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.messages import Kept
+from trainstack.workers.tasks.metrics import Scorer
 
 pytestmark = pytest.mark.keras
 STACK = CHAPTER_DEFAULT.but(units=[4], batch_size=32)
@@ -69,6 +71,35 @@ def test_the_script_trains_what_was_asked(
     assert f"seed {SEED}: test {spec.asked.name} " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("target", ["price", "price,rent"])
+def test_the_schedule_watches_the_loss_in_the_targets_unit(target: str, tmp_path: Path) -> None:
+    """As in the study: networks are trained on logarithms, the metric is another one."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 160))
+    columns = {"a": a, "b": b, "w": rng.integers(1, 5, 160), "price": np.exp(a), "rent": np.exp(b)}
+    kept = {k: v for k, v in columns.items() if k in "a,b,w," + target}
+    pd.DataFrame(kept).to_csv(tmp_path / "rows.csv", index=False)
+    data = load(str(tmp_path / "rows.csv"), target, transform="log", weight="w")
+    spec = StudySpec(
+        *("s", data.describe(), {"axes": {}}), epochs=3, **question(data, "mae", None, None)
+    )
+    text = script(data, spec, STACK, [Kept(SEED, "")], {})
+    assert re.search(r"ReduceLROnPlateau\(\s*\"val_unit_error\"", text)
+    models: list[Any] = []
+    program: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "train.py", "exec"), program)
+    train = program["train"]
+    program["train"] = lambda *given: models.append(train(*given)) or models[-1]
+    program["sys"].argv = ["train.py"]
+    program["main"]()
+    split = weighted(data.split(SEED), spec.class_weight, ())
+    outputs = models[0].predict(split.standardised().x_valid, verbose=0)
+    scorer = Scorer.of(spec, split)
+    loss = scorer.figures(scorer.answers(outputs), "valid")["loss"]
+    watched = models[0].history.history["val_unit_error"]
+    assert min(abs(np.array(watched) - loss)) < 1e-5 * loss
+
+
 SEVERAL = {
     "labels, f1": ("wet,cold", "f1_macro", None, "none"),
     "labels, ece, focal": ("wet,cold", "ece", "focal", "none"),
@@ -77,6 +108,8 @@ SEVERAL = {
     "quantities, counts": ("price,rent", "poisson_deviance", None, "none"),
     "logarithms, mae": ("price,rent", "mae", None, "log"),
     "a logarithm, mae": ("price", "mae", None, "log"),
+    "arrays of labels, f1": ("wet,cold", "f1_macro", None, "none"),
+    "arrays of logarithms, mae": ("price,rent", "mae", None, "log"),
 }
 
 
@@ -90,11 +123,16 @@ def test_the_script_scores_several_targets_as_the_study_does(
     a, b = rng.normal(size=(2, 160))
     columns = {"wet": a > 0.3, "cold": b > 0, "price": np.exp(a), "rent": np.exp(b)}
     asked_for = {k: v for k, v in columns.items() if k in target}
-    pd.DataFrame({"a": a, "b": b, **asked_for}).to_csv(tmp_path / "rows.csv", index=False)
+    if name.startswith("arrays"):
+        y = np.column_stack([*asked_for.values()])
+        np.savez(tmp_path / "rows.npz", x_train=np.column_stack([a, b]), y_train=y)
+        data = load(str(tmp_path / "rows.npz"), transform=transform)
+    else:
+        pd.DataFrame({"a": a, "b": b, **asked_for}).to_csv(tmp_path / "rows.csv", index=False)
+        data = load(str(tmp_path / "rows.csv"), target, transform=transform)
     if metric == "own":
         (tmp_path / "costs.py").write_text(OWN, "utf-8")
         metric = f"{tmp_path}/costs.py:cost"
-    data = load(str(tmp_path / "rows.csv"), target, transform=transform)
     spec = StudySpec(
         *("s", data.describe(), {"axes": {}}), epochs=2, **question(data, metric, loss, None)
     )

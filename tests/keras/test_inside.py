@@ -71,8 +71,9 @@ def drawn_strays(label: str, *networks: list[dict[str, float]]) -> float:
         if column.kept is None:
             continue
         at = math.log10 if column.logarithmic else float
-        (line,) = drawn.select_traces(row=len(networks), col=place)
-        low, high = next(iter(drawn.select_yaxes(row=1, col=place))).range
+        which = (len(networks) - 1) * len(COLUMNS) + place
+        (line,) = drawn.select_traces({"yaxis": f"y{which}"})
+        low, high = drawn.layout[f"yaxis{which}"].range
         farthest += [abs(at(y) - at(column.kept)) / (high - low) for y in line.y]
     return max(farthest)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,12 +16,13 @@ from sklearn import metrics as sk
 from trainstack.search.cli.question import question
 from trainstack.search.data.load import load
 from trainstack.search.metrics.table import METRICS
-from trainstack.search.records import CONFIRMATION, Result
+from trainstack.search.records import CONFIRMATION, Outcome, Result
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
-from trainstack.workers.messages import Job
+from trainstack.workers.export.model import export_model
+from trainstack.workers.messages import Job, MoreJobs, Ready, Setup
+from trainstack.workers.runtime.trainer import serve
 from trainstack.workers.tasks.jobs import JobBench
 
 pytestmark = pytest.mark.keras
@@ -124,10 +128,46 @@ def test_a_metric_of_the_users_own_decides(tmp_path: Path) -> None:
     assert result.value == pytest.approx(1 - result.metrics["right"])
 
 
-def test_an_own_metric_that_fails_later_ends_the_trial_with_its_message(tmp_path: Path) -> None:
-    """The error names the file and the line."""
+FAILING = {
+    "raises": ("p / 'x'", "numpy|TypeError|UFunc"),
+    "returns nan": ("float('nan')", "returned nan"),
+    "returns nothing": ("None", "returned None"),
+    "returns a text": ("'0.5'", "returned '0.5'"),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_an_own_metric_that_fails_later_ends_the_trial_with_one_line(
+    name: str, tmp_path: Path
+) -> None:
+    """The cause names the function, its file and line, the fault and what to do."""
+    text, said = FAILING[name]
     path = tmp_path / "own.py"
-    path.write_text("def odd(y, p, w):\n    return 1.0 if p.std(0).max() == 0 else p / 'x'\n")
-    bench = bench_of(tmp_path, "classification", metric=f"{path}:odd")
-    with pytest.raises(RequestError, match=r"own\.py, line 2"):
-        confirmed(bench)
+    path.write_text(f"def odd(y, p, w):\n    return 1.0 if p.std(0).max() == 0 else {text}\n")
+    spec = bench_of(tmp_path, "classification", metric=f"{path}:odd").spec
+    here, there = Pipe()
+    here.send(Setup(spec, str(tmp_path)))
+    here.send(Job("t", CONFIRMATION, STACK, 5, 5, EPOCHS, folder="m"))
+    here.send(MoreJobs("t", ()))
+    here.send(None)
+    serve(there)
+    answers = [here.recv(), here.recv(), here.recv()]
+    assert isinstance(answers[0], Ready)
+    result = answers[-1].result
+    assert result.outcome == Outcome.FAILED
+    assert "\n" not in result.cause
+    for part in (r"odd", r"own\.py, line [12]", said, "--study"):
+        assert re.search(part, result.cause), part
+
+
+def test_the_exported_model_of_counts_predicts_rates(tmp_path: Path) -> None:
+    """Reloaded, a model trained on the Poisson loss gives the study's predictions in its unit."""
+    bench = bench_of(tmp_path, "regression", "w", metric="poisson_deviance")
+    _, rates, split = confirmed(bench)
+    program, _ = bench.program(STACK, bench.split(5)[1], EPOCHS)
+    export_model(bench, STACK, program, split).save(tmp_path / "counts.keras")
+    model = keras.models.load_model(tmp_path / "counts.keras")
+    found = np.asarray(model(split.x_valid)).reshape(rates.shape)
+    np.testing.assert_allclose(found, rates, rtol=1e-5)
+    assert (found > 0).all()
+    assert found.mean() == pytest.approx(np.average(split.y_valid), rel=0.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,6 +48,29 @@ def test_streamed_training_equals_resident_training(name: str, task: str, output
     curve, weights = trained(resident, stack, task, outputs)
     again, streamed_weights = trained(streamed, stack, task, outputs)
     assert again == pytest.approx(curve, rel=1e-5)
+    for a, b in zip(weights, streamed_weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_streamed_rows_keep_their_weights() -> None:
+    """With weights in both parts, streaming gives the losses and weights of resident training."""
+    split, rng = load("diabetes").split(0), np.random.default_rng(6)
+    split = replace(
+        split,
+        w_train=rng.uniform(0.1, 4, len(split.y_train)).astype("float32"),
+        w_valid=rng.uniform(0.1, 4, len(split.y_valid)).astype("float32"),
+    )
+    stack = Stack.of(units=[16], activation="relu", batch_size=32)
+    streamed = put(split, 0, DeviceData)
+    assert isinstance(streamed, StreamedData)
+    streamed = replace(streamed, run_bytes=3 * 32 * 4 * streamed.features)
+    curve, weights = trained(put(split, 1 << 30, DeviceData), stack, "regression", 1)
+    again, streamed_weights = trained(streamed, stack, "regression", 1)
+    unweighted, _ = trained(
+        put(replace(split, w_train=None, w_valid=None), 0, DeviceData), stack, "regression", 1
+    )
+    assert again == pytest.approx(curve, rel=1e-5)
+    assert unweighted != pytest.approx(curve, rel=1e-2)
     for a, b in zip(weights, streamed_weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 

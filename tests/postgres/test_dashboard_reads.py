@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -153,6 +154,19 @@ def test_trials_are_written_by_the_fleet_alone(url: URL) -> None:
     assert [t.number for t in foreign.trials] == [0, 1]
     optuna.delete_study(study_name="foreign", storage=shown)
     assert optuna.get_all_study_names(shown) == ["s"]
+
+
+def test_a_curve_is_of_the_metric_that_decides(url: URL, tmp_path) -> None:
+    """Its column has the metric's name and the metric's own values, here those that rise."""
+    here = begun(url, metric="roc_auc")
+    lease = here.claim()
+    assert lease is not None
+    measured = [replace(m, objective=m.valid_loss / 10) for m in epochs(2)]
+    here.report(lease, measured)
+    store = Attached(opened(url)._engine, FolderStore(tmp_path))
+    rows = list(csv.DictReader(io.TextIOWrapper(store.open_reader(f"1-{lease.task_id}"))))
+    assert list(rows[0]) == ["epoch", "train_loss", "valid_roc_auc"]
+    assert [float(row["valid_roc_auc"]) for row in rows] == [1 - m.minimized for m in measured]
 
 
 def test_each_trial_has_its_curve_and_layers(url: URL, tmp_path) -> None:

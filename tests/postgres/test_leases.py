@@ -16,7 +16,7 @@ from trainstack.search.database.schema import tasks
 from trainstack.search.json_values import json_safe
 from trainstack.search.queue import attempts, study_store
 from trainstack.search.queue.history import attempts_at, history
-from trainstack.search.queue.maintenance import LEASE_SECONDS
+from trainstack.search.queue.lease import LEASE_SECONDS
 from trainstack.search.queue.queries import runs, status, trials
 from trainstack.search.records import SEARCH, Measurement, Result
 from trainstack.search.sampling.proposals import Proposals

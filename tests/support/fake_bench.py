@@ -10,15 +10,16 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
 
-from trainstack.search.records import Measurement, Result
+from trainstack.search.records import CONFIRMATION, Measurement, Result
 from trainstack.workers.messages import Job
 from trainstack.workers.runtime.trainer import BENCH
 
@@ -60,6 +61,7 @@ class Canned:
         once: Path of a file: only the trial that creates it has the fault. Empty: every trial has.
         hold: Path of a file: no epoch ends before it exists. Empty: epochs do not wait.
         worn_after: Trials after which the trainer asks to be replaced; 0: never.
+        room: Number of confirmation runs that can be trained together with another one.
     """
 
     epoch_seconds: float = 0.0
@@ -68,6 +70,7 @@ class Canned:
     once: str = ""
     hold: str = ""
     worn_after: int = 0
+    room: int = 0
 
 
 class FakeBench:
@@ -77,6 +80,16 @@ class FakeBench:
 
     def __init__(self, canned: Canned) -> None:
         self.canned, self.trained = canned, 0
+
+    def room(self, job: Job) -> int:
+        """Return the canned room, for confirmation runs."""
+        return self.canned.room if job.kind == CONFIRMATION else 0
+
+    def train_bundle(
+        self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]
+    ) -> list[Result]:
+        """Train one after the other."""
+        return [self.train(job, partial(judge, job)) for job in jobs]
 
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         """Follow a curve that depends on the stack alone and falls towards its floor."""

@@ -32,8 +32,10 @@ raise SystemExit(crew.worst_exit_code())
 """
 TRAINER = """
 from tests.support.planted_study import made_up_spec
+from trainstack.workers.messages import Setup
 from trainstack.workers.runtime.trainer_process import Child
-child = Child(made_up_spec(), 1, "nowhere", {})
+child = Child({})
+child.send(Setup(made_up_spec(), "nowhere"))
 print("started", flush=True)
 first = child.news.get()
 child.leave()

@@ -50,6 +50,7 @@ LINES = (
 
 
 @given(PIECES.map("".join))
+@settings(deadline=None)
 def test_no_part_of_a_password_is_shown(password: str) -> None:
     """An unencoded password is read completely or refused, and no part of it is shown."""
     try:
@@ -60,6 +61,7 @@ def test_no_part_of_a_password_is_shown(password: str) -> None:
 
 
 @given(PIECES.map("".join))
+@settings(deadline=None)
 def test_a_percent_encoded_password_is_read(password: str) -> None:
     """Any percent-encoded password reaches the server unchanged."""
     url = parse_url(f"postgresql://me:{quote(password, safe='')}@db.example/base")

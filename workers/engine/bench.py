@@ -21,6 +21,7 @@ from trainstack.search.database.connection import home
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
+from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.engine.losses import losses
@@ -30,12 +31,19 @@ from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.program_cache import Programs
 from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
-from trainstack.workers.engine.structure import Structure, shaping_items, worth_compiling
+from trainstack.workers.engine.structure import (
+    Structure,
+    shaping_items,
+    worth_bundling,
+    worth_compiling,
+)
 from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import Kept
 
 log = logging.getLogger("trainstack.trainer")
 
+# Networks that are trained at once, at most.
+MOST_NETWORKS = {"cpu": 8, "gpu": 64}
 # Splits kept on the device: a confirmation trains every candidate on the same few.
 MOST_SPLITS = 8
 
@@ -118,6 +126,20 @@ class Bench:
         program, _ = self.programs.get(structure, lambda: Program(structure, stack))
         program.use(data)
         return program, time.perf_counter() - began
+
+    def bundles(self, stack: Stack, data: DeviceData) -> bool:
+        """Return whether networks of a stack train faster at once than one after the other."""
+        return worth_bundling(stack, data.features, self.device)
+
+    def most_networks(self, data: DeviceData) -> int:
+        """Return how many networks, each with a split of this size, are trained at once."""
+        room = self.fits_bytes // MOST_SPLITS // max(1, data.bytes)
+        return max(1, min(MOST_NETWORKS[self.device], room))
+
+    def bundle(self, program: Program, stack: Stack, networks: int) -> Bundle:
+        """Return a bundle of networks of a program's structure, new or used before."""
+        structure = replace(program.structure, networks=networks)
+        return self.programs.get(structure, lambda: Bundle(program, stack, networks))[0]
 
     def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
         """Return a program holding a confirmation run's best weights, and its split.

@@ -91,6 +91,34 @@ def training_optimizer(stack: Stack, knobs: Mapping[str, Any]) -> keras.Optimize
     return _optimizer(stack, knobs, OWN)
 
 
+def networks_optimizer(
+    stack: Stack, knobs: Mapping[str, Any], flat: list[keras.Variable]
+) -> tuple[keras.Optimizer, list[keras.Variable]]:
+    """Make the optimizer of several networks, built for their weights.
+
+    Every optimizer works element by element, so scalars of shape [networks, 1] broadcast.
+
+    Args:
+        stack: The networks' stack.
+        knobs: Run-time variables, [networks, 1].
+        flat: Variables [networks, N].
+
+    Returns:
+        The optimizer, and its variables in the order of `training_optimizer`'s, each with a
+        leading axis of networks.
+    """
+    networks = int(flat[0].shape[0])
+    optimizer = training_optimizer(stack, knobs)
+    optimizer.build(flat)
+    before, own = list(optimizer.variables), {}
+    for name, value in list(vars(optimizer).items()):
+        if isinstance(value, keras.Variable) and len(value.shape) == 0:
+            each = np.full((networks, 1), value.numpy())
+            own[id(value)] = keras.Variable(each, dtype=value.dtype, trainable=False)
+            setattr(optimizer, name, own[id(value)])
+    return optimizer, [own.get(id(variable), variable) for variable in before]
+
+
 def make_optimizer(stack: Stack, knobs: Mapping[str, Any] | None = None) -> keras.Optimizer:
     """Make the stack's Keras optimizer; `knobs` replaces some numbers with variables."""
     return _optimizer(stack, knobs or {}, {})

@@ -37,3 +37,9 @@ class DeviceData:
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows."""
         return self.x_train[:rows]
+
+    @property
+    def bytes(self) -> int:
+        """Size on the device."""
+        parts = (self.x_train, self.y_train, self.x_valid, self.y_valid)
+        return sum(part.dtype.size * int(part.shape.num_elements() or 0) for part in parts)

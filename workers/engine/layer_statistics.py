@@ -33,7 +33,8 @@ def look_inside(
         outputs beyond the activation's bounds), `dead` (share of units that do not react), and
         `gradient_norm` (Euclidean, of the loss by the layer's kernel).
     """
-    kept = program.weights()  # the forward pass changes batch normalization's averages
+    averages = program.model.non_trainable_variables  # the forward pass changes them
+    kept = [np.array(variable.numpy()) for variable in averages]
     program.context.rate = tf.constant(0.0)
     program.context.key = tf.constant(0, tf.uint32)
     inside = _probe(program)
@@ -42,7 +43,8 @@ def look_inside(
         *hidden, outputs = inside(x, training=True)
         loss = tf.reduce_mean(losses(program.structure.trained_on, y, outputs))
     gradients = tape.gradient(loss, [kernel.value for kernel in program.hidden_kernels])
-    program.set_weights(kept)
+    for variable, value in zip(averages, kept, strict=True):
+        variable.assign(value)
     bounds = ACTIVATIONS[stack["activation"]].saturation
     return [
         _layer(output.numpy(), gradient, bounds)

@@ -9,7 +9,8 @@ import numpy as np
 
 from trainstack.search.metrics.table import Metric
 from trainstack.search.spec import StudySpec
-from trainstack.workers.engine.program import EpochResult
+from trainstack.spaces.errors import RequestError
+from trainstack.workers.engine.epoch import EpochResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,15 @@ class Objective:
             return float("nan")
         predictions = self.split.predictions(outputs)
         weights = self.split.weights("valid")
-        return self.metric.objective(self.metric.value(self.split.y_valid, predictions, weights))
+        try:
+            value = self.metric.value(self.split.y_valid, predictions, weights)
+        except RequestError as error:
+            raise RequestError(
+                error.problem,
+                error.expected or "a finite number in every epoch",
+                "correct the function and launch it with another --study: this study has the file",
+            ) from None
+        return self.metric.objective(value)
 
 
 def reads_answers(spec: StudySpec) -> bool:

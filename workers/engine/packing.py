@@ -49,15 +49,23 @@ class Packing:
 
     def pack(self, variables: list[Any]) -> None:
         """Copy a model's variables into the flat ones."""
-        values = [variable.numpy().ravel() for variable in variables]
-        for group, variable in zip(self.groups, self.flat, strict=True):
-            variable.assign(np.concatenate([values[k] for k in group]))
+        joined = self.joined([variable.numpy() for variable in variables])
+        for variable, value in zip(self.flat, joined, strict=True):
+            variable.assign(value)
 
     def unpack(self) -> list[np.ndarray]:
         """Return copies of the weights in the model's order and shapes."""
+        return self.arrays([np.array(variable.numpy()) for variable in self.flat])
+
+    def joined(self, weights: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the flat arrays of weights in the model's order."""
+        return [np.concatenate([weights[k].ravel() for k in group]) for group in self.groups]
+
+    def arrays(self, flat: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the weights in the model's order and shapes, from the flat arrays."""
         weights: list[Any] = [None] * len(self.shapes)
-        for group, variable in zip(self.groups, self.flat, strict=True):
+        for group, array in zip(self.groups, flat, strict=True):
             ends = np.cumsum([self.sizes[k] for k in group])[:-1]
-            for k, part in zip(group, np.split(np.array(variable.numpy()), ends), strict=True):
+            for k, part in zip(group, np.split(array, ends), strict=True):
                 weights[k] = part.reshape(self.shapes[k])
         return weights

@@ -7,7 +7,8 @@ trial of its structure. Model, optimizer and gradient are ordinary Keras 3 and T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import replace
 from typing import Any, cast
 
 import keras
@@ -19,15 +20,13 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import (
     fresh_kernel,
     initializer_of,
-    training_model,
     training_optimizer,
 )
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.layers import Context
-from trainstack.workers.engine.losses import inverted, losses, scores
+from trainstack.workers.engine.epoch import EpochResult, epoch_result
+from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.optimizer_updates import global_norm
-from trainstack.workers.engine.packing import Packing
+from trainstack.workers.engine.network import EVALUATION_ROWS, Network
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -37,8 +36,6 @@ from trainstack.workers.engine.structure import (
     run_time_numbers,
 )
 
-# Rows per forward pass when a loss is measured; bounds the memory of wide layers.
-EVALUATION_ROWS = 16_384
 # Distance between the keys of an epoch's steps (odd, so that none repeats).
 STEP_KEY = 0x85EBCA6B
 
@@ -61,28 +58,7 @@ class Knob(keras.Variable):
     __hash__ = keras.Variable.__hash__
 
 
-@dataclass(frozen=True)
-class EpochResult:
-    """Result of one call of the program.
-
-    Attributes:
-        train_loss: Mean penalty-free loss of the epoch's batches, while the weights changed.
-        valid_loss: Penalty-free validation loss after the epoch.
-        metric: Validation accuracy, or root mean squared error of the standardised target; of
-            several quantities those of each, [T].
-        answers: Outputs for the validation part, [M, K], if the structure asks for them.
-
-    A network trained on the logarithm of the target has its training loss there. Its validation
-    figures are those of the standardised target.
-    """
-
-    train_loss: float
-    valid_loss: float
-    metric: Any
-    answers: np.ndarray | None = None
-
-
-class Program:
+class Program(Network):
     """A structure's model, optimizer and compiled epoch; reset before each trial.
 
     During training the weights are held in a few flat variables (see `Packing`); `set_weights`
@@ -90,26 +66,10 @@ class Program:
     """
 
     def __init__(self, structure: Structure, stack: Stack) -> None:
-        self.structure = structure
-        self.context = Context()
-        shape = (stack, structure.features, structure.outputs, self.context)
-        self.model, self.hidden = training_model(*shape)
-        # Measurements and exports use float32; mixed precision applies to training steps only.
-        self._learner = self.model
-        if structure.precision == "mixed":
-            self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
+        super().__init__(structure, stack)
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
-        self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
         self.optimizer = training_optimizer(stack, self.knobs)
         self.optimizer.build(self.packing.flat)
-        dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
-        self.kernels: list[Any] = [layer.kernel for layer in dense]
-        self._hidden_places = [
-            self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
-        ]
-        self._penalized = stack["penalty"] != "none"
-        self._bounded = stack["max_norm"] == "clip"
-        self._clipping = stack["clipping"]
         self._inverse: Any = None
         if structure.transform == LOG:
             self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
@@ -124,18 +84,9 @@ class Program:
         )
         self.used = False
 
-    @staticmethod
-    def _place(variables: list[Any], wanted: Any) -> int:
-        return next(k for k, variable in enumerate(variables) if variable is wanted)
-
     @property
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
-
-    @property
-    def hidden_kernels(self) -> list[Any]:
-        """The kernels that penalties and max-norm apply to: all but the head's."""
-        return self.kernels[:-1]
 
     def reset(self, stack: Stack, seed: int) -> None:
         """Give the model fresh weights and the optimizer fresh slots.
@@ -179,10 +130,8 @@ class Program:
             momenta: float32 [steps] if the schedule changes the momentum, else None.
             key: Random key of the epoch's masks, below 2³².
         """
-        if momenta is None:
-            knob = cycled_knob(stack)
-            fixed = stack[f"optimizer.{knob}"] if knob else 0.0
-            momenta = np.full(len(rates), fixed, np.float32)
+        began, fresh = time.perf_counter(), not self.used
+        momenta = usual_momenta(stack, len(rates)) if momenta is None else momenta
         self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
         rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
@@ -196,11 +145,8 @@ class Program:
             )
             result, answers = result.numpy(), None if answers is None else answers.numpy()
         self.used = True
-        train_loss, valid_loss, *score = (float(v) for v in result)
-        metric = np.array(score) if len(score) > 1 else score[0]
-        if self.structure.task == "regression":
-            metric **= 0.5
-        return EpochResult(train_loss, valid_loss, metric, answers)
+        found = epoch_result(self.structure.task, result, answers)
+        return replace(found, seconds=time.perf_counter() - began, fresh=fresh)
 
     def _streamed_epoch(
         self,
@@ -243,9 +189,19 @@ class Program:
 
         It is computed as in validation.
         """
-        outputs = self._measurable(tf.constant(self.outputs(x)))
+        outputs = tf.constant(self.outputs(x))
+        if self._inverse is not None:
+            outputs = inverted(outputs, self._inverse)
         found = losses(self.structure.trained_on, tf.constant(y), outputs)
         return float(np.average(found.numpy(), weights=w))
+
+    def slots(self) -> list[np.ndarray]:
+        """Return copies of the optimizer's current variables."""
+        return [np.array(variable.numpy()) for variable in self.optimizer.variables]
+
+    def set_slots(self, slots: list[np.ndarray]) -> None:
+        """Set variables of the optimizer that `slots` returned."""
+        assign(self.optimizer.variables, slots)
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the current weights, in the order of the model's variables."""
@@ -298,20 +254,16 @@ class Program:
         w_train: tf.Tensor | None,
     ) -> tf.Tensor:
         """Trace the loop over a run of steps; return the sum of their losses."""
-        rate, l1, l2, radius, limit = tf.unstack(numbers)
-        self.context.rate = rate
         knob = self.knobs.get("momentum")
 
         def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = tf.gather(order, k)
-            self.context.key = key + tf.cast(k, tf.uint32) * tf.constant(STEP_KEY, tf.uint32)
             self.optimizer._learning_rate.assign(rates[k])
             if knob is not None:
                 knob.assign(momenta[k])
             mass = None if w_train is None else tf.gather(w_train, rows)
-            loss = self._step(
-                tf.gather(x_train, rows), tf.gather(y_train, rows), mass, l1, l2, radius, limit
-            )
+            batch = tf.gather(x_train, rows), tf.gather(y_train, rows), mass
+            loss = self._step(*batch, numbers, step_key(key, k))
             return k + 1, total + loss
 
         steps = tf.shape(order)[0]
@@ -323,85 +275,49 @@ class Program:
         x: tf.Tensor,
         y: tf.Tensor,
         mass: tf.Tensor | None,
-        l1: tf.Tensor,
-        l2: tf.Tensor,
-        radius: tf.Tensor,
-        limit: tf.Tensor,
+        numbers: tf.Tensor,
+        key: tf.Tensor,
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
-        flat = [tf.convert_to_tensor(variable.value) for variable in self.packing.flat]
-        with tf.GradientTape() as tape:
-            tape.watch(flat)
-            weights = self.packing.split(flat)
-            outputs, moved = self._call(weights, x, training=True)
-            # As Keras: the sum of weight · loss, divided by the number of rows.
-            row_losses = _times(mass, losses(self.structure.trained_on, y, outputs))
-            loss = total = tf.reduce_mean(row_losses)
-            if self._penalized:
-                for place in self._hidden_places:
-                    w = weights[place]
-                    total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
-        gradients: list[Any] = tape.gradient(total, flat)
-        if self._clipping == "value":
-            gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
-        elif self._clipping == "norm":
-            norm = global_norm(gradients) if self.structure.compiled else None
-            gradients, _ = tf.clip_by_global_norm(gradients, limit, use_norm=norm)
+        found = self.gradients(*self._now(), x, y, mass, numbers, key)
+        gradients, moved, loss = found
         self.optimizer.apply(gradients, self.packing.flat)
-        for variable, value in zip(self.model.non_trainable_variables, moved, strict=True):
-            variable.assign(value)
-        if self._bounded:
-            self._bound(radius)
+        assign(self.model.non_trainable_variables, moved)
+        if self.is_bounded:
+            assign(self.packing.flat, self.bounded(self._now()[0], numbers))
         return loss
 
-    def _bound(self, radius: tf.Tensor) -> None:
-        """Clip each hidden neuron's incoming weight vector to the radius."""
-        weights = self.packing.split([variable.value for variable in self.packing.flat])
-        for place in self._hidden_places:
-            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), 0, keepdims=True))
-            weights[place] *= tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
-        for variable, value in zip(self.packing.flat, self.packing.join(weights), strict=True):
-            variable.assign(value)
-
-    def _call(self, weights: list[Any], x: tf.Tensor, training: bool) -> tuple[Any, list[Any]]:
-        """Run the network with these weights; also return batch normalization's new averages."""
-        fixed = [variable.value for variable in self.model.non_trainable_variables]
-        model = self._learner if training else self.model
-        found: Any = model.stateless_call(weights, fixed, x, training=training)
-        return found
-
-    def _measurable(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Return the outputs on the scale of the validation targets."""
-        return outputs if self._inverse is None else inverted(outputs, self._inverse)
+    def _now(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Return the packed weights and the other variables of the model as tensors."""
+        return values(self.packing.flat), values(self.model.non_trainable_variables)
 
     def _trace_sums(
         self, x: tf.Tensor, y: tf.Tensor, w: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Sum loss and score over validation rows, in slices that bound the memory.
-
-        The outputs are returned as well if the structure asks for them.
-        """
-        kind, rows = self.structure.trained_on, x.shape[0]
-        answers = []
-        weights = self.packing.split([variable.value for variable in self.packing.flat])
-        loss = score = tf.constant(0.0)
-        for start in range(0, cast(int, rows), EVALUATION_ROWS):
-            part = slice(start, start + EVALUATION_ROWS)
-            outputs, _ = self._call(weights, x[part], training=False)
-            answers.append(outputs)
-            measured = self._measurable(outputs)
-            mass = None if w is None else w[part]
-            loss += tf.reduce_sum(_times(mass, losses(kind, y[part], measured)))
-            score += tf.reduce_sum(_times(mass, scores(kind, y[part], measured)), axis=0)
-        sums = tf.concat([[loss], tf.reshape(score, [-1])], 0)
-        return sums, tf.concat(answers, 0) if self.structure.answers else None
+        """Trace the validation pass, as `sums`."""
+        return self.sums(*self._now(), x, y, w, self._inverse)
 
 
-def _times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
-    """Return weights [B] · values, [B] or [B, T]; the values alone if there are no weights."""
-    if weights is None:
-        return values
-    return (weights[:, None] if values.shape.rank == 2 else weights) * values
+def usual_momenta(stack: Stack, steps: int) -> np.ndarray:
+    """Return the momentum of each step, float32 [steps], when the schedule does not change it."""
+    knob = cycled_knob(stack)
+    return np.full(steps, stack[f"optimizer.{knob}"] if knob else 0.0, np.float32)
+
+
+def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    """Return the random key of a step of an epoch, from the epoch's."""
+    return key + tf.cast(step, tf.uint32) * tf.constant(STEP_KEY, tf.uint32)
+
+
+def values(variables: list[Any]) -> list[tf.Tensor]:
+    """Return the current values of Keras variables."""
+    return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def assign(variables: list[Any], tensors: list[Any]) -> None:
+    """Assign to each Keras variable its tensor or array."""
+    for variable, tensor in zip(variables, tensors, strict=True):
+        variable.assign(tensor)
 
 
 def _thrifty(value: np.ndarray) -> np.ndarray:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from trainstack.workers.engine.memory import forget_dropped_graphs
-from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure
+
+
+class _Traced(Protocol):
+    """A program, or a bundle of networks."""
+
+    @property
+    def hidden(self) -> list[Any]: ...
+
+
+T = TypeVar("T", bound=_Traced)
 
 # Number of programs kept: more than a confirmation's race alternates between.
 MOST = 8
@@ -25,11 +35,11 @@ class Programs:
 
     def __init__(self, most: int = MOST, most_dropped: int = MOST_DROPPED) -> None:
         self.most, self.most_dropped = most, most_dropped
-        self._programs: dict[Structure, Program] = {}
+        self._programs: dict[Structure, Any] = {}
         self._dropped = self._compiled_layers = self._built = 0
 
-    def get(self, structure: Structure, make: Callable[[], Program]) -> tuple[Program, bool]:
-        """Return the program of a structure, and whether it already existed."""
+    def get(self, structure: Structure, make: Callable[[], T]) -> tuple[T, bool]:
+        """Return the program, or bundle, of a structure, and whether it already existed."""
         known = structure in self._programs
         if not known:
             self._make_room()

@@ -15,6 +15,10 @@ from trainstack.spaces.stack import Stack
 # program, because spaces rarely vary them.
 KNOBS = ("momentum", "weight_decay")
 
+# Weights between layers up to which batched products pay off on a CPU: the calls of a step then
+# cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).
+MOST_WEIGHTS_ON_CPU = 10_000
+
 # Stack keys that never change the program: run-time numbers, choices applied on the host, and the
 # distribution of initial weights.
 _FREE = (
@@ -47,6 +51,7 @@ class Structure:
         transform: `log` if the outputs are standardised logarithms of the target, else `none`.
         loss: Name of the loss (`trainstack.search.metrics.losses`); empty: the task's usual one.
         answers: Whether an epoch also returns the outputs for the validation part.
+        networks: Number of networks of a bundle; 0: a program of one network.
     """
 
     stack: tuple[tuple[str, Any], ...]
@@ -59,6 +64,7 @@ class Structure:
     transform: str = "none"
     loss: str = ""
     answers: bool = False
+    networks: int = 0
 
     @property
     def trained_on(self) -> str:
@@ -121,6 +127,18 @@ def saved_seconds_a_step(stack: Stack, features: int) -> float:
     weights = sum(a * b for a, b in pairwise((features, *stack.units)))
     a_layer = 0.02e-3 if stack["normalization"] == "none" else 0.07e-3
     return 1.6e-9 * weights + a_layer * len(stack.units)
+
+
+def worth_bundling(stack: Stack, features: int, device: str) -> bool:
+    """Return whether networks of a stack train faster at once than one after the other.
+
+    Args:
+        stack: Their stack.
+        features: Width of the input.
+        device: `cpu` or `gpu`.
+    """
+    weights = sum(a * b for a, b in pairwise((features, *stack.units)))
+    return device == "gpu" or weights <= MOST_WEIGHTS_ON_CPU
 
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:

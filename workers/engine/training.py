@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -15,13 +15,32 @@ from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.program import EpochResult, Program
+from trainstack.workers.engine.epoch import EpochPlan, EpochResult
+from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.messages import ABANDONED, INTERRUPTED
 
 # A loss above this multiple of an untrained network's counts as diverged, unless it is falling.
 DIVERGED_TIMES = 10.0
+
+
+class Place(Protocol):
+    """A network whose weights and optimizer slots can be read and set."""
+
+    def weights(self) -> list[np.ndarray]: ...
+    def set_weights(self, weights: list[np.ndarray]) -> None: ...
+    def slots(self) -> list[np.ndarray]: ...
+    def set_slots(self, slots: list[np.ndarray]) -> None: ...
+
+
+class EndedError(Exception):
+    """Thrown into a training that is to end before its next epoch, with this outcome."""
+
+    def __init__(self, outcome: str) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
 
 # Takes each measurement; returns None to continue, or the outcome that ends the trial.
 Judge = Callable[[Measurement], str | None]
@@ -32,7 +51,8 @@ class Training:
     """A running trial, with all state that is needed to resume it.
 
     Attributes:
-        program: The structure's program, reset for this trial.
+        program: The structure's program, reset for this trial; or a place in a bundle of networks
+            that are trained at once.
         stack: Stack to train.
         seed: Seed of weights, batch order and masks.
         epochs: Maximum epochs of the study, of which the stack plans a share.
@@ -43,7 +63,7 @@ class Training:
         start: Returns the initial state, with epochs that count as trained; None: fresh weights.
     """
 
-    program: Program
+    program: Program | Place
     stack: Stack
     seed: int
     epochs: int
@@ -55,7 +75,7 @@ class Training:
     measurements: list[Measurement] = field(default_factory=list)
     best: Measurement | None = None
     best_weights: list[np.ndarray] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0})
 
     def run(self, data: DeviceData | StreamedData, judge: Judge) -> Result:
         """Train to the end, to an early stop, or until the judge ends the trial.
@@ -67,20 +87,45 @@ class Training:
             `completed` (the model then holds the best weights), `diverged`, or the judge's
             outcome.
         """
-        rows, batch = data.rows[0], self.stack["batch_size"]
-        batch = min(batch, rows)
+        program = cast(Program, self.program)
+        epochs = self.epochs_of(data.rows[0], judge)
+        try:
+            plan = next(epochs)
+            while True:
+                arguments = plan.order, plan.rates, plan.momenta, plan.key
+                plan = epochs.send(program.epoch(self.stack, data, *arguments))
+        except StopIteration as ended:
+            return ended.value
+
+    def epochs_of(self, rows: int, judge: Judge) -> Generator[EpochPlan, EpochResult, Result]:
+        """Yield the plan of each epoch, receive its result, and return the trial's.
+
+        As `run`, whatever trains the epochs.
+
+        Args:
+            rows: Number of training rows.
+            judge: As in `run`.
+        """
+        batch = min(self.stack["batch_size"], rows)
         steps = rows // batch
         planned = self.stack.planned_epochs(self.epochs)
         maker = RateMaker(self.stack, steps, planned)
         stopping = stopping_of(self.stack, planned)
-        began = time.perf_counter()
         outcome, cause = Outcome.COMPLETED, None
         known = self._resumed()
         for epoch in range(1, planned + 1):
             trained = epoch > len(known)
-            measurement = (
-                self._epoch(data, maker, epoch, steps, batch) if trained else known[epoch - 1]
-            )
+            if trained:
+                order = batch_order(self.seed, epoch, rows, steps, batch)
+                key = epoch_key(self.seed, epoch)
+                try:
+                    result = yield EpochPlan(order, maker.rates(epoch), maker.momenta(epoch), key)
+                except EndedError as ended:
+                    outcome = ended.outcome
+                    break
+                measurement = self._measured(epoch, result)
+            else:
+                measurement = known[epoch - 1]
             if cause := self._divergence(measurement, hot=epoch <= stopping.from_epoch):
                 outcome = Outcome.DIVERGED
                 break
@@ -102,9 +147,12 @@ class Training:
         self._leave(outcome, len(known))
         if self.best_weights:
             self.program.set_weights(self.best_weights)
-        self.seconds["train"] = time.perf_counter() - began - self.seconds.get("compile", 0.0)
-        self.seconds["train"] += sum(measured.seconds for measured in known)
         return self._result(outcome, cause)
+
+    @property
+    def epochs_left(self) -> int:
+        """Number of planned epochs that are not trained yet."""
+        return self.stack.planned_epochs(self.epochs) - len(self.measurements)
 
     def _resumed(self) -> tuple[Measurement, ...]:
         """Restore an earlier attempt's checkpoint or the given start; return its epochs."""
@@ -114,15 +162,14 @@ class Training:
         if checkpoint is None:
             return ()
         self.program.set_weights(checkpoint.weights)
-        for variable, value in zip(self.program.optimizer.variables, checkpoint.slots, strict=True):
-            variable.assign(value)
+        self.program.set_slots(checkpoint.slots)
         self.best_weights = checkpoint.best
+        self.seconds["train"] = sum(measured.seconds for measured in checkpoint.measurements)
         return checkpoint.measurements
 
     def _checkpoint(self) -> Checkpoint:
-        slots = [np.array(variable.numpy()) for variable in self.program.optimizer.variables]
-        now = self.program.weights()
-        return Checkpoint(tuple(self.measurements), now, slots, self.best_weights)
+        now = self.program.weights(), self.program.slots()
+        return Checkpoint(tuple(self.measurements), *now, self.best_weights)
 
     def _leave(self, outcome: str, known_epochs: int) -> None:
         """Save the checkpoint of an interrupted trial; drop that of one that ended."""
@@ -133,23 +180,15 @@ class Training:
         elif len(self.measurements) > known_epochs:
             self.shelf.save(self._checkpoint())
 
-    def _epoch(
-        self, data: DeviceData | StreamedData, maker: RateMaker, epoch: int, steps: int, batch: int
-    ) -> Measurement:
-        """Train one epoch; the first one of a new program includes tracing and compiling."""
-        began, fresh = time.perf_counter(), not self.program.used
-        result = self.program.epoch(
-            self.stack,
-            data,
-            batch_order(self.seed, epoch, data.rows[0], steps, batch),
-            maker.rates(epoch),
-            maker.momenta(epoch),
-            epoch_key(self.seed, epoch),
-        )
+    def _measured(self, epoch: int, result: EpochResult) -> Measurement:
+        """Return the measurement of an epoch; the objective's time counts as the epoch's."""
+        began = time.perf_counter()
         objective = self.objective(result) if self.objective else None
-        seconds = time.perf_counter() - began
-        if fresh:  # includes the epoch's training time
+        seconds = result.seconds + time.perf_counter() - began
+        if result.fresh:  # includes the epoch's training time
             self.seconds["compile"] = seconds
+        else:
+            self.seconds["train"] += seconds
         metric = float(np.mean(result.metric * self.metric_scale))
         losses = result.train_loss, result.valid_loss
         return Measurement(epoch, *losses, metric, seconds, objective)

@@ -3,97 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import logging
 import os
 import signal
-import socket
 import sys
-import threading
-from importlib.metadata import version
 
 from trainstack.search.database import retry
-from trainstack.search.database.connection import STORAGE, artifacts, storage_url
+from trainstack.search.database.connection import STORAGE
 from trainstack.search.processes import interruption_signals
-from trainstack.search.queue.maintenance import LEASE_SECONDS, REQUEUE_SECONDS
-from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
+from trainstack.search.queue.lease import LEASE_SECONDS
 from trainstack.spaces.errors import TrainstackError
-from trainstack.workers.runtime.limits import STALL_SECONDS, Limits
-from trainstack.workers.runtime.supervisor import Supervisor
+from trainstack.workers.runtime.limits import STALL_SECONDS
 from trainstack.workers.runtime.trainer_process import Child
-
-INTERRUPTED = 130
-# Time that the running trial has to write its checkpoint after Ctrl-C.
-INTERRUPT_SECONDS = 4.0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Work on a study until it is over; return the exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=options.log_level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr
+    )
+    environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
+    start = functools.partial(Child, environment)
+    trainer = start()  # it imports TensorFlow while the worker imports the rest and joins
+    from trainstack.workers.runtime.joining import INTERRUPTED, work
+
+    if options.storage_from_input:
+        os.environ[STORAGE] = sys.stdin.readline().strip()
+        if not os.environ[STORAGE]:
+            return 0  # there will be no study to join
     try:
         for number in interruption_signals():  # until there is a trial to give back
             signal.signal(number, signal.default_int_handler)
-        options = _parser().parse_args(argv)
-        logging.basicConfig(
-            level=options.log_level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr
-        )
-        return _work(options)
+        return work(options, trainer, start)
     except KeyboardInterrupt:
         return INTERRUPTED  # before there was a trial to give back
     except TrainstackError as error:
         print(f"trainstack: {error}", file=sys.stderr)  # noqa: T201 - the one line on an error
         return error.exit_code
-
-
-def _work(options: argparse.Namespace) -> int:
-    card = WorkerCard(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        device=f"gpu:{options.gpu}" if options.gpu is not None else "cpu",
-        threads=options.threads,
-        version=version("trainstack"),
-    )
-    retry.install()
-    join = functools.partial(
-        WorkerClient.open,
-        storage_url(),
-        options.study,
-        card,
-        lease_seconds=options.lease,
-        requeue_seconds=min(REQUEUE_SECONDS, options.lease / 6),
-    )
-    client = retry.patiently(join, options.start_timeout)
-    environment = {"CUDA_VISIBLE_DEVICES": options.gpu if options.gpu is not None else "-1"}
-    spec = client.spec
-    if options.data is not None:
-        # The data's path differs between machines; its fingerprint identifies it.
-        spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))
-    start = functools.partial(
-        Child, spec, options.threads, artifacts(), environment, options.memory_mb
-    )
-    limits = Limits(options.max_trials, options.drain_timeout, options.stall_timeout)
-    supervisor = Supervisor(client, start, limits)
-    interrupted = []
-
-    def on_interrupt(number: int, frame: object) -> None:
-        interrupted.append(number)
-        supervisor.leave_soon(INTERRUPT_SECONDS)
-
-    signal.signal(signal.SIGTERM, lambda number, frame: supervisor.leave_soon())
-    for number in (signal.SIGINT, *retry.hangups()):
-        signal.signal(number, on_interrupt)
-    if options.leave_with_parent:
-        threading.Thread(target=_follow_parent, args=(supervisor,), daemon=True).start()
-    with client.exporting():
-        supervisor.run()
-    return INTERRUPTED if interrupted else 0
-
-
-def _follow_parent(supervisor: Supervisor) -> None:
-    """Leave when the process at the other end of standard input has ended, for any reason."""
-    while os.read(0, 1):
-        pass
-    supervisor.leave_soon(INTERRUPT_SECONDS)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--memory-mb", type=int, default=0, help="limit of the trainer's memory, or of its GPU's"
+    )
+    parser.add_argument(
+        "--storage-from-input",
+        action="store_true",
+        help="read the storage URL from standard input; exit if it ends without one",
     )
     parser.add_argument(
         "--leave-with-parent", action="store_true", help="leave when standard input ends"

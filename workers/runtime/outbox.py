@@ -26,7 +26,7 @@ class Outbox:
 
     def __init__(self, away_seconds: float) -> None:
         self._away_seconds = away_seconds
-        self._actions: deque[Callable[[], object]] = deque()
+        self._actions: deque[tuple[str, Callable[[], object]]] = deque()
         self._away_since: float | None = None
         self._not_before = 0.0
 
@@ -34,13 +34,18 @@ class Outbox:
         """Return whether any action is pending."""
         return bool(self._actions)
 
-    def post(self, action: Callable[[], object]) -> None:
-        """Append an action to the queue."""
-        self._actions.append(action)
+    def post(self, action: Callable[[], object], about: str = "") -> None:
+        """Append an action about a trial to the queue."""
+        self._actions.append((about, action))
 
-    def clear(self) -> None:
-        """Discard all pending actions."""
-        self._actions.clear()
+    @property
+    def about(self) -> str:
+        """The trial that the first pending action is about."""
+        return self._actions[0][0]
+
+    def forget(self, about: str) -> None:
+        """Discard the pending actions about a trial."""
+        self._actions = deque(pending for pending in self._actions if pending[0] != about)
 
     def reach(self, action: Callable[[], T], otherwise: T) -> T:
         """Run an action on the database now; return `otherwise` while it is unavailable.
@@ -70,7 +75,7 @@ class Outbox:
             self._actions.popleft()
 
     def _first(self) -> bool:
-        self._actions[0]()
+        self._actions[0][1]()
         return True
 
     def _away(self, error: StorageAwayError) -> None:

@@ -16,25 +16,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainstack.search.processes import ECHO_SECONDS
-from trainstack.search.records import Measurement, Outcome, Result
+from trainstack.search.records import Outcome, Result
 from trainstack.search.studies.worker_client import (
     INTERRUPTED,
     HeartbeatReply,
     Lease,
-    LeaseLost,
     WorkerClient,
 )
 from trainstack.spaces.errors import RequestError, StorageAwayError, of_exit_code
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.structure import shaping_items
 from trainstack.workers.messages import (
-    ABANDONED,
     OUT_OF_MEMORY,
     Done,
+    Job,
     Measured,
+    MoreJobs,
     Ready,
     Refused,
+    Room,
+    Setup,
     Verdict,
     job_of,
 )
+from trainstack.workers.runtime.held_trials import HeldTrials
 from trainstack.workers.runtime.limits import (
     CHECKPOINT_SECONDS,
     IDLE_SECONDS,
@@ -44,7 +49,6 @@ from trainstack.workers.runtime.limits import (
     TICK_SECONDS,
     Limits,
 )
-from trainstack.workers.runtime.outbox import Outbox
 from trainstack.workers.runtime.trainer_process import Child, Died, Woken
 
 log = logging.getLogger("trainstack.worker")
@@ -52,31 +56,33 @@ log = logging.getLogger("trainstack.worker")
 
 @dataclass
 class Supervisor:
-    """One worker: a client, a trainer, and at most one lease.
+    """One worker: a client, a trainer, and the trials that it holds.
 
     Attributes:
         client: The worker's connection to the study.
-        start: Starts a trainer.
+        setup: What the trainers serve.
+        child: The first trainer.
+        start: Starts another trainer.
         limits: Limits at which to stop.
     """
 
     client: WorkerClient
+    setup: Setup
+    child: Child
     start: Callable[[], Child]
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.child: Child | None = None
         self.ready = False
-        self.lease: Lease | None = None
-        self.outbox = Outbox(self.limits.away_seconds)
-        self.fresh: list[Measurement] = []
+        self.held = HeldTrials(self.client, self.limits.away_seconds, self._tell)
+        self.outbox = self.held.outbox
         self.done = 0
         self.spoilt: dict[int, str] = {}  # tasks that failed here since the last success
         # Time of the request to leave, and time by which to be gone; 0: no request
         self.leave_requested_at = self.leaving = 0.0
         self.at_once = self.asked = False
         self.state, self.reply = "", HeartbeatReply.GO_ON
-        self.last_message_at = self.flushed = time.monotonic()
+        self.last_message_at = time.monotonic()
         self.heartbeat_at = 0.0
         self.longest_epoch = 0.0
         self.idle_until = self.idle = 0.0
@@ -95,8 +101,7 @@ class Supervisor:
             self.leave_requested_at, self.leaving = now, now + drain
         elif now - self.leave_requested_at > ECHO_SECONDS:
             self.at_once = True
-        if self.child is not None:
-            self.child.wake()
+        self.child.wake()
 
     def run(self) -> None:
         """Work until the study is over, a limit is reached, or the worker is asked to leave.
@@ -106,7 +111,7 @@ class Supervisor:
             StorageAwayError: The database has been unavailable for too long, or the artifact store
                 was unavailable when the data was to be fetched from there.
         """
-        self.child = self.start()
+        self.child.send(self.setup)
         try:
             while not self._over():
                 self._serve()
@@ -117,22 +122,20 @@ class Supervisor:
         if self.at_once:
             return True
         if self.leaving:
-            idle = self.lease is None and not self.outbox
+            idle = not (self.held or self.outbox)
             return idle or time.monotonic() >= self.leaving
-        if self.lease is not None or self.outbox:
+        if self.held or self.outbox:
             return False
         return self.state == "concluded" or self.reply is HeartbeatReply.CANCEL or self._enough()
 
     def _leave(self) -> None:
-        """Give back the held trial if the database answers; otherwise its lease expires."""
-        if self.child is not None:
-            if self.lease is None and not self.at_once:
-                self.child.leave()
-            self.child.kill()
+        """Give back what is held if the database answers; otherwise the leases expire."""
+        if not self.held and not self.at_once:
+            self.child.leave()
+        self.child.kill()
         with contextlib.suppress(StorageAwayError):
-            if self.lease is not None:
-                self._give_back(INTERRUPTED)
-            self._deliver()
+            self.held.give_all_back(INTERRUPTED)
+            self.held.deliver()
         try:
             self.client.leave()
         except StorageAwayError as error:
@@ -141,9 +144,8 @@ class Supervisor:
     def _serve(self) -> None:
         """Run the loop once: timed tasks, the next job, the trainer's next message."""
         self._keep_in_touch()
-        if self.ready and self.lease is None and not (self.outbox or self.leaving):
+        if self.ready and not (self.held or self.outbox or self.leaving):
             self._take_next()
-        assert self.child is not None
         try:
             message = self.child.news.get(timeout=self._patience())
         except queue.Empty:
@@ -154,7 +156,7 @@ class Supervisor:
             self._handle(message)
 
     def _patience(self) -> float:
-        if self.ready and self.lease is None and not self.leaving:
+        if self.ready and not (self.held or self.leaving):
             until = self.idle_until
         else:
             until = self.leaving or math.inf
@@ -171,48 +173,59 @@ class Supervisor:
                 raise of_exit_code(code, error)
             case Died(exit_code=code):
                 self._replace_trainer(f"its trainer died (exit code {code})")
-            case Measured(token=token) if self._current(token):
+            case Room(token=token, most=most):
+                self._tell(MoreJobs(token, self._more_jobs(token, most)))
+            case Measured(token=token) if token in self.held:
                 self._measured(message)
-            case Done(token=token, result=result, worn=worn) if self._current(token):
-                self._finished(result)
-                if worn and self.ready:
+            case Done(token=token, result=result, worn=worn) if token in self.held:
+                self._finished(token, result)
+                if worn and self.ready and not self.held:
                     self._replace_trainer("much was built, and not all of its memory is given back")
             case _:
                 pass  # about a trial that this worker no longer holds
 
-    def _current(self, token: str) -> bool:
-        return self.lease is not None and self.lease.token == token
+    def _tell(self, message: Verdict | MoreJobs) -> None:
+        self.child.send(message)
+
+    def _more_jobs(self, token: str, most: int) -> tuple[Job, ...]:
+        """Claim jobs that the trainer can train together with one that it has."""
+        if self.limits.most_trials is not None:
+            most = min(most, self.limits.most_trials - self.done - len(self.held.leases()))
+        if token not in self.held or self.leaving or most < 1:
+            return ()
+        lease = self.held.lease(token)
+        leases = self.outbox.reach(lambda: self.client.claim_alike(lease, most, _alike), [])
+        self.held.take(leases)
+        return tuple(job_of(self.client.spec, more) for more in leases)
 
     def _measured(self, message: Measured) -> None:
         epoch = message.measurement.epoch
-        self.fresh.append(message.measurement)
+        self.held.measured(message)
         self.longest_epoch = max(self.longest_epoch, message.measurement.seconds)
         if message.waits:
-            self._flush()
-            self._post(lambda lease: self._judge(lease, epoch))
-            self._deliver()
-            if self.outbox and self.child is not None:  # database unavailable: keep training
-                self.child.send(Verdict(message.token, None, epoch))
+            self.held.flush()
+            self.held.post(message.token, lambda lease: self._judge(lease, epoch))
+            self.held.deliver()
+            if self.outbox:  # database unavailable: keep training
+                self._tell(Verdict(message.token, None, epoch))
 
     def _judge(self, lease: Lease, epoch: int) -> None:
         prune = self.client.verdict(lease, epoch)
-        if self.child is not None:
-            self.child.send(Verdict(lease.token, Outcome.PRUNED if prune else None, epoch))
+        self._tell(Verdict(lease.token, Outcome.PRUNED if prune else None, epoch))
 
-    def _finished(self, result: Result) -> None:
+    def _finished(self, token: str, result: Result) -> None:
         if result.outcome == INTERRUPTED:
-            self._give_back(INTERRUPTED)
+            self.held.give_back(token, INTERRUPTED)
             return
-        assert self.lease is not None
-        self.fresh = []  # the result holds every measurement
-        self._report(list(result.measurements))
+        self.held.report(token, list(result.measurements))
         if result.outcome == OUT_OF_MEMORY:
-            self._post(lambda lease: self.client.no_room(lease, result.cause or OUT_OF_MEMORY))
-            self.lease = None
+            cause = result.cause or OUT_OF_MEMORY
+            self.held.post(token, lambda lease: self.client.no_room(lease, cause))
+            self.held.finished(token)
             self._replace_trainer("out of memory")  # to free the memory for the next trial
             return
-        self._post(lambda lease: self.client.finish(lease, result))
-        task_id, self.lease = self.lease.task_id, None
+        self.held.post(token, lambda lease: self.client.finish(lease, result))
+        task_id = self.held.finished(token).task_id
         self.done += 1
         if result.outcome == Outcome.FAILED:
             self._spoil(task_id, result.cause or "")
@@ -226,14 +239,14 @@ class Supervisor:
             return
         last = (cause.strip().splitlines() or ["no cause"])[-1]
         why = f"{len(self.spoilt)} trials in a row failed here, the last: {last}"
-        self._deliver()
+        self.held.deliver()
         self.outbox.reach(lambda: self.client.quarantine(list(self.spoilt), why), None)
         raise RequestError(why, hint="others go on with them, without this worker")
 
     def _check_progress(self) -> None:
         allowed = max(self.limits.stall_seconds, STALL_EPOCHS * self.longest_epoch)
         silent = time.monotonic() - self.last_message_at
-        if silent > allowed and (self.lease is not None or not self.ready):
+        if silent > allowed and (self.held or not self.ready):
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
     def _replace_trainer(self, why: str) -> None:
@@ -245,16 +258,15 @@ class Supervisor:
             RequestError: The trainer does not start.
         """
         log.warning("%s: starting another trainer", why)
-        if self.child is not None:
-            self.child.kill()
+        self.child.kill()
         if not self.ready:
             raise RequestError(f"the trainer did not start: {why}", hint="see its messages above")
         self.ready = False
-        if (lease := self.lease) is not None:
-            self._give_back(why)
+        for lease in self.held.give_all_back(why):
             self._spoil(lease.task_id, why)
         if not self.leaving:
             self.child = self.start()
+            self.child.send(self.setup)
         self.last_message_at = time.monotonic()
 
     # Timed tasks.
@@ -264,64 +276,21 @@ class Supervisor:
         if now - self.heartbeat_at >= self.client.heartbeat_seconds:
             self.heartbeat_at = now
             self._heartbeat()
-        if self.fresh and now - self.flushed >= TICK_SECONDS:
-            self._flush()
-        self._deliver()
+        if self.held.unwritten and now - self.held.flushed_at >= TICK_SECONDS:
+            self.held.flush()
+        self.held.deliver()
         soon_gone = self.leaving and now >= self.leaving - CHECKPOINT_SECONDS
-        if soon_gone and not self.asked and self.lease is not None and self.child is not None:
+        if soon_gone and not self.asked and self.held:
             self.asked = True
-            self.child.send(Verdict(self.lease.token, INTERRUPTED))
+            for lease in self.held.leases():
+                self._tell(Verdict(lease.token, INTERRUPTED))
 
     def _heartbeat(self) -> None:
-        word = "training" if self.lease else ("idle" if self.ready else "starting")
+        word = "training" if self.held else ("idle" if self.ready else "starting")
         word = "leaving" if self.leaving else word
-        reply = self.outbox.reach(lambda: self.client.heartbeat(self.lease, word), self.reply)
-        if reply is HeartbeatReply.LOST:
-            self._lost()
-            return
-        self.reply = reply
-        if reply is HeartbeatReply.CANCEL and self.lease is not None:
-            self._give_back(INTERRUPTED)
-
-    # Database writes, in order.
-
-    def _flush(self) -> None:
-        news, self.fresh = self.fresh, []
-        self.flushed = time.monotonic()
-        self._report(news)
-
-    def _report(self, news: list[Measurement]) -> None:
-        if news:
-            self._post(lambda lease: self.client.report(lease, news))
-
-    def _post(self, action: Callable[[Lease], None]) -> None:
-        lease = self.lease
-        assert lease is not None
-        self.outbox.post(lambda: action(lease))
-
-    def _deliver(self) -> None:
-        """Run the actions in the outbox; keep them while the database is unavailable."""
-        try:
-            self.outbox.deliver()
-        except LeaseLost:
-            self._lost()
-
-    def _lost(self) -> None:
-        """Drop a trial that another worker has taken; write nothing more about it."""
-        # Trials are claimed only with an empty outbox, so all its actions are about this one.
-        self.outbox.clear()
-        self._drop(ABANDONED)
-
-    def _give_back(self, cause: str) -> None:
-        """Return the trial to the queue and stop the trainer's work on it."""
-        self._post(lambda lease: self.client.give_back(lease, cause))
-        self._drop(INTERRUPTED)
-
-    def _drop(self, verdict: str) -> None:
-        """Drop the lease; the trainer stops after its current epoch."""
-        if self.lease is not None and self.child is not None:
-            self.child.send(Verdict(self.lease.token, verdict))
-        self.lease, self.fresh = None, []
+        self.reply = self.held.heartbeat(word, self.reply)
+        if self.reply is HeartbeatReply.CANCEL:
+            self.held.give_all_back(INTERRUPTED)
 
     # The next job.
 
@@ -336,10 +305,15 @@ class Supervisor:
             self.idle = min(max(2 * self.idle, IDLE_SECONDS), MOST_IDLE_SECONDS)
             return
         self.idle = 0.0
-        self.lease, self.last_message_at, self.longest_epoch = lease, time.monotonic(), 0.0
-        assert self.child is not None
+        self.held.take([lease])
+        self.last_message_at, self.longest_epoch = time.monotonic(), 0.0
         self.child.send(job_of(self.client.spec, lease))
 
     def _enough(self) -> bool:
         most = self.limits.most_trials
         return most is not None and self.done >= most
+
+
+def _alike(one: Stack, other: Stack) -> bool:
+    """Return whether one program can train both stacks."""
+    return shaping_items(one) == shaping_items(other)

@@ -13,20 +13,33 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Protocol
 
 from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, Measurement, Outcome, Result
-from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import set_keras
-from trainstack.workers.messages import OUT_OF_MEMORY, Done, Job, Measured, Ready, Refused, Verdict
+from trainstack.workers.messages import (
+    OUT_OF_MEMORY,
+    Done,
+    Job,
+    Measured,
+    MoreJobs,
+    Ready,
+    Refused,
+    Room,
+    Setup,
+    Verdict,
+)
+
+log = logging.getLogger("trainstack.trainer")
 
 # Environment variable with the path of a Python file whose function `bench` replaces the engine, so
 # that a fleet can be tested without training.
 BENCH = "TRAINSTACK_BENCH"
+PIPE_ENDED = (EOFError, BrokenPipeError, ConnectionResetError)
 # Timeout of a rung's verdict: training never waits for an unavailable database.
 VERDICT_SECONDS = 5.0
 
@@ -38,14 +51,16 @@ class Bench(Protocol):
     def device(self) -> str: ...
     @property
     def worn(self) -> bool: ...
+    def room(self, job: Job) -> int: ...
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result: ...
+    def train_bundle(
+        self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]
+    ) -> list[Result]: ...
     def measure(self, job: Job) -> Result: ...
     def out_of_memory(self, error: Exception) -> bool: ...
 
 
-def main(
-    connection: Connection, spec_document: dict, threads: int, artifacts: str, memory_mb: int = 0
-) -> None:
+def main(connection: Connection) -> None:
     """Serve jobs until the pipe closes (entry point of the child process)."""
     # Ctrl-C reaches every process of the terminal; the supervisor decides about the trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -53,8 +68,8 @@ def main(
     unblock_interrupts()
     _end_with_parent()
     # A closed pipe means that the supervisor has ended.
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        serve(connection, StudySpec.from_json(spec_document), threads, artifacts, memory_mb)
+    with contextlib.suppress(*PIPE_ENDED):
+        serve(connection)
     # Nothing is left to write, and TensorFlow takes seconds to shut down.
     os._exit(0)
 
@@ -71,30 +86,33 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def serve(
-    connection: Connection, spec: StudySpec, threads: int, artifacts: str, memory_mb: int = 0
-) -> None:
-    """Load the data, report readiness, and run the jobs that arrive."""
+def serve(connection: Connection) -> None:
+    """Load the data of the study that arrives first, report readiness, and run its jobs."""
+    make = _engine()  # seconds, in which the supervisor finds the study
+    if (setup := connection.recv()) is None:
+        return
     try:
-        bench = _bench(spec, threads, artifacts, memory_mb)
+        bench = make(setup)
     except TrainstackError as error:
         connection.send(Refused(str(error), error.exit_code))
         return
     # These objects stay: the garbage collector need not scan TensorFlow's modules each time.
     gc.freeze()
     connection.send(Ready(bench.device))
+    line = Line(connection)
     while True:
         message = connection.recv()
         if message is None:
             return
         if isinstance(message, Job):
-            result = _work(connection, bench, message)
-            connection.send(Done(message.token, result, bench.worn))
+            for job, result in _work(line, bench, message):
+                connection.send(Done(job.token, result, bench.worn))
 
 
-def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Bench:
+def _engine() -> Callable[[Setup], Bench]:
+    """Import the engine; return the function that makes a study's bench."""
     if substitute := os.environ.get(BENCH):
-        return runpy.run_path(substitute)["bench"]()
+        return lambda setup: runpy.run_path(substitute)["bench"]()
     gc.disable()  # collections take a seventh of the imports' time and find next to nothing
     with _hushed():
         set_keras()  # imports TensorFlow, seconds
@@ -102,7 +120,7 @@ def _bench(spec: StudySpec, threads: int, artifacts: str, memory_mb: int) -> Ben
     gc.enable()
     # TensorFlow warns of every newly traced structure, which is normal in a search.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return JobBench(spec, threads, artifacts, memory_mb)
+    return lambda setup: JobBench(setup.spec, setup.threads, setup.artifacts, setup.memory_mb)
 
 
 @contextlib.contextmanager
@@ -123,14 +141,33 @@ def _hushed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _work(connection: Connection, bench: Bench, job: Job) -> Result:
-    """Run one job; an exception gives a failed result with the traceback."""
+def _work(line: Line, bench: Bench, job: Job) -> Iterator[tuple[Job, Result]]:
+    """Run a job, together with others of its structure if the bench has room for them."""
+    room = bench.room(job)
+    jobs = (job, *line.more_jobs(job, room)) if room else (job,)
+    if len(jobs) > 1:
+        try:
+            results = bench.train_bundle(jobs, line.tell)
+        except PIPE_ENDED:
+            raise
+        except Exception:
+            # One network's failure is not the others': each shows its own when trained alone.
+            log.warning("training %d networks at once failed", len(jobs), exc_info=True)
+        else:
+            yield from zip(jobs, results, strict=True)
+            return
+    for one in jobs:
+        yield one, _run(line, bench, one)
+
+
+def _run(line: Line, bench: Bench, job: Job) -> Result:
+    """Run one job; an exception gives a failed result, with a traceback only for a bug."""
     began = time.perf_counter()
     try:
         if job.kind == MEASUREMENT:
             return bench.measure(job)
-        return bench.train(job, lambda m: _tell(connection, job, m))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return bench.train(job, lambda m: line.tell(job, m))
+    except PIPE_ENDED:
         raise
     except Exception as error:
         seconds = {"total": time.perf_counter() - began}
@@ -138,20 +175,55 @@ def _work(connection: Connection, bench: Bench, job: Job) -> Result:
             what = str(error).splitlines()[:1]
             cause = f"out of memory on the {bench.device}: {' '.join(what)}"[:300]
             return Result(OUT_OF_MEMORY, cause=cause, seconds=seconds)
-        return Result(Outcome.FAILED, cause=traceback.format_exc(), seconds=seconds)
+        known = isinstance(error, TrainstackError)
+        cause = str(error) if known else traceback.format_exc()
+        return Result(Outcome.FAILED, cause=cause, seconds=seconds)
 
 
-def _tell(connection: Connection, job: Job, measurement: Measurement) -> str | None:
-    """Send a measurement; return the outcome that ends the trial, or None to continue."""
-    waits = measurement.epoch in job.rungs
-    connection.send(Measured(job.token, measurement, waits))
-    until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
-    while connection.poll(max(0.0, until - time.monotonic())):
-        message = connection.recv()
+class Line:
+    """The trainer's end of the pipe, while it runs jobs.
+
+    Raises (every method):
+        EOFError, ConnectionError: The supervisor has ended.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # Token → outcome of jobs that end, until each is told so.
+        self._ended: dict[str, str] = {}
+
+    def more_jobs(self, job: Job, most: int) -> tuple[Job, ...]:
+        """Ask for at most `most` jobs of the same structure.
+
+        The supervisor answers at once, with none if the database is unavailable.
+        """
+        self._connection.send(Room(job.token, most))
+        while not isinstance(message := self._receive(), MoreJobs):
+            self._note(message)
+        return message.jobs
+
+    def tell(self, job: Job, measurement: Measurement) -> str | None:
+        """Send a measurement; return the outcome that ends the trial, or None to continue."""
+        waits = measurement.epoch in job.rungs
+        self._connection.send(Measured(job.token, measurement, waits))
+        until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
+        while job.token not in self._ended:
+            if not self._connection.poll(max(0.0, until - time.monotonic())):
+                return None
+            message = self._receive()
+            self._note(message)
+            # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
+            mine = isinstance(message, Verdict) and message.token == job.token
+            if mine and message.outcome is None and message.epoch == measurement.epoch:
+                return None
+        return self._ended.pop(job.token)
+
+    def _receive(self) -> Any:
+        message = self._connection.recv()
         if message is None:
             raise EOFError
-        # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
-        mine = isinstance(message, Verdict) and message.token == job.token
-        if mine and (message.outcome is not None or message.epoch == measurement.epoch):
-            return message.outcome
-    return None
+        return message
+
+    def _note(self, message: Any) -> None:
+        if isinstance(message, Verdict) and message.outcome is not None:
+            self._ended[message.token] = message.outcome

@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from trainstack.search.processes import interrupts_blocked
-from trainstack.search.spec import StudySpec
 from trainstack.workers.runtime import trainer
 
 # Time that a trainer has to exit before it is killed.
@@ -33,34 +32,22 @@ class Woken:
 
 
 class Child:
-    """One trainer process.
+    """One trainer process, which serves the study whose `Setup` it is sent first.
 
     Args:
-        spec: The study's specification.
-        threads: Number of threads to train with; 0: one per core.
-        artifacts: Place of the artifacts.
         environment: Additional environment variables.
-        memory_mb: Limit of the trainer's memory, or of its GPU's if it has one; 0: no limit.
 
     Attributes:
         news: The trainer's messages, in order; `Died` last.
     """
 
-    def __init__(
-        self,
-        spec: StudySpec,
-        threads: int,
-        artifacts: str,
-        environment: dict[str, str],
-        memory_mb: int = 0,
-    ) -> None:
+    def __init__(self, environment: dict[str, str]) -> None:
         # A SimpleQueue may be written to by a signal handler.
         self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        arguments = (spec.to_json(), threads, artifacts, memory_mb)
         # Windows has its own type of connection.
         self.pipe, theirs = cast("tuple[Connection, Connection]", multiprocessing.Pipe())
         self.process = multiprocessing.get_context("spawn").Process(
-            target=trainer.main, args=(theirs, *arguments), daemon=True, name="trainer"
+            target=trainer.main, args=(theirs,), daemon=True, name="trainer"
         )
         # Started within `interrupts_blocked`, it would unblock Ctrl-C
         if sys.platform != "win32":

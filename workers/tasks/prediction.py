@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.program import EVALUATION_ROWS, Program
+from trainstack.workers.engine.network import EVALUATION_ROWS
+from trainstack.workers.engine.program import Program
 
 # Numbers of passes at which Monte-Carlo dropout is measured.
 PASSES = (1, 2, 5, 10, 20, 50)

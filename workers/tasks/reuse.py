@@ -24,8 +24,9 @@ from trainstack.workers.engine.checkpoint import Checkpoint
 from trainstack.workers.engine.conditions import outputs
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.losses import RECONSTRUCTION
+from trainstack.workers.engine.network import EVALUATION_ROWS
 from trainstack.workers.engine.objective import Objective
-from trainstack.workers.engine.program import EVALUATION_ROWS, Program
+from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.training import Training
 
 if TYPE_CHECKING:
@@ -73,11 +74,10 @@ class Reuse:
         )
         result = trained.run(data, lambda measurement: None)
         best = [*lower, *upper.weights()]
-        slots = [np.array(variable.numpy()) for variable in program.optimizer.variables]
         known = result.measurements[: result.best_epoch]
         if result.outcome != Outcome.COMPLETED:  # makes the run itself report the divergence
             known = (Measurement(1, float("nan"), float("nan"), float("nan")),)
-        return Checkpoint(known, best, slots, best)
+        return Checkpoint(known, best, program.slots(), best)
 
     def _lower(self, job: Job, stack: Stack) -> list[np.ndarray]:
         """Return the weights of all hidden layers but the last, at the optimizer's usual rate."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trainstack.search.cli.looking import trial_line, trials_table
 from trainstack.search.cli.replay import compare
 from trainstack.search.cli.steering import read_changes
 from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
@@ -47,8 +48,17 @@ ROWS = [
     ],
 )
 def test_trials_are_chosen(filters: dict[str, Any], numbers: list[int]) -> None:
-    """Filters combine; the best are completed trials, lowest loss first."""
+    """Filters combine; the best are completed trials, best first."""
     assert [r.number for r in chosen(ROWS, **filters)] == numbers
+
+
+@pytest.mark.parametrize("objective", ["loss", "1 - roc_auc"])
+def test_listed_values_have_the_name_of_the_objective(objective: str) -> None:
+    """The title of their column, and in a single line."""
+    table = trials_table(ROWS, objective)
+    assert [column.header for column in table.columns][2] == objective
+    assert next(iter(table.columns[2].cells)) == "0.5000"
+    assert f"completed, {objective} 0.5000, " in trial_line(ROWS[0], objective)
 
 
 @pytest.mark.parametrize(

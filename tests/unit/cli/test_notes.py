@@ -72,21 +72,24 @@ def test_the_note_of_nothing() -> None:
 
 def test_the_best_so_far_only_falls() -> None:
     """Only completed search trials are drawn; the line is their running minimum."""
-    trials, best = best_over_time(RUNS).data
+    trials, best = best_over_time(RUNS, "loss").data
     assert list(trials.x) == [0, 1, 3]
     assert list(best.y) == [0.5, 0.5, 0.4]
 
 
 def test_curves_are_those_of_the_best() -> None:
     """Curves are sorted best first, the default is named, and non-finite values are gaps."""
-    traces = learning_curves(RUNS).data
+    traces = learning_curves(RUNS, "loss").data
     assert [trace.name for trace in traces] == ["trial 3", "chapter's default", "trial 1"]
     assert list(traces[0].y) == [2.0, None, 0.4]
 
 
 def test_the_confirmation_shows_candidates() -> None:
     """Candidates are sorted by mean and named by their trial's number, without ablations."""
-    assert [trace.name for trace in confirmation(RUNS).data] == ["trial 1", "chapter's default"]
+    assert [trace.name for trace in confirmation(RUNS, "loss").data] == [
+        "trial 1",
+        "chapter's default",
+    ]
 
 
 @pytest.mark.parametrize("name", PLOTS)
@@ -94,11 +97,11 @@ def test_a_plot_is_small_however_long_the_search(name: str) -> None:
     """For 10,000 trials each plot stays under 100 kB, keeps the best one, and is valid JSON."""
     many = [run(k, 1.0 + (k * 7919 % 10_000) / 10_000, seed_index=-1) for k in range(10_000)]
     many += RUNS
-    text = PLOTS[name](many).to_json()
+    text = PLOTS[name](many, "loss").to_json()
     assert len(text) < 100_000
     json.loads(text, parse_constant=pytest.fail)
     if name == "best-over-time":
-        trials, best = PLOTS[name](many).data
+        trials, best = PLOTS[name](many, "loss").data
         assert len(trials.x) <= MOST_POINTS + 1
         assert best.y[-1] == 0.4
 
@@ -106,4 +109,18 @@ def test_a_plot_is_small_however_long_the_search(name: str) -> None:
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_study_without_trials_has_no_plot(name: str) -> None:
     """A study without trials has no plot."""
-    assert not PLOTS[name]([]).data
+    assert not PLOTS[name]([], "loss").data
+
+
+@pytest.mark.parametrize(
+    ("what", "titles"),
+    [
+        ("loss", {"Best loss over time", "Loss by arm"}),
+        ("1 - roc_auc", {"Best 1 - roc_auc over time", "1 - roc_auc by arm"}),
+    ],
+)
+def test_the_plots_name_the_objective(what: str, titles: set[str]) -> None:
+    """Titles and axes name what is minimized."""
+    figures = [draw(RUNS, what) for draw in PLOTS.values()]
+    assert titles <= {figure.layout.title.text for figure in figures}
+    assert {figure.layout.yaxis.title.text for figure in figures} == {f"validation {what}"}

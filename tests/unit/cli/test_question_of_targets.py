@@ -51,8 +51,8 @@ def test_what_several_targets_cannot_have_is_refused(
 
 
 def test_labels_have_no_class_weights(folder: Path) -> None:
-    """Weights of classes are those of a single target."""
-    with pytest.raises(RequestError, match="--class-weight"):
+    """Weights of classes are those of a single target; the line says why, and what to do."""
+    with pytest.raises(RequestError, match=r"--class-weight .* belongs to a row.*--weight COLUMN"):
         question(read(folder, "wet,rare"), None, None, "balanced")
 
 

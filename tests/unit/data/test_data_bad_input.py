@@ -14,10 +14,10 @@ from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
 
 
-def _npz(path, **changed):
+def _npz(path, task="auto", target=None, **changed):
     data = {**arrays(), **changed}
     np.savez(path / "a.npz", **{name: v for name, v in data.items() if v is not None})
-    return load(str(path / "a.npz"))
+    return load(str(path / "a.npz"), target, task)
 
 
 def _csv(path, target="price", task="auto", **changed):
@@ -76,7 +76,10 @@ CASES = {
     "empty npz": (lambda p: _file(p, "a.npz", b""), "is empty"),
     "header alone": (lambda p: _file(p, "t.csv", b"a,b\n", "a"), "no rows"),
     "unknown ending": (lambda p: _file(p, "t.xlsx", b"x"), "'.xlsx'|.parquet"),
-    "no such task": (lambda p: load("digits", task="cluster"), "--task cluster|regression"),
+    "no such task": (
+        lambda p: load("digits", task="cluster"),
+        "--task cluster|one of auto, classification, multilabel, regression",
+    ),
     "another task": (lambda p: load("digits", task="regression"), "classification"),
     "target for arrays": (lambda p: load("digits", target="a"), "--target a|no --target"),
     "no target": (lambda p: _csv(p, target=None), "--target COLUMN|columns: age, rooms"),
@@ -120,9 +123,21 @@ CASES = {
         "looks like a row",
     ),
     "infinite half": (lambda p: _npz(p, x_train=_holed(np.inf).astype("float16")), "row 7"),
-    "two targets": (
-        lambda p: _npz(p, y_train=arrays()["x_train"][:, :2]),
-        "one target per row|y[:, 0]",
+    "targets in two dimensions": (
+        lambda p: _npz(p, y_train=np.zeros((60, 2, 2))),
+        "y_train|(60, 2, 2)|one target per row",
+    ),
+    "targets of other widths": (
+        lambda p: _npz(p, y_train=np.ones((60, 2)), x_test=np.ones((9, 4)), y_test=np.ones(9)),
+        "y_test|(9,)|2 columns",
+    ),
+    "labels that are not 0 and 1": (
+        lambda p: _npz(p, "multilabel", y_train=arrays()["x_train"][:, :2]),
+        "y_train|(60, 2)|0 and 1|--task regression",
+    ),
+    "a target for an archive": (
+        lambda p: _npz(p, target="a,b", y_train=arrays()["x_train"][:, :2]),
+        "--target a,b|no --target",
     ),
     "text in no encoding": (lambda p: _file(p, "t.csv", b"a,b\n1,\x81\x8d\n", "a"), "UTF-8"),
     "csv is parquet": (lambda p: _file(p, "t.csv", b"PAR1....", "a"), "not a CSV"),

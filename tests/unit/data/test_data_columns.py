@@ -45,9 +45,10 @@ def same_everywhere(data: Dataset) -> None:
     exec("\n".join(python_lines(data)), scope)
     copy = unpacked(packed(data), data.source, data.target, "")
     assert copy.origins == data.origins
+    ours, theirs = data.split(3), copy.split(3)
     for part in ("x_train", "x_test"):
-        np.testing.assert_array_equal(scope[part], getattr(data.split(3), part))
-        np.testing.assert_array_equal(getattr(copy.split(3), part), getattr(data.split(3), part))
+        np.testing.assert_array_equal(scope[part], getattr(ours, part))
+        np.testing.assert_array_equal(getattr(theirs, part), getattr(ours, part))
 
 
 # Cells → the kind, whether it is used, and the share that is missing.

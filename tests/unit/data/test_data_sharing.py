@@ -20,6 +20,7 @@ from trainstack.search.artifacts import FolderStore
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
+from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.sharing import KEPT_SECONDS, name_of, obtain, packed, share
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
@@ -78,6 +79,24 @@ def test_shared_data_is_the_same(
     for name in PARTS:
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), strict=True)
         np.testing.assert_array_equal(names[name], getattr(ours, name), strict=True)
+
+
+def test_shared_data_keeps_weights_and_the_reading_of_columns(tmp_path: Path) -> None:
+    """A worker without the file has the study's weights in each part, and its overruled columns."""
+    rows = np.arange(60)
+    frame = pd.DataFrame({"code": rows % 7, "left out": rows, "w": 1 + rows % 4, "y": rows % 2})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    said = Overrules(drop=("left out",), categorical=("code",))
+    here = load(str(tmp_path / "t.csv"), "y", "classification", said, weight="w")
+    store = FolderStore(tmp_path / "store")
+    share(here, store)
+    there = obtain(gone(here.describe()), lambda: store, tmp_path / "cache")
+    assert there.columns == ("code",)
+    ours, theirs = here.split(3), there.split(3)
+    assert ours.x_train.shape[1] == 7
+    for name in (*PARTS, "w_train", "w_valid", "w_test"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), strict=True)
+    assert set(np.round(theirs.w_train / theirs.w_train.min())) == {1, 2, 3, 4}
 
 
 def test_fetched_once(shared: tuple[FolderStore, DataSpec, Path]) -> None:

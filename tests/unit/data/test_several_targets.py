@@ -21,6 +21,8 @@ from trainstack.search.data.summary import summary_of
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
+PLACES = np.arange(60)
+SWITCHES = np.column_stack([PLACES % 2, PLACES % 3 == 0, PLACES % 5 < 2]).astype(bool)
 ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test")
 
 
@@ -125,11 +127,43 @@ def test_numbers_of_few_values_are_quantities_if_the_task_says_so(folder: Path) 
     assert read(folder, "price,grade", "regression").task == "regression"
 
 
-def test_several_targets_need_a_table(tmp_path: Path) -> None:
-    """Arrays have one target."""
+def test_other_data_has_one_target(tmp_path: Path) -> None:
+    """A named set has no columns to choose from."""
     for target, task in (("a,b", "auto"), (None, "multilabel")):
         with pytest.raises(RequestError):
             load("digits", target, task)
+
+
+# Targets of an archive → the task asked for, the task found, and the values of each label.
+MATRICES: dict[str, tuple[np.ndarray, str, str, tuple[tuple[str, str], ...]]] = {
+    "labels": (SWITCHES.astype(int), "auto", "multilabel", (("0", "1"),) * 3),
+    "truth values": (SWITCHES, "classification", "multilabel", (("0", "1"),) * 3),
+    "one of several": (np.eye(3)[PLACES % 3], "multilabel", "multilabel", (("0", "1"),) * 3),
+    "counts of 0 and 1": (SWITCHES.astype(float), "regression", "regression", ()),
+    "quantities": (PLACES[:, None] * [1.5, -2.0], "auto", "regression", ()),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_an_archive_may_have_several_targets(name: str, tmp_path: Path) -> None:
+    """Columns of 0 and 1 are labels, others quantities; with weights, everywhere alike."""
+    y, task, found, labels = MATRICES[name]
+    x, w = np.random.default_rng(2).normal(size=(len(y), 2)), PLACES + 1.0
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, w_train=w)
+    dataset = load(str(tmp_path / "a.npz"), task=task)
+    assert (dataset.task, dataset.labels) == (found, labels)
+    assert dataset.target == tuple(f"y{k}" for k in range(y.shape[1]))
+    np.testing.assert_array_equal(dataset.y, y)
+    described = DataSpec.from_json(dataset.describe().to_json())
+    again = load(described.source, described.target, described.task)  # as a worker does
+    assert again.describe() == described
+    shared = unpacked(packed(dataset), dataset.source, dataset.target, "p.npz")
+    assert shared.describe() == described
+    names: dict[str, Any] = {"seed": 3}
+    exec("\n".join(python_lines(dataset)), names)
+    for array in (*ARRAYS, "w_train", "w_valid", "w_test"):
+        np.testing.assert_array_equal(names[array], getattr(dataset.split(3), array))
+    assert f"of {', '.join(dataset.targets)}" in text_of("a.npz", summary_of(dataset))
 
 
 @pytest.mark.parametrize("target", ["wet,cold", "price,rent"])

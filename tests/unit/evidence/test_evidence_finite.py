@@ -135,7 +135,7 @@ def concluded(
     json.dumps(json_safe(conclusion), allow_nan=False)
     assert not re.search(r"\b(nan|inf)\b", text_of(conclusion))
     for draw in PLOTS.values():
-        draw(runs)
+        draw(runs, "loss")
     for path in write_report(folder, spec, conclusion, runs) if folder else ():
         text = path.read_text("utf-8")
         assert path.name in SCRIPTS or not re.search(r"\b(NaN|Infinity|nan|inf)\b", text), path

@@ -77,6 +77,8 @@ FAULTS = {
     "returns nothing": ("\ndef f(y, p, w):\n    pass\n", "line 2.* returned None"),
     "returns nan": ("def f(y, p, w):\n    return float('nan')\n", "returned nan"),
     "returns a list": ("def f(y, p, w):\n    return [1, 2]\n", r"returned \[1, 2\]"),
+    "returns a text": ("def f(y, p, w):\n    return '0.5'\n", "returned '0.5'"),
+    "exits": ("import sys\ndef f(y, p, w):\n    sys.exit(3)\n", "SystemExit: 3 .*line 3"),
     "takes other arguments": ("def f(y):\n    return 1\n", "TypeError"),
     "has no such function": ("def g(y, p, w):\n    return 1\n", "no function f"),
     "is no Python": ("def f(y, p, w)\n    return 1\n", "line 1"),

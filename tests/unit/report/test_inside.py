@@ -28,11 +28,17 @@ def report(folder: Path, layers: dict[str, Any], part: dict[str, Any] | None = N
     return {p.name: p.read_text("utf-8") for p in write_report(folder, spec, found, runs)}
 
 
+def column_of(trace: Any) -> str:
+    """The column of a trace in a picture of one network."""
+    return list(COLUMNS)[int(trace.yaxis[1:] or 1) - 1]
+
+
 def heights(layers: dict[str, Any], column: str) -> list[list[float]]:
     """Positions of the lines of a network's column, as shares of the axis's height."""
     drawn = picture([("A", layers)])
-    row = drawn.select_traces(row=1, col=1 + list(COLUMNS).index(column))
-    up = next(iter(drawn.select_yaxes(row=1, col=1 + list(COLUMNS).index(column))))
+    (y,) = {trace.yaxis for trace in drawn.data if column_of(trace) == column}
+    row = drawn.select_traces({"yaxis": y})
+    up = drawn.layout[y.replace("y", "yaxis")]
     low, high = up.range
     place = math.log10 if up.type == "log" else float
     return [[(place(y) - low) / (high - low) for y in trace.y] for trace in row]
@@ -67,7 +73,7 @@ def test_figures_that_are_missing_are_drawn_around() -> None:
     """Null and infinite figures are not drawn; zero is at the end of a logarithmic axis."""
     rows = [layer(None), layer(0.0), layer(float("inf")), layer(1.0)]
     drawn = picture([("A", {"start": rows, "end": []})])
-    (norms,) = drawn.select_traces(row=1, col=4)
+    (norms,) = (trace for trace in drawn.data if column_of(trace) == "gradient_norm")
     assert list(norms.x) == [2, 4]
     assert all(math.isfinite(y) for trace in drawn.data for y in trace.y)
 

@@ -1,0 +1,340 @@
+"""Several networks of one structure, trained in one program.
+
+Weights, optimizer slots, numbers, rates and keys have a leading axis of networks. One network's
+functions (`Network`) are mapped over it, so their products become batched products; the optimizer
+works element by element on all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import networks_optimizer
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.epoch import EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.program import (
+    Knob,
+    Program,
+    assign,
+    step_key,
+    usual_momenta,
+    values,
+)
+from trainstack.workers.engine.structure import as_vector, run_time_numbers
+
+
+@dataclass(frozen=True)
+class BundleData:
+    """The data of several networks, as `DeviceData`, with a leading axis unless it is shared.
+
+    Parts of unequal length are padded. Padding is never trained on and has weight 0 in validation.
+
+    Attributes:
+        rows: Numbers of training and validation rows of each network.
+        shared: Whether all networks use the same data, which then has no leading axis.
+    """
+
+    rows: tuple[tuple[int, int], ...]
+    shared: bool
+    x_train: tf.Tensor
+    y_train: tf.Tensor
+    x_valid: tf.Tensor
+    y_valid: tf.Tensor
+    w_train: tf.Tensor | None
+    w_valid: tf.Tensor | None
+    inverse: tf.Tensor | None
+
+    @classmethod
+    def of(cls, parts: Sequence[DeviceData]) -> BundleData:
+        """Return the data of networks that train on these splits, one for each."""
+        rows = tuple(part.rows for part in parts)
+        first = parts[0]
+        if all(part is first for part in parts):
+            fields = (first.x_train, first.y_train, first.x_valid, first.y_valid)
+            return cls(rows, True, *fields, first.w_train, first.w_valid, first.inverse)
+        fields = (_stacked([getattr(p, name) for p in parts]) for name in _PARTS)
+        x_train, y_train, x_valid, y_valid, w_train, w_valid, inverse = fields
+        if w_valid is None and len({valid for _, valid in rows}) > 1:
+            w_valid = _stacked([tf.ones(valid) for _, valid in rows])
+        return cls(
+            *(rows, False, cast(tf.Tensor, x_train), cast(tf.Tensor, y_train)),
+            *(cast(tf.Tensor, x_valid), cast(tf.Tensor, y_valid), w_train, w_valid, inverse),
+        )
+
+
+_PARTS = ("x_train", "y_train", "x_valid", "y_valid", "w_train", "w_valid", "inverse")
+
+
+def _stacked(tensors: list[Any]) -> tf.Tensor | None:
+    """Stack tensors along a new first axis, each padded with zeros to the longest."""
+    if tensors[0] is None:
+        return None
+    longest = max(cast(int, tensor.shape[0]) for tensor in tensors)
+    padded = [
+        tf.pad(t, [[0, longest - cast(int, t.shape[0])], *[[0, 0]] * (t.shape.rank - 1)])
+        for t in tensors
+    ]
+    return tf.stack(padded)
+
+
+class Place:
+    """One network of a bundle."""
+
+    def __init__(self, bundle: Bundle, index: int) -> None:
+        self.bundle, self.index = bundle, index
+
+    def weights(self) -> list[np.ndarray]:
+        """Return copies of the network's weights, in the order of the model's variables."""
+        return self.bundle.weights(self.index)
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        """Set weights that `weights` returned."""
+        self.bundle.set_weights(self.index, weights)
+
+    def slots(self) -> list[np.ndarray]:
+        """Return copies of the network's optimizer slots, as `Program.slots`."""
+        return self.bundle.slots(self.index)
+
+    def set_slots(self, slots: list[np.ndarray]) -> None:
+        """Set slots that `slots` or `Program.slots` returned."""
+        self.bundle.set_slots(self.index, slots)
+
+
+class Bundle:
+    """Programs of several networks of one structure.
+
+    Args:
+        program: The structure's program. It gives each network its initial state.
+        stack: A stack of this structure.
+        networks: Number of networks.
+    """
+
+    def __init__(self, program: Program, stack: Stack, networks: int) -> None:
+        self.program, self.networks = program, networks
+        self.hidden: list[Any] = program.hidden
+        self.knobs = {
+            name: Knob(np.zeros((networks, 1), np.float32), trainable=False, name=name)
+            for name in program.knobs
+        }
+        packing, fixed = program.packing, program.model.non_trainable_variables
+        self._flat, self._fixed = self._many(packing.flat), self._many(fixed)
+        self.optimizer, self._slots = networks_optimizer(stack, self.knobs, self._flat)
+        compiled = program.structure.compiled
+        self._epoch = tf.function(self._trace_epoch, jit_compile=compiled, autograph=False)
+        self.places = [Place(self, k) for k in range(networks)]
+        # Time of the first epoch, most of which is tracing and compiling; 0 before it.
+        self.first_seconds = 0.0
+
+    def _many(self, variables: list[Any]) -> list[keras.Variable]:
+        """Return variables with a leading axis of networks, and the others' types."""
+        return [
+            keras.Variable(np.zeros((self.networks, *v.shape)), dtype=v.dtype, trainable=False)
+            for v in variables
+        ]
+
+    @property
+    def _state(self) -> list[keras.Variable]:
+        return [*self._flat, *self._fixed, *self._slots]
+
+    def load(self, index: int) -> None:
+        """Copy the program's network, with its slots, to a place."""
+        of = self.program
+        theirs = [*of.packing.flat, *of.model.non_trainable_variables, *of.optimizer.variables]
+        for ours, variable in zip(self._state, theirs, strict=True):
+            value = np.reshape(variable.numpy(), ours.shape[1:])
+            ours.value[index].assign(value)
+
+    def weights(self, index: int) -> list[np.ndarray]:
+        """Return copies of a network's weights, in the order of the model's variables."""
+        flat = [np.array(variable.value[index].numpy()) for variable in self._flat]
+        trained = iter(self.program.packing.arrays(flat))
+        fixed = iter(self._fixed)
+        return [
+            next(trained) if v.trainable else np.array(next(fixed).value[index].numpy())
+            for v in self.program.model.variables
+        ]
+
+    def set_weights(self, index: int, weights: list[np.ndarray]) -> None:
+        """Set a network's weights, as `weights` returned them."""
+        own = list(zip(self.program.model.variables, weights, strict=True))
+        flat = self.program.packing.joined([value for v, value in own if v.trainable])
+        fixed = [value for v, value in own if not v.trainable]
+        for variable, value in zip([*self._flat, *self._fixed], [*flat, *fixed], strict=True):
+            variable.value[index].assign(value)
+
+    def slots(self, index: int) -> list[np.ndarray]:
+        """Return copies of a network's slots, as `Program.slots`."""
+        shapes = [variable.shape for variable in self.program.optimizer.variables]
+        return [
+            np.reshape(variable.value[index].numpy(), shape)
+            for variable, shape in zip(self._slots, shapes, strict=True)
+        ]
+
+    def set_slots(self, index: int, slots: list[np.ndarray]) -> None:
+        """Set a network's slots, as `slots` returned them."""
+        for variable, value in zip(self._slots, slots, strict=True):
+            variable.value[index].assign(np.reshape(value, variable.shape[1:]))
+
+    def take(self, other: Bundle, indices: Sequence[int]) -> None:
+        """Copy networks of another bundle to the first places, in this order."""
+        for ours, theirs in zip(self._state, other._state, strict=True):
+            ours.assign(tf.gather(theirs.value, list(indices)))
+
+    def epoch(
+        self, stacks: Sequence[Stack], data: BundleData, plans: Sequence[EpochPlan | None]
+    ) -> list[EpochResult]:
+        """Train an epoch of every network and measure its validation loss.
+
+        Args:
+            stacks: The networks' stacks, which hold their run-time numbers.
+            data: Their data.
+            plans: Their plans; None: a network whose training has ended. Neither its state nor
+                its result means anything afterwards.
+
+        Returns:
+            The results, each with its share of the time.
+        """
+        began, fresh = time.perf_counter(), not self.first_seconds
+        going = [plan for plan in plans if plan is not None]
+        steps = max(len(plan.rates) for plan in going)
+        batch = going[0].order.shape[1]
+        order = np.zeros((self.networks, steps, batch), np.int32)
+        rates, momenta = np.zeros((2, self.networks, steps), np.float32)
+        counts, keys = np.zeros(self.networks, np.int32), np.zeros(self.networks, np.uint32)
+        for k, (stack, plan) in enumerate(zip(stacks, plans, strict=True)):
+            if plan is None:
+                continue
+            count = counts[k] = len(plan.rates)
+            order[k, :count], rates[k, :count], keys[k] = plan.order, plan.rates, plan.key
+            usual = usual_momenta(stack, count)
+            momenta[k, :count] = usual if plan.momenta is None else plan.momenta
+        numbers = np.array([as_vector(run_time_numbers(stack)) for stack in stacks], np.float32)
+        found, answers = self._epoch(
+            *(data.x_train, data.y_train, data.x_valid, data.y_valid),
+            *(tf.constant(array) for array in (order, counts, rates, momenta, numbers, keys)),
+            *(data.w_train, data.w_valid, data.inverse),
+            shared=data.shared,
+            uneven=len({len(plan.rates) for plan in going}) > 1,
+        )
+        found, answers = found.numpy(), [part.numpy() for part in answers]
+        seconds = time.perf_counter() - began
+        self.first_seconds = self.first_seconds or seconds
+        task = self.program.structure.task
+        return [
+            replace(
+                epoch_result(task, found[k], answers[0][k, :valid] if answers else None),
+                seconds=seconds / len(going),
+                fresh=fresh,
+            )
+            for k, (_, valid) in enumerate(data.rows)
+        ]
+
+    def _trace_epoch(
+        self,
+        x_train: tf.Tensor,
+        y_train: tf.Tensor,
+        x_valid: tf.Tensor,
+        y_valid: tf.Tensor,
+        order: tf.Tensor,
+        counts: tf.Tensor,
+        rates: tf.Tensor,
+        momenta: tf.Tensor,
+        numbers: tf.Tensor,
+        keys: tf.Tensor,
+        w_train: tf.Tensor | None,
+        w_valid: tf.Tensor | None,
+        inverse: tf.Tensor | None,
+        shared: bool,
+        uneven: bool,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Trace the loop over the epoch's steps and the validation pass after it.
+
+        Returns:
+            [networks, 2 + number of scores], and the outputs [networks, M, K] in a list, which is
+            empty if the structure does not ask for them.
+        """
+        knob = self.knobs.get("momentum")
+        axes = 0 if shared else 1
+
+        def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            rows = order[:, k]
+            batch = [
+                tf.gather(part, rows, batch_dims=axes)
+                for part in (x_train, y_train, w_train)
+                if part is not None
+            ]
+            before = values(self._state)
+            self.optimizer._learning_rate.assign(rates[:, k, None])
+            if knob is not None:
+                knob.assign(momenta[:, k, None])
+            loss = self._step(batch, numbers, step_key(keys, k))
+            if uneven:  # a network whose epoch has ended keeps its state
+                going = k < counts
+                for variable, old in zip(self._state, before, strict=True):
+                    mask = tf.reshape(going, [-1] + [1] * (old.shape.rank - 1))
+                    variable.assign(tf.where(mask, variable.value, old))
+                loss = tf.where(going, loss, 0.0)
+            return k + 1, total + loss
+
+        steps = tf.shape(order)[1]
+        start = (tf.constant(0), tf.zeros([self.networks]))
+        trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        trained /= tf.cast(tf.maximum(counts, 1), tf.float32)
+        sums, answers = self._sums(x_valid, y_valid, w_valid, inverse, shared)
+        if w_valid is None:
+            count = tf.fill([self.networks], float(cast(int, x_valid.shape[axes])))
+        else:
+            count = tf.broadcast_to(tf.reduce_sum(w_valid, -1), [self.networks])
+        return tf.concat([trained[:, None], sums / count[:, None]], 1), answers
+
+    def _step(self, batch: list[tf.Tensor], numbers: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+        """Trace one update of every network; return the losses, [networks]."""
+
+        def gradients(of: Any) -> Any:
+            flat, fixed, (x, y, *mass), numbers, key = of
+            return self.program.gradients(
+                flat, fixed, x, y, mass[0] if mass else None, numbers, key
+            )
+
+        flat, fixed = values(self._flat), values(self._fixed)
+        found, moved, losses = _mapped(gradients, (flat, fixed, batch, numbers, keys))
+        self.optimizer.apply(found, self._flat)
+        assign(self._fixed, moved)
+        if self.program.is_bounded:
+            now = values(self._flat), numbers
+            assign(self._flat, _mapped(lambda of: self.program.bounded(*of), now))
+        return losses
+
+    def _sums(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        w: tf.Tensor | None,
+        inverse: tf.Tensor | None,
+        shared: bool,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Trace the validation pass of every network, as `Network.sums`."""
+        data = {"x": x, "y": y, "w": w, "inverse": inverse}
+        given = {name: part for name, part in data.items() if part is not None}
+        fixed_part, mapped = (given, {}) if shared else ({}, given)
+
+        def sums(of: Any) -> Any:
+            flat, fixed, own = of
+            each = {"w": None, "inverse": None, **fixed_part, **own}
+            found, answers = self.program.sums(flat, fixed, **each)
+            return found, [] if answers is None else [answers]
+
+        return _mapped(sums, (values(self._flat), values(self._fixed), mapped))
+
+
+def _mapped(function: Any, over: Any) -> Any:
+    """Map a function of one network over the leading axis of its arguments."""
+    return tf.vectorized_map(function, over, fallback_to_while_loop=False)

@@ -1,0 +1,66 @@
+"""What an epoch takes and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """Input of an epoch besides stack and data.
+
+    Attributes:
+        order: int32 [steps, batch], rows of the training part.
+        rates: float32 [steps], learning rates.
+        momenta: float32 [steps] if the schedule changes the momentum, else None.
+        key: Random key of the epoch's masks, below 2³².
+    """
+
+    order: np.ndarray
+    rates: np.ndarray
+    momenta: np.ndarray | None
+    key: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Result of one call of the program.
+
+    Attributes:
+        train_loss: Mean penalty-free loss of the epoch's batches, while the weights changed.
+        valid_loss: Penalty-free validation loss after the epoch.
+        metric: Validation accuracy, or root mean squared error of the standardised target; of
+            several quantities those of each, [T].
+        answers: Outputs for the validation part, [M, K], if the structure asks for them.
+        seconds: Time that the epoch took; of several networks trained at once each one's share.
+        fresh: Whether this time includes tracing and compiling.
+
+    A network trained on the logarithm of the target has its training loss there. Its validation
+    figures are those of the standardised target.
+    """
+
+    train_loss: float
+    valid_loss: float
+    metric: Any
+    answers: np.ndarray | None = None
+    seconds: float = 0.0
+    fresh: bool = False
+
+
+def epoch_result(task: str, numbers: np.ndarray, answers: np.ndarray | None) -> EpochResult:
+    """Return the result of an epoch.
+
+    Args:
+        task: The data's task.
+        numbers: Training loss, validation loss and one or several scores, as a program returns
+            them.
+        answers: Outputs for the validation part, or None.
+    """
+    train_loss, valid_loss, *score = (float(v) for v in numbers)
+    metric = np.array(score) if len(score) > 1 else score[0]
+    if task == "regression":
+        metric **= 0.5
+    return EpochResult(train_loss, valid_loss, metric, answers)

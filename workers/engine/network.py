@@ -1,0 +1,177 @@
+"""One network as pure functions of its state: gradients, max-norm, validation sums.
+
+The state is `flat` (the packed trainable weights, see `Packing`) and `fixed` (batch normalization's
+averages). `Program` trains one network with these functions, `Bundle` several at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import keras
+import tensorflow as tf
+
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import training_model
+from trainstack.workers.engine.layers import Context
+from trainstack.workers.engine.losses import inverted, losses, scores
+from trainstack.workers.engine.optimizer_updates import global_norm
+from trainstack.workers.engine.packing import Packing
+from trainstack.workers.engine.structure import Structure
+
+# Rows per forward pass when a loss is measured; bounds the memory of wide layers.
+EVALUATION_ROWS = 16_384
+
+
+class Network:
+    """A structure's model, and the functions that train and measure it.
+
+    Attributes:
+        structure: Key of the program.
+        context: Run-time values that its random layers read while a step is traced.
+        model: The Keras model.
+        hidden: Output of each hidden block.
+        packing: Layout of the flat weights.
+        kernels: Kernels of the dense layers, the head's last.
+    """
+
+    def __init__(self, structure: Structure, stack: Stack) -> None:
+        self.structure = structure
+        self.context = Context()
+        shape = (stack, structure.features, structure.outputs, self.context)
+        self.model, self.hidden = training_model(*shape)
+        # Measurements and exports use float32; mixed precision applies to training steps only.
+        self._learner = self.model
+        if structure.precision == "mixed":
+            self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
+        self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
+        dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
+        self.kernels: list[Any] = [layer.kernel for layer in dense]
+        self._hidden_places = [
+            self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
+        ]
+        self._penalized = stack["penalty"] != "none"
+        self._clipping = stack["clipping"]
+        # Whether `bounded` changes anything.
+        self.is_bounded = stack["max_norm"] == "clip"
+
+    @staticmethod
+    def _place(variables: list[Any], wanted: Any) -> int:
+        return next(k for k, variable in enumerate(variables) if variable is wanted)
+
+    @property
+    def hidden_kernels(self) -> list[Any]:
+        """The kernels that penalties and max-norm apply to: all but the head's."""
+        return self.kernels[:-1]
+
+    def gradients(
+        self,
+        flat: list[tf.Tensor],
+        fixed: list[tf.Tensor],
+        x: tf.Tensor,
+        y: tf.Tensor,
+        mass: tf.Tensor | None,
+        numbers: tf.Tensor,
+        key: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
+        """Trace one step up to the optimizer.
+
+        Args:
+            flat: The packed weights.
+            fixed: The other variables of the model.
+            x: Inputs of the batch, [B, D].
+            y: Targets, [B] or [B, T].
+            mass: Weights of the rows, [B]; None: all are 1.
+            numbers: The run-time numbers, as `as_vector` orders them.
+            key: Random key of the step's masks, uint32.
+
+        Returns:
+            The clipped gradients of loss and penalties, the new `fixed`, and the batch's
+            penalty-free loss.
+        """
+        rate, l1, l2, _, limit = tf.unstack(numbers)
+        self.context.rate, self.context.key = rate, key
+        with tf.GradientTape() as tape:
+            tape.watch(flat)
+            weights = self.packing.split(flat)
+            outputs, moved = self._call(weights, fixed, x, training=True)
+            # As Keras: the sum of weight · loss, divided by the number of rows.
+            row_losses = _times(mass, losses(self.structure.trained_on, y, outputs))
+            loss = total = tf.reduce_mean(row_losses)
+            if self._penalized:
+                for place in self._hidden_places:
+                    w = weights[place]
+                    total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
+        gradients: list[Any] = tape.gradient(total, flat)
+        if self._clipping == "value":
+            gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
+        elif self._clipping == "norm":
+            gradients, _ = tf.clip_by_global_norm(gradients, limit, use_norm=self._norm(gradients))
+        return gradients, moved, loss
+
+    def _norm(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """Return the gradients' global norm; TensorFlow's own cannot be mapped over networks."""
+        if self.structure.compiled:
+            return global_norm(gradients)
+        return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
+
+    def bounded(self, flat: list[tf.Tensor], numbers: tf.Tensor) -> list[tf.Tensor]:
+        """Clip each hidden neuron's incoming weight vector to the radius among the numbers."""
+        radius = tf.unstack(numbers)[3]
+        weights = self.packing.split(flat)
+        for place in self._hidden_places:
+            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), 0, keepdims=True))
+            weights[place] *= tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
+        return self.packing.join(weights)
+
+    def sums(
+        self,
+        flat: list[tf.Tensor],
+        fixed: list[tf.Tensor],
+        x: tf.Tensor,
+        y: tf.Tensor,
+        w: tf.Tensor | None,
+        inverse: Any,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Sum loss and score over validation rows, in slices that bound the memory.
+
+        Args:
+            flat: The packed weights.
+            fixed: The other variables of the model.
+            x: Inputs, [M, D].
+            y: Targets, [M] or [M, T].
+            w: Weights of the rows, [M]; None: all are 1.
+            inverse: What `inverted` needs; None if outputs and targets share a scale.
+
+        Returns:
+            [1 + number of scores], and the outputs [M, K] if the structure asks for them.
+        """
+        kind, rows = self.structure.trained_on, x.shape[0]
+        answers = []
+        weights = self.packing.split(flat)
+        loss = score = tf.constant(0.0)
+        for start in range(0, cast(int, rows), EVALUATION_ROWS):
+            part = slice(start, start + EVALUATION_ROWS)
+            outputs, _ = self._call(weights, fixed, x[part], training=False)
+            answers.append(outputs)
+            measured = outputs if inverse is None else inverted(outputs, inverse)
+            mass = None if w is None else w[part]
+            loss += tf.reduce_sum(_times(mass, losses(kind, y[part], measured)))
+            score += tf.reduce_sum(_times(mass, scores(kind, y[part], measured)), axis=0)
+        sums = tf.concat([[loss], tf.reshape(score, [-1])], 0)
+        return sums, tf.concat(answers, 0) if self.structure.answers else None
+
+    def _call(
+        self, weights: list[Any], fixed: list[Any], x: tf.Tensor, training: bool
+    ) -> tuple[Any, list[Any]]:
+        """Run the network with these weights; also return batch normalization's new averages."""
+        model = self._learner if training else self.model
+        found: Any = model.stateless_call(weights, fixed, x, training=training)
+        return found
+
+
+def _times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+    """Return weights [B] · values, [B] or [B, T]; the values alone if there are no weights."""
+    if weights is None:
+        return values
+    return (weights[:, None] if values.shape.rank == 2 else weights) * values
