@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import URL
@@ -16,9 +17,21 @@ from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 pytestmark = pytest.mark.postgres
 
 
-def study(url: URL, name: str, data: str, losses: list[float]) -> None:
+SEVERAL_TARGETS: list[dict[str, Any]] = [
+    {
+        "target": ("a", "b"),
+        "task": "multilabel",
+        "classes": (),
+        "labels": (("no", "yes"), ("0", "1")),
+    },
+    {"target": ("p", "q"), "task": "regression", "classes": ()},
+]
+
+
+def study(url: URL, name: str, data: str, losses: list[float], **described: Any) -> None:
     """A study whose first reference stacks ended with these losses."""
-    create_study(url, spec_of(name, trials=2, data=replace(DATA, source=data, fingerprint=data)))
+    made = replace(DATA, source=data, fingerprint=data, **described)
+    create_study(url, spec_of(name, trials=2, data=made))
     here = open_client(url, name)
     for loss in losses:
         lease = here.claim()
@@ -26,12 +39,13 @@ def study(url: URL, name: str, data: str, losses: list[float]) -> None:
         here.finish(lease, completed(loss))
 
 
+@pytest.mark.parametrize("described", [{}, *SEVERAL_TARGETS], ids=["one", "labels", "quantities"])
 def test_studies_are_compared_without_training(
-    url: URL, capsys: pytest.CaptureFixture[str]
+    described: dict[str, Any], url: URL, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unconfirmed studies give the stack with the least regret, as JSON and as text."""
-    study(url, "first", "digits", [0.5, 0.4])
-    study(url, "second", "wine", [0.5, 0.25])
+    """Unconfirmed studies give the stack with the least regret, for one target or several."""
+    study(url, "first", "digits", [0.5, 0.4], **described)
+    study(url, "second", "wine", [0.5, 0.25], **described)
     storage = ["--storage", url.render_as_string(hide_password=False)]
     assert run(["recommend", "--across", "first", "second", "--json", *storage]) == 0
     found = json.loads(capsys.readouterr().out)
