@@ -156,24 +156,25 @@ def test_a_file_is_read_as_it_was_meant(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "study"),
+    ("name", "study", "advice"),
     [
-        ("numbers.csv", "numbers"),
-        ("rows (1).csv", "rows 1"),
-        ("Übung #3, final.csv", "Übung 3 final"),
+        ("numbers.csv", "numbers", ("use --time 'when'",)),
+        ("rows (1).csv", "rows 1", ()),
+        ("Übung #3, final.csv", "Übung 3 final", ()),
     ],
 )
-def test_a_launch_prints_its_notes(name: str, study: str, shell: Shell, tmp_path: Path) -> None:
-    """Notes come first on standard error, and the study is named after the file."""
+def test_a_launch_prints_its_notes(
+    name: str, study: str, advice: tuple[str, ...], shell: Shell, tmp_path: Path
+) -> None:
+    """Advice and notes come first on standard error; the study is named after the file."""
     write, target, notes_expected, _, _ = READ[name]
     write(tmp_path / name)
     done = shell.within("launch", tmp_path / name, "--target", target, "--detach")
     assert done.returncode == 0, done.stderr
     *notes, new, _ = done.stderr.splitlines()
     assert new == f"new study '{study}'"
-    assert all(words in note for words, note in zip(notes_expected, notes, strict=True)), (
-        done.stderr
-    )
+    expected = (*advice, *notes_expected)
+    assert all(words in note for words, note in zip(expected, notes, strict=True)), done.stderr
 
 
 def test_a_name_that_an_error_suggests_is_taken(tmp_path: Path) -> None:
