@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from types import FrameType
 
 from trainstack.search.processes import interruption_signals, open_streams, unblock_interrupts
@@ -14,6 +15,9 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Work on a study until it is over; return the exit code."""
+    # `-m` puts the working directory first, where a file may have the name of a library's module.
+    if sys.path[0] == os.getcwd():
+        del sys.path[0]
     gc.set_threshold(100_000)  # as in the command: imports create little garbage
     open_streams()
     for number in interruption_signals():

@@ -46,12 +46,13 @@ def test_started_while_away(tmp_path: Path) -> None:
 
 
 def test_modules_of_the_same_names(fleet: Fleet, url: URL, tmp_path: Path) -> None:
-    """Workers start in a folder that has modules named `search`, `workers` and `spaces`."""
+    """Workers start in a folder with modules named as ours, or as one of Python's own."""
     for name in ("workers", "spaces"):
         (tmp_path / name).mkdir()
         for file in ("__init__.py", "__main__.py"):
             (tmp_path / name / file).write_text("raise SystemExit(7)", "utf-8")
-    (tmp_path / "search.py").write_text("raise SystemExit(7)", "utf-8")
+    for file in ("search.py", "decimal.py"):
+        (tmp_path / file).write_text("raise SystemExit(7)", "utf-8")
     fleet.create(trials=1, epochs=2)
     canned = fake(epoch_seconds=0.01)
     shell = Shell(tmp_path / "home", {STORAGE: exported(url), **canned})
