@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.bundle import Bundle, BundleData
+from trainstack.workers.engine.bundle import Bundle
+from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan
 from trainstack.workers.engine.program import Program, rewrite_graphs

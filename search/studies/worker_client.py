@@ -26,6 +26,7 @@ from trainstack.search.database.schema import durable
 from trainstack.search.payloads import SearchPayload
 from trainstack.search.queue import (
     attempts,
+    claiming,
     deduplication,
     lifecycle,
     recovery,
@@ -149,7 +150,7 @@ class WorkerClient:
         self._maintenance.run_if_due()
         self._read_history()
         self._undo()
-        while row := attempts.claim(
+        while row := claiming.claim(
             self._engine, self.study_id, self.worker_id, self._lease_seconds
         ):
             self._unbegun = row
@@ -175,7 +176,7 @@ class WorkerClient:
         """
         held, seconds = (lease.task_id, lease.token), self._lease_seconds
         try:
-            rows = attempts.claim_alike(self._engine, held, self.worker_id, seconds, most, alike)
+            rows = claiming.claim_alike(self._engine, held, self.worker_id, seconds, most, alike)
         except LeaseLost:
             return []  # the next heartbeat reports it
         return [lease_of(row) for row in rows]

@@ -21,7 +21,8 @@ from tests.support.engine_stacks import (
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.bundle import Bundle, BundleData
+from trainstack.workers.engine.bundle import Bundle
+from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan
 from trainstack.workers.engine.program import Program

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Engine, func, select, update
 from tests.support.studies import agrees, begun, completed, epochs, open_client, spec_of, work_off
 from trainstack.search.database.schema import tasks
 from trainstack.search.json_values import json_safe
-from trainstack.search.queue import attempts, study_store
+from trainstack.search.queue import claiming, study_store
 from trainstack.search.queue.history import attempts_at, history
 from trainstack.search.queue.lease import LEASE_SECONDS
 from trainstack.search.queue.queries import runs, status, trials
@@ -161,7 +161,7 @@ def test_stale_token_writes_nothing(url: URL, database: Engine) -> None:
 def test_reaped_between_claim_and_first_beat(url: URL, database: Engine) -> None:
     """If a worker dies after its claim, before its trial exists, nothing is lost."""
     here = begun(url, trials=1)
-    assert attempts.claim(database, here.study_id, here.worker_id, 60.0) is not None
+    assert claiming.claim(database, here.study_id, here.worker_id, 60.0) is not None
     assert agrees(database)["counts"]["running"] == 1
     expire(database)
     here.requeue_expired()

@@ -13,7 +13,7 @@ from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.database.connection import engine
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.json_values import json_safe
-from trainstack.search.queue import attempts
+from trainstack.search.queue import attempts, claiming
 from trainstack.search.queue.queries import _status
 from trainstack.search.queue.rows import study_of
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
@@ -97,7 +97,7 @@ def begun(url: URL, **changes: Any) -> WorkerClient:
 
 def dies_drawing(here: WorkerClient) -> None:
     """Let a worker claim a search trial and die before its stack is drawn."""
-    row = attempts.claim(here._engine, here.study_id, here.worker_id, 60.0)
+    row = claiming.claim(here._engine, here.study_id, here.worker_id, 60.0)
     assert row is not None
     attempts.give_back(
         here._engine, row.task_id, row.token, "lease expired: the worker stopped responding"

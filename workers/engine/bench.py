@@ -127,12 +127,10 @@ class Bench:
         program.use(data)
         return program, time.perf_counter() - began
 
-    def bundles(self, stack: Stack, data: DeviceData) -> bool:
-        """Return whether networks of a stack train faster at once than one after the other."""
-        return worth_bundling(stack, data.features, self.device)
-
-    def most_networks(self, data: DeviceData) -> int:
-        """Return how many networks, each with a split of this size, are trained at once."""
+    def most_networks(self, stack: Stack, data: DeviceData) -> int:
+        """Return how many networks of a stack, each with a split of this size, to train at once."""
+        if not worth_bundling(stack, data.features, self.device):
+            return 1
         room = self.fits_bytes // MOST_SPLITS // max(1, data.bytes)
         return max(1, min(MOST_NETWORKS[self.device], room))
 

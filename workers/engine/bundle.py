@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import keras
@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import networks_optimizer
-from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.program import (
     Knob,
@@ -29,60 +29,6 @@ from trainstack.workers.engine.program import (
     values,
 )
 from trainstack.workers.engine.structure import as_vector, run_time_numbers
-
-
-@dataclass(frozen=True)
-class BundleData:
-    """The data of several networks, as `DeviceData`, with a leading axis unless it is shared.
-
-    Parts of unequal length are padded. Padding is never trained on and has weight 0 in validation.
-
-    Attributes:
-        rows: Numbers of training and validation rows of each network.
-        shared: Whether all networks use the same data, which then has no leading axis.
-    """
-
-    rows: tuple[tuple[int, int], ...]
-    shared: bool
-    x_train: tf.Tensor
-    y_train: tf.Tensor
-    x_valid: tf.Tensor
-    y_valid: tf.Tensor
-    w_train: tf.Tensor | None
-    w_valid: tf.Tensor | None
-    inverse: tf.Tensor | None
-
-    @classmethod
-    def of(cls, parts: Sequence[DeviceData]) -> BundleData:
-        """Return the data of networks that train on these splits, one for each."""
-        rows = tuple(part.rows for part in parts)
-        first = parts[0]
-        if all(part is first for part in parts):
-            fields = (first.x_train, first.y_train, first.x_valid, first.y_valid)
-            return cls(rows, True, *fields, first.w_train, first.w_valid, first.inverse)
-        fields = (_stacked([getattr(p, name) for p in parts]) for name in _PARTS)
-        x_train, y_train, x_valid, y_valid, w_train, w_valid, inverse = fields
-        if w_valid is None and len({valid for _, valid in rows}) > 1:
-            w_valid = _stacked([tf.ones(valid) for _, valid in rows])
-        return cls(
-            *(rows, False, cast(tf.Tensor, x_train), cast(tf.Tensor, y_train)),
-            *(cast(tf.Tensor, x_valid), cast(tf.Tensor, y_valid), w_train, w_valid, inverse),
-        )
-
-
-_PARTS = ("x_train", "y_train", "x_valid", "y_valid", "w_train", "w_valid", "inverse")
-
-
-def _stacked(tensors: list[Any]) -> tf.Tensor | None:
-    """Stack tensors along a new first axis, each padded with zeros to the longest."""
-    if tensors[0] is None:
-        return None
-    longest = max(cast(int, tensor.shape[0]) for tensor in tensors)
-    padded = [
-        tf.pad(t, [[0, longest - cast(int, t.shape[0])], *[[0, 0]] * (t.shape.rank - 1)])
-        for t in tensors
-    ]
-    return tf.stack(padded)
 
 
 class Place:
@@ -217,10 +163,11 @@ class Bundle:
             usual = usual_momenta(stack, count)
             momenta[k, :count] = usual if plan.momenta is None else plan.momenta
         numbers = np.array([as_vector(run_time_numbers(stack)) for stack in stacks], np.float32)
+        parts = data.parts
         found, answers = self._epoch(
-            *(data.x_train, data.y_train, data.x_valid, data.y_valid),
+            *(parts.x_train, parts.y_train, parts.x_valid, parts.y_valid),
             *(tf.constant(array) for array in (order, counts, rates, momenta, numbers, keys)),
-            *(data.w_train, data.w_valid, data.inverse),
+            *(parts.w_train, parts.w_valid, parts.inverse),
             shared=data.shared,
             uneven=len({len(plan.rates) for plan in going}) > 1,
         )

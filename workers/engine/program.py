@@ -279,8 +279,7 @@ class Program(Network):
         key: tf.Tensor,
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
-        found = self.gradients(*self._now(), x, y, mass, numbers, key)
-        gradients, moved, loss = found
+        gradients, moved, loss = self.gradients(*self._now(), x, y, mass, numbers, key)
         self.optimizer.apply(gradients, self.packing.flat)
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from trainstack.search.records import Result
-from trainstack.workers.engine.bundle import Bundle, BundleData
+from trainstack.workers.engine.bundle import Bundle
+from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult
 from trainstack.workers.engine.training import EndedError, Judge, Training

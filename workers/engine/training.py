@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.bundle import Place
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult
@@ -23,15 +24,6 @@ from trainstack.workers.messages import ABANDONED, INTERRUPTED
 
 # A loss above this multiple of an untrained network's counts as diverged, unless it is falling.
 DIVERGED_TIMES = 10.0
-
-
-class Place(Protocol):
-    """A network whose weights and optimizer slots can be read and set."""
-
-    def weights(self) -> list[np.ndarray]: ...
-    def set_weights(self, weights: list[np.ndarray]) -> None: ...
-    def slots(self) -> list[np.ndarray]: ...
-    def set_slots(self, slots: list[np.ndarray]) -> None: ...
 
 
 class EndedError(Exception):

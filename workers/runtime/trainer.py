@@ -189,7 +189,7 @@ class Line:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # Token → outcome of jobs that end, until each is told so.
+        # Outcomes by token of jobs that are to end, until `tell` returns them.
         self._ended: dict[str, str] = {}
 
     def more_jobs(self, job: Job, most: int) -> tuple[Job, ...]:

@@ -87,9 +87,7 @@ class JobBench(Bench):
             _, data = self.split(job.split_seed, job.condition)
         except conditions.UnmetError:
             return 0
-        if not (isinstance(data, DeviceData) and self.bundles(_stack(job), data)):
-            return 0
-        return self.most_networks(data) - 1
+        return self.most_networks(_stack(job), data) - 1 if isinstance(data, DeviceData) else 0
 
     def train_bundle(
         self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]

@@ -126,7 +126,7 @@ def test_a_good_division_is_not_warned_about(tmp_path: Path) -> None:
 
 
 def test_another_division_is_another_study(tmp_path: Path) -> None:
-    """A repeated launch with other flags is told which are here and which are asked."""
+    """The message about a repeated launch names the study's flags and the new ones."""
     path = table(tmp_path, who=np.arange(ROWS) % 50, when=DAYS)
     one, other = (
         StudySpec("s", load(path, "kind", plan=plan).describe(), {})

@@ -20,7 +20,7 @@ LABELS = st.tuples(st.integers(20, 80), st.integers(2, 5)).flatmap(
 
 
 def groups(rows: list[tuple[int, str]]) -> list[list[str]]:
-    """Return the combinations of each stratum of so many rows of combinations."""
+    """Return the combinations in each stratum, given each combination and its rows."""
     y = np.array([[int(label) for label in text] for n, text in rows for _ in range(n)])
     texts = ["".join(map(str, row)) for row in y]
     found = strata(y)

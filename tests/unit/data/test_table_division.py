@@ -209,7 +209,7 @@ def test_given_files_are_the_parts(folders: dict[str, Path]) -> None:
 
 
 def test_another_plan_is_another_study(folders: dict[str, Path]) -> None:
-    """Groups are part of the fingerprint, and the difference is told by its flags."""
+    """Groups are part of the fingerprint, and a message about other groups names the flag."""
     plain, grouped = (read(folders["csv"], **plan).describe() for plan in ({}, {"group": "step"}))
     other = read(folders["csv"], group="patient").describe()
     assert len({plain.fingerprint, grouped.fingerprint, other.fingerprint}) == 3
