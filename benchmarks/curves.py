@@ -98,11 +98,12 @@ def record(bench: Any, run: Asked) -> dict[str, Any]:
     """Train one run to the end of its plan, regardless of its losses."""
     import numpy as np
 
+    from trainstack.search.folds import SplitId
     from trainstack.workers.engine.training import Training
 
     stack = run.stack.but(stopping="none")
     began = time.perf_counter()
-    split, data = bench.split(run.seed)
+    split, data = bench.split(SplitId(run.seed))
     program, _ = bench.program(stack, data, run.epochs)
     program.reset(stack, run.seed)
     training = Training(program, stack, run.seed, run.epochs, untrained_loss=1e9)
@@ -138,6 +139,7 @@ def main() -> None:
     import pyarrow.parquet as pq
 
     from trainstack.search.data.load import load
+    from trainstack.search.folds import SplitId
     from trainstack.search.spec import StudySpec
     from trainstack.workers.engine.bench import Bench
 
@@ -155,7 +157,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(spec, threads, folder)
             threads = 0  # TensorFlow accepts the setting only once
-            rows = bench.split(0)[1].rows[0]
+            rows = bench.split(SplitId(0))[1].rows[0]
             for run in asked(arguments.what, name, rows):
                 if run.key not in done:
                     with arguments.o.open("a") as file:

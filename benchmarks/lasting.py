@@ -17,6 +17,7 @@ import psutil
 
 from benchmarks.table import Row
 from trainstack.search.data.load import load
+from trainstack.search.folds import SplitId
 from trainstack.search.records import COUNTED, SEARCH, Measurement
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
@@ -28,7 +29,7 @@ FEW, MANY = 20, 300
 
 def job(stack: Stack, place: int, epochs: int) -> Job:
     """Return a search trial's job."""
-    return Job(str(place), SEARCH, stack, seed=place, split_seed=0, epochs=epochs)
+    return Job(str(place), SEARCH, stack, seed=place, splits=(SplitId(0),), epochs=epochs)
 
 
 def warm_start() -> Row:

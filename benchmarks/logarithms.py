@@ -24,6 +24,7 @@ def errors(path: Path, target: str, transform: str, folder: str) -> np.ndarray:
     from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
     from trainstack.search.data.load import load
+    from trainstack.search.folds import SplitId
     from trainstack.search.spec import StudySpec
     from trainstack.spaces.references import CHAPTER_DEFAULT
     from trainstack.spaces.space import Space
@@ -35,7 +36,7 @@ def errors(path: Path, target: str, transform: str, folder: str) -> np.ndarray:
     bench = Bench(spec, 0, folder)
     found = []
     for seed in SEEDS:
-        program, split = bench.weights(CHAPTER_DEFAULT, Kept(seed, ""))
+        program, split = bench.weights(CHAPTER_DEFAULT, Kept(seed, SplitId(seed), ""))
         outputs = split.measurable(program.outputs(split.standardise(split.x_test)))
         predicted = outputs[:, 0].astype(float) * split.y_scale + split.y_mean
         each = root_mean_squared_error, mean_absolute_error

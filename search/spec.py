@@ -133,6 +133,8 @@ class StudySpec:
         own_metric: The metric of the user's own, of that name; null: one of the table.
         loss: Name of the loss to train on; empty: the one that suits the metric.
         class_weight: `balanced`, or class name → weight; empty: none.
+        folds: Folds of a search trial, whose score is their mean; 1: none, a part is held out.
+        repeats: Times that the rows are divided into folds anew.
         version: Version of this package.
     """
 
@@ -156,6 +158,8 @@ class StudySpec:
     own_metric: OwnMetric | None = None
     loss: str = ""
     class_weight: str | Mapping[str, float] = ""
+    folds: int = 1
+    repeats: int = 1
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trainstack.search.artifacts import folder_of
 from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.folds import SplitId, splits_of
 from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
 from trainstack.search.queue.lease import Lease
 from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
@@ -45,7 +46,7 @@ class Job:
         kind: `search`, `confirmation` or `measurement`.
         stack: Stack to train; None for a measurement.
         seed: Seed of weights, batch order and masks.
-        split_seed: Seed of the validation split, unless the data defines one.
+        splits: The splits to train on, one network for each.
         epochs: Maximum number of epochs.
         rungs: Epochs after which the trainer waits for a verdict.
         folder: Folder for artifacts, relative to the artifact folder; empty: none are kept.
@@ -58,13 +59,18 @@ class Job:
     kind: str
     stack: Stack | None
     seed: int
-    split_seed: int
+    splits: tuple[SplitId, ...]
     epochs: int
     rungs: tuple[int, ...] = ()
     folder: str = ""
     measures: MeasurementPayload | None = None
     again: int = 1
     condition: Condition = PLAIN
+
+    @property
+    def split(self) -> SplitId:
+        """The first split."""
+        return self.splits[0]
 
     @property
     def run_id(self) -> str:
@@ -75,18 +81,18 @@ class Job:
 
 def job_of(spec: StudySpec, lease: Lease) -> Job:
     """Return the job that a lease stands for."""
-    payload = lease.payload
+    payload, splits = lease.payload, splits_of(spec, lease.kind, lease.seed_index)
     return Job(
         token=lease.token,
         kind=lease.kind,
         stack=lease.stack,
         seed=lease.seed,
-        split_seed=lease.seed if lease.kind == CONFIRMATION else spec.seed,
+        splits=splits,
         epochs=spec.epochs,
         rungs=lease.rungs if lease.kind == SEARCH else (),
         folder=f"{folder_of(spec.study)}/{lease.kind}",
         measures=payload if isinstance(payload, MeasurementPayload) else None,
-        again=spec.replicates if lease.kind == CONFIRMATION else 1,
+        again=spec.replicates if lease.kind == CONFIRMATION else len(splits),
         condition=payload.condition if isinstance(payload, ConfirmationPayload) else PLAIN,
     )
 
@@ -111,7 +117,7 @@ class Verdict:
     Attributes:
         token: Token of the trial.
         outcome: Outcome that ends the trial; None: continue.
-        epoch: Epoch of the rung; 0 for an order.
+        epoch: Epoch of the rung; 0 for an order, and after the first folds.
     """
 
     token: str
@@ -148,6 +154,26 @@ class Room:
 
 
 @dataclass(frozen=True)
+class FirstFolds:
+    """A trial's first folds are trained, and the trainer waits for a verdict (to the supervisor).
+
+    Attributes:
+        token: Token of the trial.
+        values: The objective of each.
+    """
+
+    token: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The trainer has trained an epoch that is not reported (to the supervisor)."""
+
+    token: str
+
+
+@dataclass(frozen=True)
 class Measured:
     """An epoch has ended; at a rung the trainer now waits (to the supervisor)."""
 
@@ -177,9 +203,11 @@ class Kept:
     """A confirmation run whose weights were kept.
 
     Attributes:
-        seed: Seed of weights, batch order and masks, and of the split unless the data defines one.
+        seed: Seed of weights, batch order and masks.
+        split: Its split.
         weights: Path relative to the artifact folder; empty if there are no weights.
     """
 
     seed: int
+    split: SplitId
     weights: str

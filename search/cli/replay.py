@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,7 +44,7 @@ class Comparison:
     """Comparison of a trial's recorded curve with its repetition.
 
     Attributes:
-        same: Whether the lengths agree and no difference exceeds the tolerance.
+        same: Whether the lengths agree and no difference exceeds the tolerance, in every fold.
         exact: Whether both are equal to the last digit.
         epochs: Number of epochs in both curves.
         difference: Largest relative difference.
@@ -64,12 +64,14 @@ class Recorded:
 
     Attributes:
         outcome: Its outcome.
-        curve: Objective per epoch.
+        curve: Objective per epoch, of a trial on folds the mean over its first ones.
+        folds: Objective of each fold that was trained; empty without folds.
         device: Such as `cpu` or `gpu:0`; empty if unknown.
     """
 
     outcome: str
     curve: tuple[float, ...] = field(metadata=OR_NULL)
+    folds: tuple[float, ...] = field(metadata=OR_NULL)
     device: str
 
 
@@ -81,7 +83,8 @@ class Repetition:
         device: Device of this machine.
         outcome: Its outcome now.
         cause: Reason why it diverged or was infeasible.
-        curve: Objective per epoch.
+        curve: Objective per epoch, of a trial on folds the mean over its first ones.
+        folds: Objective of each fold that was trained; empty without folds.
         seconds: `total`, `build`, `compile`, `train`, `evaluate`.
     """
 
@@ -89,6 +92,7 @@ class Repetition:
     outcome: str
     cause: str | None
     curve: tuple[float, ...] = field(metadata=OR_NULL)
+    folds: tuple[float, ...] = field(metadata=OR_NULL)
     seconds: Mapping[str, float]
 
 
@@ -181,13 +185,16 @@ def replay(
     )
     again = train_again(spec, first)
     found = compare(first.curve, again.curve, tolerance)
+    of_folds = compare(first.folds, again.folds, tolerance)
     if as_json:
-        print_json(replay_of(study, first, again, found, tolerance))
+        same = replace(found, same=found.same and of_folds.same)
+        print_json(replay_of(study, first, again, same, tolerance))
     else:
         _print(first, again, found)
-    if not found.same:
+    if not (found.same and of_folds.same):
+        where = f"from epoch {found.differs_at} on" if not found.same else "in its later folds"
         raise TrainstackError(
-            f"trial {trial} differs from its record from epoch {found.differs_at} on",
+            f"trial {trial} differs from its record {where}",
             f"values within {tolerance:g} of the recorded ones",
             f"it was trained on {first.device or 'an unknown device'}, now on {again.device}",
         )
@@ -206,11 +213,14 @@ def train_again(spec: StudySpec, first: Record) -> Repetition:
         "stack": first.stack.to_json(),
         "kind": first.kind,
         "seed": first.seed,
+        "seed_index": first.seed_index,
+        "folds": len(first.folds),
         "epochs": spec.epochs if to_its_end else len(first.curve),
         "threads": first.threads,
     }
     (again,) = answers("trainstack.workers.tasks.replay", request)
-    return Repetition(**{**again, "curve": tuple(again["curve"])})
+    again |= {name: tuple(again[name]) for name in ("curve", "folds")}
+    return Repetition(**again)
 
 
 def replay_of(
@@ -236,7 +246,7 @@ def replay_of(
         cached_of=first.duplicate_of,
         tolerance=tolerance,
         found=found,
-        recorded=Recorded(first.outcome, first.curve, first.device),
+        recorded=Recorded(first.outcome, first.curve, first.folds, first.device),
         again=again,
     )
 

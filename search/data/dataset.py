@@ -189,17 +189,44 @@ class Dataset:
         return found if "test" in self.parts else {**found, "test": tested}
 
     def folds(self, folds: int, repeats: int, seed: int) -> Iterator[Split]:
-        """Divide the rows that are not for testing into folds; yield one split for each.
+        """Yield the splits of `fold_positions`, encoded.
+
+        Encoders and statistics are those of each fold's training part.
+
+        Raises:
+            RequestError: As `fold_positions`.
+        """
+        for rows in self.fold_positions(folds, repeats, seed):
+            yield self._encoded(rows["train"], self._rows(rows["valid"]))
+
+    def fold(self, number: int, folds: int, seed: int) -> Split:
+        """Return one of the splits of `folds`.
+
+        Args:
+            number: Number of the fold, from 0, counted through all repeats.
+            folds: As in `folds`.
+            seed: As in `folds`.
+
+        Raises:
+            RequestError: As `fold_positions`.
+        """
+        rows = self.fold_positions(folds, number // folds + 1, seed)[number]
+        return self._encoded(rows["train"], self._rows(rows["valid"]))
+
+    def fold_positions(self, folds: int, repeats: int, seed: int) -> list[dict[str, np.ndarray]]:
+        """Divide the rows that are not for testing into folds; return each one's `train`, `valid`.
 
         In each repeat every row is in the validation part once, as `split` stratifies classes and
         keeps groups whole; of rows with times, the validation parts are consecutive periods and
-        only earlier rows are trained on. Encoders and statistics are those of each fold's training
-        part.
+        only earlier rows are trained on. More repeats do not change the earlier ones.
 
         Args:
             folds: At least 2.
             repeats: Times that the rows are divided anew, at least 1.
             seed: 0 to 2³² - 1.
+
+        Returns:
+            Positions in `x`, `folds` times `repeats` of both parts.
 
         Raises:
             RequestError: The validation part is given, there are too few rows, groups or times for
@@ -211,12 +238,15 @@ class Dataset:
         rest, _ = self._tested
         keys, labels = self.keys.of(rest), self._strata(rest)
         check_folds(keys, labels, self.classes, folds, repeats)
+        found = []
         cuts = keys.folds(labels, len(rest), folds, repeats, seed)
         for number, (kept, held) in enumerate(cuts, start=1):
-            parts = {"training": rest[kept], "validation": rest[held]}
-            named = {f"the {part} part of fold {number}": rows for part, rows in parts.items()}
+            rows = {"train": rest[kept], "valid": rest[held]}
+            parts = {"training": rows["train"], "validation": rows["valid"]}
+            named = {f"the {name} part of fold {number}": part for name, part in parts.items()}
             check_parts(named, self.y, self.classes)
-            yield self._encoded(rest[kept], self._rows(rest[held]))
+            found.append(rows)
+        return found
 
     @cached_property
     def _tested(self) -> tuple[np.ndarray, np.ndarray]:

@@ -162,7 +162,9 @@ class Record:
         stack: Its stack.
         seed: Seed of weights, batch order and masks.
         outcome: Its outcome.
+        seed_index: Index of a confirmation run's seed; -1 in the search.
         curve: Objective per epoch.
+        folds: Objective of each fold that was trained; empty without folds.
         device: Such as `cpu` or `gpu:0`; empty if unknown.
         threads: Number of threads used; 0: one per core.
         duplicate_of: Number of the trial that this result was copied from, if any.
@@ -173,7 +175,9 @@ class Record:
     stack: Stack
     seed: int
     outcome: str
+    seed_index: int
     curve: tuple[float, ...]
+    folds: tuple[float, ...]
     device: str
     threads: int
     duplicate_of: int | None = None
@@ -208,7 +212,9 @@ def record(engine: Engine, name: str, number: int, kind: str = SEARCH) -> Record
         stack=Stack.from_json(row.stack),
         seed=row.seed,
         outcome=shown,
+        seed_index=row.seed_index,
         curve=tuple(row.curve),
+        folds=tuple(row.found.get("folds", ())),
         device=row.device or "",
         threads=row.threads or 0,
         duplicate_of=duplicate_of,

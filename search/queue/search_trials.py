@@ -158,3 +158,25 @@ def keeps(constraints: Sequence[Constraint], metrics: Mapping[str, float]) -> bo
     """Return whether a trial violates no constraint whose figure is known."""
     gaps = [constraint.violation(metrics) for constraint in constraints]
     return all(gap is None or gap <= 0.0 for gap in gaps)
+
+
+def fold_values(connection: Connection, study_id: int, most: int = 200) -> list[list[float]]:
+    """Return the objectives of all folds of the best search trials that trained every fold.
+
+    Args:
+        connection: The transaction.
+        study_id: Id of the study.
+        most: Number of trials to read at most, those of least mean.
+
+    Returns:
+        One list for each trial, in the order of the folds, the best trial first.
+    """
+    finished = (
+        select(tasks.c.found["folds"].label("folds"))
+        .where(tasks.c.study_id == study_id, tasks.c.kind == SEARCH)
+        .where(tasks.c.outcome == Outcome.COMPLETED, tasks.c.cached_of.is_(None))
+        .where(tasks.c.found.has_key("folds"))
+        .order_by(tasks.c.value, tasks.c.number)
+        .limit(most)
+    )
+    return [list(row.folds) for row in connection.execute(finished)]

@@ -38,8 +38,10 @@ from trainstack.search.queue.eligibility import seconds_from_now
 from trainstack.search.queue.lease import LEASE_SECONDS, HeartbeatReply, Lease, lease_of
 from trainstack.search.queue.maintenance import REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.rows import TaskRow
+from trainstack.search.queue.search_trials import fold_values
 from trainstack.search.queue.worker_registry import WorkerCard
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
+from trainstack.search.sampling.fold_racing import behind
 from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.opening import Opened, open_study
@@ -231,6 +233,10 @@ class WorkerClient:
         rungs = self._proposals.pruner.places(self._planned(lease))
         return dataclasses.replace(lease, rungs=tuple(rungs))
 
+    @staticmethod
+    def _is_given(lease: Lease) -> bool:
+        return isinstance(lease.payload, SearchPayload) and lease.payload.given
+
     def _planned(self, lease: Lease) -> int:
         assert lease.stack is not None
         return lease.stack.planned_epochs(self.spec.epochs)
@@ -267,10 +273,21 @@ class WorkerClient:
         row = self._proposals.pruner
         rungs = row.places(self._planned(lease))
         exempt = list(rungs)[: lease.number % row.brackets]
-        given = isinstance(lease.payload, SearchPayload) and lease.payload.given
-        if given or epoch in exempt:
+        if self._is_given(lease) or epoch in exempt:
             return False
         return self._proposals.prune(lease.number, rungs[epoch])
+
+    @_reaching
+    def is_behind(self, lease: Lease, values: Sequence[float]) -> bool:
+        """Return whether to prune a trial after its first folds, of which these are the objectives.
+
+        It is compared with the trials that have finished all folds. Given stacks are never pruned.
+        """
+        if self._is_given(lease):
+            return False
+        with self._engine.connect() as connection:
+            finished = fold_values(connection, self.study_id)
+        return behind(values, finished)
 
     @_reaching
     def finish(self, lease: Lease, result: Result) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from trainstack.search.conditions import AUTOENCODER, UNIT, Condition
 from trainstack.search.data.load import load
+from trainstack.search.folds import SplitId
 from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
@@ -37,7 +38,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> JobBench:
 
 def job(seed: int, **changes: Any) -> Job:
     """Return a confirmation run."""
-    made = Job(f"t{seed}", CONFIRMATION, STACK, seed, seed, EPOCHS, folder="c")
+    made = Job(f"t{seed}", CONFIRMATION, STACK, seed, (SplitId(seed),), EPOCHS, folder="c")
     return replace(made, **changes)
 
 

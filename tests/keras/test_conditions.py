@@ -20,6 +20,7 @@ from trainstack.search.conditions import (
     Condition,
 )
 from trainstack.search.data.load import load
+from trainstack.search.folds import SplitId
 from trainstack.search.records import CONFIRMATION, SEARCH
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
@@ -47,7 +48,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> JobBench:
 
 def job(condition: Condition, **changes: Any) -> Job:
     """A confirmation run of a small stack."""
-    made = Job("t", CONFIRMATION, STACK, SEED, SEED, EPOCHS, folder="c", condition=condition)
+    made = Job(
+        "t", CONFIRMATION, STACK, SEED, (SplitId(SEED),), EPOCHS, folder="c", condition=condition
+    )
     return replace(made, **changes)
 
 
@@ -114,7 +117,7 @@ def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: JobBench) 
     for condition in (PLAIN, Condition(initializer="he_normal")):
         result, _ = trained(bench, condition)
         looked[condition] = result.payload["layers"]["start"][0]["deviation"]
-    program, _ = bench.program(STACK, bench.split(SEED)[1], EPOCHS)
+    program, _ = bench.program(STACK, bench.split(SplitId(SEED))[1], EPOCHS)
     program.reset(STACK, SEED)
     right = program.weights()
     program.reset(STACK, SEED)
@@ -136,7 +139,7 @@ def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: JobBench) 
 def test_reused_layers_are_frozen_first(bench: JobBench, condition: Condition) -> None:
     """A run starts with the pretrained lower layers used while the upper ones were trained."""
     asked = job(condition)
-    _, data = bench.split(SEED, condition)
+    _, data = bench.split(SplitId(SEED), condition)
     width = 5 if condition.classes == LATER else 10
     program, _ = bench.program(STACK, data, EPOCHS, 1, width)
     program.reset(STACK, SEED)
@@ -161,7 +164,7 @@ def test_an_autoencoders_layers_keep_more_of_the_inputs(bench: JobBench) -> None
     """The inputs are reconstructed better from pretrained layers than from fresh ones."""
     condition = Condition(labels=100, pretrained=AUTOENCODER)
     x = bench.dataset.split(SEED).standardised().x_train
-    program, _ = bench.program(STACK, bench.split(SEED)[1], EPOCHS)
+    program, _ = bench.program(STACK, bench.split(SplitId(SEED))[1], EPOCHS)
     program.reset(STACK, SEED)
     fresh = program.weights()
     pretrained = Reuse(bench)._lower(job(condition, epochs=20), STACK)
@@ -205,7 +208,7 @@ def test_equal_stacks_under_conditions_share_no_file(bench: JobBench) -> None:
     """Runs that differ only in the condition have separate weights and checkpoints."""
     names = {trained(bench, c)[0].artifacts["weights"] for c in (PLAIN, Condition(inputs=UNIT))}
     assert len(names) == 2
-    program, _ = bench.program(STACK, bench.split(SEED)[1], EPOCHS)
+    program, _ = bench.program(STACK, bench.split(SplitId(SEED))[1], EPOCHS)
     shelves = [bench._shelf(job(c), program) for c in (PLAIN, Condition(inputs=UNIT))]
     assert shelves[0].name != shelves[1].name
     assert shelves[0].identity != shelves[1].identity

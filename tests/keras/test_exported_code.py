@@ -17,6 +17,7 @@ import pytest
 
 from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
+from trainstack.search.folds import SplitId
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -97,7 +98,13 @@ DATA = {
 def written(dataset: Any, stack: Stack, epochs: int = 1) -> str:
     """Return the script for a data set and a stack."""
     spec = StudySpec("s", dataset.describe(), {}, epochs=epochs)
-    return script(dataset, spec, stack, [Kept(7, ""), Kept(8, "")], {"test": {"loss": [0.5, 1.0]}})
+    return script(
+        dataset,
+        spec,
+        stack,
+        [Kept(seed, SplitId(seed), "") for seed in (7, 8)],
+        {"test": {"loss": [0.5, 1.0]}},
+    )
 
 
 def executed(text: str) -> dict[str, Any]:

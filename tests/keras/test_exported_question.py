@@ -13,6 +13,7 @@ import pytest
 from trainstack.search.cli.question import question
 from trainstack.search.data.load import load
 from trainstack.search.data.weighting import weighted
+from trainstack.search.folds import SplitId
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.workers.export.keras_code import script
@@ -57,7 +58,7 @@ def test_the_script_trains_what_was_asked(
     data = dataset(tmp_path, task, "w")
     asked = question(data, metric, loss, class_weight)
     spec = StudySpec("s", data.describe(), {"axes": {}}, epochs=2, **asked)
-    text = script(data, spec, STACK, [Kept(SEED, "")], {})
+    text = script(data, spec, STACK, [Kept(SEED, SplitId(SEED), "")], {})
     program: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "train.py", "exec"), program)
     split = weighted(data.split(SEED), spec.class_weight, spec.data.classes)
@@ -83,7 +84,7 @@ def test_the_schedule_watches_the_loss_in_the_targets_unit(target: str, tmp_path
     spec = StudySpec(
         *("s", data.describe(), {"axes": {}}), epochs=3, **question(data, "mae", None, None)
     )
-    text = script(data, spec, STACK, [Kept(SEED, "")], {})
+    text = script(data, spec, STACK, [Kept(SEED, SplitId(SEED), "")], {})
     assert re.search(r"ReduceLROnPlateau\(\s*\"val_unit_error\"", text)
     models: list[Any] = []
     program: dict[str, Any] = {"__name__": "script"}
@@ -137,7 +138,10 @@ def test_the_script_scores_several_targets_as_the_study_does(
         *("s", data.describe(), {"axes": {}}), epochs=2, **question(data, metric, loss, None)
     )
     program: dict[str, Any] = {"__name__": "script"}
-    exec(compile(script(data, spec, STACK, [Kept(SEED, "")], {}), "train.py", "exec"), program)
+    exec(
+        compile(script(data, spec, STACK, [Kept(SEED, SplitId(SEED), "")], {}), "train.py", "exec"),
+        program,
+    )
     y, w = data.y, rng.uniform(1, 2, 160)
     p = np.clip(0.6 * y + 0.3 * rng.uniform(size=y.shape), 0.01, None)
     assert program["score"](y, p, w) == pytest.approx(spec.asked.value(y, p, w), rel=1e-9)

@@ -17,6 +17,7 @@ from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
 from trainstack.search.data.load import load
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.folds import SplitId
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import CONFIRMATION, MEASUREMENT
 from trainstack.search.spec import StudySpec
@@ -43,10 +44,10 @@ def measured(bench: JobBench, runs: int = 2) -> dict[str, Any]:
     kept = {}
     for index in range(runs):
         seed = confirmation_seed(bench.spec.seed, index)
-        run = Job(str(index), CONFIRMATION, STACK, seed, seed, EPOCHS, folder="m")
+        run = Job(str(index), CONFIRMATION, STACK, seed, (SplitId(seed),), EPOCHS, folder="m")
         kept[str(index)] = dict(bench.train(run, lambda measurement: None).artifacts)
     measures = MeasurementPayload(STACK, STACK, {STACK.stack_id: kept})
-    asked = Job("m", MEASUREMENT, None, 0, 0, EPOCHS, folder="m", measures=measures)
+    asked = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="m", measures=measures)
     return dict(bench.measure(asked).payload)
 
 

@@ -15,6 +15,7 @@ from sklearn import metrics as sk
 
 from trainstack.search.cli.question import question
 from trainstack.search.data.load import load
+from trainstack.search.folds import SplitId
 from trainstack.search.metrics.table import METRICS
 from trainstack.search.records import CONFIRMATION, Outcome, Result
 from trainstack.search.spec import StudySpec
@@ -57,9 +58,9 @@ def bench_of(folder: Path, task: str, weight: str | None = None, **asked: Any) -
 
 def confirmed(bench: JobBench) -> tuple[Result, np.ndarray, Any]:
     """Train a confirmation run; return it, the kept weights' predictions and the split."""
-    job = Job("t", CONFIRMATION, STACK, 5, 5, EPOCHS, folder="m")
+    job = Job("t", CONFIRMATION, STACK, 5, (SplitId(5),), EPOCHS, folder="m")
     result = bench.train(job, lambda measurement: None)
-    split, data = bench.split(5)
+    split, data = bench.split(SplitId(5))
     program, _ = bench.program(STACK, data, EPOCHS)
     return result, split.predictions(program.outputs(split.standardise(split.x_valid))), split
 
@@ -95,7 +96,7 @@ def test_the_area_is_that_of_scikit_learn_with_weights(tmp_path: Path) -> None:
 
 def test_balanced_classes_have_equal_weight(tmp_path: Path) -> None:
     """Each class's training rows weigh as much in all as the other's."""
-    split, _ = bench_of(tmp_path, "classification", class_weight="balanced").split(0)
+    split, _ = bench_of(tmp_path, "classification", class_weight="balanced").split(SplitId(0))
     masses = np.bincount(split.y_train, weights=split.w_train)
     assert masses == pytest.approx(np.full(2, len(split.y_train) / 2))
 
@@ -147,7 +148,7 @@ def test_an_own_metric_that_fails_later_ends_the_trial_with_one_line(
     spec = bench_of(tmp_path, "classification", metric=f"{path}:odd").spec
     here, there = Pipe()
     here.send(Setup(spec, str(tmp_path)))
-    here.send(Job("t", CONFIRMATION, STACK, 5, 5, EPOCHS, folder="m"))
+    here.send(Job("t", CONFIRMATION, STACK, 5, (SplitId(5),), EPOCHS, folder="m"))
     here.send(MoreJobs("t", ()))
     here.send(None)
     serve(there)
@@ -164,7 +165,7 @@ def test_the_exported_model_of_counts_predicts_rates(tmp_path: Path) -> None:
     """Reloaded, a model trained on the Poisson loss gives the study's predictions in its unit."""
     bench = bench_of(tmp_path, "regression", "w", metric="poisson_deviance")
     _, rates, split = confirmed(bench)
-    program, _ = bench.program(STACK, bench.split(5)[1], EPOCHS)
+    program, _ = bench.program(STACK, bench.split(SplitId(5))[1], EPOCHS)
     export_model(bench, STACK, program, split).save(tmp_path / "counts.keras")
     model = keras.models.load_model(tmp_path / "counts.keras")
     found = np.asarray(model(split.x_valid)).reshape(rates.shape)

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, Condition
 from trainstack.search.data.load import load
 from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.folds import SplitId
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, Result
 from trainstack.search.spec import StudySpec
@@ -47,7 +48,9 @@ def bench_of(folder: Path, targets: list[str], transform: str = "none", **asked:
 
 def confirmed(bench: JobBench, condition: Condition = PLAIN) -> Result:
     """Train the stack with the first fresh seed."""
-    run = Job("0", CONFIRMATION, STACK, SEED, SEED, EPOCHS, folder="m", condition=condition)
+    run = Job(
+        "0", CONFIRMATION, STACK, SEED, (SplitId(SEED),), EPOCHS, folder="m", condition=condition
+    )
     return bench.train(run, lambda measurement: None)
 
 
@@ -55,13 +58,13 @@ def measured(bench: JobBench, run: Result) -> dict[str, Any]:
     """Measure the stack on the test set."""
     kept = {STACK.stack_id: {"0": dict(run.artifacts)}}
     measures = MeasurementPayload(STACK, STACK, kept)
-    asked = Job("m", MEASUREMENT, None, 0, 0, EPOCHS, folder="m", measures=measures)
+    asked = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="m", measures=measures)
     return dict(bench.measure(asked).payload)
 
 
 def outputs_of(bench: JobBench, run: Result, part: str) -> tuple[Any, np.ndarray]:
     """Return the split, and the network's outputs for a part."""
-    program, split = bench.weights(STACK, Kept(SEED, run.artifacts["weights"]))
+    program, split = bench.weights(STACK, Kept(SEED, SplitId(SEED), run.artifacts["weights"]))
     outputs = program.outputs(getattr(split.standardised(), f"x_{part}"))
     return split, outputs.astype(np.float64)
 
@@ -127,7 +130,7 @@ def test_streamed_targets_give_the_same_curve(targets: list[str], tmp_path: Path
     resident = confirmed(bench_of(tmp_path, targets))
     bench = bench_of(tmp_path, targets)
     bench.fits_bytes = 0
-    assert isinstance(bench.split(SEED)[1], StreamedData)
+    assert isinstance(bench.split(SplitId(SEED))[1], StreamedData)
     streamed = confirmed(bench)
     for name in ("valid_loss", "metric"):
         curves = [[getattr(m, name) for m in run.measurements] for run in (resident, streamed)]

@@ -15,6 +15,7 @@ from sklearn.metrics import root_mean_squared_error
 from trainstack.search.artifacts import open_store
 from trainstack.search.data.load import load
 from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.folds import SplitId
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, Result
 from trainstack.search.spec import StudySpec
@@ -45,7 +46,7 @@ def bench_of(folder: Path) -> JobBench:
 
 def confirmed(bench: JobBench) -> Result:
     """Train the stack with the first fresh seed."""
-    run = Job("0", CONFIRMATION, STACK, SEED, SEED, EPOCHS, folder="m")
+    run = Job("0", CONFIRMATION, STACK, SEED, (SplitId(SEED),), EPOCHS, folder="m")
     return bench.train(run, lambda measurement: None)
 
 
@@ -56,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     run = confirmed(bench)
     kept = {STACK.stack_id: {"0": dict(run.artifacts)}}
     asked = Job(
-        *("m", MEASUREMENT, None, 0, 0, EPOCHS),
+        *("m", MEASUREMENT, None, 0, (), EPOCHS),
         folder="m",
         measures=MeasurementPayload(STACK, STACK, kept),
     )
@@ -65,7 +66,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def answers(trained: Any, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a part's prices and the exponentials of the network's outputs for it."""
-    program, split = trained.bench.weights(STACK, Kept(SEED, trained.run.artifacts["weights"]))
+    program, split = trained.bench.weights(
+        STACK, Kept(SEED, SplitId(SEED), trained.run.artifacts["weights"])
+    )
     logs = np.log(split.y_train)
     outputs = program.outputs(getattr(split.standardised(), f"x_{part}"))[:, 0].astype(float)
     return getattr(split, f"y_{part}"), np.exp(outputs * logs.std() + logs.mean())
@@ -140,7 +143,7 @@ def test_streamed_data_is_measured_alike(tmp_path: Path) -> None:
     resident = confirmed(bench_of(tmp_path))
     bench = bench_of(tmp_path)
     bench.fits_bytes = 0
-    assert isinstance(bench.split(SEED)[1], StreamedData)
+    assert isinstance(bench.split(SplitId(SEED))[1], StreamedData)
     streamed = confirmed(bench)
     curves = [[m.valid_loss for m in run.measurements] for run in (resident, streamed)]
     assert curves[1] == pytest.approx(curves[0], rel=1e-4)

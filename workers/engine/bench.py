@@ -18,6 +18,7 @@ from trainstack.search.data.splitting import LOG, NONE
 from trainstack.search.data.weighting import scaled_for_counts, weighted
 from trainstack.search.database.connection import artifacts as artifact_place
 from trainstack.search.database.connection import home
+from trainstack.search.folds import SplitId
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
@@ -44,7 +45,7 @@ log = logging.getLogger("trainstack.trainer")
 
 # Networks that are trained at once, at most.
 MOST_NETWORKS = {"cpu": 8, "gpu": 64}
-# Splits kept on the device: a confirmation trains every candidate on the same few.
+# Splits kept on the device, at least: a confirmation trains every candidate on the same few.
 MOST_SPLITS = 8
 
 
@@ -71,28 +72,45 @@ class Bench:
         self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
         self.programs = Programs()
         self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
+        self.most_splits = max(MOST_SPLITS, self.spec.folds * self.spec.repeats)
         self._splits: dict[Any, tuple[Any, DeviceData | StreamedData]] = {}
 
     def split(
-        self, seed: int, condition: Condition = PLAIN
+        self, which: SplitId, condition: Condition = PLAIN
     ) -> tuple[Any, DeviceData | StreamedData]:
         """Return a split under a condition, and its standardised parts on the device."""
         if self.dataset.is_fixed:
-            seed = 0  # the data defines the split, so every seed gives the same one
-        key = seed, replace(condition, initializer="", pretrained="")
+            which = replace(which, seed=0)  # every seed gives the same
+        key = which, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
-            split = weighted(
-                self.dataset.split(seed), self.spec.class_weight, self.spec.data.classes
-            )
+            split = weighted(self._rows(which), self.spec.class_weight, self.spec.data.classes)
             if self.spec.trained_on.logarithmic:
                 split = scaled_for_counts(split)
-            split = conditions.changed(split, condition, classes, seed)
-            data = put(split, self.fits_bytes // MOST_SPLITS, DeviceData)
-            while len(self._splits) >= MOST_SPLITS:
+            split = conditions.changed(split, condition, classes, which.seed)
+            data = put(split, self.fits_bytes // self.most_splits, DeviceData)
+            if which.fold is not None and isinstance(data, DeviceData):
+                data = data.padded(*self._lengths(which))
+            while len(self._splits) >= self.most_splits:
                 del self._splits[next(iter(self._splits))]
             self._splits[key] = split, data
         return self._splits[key]
+
+    def _rows(self, which: SplitId) -> Any:
+        if which.fold is None:
+            return self.dataset.split(which.seed)
+        return self.dataset.fold(which.fold, self.spec.folds, which.seed)
+
+    def _lengths(self, which: SplitId) -> tuple[int, int]:
+        """Return the lengths of the longest parts of a division into folds.
+
+        All its folds have parts of these lengths, so that one program serves them.
+        """
+        assert which.fold is not None
+        repeats = which.fold // self.spec.folds + 1
+        each = self.dataset.fold_positions(self.spec.folds, repeats, which.seed)
+        train, valid = (max(len(rows[part]) for rows in each) for part in ("train", "valid"))
+        return train, valid
 
     def program(
         self,
@@ -108,15 +126,14 @@ class Bench:
         Its head has the width `outputs` and its loss is that of `task`; both default to the data's.
         """
         began = time.perf_counter()
-        rows = data.rows
-        steps = stack.planned_epochs(epochs) * max(1, rows[0] // stack["batch_size"])
+        steps = stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
         own = not task or task == self.spec.data.task
         structure = Structure(
             stack=shaping_items(stack),
             features=data.features,
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
-            rows=rows,
+            rows=data.lengths,
             compiled=worth_compiling(stack, data.features, steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
@@ -131,7 +148,7 @@ class Bench:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
         if not worth_bundling(stack, data.features, self.device):
             return 1
-        room = self.fits_bytes // MOST_SPLITS // max(1, data.bytes)
+        room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         return max(1, min(MOST_NETWORKS[self.device], room))
 
     def bundle(self, program: Program, stack: Stack, networks: int) -> Bundle:
@@ -144,7 +161,7 @@ class Bench:
 
         If the file is not accessible here, the run is trained again with the same seed and data.
         """
-        split, data = self.split(run.seed)
+        split, data = self.split(run.split)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
         program.reset(stack, run.seed)
         if (kept := self._kept(run.weights)) is not None:

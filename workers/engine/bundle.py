@@ -19,7 +19,9 @@ import tensorflow as tf
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import networks_optimizer
 from trainstack.workers.engine.bundle_data import BundleData
+from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import (
     Knob,
     Program,
@@ -29,29 +31,6 @@ from trainstack.workers.engine.program import (
     values,
 )
 from trainstack.workers.engine.structure import as_vector, run_time_numbers
-
-
-class Place:
-    """One network of a bundle."""
-
-    def __init__(self, bundle: Bundle, index: int) -> None:
-        self.bundle, self.index = bundle, index
-
-    def weights(self) -> list[np.ndarray]:
-        """Return copies of the network's weights, in the order of the model's variables."""
-        return self.bundle.weights(self.index)
-
-    def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Set weights that `weights` returned."""
-        self.bundle.set_weights(self.index, weights)
-
-    def slots(self) -> list[np.ndarray]:
-        """Return copies of the network's optimizer slots, as `Program.slots`."""
-        return self.bundle.slots(self.index)
-
-    def set_slots(self, slots: list[np.ndarray]) -> None:
-        """Set slots that `slots` or `Program.slots` returned."""
-        self.bundle.set_slots(self.index, slots)
 
 
 class Bundle:
@@ -133,6 +112,11 @@ class Bundle:
         """Copy networks of another bundle to the first places, in this order."""
         for ours, theirs in zip(self._state, other._state, strict=True):
             ours.assign(tf.gather(theirs.value, list(indices)))
+
+    @staticmethod
+    def joined(splits: Sequence[DeviceData]) -> BundleData:
+        """Return the networks' splits as `epoch` takes them."""
+        return BundleData.of(splits)
 
     def epoch(
         self, stacks: Sequence[Stack], data: BundleData, plans: Sequence[EpochPlan | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ from trainstack.workers.engine.device_data import DeviceData
 class BundleData:
     """The splits of several networks.
 
-    Parts of unequal length are padded. Padding is never trained on and has weight 0 in validation.
+    Parts of unequal length are padded, as `DeviceData.padded`.
 
     Attributes:
         rows: Numbers of training and validation rows of each network.
@@ -33,21 +33,16 @@ class BundleData:
         rows = tuple(split.rows for split in splits)
         if all(split is splits[0] for split in splits):
             return cls(rows, True, splits[0])
-        names = [field.name for field in fields(DeviceData)]
-        tensors: Any = {name: _stacked([getattr(s, name) for s in splits]) for name in names}
-        parts = DeviceData(**tensors)
-        if parts.w_valid is None and len({valid for _, valid in rows}) > 1:
-            parts = replace(parts, w_valid=_stacked([tf.ones(valid) for _, valid in rows]))
-        return cls(rows, False, parts)
+        train, valid = (max(lengths) for lengths in zip(*(s.lengths for s in splits), strict=True))
+        padded = [split.padded(train, valid) for split in splits]
+        if len({split.w_valid is None for split in padded}) > 1:
+            ones = [tf.ones(valid) if s.w_valid is None else s.w_valid for s in padded]
+            padded = [replace(s, w_valid=w) for s, w in zip(padded, ones, strict=True)]
+        names = [field.name for field in fields(DeviceData) if field.name != "counts"]
+        tensors: Any = {name: _stacked([getattr(s, name) for s in padded]) for name in names}
+        return cls(rows, False, DeviceData(**tensors))
 
 
 def _stacked(tensors: list[Any]) -> tf.Tensor | None:
-    """Stack tensors along a new first axis, each padded with zeros to the longest."""
-    if tensors[0] is None:
-        return None
-    longest = max(cast(int, tensor.shape[0]) for tensor in tensors)
-    padded = [
-        tf.pad(t, [[0, longest - cast(int, t.shape[0])], *[[0, 0]] * (t.shape.rank - 1)])
-        for t in tensors
-    ]
-    return tf.stack(padded)
+    """Stack tensors of equal shape along a new first axis."""
+    return None if tensors[0] is None else tf.stack(tensors)

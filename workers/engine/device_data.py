@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -14,6 +14,7 @@ class DeviceData:
 
     `inverse` holds the numbers of `trainstack.workers.engine.losses.inverted` if y_train are
     logarithms. `w_train` and `w_valid` are the rows' weights, float32 [N]; None: all are 1.
+    `counts` are the numbers of training and validation rows if the parts are padded.
     """
 
     x_train: tf.Tensor
@@ -23,10 +24,16 @@ class DeviceData:
     w_train: tf.Tensor | None = None
     w_valid: tf.Tensor | None = None
     inverse: tf.Tensor | None = None
+    counts: tuple[int, int] | None = None
 
     @property
     def rows(self) -> tuple[int, int]:
-        """Numbers of training and validation rows."""
+        """Numbers of training and validation rows, without padding."""
+        return self.counts or self.lengths
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Lengths of the training and validation parts, with padding."""
         return cast(int, self.x_train.shape[0]), cast(int, self.x_valid.shape[0])
 
     @property
@@ -36,10 +43,41 @@ class DeviceData:
 
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows."""
-        return self.x_train[:rows]
+        return self.x_train[: min(rows, self.rows[0])]
+
+    def padded(self, train: int, valid: int) -> DeviceData:
+        """Return the same split with parts of at least these lengths, for one program of several.
+
+        Padding is never trained on and has weight 0 in validation.
+
+        Args:
+            train: Length of the training part.
+            valid: Length of the validation part.
+        """
+        if self.lengths == (train, valid):
+            return self
+        w_valid = self.w_valid
+        if w_valid is None and valid > self.lengths[1]:
+            w_valid = tf.ones(self.lengths[1])
+        return replace(
+            self,
+            x_train=lengthened(self.x_train, train),
+            y_train=lengthened(self.y_train, train),
+            w_train=None if self.w_train is None else lengthened(self.w_train, train),
+            x_valid=lengthened(self.x_valid, valid),
+            y_valid=lengthened(self.y_valid, valid),
+            w_valid=None if w_valid is None else lengthened(w_valid, valid),
+            counts=self.rows,
+        )
 
     @property
     def bytes(self) -> int:
         """Size on the device."""
         parts = (self.x_train, self.y_train, self.x_valid, self.y_valid)
         return sum(part.dtype.size * int(part.shape.num_elements() or 0) for part in parts)
+
+
+def lengthened(tensor: Any, length: int) -> tf.Tensor:
+    """Return a tensor [N, …] padded with zeros to [length, …], if it is shorter."""
+    missing = max(0, length - cast(int, tensor.shape[0]))
+    return tf.pad(tensor, [[0, missing], *[[0, 0]] * (tensor.shape.rank - 1)])

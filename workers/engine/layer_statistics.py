@@ -38,7 +38,8 @@ def look_inside(
     program.context.rate = tf.constant(0.0)
     program.context.key = tf.constant(0, tf.uint32)
     inside = _probe(program)
-    x, y = data.head(ROWS), data.y_train[:ROWS]
+    x = data.head(ROWS)
+    y = data.y_train[: len(x)]
     with tf.GradientTape() as tape:
         *hidden, outputs = inside(x, training=True)
         loss = tf.reduce_mean(losses(program.structure.trained_on, y, outputs))

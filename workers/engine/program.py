@@ -143,7 +143,8 @@ class Program(Network):
                 *(tf.constant(order), tf.constant(rates), tf.constant(momenta), numbers),
                 *(tf.constant(key, tf.uint32), data.w_train, data.w_valid),
             )
-            result, answers = result.numpy(), None if answers is None else answers.numpy()
+            result = result.numpy()
+            answers = None if answers is None else answers.numpy()[: data.rows[1]]
         self.used = True
         found = epoch_result(self.structure.task, result, answers)
         return replace(found, seconds=time.perf_counter() - began, fresh=fresh)

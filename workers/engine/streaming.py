@@ -56,6 +56,11 @@ class StreamedData:
         return len(self.x_train), len(self.x_valid)
 
     @property
+    def lengths(self) -> tuple[int, int]:
+        """The same, as `DeviceData.lengths`."""
+        return self.rows
+
+    @property
     def features(self) -> int:
         """Width of the input."""
         return self.x_train.shape[1]

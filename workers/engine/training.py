@@ -13,10 +13,10 @@ import numpy as np
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
-from trainstack.workers.engine.bundle import Place
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult
+from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
@@ -51,8 +51,11 @@ class Training:
         untrained_loss: Loss of a network that has learnt nothing.
         metric_scale: Unit of the program's metric; of several quantities one each, [T].
         shelf: Place of the checkpoint; None: none is kept.
+        stays: Whether the checkpoint stays when the training ends, for one of several that end as
+            one.
         objective: Returns the number to minimize of an epoch; None: the validation loss.
         start: Returns the initial state, with epochs that count as trained; None: fresh weights.
+        result: Its result, once it has ended.
     """
 
     program: Program | Place
@@ -62,12 +65,14 @@ class Training:
     untrained_loss: float
     metric_scale: Any = 1.0
     shelf: Shelf | None = None
+    stays: bool = False
     objective: Callable[[EpochResult], float] | None = None
     start: Callable[[], Checkpoint] | None = None
     measurements: list[Measurement] = field(default_factory=list)
     best: Measurement | None = None
     best_weights: list[np.ndarray] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0})
+    result: Result | None = None
 
     def run(self, data: DeviceData | StreamedData, judge: Judge) -> Result:
         """Train to the end, to an early stop, or until the judge ends the trial.
@@ -139,7 +144,8 @@ class Training:
         self._leave(outcome, len(known))
         if self.best_weights:
             self.program.set_weights(self.best_weights)
-        return self._result(outcome, cause)
+        self.result = self._result(outcome, cause)
+        return self.result
 
     @property
     def epochs_left(self) -> int:
@@ -167,7 +173,7 @@ class Training:
         """Save the checkpoint of an interrupted trial; drop that of one that ended."""
         if self.shelf is None or outcome == ABANDONED:
             return
-        if outcome != INTERRUPTED:
+        if outcome != INTERRUPTED and not self.stays:
             self.shelf.drop()
         elif len(self.measurements) > known_epochs:
             self.shelf.save(self._checkpoint())

@@ -11,7 +11,7 @@ import logging
 import math
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from trainstack.workers.engine.structure import shaping_items
 from trainstack.workers.messages import (
     OUT_OF_MEMORY,
     Done,
+    FirstFolds,
     Job,
     Measured,
     MoreJobs,
@@ -177,6 +178,8 @@ class Supervisor:
                 self._tell(MoreJobs(token, self._more_jobs(token, most)))
             case Measured(token=token) if token in self.held:
                 self._measured(message)
+            case FirstFolds(token=token, values=values) if token in self.held:
+                self._first_folds(token, values)
             case Done(token=token, result=result, worn=worn) if token in self.held:
                 self._finished(token, result)
                 if worn and self.ready and not self.held:
@@ -203,15 +206,22 @@ class Supervisor:
         self.held.measured(message)
         self.longest_epoch = max(self.longest_epoch, message.measurement.seconds)
         if message.waits:
-            self.held.flush()
-            self.held.post(message.token, lambda lease: self._judge(lease, epoch))
-            self.held.deliver()
-            if self.outbox:  # database unavailable: keep training
-                self._tell(Verdict(message.token, None, epoch))
+            self._judge(message.token, epoch, lambda lease: self.client.verdict(lease, epoch))
 
-    def _judge(self, lease: Lease, epoch: int) -> None:
-        prune = self.client.verdict(lease, epoch)
-        self._tell(Verdict(lease.token, Outcome.PRUNED if prune else None, epoch))
+    def _first_folds(self, token: str, values: Sequence[float]) -> None:
+        self._judge(token, 0, lambda lease: self.client.is_behind(lease, values))
+
+    def _judge(self, token: str, epoch: int, prune: Callable[[Lease], bool]) -> None:
+        """Answer a trainer that waits for a verdict."""
+
+        def answer(lease: Lease) -> None:
+            self._tell(Verdict(token, Outcome.PRUNED if prune(lease) else None, epoch))
+
+        self.held.flush()
+        self.held.post(token, answer)
+        self.held.deliver()
+        if self.outbox:  # database unavailable: keep training
+            self._tell(Verdict(token, None, epoch))
 
     def _finished(self, token: str, result: Result) -> None:
         if result.outcome == INTERRUPTED:

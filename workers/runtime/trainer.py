@@ -23,7 +23,9 @@ from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.messages import (
     OUT_OF_MEMORY,
+    Alive,
     Done,
+    FirstFolds,
     Job,
     Measured,
     MoreJobs,
@@ -53,6 +55,7 @@ class Bench(Protocol):
     def worn(self) -> bool: ...
     def room(self, job: Job) -> int: ...
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result: ...
+    def train_folds(self, job: Job, monitor: Line) -> Result: ...
     def train_bundle(
         self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]
     ) -> list[Result]: ...
@@ -166,6 +169,8 @@ def _run(line: Line, bench: Bench, job: Job) -> Result:
     try:
         if job.kind == MEASUREMENT:
             return bench.measure(job)
+        if len(job.splits) > 1:
+            return bench.train_folds(job, line)
         return bench.train(job, lambda m: line.tell(job, m))
     except PIPE_ENDED:
         raise
@@ -206,7 +211,24 @@ class Line:
         """Send a measurement; return the outcome that ends the trial, or None to continue."""
         waits = measurement.epoch in job.rungs
         self._connection.send(Measured(job.token, measurement, waits))
-        until = time.monotonic() + (VERDICT_SECONDS if waits else 0.0)
+        return self._verdict(job, measurement.epoch, VERDICT_SECONDS if waits else 0.0)
+
+    def after_first_folds(self, job: Job, values: Sequence[float]) -> str | None:
+        """Send the objectives of a trial's first folds; return the outcome that ends it, or None.
+
+        As after a rung, training goes on if the supervisor does not answer in time.
+        """
+        self._connection.send(FirstFolds(job.token, tuple(values)))
+        return self._verdict(job, 0, VERDICT_SECONDS)
+
+    def alive(self, job: Job) -> str | None:
+        """Send that training goes on; return the outcome that ends the trial, or None."""
+        self._connection.send(Alive(job.token))
+        return self._verdict(job, 0, 0.0)
+
+    def _verdict(self, job: Job, epoch: int, seconds: float) -> str | None:
+        """Wait for the verdict on a job at an epoch; return None if there is none in time."""
+        until = time.monotonic() + seconds
         while job.token not in self._ended:
             if not self._connection.poll(max(0.0, until - time.monotonic())):
                 return None
@@ -214,7 +236,7 @@ class Line:
             self._note(message)
             # A late "continue" for an earlier rung is ignored; a late end of the trial is not.
             mine = isinstance(message, Verdict) and message.token == job.token
-            if mine and message.outcome is None and message.epoch == measurement.epoch:
+            if mine and message.outcome is None and message.epoch == epoch:
                 return None
         return self._ended.pop(job.token)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.folds import search_splits
 from trainstack.search.lr_range_test import RangeTest, read_range
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -47,7 +48,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     from trainstack.workers.tasks.trivial_predictor import TrivialPredictor
 
     stack = Stack.of(optimizer=optimizer, schedule="constant")
-    split, data = bench.split(seed)
+    split, data = bench.split(search_splits(bench.spec)[0])
     program, _ = bench.program(stack, data, epochs=1)
     low, high = OPTIMIZERS[optimizer].usual
     rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)

@@ -12,6 +12,7 @@ import numpy as np
 from trainstack.search.evidence.constraints import read_all
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.evidence.prediction import affordable
+from trainstack.search.folds import SplitId, confirmation_split
 from trainstack.search.metrics.table import BESIDE
 from trainstack.search.records import Outcome, Result
 from trainstack.spaces.profiles import PROFILES
@@ -42,6 +43,7 @@ def measure(bench: Bench, job: Job) -> Result:
     assert asked is not None
     measured: dict[str, Any] = {}
     artifacts: dict[str, str] = {}
+    chosen_runs: list[Kept] = []
     for role, stack in (("chosen", asked.chosen), ("baseline", asked.baseline)):
         if role == "baseline" and asked.baseline == asked.chosen:
             measured["baseline"] = measured["chosen"]
@@ -53,14 +55,14 @@ def measure(bench: Bench, job: Job) -> Result:
             continue
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
-            measured["seeds"] = [run.seed for run in runs]
+            measured["seeds"], chosen_runs = [run.seed for run in runs], runs
             try:
                 artifacts = save_all(bench, stack, runs, measured[role], job.folder)
             except OSError as error:  # a full disk costs the export, not the figures
                 log.warning("the model could not be written: %s", error)
-    if "seeds" in measured:
+    if chosen_runs:
         left = MOST_SECONDS - (time.perf_counter() - began)
-        measured |= _yardstick(bench, measured["seeds"][0], left)
+        measured |= _yardstick(bench, chosen_runs[0].split, left)
     return Result(
         Outcome.COMPLETED,
         seconds={"total": time.perf_counter() - began},
@@ -69,26 +71,30 @@ def measure(bench: Bench, job: Job) -> Result:
     )
 
 
-def _yardstick(bench: Bench, seed: int, seconds: float) -> dict[str, Any]:
+def _yardstick(bench: Bench, which: SplitId, seconds: float) -> dict[str, Any]:
     """Return the yardstick's document under its name, on the first seed's split, if wanted."""
     spec = bench.spec
     if spec.yardstick is False or spec.experiment:
         return {}
-    split, _ = bench.split(seed)
+    split, _ = bench.split(which)
     scorer = Scorer.of(spec, split)
     return {"yardstick": yardstick(scorer, spec.yardstick, bench.threads, seconds)}
 
 
 def _trivial_unconfirmed(bench: Bench) -> dict[str, Any]:
     """Return the trivial predictor's figures for a study without a confirmed network."""
-    split, _ = bench.split(confirmation_seed(bench.spec.seed, 0))
+    split, _ = bench.split(confirmation_split(bench.spec, 0))
     return trivial_alone(Scorer.of(bench.spec, split))
 
 
 def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> list[Kept]:
     """Return a stack's confirmation runs in the order of their seed indices."""
     return [
-        Kept(confirmation_seed(bench.spec.seed, int(index)), artifacts.get("weights", ""))
+        Kept(
+            confirmation_seed(bench.spec.seed, int(index)),
+            confirmation_split(bench.spec, int(index)),
+            artifacts.get("weights", ""),
+        )
         for index, artifacts in sorted(kept.items(), key=lambda item: int(item[0]))
     ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.folds import search_splits
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import TrainstackError
 from trainstack.spaces.stack import Stack
@@ -40,7 +41,7 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
     """
     began = time.perf_counter()
     try:
-        _, data = bench.split(bench.spec.seed)
+        _, data = bench.split(search_splits(bench.spec)[0])
         program, _ = bench.program(stack, data, bench.spec.epochs)
         program.reset(stack, bench.spec.seed)
         rows, valid_rows = data.rows

@@ -54,7 +54,7 @@ class Reuse:
         assert job.stack is not None
         lower = self._lower(job, job.stack)
         program.set_weights([*lower, *program.weights()[len(lower) :]])
-        split, _ = self.bench.split(job.split_seed, job.condition)
+        split, _ = self.bench.split(job.split, job.condition)
         place = len(lower) // 2  # one kernel and one bias per layer
         below = keras.Model(program.model.input, program.hidden[place - 1])
         standard, weights = split.standardised(), (split.w_train, split.w_valid)
@@ -83,7 +83,7 @@ class Reuse:
         """Return the weights of all hidden layers but the last, at the optimizer's usual rate."""
         usual = OPTIMIZERS[stack["optimizer"]].parameters[0].default
         stack = stack.but(optimizer__learning_rate=usual)
-        key = (job.condition, stack.stack_id, job.seed, job.split_seed, job.epochs)
+        key = (job.condition, stack.stack_id, job.seed, job.split, job.epochs)
         if self._kept[0] != key:
             self._kept = key, self._pretrained(job, stack)
         return self._kept[1][: 2 * (len(stack.units) - 1)]
@@ -92,14 +92,14 @@ class Reuse:
         """Train a whole network on the inputs or on a related task; return its weights."""
         bench, condition = self.bench, job.condition
         if condition.pretrained == AUTOENCODER:
-            split, data = bench.split(job.split_seed, replace(condition, labels=0, pretrained=""))
+            split, data = bench.split(job.split, replace(condition, labels=0, pretrained=""))
             standard = split.standardised()
             x, valid = tf.constant(standard.x_train), tf.constant(standard.x_valid)
             data = DeviceData(x, x, valid, valid)
             width, task, untrained = data.features, RECONSTRUCTION, 1.0
         else:
             related = replace(condition, classes=condition.other_classes, labels=0, pretrained="")
-            split, data = bench.split(job.split_seed, related)
+            split, data = bench.split(job.split, related)
             width, task = outputs(related, bench.spec.data.outputs), bench.spec.data.task
             untrained = bench.untrained_loss(split)
         program, _ = bench.program(stack, data, job.epochs, job.again, width, task)

@@ -217,8 +217,10 @@ def test_findings_are_as_the_table_says() -> None:
 
 def test_a_replay_is_as_the_table_says() -> None:
     """`replay --json` matches the table."""
-    record = Record(3, "search", CHAPTER_DEFAULT, 7, "completed", (0.5, 0.4), "cpu", 1)
-    again = Repetition("cpu", "completed", None, (0.5, math.nan), {"total": 1.0})
+    record = Record(
+        *(3, "search", CHAPTER_DEFAULT, 7, "completed", -1, (0.5, 0.4), (0.4, 0.3), "cpu", 1)
+    )
+    again = Repetition("cpu", "completed", None, (0.5, math.nan), (0.4, 0.3), {"total": 1.0})
     found = compare(record.curve, again.curve, 1e-3)
     assert problems(of("replay"), json_safe(replay_of("s", record, again, found, 1e-3))) == []
 
