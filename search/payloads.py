@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainstack.search.conditions import PLAIN, Condition
@@ -57,6 +57,21 @@ class ConfirmationPayload:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """Training of the exported model on all rows that are not for testing.
+
+    Attributes:
+        seed: Seed of weights, batch order and masks.
+        epochs: Number of epochs.
+        lowered_after: Epochs after which performance scheduling lowers the rate.
+    """
+
+    seed: int
+    epochs: int
+    lowered_after: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class MeasurementPayload:
     """Input of the measurement on the test set.
 
@@ -64,11 +79,13 @@ class MeasurementPayload:
         chosen: The recommended stack.
         baseline: The stack that it is compared with.
         runs: Stack id → seed index as text → artifacts of the confirmation run (name → path).
+        refit: How the exported model is trained; None: it is that of the first confirmation run.
     """
 
     chosen: Stack
     baseline: Stack
     runs: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    refit: Refit | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `from_json` reads."""
@@ -76,13 +93,18 @@ class MeasurementPayload:
             "chosen": self.chosen.to_json(),
             "baseline": self.baseline.to_json(),
             "runs": {stack_id: dict(kept) for stack_id, kept in self.runs.items()},
+            "refit": None if self.refit is None else asdict(self.refit),
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> MeasurementPayload:
         """Read a document written by `to_json`."""
         chosen, baseline = (Stack.from_json(document[role]) for role in ("chosen", "baseline"))
-        return cls(chosen, baseline, document["runs"])
+        asked = document.get("refit")
+        refit = None
+        if asked is not None:
+            refit = Refit(asked["seed"], asked["epochs"], tuple(asked["lowered_after"]))
+        return cls(chosen, baseline, document["runs"], refit)
 
 
 Payload = SearchPayload | ConfirmationPayload | MeasurementPayload

@@ -213,6 +213,14 @@ class Dataset:
         rows = self.fold_positions(folds, number // folds + 1, seed)[number]
         return self._encoded(rows["train"], self._rows(rows["valid"]))
 
+    def whole(self) -> Split:
+        """Return all rows that are not for testing as the training part.
+
+        The validation part, which nothing should use, is the first of them.
+        """
+        rest, _ = self._tested
+        return self._encoded(rest, self._rows(rest[:1]))
+
     def fold_positions(self, folds: int, repeats: int, seed: int) -> list[dict[str, np.ndarray]]:
         """Divide the rows that are not for testing into folds; return each one's `train`, `valid`.
 

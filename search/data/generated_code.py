@@ -13,8 +13,8 @@ from trainstack.search.data.strata import strata
 from trainstack.search.data.table_code import source
 
 
-def python_lines(dataset: Dataset) -> list[str]:
-    """Return lines that give the same arrays as `Dataset.split(seed)`.
+def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
+    """Return lines that give the same arrays as `Dataset.split(seed)`, or `Dataset.whole`.
 
     They need NumPy, scikit-learn and, for tables, pandas, read the variable `seed`, and define
     `x_train`, `y_train`, `x_valid`, `y_valid`, `x_test`, `y_test` (encoded, not standardised) and,
@@ -22,6 +22,7 @@ def python_lines(dataset: Dataset) -> list[str]:
 
     Args:
         dataset: Data as returned by `load`.
+        validation: Whether a validation part is cut off; else its rows stay in the training part.
     """
     given = [part for part in ("train", "valid", "test") if part in dataset.parts]
     lines = list(dataset.python)
@@ -36,17 +37,19 @@ def python_lines(dataset: Dataset) -> list[str]:
             lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
     if dataset.has_weights:
         lines += [f'w_{part} = w_{part}.reshape(-1).astype("float64")' for part in given]
-    functions = _functions(dataset) if len(given) < 3 else ()
-    if len(given) < 3:
+    wanted = ("test", "valid") if validation else ("test",)
+    cuts = [part for part in wanted if part not in given]
+    functions = _functions(dataset) if cuts else ()
+    if cuts:
         imports += [] if functions else ["from sklearn.model_selection import train_test_split"]
         lines += source(strata) if dataset.labels and not functions else [""]
     for function in functions:
         lines += [*source(function), ""]
-    if "test" not in given:
+    if "test" in cuts:
         lines += _cut("test", str(TEST_SEED), dataset)
     if dataset.is_table:
         lines.append("categories = [sorted(set(x_train[name])) for name in text]")
-    if "valid" not in given:
+    if "valid" in cuts:
         lines += _cut("valid", "seed", dataset)
     if dataset.is_table:
         imports += [
@@ -55,6 +58,8 @@ def python_lines(dataset: Dataset) -> list[str]:
             "from sklearn.preprocessing import OneHotEncoder",
         ]
         lines += _ENCODER.format(max_categories=MAX_CATEGORIES).splitlines()
+        others = ("valid", "test") if validation else ("test",)
+        lines += [f"x_{part} = encoder.transform(x_{part})" for part in others]
     return [*sorted(imports), *lines]
 
 
@@ -114,6 +119,4 @@ encoder = ColumnTransformer(
         ("category", category, text),
     ]
 )
-x_train = encoder.fit_transform(x_train)
-x_valid = encoder.transform(x_valid)
-x_test = encoder.transform(x_test)"""
+x_train = encoder.fit_transform(x_train)"""

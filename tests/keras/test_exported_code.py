@@ -17,7 +17,7 @@ import pytest
 
 from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
-from trainstack.search.folds import SplitId
+from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -29,7 +29,6 @@ from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.model import standardised
 from trainstack.workers.export.predict_script import predict_script
-from trainstack.workers.messages import Kept
 
 pytestmark = pytest.mark.keras
 
@@ -95,16 +94,13 @@ DATA = {
 }
 
 
-def written(dataset: Any, stack: Stack, epochs: int = 1) -> str:
+REFIT = Refit(7, 2, (1,))
+
+
+def written(dataset: Any, stack: Stack, epochs: int = 1, refit: Refit | None = None) -> str:
     """Return the script for a data set and a stack."""
     spec = StudySpec("s", dataset.describe(), {}, epochs=epochs)
-    return script(
-        dataset,
-        spec,
-        stack,
-        [Kept(seed, SplitId(seed), "") for seed in (7, 8)],
-        {"test": {"loss": [0.5, 1.0]}},
-    )
+    return script(dataset, spec, stack, [7, 8], {"loss": [0.5, 1.0]}, refit)
 
 
 def executed(text: str) -> dict[str, Any]:
@@ -151,6 +147,32 @@ def test_the_script_trains_on_tables(
     assert [line.split(":")[0] for line in lines] == ["seed 7", "seed 8"]
     if kind == "regression":
         assert float(lines[0].split()[-1]) < 3 * ours.y_scale
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_a_refits_script_trains_on_all_rows_but_the_test_part(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It encodes those rows as trainstack does, holds none out and prints the test figures."""
+    dataset = DATA[kind](tmp_path)
+    names = executed(written(dataset, Stack.of(**SMALL), epochs=3, refit=REFIT))
+    ours, theirs = dataset.whole(), names["load_data"]()
+    for part, array in zip(("x_train", "y_train", "x_test", "y_test"), theirs, strict=True):
+        np.testing.assert_array_equal(getattr(ours, part), array)
+    assert (names["EPOCHS"], names["TRAINED_EPOCHS"]) == (3, 2)
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    assert capsys.readouterr().out.startswith("seed 7: test loss ")
+
+
+def test_a_refits_script_lowers_the_rate_as_the_confirmation_did(small: Any) -> None:
+    """Performance scheduling's rate falls after the recorded epoch, by the stack's factor."""
+    stack = Stack.of(schedule="performance", **SMALL)
+    names = executed(written(small, stack, epochs=3, refit=REFIT))
+    x_train, y_train, *_ = names["load_data"]()
+    model = names["train"](x_train, y_train)
+    expected = stack["optimizer.learning_rate"] * stack["schedule.factor"]
+    assert float(model.optimizer.learning_rate) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", [*STACKS, *REFERENCES])
@@ -202,6 +224,8 @@ def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
     folder.mkdir()
     for number, stack in enumerate([*STACKS.values(), *REFERENCES.values()]):
         (folder / f"train_{number}.py").write_text(written(dataset, stack), "utf-8")
+        text = written(dataset, stack, refit=REFIT)
+        (folder / f"refit_{number}.py").write_text(text, "utf-8")
     if dataset.is_table:
         (folder / "predict.py").write_text(predict_script(dataset), "utf-8")
     ruff = (sys.executable, "-m", "ruff")

@@ -13,11 +13,10 @@ import pytest
 from trainstack.search.cli.question import question
 from trainstack.search.data.load import load
 from trainstack.search.data.weighting import weighted
-from trainstack.search.folds import SplitId
+from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.workers.export.keras_code import script
-from trainstack.workers.messages import Kept
 from trainstack.workers.tasks.metrics import Scorer
 
 pytestmark = pytest.mark.keras
@@ -58,7 +57,7 @@ def test_the_script_trains_what_was_asked(
     data = dataset(tmp_path, task, "w")
     asked = question(data, metric, loss, class_weight)
     spec = StudySpec("s", data.describe(), {"axes": {}}, epochs=2, **asked)
-    text = script(data, spec, STACK, [Kept(SEED, SplitId(SEED), "")], {})
+    text = script(data, spec, STACK, [SEED], {})
     program: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "train.py", "exec"), program)
     split = weighted(data.split(SEED), spec.class_weight, spec.data.classes)
@@ -68,6 +67,13 @@ def test_the_script_trains_what_was_asked(
     for part, mine in zip(("train", "valid", "test"), found, strict=True):
         np.testing.assert_allclose(mine, split.weights(part))
     program["sys"].argv = ["train.py"]
+    program["main"]()
+    assert f"seed {SEED}: test {spec.asked.name} " in capsys.readouterr().out
+    refit = script(data, spec, STACK, [SEED], {}, Refit(SEED, 2))
+    exec(compile(refit, "train.py", "exec"), program)
+    y_train, _, _, w_train, _ = program["load_data"]()[1:]
+    whole = weighted(data.whole(), spec.class_weight, spec.data.classes)
+    np.testing.assert_allclose(program["weights"](y_train, w_train)[0], whole.weights("train"))
     program["main"]()
     assert f"seed {SEED}: test {spec.asked.name} " in capsys.readouterr().out
 
@@ -84,7 +90,7 @@ def test_the_schedule_watches_the_loss_in_the_targets_unit(target: str, tmp_path
     spec = StudySpec(
         *("s", data.describe(), {"axes": {}}), epochs=3, **question(data, "mae", None, None)
     )
-    text = script(data, spec, STACK, [Kept(SEED, SplitId(SEED), "")], {})
+    text = script(data, spec, STACK, [SEED], {})
     assert re.search(r"ReduceLROnPlateau\(\s*\"val_unit_error\"", text)
     models: list[Any] = []
     program: dict[str, Any] = {"__name__": "script"}
@@ -139,7 +145,7 @@ def test_the_script_scores_several_targets_as_the_study_does(
     )
     program: dict[str, Any] = {"__name__": "script"}
     exec(
-        compile(script(data, spec, STACK, [Kept(SEED, SplitId(SEED), "")], {}), "train.py", "exec"),
+        compile(script(data, spec, STACK, [SEED], {}), "train.py", "exec"),
         program,
     )
     y, w = data.y, rng.uniform(1, 2, 160)

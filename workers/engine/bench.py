@@ -84,9 +84,7 @@ class Bench:
         key = which, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
-            split = weighted(self._rows(which), self.spec.class_weight, self.spec.data.classes)
-            if self.spec.trained_on.logarithmic:
-                split = scaled_for_counts(split)
+            split = self._weighted(self._rows(which))
             split = conditions.changed(split, condition, classes, which.seed)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
             if which.fold is not None and isinstance(data, DeviceData):
@@ -95,6 +93,16 @@ class Bench:
                 del self._splits[next(iter(self._splits))]
             self._splits[key] = split, data
         return self._splits[key]
+
+    def whole(self) -> tuple[Any, DeviceData | StreamedData]:
+        """Return `Dataset.whole`, and its standardised parts on the device."""
+        split = self._weighted(self.dataset.whole())
+        return split, put(split, self.fits_bytes // self.most_splits, DeviceData)
+
+    def _weighted(self, split: Any) -> Any:
+        """Return a split with the weights of rows and classes, scaled as the loss needs it."""
+        split = weighted(split, self.spec.class_weight, self.spec.data.classes)
+        return scaled_for_counts(split) if self.spec.trained_on.logarithmic else split
 
     def _rows(self, which: SplitId) -> Any:
         if which.fold is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class RateMaker:
         scale: Factor that performance scheduling has applied to the rate so far.
         best: Lowest validation loss that performance scheduling has seen.
         waited: Epochs since the lowest validation loss.
+        seen: Number of epochs whose validation loss it has seen.
+        lowered_after: Epochs after which performance scheduling has lowered the rate.
     """
 
     stack: Stack
@@ -29,6 +31,8 @@ class RateMaker:
     scale: float = 1.0
     best: float = float("inf")
     waited: int = 0
+    seen: int = 0
+    lowered_after: list[int] = field(default_factory=list)
 
     def rates(self, epoch: int) -> np.ndarray:
         """Return the learning rates of an epoch (from 1), float32 [steps_per_epoch]."""
@@ -51,10 +55,16 @@ class RateMaker:
         """Record a validation loss; performance scheduling lowers the rate when it stalls."""
         if not SCHEDULES[self.stack["schedule"]].reacts:
             return
+        self.seen += 1
         if valid_loss < self.best:
             self.best, self.waited = valid_loss, 0
             return
         self.waited += 1
         if self.waited >= patience_epochs(self.stack["schedule.patience"], self.epochs):
-            self.scale *= self.stack["schedule.factor"]
+            self.lower()
+            self.lowered_after.append(self.seen)
             self.waited = 0
+
+    def lower(self) -> None:
+        """Lower the rate as performance scheduling does."""
+        self.scale *= self.stack["schedule.factor"]

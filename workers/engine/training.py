@@ -55,6 +55,7 @@ class Training:
             one.
         objective: Returns the number to minimize of an epoch; None: the validation loss.
         start: Returns the initial state, with epochs that count as trained; None: fresh weights.
+        lowered_after: Epochs after which performance scheduling has lowered the rate.
         result: Its result, once it has ended.
     """
 
@@ -72,6 +73,7 @@ class Training:
     best: Measurement | None = None
     best_weights: list[np.ndarray] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0})
+    lowered_after: list[int] = field(default_factory=list)
     result: Result | None = None
 
     def run(self, data: DeviceData | StreamedData, judge: Judge) -> Result:
@@ -106,7 +108,7 @@ class Training:
         batch = min(self.stack["batch_size"], rows)
         steps = rows // batch
         planned = self.stack.planned_epochs(self.epochs)
-        maker = RateMaker(self.stack, steps, planned)
+        maker = RateMaker(self.stack, steps, planned, lowered_after=self.lowered_after)
         stopping = stopping_of(self.stack, planned)
         outcome, cause = Outcome.COMPLETED, None
         known = self._resumed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +12,7 @@ from trainstack.search.data.target_log import FARTHEST
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.metrics import classes
 from trainstack.search.metrics.losses import FOCUS
+from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
@@ -21,15 +22,15 @@ from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.model_plan import Node, Plan, plan
 from trainstack.workers.export.rendering import render
-from trainstack.workers.messages import Kept
 
 
 def script(
     dataset: Any,
     spec: StudySpec,
     stack: Stack,
-    runs: list[Kept],
-    measured: Mapping[str, Any],
+    seeds: Sequence[int],
+    recorded: Mapping[str, Sequence[float]],
+    refit: Refit | None = None,
 ) -> str:
     """Write the training script: data, preprocessing, network, training, test figures.
 
@@ -37,15 +38,17 @@ def script(
         dataset: The loaded data, whose loading is printed as plain code.
         spec: The study's specification.
         stack: The recommended stack.
-        runs: The confirmation runs, whose seeds the script repeats.
-        measured: The recorded test figures, for comparison.
+        seeds: Seeds that the script repeats.
+        recorded: The recorded test figures, one for each seed, for comparison.
+        refit: How the network is trained on all rows that are not for testing; None: with a
+            validation part.
 
     Returns:
         A program that needs only Keras, TensorFlow, scikit-learn and NumPy (pandas for tables).
     """
     planned = stack.planned_epochs(spec.epochs)
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
-    loading = python_lines(dataset)
+    loading = python_lines(dataset, validation=refit is None)
     imports = [line for line in loading if line.startswith(("import ", "from "))]
     return render(
         "train.py.jinja",
@@ -58,7 +61,7 @@ def script(
         data_name=_data_name(spec),
         recorded={
             name: _figures(values)
-            for name, values in measured.get("test", {}).items()
+            for name, values in recorded.items()
             if name in Deciding.of(spec).shown
         },
         asked=None if _is_usual(dataset, spec) else spec.asked,
@@ -75,7 +78,9 @@ def script(
         data_imports=imports,
         data_lines=[line for line in loading if line not in imports],
         epochs=planned,
-        seeds=[run.seed for run in runs],
+        seeds=list(seeds),
+        refit=refit,
+        lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
         network=_network(plan(stack, spec.data.features, spec.data.outputs)),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
@@ -98,7 +103,7 @@ def _data_name(spec: StudySpec) -> str:
     return name if plain else "your data"
 
 
-def _figures(values: list[float]) -> str:
+def _figures(values: Sequence[float]) -> str:
     shown = ", ".join(f"{value:.4f}" for value in values[:5])
     return f"{shown}, …" if values[5:] else shown
 

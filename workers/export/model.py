@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,12 @@ import numpy as np
 
 from trainstack.search.artifacts import put
 from trainstack.search.data.target_log import FARTHEST, TargetLog
+from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
-from trainstack.workers.messages import Kept
 
 if TYPE_CHECKING:
     from trainstack.workers.engine.bench import Bench
@@ -106,23 +107,37 @@ def exponential(outputs: Any, log: TargetLog) -> Any:
     return keras.layers.Rescaling(geometric_mean)(ratios)
 
 
-def save_all(
-    bench: Bench,
-    stack: Stack,
-    runs: list[Kept],
-    measured: Mapping[str, Any],
-    folder: str,
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class Delivered:
+    """The model of a stack that is exported.
+
+    Attributes:
+        program: Holds its weights.
+        split: The split that it was trained on.
+        seeds: Seeds of the training script, that of the model first.
+        test: Recorded test figures, one for each seed.
+        refit: How it was trained on all rows that are not for testing; None: with a validation
+            part.
+    """
+
+    program: Program
+    split: Any
+    seeds: Sequence[int]
+    test: Mapping[str, Sequence[float]]
+    refit: Refit | None = None
+
+
+def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[str, str]:
     """Write model, preprocessing, script and stack; return kind → name in the store.
 
     Raises:
         OSError: The disk or the store is full.
     """
-    program, split = bench.weights(stack, runs[0])
+    split = model.split
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         written: dict[str, Path] = {"keras": target / "model.keras"}
-        export_model(bench, stack, program, split).save(written["keras"])
+        export_model(bench, stack, model.program, split).save(written["keras"])
         if split.encoder is not None:
             import joblib
 
@@ -131,7 +146,9 @@ def save_all(
             written["predict"] = target / "model.predict.py"
             written["predict"].write_text(predict_script(bench.dataset), "utf-8")
         written["python"] = target / "train.py"
-        text = script(bench.dataset, bench.spec, stack, runs, measured)
+        text = script(
+            bench.dataset, bench.spec, stack, model.seeds, recorded=model.test, refit=model.refit
+        )
         written["python"].write_text(text, "utf-8")
         written["json"] = target / "stack.json"
         written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")

@@ -14,15 +14,17 @@ from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.evidence.prediction import affordable
 from trainstack.search.folds import SplitId, confirmation_split
 from trainstack.search.metrics.table import BESIDE
+from trainstack.search.payloads import Refit
 from trainstack.search.records import Outcome, Result
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.program import Program
 from trainstack.workers.export.deployment import latency_ms, lite
-from trainstack.workers.export.model import export_model, save_all
+from trainstack.workers.export.model import Delivered, export_model, save_all
 from trainstack.workers.messages import Job, Kept
 from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.prediction import PASSES, monte_carlo, sparsified
+from trainstack.workers.tasks.refit import refitted
 from trainstack.workers.tasks.trivial_predictor import trivial_alone, trivial_document, trivial_run
 from trainstack.workers.tasks.yardstick import MOST_SECONDS, yardstick
 
@@ -35,8 +37,8 @@ log = logging.getLogger("trainstack.trainer")
 def measure(bench: Bench, job: Job) -> Result:
     """Measure the chosen stack and the baseline on the test set, one figure per seed.
 
-    The chosen stack's model of the first seed (selected before its
-    test figure was known) is exported.
+    Exported is the chosen stack's model of the first seed (selected before its test figure was
+    known), or one that is trained on all rows that are not for testing.
     """
     began = time.perf_counter()
     asked = job.measures
@@ -56,8 +58,15 @@ def measure(bench: Bench, job: Job) -> Result:
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
             measured["seeds"], chosen_runs = [run.seed for run in runs], runs
+            delivered = _delivered(bench, stack, runs, measured[role]["test"], asked.refit)
+            if refit := delivered.refit:
+                measured[role]["refit"] = {
+                    "rows": len(delivered.split.y_train),
+                    "epochs": refit.epochs,
+                    "test": {name: values[0] for name, values in delivered.test.items()},
+                }
             try:
-                artifacts = save_all(bench, stack, runs, measured[role], job.folder)
+                artifacts = save_all(bench, stack, delivered, job.folder)
             except OSError as error:  # a full disk costs the export, not the figures
                 log.warning("the model could not be written: %s", error)
     if chosen_runs:
@@ -69,6 +78,26 @@ def measure(bench: Bench, job: Job) -> Result:
         artifacts=artifacts,
         payload={**measured, "artifacts": artifacts},
     )
+
+
+def _delivered(
+    bench: Bench,
+    stack: Stack,
+    runs: list[Kept],
+    test: Mapping[str, list[float]],
+    asked: Refit | None,
+) -> Delivered:
+    """Return the model to export: refitted if asked and possible, else the first run's."""
+    found = None if asked is None else refitted(bench, stack, asked)
+    if found is None or asked is None:
+        return Delivered(*bench.weights(stack, runs[0]), [run.seed for run in runs], test)
+    program, split = found
+    scorer = Scorer.of(bench.spec, split)
+    figures = scorer.figures(
+        scorer.answers(program.outputs(split.standardise(split.x_test))), "test"
+    )
+    each = {name: [value] for name, value in figures.items()}
+    return Delivered(program, split, [asked.seed], each, asked)
 
 
 def _yardstick(bench: Bench, which: SplitId, seconds: float) -> dict[str, Any]:

@@ -105,7 +105,10 @@ class RunBench(Bench):
                 beside = validation_figures(self, program, run.split)
                 # The figures of the training program stay: they decided.
                 metrics = {k: v for k, v in beside.items() if k != "loss"} | metrics
-        return metrics, artifacts, {"layers": layers}
+        found: dict[str, Any] = {"layers": layers}
+        if lowered := run.training.lowered_after:
+            found["lowered_after"] = lowered
+        return metrics, artifacts, found
 
     @staticmethod
     def seconds_of(result: Result, build: float, total: float) -> dict[str, float]:

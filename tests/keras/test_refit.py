@@ -1,0 +1,98 @@
+"""The exported model of a study with folds: trained on all rows that are not for testing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from trainstack.search.data.load import load
+from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.folds import confirmation_split
+from trainstack.search.payloads import MeasurementPayload, Refit
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, Outcome
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.training import Training
+from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
+from trainstack.workers.tasks.refit import refitted
+
+pytestmark = pytest.mark.keras
+
+EPOCHS, TRAINED = 8, 5
+STACK = Stack.of(units=[16], batch_size=16, dropout="all", schedule="1cycle")
+
+
+def bench_of(folder: Path) -> JobBench:
+    spec = StudySpec("s", load("wine", None, "auto").describe(), {}, epochs=EPOCHS, folds=5)
+    return JobBench(spec, 1, str(folder))
+
+
+def test_a_refit_is_the_plan_cut_short(tmp_path: Path) -> None:
+    """Its weights are those of a run on the same rows after the same epochs of the whole plan."""
+    bench = bench_of(tmp_path)
+    found = refitted(bench, STACK, Refit(3, TRAINED))
+    assert found is not None
+    program, split = found
+    ours = program.weights()
+    assert len(split.y_train) == 142  # of 178 rows, 36 are for testing
+    _, data = bench.whole()
+    program.reset(STACK, 3)
+    later: Iterator[int] = count()
+    training = Training(
+        *(program, STACK, 3, EPOCHS, 1e9), objective=lambda result: -float(next(later))
+    )
+    training.run(data, lambda m: Outcome.PRUNED if m.epoch == TRAINED else None)
+    for mine, theirs in zip(ours, training.best_weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_performance_scheduling_lowers_the_rate_after_the_recorded_epochs(tmp_path: Path) -> None:
+    """A rate that is lowered to a hundredth after the second epoch hardly moves the weights."""
+    bench = bench_of(tmp_path)
+    stack = Stack.of(units=[8], schedule="performance", schedule__factor=0.01, optimizer="sgd")
+
+    def weights(epochs: int, lowered_after: tuple[int, ...]) -> np.ndarray:
+        found = refitted(bench, stack, Refit(3, epochs, lowered_after))
+        assert found is not None
+        return np.concatenate([array.ravel() for array in found[0].weights()])
+
+    two, three, lowered = weights(2, ()), weights(3, ()), weights(3, (2,))
+    assert np.linalg.norm(lowered - two) < 0.05 * np.linalg.norm(three - two)
+
+
+def test_a_refit_that_diverges_is_none(tmp_path: Path) -> None:
+    """The export then falls back on the first confirmation run."""
+    wild = Stack.of(units=[64] * 4, activation="relu", initializer="he_normal", optimizer="sgd")
+    wild = wild.but(optimizer__learning_rate=100.0)
+    assert refitted(bench_of(tmp_path), wild, Refit(3, EPOCHS)) is None
+
+
+def test_the_exported_model_of_a_study_with_folds_is_the_refit(tmp_path: Path) -> None:
+    """Measured and exported is the network of all rows; the figures per seed stay the folds'."""
+    bench = bench_of(tmp_path)
+    runs: dict[str, Any] = {}
+    for index in range(2):
+        seed, split = confirmation_seed(0, index), confirmation_split(bench.spec, index)
+        job = Job(str(index), CONFIRMATION, STACK, seed, (split,), EPOCHS, folder="c")
+        runs[str(index)] = dict(bench.train(job, lambda measurement: None).artifacts)
+    refit = Refit(confirmation_seed(0, 0), TRAINED)
+    asked = MeasurementPayload(STACK, STACK, {STACK.stack_id: runs}, refit)
+    job = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="m", measures=asked)
+    result = bench.measure(job)
+    found = result.payload["chosen"]
+    assert len(found["test"]["loss"]) == 2
+    assert (found["refit"]["rows"], found["refit"]["epochs"]) == (142, TRAINED)
+    split = load("wine", None, "auto").whole()
+    model: Any = keras.models.load_model(tmp_path / result.artifacts["keras"])
+    loss = log_loss(split.y_test, model.predict(split.x_test, verbose=0))
+    assert found["refit"]["test"]["log_loss"] == pytest.approx(loss, rel=1e-4)
+    script = (tmp_path / result.artifacts["python"]).read_text("utf-8")
+    assert f"TRAINED_EPOCHS = {EPOCHS}, {TRAINED}" in script
