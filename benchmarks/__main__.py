@@ -53,6 +53,18 @@ def _metrics() -> list:
     return [area_cost()]
 
 
+def _together() -> list:
+    from benchmarks.together import bundle_memory, folds_against_one, rate_tuning
+
+    return [*folds_against_one(), rate_tuning(), bundle_memory()]
+
+
+def _folds() -> list:
+    from benchmarks.together import searches_on_folds
+
+    return searches_on_folds()
+
+
 GROUPS: dict[str, Callable[[], list]] = {
     "epochs": _epochs,
     "trials": _trials,
@@ -60,6 +72,8 @@ GROUPS: dict[str, Callable[[], list]] = {
     "launches": _launches,
     "memory": _memory,
     "metrics": _metrics,
+    "together": _together,
+    "folds": _folds,
 }
 
 

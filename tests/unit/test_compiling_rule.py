@@ -11,6 +11,7 @@ from trainstack.workers.engine.structure import (
     compiling_seconds,
     saved_seconds_a_step,
     worth_compiling,
+    worth_compiling_bundle,
 )
 
 
@@ -38,3 +39,13 @@ def test_small_data_is_not_compiled_and_large_is() -> None:
     stack = Stack.of(units=[64, 64])
     assert not worth_compiling(stack, 64, 30 * (1_149 // 32))
     assert worth_compiling(Stack.of(units=[300, 100]), 784, 5 * (55_000 // 32))
+
+
+@pytest.mark.parametrize("networks", [2, 4, 8])
+def test_a_bundle_compiles_when_all_its_networks_save_more_than_it_costs(networks: int) -> None:
+    """Its saving grows with its networks; at 0.6 of theirs, it pays from 1.35 times the cost on."""
+    stack = Stack.of(units=[64, 64])
+    saved = 0.6 * networks * saved_seconds_a_step(stack, 64)
+    enough = math.floor(1.35 * compiling_seconds(stack) / saved) + 1
+    assert worth_compiling_bundle(stack, 64, enough, networks)
+    assert not worth_compiling_bundle(stack, 64, enough - 1, networks)

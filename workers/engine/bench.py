@@ -6,6 +6,7 @@ import logging
 import time
 import zipfile
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,10 +160,18 @@ class Bench:
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         return max(1, min(MOST_NETWORKS[self.device], room))
 
-    def bundle(self, program: Program, stack: Stack, networks: int) -> Bundle:
-        """Return a bundle of networks of a program's structure, new or used before."""
-        structure = replace(program.structure, networks=networks)
-        return self.programs.get(structure, lambda: Bundle(program, stack, networks))[0]
+    def bundle(
+        self, program: Program, stack: Stack, networks: int, compiled: bool | None = None
+    ) -> Bundle:
+        """Return a bundle of networks of a program's structure, new or used before.
+
+        It is compiled if the program is, unless `compiled` says otherwise.
+        """
+        if compiled is None:
+            compiled = program.structure.compiled
+        structure = replace(program.structure, networks=networks, compiled=compiled)
+        make = partial(Bundle, program, stack, networks, compiled)
+        return self.programs.get(structure, make)[0]
 
     def weights(self, stack: Stack, run: Kept) -> tuple[Program, Any]:
         """Return a program holding a confirmation run's best weights, and its split.

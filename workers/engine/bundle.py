@@ -40,9 +40,12 @@ class Bundle:
         program: The structure's program. It gives each network its initial state.
         stack: A stack of this structure.
         networks: Number of networks.
+        compiled: True for XLA; None: as the program.
     """
 
-    def __init__(self, program: Program, stack: Stack, networks: int) -> None:
+    def __init__(
+        self, program: Program, stack: Stack, networks: int, compiled: bool | None = None
+    ) -> None:
         self.program, self.networks = program, networks
         self.hidden: list[Any] = program.hidden
         self.knobs = {
@@ -52,7 +55,7 @@ class Bundle:
         packing, fixed = program.packing, program.model.non_trainable_variables
         self._flat, self._fixed = self._many(packing.flat), self._many(fixed)
         self.optimizer, self._slots = networks_optimizer(stack, self.knobs, self._flat)
-        compiled = program.structure.compiled
+        compiled = program.structure.compiled if compiled is None else compiled
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled, autograph=False)
         self.places = [Place(self, k) for k in range(networks)]
         # Time of the first epoch, most of which is tracing and compiling; 0 before it.

@@ -19,6 +19,10 @@ KNOBS = ("momentum", "weight_decay")
 # cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).
 MOST_WEIGHTS_ON_CPU = 10_000
 
+# A step of a compiled bundle saves this share of what its networks save alone, and compiling it
+# costs this many times as much as compiling one network (docs/engine.md).
+BUNDLE_SAVES, BUNDLE_COSTS = 0.6, 1.35
+
 # Stack keys that never change the program: run-time numbers, choices applied on the host, and the
 # distribution of initial weights.
 _FREE = (
@@ -112,6 +116,19 @@ def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> b
         runs: Number of runs that will use the program.
     """
     return saved_seconds_a_step(stack, features) * steps * runs > compiling_seconds(stack)
+
+
+def worth_compiling_bundle(stack: Stack, features: int, steps: int, networks: int) -> bool:
+    """Return `worth_compiling` for a bundle that is used once.
+
+    Args:
+        stack: Stack of its networks.
+        features: Width of the input.
+        steps: Steps of one network without early stopping.
+        networks: Number of networks.
+    """
+    saved = BUNDLE_SAVES * networks * saved_seconds_a_step(stack, features) * steps
+    return saved > BUNDLE_COSTS * compiling_seconds(stack)
 
 
 def compiling_seconds(stack: Stack) -> float:

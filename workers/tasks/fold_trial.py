@@ -17,10 +17,11 @@ from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import worth_compiling_bundle
 from trainstack.workers.engine.together import train_together
 from trainstack.workers.engine.turns import Turns
 from trainstack.workers.messages import ABANDONED, INTERRUPTED, Job
-from trainstack.workers.tasks.runs import PreparedRun, RunBench
+from trainstack.workers.tasks.runs import PreparedRun, RunBench, stack_of
 
 # Outcomes that the whole trial takes from one of its folds, the first found counts.
 _DECISIVE = (ABANDONED, INTERRUPTED, Outcome.DIVERGED, Outcome.PRUNED)
@@ -102,12 +103,13 @@ def train_folds(bench: RunBench, job: Job, monitor: Monitor) -> Result:
         that of the first folds, which all trials have, so that curves are comparable.
     """
     began = time.perf_counter()
-    program, build_seconds = bench.program_of(job)
+    first = first_folds(len(job.splits))
+    in_bundle = _most(bench, job) > 1  # its folds after the first ones
+    program, build_seconds = bench.program_of(replace(job, again=first) if in_bundle else job)
     folds = [
         replace(job, splits=(split,), seed=fold_seed(job.seed, place))
         for place, split in enumerate(job.splits)
     ]
-    first = first_folds(len(folds))
     curve = JointCurve(job, monitor)
     runs = _trained(bench, program, folds[:first], curve.runs, curve.after_epoch)
     outcome, cause = _outcome(runs)
@@ -156,10 +158,11 @@ def _trained(
     after_epoch: Callable[[], str | None],
 ) -> list[PreparedRun]:
     """Train folds together, in a bundle if that pays; add them to `runs` before they start."""
-    count, stack = len(folds), folds[0].stack
-    assert stack is not None
-    together = 1 < count <= _most(bench, folds[0])
-    group = bench.bundle(program, stack, count) if together else Turns(program, count)
+    count, stack = len(folds), stack_of(folds[0])
+    if 1 < count <= _most(bench, folds[0]):
+        group = bench.bundle(program, stack, count, _compiled(bench, folds))
+    else:
+        group = Turns(program, count)
     for place, fold in enumerate(folds):
         run = bench.prepare(fold, program)
         run.training.stays = True  # the trial ends with its last fold
@@ -175,11 +178,18 @@ def _trained(
     return runs
 
 
+def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
+    """Return whether to compile a bundle of folds, which is used for this trial only."""
+    stack, (_, data) = stack_of(folds[0]), bench.split(folds[0].split)
+    steps = data.rows[0] // min(stack["batch_size"], data.rows[0])
+    planned = stack.planned_epochs(folds[0].epochs)
+    return worth_compiling_bundle(stack, data.features, steps * planned, len(folds))
+
+
 def _most(bench: RunBench, fold: Job) -> int:
     """Return the number of folds to train at once."""
-    assert fold.stack is not None
     _, data = bench.split(fold.split, fold.condition)
-    return bench.most_networks(fold.stack, data) if isinstance(data, DeviceData) else 1
+    return bench.most_networks(stack_of(fold), data) if isinstance(data, DeviceData) else 1
 
 
 def _outcome(runs: Sequence[PreparedRun]) -> tuple[str, str | None]:
