@@ -177,6 +177,19 @@ class StudySpec:
         return document
 
     @property
+    def scored(self) -> str:
+        """By what a search trial is scored, in words.
+
+        >>> spec = StudySpec("s", DataSpec("d", None, "regression", "", 1, ()), {}, folds=5)
+        >>> spec.scored, dataclasses.replace(spec, folds=1).scored
+        ('the mean over 5 folds', 'one part held out')
+        """
+        if self.folds == 1:
+            return "one part held out"
+        times = f" of {self.repeats} divisions" if self.repeats > 1 else ""
+        return f"the mean over {self.folds} folds{times}"
+
+    @property
     def asked(self) -> Metric:
         """The metric that decides."""
         from trainstack.search.metrics.table import metric_named
@@ -242,6 +255,12 @@ class StudySpec:
             elif self.data.fingerprint != other.data.fingerprint:
                 changed = [self.data.changed(other.data)]
             for path in said:
+                mine.pop(path, None)
+                theirs.pop(path, None)
+        if (self.folds, self.repeats) != (other.folds, other.repeats):
+            here, asked = self.scored, other.scored
+            changed.append(f"a trial is scored by {here} here, by {asked} asked")
+            for path in ("folds", "repeats"):
                 mine.pop(path, None)
                 theirs.pop(path, None)
         return changed + [

@@ -225,6 +225,7 @@ def run_of(row: TaskRow) -> Run:
         cause=row.cause,
         artifacts=row.artifacts,
         layers=row.found.get("layers") or {},
+        folds=tuple(row.found.get("folds") or ()),
         condition=payload.condition if isinstance(payload, ConfirmationPayload) else PLAIN,
     )
 
