@@ -184,10 +184,7 @@ class StudySpec:
         >>> spec.scored, dataclasses.replace(spec, folds=1).scored
         ('the mean over 5 folds', 'one part held out')
         """
-        if self.folds == 1:
-            return "one part held out"
-        times = f" of {self.repeats} divisions" if self.repeats > 1 else ""
-        return f"the mean over {self.folds} folds{times}"
+        return over_folds(self.folds, self.repeats) or "one part held out"
 
     @property
     def asked(self) -> Metric:
@@ -268,6 +265,16 @@ class StudySpec:
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def over_folds(folds: int, repeats: int) -> str:
+    """Return what the score of a search trial is with folds; empty without.
+
+    >>> over_folds(5, 1), over_folds(5, 2), over_folds(1, 1)
+    ('the mean over 5 folds', 'the mean over 5 folds of 2 divisions', '')
+    """
+    times = f" of {repeats} divisions" if repeats > 1 else ""
+    return f"the mean over {folds} folds{times}" if folds > 1 else ""
 
 
 def _flags(overrules: Mapping[str, Sequence[str]]) -> str:
