@@ -21,9 +21,17 @@ UPDATES = {CLASSIFICATION: 4_000, MULTILABEL: 4_000, REGRESSION: 8_000}
 LEAST_EPOCHS, MOST_EPOCHS = 30, 256
 
 
-def training_rows(dataset: Any) -> int:
-    """Return the number of training rows of a data set, without those held out."""
-    return len(dataset.positions(0)["train"])
+def training_rows(dataset: Any, folds: int = 1) -> int:
+    """Return the number of training rows of a data set, without those held out.
+
+    Args:
+        dataset: The data.
+        folds: Folds of a trial; the number is then the mean over them.
+    """
+    if folds == 1:
+        return len(dataset.positions(0)["train"])
+    each = dataset.fold_positions(folds, 1, 0)
+    return round(sum(len(rows["train"]) for rows in each) / folds)
 
 
 def default_epochs(task: str, rows: int, batch_sizes: Iterable[float]) -> int:

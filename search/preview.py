@@ -154,16 +154,18 @@ def singled_out(space: Space, failed: Sample, good: Sequence[Sample]) -> list[Sa
     return samples
 
 
-def trial_seconds(tried: Sequence[Tried], epochs: int) -> float:
+def trial_seconds(tried: Sequence[Tried], epochs: int, folds: int = 1) -> float:
     """Return the mean seconds of a trial of full length, over typical samples.
 
     Args:
         tried: Results, at least one without a cause.
         epochs: Most epochs of a trial.
+        folds: Folds that a trial trains one after the other.
     """
     can = [t for t in tried if not t.cause]
     usual = [t for t in can if t.sample.typical] or can
     took = [
-        t.build_seconds + t.sample.stack.planned_epochs(epochs) * t.epoch_seconds for t in usual
+        t.build_seconds + folds * t.sample.stack.planned_epochs(epochs) * t.epoch_seconds
+        for t in usual
     ]
     return sum(took) / len(took)

@@ -83,6 +83,8 @@ class Preview:
         budget: The limits of the search.
         epochs: Maximum epochs of a trial.
         replicates: Number of fresh seeds in the confirmation.
+        folds: Number of folds of a trial; 1: none.
+        repeats: Times that the rows are divided into folds.
         workers: Number of workers that would train.
         tried: Stacks that were built and trained on one batch.
         refused: Choices that cannot be trained.
@@ -95,6 +97,8 @@ class Preview:
     budget: Budget
     epochs: int
     replicates: int
+    folds: int
+    repeats: int
     workers: int
     tried: tuple[TriedStack, ...]
     refused: tuple[Refused, ...]
@@ -114,7 +118,7 @@ def preview_of(
     """
     estimate = None
     if any(not t.cause for t in tried):
-        mean = trial_seconds(tried, spec.epochs)
+        mean = trial_seconds(tried, spec.epochs, spec.folds * spec.repeats)
         whole, limit = spec.trials * mean / max(1, workers), spec.timeout_seconds
         estimate = Duration(mean, whole if limit is None else min(whole, limit))
     return Preview(
@@ -124,6 +128,8 @@ def preview_of(
         budget=Budget(spec.trials, spec.timeout_seconds),
         epochs=spec.epochs,
         replicates=spec.replicates,
+        folds=spec.folds,
+        repeats=spec.repeats,
         workers=workers,
         tried=tuple(
             TriedStack(

@@ -145,6 +145,7 @@ class Run:
             first to last, the `mean` and `deviation` of its outputs, the share `saturated`, the
             share of `dead` units and the `gradient_norm`, on one batch; empty if not measured.
         condition: Changes by an experiment for claims; `stack_id` identifies stack and condition.
+        folds: Objective of each fold that a search trial has trained; empty without folds.
     """
 
     phase: TaskKind
@@ -168,6 +169,7 @@ class Run:
     artifacts: Mapping[str, str] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
     condition: Condition = PLAIN
+    folds: tuple[float, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -177,6 +177,16 @@ class StudySpec:
         return document
 
     @property
+    def scored(self) -> str:
+        """By what a search trial is scored, in words.
+
+        >>> spec = StudySpec("s", DataSpec("d", None, "regression", "", 1, ()), {}, folds=5)
+        >>> spec.scored, dataclasses.replace(spec, folds=1).scored
+        ('the mean over 5 folds', 'one part held out')
+        """
+        return over_folds(self.folds, self.repeats) or "one part held out"
+
+    @property
     def asked(self) -> Metric:
         """The metric that decides."""
         from trainstack.search.metrics.table import metric_named
@@ -244,11 +254,27 @@ class StudySpec:
             for path in said:
                 mine.pop(path, None)
                 theirs.pop(path, None)
+        if (self.folds, self.repeats) != (other.folds, other.repeats):
+            here, asked = self.scored, other.scored
+            changed.append(f"a trial is scored by {here} here, by {asked} asked")
+            for path in ("folds", "repeats"):
+                mine.pop(path, None)
+                theirs.pop(path, None)
         return changed + [
             _difference(path, mine.get(path), theirs.get(path))
             for path in sorted({*mine, *theirs})
             if path != "version" and mine.get(path) != theirs.get(path)
         ]
+
+
+def over_folds(folds: int, repeats: int) -> str:
+    """Return what the score of a search trial is with folds; empty without.
+
+    >>> over_folds(5, 1), over_folds(5, 2), over_folds(1, 1)
+    ('the mean over 5 folds', 'the mean over 5 folds of 2 divisions', '')
+    """
+    times = f" of {repeats} divisions" if repeats > 1 else ""
+    return f"the mean over {folds} folds{times}" if folds > 1 else ""
 
 
 def _flags(overrules: Mapping[str, Sequence[str]]) -> str:

@@ -28,6 +28,7 @@ from trainstack.search.cli.data_options import (
     plan_of,
     print_notes,
 )
+from trainstack.search.cli.fold_options import Folds, Repeats, folds_of, kept_folds
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.spaces.errors import NothingToRecommend
 
@@ -81,6 +82,8 @@ def claims(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
+    folds: Folds = None,
+    repeats: Repeats = 1,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,6 +99,7 @@ def claims(
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
     from trainstack.search.cli.launch import create
     from trainstack.search.cli.question import question
+    from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.watch import work
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
@@ -112,12 +116,16 @@ def claims(
     options = {"transform": target_transform, "weight": weight, "plan": plan}
     dataset = load(data, target, task, overrules, **options)
     name = study or _name(data, ids if claim else ())
-    spec = _spec(name, dataset, ids, epochs, replicates, seed)
-    spec = replace(spec, **question(dataset, metric, loss, class_weight))
+    divided = folds_of(dataset, folds, repeats, seed, replicates)
+    about = question(dataset, metric, loss, class_weight, divided[0], seed)
+    spec = replace(_spec(name, dataset, ids, epochs, replicates, seed, divided), **about)
     if not any(CLAIMS[i].testable for i in ids):
         _conclude(spec, [], {}, as_json)  # nothing to train: each states what it would need
         return
-    print_notes(dataset)
+    print_notes(dataset, spec.folds)
+    if kept := kept_folds(pinned(spec.study, storage), spec, folds):
+        divided = kept["folds"], kept["repeats"]
+        spec = replace(_spec(name, dataset, ids, epochs, replicates, seed, divided), **about)
     url = create(spec, storage)
     err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
     work(url, spec.study, count)
@@ -138,6 +146,7 @@ def _spec(
     epochs: int | None,
     replicates: int,
     seed: int,
+    divided: tuple[int, int],
 ) -> StudySpec:
     """Return the spec of a study without a search, whose confirmation is the experiment."""
     from trainstack.search.claims.experiment import constraints
@@ -147,14 +156,17 @@ def _spec(
     from trainstack.spaces.references import CHAPTER_DEFAULT
     from trainstack.spaces.space import Space
 
+    folds, repeats = divided
+    rows = training_rows(dataset, folds)
     return StudySpec(
         study=study_name(study, dataset.source),
         data=dataset.describe(),
         space=Space.named("chapter").to_json(),
         trials=0,
-        epochs=epochs
-        or default_epochs(dataset.task, training_rows(dataset), [CHAPTER_DEFAULT["batch_size"]]),
+        epochs=epochs or default_epochs(dataset.task, rows, [CHAPTER_DEFAULT["batch_size"]]),
         replicates=replicates,
+        folds=folds,
+        repeats=repeats,
         seed=seed,
         constraints=constraints(ids),
         experiment=ids,

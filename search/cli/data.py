@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +27,7 @@ from trainstack.search.cli.data_options import (
     overrules_of,
     plan_of,
 )
+from trainstack.search.cli.fold_options import Folds, Repeats, folds_of
 from trainstack.search.cli.question import Weight
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def data(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
+    folds: Folds = None,
+    repeats: Repeats = 1,
     as_json: AsJson = False,
 ) -> None:
     """Show what becomes of your data: each column, the target, the parts, and what to consider.
@@ -81,7 +84,7 @@ def data(
     dataset = load(
         data, target, task, overrules, transform=target_transform, weight=weight, plan=plan
     )
-    summary = summary_of(dataset)
+    summary = summary_of(dataset, *folds_of(dataset, folds, repeats, seed=0, replicates=5))
     if as_json:
         print_json(summary)
     else:
@@ -101,8 +104,13 @@ def text_of(name: str, summary: DataSummary) -> str:
 def _lines(name: str, summary: DataSummary) -> Iterator[str]:
     parts = summary.parts
     yield f"{name}: {summary.rows:,} rows, {len(summary.columns):,} columns"
-    gap = f", left out {parts.left_out:,}" if parts.left_out else ""
-    yield f"rows to train {parts.train:,}, to validate {parts.valid:,}, to test {parts.test:,}{gap}"
+    if summary.folds:
+        yield f"rows to divide into folds {summary.rows - parts.test:,}, to test {parts.test:,}"
+        yield from _folds(summary)
+    else:
+        gap = f", left out {parts.left_out:,}" if parts.left_out else ""
+        used = f"rows to train {parts.train:,}, to validate {parts.valid:,}"
+        yield f"{used}, to test {parts.test:,}{gap}"
     yield from _wrapped(summary.division)
     targets = [summary.target] if isinstance(summary.target, str) else summary.target or ()
     of = f" of {', '.join(map(_short, targets))}" if targets else ""
@@ -124,6 +132,35 @@ def _lines(name: str, summary: DataSummary) -> Iterator[str]:
             yield from textwrap.wrap(
                 warning, _WIDTH, initial_indent="  - ", subsequent_indent="    "
             )
+
+
+def _folds(summary: DataSummary) -> Iterator[str]:
+    """Yield the folds: in one line if they are alike, else a line for each."""
+    folds = summary.folds
+    trains, valids = ([getattr(fold, part) for fold in folds] for part in ("train", "valid"))
+    if folds[0].first is not None:
+        for number, fold in enumerate(folds, start=1):
+            rows = f"to train {fold.train:,}, to validate {fold.valid:,}"
+            yield f"  fold {number}: {rows}, from {fold.first} to {fold.last}"
+        return
+    each = f"to train {_span(trains)}, to validate {_span(valids)}"
+    yield f"  {len(folds)} folds: {each}"
+    if summary.classes and folds[0].classes:
+        yield f"  class shares in each are within {_farthest(summary):.1%} of those of all rows"
+
+
+def _span(counts: Sequence[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _farthest(summary: DataSummary) -> float:
+    """Return the largest difference of a class's share in a fold from that in all rows."""
+    return max(
+        abs(fold.classes[name] / fold.valid - count / summary.rows)
+        for fold in summary.folds
+        for name, count in summary.classes.items()
+    )
 
 
 def _wrapped(text: str) -> list[str]:

@@ -90,9 +90,9 @@ def overrules_of(
     return Overrules(*(tuple(names or ()) for names in (drop, keep, numeric, categorical, date)))
 
 
-def print_notes(dataset: Dataset) -> None:
+def print_notes(dataset: Dataset, folds: int = 1) -> None:
     """Print what to consider about the data, and how it is read, on standard error."""
     from trainstack.search.data.warnings import warnings_of
 
-    for line in (*warnings_of(dataset), *dataset.notes):
+    for line in (*warnings_of(dataset, folds), *dataset.notes):
         err().print(line, markup=False)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,7 @@ from trainstack.search.cli.data_options import (
     print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds
 from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
@@ -131,6 +133,8 @@ def launch(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
+    folds: Folds = None,
+    repeats: Repeats = 1,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -151,6 +155,7 @@ def launch(
 
     Example: trainstack launch digits --trials 40 --workers 2
     """
+    from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.study_options import make_spec
 
     check_count("--trials", trials, 1, MOST_TRIALS)
@@ -160,7 +165,8 @@ def launch(
     check_count("--seed", seed, 0, 2**31 - 1)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
-    spec, loaded = make_spec(
+    asked = partial(
+        make_spec,
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         target_transform=target_transform,
         **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
@@ -179,10 +185,11 @@ def launch(
         weight=weight,
         plan=plan_of(group, time, gap, part, valid, test),
     )
+    spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:
         from trainstack.search.cli.preview import preview as try_out
 
-        print_notes(loaded)
+        print_notes(loaded, spec.folds)
         del loaded
         try_out(spec, count, as_json)
         return
@@ -191,8 +198,11 @@ def launch(
     with contextlib.closing(local):
         if crew is None and not (detach or range_test):
             _start_early(local, count)
-        if not _is_there(spec, storage):  # on resuming they are known
-            print_notes(loaded)
+        there = pinned(spec.study, storage)
+        if there is None:  # on resuming they are known
+            print_notes(loaded, spec.folds)
+        elif kept := kept_folds(there, spec, folds):
+            spec, _ = asked(**kept, loaded=loaded)
         # Kept only to be shared: the memory is for the trainers.
         shared = loaded if share_data else None
         del loaded
@@ -206,7 +216,7 @@ def launch(
             _start_early(local, count)
         url = create(spec, storage)
         if epochs is None:
-            err().print(f"plans of at most {spec.epochs} epochs", markup=False)
+            err().print(f"plans of at most {spec.epochs} epochs{_on_folds(spec)}", markup=False)
         if crew is not None and workers is None:
             count = min(MOST_WORKERS_UNASKED, crew.room)
         if detach:
@@ -222,11 +232,9 @@ def launch(
     conclude(url, spec.study, as_json)
 
 
-def _is_there(spec: StudySpec, storage: str | None) -> bool:
-    """Return whether the study exists, so that this launch resumes it."""
-    from trainstack.search.cli.range_test import pinned
-
-    return pinned(spec.study, storage) is not None
+def _on_folds(spec: StudySpec) -> str:
+    """Return what to say about folds after the plans' length; empty without folds."""
+    return f", scored by {spec.scored}" if spec.folds > 1 else ""
 
 
 def _start_early(local: LocalWorkers, count: int) -> None:

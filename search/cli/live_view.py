@@ -122,7 +122,7 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
         head.append(f", about {seconds(left)} left", style="default")
     lines = [head, Text(_counts(status), style="dim")]
     lines.append(Text(_best(status, glance)))
-    title = f"best {status.objective} "
+    title = f"best {status.objective}{status.over_folds} "
     if glance.losses:
         lines.append(Text(f"{title}{sparkline(glance.losses, width - 2 - len(title))}"))
     for line in lines:

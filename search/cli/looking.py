@@ -102,6 +102,7 @@ def status_lines(s: StudyStatus) -> list[str]:
     if s.best:
         lines.append(
             f"  best: trial {s.best.trial}, validation {s.objective} {number(s.best.value)}"
+            f"{s.over_folds}"
         )
     for worker in s.workers:
         trial = "" if worker.trial is None else f", trial {worker.trial}"

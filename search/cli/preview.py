@@ -89,10 +89,12 @@ def try_all(spec: StudySpec, samples: Sequence[Sample], workers: int) -> list[Tr
 
 def _lines(spec: StudySpec, found: Preview) -> list[str]:
     """Return a preview as lines of text."""
+    count = spec.folds * spec.repeats
+    on = f" on {count} folds" if count > 1 else ""
     what = f"{len(spec.stacks)} given stacks" if spec.stacks else f"space '{found.space}'"
     lines = [
         f"{spec.study}: {what} on {spec.data.source}, {spec.trials} trials of at most "
-        f"{spec.epochs} epochs, then {spec.replicates} fresh seeds for each stack confirmed"
+        f"{spec.epochs} epochs{on}, then {spec.replicates} fresh seeds for each stack confirmed"
     ]
     if not spec.stacks:
         for axis, arms in Space.from_json(dict(spec.space)).arms.items():

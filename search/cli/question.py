@@ -11,6 +11,8 @@ import typer
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.data.splitting import Split
     from trainstack.search.metrics.own import OwnMetric
@@ -37,7 +39,12 @@ _PARTS = {"valid": "validation", "test": "test"}
 
 
 def question(
-    dataset: Dataset, metric: str | None, loss: str | None, class_weight: str | None
+    dataset: Dataset,
+    metric: str | None,
+    loss: str | None,
+    class_weight: str | None,
+    folds: int = 1,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Check the flags against the data and return the fields of the spec.
 
@@ -46,6 +53,8 @@ def question(
         metric: A name, `FILE.py:FUNCTION`, or None.
         loss: A name, or None.
         class_weight: `balanced`, JSON, or None.
+        folds: Folds of a search trial; 1: none.
+        seed: Seed of their division.
 
     Raises:
         RequestError: A flag is wrong, or the data cannot have the metric.
@@ -73,12 +82,15 @@ def question(
                 "that loss is of a logarithm already",
             )
     if asked.every_class or own:
-        split = dataset.split(0)
-        for part in _PARTS:
+        split = dataset.split(0) if folds == 1 else dataset.fold(0, folds, seed)
+        for part, name in _PARTS.items():
             if own:
                 _try_out(own, split, part, len(dataset.classes))
             else:
-                _check_every_class(asked, split, part, dataset)
+                y, w = getattr(split, f"y_{part}"), split.weights(part)
+                _check_every_class(asked, y[w > 0], f"the {name} part", dataset)
+        if folds > 1 and not own:
+            _check_every_fold(asked, dataset, folds, seed)
     return {
         "metric": "" if not own and asked.name == DEFAULTS[task] else asked.name,
         "own_metric": own,
@@ -115,17 +127,24 @@ def _check_from_zero(dataset: Dataset, flag: str) -> None:
         raise RequestError(f"{flag}: every target is 0", "a target above 0")
 
 
-def _check_every_class(asked: Metric, split: Split, part: str, dataset: Dataset) -> None:
-    """Refuse a part in which a class, or a value of a label, has no rows of weight."""
-    y = getattr(split, f"y_{part}")[split.weights(part) > 0]
+def _check_every_fold(asked: Metric, dataset: Dataset, folds: int, seed: int) -> None:
+    """Refuse folds of which one validates without a class, or a value of a label."""
+    w = dataset.parts["train"].w
+    for number, found in enumerate(dataset.fold_positions(folds, 1, seed), start=1):
+        rows = found["valid"]
+        y = dataset.y[rows if w is None else rows[w[rows] > 0]]
+        _check_every_class(asked, y, f"the validation part of fold {number}", dataset)
+
+
+def _check_every_class(asked: Metric, y: np.ndarray, part: str, dataset: Dataset) -> None:
+    """Refuse the targets of a part in which a class, or a value of a label, is missing."""
     targets = list(zip(dataset.targets, y.T, dataset.labels, strict=True)) if y.ndim > 1 else []
     for target, column, classes in targets or [("", y, dataset.classes)]:
         of = f" of the target '{' '.join(target.split())}'" if target else ""
         for label, name in enumerate(classes):
             if not (column == label).any():
                 raise RequestError(
-                    f"--metric {asked.name}: the {_PARTS[part]} part has no row of class "
-                    f"'{name}'{of}",
+                    f"--metric {asked.name}: {part} has no row of class '{name}'{of}",
                     "rows of every class in each part",
                     "ask for another metric, such as log_loss",
                 )

@@ -44,6 +44,11 @@ def make_spec(
     class_weight: str | None = None,
     weight: str | None = None,
     plan: SplitPlan,
+    folds: int | None = 1,
+    repeats: int = 1,
+    seed: int = 0,
+    replicates: int = 5,
+    loaded: Dataset | None = None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
     """Check the flags of a launch and load its data.
@@ -51,6 +56,8 @@ def make_spec(
     Args:
         overrules: What the user says about a table's columns.
         plan: How a table's rows become parts.
+        folds: As `--folds`; likewise `repeats`.
+        loaded: The data of these flags, if it is loaded already.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
 
     Returns:
@@ -60,6 +67,7 @@ def make_spec(
         RequestError: A flag or the data is unknown, unreadable or impossible.
     """
     from trainstack.search.cli.checks import known
+    from trainstack.search.cli.fold_options import folds_of
     from trainstack.search.cli.question import question
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
@@ -77,11 +85,12 @@ def make_spec(
     searched = read_space_flag(space or PROFILES[profile].space)
     given = _read_stacks(stacks)
     name = study_name(study, data)
-    dataset = load(
+    dataset = loaded or load(
         *(data, target, task, overrules), transform=target_transform, weight=weight, plan=plan
     )
-    asked = question(dataset, metric, loss, class_weight)
-    rows = training_rows(dataset)
+    folds, repeats = folds_of(dataset, folds, repeats, seed, replicates)
+    asked = question(dataset, metric, loss, class_weight, folds, seed)
+    rows = training_rows(dataset, folds)
     if searched.name in space_names():  # a user's own space stays as it is
         searched = searched.for_rows(rows)
     if epochs is None:
@@ -99,6 +108,10 @@ def make_spec(
         constraints=tuple(str(bound) for bound in bounds),
         precision=precision,
         version=version("trainstack"),
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        replicates=replicates,
         **asked,
         **rest,
     )

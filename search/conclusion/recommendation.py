@@ -205,7 +205,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack=chosen.stack,
         verdict=word,
         sentence=opening + sentence(chosen, word, validation.minimized, difference, deciding),
-        reasons=(*chosen.reasons, *([note] if note else ())),
+        reasons=(*chosen.reasons, *([note] if note else ()), *_scoring(spec)),
         validation=validation,
         test=test,
         baseline=Baseline(
@@ -241,6 +241,16 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     )
 
 
+def _scoring(spec: StudySpec) -> tuple[str, ...]:
+    """Return a sentence about folds; none without."""
+    if spec.folds == 1:
+        return ()
+    return (
+        f"A search trial was scored by {spec.scored}; each confirmation run trains and validates "
+        "on one fold, the same for every stack of a pair.",
+    )
+
+
 def _difference(
     rows: Mapping[str, Mapping[int, float]], mine: str, base: str, resolution: float
 ) -> Estimate:
@@ -269,7 +279,7 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
     return (
         f"trainstack export {study} --format json -o stack.json && trainstack launch "
         f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)}{_question_flags(spec)} "
-        f"--stacks stack.json --study {study}-again"
+        f"--stacks stack.json{_fold_flags(spec)} --study {study}-again"
     )
 
 
@@ -298,6 +308,12 @@ def _question_flags(spec: StudySpec) -> str:
         "class-weight": classes if isinstance(classes, str) else json.dumps(dict(classes)),
     }
     return "".join(f" --{flag} {shlex.quote(value)}" for flag, value in asked.items() if value)
+
+
+def _fold_flags(spec: StudySpec) -> str:
+    """Return the flags about folds; 1 is said too, as the default may be another number."""
+    repeats = f" --repeats {spec.repeats}" if spec.repeats > 1 else ""
+    return f" --folds {spec.folds}{repeats}"
 
 
 def _tally(counts: Mapping[str, int]) -> str:

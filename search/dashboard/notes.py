@@ -164,7 +164,7 @@ def note_of(status: StudyStatus, runs: Sequence[Run], conclusion: str | None) ->
     if best is not None and best.stack is not None:
         lines.append(
             f"**Best of the search**: trial {best.number}, validation {status.objective} "
-            f"{best.value:.4f}. "
+            f"{best.value:.4f}{status.over_folds}. "
             f"{describe(best.stack)}."
         )
     if any(status.confirmation.values()):

@@ -242,10 +242,12 @@ class Dataset:
         """
         _check_seed(seed)
         if "valid" in self.parts:
-            raise RequestError("--folds with a given validation part", "one of them")
+            raise RequestError(
+                f"--folds {folds} with a given validation part", "one of them: folds draw theirs"
+            )
         rest, _ = self._tested
-        keys, labels = self.keys.of(rest), self._strata(rest)
-        check_folds(keys, labels, self.classes, folds, repeats)
+        keys, labels = self.keys.of(rest), self._strata(rest, folds)
+        check_folds(keys, labels, self.classes, len(rest), folds, repeats)
         found = []
         cuts = keys.folds(labels, len(rest), folds, repeats, seed)
         for number, (kept, held) in enumerate(cuts, start=1):
@@ -266,11 +268,14 @@ class Dataset:
         """Return which of some rows stay, and which are held out, as positions among them."""
         return self.keys.of(rows).cut(self._strata(rows), len(rows), seed)
 
-    def _strata(self, rows: np.ndarray) -> np.ndarray | None:
-        """Return the strata of rows by their classes or labels; None for quantities."""
+    def _strata(self, rows: np.ndarray, folds: int = 1) -> np.ndarray | None:
+        """Return the strata of rows by their classes or labels; None for quantities.
+
+        Strata of labels have a row for each fold.
+        """
         if self.task == "regression":
             return None
-        return strata(self.y[rows]) if self.labels else self.y[rows]
+        return strata(self.y[rows], max(5, folds)) if self.labels else self.y[rows]
 
     def _rows(self, rows: np.ndarray) -> Part:
         """Return some of the rows of `x`; all of them without a copy."""

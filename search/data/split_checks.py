@@ -158,14 +158,20 @@ def check_parts(parts: Mapping[str, np.ndarray], y: np.ndarray, classes: Sequenc
 
 
 def check_folds(
-    keys: SplitKeys, labels: np.ndarray | None, classes: Sequence[str], folds: int, repeats: int
+    keys: SplitKeys,
+    labels: np.ndarray | None,
+    classes: Sequence[str],
+    rows: int,
+    folds: int,
+    repeats: int,
 ) -> None:
     """Check that rows can be divided into folds.
 
     Args:
         keys: Groups and times of the rows.
         labels: Their classes, [N]; None: none.
-        classes: Names of the classes in label order.
+        classes: Names of the classes in label order; empty: none.
+        rows: N.
         folds: Number of folds.
         repeats: Times that the rows are divided anew.
 
@@ -174,6 +180,10 @@ def check_folds(
     """
     if folds < 2 or repeats < 1:
         raise RequestError(f"--folds {folds} --repeats {repeats}", "2 folds or more, 1 repeat")
+    if rows < folds:
+        raise RequestError(
+            f"--folds {folds}, but {rows} row(s) are not for testing", "a row for each fold"
+        )
     if keys.groups is not None and (count := len(np.unique(keys.groups))) < folds:
         raise RequestError(
             f"--folds {folds}, but {count} group(s) are not for testing", "a group for each fold"
@@ -187,7 +197,7 @@ def check_folds(
                 "a time for each fold, and one before them",
             )
         return
-    if labels is None:
+    if labels is None or not classes:
         return
     counts = np.bincount(labels, minlength=len(classes))
     rarest = int(counts.argmin())

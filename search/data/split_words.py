@@ -18,43 +18,52 @@ _FEW_GROUPS = 5
 _NEAR = (0.5, 1.5)
 
 
-def division_of(dataset: Dataset) -> str:
-    """Return one phrase that says how rows become parts."""
+def division_of(dataset: Dataset, folds: int = 1) -> str:
+    """Return one phrase that says how rows become parts, or parts and folds."""
     given = [_PARTS[part] for part in ("valid", "test") if part in dataset.parts]
     if len(given) == 2:
         return "divided as given"
     start = f"the {given[0]} part as given, the others " if given else "divided "
-    return start + _drawn(dataset)
+    return start + _drawn(dataset, folds)
 
 
-def _drawn(dataset: Dataset) -> str:
+def _drawn(dataset: Dataset, folds: int) -> str:
     keys, plan = dataset.keys, dataset.plan
     if keys.groups is not None:
         count = len(np.unique(keys.groups))
-        return f"by {shown(plan.group or '')}, each of its {count:,} values in one part"
+        where = "one part or fold" if folds > 1 else "one part"
+        return f"by {shown(plan.group or '')}, each of its {count:,} values in {where}"
     if keys.times is None:
         return "at random" + (", stratified by class" if dataset.classes else "")
     starts = [
         f"{_PARTS[part]} from {keys.shown_time(float(keys.times[rows].min()))}"
         for part, rows in dataset.positions(0).items()
-        if part != "train"
+        if part == "test" or (part == "valid" and folds == 1)
     ]
     gap = f", with a gap of {plan.gap}" if plan.gap else ""
-    return f"in the order of {shown(plan.time or '')}: {', '.join(starts)}{gap}"
+    order = f"in the order of {shown(plan.time or '')}"
+    return f"{order}: {', '.join(starts)}{gap}" if starts else order + gap
 
 
-def division_warnings(dataset: Dataset) -> Iterator[str]:
-    """Yield one sentence for each thing to consider about the parts of seed 0."""
+def division_warnings(dataset: Dataset, folds: int = 1) -> Iterator[str]:
+    """Yield one sentence for each thing to consider about the parts, or folds, of seed 0."""
     found = dataset.positions(0)
+    if folds > 1:
+        del found["valid"]
     yield from _lacking_classes(dataset, found)
     if dataset.keys.groups is not None:
         yield from _group_warnings(dataset, found)
+        if folds > 1:
+            yield from _few_groups_in_folds(dataset, folds)
     elif dataset.keys.times is None and len(dataset.parts) == 1:
         yield from _hints(dataset)
 
 
 def _lacking_classes(dataset: Dataset, found: Mapping[str, np.ndarray]) -> Iterator[str]:
+    parts = {**found, **dataset.parts}
     for part in ("valid", "test") if dataset.classes else ():
+        if part not in parts:  # folds are refused instead
+            continue
         y = dataset.y[found[part]] if part in found else dataset.parts[part].y
         lacking = np.flatnonzero(np.bincount(y, minlength=len(dataset.classes)) == 0)
         if len(lacking):
@@ -82,6 +91,17 @@ def _group_warnings(dataset: Dataset, found: Mapping[str, np.ndarray]) -> Iterat
                 f"The {_PARTS[part]} part has {count} group(s) of {name}: its figures say little "
                 "about other groups."
             )
+
+
+def _few_groups_in_folds(dataset: Dataset, folds: int) -> Iterator[str]:
+    groups, name = dataset.keys.groups, shown(dataset.plan.group or "")
+    assert groups is not None
+    held = [rows["valid"] for rows in dataset.fold_positions(folds, 1, seed=0)]
+    fewest = min(len(np.unique(groups[rows])) for rows in held)
+    if fewest < _FEW_GROUPS:
+        yield (
+            f"A fold validates on {fewest} group(s) of {name}: the folds' scores will differ much."
+        )
 
 
 def _hints(dataset: Dataset) -> Iterator[str]:

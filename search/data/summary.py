@@ -35,6 +35,25 @@ class PartRows:
 
 
 @dataclass(frozen=True)
+class FoldRows:
+    """The rows of a fold.
+
+    Attributes:
+        train: Rows that are learnt from.
+        valid: Rows by which stacks are compared.
+        classes: Class → number of those rows; empty if there are no classes.
+        first: Time of the first of those rows; null if rows have no times.
+        last: Time of the last of them; null likewise.
+    """
+
+    train: int
+    valid: int
+    classes: Mapping[str, int]
+    first: str | None
+    last: str | None
+
+
+@dataclass(frozen=True)
 class Distribution:
     """The distribution of a target of numbers, in its own unit.
 
@@ -69,7 +88,8 @@ class DataSummary:
         columns: Columns other than the target, in the file's order.
         features: Number of the network's inputs.
         duplicates: Number of rows that repeat an earlier one.
-        parts: Number of rows of each part.
+        parts: Number of rows of each part, without folds.
+        folds: Number of rows of each fold by which a search trial is scored; empty without folds.
         division: How rows become parts.
         warnings: What to consider, one sentence each.
         notes: How columns and target are read, one sentence each.
@@ -85,17 +105,25 @@ class DataSummary:
     features: int
     duplicates: int
     parts: PartRows
+    folds: tuple[FoldRows, ...]
     division: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def summary_of(dataset: Dataset) -> DataSummary:
-    """Return what the product will do with data; the parts are those of seed 0."""
+def summary_of(dataset: Dataset, folds: int = 1, repeats: int = 1) -> DataSummary:
+    """Return what the product will do with data; parts and folds are those of seed 0.
+
+    Args:
+        dataset: The data.
+        folds: Folds of a search trial; 1: none.
+        repeats: Times that the rows are divided into folds.
+    """
     split = dataset.split(0)
     y = np.concatenate([part.y for part in dataset.parts.values()])
     numbers = dataset.task == "regression"
     train, valid, test = (len(part) for part in (split.y_train, split.y_valid, split.y_test))
+    each = dataset.fold_positions(folds, repeats, 0) if folds > 1 else []
     return DataSummary(
         rows=dataset.rows,
         task=dataset.task,
@@ -110,9 +138,23 @@ def summary_of(dataset: Dataset) -> DataSummary:
         features=split.x_train.shape[1],
         duplicates=duplicates(dataset),
         parts=PartRows(train, valid, test, left_out=dataset.rows - train - valid - test),
-        division=division_of(dataset),
-        warnings=warnings_of(dataset),
+        folds=tuple(_fold(dataset, rows) for rows in each),
+        division=division_of(dataset, folds),
+        warnings=warnings_of(dataset, folds),
         notes=dataset.notes,
+    )
+
+
+def _fold(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> FoldRows:
+    held, keys = rows["valid"], dataset.keys
+    times = None if keys.times is None else keys.times[held]
+    counts = np.bincount(dataset.y[held], minlength=len(dataset.classes)) if dataset.classes else ()
+    return FoldRows(
+        train=len(rows["train"]),
+        valid=len(held),
+        classes={name: int(n) for name, n in zip(dataset.classes, counts, strict=True)},
+        first=None if times is None else keys.shown_time(float(times.min())),
+        last=None if times is None else keys.shown_time(float(times.max())),
     )
 
 

@@ -22,16 +22,16 @@ FEW_ROWS = 25
 _NAMED = 5
 
 
-def warnings_of(dataset: Dataset) -> tuple[str, ...]:
+def warnings_of(dataset: Dataset, folds: int = 1) -> tuple[str, ...]:
     """Return one sentence for each thing to consider, first what was noticed when reading.
 
     They concern columns that give the target away, names of identifiers, classes with few rows, a
     target that wants a logarithm, and rows that occur twice.
     """
-    return (*dataset.warnings, *_warnings(dataset))
+    return (*dataset.warnings, *_warnings(dataset, folds))
 
 
-def _warnings(dataset: Dataset) -> Iterator[str]:
+def _warnings(dataset: Dataset, folds: int) -> Iterator[str]:
     for name, share in explained(dataset).items():
         if share >= GIVES_AWAY:
             hint = f" with --drop {shown(name)}" if dataset.is_table else ""
@@ -67,7 +67,7 @@ def _warnings(dataset: Dataset) -> Iterator[str]:
                 f"logarithm {skewness(np.log(y)):.1f}): its logarithm may be learnt better, with "
                 "--target-transform log."
             )
-    yield from division_warnings(dataset)
+    yield from division_warnings(dataset, folds)
     if count := duplicates(dataset):
         yield (
             f"{count:,} row(s) ({count / dataset.rows:.1%}) repeat an earlier one, the target "

@@ -41,7 +41,7 @@ class Deciding:
         asked, beside = spec.asked, BESIDE[spec.data.task]
         if spec.decided_by_loss:
             return cls(LOSS, asked.name, False, beside)
-        least = resolution_of(spec.data) if asked.counts else 0.0
+        least = resolution_of(spec.data, spec.folds) if asked.counts else 0.0
         return cls(asked.name, asked.name, asked.rises, beside, least)
 
     @property
@@ -82,18 +82,20 @@ class Deciding:
 BY_LOSS = Deciding()
 
 
-def resolution_of(data: DataSpec) -> float:
+def resolution_of(data: DataSpec, folds: int = 1) -> float:
     """Return the least difference of a metric that counts rows: one row of the validation part.
 
-    The part is taken to be a drawn one, a fifth of the rows beside the test part; of several labels
-    a row counts for each. The rounding of two float32 numbers is added, so that a difference of one
-    row is never above it. It is 0 if the number of rows is not known.
+    The part is taken to be a drawn one, a fifth of the rows beside the test part, or that of a
+    confirmation run's fold; of several labels a row counts for each. The rounding of two float32
+    numbers is added, so that a difference of one row is never above it. It is 0 if the number of
+    rows is not known.
 
     >>> round(1 / resolution_of(DataSpec("d", None, "classification", "", 4, ("a", "b"), 101)), 3)
     16.0
     """
     rest = data.rows - math.ceil(HELD_OUT_FRACTION * data.rows)
-    counted = math.ceil(HELD_OUT_FRACTION * rest) * max(1, len(data.targets))
+    share = 1 / folds if folds > 1 else HELD_OUT_FRACTION
+    counted = math.ceil(share * rest) * max(1, len(data.targets))
     return 1.0 / counted + _ROUNDING if counted else 0.0
 
 

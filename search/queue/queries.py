@@ -103,13 +103,16 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
         .order_by(tasks.c.value, tasks.c.number)
         .limit(1)
     ).first()
-    deciding = Deciding.of(StudySpec.from_json(study.spec))
+    spec = StudySpec.from_json(study.spec)
+    deciding = Deciding.of(spec)
     return StudyStatus(
         study=study.name,
         state=state_of(study.phase, study.requested_state),
         phase=study.phase,
         budget=Budget(study.trials, study.spec["trials"]),
         epochs=study.spec["epochs"],
+        folds=spec.folds,
+        repeats=spec.repeats,
         metric=deciding.metric,
         objective=deciding.objective,
         counts=_counts(connection, study.study_id, SEARCH),
@@ -225,6 +228,7 @@ def run_of(row: TaskRow) -> Run:
         cause=row.cause,
         artifacts=row.artifacts,
         layers=row.found.get("layers") or {},
+        folds=tuple(row.found.get("folds") or ()),
         condition=payload.condition if isinstance(payload, ConfirmationPayload) else PLAIN,
     )
 

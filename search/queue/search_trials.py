@@ -32,6 +32,7 @@ class SearchTrial:
         parameters: The stack in the space's parameters; None before it is drawn, and if the stack
             is outside the space.
         curve: Validation loss per epoch of the current attempt.
+        folds: Objective of each fold that was trained; empty without folds.
         attempts: Number of attempts, from 1.
         cached_of: Id of the task of an equal stack whose result was copied; None if it was trained.
         started: Time at which the current attempt was claimed.
@@ -49,6 +50,7 @@ class SearchTrial:
     label: str | None
     seed: int
     curve: tuple[float, ...]
+    folds: tuple[float, ...]
     metrics: Mapping[str, float]
     attempts: int
     cached_of: int | None
@@ -61,6 +63,7 @@ _COLUMNS: tuple[Any, ...] = (
     *(tasks.c.value, tasks.c.stack, tasks.c.payload, tasks.c.label, tasks.c.seed, tasks.c.curve),
     *(
         tasks.c.metrics,
+        tasks.c.found["folds"].label("folds"),
         tasks.c.attempts,
         tasks.c.cached_of,
         tasks.c.claimed_at,
@@ -82,6 +85,7 @@ def _trial_of(row: Any) -> SearchTrial:
         label=row.label,
         seed=row.seed,
         curve=tuple(row.curve),
+        folds=tuple(row.folds or ()),
         metrics=row.metrics,
         attempts=row.attempts,
         cached_of=row.cached_of,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainstack.search.records import Phase, TaskKind
+from trainstack.search.spec import over_folds
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class StudyStatus:
         phase: `searching`, `confirming` or `concluded`, also while paused or stopped.
         budget: The size of the search.
         epochs: Maximum epochs of a trial.
+        folds: Folds of a trial, whose value is the mean over them; 1: none.
+        repeats: Times that the rows are divided into folds.
         metric: Name of the metric that decides.
         objective: The number that is minimized: `loss`, the metric, or `1 - metric`.
         counts: Search trials by outcome; `retried`: further attempts.
@@ -90,6 +93,8 @@ class StudyStatus:
     phase: Phase
     budget: Budget
     epochs: int
+    folds: int
+    repeats: int
     metric: str
     objective: str
     counts: Mapping[str, int]
@@ -102,3 +107,9 @@ class StudyStatus:
     created: str
     elapsed_seconds: float
     concluded: bool
+
+    @property
+    def over_folds(self) -> str:
+        """What the value of a trial is, as an apposition: `, the mean over 5 folds`, or nothing."""
+        words = over_folds(self.folds, self.repeats)
+        return f", {words}" if words else ""

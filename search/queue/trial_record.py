@@ -20,10 +20,10 @@ class TrialRecord:
         number: The trial's number; null while it waits without one.
         outcome: Outcome, or `running` or `waiting`.
         value: Objective of its best epoch: the validation loss without penalties, or that of the
-            metric asked for.
+            metric asked for; of a trial on folds the mean over them.
         epochs: Epochs trained.
         best_epoch: Epoch whose weights were restored; 0: none.
-        curve: Objective per epoch.
+        curve: Objective per epoch; of a trial on folds the mean over its first ones.
         train_curve: Training loss per epoch, penalty-free.
         metrics: `parameters`, `accuracy` or `rmse`, constrained figures, the metric asked for
             and then the `loss`; of a confirmation's run, every metric.
@@ -39,6 +39,7 @@ class TrialRecord:
         attempt: Number of the attempt, from 1.
         cause: Reason why it diverged, was infeasible, failed or is void.
         layers: Per hidden layer, at `start` and `end`: outputs and gradients.
+        folds: Objective of each fold that a search trial has trained; empty without folds.
     """
 
     number: int | None
@@ -61,6 +62,7 @@ class TrialRecord:
     attempt: int
     cause: str | None
     layers: Mapping[str, Any]
+    folds: tuple[float, ...] = field(metadata=OR_NULL)
 
 
 def trial_of(run: Run) -> TrialRecord:
@@ -86,4 +88,5 @@ def trial_of(run: Run) -> TrialRecord:
         attempt=run.attempt,
         cause=run.cause,
         layers=run.layers,
+        folds=run.folds,
     )

@@ -125,6 +125,7 @@ class TrialConverter:
             found["stack"] = trial.stack.to_json()
         if trial.status == Status.DONE:
             found |= {"outcome": trial.outcome, "cause": trial.cause, "attempts": trial.attempts}
+            found["folds"] = list(trial.folds) or None
         return {name: value for name, value in found.items() if value is not None}
 
 

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pytest
 
-from trainstack.search.records import CONFIRMATION, Measurement, Result
+    from trainstack.workers.tasks.fold_trial import Monitor
+
+from trainstack.search.folds import mean
+from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
+from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.workers.messages import Job
 from trainstack.workers.runtime.trainer import BENCH
 
@@ -60,6 +64,7 @@ class Canned:
         fault_epoch: Epoch of the fault, from 1.
         once: Path of a file: only the trial that creates it has the fault. Empty: every trial has.
         hold: Path of a file: no epoch ends before it exists. Empty: epochs do not wait.
+        hold_folds: Path of a file: no fold after the first ones ends before it exists.
         worn_after: Trials after which the trainer asks to be replaced; 0: never.
         room: Number of confirmation runs that can be trained together with another one.
     """
@@ -69,6 +74,7 @@ class Canned:
     fault_epoch: int = 1
     once: str = ""
     hold: str = ""
+    hold_folds: str = ""
     worn_after: int = 0
     room: int = 0
 
@@ -91,6 +97,30 @@ class FakeBench:
         """Train one after the other."""
         return [self.train(job, partial(judge, job)) for job in jobs]
 
+    def train_folds(self, job: Job, monitor: Monitor) -> Result:
+        """Follow the stack's curve on the first folds; each fold is a little harder than the last.
+
+        The order of reports is that of `trainstack.workers.tasks.fold_trial.train_folds`.
+        """
+        found = self.train(job, partial(monitor.tell, job))
+        assert found.value is not None
+        values = [found.value + place / 100 for place in range(len(job.splits))]
+        trained = first_folds(len(values))
+        outcome = found.outcome
+        if outcome == Outcome.COMPLETED and trained < len(values):
+            verdict = monitor.after_first_folds(job, values[:trained]) or self._later(job, monitor)
+            outcome, trained = (verdict, trained) if verdict else (outcome, len(values))
+        folds = values[:trained]
+        return replace(found, outcome=outcome, value=mean(folds), payload={"folds": folds})
+
+    def _later(self, job: Job, monitor: Monitor) -> str | None:
+        held = self.canned.hold_folds
+        while held and not Path(held).exists():
+            time.sleep(0.02)
+            if (verdict := monitor.alive(job)) is not None:
+                return verdict
+        return monitor.alive(job)
+
     def train(self, job: Job, judge: Callable[[Measurement], str | None]) -> Result:
         """Follow a curve that depends on the stack alone and falls towards its floor."""
         assert job.stack is not None
@@ -109,6 +139,8 @@ class FakeBench:
                 break
         last = measurements[-1]
         metrics = {"accuracy": last.metric, "parameters": 1000.0}
+        if job.split.fold is not None:
+            metrics |= {"split_seed": float(job.split.seed), "fold": float(job.split.fold)}
         return Result(outcome, last.valid_loss, last.epoch, tuple(measurements), metrics)
 
     @property

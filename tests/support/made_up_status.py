@@ -19,6 +19,8 @@ def status(**changes: Any) -> StudyStatus:
         "phase": Phase.SEARCHING,
         "budget": Budget(40, 40),
         "epochs": 30,
+        "folds": 1,
+        "repeats": 1,
         "metric": "log_loss",
         "objective": "loss",
         "counts": {**NONE, "completed": 8, "pruned": 3, "diverged": 1, "running": 1},

@@ -61,3 +61,10 @@ def test_a_trials_time_is_the_mean_of_the_usual_ones() -> None:
     tried = [Tried(usual, "", 1.0, 0.5), Tried(usual, "no", 9.0, 9.0), Tried(large, "", 5.0, 5.0)]
     assert trial_seconds(tried, 10) == 6.0
     assert trial_seconds(tried[1:], 10) == 55.0
+
+
+def test_a_trial_on_folds_takes_as_many_trainings() -> None:
+    """The program is built once, and each fold is trained for the whole plan."""
+    tried = [Tried(Sample(Stack.of()), "", build_seconds=3.0, epoch_seconds=0.5)]
+    assert trial_seconds(tried, 10) == 3.0 + 10 * 0.5
+    assert trial_seconds(tried, 10, folds=4) == 3.0 + 4 * 10 * 0.5

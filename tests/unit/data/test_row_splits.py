@@ -332,7 +332,7 @@ REFUSED: dict[str, tuple[Callable[[], Dataset], tuple[int, int], str]] = {
     "a given validation part": (
         lambda: with_valid(made(100, "random")),
         (5, 1),
-        "--folds with a given validation part; expected one of them",
+        "--folds 5 with a given validation part; expected one of them",
     ),
 }
 

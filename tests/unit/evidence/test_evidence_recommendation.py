@@ -17,6 +17,7 @@ from tests.support.planted_study import (
     finished_study,
 )
 from trainstack.search.claims.table import CLAIMS
+from trainstack.search.conclusion import recommendation
 from trainstack.search.conclusion import warnings as table_of_warnings
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.conclusion.text import text_of
@@ -188,7 +189,7 @@ def test_the_command_for_another_metric_says_what_decides() -> None:
     )
     found = recommend(asked, runs, {})
     flags = "--metric accuracy --loss focal --weight 'how often' --class-weight balanced"
-    assert f" {flags} --stacks stack.json --study " in found.replay
+    assert f" {flags} --stacks stack.json --folds 1 --study " in found.replay
 
 
 def test_each_target_has_its_own_scores() -> None:
@@ -354,3 +355,15 @@ def test_a_better_choice_found_afterwards_is_said() -> None:
     assert "units 512-512 instead of 300-100 (loss −0.03 to −0.01)" in said
     assert "dropout" not in said
     assert table_of_warnings.bettered([open_]) == []
+
+
+def test_folds_are_told_once_and_asked_for_again() -> None:
+    """With folds a sentence says how trials were scored; the command repeats the flags."""
+    spec, runs = finished_study()
+    divided = replace(spec, folds=5, repeats=2)
+    found = recommend(divided, runs, MEASURED)
+    told = "scored by the mean over 5 folds of 2 divisions"
+    assert " ".join(text_of(found).split()).count(told) == 1
+    assert "folds" not in text_of(recommend(spec, runs, MEASURED))
+    again = recommendation._replay(divided, None)
+    assert "--stacks stack.json --folds 5 --repeats 2 --study" in again
