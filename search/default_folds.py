@@ -7,19 +7,16 @@ from __future__ import annotations
 
 # Folds on small data, and the number of rows from which one split decides.
 FOLDS = 5
-MANY_ROWS = 2_000
+MANY_ROWS = 1_000
 
 
-def default_folds(rows: int, rarest: int | None = None) -> int:
+def default_folds(rows: int) -> int:
     """Return the number of folds of a trial; 1 means a single split.
 
     Args:
         rows: Rows that are not for testing, at least 1.
-        rarest: Number of these rows that have the rarest class, or number of groups: each fold
-            must hold out one. None: neither classes nor groups.
 
-    >>> default_folds(1_999), default_folds(2_000), default_folds(150, rarest=4)
-    (5, 1, 1)
+    >>> default_folds(MANY_ROWS - 1), default_folds(MANY_ROWS)
+    (5, 1)
     """
-    enough = rarest is None or rarest >= FOLDS
-    return FOLDS if rows < MANY_ROWS and enough else 1
+    return FOLDS if rows < MANY_ROWS else 1

@@ -149,6 +149,11 @@ class Dataset:
         return digest.hexdigest()
 
     @property
+    def rows_to_divide(self) -> int:
+        """Number of rows that are neither for testing nor given as validation."""
+        return len(self._tested[0])
+
+    @property
     def is_fixed(self) -> bool:
         """Whether every seed gives the same split."""
         return "valid" in self.parts or self.keys.times is not None

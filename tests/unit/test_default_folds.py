@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from trainstack.search.data.split_checks import check_folds
-from trainstack.search.data.split_keys import NO_KEYS
+from trainstack.search.cli.fold_options import folds_of
+from trainstack.search.data.load import load
 from trainstack.search.default_folds import FOLDS, MANY_ROWS, default_folds
 
 
 @pytest.mark.parametrize(
-    ("rows", "rarest", "folds"),
-    [
-        (1, None, FOLDS),
-        (MANY_ROWS - 1, None, FOLDS),
-        (MANY_ROWS, None, 1),
-        (MANY_ROWS - 1, FOLDS, FOLDS),
-        (MANY_ROWS - 1, FOLDS - 1, 1),
-        (MANY_ROWS, FOLDS, 1),
-    ],
+    ("rows", "folds"), [(1, FOLDS), (MANY_ROWS - 1, FOLDS), (MANY_ROWS, 1), (10**6, 1)]
 )
-def test_few_rows_are_divided_into_folds(rows: int, rarest: int | None, folds: int) -> None:
-    """Below the bound trials have folds, if each can hold out a row of every class."""
-    assert default_folds(rows, rarest) == folds
+def test_few_rows_are_divided_into_folds(rows: int, folds: int) -> None:
+    """Below the bound trials have folds, from there on one split."""
+    assert default_folds(rows) == folds
 
 
-@given(st.lists(st.integers(1, 40), min_size=2, max_size=6))
-def test_the_default_is_never_refused(counts: list[int]) -> None:
-    """Whatever the class counts, rows can be divided into the default number of folds."""
-    labels = np.repeat(np.arange(len(counts)), counts)
-    folds = default_folds(len(labels), min(counts))
-    if folds > 1:
-        check_folds(NO_KEYS, labels, [str(k) for k in range(len(counts))], folds, 1)
+@pytest.mark.parametrize(("name", "folds"), [("wine", FOLDS), ("diabetes", FOLDS), ("digits", 1)])
+def test_data_sets_have_the_default_of_their_rows(name: str, folds: int) -> None:
+    """142 and 353 rows that are not for testing are divided into folds, 1,437 are not."""
+    assert folds_of(load(name, None, "auto"), None, 1, 0, 5) == (folds, 1)
