@@ -147,7 +147,7 @@ def test_parts_share_nothing_keep_the_classes_and_leak_nothing(request: Request)
 
 
 @given(requests(mixed=True))
-@settings(HUNDRED, max_examples=30)
+@settings(HUNDRED, max_examples=20)
 def test_no_cell_held_out_influences_an_encoder(request: Request) -> None:
     """With gaps and categories too: other gaps are filled with the same medians."""
     check_inputs(request)
