@@ -16,7 +16,7 @@ check:  ## what needs neither TensorFlow, a server nor another process: the inne
 	$(MAKE) --jobs 2 lint quick
 
 quick: $(STAMP)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not (keras or process)" tests/unit tests/contract
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not (keras or process)" tests/unit tests/contract
 
 test: lint unit  ## every check and test
 

@@ -28,17 +28,15 @@ def whole_groups(labels: Any, groups: Any, seed: Any) -> Any:
     counts = np.zeros((len(distinct), labels.max() + 1))  # rows of each class in each group
     np.add.at(counts, (group, labels), 1)
     total = counts.sum(axis=0)
-
-    def misfit(drawn: Any) -> Any:
-        held = counts[drawn].sum(axis=0)
-        return ((held == 0) | (held == total)).sum(), np.abs(held - total / 5).sum()
-
     draws = [
         drawn
         for share in (0.1, 0.2, 0.3, 0.4, 0.5)
         for _, drawn in ShuffleSplit(50, test_size=share, random_state=seed).split(distinct)
     ]
-    is_held = np.isin(group, min(draws, key=misfit))
+    held = np.array([counts[drawn].sum(axis=0) for drawn in draws])
+    missing = ((held == 0) | (held == total)).sum(axis=1)
+    best = np.lexsort((np.abs(held - total / 5).sum(axis=1), missing))[0]
+    is_held = np.isin(group, draws[best])
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 

@@ -41,5 +41,5 @@ def test_a_data_set_has_the_shape_it_is_known_for(name: str) -> None:
     assert (found.features, len(found.classes)) == (features, classes)
     assert found.task == ("classification" if classes else "regression")
     assert load(name, None, "auto").fingerprint == data.fingerprint
-    split = data.split(0).standardised()
-    assert abs(float(np.mean(split.x_train))) < 0.01
+    split = data.split(0)
+    assert abs(float(np.mean(split.standardise(split.x_train)))) < 0.01

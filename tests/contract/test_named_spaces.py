@@ -63,7 +63,7 @@ def test_a_space_survives_its_json(name: str) -> None:
 def test_what_a_space_draws_keeps_its_promise(name: str) -> None:
     """Every draw has the promised properties, and replaying its parameters gives the same stack."""
     space = Space.named(name)
-    for stack, parameters in drawn(space, 150):
+    for stack, parameters in drawn(space, 60):
         assert PROMISES[name](stack)
         assert space.draw(optuna.trial.FixedTrial(parameters)) == stack
         known = space.encode(stack)

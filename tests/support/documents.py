@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -17,16 +19,21 @@ _SESSIONS = re.compile(r"^```console\n(.*?)^```", re.S | re.M)
 _PROGRAMS = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 
 
+@cache
+def _verbs() -> Any:
+    """Return the command with its verbs."""
+    return typer.main.get_command(app)
+
+
 def understood(argv: list[str]) -> str | None:
     """Return the problem of `trainstack ARGV`, or None if the command accepts it."""
-    command = typer.main.get_command(app)
-    name = "trainstack"
+    command, name = _verbs(), "trainstack"
     while hasattr(command, "commands"):
         if not argv or argv[0] == "--help":
             return None
-        if argv[0] not in command.commands:  # type: ignore[attr-defined]
+        if argv[0] not in command.commands:
             return f"{name} has no verb {argv[0]!r}"
-        command, name, argv = command.commands[argv[0]], argv[0], argv[1:]  # type: ignore[attr-defined]
+        command, name, argv = command.commands[argv[0]], argv[0], argv[1:]
     try:
         command.make_context(name, list(argv))
     except typer.Exit:

@@ -128,7 +128,7 @@ def run_here(line: list[str], url: str, storage: str) -> tuple[int, str]:
     encoded=st.booleans(),
     stored=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_no_line_shows_a_password(
     line: list[str], form: str, password: str, encoded: bool, stored: bool
 ) -> None:

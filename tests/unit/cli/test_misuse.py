@@ -90,6 +90,7 @@ def test_each_flag_misspelt_is_answered_with_the_nearest(
             assert option in capsys.readouterr().err
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete(shell: str) -> None:
     """Each shell's script names the command, and completes verbs and flags."""

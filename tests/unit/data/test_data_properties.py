@@ -48,7 +48,7 @@ def saved(folder: Path, **columns: Any) -> str:
     gaps=st.sets(st.integers(0, ROWS - 1), max_size=5),
     gap=st.sampled_from(["", "?", "NA"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_numbers_are_numbers_however_they_are_spelt(
     folder: Path, spelling: str, seed: int, gaps: set[int], gap: str
 ) -> None:
@@ -65,7 +65,7 @@ def test_numbers_are_numbers_however_they_are_spelt(
 @given(
     words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=4, unique=True), empty=st.booleans()
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_word_is_a_class_and_only_an_empty_cell_is_missing(
     folder: Path, words: list[str], empty: bool
 ) -> None:
@@ -78,7 +78,7 @@ def test_any_word_is_a_class_and_only_an_empty_cell_is_missing(
 
 
 @given(start=st.integers(-5, 10**6), step=st.integers(1, 3), text=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_row_numbers_are_no_feature(folder: Path, start: int, step: int, text: bool) -> None:
     """Whole numbers with a constant step, as numbers or within a text, are left out."""
     numbers = [start + step * k for k in range(ROWS)]
@@ -96,7 +96,7 @@ def test_blanks_around_a_label_make_no_class(folder: Path, blanks: list[tuple[st
 
 
 @given(name=st.text("ab (\n\r)é%", min_size=1, max_size=8).filter(lambda t: t.strip() and t != "x"))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_column_is_found_by_its_name(folder: Path, name: str) -> None:
     """The target is found by its name in the file, and by the name shown in an error."""
     path = folder / "t.csv"
@@ -114,7 +114,7 @@ def test_a_column_is_found_by_its_name(folder: Path, name: str) -> None:
     blank=st.sets(st.integers(0, ROWS - 1), max_size=5),
     bad=st.integers(0, ROWS - 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_fault_is_named_by_its_line(
     folder: Path, empty: set[int], blank: set[int], bad: int
 ) -> None:

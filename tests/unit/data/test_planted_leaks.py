@@ -17,7 +17,7 @@ from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
 
 # Tables over which figures are averaged.
-TABLES = 5
+TABLES = 3
 VISITS, PATIENTS = 20, 60
 HOURS = 1_500
 
@@ -66,7 +66,7 @@ def figures(folder: Path, frame: pd.DataFrame, rows: int, target: str, plan: Spl
     y = whole.y[rows:]
     classes = whole.task == "classification"
     forest: Any = RandomForestClassifier if classes else RandomForestRegressor
-    model = forest(50, random_state=0).fit(split.standardise(split.x_train), split.y_train)
+    model = forest(10, random_state=0).fit(split.standardise(split.x_train), split.y_train)
     found = []
     for x, truth in ((split.x_valid, split.y_valid), (split.encoder.transform(new), y)):
         predicted = model.predict(split.standardise(np.asarray(x)))

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ from trainstack.spaces.errors import RequestError
 KINDS = ("random", "group", "time")
 # A failing table is small already; shrinking it takes minutes.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-THOUSAND = settings(max_examples=1000, deadline=None, phases=PHASES)
 HUNDRED = settings(max_examples=100, deadline=None, phases=PHASES)
 DAY = 86_400.0
 
@@ -52,8 +52,13 @@ class Request:
     fold: int
     seed: int
 
-    def split(self, data: Dataset) -> Split:
-        """Return the split of a table, this one or one like it."""
+    @cached_property
+    def split(self) -> Split:
+        """The split of the table."""
+        return self.split_of(self.data)
+
+    def split_of(self, data: Dataset) -> Split:
+        """Return the split of a table like this one."""
         if self.folds == 1:
             return data.split(self.seed)
         return next(itertools.islice(data.folds(self.folds, 1, self.seed), self.fold, None))
@@ -120,7 +125,7 @@ def requests(draw: st.DrawFn, mixed: bool = False) -> Request:
         try:
             data = made(rows, kind, classes=classes, seed=seed, many=many, gap=gap, mixed=mixed)
             request = Request(data, folds, fold, split_seed)
-            request.split(data)
+            assert request.split
             return request
         except RequestError:  # too few rows, groups or times, or none of some class
             rows, many = rows + 20, many + 6
@@ -133,13 +138,27 @@ def rows_of(split: Split) -> list[np.ndarray]:
 
 
 @given(requests())
-@THOUSAND
-def test_no_row_no_group_and_no_future_is_in_two_parts(request: Request) -> None:
-    """Parts share no row and no group, and each is later than the one before, by the gap.
+@settings(HUNDRED, max_examples=1000)
+def test_parts_share_nothing_keep_the_classes_and_leak_nothing(request: Request) -> None:
+    """In a thousand tables and requests parts are apart, and only training rows are learnt from."""
+    check_parts(request)
+    check_shares(request)
+    check_inputs(request)
+
+
+@given(requests(mixed=True))
+@settings(HUNDRED, max_examples=20)
+def test_no_cell_held_out_influences_an_encoder(request: Request) -> None:
+    """With gaps and categories too: other gaps are filled with the same medians."""
+    check_inputs(request)
+
+
+def check_parts(request: Request) -> None:
+    """Check that parts share no row and no group, and are later than the one before, by the gap.
 
     Nothing is lost but the rows of a gap, and in folds those after a period.
     """
-    keys, parts = request.data.keys, rows_of(request.split(request.data))
+    keys, parts = request.data.keys, rows_of(request.split)
     train, valid, test = parts
     used = np.concatenate(parts)
     assert len(used) == len(set(used))
@@ -161,24 +180,22 @@ def test_no_row_no_group_and_no_future_is_in_two_parts(request: Request) -> None
         assert keys.times[left_out].min(initial=np.inf) >= keys.times[train].max()
 
 
-@given(requests())
-@THOUSAND
-def test_no_number_held_out_influences_a_training_input(request: Request) -> None:
-    """Other numbers and quantities in rows held out leave the training inputs bit-equal."""
-    check_inputs(request)
-
-
-@given(requests(mixed=True))
-@settings(HUNDRED, max_examples=50)
-def test_no_cell_held_out_influences_an_encoder(request: Request) -> None:
-    """The same with gaps and categories: other gaps are filled with the same medians."""
-    check_inputs(request)
+def check_shares(request: Request) -> None:
+    """Check that at random a part has its share of each class, to within one row for each cut."""
+    data = request.data
+    if not data.classes or data.keys.arrays():
+        return
+    split = request.split
+    counts = np.bincount(data.y)
+    for y, cuts in ((split.y_test, 1), (split.y_valid, 2), (split.y_train, 2)):
+        expected = counts * len(y) / len(data.y)
+        assert np.abs(np.bincount(y, minlength=len(counts)) - expected).max() <= cuts
 
 
 def check_inputs(request: Request) -> None:
-    """Check the training inputs after every number in a row held out has changed."""
+    """Check that training inputs are bit-equal after numbers in the rows held out have changed."""
     data, rng = request.data, np.random.default_rng(request.seed)
-    split = request.split(data)
+    split = request.split
     held = ~np.isin(np.arange(data.rows), rows_of(split)[0])
     x, y = data.x.copy(), data.y.copy()
     far = rng.normal(0, 1e6, held.sum())
@@ -189,7 +206,7 @@ def check_inputs(request: Request) -> None:
         x[held, 1] *= far
     if not data.classes:  # classes decide where rows go
         y[held] *= 1e6
-    again = request.split(dataclasses.replace(data, parts={"train": Part(x, y)}))
+    again = request.split_of(dataclasses.replace(data, parts={"train": Part(x, y)}))
     assert rows_of(again)[1].tolist() == rows_of(split)[1].tolist()
     ours, theirs = split.standardised(), again.standardised()
     np.testing.assert_array_equal(ours.x_train, theirs.x_train, strict=True)
@@ -197,22 +214,8 @@ def check_inputs(request: Request) -> None:
     assert not np.array_equal(ours.x_valid, theirs.x_valid)
 
 
-@given(requests())
-@HUNDRED
-def test_random_parts_and_folds_have_the_shares_of_the_classes(request: Request) -> None:
-    """Of each class, a part has its share of rows to within one row for each cut."""
-    data = request.data
-    if not data.classes or data.keys.arrays():
-        return
-    split = request.split(data)
-    counts = np.bincount(data.y)
-    for y, cuts in ((split.y_test, 1), (split.y_valid, 2), (split.y_train, 2)):
-        expected = counts * len(y) / len(data.y)
-        assert np.abs(np.bincount(y, minlength=len(counts)) - expected).max() <= cuts
-
-
-@given(seed=st.integers(0, 10**6), classes=st.integers(2, 4))
-@settings(HUNDRED, max_examples=20)
+@pytest.mark.parametrize("classes", [2, 3, 4])
+@pytest.mark.parametrize("seed", range(5))
 def test_many_small_groups_keep_sizes_and_shares(seed: int, classes: int) -> None:
     """With 100 groups of about five rows, parts and classes have their shares within 5 points."""
     data = made(500, "group", classes=classes, seed=seed, many=100)

@@ -101,7 +101,7 @@ def test_pure_noise_is_reported_first() -> None:
 
 
 @given(gap=st.floats(-2.0, 2.0), half=st.floats(0.0, 1.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_stack_beats_the_trivial_predictor_or_is_warned_of(gap: float, half: float) -> None:
     """If the difference's interval is not below 0, the warning and the sentence state it."""
     found = concluded(part({**LEARNED, "loss": (gap, gap - half, gap + half)}))

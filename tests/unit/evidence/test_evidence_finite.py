@@ -178,7 +178,7 @@ def test_no_run_has_a_finite_score(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_any_figure_is_not_finite(data: st.DataObject, tmp_path_factory: Any) -> None:
     """Any non-finite figures of runs and measurement permit a conclusion."""
     spec, runs = STUDIES[data.draw(st.sampled_from([*PROFILES]))]

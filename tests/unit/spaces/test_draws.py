@@ -109,8 +109,9 @@ def test_inactive_parameters_leave_no_trace(draws: tuple[Space, list[Stack]]) ->
     """A draw with added parameters of other choices is the same stack."""
     _, stacks = draws
     rng = random.Random(3)
-    for stack in stacks:
-        noise = {key: rng.uniform(-9.0, 9.0) for key in stack_keys() if "." in key}
+    parameters = [key for key in stack_keys() if "." in key]
+    for stack in stacks[::4]:
+        noise = {key: rng.uniform(-9.0, 9.0) for key in parameters}
         noisy = Stack.from_json({**noise, **stack.to_json()})
         assert noisy == stack
         assert noisy.stack_id == stack.stack_id
