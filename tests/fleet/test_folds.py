@@ -28,14 +28,14 @@ def endings(fleet: Fleet, number: int) -> list[str | None]:
 
 def test_another_worker_finishes_the_folds_of_a_killed_one(fleet: Fleet) -> None:
     """After kill -9 within the later folds the trial is trained again; the budget is exact."""
-    fleet.create(trials=3, epochs=EPOCHS, folds=FOLDS)
+    fleet.create(trials=2, epochs=EPOCHS, folds=FOLDS)
     first = fleet.join(hold_folds=str(fleet.folder / "never"))
     number = in_later_folds(fleet)
     first.kill()
     first.wait(PATIENCE_SECONDS)
     fleet.join()
     counts = fleet.concluded()["counts"]
-    assert (counts["completed"], counts["pruned"], counts["retried"]) == (3, 0, 1)
+    assert (counts["completed"], counts["pruned"], counts["retried"]) == (2, 0, 1)
     trials = fleet.trials()
     assert trials[number]["attempt"] == 2
     assert endings(fleet, number)[-1] == "completed"
