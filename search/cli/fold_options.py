@@ -58,10 +58,13 @@ def folds_of(
 
 def _check(dataset: Dataset, folds: int, repeats: int, seed: int, replicates: int) -> None:
     """Divide the rows as search and confirmation do; random ones are all alike."""
+    from trainstack.search.evidence.ablation import TUNING_INDEX
     from trainstack.search.evidence.planned_run import confirmation_seed
 
     dataset.fold_positions(folds, repeats, seed)
-    for index in range(0, replicates, folds) if dataset.keys.groups is not None else ():
+    if dataset.keys.groups is None:
+        return
+    for index in (*range(0, replicates, folds), TUNING_INDEX - TUNING_INDEX % folds):
         dataset.fold_positions(folds, 1, confirmation_seed(seed, index))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from trainstack.search.cli.fold_options import folds_of, kept_folds
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.load import load
 from trainstack.search.data.summary import summary_of
+from trainstack.search.evidence.ablation import TUNING_INDEX
+from trainstack.search.folds import confirmation_split
 from trainstack.search.plan_length import training_rows
 
 ROWS = 120
@@ -117,6 +120,22 @@ def test_the_rule_never_refuses(
     assert folds_of(asking(folder, **plan), None, 1, seed=0, replicates=5) == (1, 1)
     assert folds_of(asking(folder), None, 1, seed=0, replicates=5) == (10, 1)
     assert folds_of(asking(folder), 1, 1, seed=0, replicates=5) == (1, 1)
+
+
+def test_every_division_of_groups_is_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search's, and each one that confirmation and tuning runs will use."""
+    seeds: list[int] = []
+    divide = Dataset.fold_positions
+
+    def noted(data: Dataset, folds: int, repeats: int, seed: int) -> Any:
+        seeds.append(seed)
+        return divide(data, folds, repeats, seed)
+
+    monkeypatch.setattr(Dataset, "fold_positions", noted)
+    assert folds_of(asking(folder, group="who"), 3, 1, seed=4, replicates=5) == (3, 1)
+    spec = spec_of(folds=3, seed=4)
+    used = {confirmation_split(spec, index).seed for index in (*range(5), TUNING_INDEX)}
+    assert set(seeds) == {4, *used}
 
 
 def test_other_folds_are_another_request() -> None:

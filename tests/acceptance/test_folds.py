@@ -1,0 +1,78 @@
+"""One study on folds, from launch to replay, and claims on folds."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from tests.support.shell import Shell, refused
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+LAUNCH = (
+    *("launch", "wine", "--study", "folds", "--trials", "9", "--epochs", "2"),
+    *("--replicates", "3", "--workers", "1", "--space", "quick"),
+)
+
+
+@pytest.fixture(scope="module")
+def trials(shell: Shell) -> list[dict[str, Any]]:
+    """The search trials of a finished study on three folds."""
+    done = shell.run(*LAUNCH, "--folds", "3")
+    assert done.returncode == 0, done.stderr
+    assert " ".join(done.stdout.split()).count("the mean over 3 folds") == 1
+    found: list[dict[str, Any]] = shell.json("trials", "folds")
+    return found
+
+
+def test_a_trials_value_is_the_mean_over_its_folds(
+    trials: list[dict[str, Any]], shell: Shell
+) -> None:
+    """Trials list each fold's objective; a run of the confirmation has one fold and lists none."""
+    completed = [trial for trial in trials if trial["outcome"] == "completed"]
+    assert completed
+    for trial in completed:
+        assert len(trial["folds"]) == 3
+        assert trial["value"] == pytest.approx(fmean(trial["folds"]))
+    status = shell.json("status", "folds")
+    assert (status["folds"], status["repeats"], status["budget"]["trials"]) == (3, 1, len(trials))
+    runs = shell.json("trials", "folds", "--confirmation")
+    assert {run["seed_index"] for run in runs} >= {0, 1, 2}
+    assert all(run["folds"] == [] for run in runs)
+
+
+def test_trials_and_runs_on_folds_replay(trials: list[dict[str, Any]], shell: Shell) -> None:
+    """A completed trial, a pruned one and a confirmation run give the recorded numbers again."""
+    by_outcome = {trial["outcome"]: trial["number"] for trial in trials}
+    asked = [[by_outcome["completed"]], [by_outcome["pruned"]], [1, "--confirmation"]]
+    for words in asked:
+        again = shell.json("replay", "folds", *words)
+        assert again["same"] is True, again
+        assert len(again["again"]["folds"]) == len(again["recorded"]["folds"])
+
+
+def test_a_repeated_launch_keeps_its_folds_or_is_refused(
+    trials: list[dict[str, Any]], shell: Shell
+) -> None:
+    """Without the flag it resumes; with another number one line names the difference."""
+    again = shell.run(*LAUNCH)
+    assert again.returncode == 0, again.stderr
+    other = shell.run(*LAUNCH, "--folds", "4")
+    line = "a trial is scored by the mean over 3 folds here, by the mean over 4 folds asked"
+    assert line in refused(other, 4)
+
+
+def test_claims_on_folds_pair_fold_by_fold(shell: Shell) -> None:
+    """The two runs of a pair have the same fold of the same division."""
+    done = shell.canned().run(
+        *("claims", "digits", "--claim", "C1", "--study", "claimed", "--folds", "3"),
+        *("--epochs", "2", "--replicates", "4", "--workers", "1"),
+    )
+    assert done.returncode == 0, done.stderr
+    splits: dict[int, set[tuple[float, float]]] = {}
+    for run in shell.json("trials", "claimed", "--confirmation"):
+        split = run["metrics"]["split_seed"], run["metrics"]["fold"]
+        splits.setdefault(run["seed_index"], set()).add(split)
+    assert {len(found) for found in splits.values()} == {1}
+    assert {fold for found in splits.values() for _, fold in found} == {0.0, 1.0, 2.0}
