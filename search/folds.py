@@ -7,7 +7,6 @@ as many runs as there are folds validate on every row once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,12 +79,3 @@ def fold_seed(seed: int, place: int) -> int:
     (7, 0)
     """
     return (seed + place) % _SEEDS
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the score of a trial: the mean over its folds.
-
-    >>> mean([0.25, 0.75])
-    0.5
-    """
-    return sum(values) / len(values)

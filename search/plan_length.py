@@ -21,16 +21,17 @@ UPDATES = {CLASSIFICATION: 4_000, MULTILABEL: 4_000, REGRESSION: 8_000}
 LEAST_EPOCHS, MOST_EPOCHS = 30, 256
 
 
-def training_rows(dataset: Any, folds: int = 1) -> int:
+def training_rows(dataset: Any, folds: int = 1, seed: int = 0) -> int:
     """Return the number of training rows of a data set, without those held out.
 
     Args:
         dataset: The data.
         folds: Folds of a trial; the number is then the mean over them.
+        seed: Seed of their division.
     """
     if folds == 1:
         return len(dataset.positions(0)["train"])
-    each = dataset.fold_positions(folds, 1, 0)
+    each = dataset.fold_positions(folds, 1, seed)
     return round(sum(len(rows["train"]) for rows in each) / folds)
 
 

@@ -157,7 +157,7 @@ def _spec(
     from trainstack.spaces.space import Space
 
     folds, repeats = divided
-    rows = training_rows(dataset, folds)
+    rows = training_rows(dataset, folds, seed)
     return StudySpec(
         study=study_name(study, dataset.source),
         data=dataset.describe(),

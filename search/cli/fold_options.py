@@ -17,7 +17,7 @@ MOST_FOLDS, MOST_REPEATS = 20, 20
 
 Folds = Annotated[
     int | None,
-    typer.Option(help="Folds whose mean scores a trial; 1: one part held out; default: by rows."),
+    typer.Option(help="Folds whose mean scores a trial; default 1: one part is held out."),
 ]
 Repeats = Annotated[int, typer.Option(help="Times that the rows are divided into folds anew.")]
 
@@ -29,7 +29,7 @@ def folds_of(
 
     Args:
         dataset: The data.
-        folds: As the user asks; None: as `unasked_folds`, or none where the rows do not allow it.
+        folds: As the user asks; None: 1, a part is held out.
         repeats: As the user asks.
         seed: The study's seed.
         replicates: Number of fresh seeds, whose divisions are checked like the search's.
@@ -37,23 +37,14 @@ def folds_of(
     Raises:
         RequestError: A number is out of range, or the rows cannot be divided so.
     """
-    from trainstack.search.cli.fold_rule import unasked_folds
-
-    if folds is not None:
-        check_count("--folds", folds, 1, MOST_FOLDS)
+    folds = 1 if folds is None else folds
+    check_count("--folds", folds, 1, MOST_FOLDS)
     check_count("--repeats", repeats, 1, MOST_REPEATS)
-    if repeats > 1 and folds in (None, 1):
+    if repeats > 1 and folds == 1:
         raise RequestError(f"--repeats {repeats} without folds", "--folds of at least 2")
-    wanted = folds or unasked_folds(dataset)
-    if wanted == 1:
-        return 1, 1
-    try:
-        _check(dataset, wanted, repeats, seed, replicates)
-    except RequestError:
-        if folds is not None:
-            raise
-        return 1, 1
-    return wanted, repeats
+    if folds > 1:
+        _check(dataset, folds, repeats, seed, replicates)
+    return folds, repeats
 
 
 def _check(dataset: Dataset, folds: int, repeats: int, seed: int, replicates: int) -> None:

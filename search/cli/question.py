@@ -82,7 +82,11 @@ def question(
                 "that loss is of a logarithm already",
             )
     if asked.every_class or own:
-        split = dataset.split(0) if folds == 1 else dataset.fold(0, folds, seed)
+        split = (
+            dataset.split(0)
+            if folds == 1
+            else dataset.fold(dataset.fold_positions(folds, 1, seed)[0])
+        )
         for part, name in _PARTS.items():
             if own:
                 _try_out(own, split, part, len(dataset.classes))

@@ -90,7 +90,7 @@ def make_spec(
     )
     folds, repeats = folds_of(dataset, folds, repeats, seed, replicates)
     asked = question(dataset, metric, loss, class_weight, folds, seed)
-    rows = training_rows(dataset, folds)
+    rows = training_rows(dataset, folds, seed)
     if searched.name in space_names():  # a user's own space stays as it is
         searched = searched.for_rows(rows)
     if epochs is None:

@@ -284,7 +284,7 @@ def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
 
 
 def _data_flags(data: DataSpec) -> str:
-    """Return the flags that say what to predict, for tables."""
+    """Return the flags that say what to predict and how rows become parts, for tables."""
     from trainstack.search.data.several_targets import as_flag
 
     if data.target is None:
@@ -293,6 +293,7 @@ def _data_flags(data: DataSpec) -> str:
     said = [
         f"--{flag} {shlex.quote(name)}" for flag, names in data.overrules.items() for name in names
     ]
+    said += [f"--{flag} {shlex.quote(value)}" for flag, value in data.split.items()]
     return " ".join(
         ("", f"--target {shlex.quote(as_flag(data.target))} --task {data.task}{log}", *said)
     )

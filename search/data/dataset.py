@@ -149,11 +149,6 @@ class Dataset:
         return digest.hexdigest()
 
     @property
-    def rows_to_divide(self) -> int:
-        """Number of rows that are neither for testing nor given as validation."""
-        return len(self._tested[0])
-
-    @property
     def is_fixed(self) -> bool:
         """Whether every seed gives the same split."""
         return "valid" in self.parts or self.keys.times is not None
@@ -202,20 +197,14 @@ class Dataset:
             RequestError: As `fold_positions`.
         """
         for rows in self.fold_positions(folds, repeats, seed):
-            yield self._encoded(rows["train"], self._rows(rows["valid"]))
+            yield self.fold(rows)
 
-    def fold(self, number: int, folds: int, seed: int) -> Split:
-        """Return one of the splits of `folds`.
+    def fold(self, rows: Mapping[str, np.ndarray]) -> Split:
+        """Return the split of a fold.
 
         Args:
-            number: Number of the fold, from 0, counted through all repeats.
-            folds: As in `folds`.
-            seed: As in `folds`.
-
-        Raises:
-            RequestError: As `fold_positions`.
+            rows: One of `fold_positions`.
         """
-        rows = self.fold_positions(folds, number // folds + 1, seed)[number]
         return self._encoded(rows["train"], self._rows(rows["valid"]))
 
     def whole(self) -> Split:

@@ -80,7 +80,7 @@ def alone(bench: JobBench, stack: Stack, fold: int) -> Result:
     return bench.train(job, lambda measurement: None)
 
 
-def checkpoints(bench: JobBench, folder: Path) -> list[str]:
+def checkpoints(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*.checkpoint.npz"))
 
 
@@ -102,7 +102,7 @@ def test_the_folds_of_a_trial_are_trained_as_alone(bench: JobBench, stack: Stack
 
 
 def test_a_trials_curve_is_the_mean_over_its_first_folds(bench: JobBench) -> None:
-    """The monitor is told, epoch by epoch, the mean of the first folds' validation losses."""
+    """For each epoch the monitor receives the mean of the first folds' validation losses."""
     monitor = Script()
     found = bench.train_folds(job_of(bench, LARGE), monitor)
     curves = [
@@ -155,7 +155,7 @@ def test_an_interrupted_trial_goes_on_where_it_was(
         else Script(when_alive=INTERRUPTED)
     )
     assert bench.train_folds(job_of(bench, stack), stops).outcome == INTERRUPTED
-    kept = checkpoints(bench, tmp_path)
+    kept = checkpoints(tmp_path)
     assert len(kept) >= FIRST
     monitor = Script()
     again = bench.train_folds(job_of(bench, stack), monitor)
@@ -163,7 +163,7 @@ def test_an_interrupted_trial_goes_on_where_it_was(
     # Known epochs are not trained again: a second training would take another time.
     known = [measured.seconds for measured in monitor.told[:3]]
     assert known == [measured.seconds for measured in stops.told[: len(known)]]
-    assert checkpoints(bench, tmp_path) == []
+    assert checkpoints(tmp_path) == []
 
 
 def test_padding_changes_no_figure(bench: JobBench) -> None:

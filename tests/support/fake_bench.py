@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from trainstack.workers.tasks.fold_trial import Monitor
 
-from trainstack.search.folds import mean
+
 from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.workers.messages import Job
@@ -111,7 +112,7 @@ class FakeBench:
             verdict = monitor.after_first_folds(job, values[:trained]) or self._later(job, monitor)
             outcome, trained = (verdict, trained) if verdict else (outcome, len(values))
         folds = values[:trained]
-        return replace(found, outcome=outcome, value=mean(folds), payload={"folds": folds})
+        return replace(found, outcome=outcome, value=fmean(folds), payload={"folds": folds})
 
     def _later(self, job: Job, monitor: Monitor) -> str | None:
         held = self.canned.hold_folds

@@ -74,6 +74,7 @@ class Bench:
         self.programs = Programs()
         self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
         self.most_splits = max(MOST_SPLITS, self.spec.folds * self.spec.repeats)
+        self._folds: tuple[int, list[dict[str, np.ndarray]]] | None = None
         self._splits: dict[Any, tuple[Any, DeviceData | StreamedData]] = {}
 
     def split(
@@ -89,7 +90,7 @@ class Bench:
             split = conditions.changed(split, condition, classes, which.seed)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
             if which.fold is not None and isinstance(data, DeviceData):
-                data = data.padded(*self._lengths(which))
+                data = data.padded(*self._lengths(which.seed))
             while len(self._splits) >= self.most_splits:
                 del self._splits[next(iter(self._splits))]
             self._splits[key] = split, data
@@ -108,16 +109,21 @@ class Bench:
     def _rows(self, which: SplitId) -> Any:
         if which.fold is None:
             return self.dataset.split(which.seed)
-        return self.dataset.fold(which.fold, self.spec.folds, which.seed)
+        return self.dataset.fold(self._division(which.seed)[which.fold])
 
-    def _lengths(self, which: SplitId) -> tuple[int, int]:
+    def _division(self, seed: int) -> list[dict[str, np.ndarray]]:
+        """Return the positions of all folds of a division; the last one used is kept."""
+        if self._folds is None or self._folds[0] != seed:
+            repeats = self.spec.repeats if seed == self.spec.seed else 1  # as `search_splits` asks
+            self._folds = seed, self.dataset.fold_positions(self.spec.folds, repeats, seed)
+        return self._folds[1]
+
+    def _lengths(self, seed: int) -> tuple[int, int]:
         """Return the lengths of the longest parts of a division into folds.
 
         All its folds have parts of these lengths, so that one program serves them.
         """
-        assert which.fold is not None
-        repeats = which.fold // self.spec.folds + 1
-        each = self.dataset.fold_positions(self.spec.folds, repeats, which.seed)
+        each = self._division(seed)
         train, valid = (max(len(rows[part]) for rows in each) for part in ("train", "valid"))
         return train, valid
 

@@ -6,13 +6,13 @@ behind, the others are not trained.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean, median_low
 from typing import Protocol
 
-from trainstack.search.folds import fold_seed, mean
+from trainstack.search.folds import fold_seed
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.workers.engine.device_data import DeviceData
@@ -81,11 +81,11 @@ class JointCurve:
         self.measurements.append(
             Measurement(
                 epoch,
-                mean([m.train_loss for m in at]),
-                mean([m.valid_loss for m in at]),
-                mean([m.metric for m in at]),
+                fmean([m.train_loss for m in at]),
+                fmean([m.valid_loss for m in at]),
+                fmean([m.metric for m in at]),
                 sum(m.seconds for m in at if m.epoch == epoch),
-                mean(objectives) if objectives else None,
+                fmean(objectives) if objectives else None,
             )
         )
 
@@ -129,8 +129,8 @@ def train_folds(bench: RunBench, job: Job, monitor: Monitor) -> Result:
     best = [run.training.best.epoch for run in runs if run.training.best]
     result = Result(
         outcome,
-        value=mean(values) if values and outcome != Outcome.DIVERGED else None,
-        best_epoch=statistics.median_low(best) if best else 0,
+        value=fmean(values) if values and outcome != Outcome.DIVERGED else None,
+        best_epoch=median_low(best) if best else 0,
         measurements=curve.whole(),
         cause=cause,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
-from trainstack.search.folds import mean
 from trainstack.search.metrics.table import BESIDE
 from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
 from trainstack.search.spec import StudySpec
@@ -167,7 +167,7 @@ class RunBench(Bench):
         self.take_best(first)
         metrics, _, found = self.figures(first, result)
         scores = [self._scores(training.best) for training in trainings if training.best]
-        metrics |= {name: mean([each[name] for each in scores]) for name in next(iter(scores), {})}
+        metrics |= {name: fmean([each[name] for each in scores]) for name in next(iter(scores), {})}
         seconds = {"build": build, "evaluate": 0.0, "total": total}
         for phase in ("compile", "train"):
             seconds[phase] = sum(training.seconds.get(phase, 0.0) for training in trainings)

@@ -12,7 +12,6 @@ import pytest
 
 from tests.support.shell import Shell, refused
 from tests.support.studies import spec_of
-from trainstack.search.cli import fold_rule
 from trainstack.search.cli.fold_options import folds_of, kept_folds
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.load import load
@@ -111,17 +110,6 @@ def asking(folder: Path, target: str = "kind", **plan: str) -> Dataset:
     return load(str(folder / "t.csv"), target, plan=SplitPlan(**plan))
 
 
-@pytest.mark.parametrize("plan", [{"group": "who"}, {"time": "few"}, {"part": "part"}])
-def test_the_rule_never_refuses(
-    plan: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Folds that the rule would take and the rows do not allow are none."""
-    monkeypatch.setattr(fold_rule, "unasked_folds", lambda dataset: 10)
-    assert folds_of(asking(folder, **plan), None, 1, seed=0, replicates=5) == (1, 1)
-    assert folds_of(asking(folder), None, 1, seed=0, replicates=5) == (10, 1)
-    assert folds_of(asking(folder), 1, 1, seed=0, replicates=5) == (1, 1)
-
-
 def test_every_division_of_groups_is_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search's, and each one that confirmation and tuning runs will use."""
     seeds: list[int] = []
@@ -139,7 +127,7 @@ def test_every_division_of_groups_is_checked(folder: Path, monkeypatch: pytest.M
 
 
 def test_other_folds_are_another_request() -> None:
-    """A repeated launch with other folds or repeats is told the difference in one line."""
+    """A repeated launch with other folds or repeats prints the difference in one line."""
     spec = spec_of(folds=5)
     assert spec.differences(replace(spec, folds=1)) == [
         "a trial is scored by the mean over 5 folds here, by one part held out asked"

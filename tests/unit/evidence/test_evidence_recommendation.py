@@ -169,11 +169,12 @@ def test_the_command_for_a_table_says_what_to_predict() -> None:
         task="regression",
         target_transform="log",
         overrules={"drop": ["d e"]},
+        split={"group": "who is it"},
     )
     found = recommend(replace(spec, data=data), runs, {})
     assert (
         """launch 'my rows.csv' --target '"a, b",c' --task regression --target-transform log """
-        "--drop 'd e' --stacks stack.json"
+        "--drop 'd e' --group 'who is it' --stacks stack.json"
     ) in found.replay
 
 
@@ -357,7 +358,7 @@ def test_a_better_choice_found_afterwards_is_said() -> None:
     assert table_of_warnings.bettered([open_]) == []
 
 
-def test_folds_are_told_once_and_asked_for_again() -> None:
+def test_folds_are_described_once_and_asked_for_again() -> None:
     """With folds a sentence says how trials were scored; the command repeats the flags."""
     spec, runs = finished_study()
     divided = replace(spec, folds=5, repeats=2)
