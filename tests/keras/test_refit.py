@@ -32,7 +32,7 @@ STACK = Stack.of(units=[16], batch_size=16, dropout="all", schedule="1cycle")
 
 def bench_of(folder: Path) -> JobBench:
     spec = StudySpec("s", load("wine", None, "auto").describe(), {}, epochs=EPOCHS, folds=5)
-    return JobBench(spec, 1, str(folder))
+    return JobBench(spec, 0, str(folder))
 
 
 def test_a_refit_is_the_plan_cut_short(tmp_path: Path) -> None:
