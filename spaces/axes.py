@@ -33,11 +33,17 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
-# the schedule is stretched.
+# the schedule is stretched. Label smoothing: the share of a row's label that training spreads
+# evenly over all classes (Szegedy et al. 2016); regressions and scores ignore it.
 NUMBER_AXES: dict[str, Parameter] = {
     "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
     "plan_fraction": Parameter("plan_fraction", 1.0, 0.01, 1.0),
+    "label_smoothing": Parameter("label_smoothing", 0.0, 0.0, 0.2),
 }
+
+# Keys that the chapter's stacks do not have, with the values that such a stack implies. A document
+# may leave them out, and at these values they do not count in a stack's id.
+BEYOND_CHAPTER: dict[str, Any] = {"label_smoothing": 0.0}
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
 UNITS_AXIS = "units"

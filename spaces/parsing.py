@@ -7,6 +7,7 @@ from typing import Any
 
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.axes import (
+    BEYOND_CHAPTER,
     BUNDLE_AXIS,
     BUNDLES,
     CHOICE_AXES,
@@ -26,7 +27,7 @@ _ALL_AXES = (*_ARMED, *NUMBER_AXES)
 # An axis missing from a space takes its first choice: none, plain, or the usual stopping.
 _OPTIONAL = (
     *("bundle", "connection", "input_normalization", "penalty", "max_norm", "clipping"),
-    "stopping",
+    *("stopping", *BEYOND_CHAPTER),
 )
 
 

@@ -10,7 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from trainstack.spaces.activations import ACTIVATIONS
-from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.axes import (
+    BEYOND_CHAPTER,
+    CHOICE_AXES,
+    NUMBER_AXES,
+    SELF_NORMALIZING,
+    UNITS_AXIS,
+)
 from trainstack.spaces.choices import look_up
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
@@ -74,7 +80,9 @@ class Stack:
     @cached_property
     def stack_id(self) -> str:
         """Twelve hexadecimal digits that equal stacks share."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        usual = BEYOND_CHAPTER.items()
+        counted = {k: v for k, v in self.to_json().items() if (k, v) not in usual}
+        text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +117,8 @@ class Stack:
     def from_json(cls, document: Mapping[str, Any]) -> Stack:
         """Read a flat document strictly.
 
-        Parameters of choices that were not made are dropped.
+        Parameters of choices that were not made are dropped; only what the chapter does not have
+        (`BEYOND_CHAPTER`) may be missing.
 
         Raises:
             RequestError: A key is unknown or missing, a value out of range, or the initializer
@@ -133,6 +142,7 @@ _DEFAULT: dict[str, Any] = {
     "clipping": "none",
     "stopping": "patience",
     **{name: parameter.default for name, parameter in NUMBER_AXES.items()},
+    **BEYOND_CHAPTER,
 }
 
 
@@ -185,7 +195,7 @@ def _active(document: Mapping[str, Any], complete: bool) -> list[tuple[str, Any]
     """Return the active items of a document in canonical order."""
 
     def value(key: str, default: Any) -> Any:
-        if complete and key not in document:
+        if complete and key not in document and key not in BEYOND_CHAPTER:
             raise RequestError(f"a stack lacks {key!r}", "every active choice to be written out")
         return document.get(key, default)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainstack.spaces.activations import ACTIVATIONS
-from trainstack.spaces.axes import AXES, CHOICE_AXES
+from trainstack.spaces.axes import AXES, BEYOND_CHAPTER, CHOICE_AXES
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, read_stacks
 from trainstack.spaces.stack import Stack, stack_keys
@@ -90,12 +90,21 @@ def test_an_unknown_choice_is_refused_with_what_was_expected(name: object, hint:
 
 
 @pytest.mark.parametrize("key", CHAPTER_DEFAULT.to_json())
-def test_nothing_may_be_left_out(key: str) -> None:
-    """A stack in JSON requires every active key."""
+def test_only_what_the_chapter_lacks_may_be_left_out(key: str) -> None:
+    """A stack in JSON requires every active key that the chapter has; others take its value."""
     document = CHAPTER_DEFAULT.to_json()
     del document[key]
+    if key in BEYOND_CHAPTER:
+        assert Stack.from_json(document) == CHAPTER_DEFAULT
+        return
     with pytest.raises(RequestError):
         Stack.from_json(document)
+
+
+def test_an_id_stays_the_same_when_axes_are_added() -> None:
+    """The chapter's stacks have the ids of the first release; a new axis counts once it is used."""
+    assert CHAPTER_DEFAULT.stack_id == "a17e80bb274a"
+    assert CHAPTER_DEFAULT.but(label_smoothing=0.1).stack_id != "a17e80bb274a"
 
 
 def test_a_stack_is_frozen() -> None:
