@@ -49,6 +49,9 @@ REFERENCES: dict[str, Stack] = {
     ),
 }
 
+# Forms for regressions of references that have one of their own.
+REGRESSION_FORMS: dict[str, Stack] = {}
+
 CHAPTER_DEFAULT = REFERENCES["chapter-default"]
 
 # The stacks with which every search starts; the others are available by name.
@@ -62,11 +65,18 @@ FIRST = (
 )
 
 
-def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
+def reference(name: str, task: str) -> Stack:
+    """Return a reference stack in its form for a task; raise KeyError if there is none."""
+    forms = REGRESSION_FORMS if task == "regression" else {}
+    return forms.get(name, REFERENCES[name])
+
+
+def read_stacks(document: Any, task: str) -> tuple[Stack, ...]:
     """Read the document of `--stacks`: a stack, or a list of stacks or reference names.
 
-    Returns:
-        Each stack with its reference name, or None.
+    Args:
+        document: The document.
+        task: The data's task, for which some references have a form of their own.
 
     Raises:
         RequestError: The document is not a list, or an entry is wrong.
@@ -77,19 +87,19 @@ def read_stacks(document: Any) -> list[tuple[Stack, str | None]]:
         raise RequestError(
             "the stacks file holds no list", "a stack, or a list of stacks or reference names"
         )
-    return list(_stacks(document))
+    return tuple(_stacks(document, task))
 
 
-def _stacks(document: list[Any]) -> Iterable[tuple[Stack, str | None]]:
+def _stacks(document: list[Any], task: str) -> Iterable[Stack]:
     for place, entry in enumerate(document):
         if isinstance(entry, str):
             if entry not in REFERENCES:
                 raise RequestError(
                     f"stacks[{place}] is {entry!r}", hint=nearest(entry, list(REFERENCES))
                 )
-            yield REFERENCES[entry], entry
+            yield reference(entry, task)
             continue
         try:
-            yield Stack.from_json(entry), None
+            yield Stack.from_json(entry)
         except RequestError as error:
             raise RequestError(f"stacks[{place}]: {error}") from None

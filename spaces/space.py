@@ -75,6 +75,15 @@ class Space:
         domain = Fixed(fit[0]) if len(fit) == 1 else Choices(tuple(fit))
         return dataclasses.replace(self, numbers={**self.numbers, "batch_size": domain})
 
+    def for_task(self, task: str) -> Space:
+        """Return this space without the choices that do nothing for a task.
+
+        A regression has no labels to smooth.
+        """
+        if task != "regression":
+            return self
+        return dataclasses.replace(self, numbers={**self.numbers, "label_smoothing": Fixed(0.0)})
+
     def encode(self, stack: Stack) -> dict[str, Any] | None:
         """Return the parameters with which `draw` yields `stack`; None if the space lacks it."""
         found: dict[str, Any] = {}

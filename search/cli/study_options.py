@@ -14,7 +14,6 @@ from trainstack.spaces.errors import RequestError
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.references import read_stacks
 from trainstack.spaces.space import Space, space_names
-from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
     from trainstack.search.data.dataset import Dataset
@@ -83,16 +82,17 @@ def make_spec(
     known("--target-transform", target_transform, TRANSFORMS)
     bounds = read_all(constraints)
     searched = read_space_flag(space or PROFILES[profile].space)
-    given = _read_stacks(stacks)
+    document = None if stacks is None else read_json(stacks, "stacks file")
     name = study_name(study, data)
     dataset = loaded or load(
         *(data, target, task, overrules), transform=target_transform, weight=weight, plan=plan
     )
     folds, repeats = folds_of(dataset, folds, repeats, seed, replicates)
+    given = () if document is None else read_stacks(document, dataset.task)
     asked = question(dataset, metric, loss, class_weight, folds, seed)
     rows = training_rows(dataset, folds, seed)
     if searched.name in space_names():  # a user's own space stays as it is
-        searched = searched.for_rows(rows)
+        searched = searched.for_rows(rows).for_task(dataset.task)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
     spec = StudySpec(
@@ -125,12 +125,6 @@ def read_space_flag(text: str) -> Space:
     if text.endswith(".json") or "/" in text or Path(text).exists():
         return Space.read(text)
     return Space.named(text)  # raises, with the nearest name as hint
-
-
-def _read_stacks(path: Path | None) -> tuple[Stack, ...]:
-    if path is None:
-        return ()
-    return tuple(stack for stack, _ in read_stacks(read_json(path, "stacks file")))
 
 
 def study_name(study: str | None, data: str) -> str:

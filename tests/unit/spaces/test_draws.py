@@ -168,3 +168,14 @@ def test_the_spaces_that_should_hold_the_references_do() -> None:
     space = Space.named("chapter")
     outside = {name for name, stack in REFERENCES.items() if space.encode(stack) is None}
     assert outside == {"chapter-not-self-normalizing"}
+
+
+def test_a_regression_draws_no_label_smoothing() -> None:
+    """The space of a regression is the same without label smoothing, whatever range it has."""
+    document = Space.named("quick").to_json()
+    document["axes"]["label_smoothing"] = {"low": 0.01, "high": 0.2}
+    space = Space.from_json(document)
+    smoothed = space.for_task("classification").draw(RandomTrial(np.random.default_rng(1)))
+    plain = space.for_task("regression").draw(RandomTrial(np.random.default_rng(1)))
+    assert smoothed["label_smoothing"] > 0.0
+    assert plain["label_smoothing"] == 0.0

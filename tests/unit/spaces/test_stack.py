@@ -141,9 +141,10 @@ def test_parameter_names_of_a_space_are_unique() -> None:
 
 def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
     """`--stacks` accepts names of reference stacks and full documents, mixed."""
-    found = read_stacks(["chapter-default", REFERENCES["relu-he-bn-adam"].to_json()])
-    assert [stack for stack, _ in found] == [CHAPTER_DEFAULT, REFERENCES["relu-he-bn-adam"]]
-    assert [label for _, label in found] == ["chapter-default", None]
+    found = read_stacks(
+        ["chapter-default", REFERENCES["relu-he-bn-adam"].to_json()], "classification"
+    )
+    assert found == (CHAPTER_DEFAULT, REFERENCES["relu-he-bn-adam"])
 
 
 @pytest.mark.parametrize(
@@ -159,5 +160,5 @@ def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
 def test_a_wrong_stacks_file_is_refused(document: object, message: str) -> None:
     """The position of the wrong entry is reported."""
     with pytest.raises(RequestError) as refused:
-        read_stacks(document)
+        read_stacks(document, "classification")
     assert message in str(refused.value)
