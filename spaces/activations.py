@@ -76,5 +76,6 @@ ACTIVATIONS: dict[str, Activation] = table(
     ),
     _named("gelu", "Gaussian error linear unit (Hendrycks and Gimpel 2016)", HE),
     _named("swish", "x · sigmoid(x), also SiLU (Ramachandran et al. 2017)", HE),
-    _named("mish", "x · tanh(softplus(x)) (Misra 2019)", HE),
+    # LeCun's variance is that of RealMLP's form for regressions (Holzmüller et al. 2024).
+    _named("mish", "x · tanh(softplus(x)) (Misra 2019)", (*HE, *LECUN)),
 )

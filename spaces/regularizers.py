@@ -16,6 +16,7 @@ DROPOUTS: dict[str, Choice] = table(
     Choice("none", "no dropout"),
     Choice("all", "on the input and after every hidden layer", (_RATE,)),
     Choice("last", "after the last hidden layer only", (_RATE,)),
+    Choice("hidden", "after every hidden layer, not on the input", (_RATE,)),
 )
 
 PENALTIES: dict[str, Choice] = table(

@@ -36,6 +36,7 @@ _NORMALIZATIONS = {
     "before": "batch normalization before the activation",
     "after": "batch normalization after the activation",
 }
+_PLACES = {"last": " after the last hidden layer", "hidden": " after the hidden layers"}
 _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 
 
@@ -54,7 +55,7 @@ def describe(stack: Stack) -> str:
         parts.append("batch normalization of the inputs")
     if stack["dropout"] != "none":
         kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
-        where = " after the last hidden layer" if stack["dropout"] == "last" else ""
+        where = _PLACES.get(stack["dropout"], "")
         parts.append(f"{kind} {number(stack['dropout.rate'])}{where}")
     if stack["penalty"] != "none":
         of = stack.numbers("penalty")

@@ -14,6 +14,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import fresh_kernel, plain_model, training_model
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.layers import AlphaDropout, Context, Dropout, RReLU
+from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure, shaping_items
 
@@ -50,6 +51,24 @@ def test_fresh_weights_are_distributed_as_keras_own(name: str) -> None:
     scale = theirs.std()
     assert np.quantile(ours, at) / scale == pytest.approx(np.quantile(theirs, at) / scale, abs=0.03)
     assert np.abs(ours).max() / scale == pytest.approx(np.abs(theirs).max() / scale, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("place", "layers"),
+    [
+        ("none", []),
+        ("all", ["input", "first", "second"]),
+        ("hidden", ["first", "second"]),
+        ("last", ["second"]),
+    ],
+)
+def test_dropout_stands_where_its_choice_says(place: str, layers: list[str]) -> None:
+    """Dropout follows the input, every hidden layer, or the last one."""
+    stack = Stack.of(activation="relu", dropout=place, units=[7, 5])
+    network = plan(stack, 4, 3)
+    blocks = {"input": network.entry, **dict(zip(("first", "second"), network.blocks, strict=True))}
+    nodes = {name: getattr(block, "nodes", block) for name, block in blocks.items()}
+    assert [name for name in nodes if any(n.role == "dropout" for n in nodes[name])] == layers
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -72,7 +72,7 @@ def plan(stack: Stack, features: int, outputs: int) -> Plan:
     blocks, width = [], features
     for place, units in enumerate(stack.units):
         last = place == len(stack.units) - 1
-        drops = stack["dropout"] == "all" or (stack["dropout"] == "last" and last)
+        drops = stack["dropout"] in ("all", "hidden") or (stack["dropout"] == "last" and last)
         nodes = (*_hidden(stack, units), *([_dropout(stack)] if drops else []))
         blocks.append(Block(nodes, stack["connection"] == "residual" and units == width))
         width = units

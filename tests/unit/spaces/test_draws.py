@@ -20,7 +20,7 @@ DRAWS = 2_000
 GOES_WITH = {
     "glorot": {"linear", "tanh", "sigmoid"},
     "he": {"relu", "leaky_relu", "rrelu", "prelu", "elu", "gelu", "swish", "mish"},
-    "lecun": {"selu"},
+    "lecun": {"selu", "mish"},
 }
 
 # Its choices by axis, likewise.
@@ -30,7 +30,7 @@ CHOICES = {
     "initializer": {f"{family}_{form}" for family in GOES_WITH for form in ("normal", "uniform")},
     "normalization": {"none", "before", "after"},
     "input_normalization": {"none", "batch"},
-    "dropout": {"none", "all", "last"},
+    "dropout": {"none", "all", "last", "hidden"},
     "penalty": {"none", "l1", "l2", "l1_l2"},
     "max_norm": {"none", "clip"},
     "optimizer": {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamax", "nadam"}
@@ -45,7 +45,7 @@ CHOICES = {
 POSITIVE = ("optimizer.learning_rate", "clipping.limit", "max_norm.radius", "batch_size")
 SHARES = ("normalization.momentum", "input_normalization.momentum", "optimizer.momentum")
 BRINGS = {
-    "dropout.rate": ("dropout", {"all", "last"}),
+    "dropout.rate": ("dropout", {"all", "last", "hidden"}),
     "penalty.l1": ("penalty", {"l1", "l1_l2"}),
     "penalty.l2": ("penalty", {"l2", "l1_l2"}),
     "max_norm.radius": ("max_norm", {"clip"}),
