@@ -103,11 +103,13 @@ def spaces_page() -> str:
 
 
 def _space(space: Space) -> str:
+    shown = space.to_json()["axes"]
     rows = [
         (code(axis), "<br>".join(_arm(arm, parameters) for arm, parameters in arms.items()))
         for axis, arms in space.arms.items()
+        if axis in shown
     ]
-    rows += [(code(axis), _domain(domain)) for axis, domain in space.numbers.items()]
+    rows += [(code(axis), _domain(d)) for axis, d in space.numbers.items() if axis in shown]
     return f"## `{space.name}`\n\n{space.about} {space.cost}\n\n{table(('axis', 'values'), rows)}"
 
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.axes import (
+    BEYOND_CHAPTER,
+    BUNDLE_AXIS,
+    CHOICE_AXES,
+    NUMBER_AXES,
+    SELF_NORMALIZING,
+    UNITS_AXIS,
+)
 from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.parsing import read_space
@@ -146,7 +153,10 @@ class Space:
         return arm, values
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document that `from_json` reads, as in a user's file."""
+        """Return the document that `from_json` reads, as in a user's file.
+
+        Axes beyond the chapter's that are fixed at the chapter's choice are left out.
+        """
         axes: dict[str, Any] = {
             axis: {
                 arm: {name: domain.to_json() for name, domain in parameters.items()}
@@ -155,6 +165,8 @@ class Space:
             for axis, arms in self.arms.items()
         }
         axes.update({axis: domain.to_json() for axis, domain in self.numbers.items()})
+        usual = {k: v if k in NUMBER_AXES else {v: {}} for k, v in BEYOND_CHAPTER.items()}
+        axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
         return {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
 
     @classmethod
