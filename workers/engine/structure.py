@@ -12,8 +12,8 @@ from trainstack.search.metrics.table import USUAL_LOSS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
-# Optimizer parameters that are run-time values. The others (betas, rho) are constants of the
-# program, because spaces rarely vary them.
+# Optimizer parameters that are run-time values. The others (betas, rho, epsilon) are constants of
+# the program, because spaces rarely vary them.
 KNOBS = ("momentum", "weight_decay")
 
 # Weights between layers up to which batched products pay off on a CPU: the calls of a step then
