@@ -43,7 +43,10 @@ NUMBER_AXES: dict[str, Parameter] = {
 
 # Keys that the chapter's stacks do not have, with the values that such a stack implies. A document
 # may leave them out, and at these values they do not count in a stack's id.
-BEYOND_CHAPTER: dict[str, Any] = {"label_smoothing": 0.0}
+BEYOND_CHAPTER: dict[str, Any] = {
+    "optimizer.epsilon": 1e-7,
+    "label_smoothing": 0.0,
+}
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
 UNITS_AXIS = "units"

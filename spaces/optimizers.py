@@ -48,6 +48,7 @@ def _row(
 _MOMENTUM = Parameter("momentum", 0.9, 0.0, 0.9999)
 _BETA_1 = Parameter("beta_1", 0.9, 0.0, 0.9999)
 _BETA_2 = Parameter("beta_2", 0.999, 0.0, 0.999999)
+_EPSILON = Parameter("epsilon", 1e-7, 1e-12, 0.1)
 
 OPTIMIZERS: dict[str, Optimizer] = table(
     _row("sgd", "plain gradient descent", "SGD", 0.01, (1e-3, 1.0)),
@@ -62,27 +63,27 @@ OPTIMIZERS: dict[str, Optimizer] = table(
         cycles="momentum",
         nesterov=True,
     ),
-    _row("adagrad", "AdaGrad (Duchi et al. 2011)", "Adagrad", 0.01, (1e-3, 1.0)),
+    _row("adagrad", "AdaGrad (Duchi et al. 2011)", "Adagrad", 0.01, (1e-3, 1.0), _EPSILON),
     _row(
         *("rmsprop", "RMSProp (Tieleman and Hinton 2012)", "RMSprop", 0.001, (1e-5, 1e-2)),
-        Parameter("rho", 0.9, 0.0, 0.9999),
+        *(Parameter("rho", 0.9, 0.0, 0.9999), _EPSILON),
     ),
     _row(
         *("adam", "Adam (Kingma and Ba 2015)", "Adam", 0.001, (1e-5, 1e-2)),
-        *(_BETA_1, _BETA_2),
+        *(_BETA_1, _BETA_2, _EPSILON),
     ),
     _row(
         *("adamax", "Adamax (Kingma and Ba 2015)", "Adamax", 0.001, (1e-5, 3e-2)),
-        *(_BETA_1, _BETA_2),
+        *(_BETA_1, _BETA_2, _EPSILON),
     ),
     _row(
         *("nadam", "Nadam (Dozat 2016)", "Nadam", 0.001, (1e-5, 1e-2)),
-        *(_BETA_1, _BETA_2),
+        *(_BETA_1, _BETA_2, _EPSILON),
     ),
     _row(
         *("adamw", "Adam, decoupled decay (Loshchilov and Hutter 2019)", "AdamW"),
         *(0.001, (1e-5, 1e-2), _BETA_1, _BETA_2),
-        Parameter("weight_decay", 0.004, 0.0, 1.0),
+        *(Parameter("weight_decay", 0.004, 0.0, 1.0), _EPSILON),
     ),
     _row(
         *("ftrl", "follow the regularized leader (McMahan et al. 2013)", "Ftrl", 0.01),

@@ -71,6 +71,28 @@ def linear(step: int, steps: int, p: Numbers) -> float:
     return (steps - step) / (steps - warm)
 
 
+def coslog(step: int, steps: int, p: Numbers) -> float:
+    """Return (1 - cos(2π log₂(1 + (2^c - 1) t))) / 2 with t = step / steps and c = `cycles`.
+
+    Each of the cycles from 0 to 1 and back takes twice the steps of the one before.
+
+    Reference: Holzmüller et al., "Better by Default", 2024.
+    """
+    turns = math.log2(1.0 + (2.0 ** p["cycles"] - 1.0) * step / steps)
+    return 0.5 * (1.0 - math.cos(2.0 * math.pi * turns))
+
+
+def flat_cosine(step: int, steps: int, p: Numbers) -> float:
+    """Return 1 for `flat` · steps, then half a cosine down to 0.
+
+    Reference: Holzmüller et al., "Better by Default", 2024.
+    """
+    flat = p["flat"] * steps
+    if step < flat:
+        return 1.0
+    return 0.5 * (1.0 + math.cos(math.pi * (step - flat) / (steps - flat)))
+
+
 def one_cycle_momentum(step: int, steps: int, p: Numbers) -> float:
     """Return 1cycle's momentum: 0.95 → 0.85 while the rate rises, back, then 0.95."""
     t, rise, last = step / steps, p["rise"], 0.1
@@ -136,4 +158,16 @@ SCHEDULES: dict[str, Schedule] = table(
     ),
     Schedule("cosine", "warm-up, then half a cosine to zero", (_WARMUP,), factor=cosine),
     Schedule("linear", "warm-up, then a straight line to zero", (_WARMUP,), factor=linear),
+    Schedule(
+        "coslog",
+        "from zero up and down again and again, each time twice as long (Holzmüller et al. 2024)",
+        (Parameter("cycles", 4, 1, 10, integer=True),),
+        factor=coslog,
+    ),
+    Schedule(
+        "flat_cosine",
+        "flat, then half a cosine to zero (Holzmüller et al. 2024)",
+        (Parameter("flat", 0.5, 0.0, 0.99),),
+        factor=flat_cosine,
+    ),
 )

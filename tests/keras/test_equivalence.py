@@ -59,6 +59,14 @@ class Rates(keras.callbacks.Callback):
         self.step += 1
 
 
+def smoothed(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Keras's cross-entropy with smoothed labels."""
+    y = keras.ops.one_hot(keras.ops.reshape(y, [-1]), CLASSES)
+    return keras.losses.categorical_crossentropy(
+        y, logits, from_logits=True, label_smoothing=STACKS["label smoothing"]["label_smoothing"]
+    )
+
+
 def by_fit(
     stack: Stack,
     task: str,
@@ -88,7 +96,8 @@ def by_fit(
     elif stack["clipping"] == "norm":
         optimizer.global_clipnorm = stack["clipping.limit"]
     losses = {**KERAS_LOSSES, **(LABEL_LOSSES if task == "multilabel" else {})}
-    loss = losses[loss] if isinstance(loss, str) else USUAL[task]
+    usual = smoothed if stack["label_smoothing"] else USUAL[task]
+    loss = losses[loss] if isinstance(loss, str) else loss or usual
     model.compile(optimizer, loss, jit_compile=False)
     callback = Rates([maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None)
     for order in orders:
@@ -208,6 +217,56 @@ def test_every_loss_of_several_targets_trains_as_in_keras_fit(name: str) -> None
     theirs = by_fit(BASE, task, start, orders, name, weights)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def smoothed_focal(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The focal loss, a share of it that of every class."""
+    others = [focal(keras.ops.full_like(y, k), logits) for k in range(CLASSES)]
+    return 0.9 * focal(y, logits) + 0.1 * keras.ops.mean(keras.ops.stack(others), axis=0)
+
+
+def smoothed_label_focal(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The same of several labels."""
+    of = keras.losses.BinaryFocalCrossentropy(gamma=2.0, from_logits=True, reduction="none")
+    y = keras.ops.cast(y, "float32")
+    others = of(keras.ops.zeros_like(y), logits) + of(keras.ops.ones_like(y), logits)
+    return 0.9 * of(y, logits) + 0.1 * others / 2
+
+
+SMOOTHED = {
+    ("classification", "focal"): smoothed_focal,
+    ("multilabel", "cross_entropy"): keras.losses.BinaryCrossentropy(
+        from_logits=True, label_smoothing=0.1
+    ),
+    ("multilabel", "focal"): smoothed_label_focal,
+    ("regression", "squared"): "squared",
+}
+
+
+@pytest.mark.parametrize(("task", "name"), SMOOTHED)
+def test_smoothed_labels_train_as_in_keras_fit(task: str, name: str) -> None:
+    """Every loss of classes and labels is smoothed as in Keras; a regression is not."""
+    stack, orders, weights = BASE.but(label_smoothing=0.1), the_orders(), made_up_weights()
+    start, ours, _ = by_engine(stack, task, orders, loss_name=name, weights=weights)
+    theirs = by_fit(stack, task, start, orders, SMOOTHED[task, name], weights)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def test_reported_losses_are_not_smoothed() -> None:
+    """Smoothing changes the weights; losses are those of the labels, before and after a step."""
+    stack, rates = BASE.but(label_smoothing=0.2), np.full(1, 0.001, np.float32)
+    x, y = (tf.constant(part) for part in made_up_data("classification"))
+    program = Program(structure_of(stack, "classification"), stack)
+    program.reset(stack, SEED)
+    order = np.arange(ROWS, dtype=np.int32)[None]
+    before = program.loss(x.numpy(), y.numpy())
+    found = program.epoch(stack, DeviceData(x, y, x, y), order, rates, None, key=1)
+    program.settle()
+    logits = program.outputs(x.numpy()).astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert found.train_loss == pytest.approx(before, rel=1e-5)
+    assert found.valid_loss == pytest.approx(log_loss(y, p), rel=1e-5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

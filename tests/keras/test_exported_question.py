@@ -156,3 +156,50 @@ def test_the_script_scores_several_targets_as_the_study_does(
     said = capsys.readouterr().out
     assert f"seed {SEED}: test {spec.asked.name} " in said
     assert np.isfinite(float(said.split()[-1]))
+
+
+SMOOTHED = {
+    "labels": ("wet,cold", None),
+    "labels, focal": ("wet,cold", "focal"),
+    "classes": ("kind", None),
+    "classes, focal": ("kind", "focal"),
+}
+
+
+def losses_of(y: np.ndarray, p: np.ndarray, focal: bool, share: float = 0.0) -> np.ndarray:
+    """Return the loss of each row's labels, with a share of it that of every class."""
+    chances = np.stack([1 - p, p], axis=2) if y.ndim == 2 else p[:, None]
+    entropies = -np.log(chances.astype("f8"))
+    each = entropies * (1 - np.exp(-entropies)) ** 2 if focal else entropies
+    own = np.take_along_axis(each, y.reshape(len(y), -1, 1).astype(int), 2)[..., 0]
+    return ((1 - share) * own + share * each.mean(axis=2)).mean(axis=1)
+
+
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_the_script_trains_with_smoothed_labels(name: str, tmp_path: Path) -> None:
+    """Its training loss is the formula's; the loss that it watches is not smoothed."""
+    target, loss = SMOOTHED[name]
+    a, b = np.random.default_rng(0).normal(size=(2, 160))
+    kind = np.where(a > 0.5, "high", np.where(a < -0.5, "low", "usual"))
+    columns = {"wet": a > 0.3, "cold": b > 0, "kind": kind}
+    kept = {k: v for k, v in columns.items() if k in target}
+    pd.DataFrame({"a": a, "b": b, **kept}).to_csv(tmp_path / "rows.csv", index=False)
+    data = load(str(tmp_path / "rows.csv"), target)
+    metric = "ece" if loss else None
+    spec = StudySpec(
+        *("s", data.describe(), {"axes": {}}), epochs=2, **question(data, metric, loss, None)
+    )
+    text = script(data, spec, STACK.but(label_smoothing=0.2), [SEED], {})
+    program: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "train.py", "exec"), program)
+    x_train, y, x_valid, y_valid = program["load_data"](SEED)[:4]
+    p = np.random.default_rng(1).uniform(0.1, 0.9, (len(y), 3 - y.ndim + 1)).astype("f4")
+    p = p if y.ndim == 2 else p / p.sum(axis=1, keepdims=True)
+    found = program["smoothed"](y.astype("f4"), p).numpy()
+    np.testing.assert_allclose(found, losses_of(y, p, bool(loss), 0.2), rtol=1e-4)
+    weights = [np.ones(len(part)) for part in (y, y_valid)] if loss else []
+    model = program["train"](x_train, y, x_valid, y_valid, *weights)
+    plain = losses_of(y_valid, model.predict(x_valid, verbose=0), bool(loss)).mean()
+    watched = {k: v for k, v in model.history.history.items() if k.startswith("val_")}
+    del watched["val_loss"]
+    assert min(abs(np.array([*watched.values()]).ravel() - plain)) < 1e-5 * plain

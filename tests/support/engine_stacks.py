@@ -38,6 +38,8 @@ STACKS = {
     **{f"clipping {name}": BASE.but(clipping=name) for name in CLIPPINGS},
     **{f"connection {name}": BASE.but(connection=name) for name in CONNECTIONS},
     "1cycle with momentum": BASE.but(schedule="1cycle", optimizer="momentum"),
+    "large epsilon": BASE.but(optimizer__epsilon=0.01),
+    "label smoothing": BASE.but(label_smoothing=0.15),
     "tight clipping": BASE.but(clipping="norm", clipping__limit=0.05),
     "tight max-norm": BASE.but(max_norm="clip", max_norm__radius=0.3),
 }

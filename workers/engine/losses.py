@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from trainstack.search.data.target_log import FARTHEST
@@ -36,10 +38,40 @@ def losses(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     if loss in ("cross_entropy", "focal"):
         each = _entropies(targets, outputs, several)
         if loss == "focal":
-            each *= tf.pow(1.0 - tf.exp(-each), FOCUS)
+            each = _focal(each)
     else:
         each = _errors(loss, targets, outputs if several else outputs[:, 0])
     return tf.reduce_mean(each, axis=1) if several else each
+
+
+def smoothed_losses(loss: str, targets: tf.Tensor, outputs: tf.Tensor, share: Any) -> tf.Tensor:
+    """Return each row's loss with smoothed labels, shape [B]; of several labels its mean over them.
+
+    It is (1 - share) · the loss of the label + share · the mean of the losses of all classes. For
+    cross-entropy this is the loss of a label of which every class has an equal share.
+
+    Reference: Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016.
+
+    Args:
+        loss: A loss of classes, as `losses` takes it.
+        targets: Labels [B], or several labels of two classes [B, T].
+        outputs: Logits [B, K]; of several labels [B, T].
+        share: Share of a label that all classes have, from 0 to 1.
+    """
+    if targets.shape.rank == 2:
+        classes = tf.zeros_like(targets), tf.ones_like(targets)
+        off, on = (losses(loss, label, outputs) for label in classes)
+        others = (off + on) / 2.0
+    else:
+        entropies = -tf.nn.log_softmax(outputs)
+        if loss == "focal":
+            entropies = _focal(entropies)
+        others = tf.reduce_mean(entropies, axis=1)
+    return (1.0 - share) * losses(loss, targets, outputs) + share * others
+
+
+def _focal(entropies: tf.Tensor) -> tf.Tensor:
+    return entropies * tf.pow(1.0 - tf.exp(-entropies), FOCUS)
 
 
 def _entropies(targets: tf.Tensor, outputs: tf.Tensor, several: bool) -> tf.Tensor:

@@ -14,10 +14,10 @@ import tensorflow as tf
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import training_model
 from trainstack.workers.engine.layers import Context
-from trainstack.workers.engine.losses import inverted, losses, scores
+from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
-from trainstack.workers.engine.structure import Structure
+from trainstack.workers.engine.structure import Structure, by_name
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
@@ -52,6 +52,8 @@ class Network:
         ]
         self._penalized = stack["penalty"] != "none"
         self._clipping = stack["clipping"]
+        # Regressions ignore it.
+        self._smooths = stack["label_smoothing"] > 0.0 and structure.classifies
         # Whether `bounded` changes anything.
         self.is_bounded = stack["max_norm"] == "clip"
 
@@ -87,17 +89,21 @@ class Network:
 
         Returns:
             The clipped gradients of loss and penalties, the new `fixed`, and the batch's
-            penalty-free loss.
+            loss without penalties and smoothing.
         """
-        rate, l1, l2, _, limit = tf.unstack(numbers)
-        self.context.rate, self.context.key = rate, key
+        given = by_name(numbers)
+        l1, l2, limit = given["l1"], given["l2"], given["limit"]
+        self.context.rate, self.context.key = given["rate"], key
         with tf.GradientTape() as tape:
             tape.watch(flat)
             weights = self.packing.split(flat)
             outputs, moved = self._call(weights, fixed, x, training=True)
             # As Keras: the sum of weight · loss, divided by the number of rows.
-            row_losses = _times(mass, losses(self.structure.trained_on, y, outputs))
-            loss = total = tf.reduce_mean(row_losses)
+            kind = self.structure.trained_on
+            loss = total = tf.reduce_mean(_times(mass, losses(kind, y, outputs)))
+            if self._smooths:
+                smoothed = smoothed_losses(kind, y, outputs, given["smoothing"])
+                total = tf.reduce_mean(_times(mass, smoothed))
             if self._penalized:
                 for place in self._hidden_places:
                     w = weights[place]
@@ -117,7 +123,7 @@ class Network:
 
     def bounded(self, flat: list[tf.Tensor], numbers: tf.Tensor) -> list[tf.Tensor]:
         """Clip each hidden neuron's incoming weight vector to the radius among the numbers."""
-        radius = tf.unstack(numbers)[3]
+        radius = by_name(numbers)["radius"]
         weights = self.packing.split(flat)
         for place in self._hidden_places:
             norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), 0, keepdims=True))

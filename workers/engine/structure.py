@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from trainstack.search.metrics.losses import LOSSES
 from trainstack.search.metrics.table import USUAL_LOSS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
-# Optimizer parameters that are run-time values. The others (betas, rho) are constants of the
-# program, because spaces rarely vary them.
+# Optimizer parameters that are run-time values. The others (betas, rho, epsilon) are constants of
+# the program, because spaces rarely vary them.
 KNOBS = ("momentum", "weight_decay")
 
 # Weights between layers up to which batched products pay off on a CPU: the calls of a step then
@@ -38,6 +39,9 @@ _FREE = (
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate"),
     *(f"optimizer.{knob}" for knob in KNOBS),
 )
+
+# Run-time numbers of a program, in the order in which it expects them.
+NUMBERS = ("rate", "l1", "l2", "radius", "limit", "smoothing")
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,21 @@ class Structure:
         """Name of the loss, or of a task besides the data's own."""
         return self.loss or USUAL_LOSS.get(self.task, self.task)
 
+    @property
+    def classifies(self) -> bool:
+        """Whether the loss is one of classes."""
+        return self.trained_on in LOSSES and LOSSES[self.trained_on].task == "classification"
+
 
 def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
     """Return the items of a stack that a compiled program depends on."""
-    return tuple(
-        (key, value)
+    items = {
+        key: value
         for key, value in stack.items
         if key not in _FREE and not key.startswith(("schedule.", "stopping."))
-    )
+    }
+    items["label_smoothing"] = stack["label_smoothing"] > 0.0  # how much is a run-time number
+    return tuple(items.items())
 
 
 def knobs(stack: Stack) -> tuple[str, ...]:
@@ -98,6 +109,7 @@ def run_time_numbers(stack: Stack) -> dict[str, float]:
         "l2": stack.get("penalty.l2", 0.0),
         "radius": stack.get("max_norm.radius", 0.0),
         "limit": stack.get("clipping.limit", 0.0),
+        "smoothing": stack["label_smoothing"],
     }
 
 
@@ -160,4 +172,9 @@ def worth_bundling(stack: Stack, features: int, device: str) -> bool:
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:
     """Return the run-time numbers in the order that a program expects."""
-    return [numbers[name] for name in ("rate", "l1", "l2", "radius", "limit")]
+    return [numbers[name] for name in NUMBERS]
+
+
+def by_name(vector: Any) -> dict[str, Any]:
+    """Return the run-time numbers of a program's vector, tensors of shape []."""
+    return {name: vector[place] for place, name in enumerate(NUMBERS)}

@@ -72,6 +72,7 @@ def script(
         loss_function=spec.trained_on.label_keras if spec.data.labels else spec.trained_on.keras,
         score_code=spec.asked.label_python if spec.data.labels else spec.asked.python,
         focus=FOCUS,
+        smooths=spec.data.task != "regression" and stack["label_smoothing"] > 0.0,
         row_weights=dataset.has_weights,
         class_weight=spec.class_weight,
         class_names=list(spec.data.classes),
