@@ -28,7 +28,7 @@ from trainstack.search.cli.data_options import (
     plan_of,
     print_notes,
 )
-from trainstack.search.cli.fold_options import Folds, Repeats, folds_of, kept_folds
+from trainstack.search.cli.fold_options import ClaimFolds, Repeats, folds_of, kept_folds
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.spaces.errors import NothingToRecommend
 
@@ -82,7 +82,7 @@ def claims(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
-    folds: Folds = None,
+    folds: ClaimFolds = None,
     repeats: Repeats = 1,
     storage: Storage = None,
     as_json: AsJson = False,
@@ -116,7 +116,7 @@ def claims(
     options = {"transform": target_transform, "weight": weight, "plan": plan}
     dataset = load(data, target, task, overrules, **options)
     name = study or _name(data, ids if claim else ())
-    divided = folds_of(dataset, folds, repeats, seed, replicates)
+    divided = folds_of(dataset, 1 if folds is None else folds, repeats, seed, replicates)
     about = question(dataset, metric, loss, class_weight, divided[0], seed)
     spec = replace(_spec(name, dataset, ids, epochs, replicates, seed, divided), **about)
     if not any(CLAIMS[i].testable for i in ids):

@@ -42,7 +42,7 @@ from trainstack.search.cli.data_options import (
     print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
-from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds
+from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial_lines
 from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.ray.placement import on_ray
@@ -215,8 +215,8 @@ def launch(
         if crew is None and range_test and not detach:
             _start_early(local, count)
         url = create(spec, storage)
-        if epochs is None:
-            err().print(f"plans of at most {spec.epochs} epochs{_on_folds(spec)}", markup=False)
+        for line in trial_lines(spec, folds):
+            err().print(line, markup=False)
         if crew is not None and workers is None:
             count = min(MOST_WORKERS_UNASKED, crew.room)
         if detach:
@@ -230,11 +230,6 @@ def launch(
     from trainstack.search.cli.recommend import conclude
 
     conclude(url, spec.study, as_json)
-
-
-def _on_folds(spec: StudySpec) -> str:
-    """Return what to say about folds after the plans' length; empty without folds."""
-    return f", scored by {spec.scored}" if spec.folds > 1 else ""
 
 
 def _start_early(local: LocalWorkers, count: int) -> None:

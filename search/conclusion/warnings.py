@@ -70,6 +70,17 @@ def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list
     ]
 
 
+def untouched_folds(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Warn if there are fewer seeds than folds, so that some rows validate in no run."""
+    n = len(confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {}))
+    if not 0 < n < spec.folds:
+        return []
+    return [
+        f"Only {n} of {spec.folds} folds confirmed the recommended stack, so that no run validated "
+        f"on the other rows. Ask for --replicates {spec.folds}."
+    ]
+
+
 def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Warn if a failed run ruled out a candidate, or if the baseline has failed runs."""
     by_id = {c.stack_id: c for c in chosen.candidates}
@@ -250,6 +261,7 @@ def bad_trials(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str
 
 WARNERS: tuple[Warner, ...] = (
     few_replicates,
+    untouched_folds,
     constraints_kept,
     left_race,
     rate_at_edge,

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
 ROWS = 400
 ALONE = ("--replicates", "1", "--workers", "1", "--no-yardstick")
-QUICK = ("--trials", "1", "--space", "quick", *ALONE)
+QUICK = ("--trials", "1", "--space", "quick", "--folds", "1", *ALONE)
 
 
 def measured() -> tuple[np.random.Generator, np.ndarray, np.ndarray, np.ndarray]:

@@ -65,7 +65,7 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.with_suffix(".json").write_text(json.dumps([stack.to_json()]), "utf-8")
     done = shell.run(
         *("launch", path, "--target", "price", "--stacks", path.with_suffix(".json")),
-        *("--epochs", "30", "--replicates", "2", "--workers", "1"),
+        *("--epochs", "30", "--replicates", "2", "--workers", "1", "--folds", "1"),
     )
     assert done.returncode == 0, done.stderr
     return path

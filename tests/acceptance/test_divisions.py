@@ -42,7 +42,7 @@ def launch(shell: Shell, table: Path, study: str, *flags: str) -> Any:
     return shell.run(
         *("launch", table, "--target", "kind", "--study", study, *flags),
         *("--stacks", table.parent / "stacks.json", "--seed", "4"),
-        *("--epochs", "3", "--replicates", "2", "--workers", "1"),
+        *("--epochs", "3", "--replicates", "2", "--workers", "1", "--folds", "1"),
     )
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.support.shell import Shell, refused
+from trainstack.search.data.load import load
+from trainstack.search.data.split_plan import SplitPlan
+from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 LAUNCH = (
@@ -61,6 +69,35 @@ def test_a_repeated_launch_keeps_its_folds_or_is_refused(
     other = shell.run(*LAUNCH, "--folds", "4")
     line = "a trial is scored by the mean over 3 folds here, by the mean over 4 folds asked"
     assert line in refused(other, 4)
+
+
+@pytest.mark.parametrize("kind", ["group", "time"])
+def test_groups_and_times_are_divided_into_folds(kind: str, shell: Shell, tmp_path: Path) -> None:
+    """The study concludes, no group is in two parts of a fold, and training rows are earlier."""
+    rng, path = np.random.default_rng(0), tmp_path / "rows.csv"
+    frame = pd.DataFrame(rng.normal(size=(120, 2)), columns=["a", "b"])
+    frame["who"], frame["day"] = rng.integers(0, 12, 120), rng.permutation(120)
+    frame["kind"] = np.where(frame["a"] > 0, "up", "down")
+    frame.to_csv(path, index=False)
+    stacks = [Stack.of(units=[units], batch_size=16).to_json() for units in (4, 8)]
+    (tmp_path / "stacks.json").write_text(json.dumps(stacks), "utf-8")
+    column, study = {"group": "who", "time": "day"}[kind], f"folds by {kind}"
+    done = shell.run(
+        *("launch", path, "--target", "kind", f"--{kind}", column, "--study", study),
+        *("--stacks", tmp_path / "stacks.json", "--folds", "2", "--epochs", "2"),
+        *("--replicates", "1", "--workers", "1", "--no-yardstick"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert shell.json("status", study)["concluded"]
+    completed = ("trials", study, "--outcome", "completed")
+    assert {len(trial["folds"]) for trial in shell.json(*completed)} == {2}
+    plan = SplitPlan(group=column) if kind == "group" else SplitPlan(time=column)
+    data = load(str(path), "kind", plan=plan)
+    for seed in (0, confirmation_seed(0, 0)):
+        for rows in data.fold_positions(2, 1, seed):
+            learnt, held = (frame[column].iloc[rows[part]] for part in ("train", "valid"))
+            assert set(learnt).isdisjoint(held)
+            assert kind == "group" or max(learnt) < min(held)
 
 
 def test_claims_on_folds_pair_fold_by_fold(shell: Shell) -> None:

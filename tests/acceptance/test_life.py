@@ -115,7 +115,7 @@ def test_an_interrupted_search_is_finished_by_the_same_launch(shell: Shell) -> N
     """
     command = (
         *("launch", "wine", "--study", "goes-on", "--trials", "8", "--epochs", "10"),
-        *("--workers", "2", "--replicates", "1", "--space", "quick"),
+        *("--workers", "2", "--replicates", "1", "--space", "quick", "--folds", "1"),
     )
     canned = shell.canned(epoch_seconds=0.05)
     process = canned.start(
@@ -201,7 +201,8 @@ def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_p
     wild = Stack.of(units=[8], optimizer="sgd", optimizer__learning_rate=100.0, activation="elu")
     (tmp_path / "s.json").write_text(json.dumps([wild.to_json()]), "utf-8")
     launch = ("launch", "diabetes", "--study", "wild", "--stacks", tmp_path / "s.json")
-    done = shell.run(*launch, "--workers", "1", "--replicates", "1", "--epochs", "3")
+    small = ("--workers", "1", "--replicates", "1", "--epochs", "3", "--folds", "1")
+    done = shell.run(*launch, *small)
     assert done.returncode == 5, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("trainstack: ")

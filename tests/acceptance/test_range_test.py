@@ -58,6 +58,7 @@ def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed
     command = (
         *("launch", "wine", "--study", "narrowed", "--range-test", "--space", str(file)),
         *("--trials", "1", "--epochs", "2", "--replicates", "1", "--workers", "1"),
+        *("--folds", "1"),
     )
     return Narrowed(shell, command, shell.run(*command, "--detach"))
 

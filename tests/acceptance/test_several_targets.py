@@ -49,7 +49,7 @@ def launched(shell: Shell, folder: Path, columns: list[str], *flags: object) -> 
     (folder / "stacks.json").write_text(json.dumps([stack.to_json()]), "utf-8")
     done = shell.run(
         *("launch", path, *flags, "--stacks", folder / "stacks.json"),
-        *("--epochs", "20", "--replicates", "2", "--workers", "1"),
+        *("--epochs", "20", "--replicates", "2", "--workers", "1", "--folds", "1"),
     )
     assert done.returncode == 0, done.stderr
     return path

@@ -355,7 +355,7 @@ def test_a_preview_tries_every_arm_and_creates_nothing(shell: Shell) -> None:
     path.write_text(json.dumps(space), "utf-8")
     words = ("launch", "wine", "--study", "previewed", "--space", path, "--trials", "12")
     done = shell.run(
-        *(*words, "--workers", "1", "--preview", "--json"),
+        *(*words, "--workers", "1", "--folds", "1", "--preview", "--json"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30,) * 2),
     )
     assert done.returncode == 2, done.stderr

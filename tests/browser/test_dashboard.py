@@ -114,6 +114,7 @@ def test_artifacts_are_there(digits: Launched, address: str, page: Page) -> None
 def test_the_page_changes_as_trials_end(quiet: Shell, page: Page) -> None:
     """The page of a running study updates its finished trials, their artifacts and the counts."""
     words = ("launch", "wine", "--study", "moving", "--space", "quick", "--trials", "2")
+    words += ("--folds", "1")
     assert quiet.run(*words, "--replicates", "0", "--epochs", "3", "--detach").returncode == 0
     served = quiet.start("dashboard", "moving", "--port", "0", stderr=subprocess.DEVNULL)
     assert served.stdout is not None

@@ -180,8 +180,19 @@ def test_services(network: Network) -> None:
     assert healthy("postgres", network, **port)
     assert not healthy("postgres", network, **{**port, "PGPORT": str(network.dashboard)})
 
-    words = ("launch", "wine", "--trials", "2", "--epochs", "2", "--replicates", "1", "--detach")
-    output = network.start("worker", *words).communicate(timeout=120)
+    words = (
+        "launch",
+        "wine",
+        "--trials",
+        "2",
+        "--epochs",
+        "2",
+        "--replicates",
+        "1",
+        "--folds",
+        "1",
+    )
+    output = network.start("worker", *words, "--detach").communicate(timeout=120)
     assert "trainstack worker wine" in output[0], output
 
     worker = network.start("worker")

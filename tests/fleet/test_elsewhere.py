@@ -39,7 +39,7 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
             Shell(tmp_path / name, settings) for name in ("launcher", "worker", "third")
         )
         words = ("launch", table, "--target", "price", "--stacks", stacks, "--epochs", "2")
-        done = launcher.run(*words, "--replicates", "1", "--share-data", "--detach")
+        done = launcher.run(*words, "--replicates", "1", "--folds", "1", "--share-data", "--detach")
         assert done.returncode == 0, done.stderr
         (data,) = object_store.names(environment)
         assert f"{data.removeprefix('team/')} in {place}" in done.stderr

@@ -19,7 +19,10 @@ from tests.support.fake_bench import fake
 TRAINSTACK = str(Path(sys.executable).with_name("trainstack"))
 # Variables of a user's shell that would change the tests.
 CLEARED = ("TRAINSTACK_STORAGE", "TRAINSTACK_ARTIFACTS", "TRAINSTACK_DATA", "COLUMNS", "KERAS_HOME")
-SMALL = ("--epochs", "2", "--replicates", "1", "--workers", "1", "--space", "quick")
+SMALL = (
+    *("--epochs", "2", "--replicates", "1", "--folds", "1"),
+    *("--workers", "1", "--space", "quick"),
+)
 LAUNCH = (
     *("launch", "digits", "--trials", "6", "--epochs", "5"),
     *("--workers", "2", "--replicates", "2", "--space", "quick"),

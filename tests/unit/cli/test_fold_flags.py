@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.shell import Shell, refused
 from tests.support.studies import spec_of
-from trainstack.search.cli.fold_options import folds_of, kept_folds
+from trainstack.search.cli.fold_options import folds_of, kept_folds, trial_lines
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.load import load
 from trainstack.search.data.summary import summary_of
@@ -110,6 +110,66 @@ def asking(folder: Path, target: str = "kind", **plan: str) -> Dataset:
     return load(str(folder / "t.csv"), target, plan=SplitPlan(**plan))
 
 
+def table(folder: Path, rows: int, target: str = "kind", **plan: str) -> Dataset:
+    """Load a table of that many rows in two classes and 200 groups."""
+    from trainstack.search.data.split_plan import SplitPlan
+
+    count, path = np.arange(rows), folder / f"{rows}.csv"
+    frame = pd.DataFrame({"a": np.sin(count), "who": count % 200, "day": count})
+    frame["kind"] = np.where(count % 2, "odd", "even")
+    frame["size"] = np.cos(count)
+    frame.to_csv(path, index=False)
+    return load(str(path), target, plan=SplitPlan(**plan))
+
+
+@pytest.mark.parametrize("target", ["kind", "size"])
+@pytest.mark.parametrize(("rows", "folds"), [(1248, 5), (1249, 5), (1250, 1), (3000, 1)])
+def test_few_rows_are_divided_into_five_folds(
+    rows: int, folds: int, target: str, tmp_path: Path
+) -> None:
+    """Without the flag: below 1,000 rows that are not for testing, of which 1,250 leave 1,000."""
+    data = table(tmp_path, rows, target)
+    found = data.positions(0)
+    kept = len(found["train"]) + len(found["valid"])
+    assert (kept < 1000, folds_of(data, None, 1, 0, 5)) == (folds == 5, (folds, 1))
+    assert folds_of(data, 1, 1, 0, 5) == (1, 1)
+    assert folds_of(data, 3, 2, 0, 5) == (3, 2)
+
+
+@pytest.mark.parametrize(("rows", "folds"), [(999, 5), (1000, 1)])
+def test_rows_of_a_given_test_part_do_not_count(rows: int, folds: int, tmp_path: Path) -> None:
+    """An archive of 999 or 1,000 rows to divide, and 400 to test with."""
+    x, y = np.sin(np.arange(4 * 1400)).reshape(1400, 4), np.arange(1400) % 2
+    parts = {"x_train": x[:rows], "y_train": y[:rows], "x_test": x[1000:], "y_test": y[1000:]}
+    np.savez(tmp_path / "a.npz", **parts)
+    assert folds_of(load(str(tmp_path / "a.npz")), None, 1, 0, 5) == (folds, 1)
+
+
+def test_groups_are_divided_into_five_folds_if_there_are_so_many(folder: Path) -> None:
+    """Of six groups five are not for testing; of five groups four, which have one part."""
+    assert folds_of(asking(folder, group="who"), None, 1, 0, 5) == (5, 1)
+    assert folds_of(asking(folder, group="few"), None, 1, 0, 5) == (1, 1)
+
+
+def test_rows_that_five_folds_cannot_divide_have_one_part(folder: Path) -> None:
+    """A class of four rows, an order in time, and a given validation part are no errors."""
+    assert folds_of(asking(folder, "often"), None, 1, 0, 5) == (1, 1)
+    assert folds_of(asking(folder, time="day"), None, 1, 0, 5) == (1, 1)
+    assert folds_of(asking(folder, part="part"), None, 1, 0, 5) == (1, 1)
+    assert folds_of(load(str(folder / "own.npz")), None, 1, 0, 5) == (1, 1)
+
+
+def test_a_launch_says_how_its_trials_are_scored() -> None:
+    """Always, and if a time limit may be too short for folds that were not asked for."""
+    on_folds, short = spec_of(folds=5), spec_of(folds=5, timeout_seconds=60.0)
+    line = "plans of at most 9 epochs, scored by the mean over 5 folds"
+    assert trial_lines(on_folds, None) == trial_lines(short, 5) == [line]
+    assert trial_lines(short, None)[0] == line
+    assert "--folds 1" in trial_lines(short, None)[1]
+    (line,) = trial_lines(spec_of(timeout_seconds=60.0), None)
+    assert line == "plans of at most 9 epochs, scored by one part held out"
+
+
 def test_every_division_of_groups_is_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search's, and each one that confirmation and tuning runs will use."""
     seeds: list[int] = []
@@ -187,7 +247,8 @@ def test_the_text_says_what_the_folds_are(folder: Path) -> None:
     assert "A fold validates on 1 group(s) of 'who'" in " ".join(
         text("--folds", "3", "--group", "who").split()
     )
-    assert "fold" not in text()
+    assert "5 folds: to train 76 to 77, to validate 19 to 20" in text()
+    assert "fold" not in text("--folds", "1")
 
 
 def test_few_rows_and_rare_labels_can_be_divided(tmp_path: Path) -> None:

@@ -125,6 +125,15 @@ def test_few_replicates_still_recommend_and_warn(replicates: int) -> None:
         assert found.difference.ci95 is None
 
 
+@pytest.mark.parametrize(("folds", "warned"), [(1, False), (3, False), (5, True)])
+def test_fewer_replicates_than_folds_are_a_warning(folds: int, warned: bool) -> None:
+    """Three runs on five folds leave rows on which none validated; on three folds they do not."""
+    spec, runs = finished_study(replicates=3)
+    found = recommend(replace(spec, folds=folds), runs, {})
+    said = [w for w in found.warnings if "Only 3 of 5 folds confirmed" in w]
+    assert [w.endswith("Ask for --replicates 5.") for w in said] == [True] * warned
+
+
 def test_every_moment_of_a_study_gives_a_document() -> None:
     """After any run, a study with a finished trial gives strict JSON and text."""
     spec, runs = finished_study()
