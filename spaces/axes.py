@@ -11,7 +11,7 @@ from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
-from trainstack.spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
+from trainstack.spaces.regularizers import DECAYS, DROPOUTS, MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
 from trainstack.spaces.stopping import STOPPINGS
@@ -30,6 +30,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "schedule": SCHEDULES,
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
+    "decay": DECAYS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -46,6 +47,7 @@ NUMBER_AXES: dict[str, Parameter] = {
 BEYOND_CHAPTER: dict[str, Any] = {
     "optimizer.epsilon": 1e-7,
     "label_smoothing": 0.0,
+    "decay": "none",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -68,6 +70,21 @@ SELF_NORMALIZING: dict[str, str] = {
     "input_normalization": "none",
     "penalty": "none",
     "max_norm": "none",
+    "decay": "none",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
+
+
+def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
+    """Return the one choice that an axis has beside these choices, or None if it is free.
+
+    AdamW decays the weights itself.
+
+    Args:
+        axis: An axis of `CHOICE_AXES`.
+        chosen: The choices on the axes before it.
+    """
+    if axis == "decay" and chosen["optimizer"] == "adamw":
+        return "none"
+    return None

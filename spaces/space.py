@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.axes import (
+    BUNDLE_AXIS,
+    CHOICE_AXES,
+    SELF_NORMALIZING,
+    UNITS_AXIS,
+    only_choice,
+)
 from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.parsing import read_space
@@ -114,6 +120,8 @@ class Space:
         for axis in CHOICE_AXES:
             if bundle == "self_normalizing" and axis in SELF_NORMALIZING:
                 chosen[axis] = SELF_NORMALIZING[axis]
+            elif (only := only_choice(axis, chosen)) is not None:
+                chosen[axis] = only
             elif axis != "initializer":
                 arm, values = self._arm(axis, decide)
                 chosen[axis] = arm

@@ -16,6 +16,7 @@ from trainstack.spaces.axes import (
     NUMBER_AXES,
     SELF_NORMALIZING,
     UNITS_AXIS,
+    only_choice,
 )
 from trainstack.spaces.choices import look_up
 from trainstack.spaces.errors import RequestError, nearest
@@ -92,13 +93,16 @@ class Stack:
     def but(self, **changes: Any) -> Stack:
         """Return this stack with some axes changed (`axis__parameter` names a parameter).
 
-        Parameters of a changed choice take their defaults unless given.
+        Parameters of a changed choice take their defaults unless given. A choice that a change
+        excludes takes the only one that is left.
         """
         kept = {
             k: v
             for k, v in self.items
             if not any(k.startswith(axis + ".") for axis in changes if "__" not in axis)
         }
+        chosen = {**kept, **changes}
+        kept |= {a: only for a in CHOICE_AXES if (only := only_choice(a, chosen)) is not None}
         return _read({**kept, **_keys(changes)}, complete=False)
 
     @classmethod
@@ -242,6 +246,11 @@ def _check_rules(values: Mapping[str, Any]) -> None:
         raise RequestError(
             f"initializer {initializer!r} with activation {activation!r}",
             "one that goes with it: " + ", ".join(allowed),
+        )
+    if (only := only_choice("decay", values)) not in (None, values["decay"]):
+        raise RequestError(
+            f"decay is {values['decay']!r} with optimizer {values['optimizer']!r}",
+            f"{only!r}: this optimizer has a weight_decay of its own",
         )
     if activation == "rrelu" and values["activation.lower"] > values["activation.upper"]:
         raise RequestError("activation.lower is above activation.upper", "lower ≤ upper")

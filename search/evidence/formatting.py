@@ -63,6 +63,8 @@ def describe(stack: Stack) -> str:
         parts.append(f"max-norm {number(stack['max_norm.radius'])}")
     rate = number(stack["optimizer.learning_rate"])
     parts.append(f"{name(stack['optimizer'])} at {rate} with {_schedule(stack['schedule'])}")
+    if stack["decay"] != "none":
+        parts.append(f"weight decay {number(stack['decay.weight_decay'])}")
     if stack["clipping"] != "none":
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")

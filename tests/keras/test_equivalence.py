@@ -95,6 +95,10 @@ def by_fit(
         optimizer.clipvalue = stack["clipping.limit"]
     elif stack["clipping"] == "norm":
         optimizer.global_clipnorm = stack["clipping.limit"]
+    if stack["decay"] != "none":
+        optimizer.weight_decay = stack["decay.weight_decay"]
+        others = [v for v in model.trainable_variables if v.name != "kernel"]
+        optimizer.exclude_from_weight_decay(others)
     losses = {**KERAS_LOSSES, **(LABEL_LOSSES if task == "multilabel" else {})}
     usual = smoothed if stack["label_smoothing"] else USUAL[task]
     loss = losses[loss] if isinstance(loss, str) else loss or usual
@@ -155,6 +159,20 @@ def test_weights_equal_those_of_keras_fit(name: str) -> None:
     assert moved > 1e-4, "nothing was trained"
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def test_decay_with_adam_is_adamw() -> None:
+    """After one step, in which all biases are still 0, Adam with this decay has AdamW's weights."""
+    order = [the_orders()[0][:1]]
+    stacks = (
+        BASE.but(optimizer="adam", decay="decoupled", decay__weight_decay=0.3),
+        BASE.but(optimizer="adamw", optimizer__weight_decay=0.3),
+    )
+    plain = by_engine(stacks[0].but(decay="none"), "classification", order)[1]
+    ours, theirs = (by_engine(stack, "classification", order)[1] for stack in stacks)
+    assert float(np.abs(plain[0] - ours[0]).max()) > 1e-4
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("optimizer", ["nadam", "momentum"])

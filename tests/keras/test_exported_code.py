@@ -38,6 +38,7 @@ STACKS = {
     **{f"activation {n}": Stack.of(activation=n, **SMALL) for n in ACTIVATIONS},
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
+    "decay": Stack.of(decay="decoupled", normalization="after", **SMALL),
     "label smoothing": Stack.of(label_smoothing=0.1, **SMALL),
     "clipped by value": Stack.of(clipping="value", **SMALL),
     "clipped by norm": Stack.of(clipping="norm", **SMALL),

@@ -21,6 +21,7 @@ from trainstack.workers.engine.build import networks_optimizer
 from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.network import by_name
 from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import (
     Knob,
@@ -240,6 +241,9 @@ class Bundle:
 
         flat, fixed = values(self._flat), values(self._fixed)
         found, moved, losses = _mapped(gradients, (flat, fixed, batch, numbers, keys))
+        if self.program.is_decayed:
+            rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"][:, None]
+            assign(self._flat, self.program.decayed(flat, rate, decay))
         self.optimizer.apply(found, self._flat)
         assign(self._fixed, moved)
         if self.program.is_bounded:

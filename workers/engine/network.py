@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
@@ -17,7 +18,7 @@ from trainstack.workers.engine.layers import Context
 from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
-from trainstack.workers.engine.structure import Structure, by_name
+from trainstack.workers.engine.structure import NUMBERS, Structure
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
@@ -54,8 +55,13 @@ class Network:
         self._clipping = stack["clipping"]
         # Regressions ignore it.
         self._smooths = stack["label_smoothing"] > 0.0 and structure.classifies
-        # Whether `bounded` changes anything.
+        # Whether `bounded` and `decayed` change anything.
         self.is_bounded = stack["max_norm"] == "clip"
+        self.is_decayed = stack["decay"] != "none"
+        variables = self.model.trainable_variables
+        kernels = {self._place(variables, kernel) for kernel in self.kernels}
+        decays = [np.full(v.shape, k in kernels, np.float32) for k, v in enumerate(variables)]
+        self._decays = [thrifty(part) for part in self.packing.joined(decays)]
 
     @staticmethod
     def _place(variables: list[Any], wanted: Any) -> int:
@@ -121,6 +127,18 @@ class Network:
             return global_norm(gradients)
         return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
 
+    def decayed(self, flat: list[tf.Tensor], rate: tf.Tensor, decay: tf.Tensor) -> list[tf.Tensor]:
+        """Shrink every kernel by rate · decay · itself, as Keras's optimizers do before a step.
+
+        Args:
+            flat: The packed weights, [N], or of several networks, [networks, N].
+            rate: Learning rate of the step, [], or [networks, 1].
+            decay: The decay, of the same shape.
+
+        Reference: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+        """
+        return [w - w * (decay * rate) * part for w, part in zip(flat, self._decays, strict=True)]
+
     def bounded(self, flat: list[tf.Tensor], numbers: tf.Tensor) -> list[tf.Tensor]:
         """Clip each hidden neuron's incoming weight vector to the radius among the numbers."""
         radius = by_name(numbers)["radius"]
@@ -174,6 +192,17 @@ class Network:
         model = self._learner if training else self.model
         found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
+
+
+def thrifty(value: np.ndarray) -> np.ndarray:
+    """Return a single number if all are equal (mostly zeros and ones), else the array."""
+    flat = value.reshape(-1)
+    return flat[0] if flat.size and (flat == flat[0]).all() else value
+
+
+def by_name(numbers: Any) -> dict[str, Any]:
+    """Return a program's run-time numbers, a tensor [..., numbers], as one tensor each, [...]."""
+    return dict(zip(NUMBERS, tf.unstack(numbers, axis=-1), strict=True))
 
 
 def _times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:

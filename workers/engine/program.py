@@ -26,7 +26,7 @@ from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochResult, epoch_result
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import EVALUATION_ROWS, Network
+from trainstack.workers.engine.network import EVALUATION_ROWS, Network, by_name, thrifty
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -73,7 +73,7 @@ class Program(Network):
         self._inverse: Any = None
         if structure.transform == LOG:
             self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
-        self._at_start = [_thrifty(v.numpy()) for v in self._state]
+        self._at_start = [thrifty(v.numpy()) for v in self._state]
         self._epoch = tf.function(
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
         )
@@ -281,6 +281,9 @@ class Program(Network):
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
         gradients, moved, loss = self.gradients(*self._now(), x, y, mass, numbers, key)
+        if self.is_decayed:
+            rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"]
+            assign(self.packing.flat, self.decayed(self._now()[0], rate, decay))
         self.optimizer.apply(gradients, self.packing.flat)
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:
@@ -318,9 +321,3 @@ def assign(variables: list[Any], tensors: list[Any]) -> None:
     """Assign to each Keras variable its tensor or array."""
     for variable, tensor in zip(variables, tensors, strict=True):
         variable.assign(tensor)
-
-
-def _thrifty(value: np.ndarray) -> np.ndarray:
-    """Return a single number if all are equal (mostly zeros and ones), else the array."""
-    flat = value.reshape(-1)
-    return flat[0] if flat.size and (flat == flat[0]).all() else value

@@ -36,12 +36,12 @@ _FREE = (
         "penalty.l1",
         "penalty.l2",
     ),
-    *("max_norm.radius", "clipping.limit", "optimizer.learning_rate"),
+    *("max_norm.radius", "clipping.limit", "optimizer.learning_rate", "decay.weight_decay"),
     *(f"optimizer.{knob}" for knob in KNOBS),
 )
 
 # Run-time numbers of a program, in the order in which it expects them.
-NUMBERS = ("rate", "l1", "l2", "radius", "limit", "smoothing")
+NUMBERS = ("rate", "l1", "l2", "radius", "limit", "smoothing", "decay")
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ def run_time_numbers(stack: Stack) -> dict[str, float]:
         "radius": stack.get("max_norm.radius", 0.0),
         "limit": stack.get("clipping.limit", 0.0),
         "smoothing": stack["label_smoothing"],
+        "decay": stack.get("decay.weight_decay", 0.0),
     }
 
 
@@ -173,8 +174,3 @@ def worth_bundling(stack: Stack, features: int, device: str) -> bool:
 def as_vector(numbers: Mapping[str, float]) -> list[float]:
     """Return the run-time numbers in the order that a program expects."""
     return [numbers[name] for name in NUMBERS]
-
-
-def by_name(vector: Any) -> dict[str, Any]:
-    """Return the run-time numbers of a program's vector, tensors of shape []."""
-    return {name: vector[place] for place, name in enumerate(NUMBERS)}
