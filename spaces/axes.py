@@ -12,7 +12,7 @@ from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.regularizers import DECAYS, DROPOUTS, MAX_NORMS, PENALTIES
-from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.schedules import REGULARIZER_SCHEDULES, SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
 from trainstack.spaces.stopping import STOPPINGS
 
@@ -31,6 +31,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
     "decay": DECAYS,
+    "regularizer_schedule": REGULARIZER_SCHEDULES,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -48,6 +49,7 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "optimizer.epsilon": 1e-7,
     "label_smoothing": 0.0,
     "decay": "none",
+    "regularizer_schedule": "constant",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -79,7 +81,7 @@ AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
 def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
     """Return the one choice that an axis has beside these choices, or None if it is free.
 
-    AdamW decays the weights itself.
+    AdamW decays the weights itself, and without dropout and decay there is nothing to schedule.
 
     Args:
         axis: An axis of `CHOICE_AXES`.
@@ -87,4 +89,7 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
     """
     if axis == "decay" and chosen["optimizer"] == "adamw":
         return "none"
+    if axis == "regularizer_schedule":
+        decays = chosen["decay"] != "none" or chosen["optimizer"] == "adamw"
+        return None if decays or chosen["dropout"] != "none" else "constant"
     return None

@@ -238,6 +238,13 @@ def _units(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+# Axes that other choices may leave one choice (`only_choice`), and why.
+_EXCLUSIONS = {
+    "decay": "the optimizer adamw has a weight_decay of its own",
+    "regularizer_schedule": "the stack has neither dropout nor decay",
+}
+
+
 def _check_rules(values: Mapping[str, Any]) -> None:
     """Reject combinations that the chapter forbids."""
     activation, initializer = values["activation"], values["initializer"]
@@ -247,11 +254,9 @@ def _check_rules(values: Mapping[str, Any]) -> None:
             f"initializer {initializer!r} with activation {activation!r}",
             "one that goes with it: " + ", ".join(allowed),
         )
-    if (only := only_choice("decay", values)) not in (None, values["decay"]):
-        raise RequestError(
-            f"decay is {values['decay']!r} with optimizer {values['optimizer']!r}",
-            f"{only!r}: this optimizer has a weight_decay of its own",
-        )
+    for axis, reason in _EXCLUSIONS.items():
+        if (only := only_choice(axis, values)) not in (None, values[axis]):
+            raise RequestError(f"{axis} is {values[axis]!r}", f"{only!r}: {reason}")
     if activation == "rrelu" and values["activation.lower"] > values["activation.upper"]:
         raise RequestError("activation.lower is above activation.upper", "lower ≤ upper")
     if values["schedule"] == "piecewise" and values["schedule.first"] > values["schedule.second"]:

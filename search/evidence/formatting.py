@@ -65,6 +65,10 @@ def describe(stack: Stack) -> str:
     parts.append(f"{name(stack['optimizer'])} at {rate} with {_schedule(stack['schedule'])}")
     if stack["decay"] != "none":
         parts.append(f"weight decay {number(stack['decay.weight_decay'])}")
+    if stack["regularizer_schedule"] != "constant":
+        parts.append("regularizers that fall to zero")
+    if stack["label_smoothing"]:
+        parts.append(f"label smoothing {number(stack['label_smoothing'])}")
     if stack["clipping"] != "none":
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")

@@ -39,6 +39,15 @@ STACKS = {
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
     "decay": Stack.of(decay="decoupled", normalization="after", **SMALL),
+    "falling dropout": Stack.of(
+        activation="elu", dropout="all", regularizer_schedule="flat_cosine", **SMALL
+    ),
+    "falling alpha dropout, decay": Stack.of(
+        dropout="last", decay="decoupled", regularizer_schedule="flat_cosine", **SMALL
+    ),
+    "falling decay of AdamW": Stack.of(
+        optimizer="adamw", regularizer_schedule="flat_cosine", **SMALL
+    ),
     "label smoothing": Stack.of(label_smoothing=0.1, **SMALL),
     "clipped by value": Stack.of(clipping="value", **SMALL),
     "clipped by norm": Stack.of(clipping="norm", **SMALL),
@@ -216,6 +225,26 @@ def test_the_scripts_rates_are_the_engines(name: str, small: Any) -> None:
     if maker.momenta(1) is not None:
         expected = np.concatenate([np.asarray(maker.momenta(e)) for e in (1, 2, 3)])
         assert moved == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_scripts_regularizers_fall_as_the_engines(small: Any) -> None:
+    """At every step the script's strength is the engine's, and dropout and decay follow it."""
+    stack = STACKS["falling alpha dropout, decay"].but(activation="elu", initializer="he_normal")
+    names = executed(written(small, stack, epochs=3))
+    maker, decay = RateMaker(stack, 5, 3), keras.Variable(0.0)
+    callback, found = names["Strength"](), []
+    callback.set_params({"steps": 5})
+    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(weight_decay=decay)))
+    for batch in range(15):
+        callback.on_train_batch_begin(batch)
+        found.append((float(names["STRENGTH"]), float(decay)))
+    strengths = np.concatenate([np.asarray(maker.strengths(e)) for e in (1, 2, 3)])
+    expected = [(s, s * stack["decay.weight_decay"]) for s in strengths]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    names["STRENGTH"].assign(0.5)
+    kept = np.asarray(names["Dropout"](0.4)(np.ones((500, 200), "f4"), training=True))
+    assert set(np.unique(kept.round(5))) == {0.0, 1.25}  # at half the rate
+    assert (kept == 0).mean() == pytest.approx(0.2, abs=0.01)
 
 
 @pytest.mark.parametrize("kind", DATA)

@@ -43,6 +43,12 @@ STACKS = {
         **{"optimizer": "momentum", "decay": "decoupled", "decay__weight_decay": 0.5},
         **{"normalization": "after", "clipping": "norm", "penalty": "l2"},
     ),
+    "falling decay": BASE.but(
+        decay="decoupled", decay__weight_decay=0.5, regularizer_schedule="flat_cosine"
+    ),
+    "falling decay of AdamW": BASE.but(
+        optimizer="adamw", optimizer__weight_decay=0.5, regularizer_schedule="flat_cosine"
+    ),
     "large epsilon": BASE.but(optimizer__epsilon=0.01),
     "label smoothing": BASE.but(label_smoothing=0.15),
     "tight clipping": BASE.but(clipping="norm", clipping__limit=0.05),

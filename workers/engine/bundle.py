@@ -20,7 +20,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import networks_optimizer
 from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.epoch import EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.network import by_name
 from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import (
@@ -28,10 +28,9 @@ from trainstack.workers.engine.program import (
     Program,
     assign,
     step_key,
-    usual_momenta,
     values,
 )
-from trainstack.workers.engine.structure import as_vector, run_time_numbers
+from trainstack.workers.engine.structure import as_vector, run_time_numbers, usual_momentum
 
 
 class Bundle:
@@ -141,20 +140,19 @@ class Bundle:
         steps = max(len(plan.rates) for plan in going)
         batch = going[0].order.shape[1]
         order = np.zeros((self.networks, steps, batch), np.int32)
-        rates, momenta = np.zeros((2, self.networks, steps), np.float32)
+        paces = np.zeros((self.networks, steps, len(PACES)), np.float32)
         counts, keys = np.zeros(self.networks, np.int32), np.zeros(self.networks, np.uint32)
         for k, (stack, plan) in enumerate(zip(stacks, plans, strict=True)):
             if plan is None:
                 continue
             count = counts[k] = len(plan.rates)
-            order[k, :count], rates[k, :count], keys[k] = plan.order, plan.rates, plan.key
-            usual = usual_momenta(stack, count)
-            momenta[k, :count] = usual if plan.momenta is None else plan.momenta
+            order[k, :count], keys[k] = plan.order, plan.key
+            paces[k, :count] = plan.paces(usual_momentum(stack))
         numbers = np.array([as_vector(run_time_numbers(stack)) for stack in stacks], np.float32)
         parts = data.parts
         found, answers = self._epoch(
             *(parts.x_train, parts.y_train, parts.x_valid, parts.y_valid),
-            *(tf.constant(array) for array in (order, counts, rates, momenta, numbers, keys)),
+            *(tf.constant(array) for array in (order, counts, paces, numbers, keys)),
             *(parts.w_train, parts.w_valid, parts.inverse),
             shared=data.shared,
             uneven=len({len(plan.rates) for plan in going}) > 1,
@@ -180,8 +178,7 @@ class Bundle:
         y_valid: tf.Tensor,
         order: tf.Tensor,
         counts: tf.Tensor,
-        rates: tf.Tensor,
-        momenta: tf.Tensor,
+        paces: tf.Tensor,
         numbers: tf.Tensor,
         keys: tf.Tensor,
         w_train: tf.Tensor | None,
@@ -207,10 +204,12 @@ class Bundle:
                 if part is not None
             ]
             before = values(self._state)
-            self.optimizer._learning_rate.assign(rates[:, k, None])
+            each = tf.unstack(paces[:, k, None], axis=-1)  # [networks, 1]
+            pace = dict(zip(PACES, each, strict=True))
+            self.optimizer._learning_rate.assign(pace["rate"])
             if knob is not None:
-                knob.assign(momenta[:, k, None])
-            loss = self._step(batch, numbers, step_key(keys, k))
+                knob.assign(pace["momentum"])
+            loss = self._step(batch, numbers, step_key(keys, k), pace)
             if uneven:  # a network whose epoch has ended keeps its state
                 going = k < counts
                 for variable, old in zip(self._state, before, strict=True):
@@ -230,8 +229,18 @@ class Bundle:
             count = tf.broadcast_to(tf.reduce_sum(w_valid, -1), [self.networks])
         return tf.concat([trained[:, None], sums / count[:, None]], 1), answers
 
-    def _step(self, batch: list[tf.Tensor], numbers: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+    def _step(
+        self,
+        batch: list[tf.Tensor],
+        numbers: tf.Tensor,
+        keys: tf.Tensor,
+        pace: dict[str, tf.Tensor],
+    ) -> tf.Tensor:
         """Trace one update of every network; return the losses, [networks]."""
+        if self.program.is_scheduled:
+            numbers = self.program.scheduled(numbers, pace["strength"])
+            if (decay := self.knobs.get("weight_decay")) is not None:
+                decay.assign(by_name(numbers)["decay"][:, None])
 
         def gradients(of: Any) -> Any:
             flat, fixed, (x, y, *mass), numbers, key = of

@@ -61,6 +61,8 @@ class Network:
         variables = self.model.trainable_variables
         kernels = {self._place(variables, kernel) for kernel in self.kernels}
         decays = [np.full(v.shape, k in kernels, np.float32) for k, v in enumerate(variables)]
+        # Whether `scheduled` changes anything.
+        self.is_scheduled = stack["regularizer_schedule"] != "constant"
         self._decays = [thrifty(part) for part in self.packing.joined(decays)]
 
     @staticmethod
@@ -126,6 +128,17 @@ class Network:
         if self.structure.compiled:
             return global_norm(gradients)
         return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
+
+    @staticmethod
+    def scheduled(numbers: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """Return the run-time numbers with dropout and decay times the step's strength.
+
+        Args:
+            numbers: As `as_vector` orders them; of several networks [networks, numbers].
+            strength: A scalar; of several networks [networks, 1].
+        """
+        theirs = tf.constant([name in ("rate", "decay") for name in NUMBERS])
+        return tf.where(theirs, numbers * strength, numbers)
 
     def decayed(self, flat: list[tf.Tensor], rate: tf.Tensor, decay: tf.Tensor) -> list[tf.Tensor]:
         """Shrink every kernel by rate · decay · itself, as Keras's optimizers do before a step.

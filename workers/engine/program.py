@@ -23,7 +23,7 @@ from trainstack.workers.engine.build import (
     training_optimizer,
 )
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.epoch import EpochResult, epoch_result
+from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.network import EVALUATION_ROWS, Network, by_name, thrifty
@@ -31,9 +31,9 @@ from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
     as_vector,
-    cycled_knob,
     knobs,
     run_time_numbers,
+    usual_momentum,
 )
 
 # Distance between the keys of an epoch's steps (odd, so that none repeats).
@@ -119,6 +119,7 @@ class Program(Network):
         rates: np.ndarray,
         momenta: np.ndarray | None,
         key: int,
+        strengths: np.ndarray | None = None,
     ) -> EpochResult:
         """Train one epoch and measure the validation loss.
 
@@ -129,18 +130,18 @@ class Program(Network):
             rates: float32 [steps], learning rates.
             momenta: float32 [steps] if the schedule changes the momentum, else None.
             key: Random key of the epoch's masks, below 2³².
+            strengths: float32 [steps], factors on dropout and decay; None: 1.
         """
         began, fresh = time.perf_counter(), not self.used
-        momenta = usual_momenta(stack, len(rates)) if momenta is None else momenta
+        paces = EpochPlan(order, rates, momenta, key, strengths).paces(usual_momentum(stack))
         self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
-        rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
         if isinstance(data, StreamedData):
-            result, answers = self._streamed_epoch(data, order, rates, momenta, numbers, key)
+            result, answers = self._streamed_epoch(data, order, paces, numbers, key)
         else:
             result, answers = self._epoch(
                 *(data.x_train, data.y_train, data.x_valid, data.y_valid),
-                *(tf.constant(order), tf.constant(rates), tf.constant(momenta), numbers),
+                *(tf.constant(order), tf.constant(paces), numbers),
                 *(tf.constant(key, tf.uint32), data.w_train, data.w_valid),
             )
             result = result.numpy()
@@ -153,8 +154,7 @@ class Program(Network):
         self,
         data: StreamedData,
         order: np.ndarray,
-        rates: np.ndarray,
-        momenta: np.ndarray,
+        paces: np.ndarray,
         numbers: tf.Tensor,
         key: int,
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -164,7 +164,7 @@ class Program(Network):
             rows = np.arange(order[part].size, dtype=np.int32).reshape(order[part].shape)
             shifted = (key + part.start * STEP_KEY) % 2**32
             trained += self._run(
-                *(x, y, tf.constant(rows), tf.constant(rates[part]), tf.constant(momenta[part])),
+                *(x, y, tf.constant(rows), tf.constant(paces[part])),
                 *(numbers, tf.constant(shifted, tf.uint32), w),
             ).numpy()
         parts = [self._sums(x, y, w) for x, y, w in data.validation()]
@@ -229,8 +229,7 @@ class Program(Network):
         x_valid: tf.Tensor,
         y_valid: tf.Tensor,
         order: tf.Tensor,
-        rates: tf.Tensor,
-        momenta: tf.Tensor,
+        paces: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
         w_train: tf.Tensor | None,
@@ -238,7 +237,7 @@ class Program(Network):
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the loop over the epoch's steps and the validation pass after it."""
         steps = tf.cast(tf.shape(order)[0], tf.float32)
-        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key, w_train)
+        trained = self._trace_run(x_train, y_train, order, paces, numbers, key, w_train)
         count = cast(int, x_valid.shape[0]) if w_valid is None else tf.reduce_sum(w_valid)
         sums, answers = self._trace_sums(x_valid, y_valid, w_valid)
         return tf.concat([[trained / steps], sums / count], 0), answers
@@ -248,8 +247,7 @@ class Program(Network):
         x_train: tf.Tensor,
         y_train: tf.Tensor,
         order: tf.Tensor,
-        rates: tf.Tensor,
-        momenta: tf.Tensor,
+        paces: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
         w_train: tf.Tensor | None,
@@ -258,13 +256,13 @@ class Program(Network):
         knob = self.knobs.get("momentum")
 
         def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = tf.gather(order, k)
-            self.optimizer._learning_rate.assign(rates[k])
+            rows, pace = tf.gather(order, k), dict(zip(PACES, tf.unstack(paces[k]), strict=True))
+            self.optimizer._learning_rate.assign(pace["rate"])
             if knob is not None:
-                knob.assign(momenta[k])
+                knob.assign(pace["momentum"])
             mass = None if w_train is None else tf.gather(w_train, rows)
             batch = tf.gather(x_train, rows), tf.gather(y_train, rows), mass
-            loss = self._step(*batch, numbers, step_key(key, k))
+            loss = self._step(*batch, numbers, step_key(key, k), pace)
             return k + 1, total + loss
 
         steps = tf.shape(order)[0]
@@ -278,8 +276,13 @@ class Program(Network):
         mass: tf.Tensor | None,
         numbers: tf.Tensor,
         key: tf.Tensor,
+        pace: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
+        if self.is_scheduled:
+            numbers = self.scheduled(numbers, pace["strength"])
+            if (decay := self.knobs.get("weight_decay")) is not None:
+                decay.assign(by_name(numbers)["decay"])
         gradients, moved, loss = self.gradients(*self._now(), x, y, mass, numbers, key)
         if self.is_decayed:
             rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"]
@@ -299,12 +302,6 @@ class Program(Network):
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the validation pass, as `sums`."""
         return self.sums(*self._now(), x, y, w, self._inverse)
-
-
-def usual_momenta(stack: Stack, steps: int) -> np.ndarray:
-    """Return the momentum of each step, float32 [steps], when the schedule does not change it."""
-    knob = cycled_knob(stack)
-    return np.full(steps, stack[f"optimizer.{knob}"] if knob else 0.0, np.float32)
 
 
 def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Learning rates of an epoch, step by step, and the state of performance scheduling."""
+"""The numbers of an epoch's steps, and the state of performance scheduling."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainstack.spaces.schedules import SCHEDULES, patience_epochs
+from trainstack.spaces.schedules import SCHEDULES, patience_epochs, regularizer_strength
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.epoch import EpochPlan
 
 
 @dataclass
@@ -45,11 +46,27 @@ class RateMaker:
             return None
         return np.array(self._over(epoch, "momentum"), np.float32)
 
+    def strengths(self, epoch: int) -> np.ndarray | None:
+        """Return the factors on dropout and decay of an epoch if they change, else None."""
+        if self.stack["regularizer_schedule"] == "constant":
+            return None
+        steps, total = self._steps(epoch)
+        return np.array([regularizer_strength(step, total) for step in steps], np.float32)
+
+    def plan(self, epoch: int, order: np.ndarray, key: int) -> EpochPlan:
+        """Return the plan of an epoch with this batch order and key."""
+        of_steps = self.rates(epoch), self.momenta(epoch), key, self.strengths(epoch)
+        return EpochPlan(order, *of_steps)
+
+    def _steps(self, epoch: int) -> tuple[range, int]:
+        """Return the steps of an epoch (from 1), counted from 0, and the plan's."""
+        first = (epoch - 1) * self.steps_per_epoch
+        return range(first, first + self.steps_per_epoch), self.epochs * self.steps_per_epoch
+
     def _over(self, epoch: int, what: str) -> list[float]:
         function = getattr(SCHEDULES[self.stack["schedule"]], what)
-        numbers, total = self.stack.numbers("schedule"), self.epochs * self.steps_per_epoch
-        first = (epoch - 1) * self.steps_per_epoch
-        return [function(first + k, total, numbers) for k in range(self.steps_per_epoch)]
+        numbers, (steps, total) = self.stack.numbers("schedule"), self._steps(epoch)
+        return [function(step, total, numbers) for step in steps]
 
     def saw(self, valid_loss: float) -> None:
         """Record a validation loss; performance scheduling lowers the rate when it stalls."""

@@ -110,13 +110,14 @@ def run_time_numbers(stack: Stack) -> dict[str, float]:
         "radius": stack.get("max_norm.radius", 0.0),
         "limit": stack.get("clipping.limit", 0.0),
         "smoothing": stack["label_smoothing"],
-        "decay": stack.get("decay.weight_decay", 0.0),
+        "decay": stack.get("decay.weight_decay", stack.get("optimizer.weight_decay", 0.0)),
     }
 
 
-def cycled_knob(stack: Stack) -> str | None:
-    """Return the knob that a momentum-cycling schedule may move, or None."""
-    return OPTIMIZERS[stack["optimizer"]].cycles
+def usual_momentum(stack: Stack) -> float:
+    """Return the momentum when the schedule does not change it; 0 if it never does."""
+    knob = OPTIMIZERS[stack["optimizer"]].cycles
+    return stack[f"optimizer.{knob}"] if knob else 0.0
 
 
 def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> bool:

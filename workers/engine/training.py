@@ -91,8 +91,7 @@ class Training:
         try:
             plan = next(epochs)
             while True:
-                arguments = plan.order, plan.rates, plan.momenta, plan.key
-                plan = epochs.send(program.epoch(self.stack, data, *arguments))
+                plan = epochs.send(program.epoch(self.stack, data, *plan.arguments))
         except StopIteration as ended:
             return ended.value
 
@@ -118,7 +117,7 @@ class Training:
                 order = batch_order(self.seed, epoch, rows, steps, batch)
                 key = epoch_key(self.seed, epoch)
                 try:
-                    result = yield EpochPlan(order, maker.rates(epoch), maker.momenta(epoch), key)
+                    result = yield maker.plan(epoch, order, key)
                 except EndedError as ended:
                     outcome = ended.outcome
                     break

@@ -82,8 +82,7 @@ class Turns:
                 found.append(None)
                 continue
             self._hold(k)
-            arguments = plan.order, plan.rates, plan.momenta, plan.key
-            found.append(self.program.epoch(stack, split, *arguments))
+            found.append(self.program.epoch(stack, split, *plan.arguments))
         return found
 
     def _hold(self, index: int) -> None:

@@ -35,8 +35,7 @@ def test_adamw_has_no_other_decay() -> None:
     with pytest.raises(RequestError) as refused:
         Stack.of(optimizer="adamw", decay="decoupled")
     assert str(refused.value) == (
-        "decay is 'decoupled' with optimizer 'adamw'; expected 'none': "
-        "this optimizer has a weight_decay of its own"
+        "decay is 'decoupled'; expected 'none': the optimizer adamw has a weight_decay of its own"
     )
     with pytest.raises(RequestError):
         Stack.from_json({**Stack.of(optimizer="adamw").to_json(), "decay": "decoupled"})
@@ -63,3 +62,35 @@ def test_a_draw_has_one_decay_at_most() -> None:
         parameters = of.encode(stack)
         assert parameters is not None
         assert of.draw(optuna.trial.FixedTrial(parameters)) == stack
+
+
+REGULARIZED = {
+    "dropout": Stack.of(dropout="last"),
+    "decay": DECAYING,
+    "adamw": Stack.of(optimizer="adamw"),
+}
+
+
+@pytest.mark.parametrize("name", REGULARIZED)
+def test_a_schedule_of_regularizers_needs_one(name: str) -> None:
+    """With dropout or a decay it may fall; a change that takes them away takes the schedule."""
+    falling = REGULARIZED[name].but(regularizer_schedule="flat_cosine")
+    bare = falling.but(dropout="none", decay="none", optimizer="adam")
+    assert bare["regularizer_schedule"] == "constant"
+    with pytest.raises(RequestError, match="neither dropout nor decay"):
+        bare.but(regularizer_schedule="flat_cosine")
+
+
+def test_a_draw_schedules_regularizers_only_where_there_are_some() -> None:
+    """Every other stack is constant, whatever the space offers."""
+    stacks = drawn(
+        space(
+            optimizer={"adam": {}, "adamw": {}},
+            dropout={"none": {}, "all": {}},
+            regularizer_schedule={"flat_cosine": {}},
+        )
+    )
+    assert len({(stack["optimizer"], stack["dropout"]) for stack in stacks}) == 4
+    for stack in stacks:
+        bare = (stack["optimizer"], stack["dropout"]) == ("adam", "none")
+        assert stack["regularizer_schedule"] == ("constant" if bare else "flat_cosine")
