@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.averagings import AVERAGINGS
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.initializers import INITIALIZERS
@@ -30,6 +31,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "schedule": SCHEDULES,
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
+    "averaging": AVERAGINGS,
     "decay": DECAYS,
     "regularizer_schedule": REGULARIZER_SCHEDULES,
 }
@@ -48,6 +50,7 @@ NUMBER_AXES: dict[str, Parameter] = {
 BEYOND_CHAPTER: dict[str, Any] = {
     "optimizer.epsilon": 1e-7,
     "label_smoothing": 0.0,
+    "averaging": "none",
     "decay": "none",
     "regularizer_schedule": "constant",
 }

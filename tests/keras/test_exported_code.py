@@ -39,6 +39,8 @@ STACKS = {
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
     "decay": Stack.of(decay="decoupled", normalization="after", **SMALL),
+    "moving average": Stack.of(averaging="exponential", normalization="after", **SMALL),
+    "mean of the last epochs": Stack.of(averaging="last", averaging__share=0.5, **SMALL),
     "falling dropout": Stack.of(
         activation="elu", dropout="all", regularizer_schedule="flat_cosine", **SMALL
     ),
@@ -245,6 +247,43 @@ def test_the_scripts_regularizers_fall_as_the_engines(small: Any) -> None:
     kept = np.asarray(names["Dropout"](0.4)(np.ones((500, 200), "f4"), training=True))
     assert set(np.unique(kept.round(5))) == {0.0, 1.25}  # at half the rate
     assert (kept == 0).mean() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("refit", [None, Refit(7, 4)])
+@pytest.mark.parametrize("name", ["moving average", "mean of the last epochs"])
+def test_the_scripts_averages_are_the_engines(name: str, refit: Refit | None, small: Any) -> None:
+    """Given the weights after each step, its callback measures and keeps the engine's averages."""
+    stack, steps, epochs = STACKS[name], 5, 4
+    names = executed(written(small, stack, epochs=epochs, refit=refit))
+    callback, maker = names["Averaging"](), RateMaker(stack, steps, epochs)
+    held: list[Any] = [[np.zeros(2)]]
+    model = SimpleNamespace(get_weights=lambda: held[-1], set_weights=held.append)
+    callback.set_model(model)
+    path = np.random.default_rng(0).normal(size=(epochs, steps, 2))
+    mean = np.zeros(2)
+    for epoch in range(epochs):
+        callback.on_epoch_begin(epoch)
+        if epoch:
+            np.testing.assert_array_equal(held[-1][0], path[epoch - 1, -1])
+        kept = maker.kept(epoch + 1)
+        assert kept is not None
+        for batch in range(steps):
+            held.append([path[epoch, batch]])
+            callback.on_train_batch_end(batch)
+            mean = kept[batch] * mean + (1 - kept[batch]) * path[epoch, batch]
+        callback.on_test_begin()
+        callback.on_epoch_end(epoch)
+        np.testing.assert_allclose(held[-1][0], mean, rtol=1e-5)
+
+
+def test_the_script_keeps_the_averaged_weights(small: Any) -> None:
+    """The weights that early stopping restores are those that were measured best."""
+    names = executed(written(small, STACKS["moving average"], epochs=3))
+    x_train, y_train, x_valid, y_valid, *_ = names["load_data"](7)
+    model = names["train"](x_train, y_train, x_valid, y_valid)
+    p = model.predict(x_valid, verbose=0)[np.arange(len(y_valid)), y_valid]
+    watched = model.history.history["val_crossentropy"]
+    assert min(watched) == pytest.approx(-np.log(p).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", DATA)

@@ -54,6 +54,7 @@ class Bundle:
         }
         packing, fixed = program.packing, program.model.non_trainable_variables
         self._flat, self._fixed = self._many(packing.flat), self._many(fixed)
+        self._averages = self._many(program.averages)
         self.optimizer, self._slots = networks_optimizer(stack, self.knobs, self._flat)
         compiled = program.structure.compiled if compiled is None else compiled
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled, autograph=False)
@@ -70,45 +71,51 @@ class Bundle:
 
     @property
     def _state(self) -> list[keras.Variable]:
-        return [*self._flat, *self._fixed, *self._slots]
+        return [*self._own, *self._slots, *self._averages]
+
+    @property
+    def _own(self) -> list[keras.Variable]:
+        return [*self._flat, *self._fixed]
 
     def load(self, index: int) -> None:
         """Copy the program's network, with its slots, to a place."""
         of = self.program
-        theirs = [*of.packing.flat, *of.model.non_trainable_variables, *of.optimizer.variables]
+        theirs = [*of.packing.flat, *of.model.non_trainable_variables, *of.slot_variables]
         for ours, variable in zip(self._state, theirs, strict=True):
             value = np.reshape(variable.numpy(), ours.shape[1:])
             ours.value[index].assign(value)
 
     def weights(self, index: int) -> list[np.ndarray]:
         """Return copies of a network's weights, in the order of the model's variables."""
-        flat = [np.array(variable.value[index].numpy()) for variable in self._flat]
-        trained = iter(self.program.packing.arrays(flat))
-        fixed = iter(self._fixed)
-        return [
-            next(trained) if v.trainable else np.array(next(fixed).value[index].numpy())
-            for v in self.program.model.variables
-        ]
+        return self._ordered(self._own, index)
+
+    def measured(self, index: int) -> list[np.ndarray]:
+        """Return copies of a network's weights that are measured, as `Program.measured`."""
+        return self._ordered(self._averages or self._own, index)
+
+    def _ordered(self, variables: list[keras.Variable], index: int) -> list[np.ndarray]:
+        return self.program.ordered([np.array(v.value[index].numpy()) for v in variables])
 
     def set_weights(self, index: int, weights: list[np.ndarray]) -> None:
         """Set a network's weights, as `weights` returned them."""
         own = list(zip(self.program.model.variables, weights, strict=True))
         flat = self.program.packing.joined([value for v, value in own if v.trainable])
         fixed = [value for v, value in own if not v.trainable]
-        for variable, value in zip([*self._flat, *self._fixed], [*flat, *fixed], strict=True):
-            variable.value[index].assign(value)
+        for variables in filter(None, (self._own, self._averages)):
+            for variable, value in zip(variables, [*flat, *fixed], strict=True):
+                variable.value[index].assign(value)
 
     def slots(self, index: int) -> list[np.ndarray]:
         """Return copies of a network's slots, as `Program.slots`."""
-        shapes = [variable.shape for variable in self.program.optimizer.variables]
+        shapes = [variable.shape for variable in self.program.slot_variables]
         return [
             np.reshape(variable.value[index].numpy(), shape)
-            for variable, shape in zip(self._slots, shapes, strict=True)
+            for variable, shape in zip([*self._slots, *self._averages], shapes, strict=True)
         ]
 
     def set_slots(self, index: int, slots: list[np.ndarray]) -> None:
         """Set a network's slots, as `slots` returned them."""
-        for variable, value in zip(self._slots, slots, strict=True):
+        for variable, value in zip([*self._slots, *self._averages], slots, strict=True):
             variable.value[index].assign(np.reshape(value, variable.shape[1:]))
 
     def take(self, other: Bundle, indices: Sequence[int]) -> None:
@@ -148,6 +155,7 @@ class Bundle:
             count = counts[k] = len(plan.rates)
             order[k, :count], keys[k] = plan.order, plan.key
             paces[k, :count] = plan.paces(usual_momentum(stack))
+            paces[k, count:] = paces[k, count - 1]
         numbers = np.array([as_vector(run_time_numbers(stack)) for stack in stacks], np.float32)
         parts = data.parts
         found, answers = self._epoch(
@@ -221,6 +229,8 @@ class Bundle:
         steps = tf.shape(order)[1]
         start = (tf.constant(0), tf.zeros([self.networks]))
         trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        if self.program.averaging == "last":
+            self._average(paces[:, -1, PACES.index("kept"), None])
         trained /= tf.cast(tf.maximum(counts, 1), tf.float32)
         sums, answers = self._sums(x_valid, y_valid, w_valid, inverse, shared)
         if w_valid is None:
@@ -258,7 +268,14 @@ class Bundle:
         if self.program.is_bounded:
             now = values(self._flat), numbers
             assign(self._flat, _mapped(lambda of: self.program.bounded(*of), now))
+        if self.program.averaging == "exponential":
+            self._average(pace["kept"])
         return losses
+
+    def _average(self, kept: tf.Tensor) -> None:
+        """Trace the change of the averages after a step or an epoch; kept: [networks, 1]."""
+        now = values(self._averages), values(self._own)
+        assign(self._averages, self.program.averaged(*now, kept))
 
     def _sums(
         self,
@@ -279,7 +296,8 @@ class Bundle:
             found, answers = self.program.sums(flat, fixed, **each)
             return found, [] if answers is None else [answers]
 
-        return _mapped(sums, (values(self._flat), values(self._fixed), mapped))
+        found, packed = values(self._averages or self._own), len(self._flat)
+        return _mapped(sums, (found[:packed], found[packed:], mapped))
 
 
 def _mapped(function: Any, over: Any) -> Any:

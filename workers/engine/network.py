@@ -61,6 +61,8 @@ class Network:
         variables = self.model.trainable_variables
         kernels = {self._place(variables, kernel) for kernel in self.kernels}
         decays = [np.full(v.shape, k in kernels, np.float32) for k, v in enumerate(variables)]
+        # Name of the average that is measured and kept in place of the weights, or `none`.
+        self.averaging = stack["averaging"]
         # Whether `scheduled` changes anything.
         self.is_scheduled = stack["regularizer_schedule"] != "constant"
         self._decays = [thrifty(part) for part in self.packing.joined(decays)]
@@ -139,6 +141,22 @@ class Network:
         """
         theirs = tf.constant([name in ("rate", "decay") for name in NUMBERS])
         return tf.where(theirs, numbers * strength, numbers)
+
+    @staticmethod
+    def averaged(average: list[tf.Tensor], now: list[tf.Tensor], kept: tf.Tensor) -> list[Any]:
+        """Return kept · average + (1 - kept) · now for each pair of tensors.
+
+        Args:
+            average: The averaged weights.
+            now: The weights; of several networks with a leading axis of networks, as the average.
+            kept: A scalar; of several networks [networks, 1].
+        """
+        found = []
+        for a, w in zip(average, now, strict=True):
+            shape = [-1, *[1] * (w.shape.rank - 1)] if kept.shape.rank else []
+            share = tf.reshape(kept, shape)
+            found.append(share * a + (1.0 - share) * w)
+        return found
 
     def decayed(self, flat: list[tf.Tensor], rate: tf.Tensor, decay: tf.Tensor) -> list[tf.Tensor]:
         """Shrink every kernel by rate · decay · itself, as Keras's optimizers do before a step.

@@ -70,6 +70,8 @@ class Program(Network):
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
         self.optimizer = training_optimizer(stack, self.knobs)
         self.optimizer.build(self.packing.flat)
+        averaged = [] if self.averaging == "none" else self._own
+        self.averages = [keras.Variable(v.numpy(), trainable=False) for v in averaged]
         self._inverse: Any = None
         if structure.transform == LOG:
             self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
@@ -83,6 +85,16 @@ class Program(Network):
             lambda x: self.model(x, training=False), reduce_retracing=True, autograph=False
         )
         self.used = False
+
+    @property
+    def _own(self) -> list[Any]:
+        """The packed weights and the other variables of the model."""
+        return [*self.packing.flat, *self.model.non_trainable_variables]
+
+    @property
+    def slot_variables(self) -> list[Any]:
+        """The variables besides the model's: the optimizer's, then the averages of the weights."""
+        return [*self.optimizer.variables, *self.averages]
 
     @property
     def _state(self) -> list[Any]:
@@ -102,7 +114,7 @@ class Program(Network):
         rng = np.random.default_rng([seed, 0])
         for kernel, node in zip(self.kernels, dense, strict=True):
             kernel.assign(fresh_kernel(initializer_of(node), tuple(kernel.shape), rng))
-        self.packing.pack(self.model.trainable_variables)
+        self._pack()
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
 
@@ -120,6 +132,7 @@ class Program(Network):
         momenta: np.ndarray | None,
         key: int,
         strengths: np.ndarray | None = None,
+        kept: np.ndarray | None = None,
     ) -> EpochResult:
         """Train one epoch and measure the validation loss.
 
@@ -131,9 +144,11 @@ class Program(Network):
             momenta: float32 [steps] if the schedule changes the momentum, else None.
             key: Random key of the epoch's masks, below 2³².
             strengths: float32 [steps], factors on dropout and decay; None: 1.
+            kept: float32 [steps], shares of the averaged weights that stay; None: 0.
         """
         began, fresh = time.perf_counter(), not self.used
-        paces = EpochPlan(order, rates, momenta, key, strengths).paces(usual_momentum(stack))
+        plan = EpochPlan(order, rates, momenta, key, strengths, kept)
+        paces = plan.paces(usual_momentum(stack))
         self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
         if isinstance(data, StreamedData):
@@ -197,30 +212,45 @@ class Program(Network):
         return float(np.average(found.numpy(), weights=w))
 
     def slots(self) -> list[np.ndarray]:
-        """Return copies of the optimizer's current variables."""
-        return [np.array(variable.numpy()) for variable in self.optimizer.variables]
+        """Return copies of `slot_variables`."""
+        return [np.array(variable.numpy()) for variable in self.slot_variables]
 
     def set_slots(self, slots: list[np.ndarray]) -> None:
-        """Set variables of the optimizer that `slots` returned."""
-        assign(self.optimizer.variables, slots)
+        """Set variables that `slots` returned."""
+        assign(self.slot_variables, slots)
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the current weights, in the order of the model's variables."""
-        trained = iter(self.packing.unpack())
-        return [
-            next(trained) if variable.trainable else np.array(variable.numpy())
-            for variable in self.model.variables
-        ]
+        return self.ordered([np.array(v.numpy()) for v in self._own])
+
+    def measured(self) -> list[np.ndarray]:
+        """Return copies of the weights that are measured and kept, in the same order.
+
+        They are the current weights or their average, as the stack has it.
+        """
+        return self.ordered([np.array(v.numpy()) for v in self.averages or self._own])
+
+    def ordered(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Return packed weights, followed by the other variables, in the model's order."""
+        packed = len(self.packing.flat)
+        trained, others = iter(self.packing.arrays(arrays[:packed])), iter(arrays[packed:])
+        return [next(trained if v.trainable else others) for v in self.model.variables]
 
     def settle(self) -> None:
-        """Copy the current weights to the model's own variables."""
-        self.set_weights(self.weights())
+        """Copy the weights that are measured to the model's own variables."""
+        self.set_weights(self.measured())
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Set weights that `weights` returned."""
+        """Set weights that `weights` or `measured` returned; an average starts from them."""
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
+        self._pack()
+
+    def _pack(self) -> None:
+        """Copy the model's own variables to the packed weights, from which averages start."""
         self.packing.pack(self.model.trainable_variables)
+        if self.averages:
+            assign(self.averages, values(self._own))
 
     def _trace_epoch(
         self,
@@ -267,7 +297,15 @@ class Program(Network):
 
         steps = tf.shape(order)[0]
         start = (tf.constant(0), tf.constant(0.0))
-        return tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        if self.averaging == "last":
+            self._average(paces[-1, PACES.index("kept")])
+        return trained
+
+    def _average(self, kept: tf.Tensor) -> None:
+        """Trace the change of the averages after a step or an epoch."""
+        found = self.averaged(values(self.averages), values(self._own), kept)
+        assign(self.averages, found)
 
     def _step(
         self,
@@ -291,6 +329,8 @@ class Program(Network):
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:
             assign(self.packing.flat, self.bounded(self._now()[0], numbers))
+        if self.averaging == "exponential":
+            self._average(pace["kept"])
         return loss
 
     def _now(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
@@ -300,8 +340,9 @@ class Program(Network):
     def _trace_sums(
         self, x: tf.Tensor, y: tf.Tensor, w: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Trace the validation pass, as `sums`."""
-        return self.sums(*self._now(), x, y, w, self._inverse)
+        """Trace the validation pass, as `sums`, of the weights that are measured."""
+        found, packed = values(self.averages or self._own), len(self.packing.flat)
+        return self.sums(found[:packed], found[packed:], x, y, w, self._inverse)
 
 
 def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:

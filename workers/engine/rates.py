@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainstack.spaces.averagings import averaged_epochs
 from trainstack.spaces.schedules import SCHEDULES, patience_epochs, regularizer_strength
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.epoch import EpochPlan
@@ -53,10 +54,27 @@ class RateMaker:
         steps, total = self._steps(epoch)
         return np.array([regularizer_strength(step, total) for step in steps], np.float32)
 
+    def kept(self, epoch: int) -> np.ndarray | None:
+        """Return the shares of the average that stay after each step; None: nothing is averaged.
+
+        The mean of several epochs' weights changes after the last step of an epoch only.
+        """
+        averaging = self.stack["averaging"]
+        if averaging == "none":
+            return None
+        if averaging == "exponential":
+            kept = np.full(self.steps_per_epoch, self.stack["averaging.decay"], np.float32)
+            kept[0] *= epoch > 1
+            return kept
+        last = averaged_epochs(self.stack["averaging.share"], self.epochs)
+        kept = np.ones(self.steps_per_epoch, np.float32)
+        kept[-1] = 1.0 - 1.0 / max(1, epoch - (self.epochs - last))
+        return kept
+
     def plan(self, epoch: int, order: np.ndarray, key: int) -> EpochPlan:
         """Return the plan of an epoch with this batch order and key."""
-        of_steps = self.rates(epoch), self.momenta(epoch), key, self.strengths(epoch)
-        return EpochPlan(order, *of_steps)
+        rates, momenta = self.rates(epoch), self.momenta(epoch)
+        return EpochPlan(order, rates, momenta, key, self.strengths(epoch), self.kept(epoch))
 
     def _steps(self, epoch: int) -> tuple[range, int]:
         """Return the steps of an epoch (from 1), counted from 0, and the plan's."""

@@ -90,7 +90,7 @@ def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
     items = {
         key: value
         for key, value in stack.items
-        if key not in _FREE and not key.startswith(("schedule.", "stopping."))
+        if key not in _FREE and not key.startswith(("schedule.", "stopping.", "averaging."))
     }
     items["label_smoothing"] = stack["label_smoothing"] > 0.0  # how much is a run-time number
     return tuple(items.items())

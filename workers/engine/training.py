@@ -132,7 +132,7 @@ class Training:
             if self.best is None or measurement.minimized < self.best.minimized:
                 self.best = measurement
                 if trained:
-                    self.best_weights = self.program.weights()
+                    self.best_weights = self.program.measured()
             if (verdict := judge(measurement)) is not None:
                 outcome = verdict
                 break

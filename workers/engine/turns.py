@@ -43,6 +43,11 @@ class Turns:
         self._hold(index)
         return self.program.weights()
 
+    def measured(self, index: int) -> list[np.ndarray]:
+        """Return copies of a network's weights that are measured, as `Program.measured`."""
+        self._hold(index)
+        return self.program.measured()
+
     def set_weights(self, index: int, weights: list[np.ndarray]) -> None:
         """Set a network's weights, as `weights` returned them."""
         self._hold(index)
@@ -101,4 +106,4 @@ class Turns:
     @property
     def _variables(self) -> list[Any]:
         of = self.program
-        return [*of.packing.flat, *of.model.non_trainable_variables, *of.optimizer.variables]
+        return [*of.packing.flat, *of.model.non_trainable_variables, *of.slot_variables]

@@ -14,6 +14,7 @@ from trainstack.search.metrics import classes
 from trainstack.search.metrics.losses import FOCUS
 from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.averagings import averaged_epochs
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -92,6 +93,7 @@ def script(
         refit=refit,
         decay=stack.get("decay.weight_decay", stack.get("optimizer.weight_decay")),
         scheduled=scheduled,
+        averaged_epochs=averaged_epochs(stack.get("averaging.share", 0.0), planned),
         regularizer_strength=regularizer_strength,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
         network=_network(
