@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.averagings import AVERAGINGS
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
-from trainstack.spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
-from trainstack.spaces.schedules import SCHEDULES
+from trainstack.spaces.regularizers import DECAYS, DROPOUTS, MAX_NORMS, PENALTIES
+from trainstack.spaces.schedules import REGULARIZER_SCHEDULES, SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
 from trainstack.spaces.stopping import STOPPINGS
 
@@ -30,6 +31,9 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "schedule": SCHEDULES,
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
+    "averaging": AVERAGINGS,
+    "decay": DECAYS,
+    "regularizer_schedule": REGULARIZER_SCHEDULES,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -46,6 +50,9 @@ NUMBER_AXES: dict[str, Parameter] = {
 BEYOND_CHAPTER: dict[str, Any] = {
     "optimizer.epsilon": 1e-7,
     "label_smoothing": 0.0,
+    "averaging": "none",
+    "decay": "none",
+    "regularizer_schedule": "constant",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -68,6 +75,24 @@ SELF_NORMALIZING: dict[str, str] = {
     "input_normalization": "none",
     "penalty": "none",
     "max_norm": "none",
+    "decay": "none",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
+
+
+def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
+    """Return the one choice that an axis has beside these choices, or None if it is free.
+
+    AdamW decays the weights itself, and without dropout and decay there is nothing to schedule.
+
+    Args:
+        axis: An axis of `CHOICE_AXES`.
+        chosen: The choices on the axes before it.
+    """
+    if axis == "decay" and chosen["optimizer"] == "adamw":
+        return "none"
+    if axis == "regularizer_schedule":
+        decays = chosen["decay"] != "none" or chosen["optimizer"] == "adamw"
+        return None if decays or chosen["dropout"] != "none" else "constant"
+    return None

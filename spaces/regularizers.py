@@ -1,4 +1,4 @@
-"""The tables of regularizers: dropout, weight penalties, max-norm.
+"""The tables of regularizers: dropout, weight penalties, max-norm, decay.
 
 Dropout and max-norm: Srivastava et al., "Dropout", 2014. With SELU dropout is always alpha dropout
 (Klambauer et al., "Self-Normalizing Neural Networks", 2017). Early stopping is always on.
@@ -11,6 +11,7 @@ from trainstack.spaces.choices import Choice, Parameter, table
 _RATE = Parameter("rate", 0.2, 0.0, 0.5)
 _L1 = Parameter("l1", 1e-5, 0.0, 1.0)
 _L2 = Parameter("l2", 1e-4, 0.0, 1.0)
+_DECAY = Parameter("weight_decay", 0.01, 0.0, 1.0)
 
 DROPOUTS: dict[str, Choice] = table(
     Choice("none", "no dropout"),
@@ -32,5 +33,14 @@ MAX_NORMS: dict[str, Choice] = table(
         "clip",
         "each hidden neuron's incoming weight vector clipped to this norm after each step",
         (Parameter("radius", 1.0, 0.01, 100.0),),
+    ),
+)
+
+DECAYS: dict[str, Choice] = table(
+    Choice("none", "no decay beside the optimizer's own"),
+    Choice(
+        "decoupled",
+        "before each step every kernel times 1 - rate · weight_decay (Loshchilov and Hutter 2019)",
+        (_DECAY,),
     ),
 )

@@ -103,6 +103,15 @@ def one_cycle_momentum(step: int, steps: int, p: Numbers) -> float:
     return 0.95
 
 
+def regularizer_strength(step: int, steps: int) -> float:
+    """Return 1 in the first half of the steps, then half a cosine down to 0.
+
+    Reference: Holzmüller et al., "Better by Default", 2024.
+    """
+    t = step / steps
+    return 1.0 if t < 0.5 else 0.5 * (1.0 + math.cos(math.pi * (2.0 * t - 1.0)))
+
+
 def patience_epochs(patience: float, epochs: int) -> int:
     """Return the patience of performance scheduling in epochs: a share of the plan, at least 1."""
     return max(1, round(patience * epochs))
@@ -169,5 +178,14 @@ SCHEDULES: dict[str, Schedule] = table(
         "flat, then half a cosine to zero (Holzmüller et al. 2024)",
         (Parameter("flat", 0.5, 0.0, 0.99),),
         factor=flat_cosine,
+    ),
+)
+
+# Schedules of dropout and decay: `regularizer_strength` times their rates.
+REGULARIZER_SCHEDULES: dict[str, Choice] = table(
+    Choice("constant", "dropout and decay are as strong throughout"),
+    Choice(
+        "flat_cosine",
+        "they fall to zero in the second half, along half a cosine (Holzmüller et al. 2024)",
     ),
 )

@@ -16,6 +16,7 @@ from trainstack.spaces.axes import (
     NUMBER_AXES,
     SELF_NORMALIZING,
     UNITS_AXIS,
+    only_choice,
 )
 from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
@@ -130,6 +131,8 @@ class Space:
         for axis in CHOICE_AXES:
             if bundle == "self_normalizing" and axis in SELF_NORMALIZING:
                 chosen[axis] = SELF_NORMALIZING[axis]
+            elif (only := only_choice(axis, chosen)) is not None:
+                chosen[axis] = only
             elif axis != "initializer":
                 arm, values = self._arm(axis, decide)
                 chosen[axis] = arm

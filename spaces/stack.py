@@ -16,6 +16,7 @@ from trainstack.spaces.axes import (
     NUMBER_AXES,
     SELF_NORMALIZING,
     UNITS_AXIS,
+    only_choice,
 )
 from trainstack.spaces.choices import look_up
 from trainstack.spaces.errors import RequestError, nearest
@@ -92,13 +93,16 @@ class Stack:
     def but(self, **changes: Any) -> Stack:
         """Return this stack with some axes changed (`axis__parameter` names a parameter).
 
-        Parameters of a changed choice take their defaults unless given.
+        Parameters of a changed choice take their defaults unless given. A choice that a change
+        excludes takes the only one that is left.
         """
         kept = {
             k: v
             for k, v in self.items
             if not any(k.startswith(axis + ".") for axis in changes if "__" not in axis)
         }
+        chosen = {**kept, **changes}
+        kept |= {a: only for a in CHOICE_AXES if (only := only_choice(a, chosen)) is not None}
         return _read({**kept, **_keys(changes)}, complete=False)
 
     @classmethod
@@ -234,6 +238,13 @@ def _units(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+# Axes that other choices may leave one choice (`only_choice`), and why.
+_EXCLUSIONS = {
+    "decay": "the optimizer adamw has a weight_decay of its own",
+    "regularizer_schedule": "the stack has neither dropout nor decay",
+}
+
+
 def _check_rules(values: Mapping[str, Any]) -> None:
     """Reject combinations that the chapter forbids."""
     activation, initializer = values["activation"], values["initializer"]
@@ -243,6 +254,9 @@ def _check_rules(values: Mapping[str, Any]) -> None:
             f"initializer {initializer!r} with activation {activation!r}",
             "one that goes with it: " + ", ".join(allowed),
         )
+    for axis, reason in _EXCLUSIONS.items():
+        if (only := only_choice(axis, values)) not in (None, values[axis]):
+            raise RequestError(f"{axis} is {values[axis]!r}", f"{only!r}: {reason}")
     if activation == "rrelu" and values["activation.lower"] > values["activation.upper"]:
         raise RequestError("activation.lower is above activation.upper", "lower ≤ upper")
     if values["schedule"] == "piecewise" and values["schedule.first"] > values["schedule.second"]:

@@ -19,7 +19,7 @@ from trainstack.search.evidence.formatting import name
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
+from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING, only_choice
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
@@ -96,7 +96,7 @@ def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablati
     for axis in sorted(searched_axes(spec), key=lambda a: stack[a] == BASELINE[a]):
         others = (s for s in (BASELINE, *finished) if s[axis] != stack[axis])
         other = next(others, None)
-        if other is not None:
+        if other is not None and only_choice(axis, dict(stack.items)) is None:
             variant = changed(stack, axis, other, finished)
             found.append(Ablation(axis, _rates(variant) if axis in TUNED else (variant,)))
     return found[:MOST_AXES]

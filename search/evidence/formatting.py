@@ -64,6 +64,16 @@ def describe(stack: Stack) -> str:
         parts.append(f"max-norm {number(stack['max_norm.radius'])}")
     rate = number(stack["optimizer.learning_rate"])
     parts.append(f"{name(stack['optimizer'])} at {rate} with {_schedule(stack['schedule'])}")
+    if stack["decay"] != "none":
+        parts.append(f"weight decay {number(stack['decay.weight_decay'])}")
+    if stack["regularizer_schedule"] != "constant":
+        parts.append("regularizers that fall to zero")
+    if stack["averaging"] == "exponential":
+        parts.append(f"a moving average of the weights ({number(stack['averaging.decay'], 4)})")
+    elif stack["averaging"] == "last":
+        parts.append(f"the mean weights of the last {stack['averaging.share']:.0%} of the epochs")
+    if stack["label_smoothing"]:
+        parts.append(f"label smoothing {number(stack['label_smoothing'])}")
     if stack["clipping"] != "none":
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")

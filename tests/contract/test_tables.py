@@ -39,6 +39,8 @@ def made(axis: str, name: str, **numbers: Any) -> Stack:
     if axis == "initializer":
         partner = next(a.name for a in ACTIVATIONS.values() if name in a.initializers)
         return Stack.of(activation=partner, initializer=name)
+    if axis == "regularizer_schedule":
+        return Stack.of(dropout="all", regularizer_schedule=name)
     return Stack.of(**{axis: name}, **{f"{axis}__{k}": v for k, v in numbers.items()})
 
 

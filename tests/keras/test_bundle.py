@@ -35,6 +35,9 @@ pytestmark = pytest.mark.keras
 RANDOM = {
     "activation rrelu": BASE.but(activation="rrelu", initializer="he_normal"),
     "dropout": BASE.but(dropout="all", dropout__rate=0.3),
+    "falling dropout": BASE.but(
+        dropout="all", dropout__rate=0.3, regularizer_schedule="flat_cosine"
+    ),
     "alpha dropout": BASE.but(
         activation="selu", initializer="lecun_normal", dropout="last", dropout__rate=0.2
     ),
@@ -48,8 +51,7 @@ def plans(stack: Stack, data: Sequence[DeviceData], epoch: int) -> list[EpochPla
         steps = split.rows[0] // BATCH
         maker = RateMaker(stack, steps, EPOCHS)
         order = batch_order(seed, epoch, split.rows[0], steps, BATCH)
-        rates = maker.rates(epoch), maker.momenta(epoch)
-        found.append(EpochPlan(order, *rates, epoch_key(seed, epoch)))
+        found.append(maker.plan(epoch, order, epoch_key(seed, epoch)))
     return found
 
 
@@ -63,7 +65,7 @@ def alone(program: Program, stacks: Sequence[Stack], data: Sequence[DeviceData])
         program.reset(stack, k)
         for epoch in range(1, EPOCHS + 1):
             p = plans(stack, data, epoch)[k]
-            result = program.epoch(stack, data[k], p.order, p.rates, p.momenta, p.key)
+            result = program.epoch(stack, data[k], *p.arguments)
         found.append((program.weights(), result.train_loss, result.valid_loss))
     return found
 
@@ -190,6 +192,6 @@ def test_slots_of_a_bundle_are_those_of_a_program() -> None:
         program.set_weights(weights)
         program.set_slots(slots)
         p = plans(stack, data, 2)[k]
-        program.epoch(stack, data[k], p.order, p.rates, p.momenta, p.key)
+        program.epoch(stack, data[k], *p.arguments)
         for a, b in zip(program.weights(), bundle.weights(k), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)

@@ -44,10 +44,16 @@ USUAL = {
 
 
 class Rates(keras.callbacks.Callback):
-    """Sets rate and momentum before each step, as the engine does."""
+    """Sets rate, momentum and decay before each step, as the engine does."""
 
-    def __init__(self, rates: list[np.ndarray], momenta: list[np.ndarray] | None) -> None:
+    def __init__(
+        self,
+        rates: list[np.ndarray],
+        momenta: list[np.ndarray] | None,
+        decays: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
+        self.decays = decays
         self.rates = np.concatenate(rates)
         self.momenta = np.concatenate(momenta) if momenta else None
         self.step = 0
@@ -56,6 +62,8 @@ class Rates(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = float(self.rates[self.step])
         if self.momenta is not None:
             self.model.optimizer.momentum.assign(self.momenta[self.step])
+        if self.decays is not None:
+            self.model.optimizer.weight_decay.assign(self.decays[self.step])
         self.step += 1
 
 
@@ -95,11 +103,23 @@ def by_fit(
         optimizer.clipvalue = stack["clipping.limit"]
     elif stack["clipping"] == "norm":
         optimizer.global_clipnorm = stack["clipping.limit"]
+    if stack["decay"] != "none":
+        optimizer.weight_decay = stack["decay.weight_decay"]
+        others = [v for v in model.trainable_variables if v.name != "kernel"]
+        optimizer.exclude_from_weight_decay(others)
     losses = {**KERAS_LOSSES, **(LABEL_LOSSES if task == "multilabel" else {})}
     usual = smoothed if stack["label_smoothing"] else USUAL[task]
     loss = losses[loss] if isinstance(loss, str) else loss or usual
     model.compile(optimizer, loss, jit_compile=False)
-    callback = Rates([maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None)
+    decays = None
+    if stack["regularizer_schedule"] == "flat_cosine":  # the formula, from the middle on
+        t = np.arange(EPOCHS * (ROWS // BATCH)) / (EPOCHS * (ROWS // BATCH))
+        falling = np.where(t < 0.5, 1.0, (1 + np.cos(np.pi * (t - 0.5) / 0.5)) / 2)
+        decays = optimizer.weight_decay * falling
+        optimizer.weight_decay = keras.Variable(0.0, trainable=False)
+    callback = Rates(
+        [maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None, decays
+    )
     for order in orders:
         rows = order.ravel()
         model.fit(
@@ -132,9 +152,8 @@ def by_engine(
     rewrite_graphs(False)  # as in a trainer; `fit` is unchanged
     try:
         for epoch, order in enumerate(orders, start=1):
-            rates, momenta = maker.rates(epoch), maker.momenta(epoch)
-            data = DeviceData(x, y, x, y, w, w)
-            loss = program.epoch(stack, data, order, rates, momenta, key=epoch).valid_loss
+            data, plan = DeviceData(x, y, x, y, w, w), maker.plan(epoch, order, key=epoch)
+            loss = program.epoch(stack, data, *plan.arguments).valid_loss
     finally:
         rewrite_graphs(True)
     return start, program.weights(), loss
@@ -155,6 +174,39 @@ def test_weights_equal_those_of_keras_fit(name: str) -> None:
     assert moved > 1e-4, "nothing was trained"
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(b).max())))
+
+
+def test_a_schedule_of_regularizers_lowers_the_rate_of_dropout() -> None:
+    """In steps of strength 1/4 the weights are those of a quarter of the rate, mask by mask."""
+    stack = BASE.but(dropout="all", dropout__rate=0.4, regularizer_schedule="flat_cosine")
+    quarter = BASE.but(dropout="all", dropout__rate=0.1)
+    x, y = (tf.constant(part) for part in made_up_data("classification"))
+    found = []
+    for each, strength in ((stack, 0.25), (quarter, None), (stack, None)):
+        program = Program(structure_of(each, "classification"), each)
+        program.reset(each, SEED)
+        order = the_orders()[0]
+        strengths = None if strength is None else np.full(len(order), strength, np.float32)
+        rates = np.full(len(order), 0.01, np.float32)
+        program.epoch(each, DeviceData(x, y, x, y), order, rates, None, 1, strengths)
+        found.append(program.weights())
+    for a, b, full in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert np.abs(a - full).max() > 1e-4
+
+
+def test_decay_with_adam_is_adamw() -> None:
+    """After one step, in which all biases are still 0, Adam with this decay has AdamW's weights."""
+    order = [the_orders()[0][:1]]
+    stacks = (
+        BASE.but(optimizer="adam", decay="decoupled", decay__weight_decay=0.3),
+        BASE.but(optimizer="adamw", optimizer__weight_decay=0.3),
+    )
+    plain = by_engine(stacks[0].but(decay="none"), "classification", order)[1]
+    ours, theirs = (by_engine(stack, "classification", order)[1] for stack in stacks)
+    assert float(np.abs(plain[0] - ours[0]).max()) > 1e-4
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("optimizer", ["nadam", "momentum"])

@@ -38,6 +38,18 @@ STACKS = {
     **{f"activation {n}": Stack.of(activation=n, **SMALL) for n in ACTIVATIONS},
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
+    "decay": Stack.of(decay="decoupled", normalization="after", **SMALL),
+    "moving average": Stack.of(averaging="exponential", normalization="after", **SMALL),
+    "mean of the last epochs": Stack.of(averaging="last", averaging__share=0.5, **SMALL),
+    "falling dropout": Stack.of(
+        activation="elu", dropout="all", regularizer_schedule="flat_cosine", **SMALL
+    ),
+    "falling alpha dropout, decay": Stack.of(
+        dropout="last", decay="decoupled", regularizer_schedule="flat_cosine", **SMALL
+    ),
+    "falling decay of AdamW": Stack.of(
+        optimizer="adamw", regularizer_schedule="flat_cosine", **SMALL
+    ),
     "label smoothing": Stack.of(label_smoothing=0.1, **SMALL),
     "clipped by value": Stack.of(clipping="value", **SMALL),
     "clipped by norm": Stack.of(clipping="norm", **SMALL),
@@ -215,6 +227,63 @@ def test_the_scripts_rates_are_the_engines(name: str, small: Any) -> None:
     if maker.momenta(1) is not None:
         expected = np.concatenate([np.asarray(maker.momenta(e)) for e in (1, 2, 3)])
         assert moved == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_scripts_regularizers_fall_as_the_engines(small: Any) -> None:
+    """At every step the script's strength is the engine's, and dropout and decay follow it."""
+    stack = STACKS["falling alpha dropout, decay"].but(activation="elu", initializer="he_normal")
+    names = executed(written(small, stack, epochs=3))
+    maker, decay = RateMaker(stack, 5, 3), keras.Variable(0.0)
+    callback, found = names["Strength"](), []
+    callback.set_params({"steps": 5})
+    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(weight_decay=decay)))
+    for batch in range(15):
+        callback.on_train_batch_begin(batch)
+        found.append((float(names["STRENGTH"]), float(decay)))
+    strengths = np.concatenate([np.asarray(maker.strengths(e)) for e in (1, 2, 3)])
+    expected = [(s, s * stack["decay.weight_decay"]) for s in strengths]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    names["STRENGTH"].assign(0.5)
+    kept = np.asarray(names["Dropout"](0.4)(np.ones((500, 200), "f4"), training=True))
+    assert set(np.unique(kept.round(5))) == {0.0, 1.25}  # at half the rate
+    assert (kept == 0).mean() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("refit", [None, Refit(7, 4)])
+@pytest.mark.parametrize("name", ["moving average", "mean of the last epochs"])
+def test_the_scripts_averages_are_the_engines(name: str, refit: Refit | None, small: Any) -> None:
+    """Given the weights after each step, its callback measures and keeps the engine's averages."""
+    stack, steps, epochs = STACKS[name], 5, 4
+    names = executed(written(small, stack, epochs=epochs, refit=refit))
+    callback, maker = names["Averaging"](), RateMaker(stack, steps, epochs)
+    held: list[Any] = [[np.zeros(2)]]
+    model = SimpleNamespace(get_weights=lambda: held[-1], set_weights=held.append)
+    callback.set_model(model)
+    path = np.random.default_rng(0).normal(size=(epochs, steps, 2))
+    mean = np.zeros(2)
+    for epoch in range(epochs):
+        callback.on_epoch_begin(epoch)
+        if epoch:
+            np.testing.assert_array_equal(held[-1][0], path[epoch - 1, -1])
+        kept = maker.kept(epoch + 1)
+        assert kept is not None
+        for batch in range(steps):
+            held.append([path[epoch, batch]])
+            callback.on_train_batch_end(batch)
+            mean = kept[batch] * mean + (1 - kept[batch]) * path[epoch, batch]
+        callback.on_test_begin()
+        callback.on_epoch_end(epoch)
+        np.testing.assert_allclose(held[-1][0], mean, rtol=1e-5)
+
+
+def test_the_script_keeps_the_averaged_weights(small: Any) -> None:
+    """The weights that early stopping restores are those that were measured best."""
+    names = executed(written(small, STACKS["moving average"], epochs=3))
+    x_train, y_train, x_valid, y_valid, *_ = names["load_data"](7)
+    model = names["train"](x_train, y_train, x_valid, y_valid)
+    p = model.predict(x_valid, verbose=0)[np.arange(len(y_valid)), y_valid]
+    watched = model.history.history["val_crossentropy"]
+    assert min(watched) == pytest.approx(-np.log(p).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", DATA)

@@ -12,7 +12,7 @@ from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
-from trainstack.spaces.regularizers import MAX_NORMS, PENALTIES
+from trainstack.spaces.regularizers import DECAYS, MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS
 from trainstack.spaces.stack import Stack
@@ -38,6 +38,17 @@ STACKS = {
     **{f"clipping {name}": BASE.but(clipping=name) for name in CLIPPINGS},
     **{f"connection {name}": BASE.but(connection=name) for name in CONNECTIONS},
     "1cycle with momentum": BASE.but(schedule="1cycle", optimizer="momentum"),
+    **{f"decay {name}": BASE.but(decay=name) for name in DECAYS},
+    "decay with momentum": BASE.but(
+        **{"optimizer": "momentum", "decay": "decoupled", "decay__weight_decay": 0.5},
+        **{"normalization": "after", "clipping": "norm", "penalty": "l2"},
+    ),
+    "falling decay": BASE.but(
+        decay="decoupled", decay__weight_decay=0.5, regularizer_schedule="flat_cosine"
+    ),
+    "falling decay of AdamW": BASE.but(
+        optimizer="adamw", optimizer__weight_decay=0.5, regularizer_schedule="flat_cosine"
+    ),
     "large epsilon": BASE.but(optimizer__epsilon=0.01),
     "label smoothing": BASE.but(label_smoothing=0.15),
     "tight clipping": BASE.but(clipping="norm", clipping__limit=0.05),

@@ -20,17 +20,17 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import networks_optimizer
 from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.epoch import EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.network import by_name
 from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import (
     Knob,
     Program,
     assign,
     step_key,
-    usual_momenta,
     values,
 )
-from trainstack.workers.engine.structure import as_vector, run_time_numbers
+from trainstack.workers.engine.structure import as_vector, run_time_numbers, usual_momentum
 
 
 class Bundle:
@@ -54,6 +54,7 @@ class Bundle:
         }
         packing, fixed = program.packing, program.model.non_trainable_variables
         self._flat, self._fixed = self._many(packing.flat), self._many(fixed)
+        self._averages = self._many(program.averages)
         self.optimizer, self._slots = networks_optimizer(stack, self.knobs, self._flat)
         compiled = program.structure.compiled if compiled is None else compiled
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled, autograph=False)
@@ -70,45 +71,51 @@ class Bundle:
 
     @property
     def _state(self) -> list[keras.Variable]:
-        return [*self._flat, *self._fixed, *self._slots]
+        return [*self._own, *self._slots, *self._averages]
+
+    @property
+    def _own(self) -> list[keras.Variable]:
+        return [*self._flat, *self._fixed]
 
     def load(self, index: int) -> None:
         """Copy the program's network, with its slots, to a place."""
         of = self.program
-        theirs = [*of.packing.flat, *of.model.non_trainable_variables, *of.optimizer.variables]
+        theirs = [*of.packing.flat, *of.model.non_trainable_variables, *of.slot_variables]
         for ours, variable in zip(self._state, theirs, strict=True):
             value = np.reshape(variable.numpy(), ours.shape[1:])
             ours.value[index].assign(value)
 
     def weights(self, index: int) -> list[np.ndarray]:
         """Return copies of a network's weights, in the order of the model's variables."""
-        flat = [np.array(variable.value[index].numpy()) for variable in self._flat]
-        trained = iter(self.program.packing.arrays(flat))
-        fixed = iter(self._fixed)
-        return [
-            next(trained) if v.trainable else np.array(next(fixed).value[index].numpy())
-            for v in self.program.model.variables
-        ]
+        return self._ordered(self._own, index)
+
+    def measured(self, index: int) -> list[np.ndarray]:
+        """Return copies of a network's weights that are measured, as `Program.measured`."""
+        return self._ordered(self._averages or self._own, index)
+
+    def _ordered(self, variables: list[keras.Variable], index: int) -> list[np.ndarray]:
+        return self.program.ordered([np.array(v.value[index].numpy()) for v in variables])
 
     def set_weights(self, index: int, weights: list[np.ndarray]) -> None:
         """Set a network's weights, as `weights` returned them."""
         own = list(zip(self.program.model.variables, weights, strict=True))
         flat = self.program.packing.joined([value for v, value in own if v.trainable])
         fixed = [value for v, value in own if not v.trainable]
-        for variable, value in zip([*self._flat, *self._fixed], [*flat, *fixed], strict=True):
-            variable.value[index].assign(value)
+        for variables in filter(None, (self._own, self._averages)):
+            for variable, value in zip(variables, [*flat, *fixed], strict=True):
+                variable.value[index].assign(value)
 
     def slots(self, index: int) -> list[np.ndarray]:
         """Return copies of a network's slots, as `Program.slots`."""
-        shapes = [variable.shape for variable in self.program.optimizer.variables]
+        shapes = [variable.shape for variable in self.program.slot_variables]
         return [
             np.reshape(variable.value[index].numpy(), shape)
-            for variable, shape in zip(self._slots, shapes, strict=True)
+            for variable, shape in zip([*self._slots, *self._averages], shapes, strict=True)
         ]
 
     def set_slots(self, index: int, slots: list[np.ndarray]) -> None:
         """Set a network's slots, as `slots` returned them."""
-        for variable, value in zip(self._slots, slots, strict=True):
+        for variable, value in zip([*self._slots, *self._averages], slots, strict=True):
             variable.value[index].assign(np.reshape(value, variable.shape[1:]))
 
     def take(self, other: Bundle, indices: Sequence[int]) -> None:
@@ -140,20 +147,20 @@ class Bundle:
         steps = max(len(plan.rates) for plan in going)
         batch = going[0].order.shape[1]
         order = np.zeros((self.networks, steps, batch), np.int32)
-        rates, momenta = np.zeros((2, self.networks, steps), np.float32)
+        paces = np.zeros((self.networks, steps, len(PACES)), np.float32)
         counts, keys = np.zeros(self.networks, np.int32), np.zeros(self.networks, np.uint32)
         for k, (stack, plan) in enumerate(zip(stacks, plans, strict=True)):
             if plan is None:
                 continue
             count = counts[k] = len(plan.rates)
-            order[k, :count], rates[k, :count], keys[k] = plan.order, plan.rates, plan.key
-            usual = usual_momenta(stack, count)
-            momenta[k, :count] = usual if plan.momenta is None else plan.momenta
+            order[k, :count], keys[k] = plan.order, plan.key
+            paces[k, :count] = plan.paces(usual_momentum(stack))
+            paces[k, count:] = paces[k, count - 1]
         numbers = np.array([as_vector(run_time_numbers(stack)) for stack in stacks], np.float32)
         parts = data.parts
         found, answers = self._epoch(
             *(parts.x_train, parts.y_train, parts.x_valid, parts.y_valid),
-            *(tf.constant(array) for array in (order, counts, rates, momenta, numbers, keys)),
+            *(tf.constant(array) for array in (order, counts, paces, numbers, keys)),
             *(parts.w_train, parts.w_valid, parts.inverse),
             shared=data.shared,
             uneven=len({len(plan.rates) for plan in going}) > 1,
@@ -179,8 +186,7 @@ class Bundle:
         y_valid: tf.Tensor,
         order: tf.Tensor,
         counts: tf.Tensor,
-        rates: tf.Tensor,
-        momenta: tf.Tensor,
+        paces: tf.Tensor,
         numbers: tf.Tensor,
         keys: tf.Tensor,
         w_train: tf.Tensor | None,
@@ -206,10 +212,12 @@ class Bundle:
                 if part is not None
             ]
             before = values(self._state)
-            self.optimizer._learning_rate.assign(rates[:, k, None])
+            each = tf.unstack(paces[:, k, None], axis=-1)  # [networks, 1]
+            pace = dict(zip(PACES, each, strict=True))
+            self.optimizer._learning_rate.assign(pace["rate"])
             if knob is not None:
-                knob.assign(momenta[:, k, None])
-            loss = self._step(batch, numbers, step_key(keys, k))
+                knob.assign(pace["momentum"])
+            loss = self._step(batch, numbers, step_key(keys, k), pace)
             if uneven:  # a network whose epoch has ended keeps its state
                 going = k < counts
                 for variable, old in zip(self._state, before, strict=True):
@@ -221,6 +229,8 @@ class Bundle:
         steps = tf.shape(order)[1]
         start = (tf.constant(0), tf.zeros([self.networks]))
         trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        if self.program.averaging == "last":
+            self._average(paces[:, -1, PACES.index("kept"), None])
         trained /= tf.cast(tf.maximum(counts, 1), tf.float32)
         sums, answers = self._sums(x_valid, y_valid, w_valid, inverse, shared)
         if w_valid is None:
@@ -229,8 +239,18 @@ class Bundle:
             count = tf.broadcast_to(tf.reduce_sum(w_valid, -1), [self.networks])
         return tf.concat([trained[:, None], sums / count[:, None]], 1), answers
 
-    def _step(self, batch: list[tf.Tensor], numbers: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+    def _step(
+        self,
+        batch: list[tf.Tensor],
+        numbers: tf.Tensor,
+        keys: tf.Tensor,
+        pace: dict[str, tf.Tensor],
+    ) -> tf.Tensor:
         """Trace one update of every network; return the losses, [networks]."""
+        if self.program.is_scheduled:
+            numbers = self.program.scheduled(numbers, pace["strength"])
+            if (decay := self.knobs.get("weight_decay")) is not None:
+                decay.assign(by_name(numbers)["decay"][:, None])
 
         def gradients(of: Any) -> Any:
             flat, fixed, (x, y, *mass), numbers, key = of
@@ -240,12 +260,22 @@ class Bundle:
 
         flat, fixed = values(self._flat), values(self._fixed)
         found, moved, losses = _mapped(gradients, (flat, fixed, batch, numbers, keys))
+        if self.program.is_decayed:
+            rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"][:, None]
+            assign(self._flat, self.program.decayed(flat, rate, decay))
         self.optimizer.apply(found, self._flat)
         assign(self._fixed, moved)
         if self.program.is_bounded:
             now = values(self._flat), numbers
             assign(self._flat, _mapped(lambda of: self.program.bounded(*of), now))
+        if self.program.averaging == "exponential":
+            self._average(pace["kept"])
         return losses
+
+    def _average(self, kept: tf.Tensor) -> None:
+        """Trace the change of the averages after a step or an epoch; kept: [networks, 1]."""
+        now = values(self._averages), values(self._own)
+        assign(self._averages, self.program.averaged(*now, kept))
 
     def _sums(
         self,
@@ -266,7 +296,8 @@ class Bundle:
             found, answers = self.program.sums(flat, fixed, **each)
             return found, [] if answers is None else [answers]
 
-        return _mapped(sums, (values(self._flat), values(self._fixed), mapped))
+        found, packed = values(self._averages or self._own), len(self._flat)
+        return _mapped(sums, (found[:packed], found[packed:], mapped))
 
 
 def _mapped(function: Any, over: Any) -> Any:

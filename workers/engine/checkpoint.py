@@ -34,8 +34,8 @@ class Checkpoint:
     Attributes:
         measurements: Measurements of all epochs so far.
         weights: Current variables of the model.
-        slots: Current variables of the optimizer.
-        best: Variables of the model after the best epoch so far.
+        slots: Current variables of the optimizer, then averages of the weights, if there are any.
+        best: Variables of the model, averaged if there are averages, after the best epoch so far.
     """
 
     measurements: tuple[Measurement, ...]

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+# The numbers of a step, in their order.
+PACES: tuple[str, ...] = ("rate", "momentum", "strength", "kept")
+
 
 @dataclass(frozen=True)
 class EpochPlan:
@@ -17,12 +20,37 @@ class EpochPlan:
         rates: float32 [steps], learning rates.
         momenta: float32 [steps] if the schedule changes the momentum, else None.
         key: Random key of the epoch's masks, below 2³².
+        strengths: float32 [steps], factors on dropout and decay; None: 1.
+        kept: float32 [steps], share of the averaged weights that stays in the average after the
+            step, the rest of which are the new weights; None: 0.
     """
 
     order: np.ndarray
     rates: np.ndarray
     momenta: np.ndarray | None
     key: int
+    strengths: np.ndarray | None = None
+    kept: np.ndarray | None = None
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """The plan as `Program.epoch` takes it, after stack and data."""
+        return self.order, self.rates, self.momenta, self.key, self.strengths, self.kept
+
+    def paces(self, momentum: float) -> np.ndarray:
+        """Return the numbers of each step, float32 [steps, PACES].
+
+        Args:
+            momentum: Momentum where the schedule does not change it.
+        """
+        columns = (
+            self.rates,
+            momentum if self.momenta is None else self.momenta,
+            1.0 if self.strengths is None else self.strengths,
+            0.0 if self.kept is None else self.kept,
+        )
+        of_each = [np.broadcast_to(np.float32(c), (len(self.rates),)) for c in columns]
+        return np.stack(of_each, axis=-1)
 
 
 @dataclass(frozen=True)

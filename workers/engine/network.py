@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
@@ -17,7 +18,7 @@ from trainstack.workers.engine.layers import Context
 from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
-from trainstack.workers.engine.structure import Structure, by_name
+from trainstack.workers.engine.structure import NUMBERS, Structure
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
@@ -54,8 +55,17 @@ class Network:
         self._clipping = stack["clipping"]
         # Regressions ignore it.
         self._smooths = stack["label_smoothing"] > 0.0 and structure.classifies
-        # Whether `bounded` changes anything.
+        # Whether `bounded` and `decayed` change anything.
         self.is_bounded = stack["max_norm"] == "clip"
+        self.is_decayed = stack["decay"] != "none"
+        variables = self.model.trainable_variables
+        kernels = {self._place(variables, kernel) for kernel in self.kernels}
+        decays = [np.full(v.shape, k in kernels, np.float32) for k, v in enumerate(variables)]
+        # Name of the average that is measured and kept in place of the weights, or `none`.
+        self.averaging = stack["averaging"]
+        # Whether `scheduled` changes anything.
+        self.is_scheduled = stack["regularizer_schedule"] != "constant"
+        self._decays = [thrifty(part) for part in self.packing.joined(decays)]
 
     @staticmethod
     def _place(variables: list[Any], wanted: Any) -> int:
@@ -121,6 +131,45 @@ class Network:
             return global_norm(gradients)
         return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
 
+    @staticmethod
+    def scheduled(numbers: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """Return the run-time numbers with dropout and decay times the step's strength.
+
+        Args:
+            numbers: As `as_vector` orders them; of several networks [networks, numbers].
+            strength: A scalar; of several networks [networks, 1].
+        """
+        theirs = tf.constant([name in ("rate", "decay") for name in NUMBERS])
+        return tf.where(theirs, numbers * strength, numbers)
+
+    @staticmethod
+    def averaged(average: list[tf.Tensor], now: list[tf.Tensor], kept: tf.Tensor) -> list[Any]:
+        """Return kept · average + (1 - kept) · now for each pair of tensors.
+
+        Args:
+            average: The averaged weights.
+            now: The weights; of several networks with a leading axis of networks, as the average.
+            kept: A scalar; of several networks [networks, 1].
+        """
+        found = []
+        for a, w in zip(average, now, strict=True):
+            shape = [-1, *[1] * (w.shape.rank - 1)] if kept.shape.rank else []
+            share = tf.reshape(kept, shape)
+            found.append(share * a + (1.0 - share) * w)
+        return found
+
+    def decayed(self, flat: list[tf.Tensor], rate: tf.Tensor, decay: tf.Tensor) -> list[tf.Tensor]:
+        """Shrink every kernel by rate · decay · itself, as Keras's optimizers do before a step.
+
+        Args:
+            flat: The packed weights, [N], or of several networks, [networks, N].
+            rate: Learning rate of the step, [], or [networks, 1].
+            decay: The decay, of the same shape.
+
+        Reference: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+        """
+        return [w - w * (decay * rate) * part for w, part in zip(flat, self._decays, strict=True)]
+
     def bounded(self, flat: list[tf.Tensor], numbers: tf.Tensor) -> list[tf.Tensor]:
         """Clip each hidden neuron's incoming weight vector to the radius among the numbers."""
         radius = by_name(numbers)["radius"]
@@ -174,6 +223,17 @@ class Network:
         model = self._learner if training else self.model
         found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
+
+
+def thrifty(value: np.ndarray) -> np.ndarray:
+    """Return a single number if all are equal (mostly zeros and ones), else the array."""
+    flat = value.reshape(-1)
+    return flat[0] if flat.size and (flat == flat[0]).all() else value
+
+
+def by_name(numbers: Any) -> dict[str, Any]:
+    """Return a program's run-time numbers, a tensor [..., numbers], as one tensor each, [...]."""
+    return dict(zip(NUMBERS, tf.unstack(numbers, axis=-1), strict=True))
 
 
 def _times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:

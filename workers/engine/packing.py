@@ -53,10 +53,6 @@ class Packing:
         for variable, value in zip(self.flat, joined, strict=True):
             variable.assign(value)
 
-    def unpack(self) -> list[np.ndarray]:
-        """Return copies of the weights in the model's order and shapes."""
-        return self.arrays([np.array(variable.numpy()) for variable in self.flat])
-
     def joined(self, weights: list[np.ndarray]) -> list[np.ndarray]:
         """Return the flat arrays of weights in the model's order."""
         return [np.concatenate([weights[k].ravel() for k in group]) for group in self.groups]

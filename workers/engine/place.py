@@ -11,6 +11,7 @@ class Networks(Protocol):
     """The weights and slots of several networks, by their places."""
 
     def weights(self, index: int) -> list[np.ndarray]: ...
+    def measured(self, index: int) -> list[np.ndarray]: ...
     def set_weights(self, index: int, weights: list[np.ndarray]) -> None: ...
     def slots(self, index: int) -> list[np.ndarray]: ...
     def set_slots(self, index: int, slots: list[np.ndarray]) -> None: ...
@@ -25,6 +26,10 @@ class Place:
     def weights(self) -> list[np.ndarray]:
         """Return copies of the network's weights, in the order of the model's variables."""
         return self.networks.weights(self.index)
+
+    def measured(self) -> list[np.ndarray]:
+        """Return copies of the weights that are measured, as `Program.measured`."""
+        return self.networks.measured(self.index)
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
         """Set weights that `weights` returned."""

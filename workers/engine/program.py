@@ -23,17 +23,17 @@ from trainstack.workers.engine.build import (
     training_optimizer,
 )
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.epoch import EpochResult, epoch_result
+from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import EVALUATION_ROWS, Network
+from trainstack.workers.engine.network import EVALUATION_ROWS, Network, by_name, thrifty
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
     as_vector,
-    cycled_knob,
     knobs,
     run_time_numbers,
+    usual_momentum,
 )
 
 # Distance between the keys of an epoch's steps (odd, so that none repeats).
@@ -70,10 +70,12 @@ class Program(Network):
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
         self.optimizer = training_optimizer(stack, self.knobs)
         self.optimizer.build(self.packing.flat)
+        averaged = [] if self.averaging == "none" else self._own
+        self.averages = [keras.Variable(v.numpy(), trainable=False) for v in averaged]
         self._inverse: Any = None
         if structure.transform == LOG:
             self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
-        self._at_start = [_thrifty(v.numpy()) for v in self._state]
+        self._at_start = [thrifty(v.numpy()) for v in self._state]
         self._epoch = tf.function(
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
         )
@@ -83,6 +85,16 @@ class Program(Network):
             lambda x: self.model(x, training=False), reduce_retracing=True, autograph=False
         )
         self.used = False
+
+    @property
+    def _own(self) -> list[Any]:
+        """The packed weights and the other variables of the model."""
+        return [*self.packing.flat, *self.model.non_trainable_variables]
+
+    @property
+    def slot_variables(self) -> list[Any]:
+        """The variables besides the model's: the optimizer's, then the averages of the weights."""
+        return [*self.optimizer.variables, *self.averages]
 
     @property
     def _state(self) -> list[Any]:
@@ -102,7 +114,7 @@ class Program(Network):
         rng = np.random.default_rng([seed, 0])
         for kernel, node in zip(self.kernels, dense, strict=True):
             kernel.assign(fresh_kernel(initializer_of(node), tuple(kernel.shape), rng))
-        self.packing.pack(self.model.trainable_variables)
+        self._pack()
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
 
@@ -119,6 +131,8 @@ class Program(Network):
         rates: np.ndarray,
         momenta: np.ndarray | None,
         key: int,
+        strengths: np.ndarray | None = None,
+        kept: np.ndarray | None = None,
     ) -> EpochResult:
         """Train one epoch and measure the validation loss.
 
@@ -129,18 +143,20 @@ class Program(Network):
             rates: float32 [steps], learning rates.
             momenta: float32 [steps] if the schedule changes the momentum, else None.
             key: Random key of the epoch's masks, below 2³².
+            strengths: float32 [steps], factors on dropout and decay; None: 1.
+            kept: float32 [steps], shares of the averaged weights that stay; None: 0.
         """
         began, fresh = time.perf_counter(), not self.used
-        momenta = usual_momenta(stack, len(rates)) if momenta is None else momenta
+        plan = EpochPlan(order, rates, momenta, key, strengths, kept)
+        paces = plan.paces(usual_momentum(stack))
         self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
-        rates, momenta = (np.asarray(part, np.float32) for part in (rates, momenta))
         if isinstance(data, StreamedData):
-            result, answers = self._streamed_epoch(data, order, rates, momenta, numbers, key)
+            result, answers = self._streamed_epoch(data, order, paces, numbers, key)
         else:
             result, answers = self._epoch(
                 *(data.x_train, data.y_train, data.x_valid, data.y_valid),
-                *(tf.constant(order), tf.constant(rates), tf.constant(momenta), numbers),
+                *(tf.constant(order), tf.constant(paces), numbers),
                 *(tf.constant(key, tf.uint32), data.w_train, data.w_valid),
             )
             result = result.numpy()
@@ -153,8 +169,7 @@ class Program(Network):
         self,
         data: StreamedData,
         order: np.ndarray,
-        rates: np.ndarray,
-        momenta: np.ndarray,
+        paces: np.ndarray,
         numbers: tf.Tensor,
         key: int,
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -164,7 +179,7 @@ class Program(Network):
             rows = np.arange(order[part].size, dtype=np.int32).reshape(order[part].shape)
             shifted = (key + part.start * STEP_KEY) % 2**32
             trained += self._run(
-                *(x, y, tf.constant(rows), tf.constant(rates[part]), tf.constant(momenta[part])),
+                *(x, y, tf.constant(rows), tf.constant(paces[part])),
                 *(numbers, tf.constant(shifted, tf.uint32), w),
             ).numpy()
         parts = [self._sums(x, y, w) for x, y, w in data.validation()]
@@ -197,30 +212,45 @@ class Program(Network):
         return float(np.average(found.numpy(), weights=w))
 
     def slots(self) -> list[np.ndarray]:
-        """Return copies of the optimizer's current variables."""
-        return [np.array(variable.numpy()) for variable in self.optimizer.variables]
+        """Return copies of `slot_variables`."""
+        return [np.array(variable.numpy()) for variable in self.slot_variables]
 
     def set_slots(self, slots: list[np.ndarray]) -> None:
-        """Set variables of the optimizer that `slots` returned."""
-        assign(self.optimizer.variables, slots)
+        """Set variables that `slots` returned."""
+        assign(self.slot_variables, slots)
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the current weights, in the order of the model's variables."""
-        trained = iter(self.packing.unpack())
-        return [
-            next(trained) if variable.trainable else np.array(variable.numpy())
-            for variable in self.model.variables
-        ]
+        return self.ordered([np.array(v.numpy()) for v in self._own])
+
+    def measured(self) -> list[np.ndarray]:
+        """Return copies of the weights that are measured and kept, in the same order.
+
+        They are the current weights or their average, as the stack has it.
+        """
+        return self.ordered([np.array(v.numpy()) for v in self.averages or self._own])
+
+    def ordered(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Return packed weights, followed by the other variables, in the model's order."""
+        packed = len(self.packing.flat)
+        trained, others = iter(self.packing.arrays(arrays[:packed])), iter(arrays[packed:])
+        return [next(trained if v.trainable else others) for v in self.model.variables]
 
     def settle(self) -> None:
-        """Copy the current weights to the model's own variables."""
-        self.set_weights(self.weights())
+        """Copy the weights that are measured to the model's own variables."""
+        self.set_weights(self.measured())
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Set weights that `weights` returned."""
+        """Set weights that `weights` or `measured` returned; an average starts from them."""
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
+        self._pack()
+
+    def _pack(self) -> None:
+        """Copy the model's own variables to the packed weights, from which averages start."""
         self.packing.pack(self.model.trainable_variables)
+        if self.averages:
+            assign(self.averages, values(self._own))
 
     def _trace_epoch(
         self,
@@ -229,8 +259,7 @@ class Program(Network):
         x_valid: tf.Tensor,
         y_valid: tf.Tensor,
         order: tf.Tensor,
-        rates: tf.Tensor,
-        momenta: tf.Tensor,
+        paces: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
         w_train: tf.Tensor | None,
@@ -238,7 +267,7 @@ class Program(Network):
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the loop over the epoch's steps and the validation pass after it."""
         steps = tf.cast(tf.shape(order)[0], tf.float32)
-        trained = self._trace_run(x_train, y_train, order, rates, momenta, numbers, key, w_train)
+        trained = self._trace_run(x_train, y_train, order, paces, numbers, key, w_train)
         count = cast(int, x_valid.shape[0]) if w_valid is None else tf.reduce_sum(w_valid)
         sums, answers = self._trace_sums(x_valid, y_valid, w_valid)
         return tf.concat([[trained / steps], sums / count], 0), answers
@@ -248,8 +277,7 @@ class Program(Network):
         x_train: tf.Tensor,
         y_train: tf.Tensor,
         order: tf.Tensor,
-        rates: tf.Tensor,
-        momenta: tf.Tensor,
+        paces: tf.Tensor,
         numbers: tf.Tensor,
         key: tf.Tensor,
         w_train: tf.Tensor | None,
@@ -258,18 +286,26 @@ class Program(Network):
         knob = self.knobs.get("momentum")
 
         def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = tf.gather(order, k)
-            self.optimizer._learning_rate.assign(rates[k])
+            rows, pace = tf.gather(order, k), dict(zip(PACES, tf.unstack(paces[k]), strict=True))
+            self.optimizer._learning_rate.assign(pace["rate"])
             if knob is not None:
-                knob.assign(momenta[k])
+                knob.assign(pace["momentum"])
             mass = None if w_train is None else tf.gather(w_train, rows)
             batch = tf.gather(x_train, rows), tf.gather(y_train, rows), mass
-            loss = self._step(*batch, numbers, step_key(key, k))
+            loss = self._step(*batch, numbers, step_key(key, k), pace)
             return k + 1, total + loss
 
         steps = tf.shape(order)[0]
         start = (tf.constant(0), tf.constant(0.0))
-        return tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
+        if self.averaging == "last":
+            self._average(paces[-1, PACES.index("kept")])
+        return trained
+
+    def _average(self, kept: tf.Tensor) -> None:
+        """Trace the change of the averages after a step or an epoch."""
+        found = self.averaged(values(self.averages), values(self._own), kept)
+        assign(self.averages, found)
 
     def _step(
         self,
@@ -278,13 +314,23 @@ class Program(Network):
         mass: tf.Tensor | None,
         numbers: tf.Tensor,
         key: tf.Tensor,
+        pace: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
+        if self.is_scheduled:
+            numbers = self.scheduled(numbers, pace["strength"])
+            if (decay := self.knobs.get("weight_decay")) is not None:
+                decay.assign(by_name(numbers)["decay"])
         gradients, moved, loss = self.gradients(*self._now(), x, y, mass, numbers, key)
+        if self.is_decayed:
+            rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"]
+            assign(self.packing.flat, self.decayed(self._now()[0], rate, decay))
         self.optimizer.apply(gradients, self.packing.flat)
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:
             assign(self.packing.flat, self.bounded(self._now()[0], numbers))
+        if self.averaging == "exponential":
+            self._average(pace["kept"])
         return loss
 
     def _now(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
@@ -294,14 +340,9 @@ class Program(Network):
     def _trace_sums(
         self, x: tf.Tensor, y: tf.Tensor, w: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Trace the validation pass, as `sums`."""
-        return self.sums(*self._now(), x, y, w, self._inverse)
-
-
-def usual_momenta(stack: Stack, steps: int) -> np.ndarray:
-    """Return the momentum of each step, float32 [steps], when the schedule does not change it."""
-    knob = cycled_knob(stack)
-    return np.full(steps, stack[f"optimizer.{knob}"] if knob else 0.0, np.float32)
+        """Trace the validation pass, as `sums`, of the weights that are measured."""
+        found, packed = values(self.averages or self._own), len(self.packing.flat)
+        return self.sums(found[:packed], found[packed:], x, y, w, self._inverse)
 
 
 def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
@@ -318,9 +359,3 @@ def assign(variables: list[Any], tensors: list[Any]) -> None:
     """Assign to each Keras variable its tensor or array."""
     for variable, tensor in zip(variables, tensors, strict=True):
         variable.assign(tensor)
-
-
-def _thrifty(value: np.ndarray) -> np.ndarray:
-    """Return a single number if all are equal (mostly zeros and ones), else the array."""
-    flat = value.reshape(-1)
-    return flat[0] if flat.size and (flat == flat[0]).all() else value

@@ -1,4 +1,4 @@
-"""Learning rates of an epoch, step by step, and the state of performance scheduling."""
+"""The numbers of an epoch's steps, and the state of performance scheduling."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainstack.spaces.schedules import SCHEDULES, patience_epochs
+from trainstack.spaces.averagings import averaged_epochs
+from trainstack.spaces.schedules import SCHEDULES, patience_epochs, regularizer_strength
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.epoch import EpochPlan
 
 
 @dataclass
@@ -45,11 +47,44 @@ class RateMaker:
             return None
         return np.array(self._over(epoch, "momentum"), np.float32)
 
+    def strengths(self, epoch: int) -> np.ndarray | None:
+        """Return the factors on dropout and decay of an epoch if they change, else None."""
+        if self.stack["regularizer_schedule"] == "constant":
+            return None
+        steps, total = self._steps(epoch)
+        return np.array([regularizer_strength(step, total) for step in steps], np.float32)
+
+    def kept(self, epoch: int) -> np.ndarray | None:
+        """Return the shares of the average that stay after each step; None: nothing is averaged.
+
+        The mean of several epochs' weights changes after the last step of an epoch only.
+        """
+        averaging = self.stack["averaging"]
+        if averaging == "none":
+            return None
+        if averaging == "exponential":
+            kept = np.full(self.steps_per_epoch, self.stack["averaging.decay"], np.float32)
+            kept[0] *= epoch > 1
+            return kept
+        last = averaged_epochs(self.stack["averaging.share"], self.epochs)
+        kept = np.ones(self.steps_per_epoch, np.float32)
+        kept[-1] = 1.0 - 1.0 / max(1, epoch - (self.epochs - last))
+        return kept
+
+    def plan(self, epoch: int, order: np.ndarray, key: int) -> EpochPlan:
+        """Return the plan of an epoch with this batch order and key."""
+        rates, momenta = self.rates(epoch), self.momenta(epoch)
+        return EpochPlan(order, rates, momenta, key, self.strengths(epoch), self.kept(epoch))
+
+    def _steps(self, epoch: int) -> tuple[range, int]:
+        """Return the steps of an epoch (from 1), counted from 0, and the plan's."""
+        first = (epoch - 1) * self.steps_per_epoch
+        return range(first, first + self.steps_per_epoch), self.epochs * self.steps_per_epoch
+
     def _over(self, epoch: int, what: str) -> list[float]:
         function = getattr(SCHEDULES[self.stack["schedule"]], what)
-        numbers, total = self.stack.numbers("schedule"), self.epochs * self.steps_per_epoch
-        first = (epoch - 1) * self.steps_per_epoch
-        return [function(first + k, total, numbers) for k in range(self.steps_per_epoch)]
+        numbers, (steps, total) = self.stack.numbers("schedule"), self._steps(epoch)
+        return [function(step, total, numbers) for step in steps]
 
     def saw(self, valid_loss: float) -> None:
         """Record a validation loss; performance scheduling lowers the rate when it stalls."""

@@ -36,12 +36,12 @@ _FREE = (
         "penalty.l1",
         "penalty.l2",
     ),
-    *("max_norm.radius", "clipping.limit", "optimizer.learning_rate"),
+    *("max_norm.radius", "clipping.limit", "optimizer.learning_rate", "decay.weight_decay"),
     *(f"optimizer.{knob}" for knob in KNOBS),
 )
 
 # Run-time numbers of a program, in the order in which it expects them.
-NUMBERS = ("rate", "l1", "l2", "radius", "limit", "smoothing")
+NUMBERS = ("rate", "l1", "l2", "radius", "limit", "smoothing", "decay")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
     items = {
         key: value
         for key, value in stack.items
-        if key not in _FREE and not key.startswith(("schedule.", "stopping."))
+        if key not in _FREE and not key.startswith(("schedule.", "stopping.", "averaging."))
     }
     items["label_smoothing"] = stack["label_smoothing"] > 0.0  # how much is a run-time number
     return tuple(items.items())
@@ -110,12 +110,14 @@ def run_time_numbers(stack: Stack) -> dict[str, float]:
         "radius": stack.get("max_norm.radius", 0.0),
         "limit": stack.get("clipping.limit", 0.0),
         "smoothing": stack["label_smoothing"],
+        "decay": stack.get("decay.weight_decay", stack.get("optimizer.weight_decay", 0.0)),
     }
 
 
-def cycled_knob(stack: Stack) -> str | None:
-    """Return the knob that a momentum-cycling schedule may move, or None."""
-    return OPTIMIZERS[stack["optimizer"]].cycles
+def usual_momentum(stack: Stack) -> float:
+    """Return the momentum when the schedule does not change it; 0 if it never does."""
+    knob = OPTIMIZERS[stack["optimizer"]].cycles
+    return stack[f"optimizer.{knob}"] if knob else 0.0
 
 
 def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> bool:
@@ -173,8 +175,3 @@ def worth_bundling(stack: Stack, features: int, device: str) -> bool:
 def as_vector(numbers: Mapping[str, float]) -> list[float]:
     """Return the run-time numbers in the order that a program expects."""
     return [numbers[name] for name in NUMBERS]
-
-
-def by_name(vector: Any) -> dict[str, Any]:
-    """Return the run-time numbers of a program's vector, tensors of shape []."""
-    return {name: vector[place] for place, name in enumerate(NUMBERS)}

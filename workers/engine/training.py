@@ -91,8 +91,7 @@ class Training:
         try:
             plan = next(epochs)
             while True:
-                arguments = plan.order, plan.rates, plan.momenta, plan.key
-                plan = epochs.send(program.epoch(self.stack, data, *arguments))
+                plan = epochs.send(program.epoch(self.stack, data, *plan.arguments))
         except StopIteration as ended:
             return ended.value
 
@@ -118,7 +117,7 @@ class Training:
                 order = batch_order(self.seed, epoch, rows, steps, batch)
                 key = epoch_key(self.seed, epoch)
                 try:
-                    result = yield EpochPlan(order, maker.rates(epoch), maker.momenta(epoch), key)
+                    result = yield maker.plan(epoch, order, key)
                 except EndedError as ended:
                     outcome = ended.outcome
                     break
@@ -133,7 +132,7 @@ class Training:
             if self.best is None or measurement.minimized < self.best.minimized:
                 self.best = measurement
                 if trained:
-                    self.best_weights = self.program.weights()
+                    self.best_weights = self.program.measured()
             if (verdict := judge(measurement)) is not None:
                 outcome = verdict
                 break

@@ -43,6 +43,11 @@ class Turns:
         self._hold(index)
         return self.program.weights()
 
+    def measured(self, index: int) -> list[np.ndarray]:
+        """Return copies of a network's weights that are measured, as `Program.measured`."""
+        self._hold(index)
+        return self.program.measured()
+
     def set_weights(self, index: int, weights: list[np.ndarray]) -> None:
         """Set a network's weights, as `weights` returned them."""
         self._hold(index)
@@ -82,8 +87,7 @@ class Turns:
                 found.append(None)
                 continue
             self._hold(k)
-            arguments = plan.order, plan.rates, plan.momenta, plan.key
-            found.append(self.program.epoch(stack, split, *arguments))
+            found.append(self.program.epoch(stack, split, *plan.arguments))
         return found
 
     def _hold(self, index: int) -> None:
@@ -102,4 +106,4 @@ class Turns:
     @property
     def _variables(self) -> list[Any]:
         of = self.program
-        return [*of.packing.flat, *of.model.non_trainable_variables, *of.optimizer.variables]
+        return [*of.packing.flat, *of.model.non_trainable_variables, *of.slot_variables]

@@ -14,14 +14,23 @@ from trainstack.search.metrics import classes
 from trainstack.search.metrics.losses import FOCUS
 from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.averagings import averaged_epochs
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.optimizers import OPTIMIZERS
-from trainstack.spaces.schedules import SCHEDULES, constant, patience_epochs
+from trainstack.spaces.schedules import (
+    SCHEDULES,
+    constant,
+    patience_epochs,
+    regularizer_strength,
+)
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.model_plan import Node, Plan, plan
 from trainstack.workers.export.rendering import render
+
+# Layers whose class a script brings along, the last two only if the rate of dropout changes.
+_OWN = ("RReLU", "layers.Dropout", "layers.AlphaDropout")
 
 
 def script(
@@ -48,6 +57,7 @@ def script(
     """
     planned = stack.planned_epochs(spec.epochs)
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
+    scheduled = _scheduled(stack)
     loading = python_lines(dataset, validation=refit is None)
     imports = [line for line in loading if line.startswith(("import ", "from "))]
     return render(
@@ -81,8 +91,14 @@ def script(
         epochs=planned,
         seeds=list(seeds),
         refit=refit,
+        decay=stack.get("decay.weight_decay", stack.get("optimizer.weight_decay")),
+        scheduled=scheduled,
+        averaged_epochs=averaged_epochs(stack.get("averaging.share", 0.0), planned),
+        regularizer_strength=regularizer_strength,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
-        network=_network(plan(stack, spec.data.features, spec.data.outputs)),
+        network=_network(
+            plan(stack, spec.data.features, spec.data.outputs), _OWN if scheduled else ("RReLU",)
+        ),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
@@ -90,6 +106,14 @@ def script(
         momentum=None if optimizer.cycles is None else schedule.momentum,
         plateau_patience=schedule.reacts and patience_epochs(stack["schedule.patience"], planned),
     )
+
+
+def _scheduled(stack: Stack) -> list[str]:
+    """Return the regularizers whose strength changes."""
+    if stack["regularizer_schedule"] == "constant":
+        return []
+    decays = stack["decay"] != "none" or stack["optimizer"] == "adamw"
+    return ["dropout"] * (stack["dropout"] != "none") + ["decay"] * decays
 
 
 def _is_usual(dataset: Any, spec: StudySpec) -> bool:
@@ -109,8 +133,13 @@ def _figures(values: Sequence[float]) -> str:
     return f"{shown}, …" if values[5:] else shown
 
 
-def _network(network: Plan) -> dict[str, Any]:
-    """Return the layers as source text; hidden layers that differ only in width are a group."""
+def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
+    """Return the layers as source text; hidden layers that differ only in width are a group.
+
+    Args:
+        network: The plan of layers.
+        own: Paths of layers whose class the script brings along.
+    """
     dense, *others = network.blocks[0].nodes
     # A plain activation is an argument of the dense layer before it, as is common in Keras code.
     merged = bool(others) and others[0].path == "layers.Activation"
@@ -118,12 +147,12 @@ def _network(network: Plan) -> dict[str, Any]:
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
-        "entry": [_layer(node) for node in network.entry],
+        "entry": [_layer(node, own) for node in network.entry],
         "hidden": [
             {
                 "widths": [block.nodes[0].arguments["units"] for block in blocks],
                 "residual": residual,
-                "layers": [_layer(node) for node in (nodes[1:] if merged else nodes)],
+                "layers": [_layer(node, own) for node in (nodes[1:] if merged else nodes)],
             }
             for (residual, nodes), blocks in alike
         ],
@@ -131,9 +160,9 @@ def _network(network: Plan) -> dict[str, Any]:
     }
 
 
-def _layer(node: Node) -> str:
-    prefix = "" if node.path == "RReLU" else "keras."  # the script brings this class along
-    return f"{prefix}{node.path}({_keywords(node.arguments)})"
+def _layer(node: Node, own: Sequence[str]) -> str:
+    path = node.path.split(".")[-1] if node.path in own else f"keras.{node.path}"
+    return f"{path}({_keywords(node.arguments)})"
 
 
 def _keywords(arguments: Mapping[str, Any]) -> str:

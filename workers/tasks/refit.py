@@ -42,9 +42,8 @@ def refitted(bench: Bench, stack: Stack, asked: Refit) -> tuple[Program, Any] | 
     maker = RateMaker(stack, steps, stack.planned_epochs(bench.spec.epochs))
     for epoch in range(1, asked.epochs + 1):
         order = batch_order(asked.seed, epoch, rows, steps, batch)
-        rates, momenta = maker.rates(epoch), maker.momenta(epoch)
-        key = epoch_key(asked.seed, epoch)
-        result = program.epoch(stack, data, order, rates, momenta, key)
+        plan = maker.plan(epoch, order, epoch_key(asked.seed, epoch))
+        result = program.epoch(stack, data, *plan.arguments)
         if not np.isfinite(result.train_loss):
             log.warning("training on all rows diverged in epoch %d", epoch)
             return None

@@ -74,6 +74,7 @@ class Reuse:
         )
         result = trained.run(data, lambda measurement: None)
         best = [*lower, *upper.weights()]
+        program.set_weights(best)  # averages of the weights start from these
         known = result.measurements[: result.best_epoch]
         if result.outcome != Outcome.COMPLETED:  # makes the run itself report the divergence
             known = (Measurement(1, float("nan"), float("nan"), float("nan")),)
