@@ -45,6 +45,11 @@ STACKS = {
     "performance schedule, Nadam": small("chapter-default"),
     "alpha dropout": small("chapter-risk-sensitive"),
     "batch normalization, AdamW, dropout": small("relu-he-bn-dropout-adamw"),
+    "ntk, rates of their own": small(
+        "chapter-default",
+        **{"bias_rate": 0.1, "input_scale": "learned", "input_scale.rate_factor": 6.0},
+        **{"parametrization": "ntk", "head": "zeros"},
+    ),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 

@@ -20,7 +20,8 @@ from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.schedules import SCHEDULES, constant, patience_epochs
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
-from trainstack.workers.engine.model_plan import Node, Plan, plan
+from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
+from trainstack.workers.engine.model_plan import NTK, Node, Plan, plan
 from trainstack.workers.export.rendering import render
 
 
@@ -49,6 +50,7 @@ def script(
     planned = stack.planned_epochs(spec.epochs)
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
     loading = python_lines(dataset, validation=refit is None)
+    network = plan(stack, spec.data.features, spec.data.outputs)
     imports = [line for line in loading if line.startswith(("import ", "from "))]
     return render(
         "train.py.jinja",
@@ -81,7 +83,9 @@ def script(
         seeds=list(seeds),
         refit=refit,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
-        network=_network(plan(stack, spec.data.features, spec.data.outputs)),
+        network=_network(network),
+        rates=_rates(network, stack),
+        initial=_initial(stack),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
@@ -116,6 +120,7 @@ def _network(network: Plan) -> dict[str, Any]:
     shared = {**(others[0].arguments if merged else {}), **dense.arguments}
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
+        "ntk": network.head.path == NTK,
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
         "entry": [_layer(node) for node in network.entry],
         "hidden": [
@@ -128,6 +133,24 @@ def _network(network: Plan) -> dict[str, Any]:
         ],
         "outputs": network.head.arguments["units"],
     }
+
+
+def _rates(network: Plan, stack: Stack) -> dict[str, float]:
+    """Return the end of a weight's name in Keras → the factor on its learning rate, if not 1."""
+    return {
+        f"{node.arguments.get('name', '')}/{weight}": stack[key]
+        for node in network.nodes
+        for weight, key in node.rates.items()
+        if stack[key] != 1.0
+    }
+
+
+def _initial(stack: Stack) -> dict[str, Any] | None:
+    """Return how initial weights are set, beyond initializers; None if no choice needs it."""
+    fitted = is_fitted(stack)
+    if not fitted and stack["bias"] == "zeros":
+        return None
+    return {"fitted": fitted, "rows": ROWS, "combined": COMBINED}
 
 
 def _layer(node: Node) -> str:
