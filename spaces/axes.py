@@ -9,6 +9,13 @@ from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.averagings import AVERAGINGS
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.dense_layers import (
+    BIASES,
+    CALIBRATIONS,
+    HEADS,
+    INPUT_SCALES,
+    PARAMETRIZATIONS,
+)
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -34,15 +41,22 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "averaging": AVERAGINGS,
     "decay": DECAYS,
     "regularizer_schedule": REGULARIZER_SCHEDULES,
+    "input_scale": INPUT_SCALES,
+    "parametrization": PARAMETRIZATIONS,
+    "head": HEADS,
+    "bias": BIASES,
+    "calibration": CALIBRATIONS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
 # the schedule is stretched. Label smoothing: the share of a row's label that training spreads
-# evenly over all classes (Szegedy et al. 2016); regressions and scores ignore it.
+# evenly over all classes (Szegedy et al. 2016); regressions and scores ignore it. Bias rate: factor
+# on the learning rate of the dense layers' biases (0.1 in Holzmüller et al. 2024; 0: they stay).
 NUMBER_AXES: dict[str, Parameter] = {
     "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
     "plan_fraction": Parameter("plan_fraction", 1.0, 0.01, 1.0),
     "label_smoothing": Parameter("label_smoothing", 0.0, 0.0, 0.2),
+    "bias_rate": Parameter("bias_rate", 1.0, 0.0, 100.0),
 }
 
 # Keys that the chapter's stacks do not have, with the values that such a stack implies. A document
@@ -53,6 +67,12 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "averaging": "none",
     "decay": "none",
     "regularizer_schedule": "constant",
+    "input_scale": "none",
+    "parametrization": "standard",
+    "head": "glorot",
+    "bias": "zeros",
+    "calibration": "none",
+    "bias_rate": 1.0,
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -76,6 +96,10 @@ SELF_NORMALIZING: dict[str, str] = {
     "penalty": "none",
     "max_norm": "none",
     "decay": "none",
+    "input_scale": "none",
+    "parametrization": "standard",
+    "bias": "zeros",
+    "calibration": "none",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
@@ -84,7 +108,8 @@ AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
 def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
     """Return the one choice that an axis has beside these choices, or None if it is free.
 
-    AdamW decays the weights itself, and without dropout and decay there is nothing to schedule.
+    AdamW decays the weights itself, without dropout and decay there is nothing to schedule, and
+    dense layers before batch normalization have no biases.
 
     Args:
         axis: An axis of `CHOICE_AXES`.
@@ -92,6 +117,8 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
     """
     if axis == "decay" and chosen["optimizer"] == "adamw":
         return "none"
+    if axis == "bias" and chosen["normalization"] == "before":
+        return "zeros"
     if axis == "regularizer_schedule":
         decays = chosen["decay"] != "none" or chosen["optimizer"] == "adamw"
         return None if decays or chosen["dropout"] != "none" else "constant"

@@ -128,9 +128,10 @@ class Space:
         bundle, _ = self._arm(BUNDLE_AXIS, decide)
         shape, widths = self._arm(UNITS_AXIS, decide)
         chosen: dict[str, Any] = {UNITS_AXIS: SHAPES[shape].widths(widths)}
+        fixed = SELF_NORMALIZING if bundle == "self_normalizing" else {}
         for axis in CHOICE_AXES:
-            if bundle == "self_normalizing" and axis in SELF_NORMALIZING:
-                chosen[axis] = SELF_NORMALIZING[axis]
+            if axis in fixed:
+                chosen[axis] = fixed[axis]
             elif (only := only_choice(axis, chosen)) is not None:
                 chosen[axis] = only
             elif axis != "initializer":

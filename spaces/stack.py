@@ -242,11 +242,12 @@ def _units(value: Any) -> tuple[int, ...]:
 _EXCLUSIONS = {
     "decay": "the optimizer adamw has a weight_decay of its own",
     "regularizer_schedule": "the stack has neither dropout nor decay",
+    "bias": "dense layers before batch normalization have no biases",
 }
 
 
 def _check_rules(values: Mapping[str, Any]) -> None:
-    """Reject combinations that the chapter forbids."""
+    """Reject combinations that are forbidden."""
     activation, initializer = values["activation"], values["initializer"]
     allowed = ACTIVATIONS[activation].initializers
     if initializer not in allowed:

@@ -27,10 +27,12 @@ from trainstack.spaces.stack import Stack
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
+    *("input_scale", "parametrization", "head", "bias", "calibration", "bias_rate"),
 )
 MOST_AXES = 8
-# Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015).
-TUNED = ("activation", "normalization", "optimizer", "batch_size")
+# Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015; Jacot et
+# al. 2018).
+TUNED = ("activation", "normalization", "optimizer", "batch_size", "parametrization")
 # Factors on a variant's learning rate to try, and the index of the seed for that.
 FACTORS = (1.0, 1 / 3, 3.0)
 TUNING_INDEX = 1000

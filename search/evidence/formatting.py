@@ -37,6 +37,14 @@ _NORMALIZATIONS = {
     "after": "batch normalization after the activation",
 }
 _PLACES = {"last": " after the last hidden layer", "hidden": " after the hidden layers"}
+_DENSE_LAYERS = {
+    ("input_scale", "learned"): "a learned scale of the inputs",
+    ("parametrization", "ntk"): "NTK parametrization",
+    ("head", "zeros"): "a last layer that starts at 0",
+    ("bias", "normal"): "normal biases",
+    ("bias", "data"): "biases from the data",
+    ("calibration", "weights"): "calibrated weights",
+}
 _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 
 
@@ -53,6 +61,7 @@ def describe(stack: Stack) -> str:
         parts.append(_NORMALIZATIONS[stack["normalization"]])
     if stack["input_normalization"] != "none":
         parts.append("batch normalization of the inputs")
+    parts += [words for key, words in _DENSE_LAYERS.items() if key in stack.items]
     if stack["dropout"] != "none":
         kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
         where = _PLACES.get(stack["dropout"], "")
@@ -74,6 +83,7 @@ def describe(stack: Stack) -> str:
         parts.append(f"the mean weights of the last {stack['averaging.share']:.0%} of the epochs")
     if stack["label_smoothing"]:
         parts.append(f"label smoothing {number(stack['label_smoothing'])}")
+    parts += [f"biases at {number(k)} of it" for k in [stack["bias_rate"]] if k != 1.0]
     if stack["clipping"] != "none":
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")

@@ -53,6 +53,11 @@ STACKS = {
     "mean of the last epochs": small(
         "relu-he-sgd-1cycle", **{"averaging": "last", "averaging.share": 0.75}
     ),
+    "ntk, rates of their own": small(
+        "chapter-default",
+        **{"bias_rate": 0.1, "input_scale": "learned", "input_scale.rate_factor": 6.0},
+        **{"parametrization": "ntk", "head": "zeros"},
+    ),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 

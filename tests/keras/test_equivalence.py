@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -75,6 +76,28 @@ def smoothed(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     )
 
 
+def paced(optimizer: keras.Optimizer, stack: Stack) -> None:
+    """Give an optimizer's steps of biases and of the input scale, decay included, their rates."""
+    kind: Any = type(optimizer)
+
+    def factor(variable: Any) -> float:
+        if "bias" in variable.name:
+            return stack["bias_rate"]
+        vector = "kernel" in variable.name and len(variable.shape) == 1
+        return stack["input_scale.rate_factor"] if vector else 1.0
+
+    class Paced(kind):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            super().update_step(gradient, variable, learning_rate * factor(variable))
+
+        def _apply_weight_decay(self, variables: list) -> None:
+            for v in variables:
+                decay = (self.weight_decay or 0.0) * self.learning_rate * factor(v)
+                v.assign(v * (1.0 - decay))
+
+    optimizer.__class__ = Paced
+
+
 def by_fit(
     stack: Stack,
     task: str,
@@ -99,6 +122,8 @@ def by_fit(
 
         knobs["momentum"] = Knob(0.9, trainable=False)
     optimizer = make_optimizer(stack, knobs)
+    if stack["bias_rate"] != 1.0 or stack["input_scale"] == "learned":
+        paced(optimizer, stack)
     if stack["clipping"] == "value":
         optimizer.clipvalue = stack["clipping.limit"]
     elif stack["clipping"] == "norm":

@@ -186,7 +186,7 @@ class Bench:
         """
         split, data = self.split(run.split)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
-        program.reset(stack, run.seed)
+        program.reset(stack, run.seed, data)
         if (kept := self._kept(run.weights)) is not None:
             program.set_weights(kept)
         else:

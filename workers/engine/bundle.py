@@ -265,6 +265,9 @@ class Bundle:
             assign(self._flat, self.program.decayed(flat, rate, decay))
         self.optimizer.apply(found, self._flat)
         assign(self._fixed, moved)
+        if self.program.has_rate_factors:
+            now = flat, values(self._flat), numbers
+            assign(self._flat, _mapped(lambda of: self.program.at_own_rates(*of), now))
         if self.program.is_bounded:
             now = values(self._flat), numbers
             assign(self._flat, _mapped(lambda of: self.program.bounded(*of), now))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -44,6 +45,10 @@ class DeviceData:
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows."""
         return self.x_train[: min(rows, self.rows[0])]
+
+    def inputs(self, rows: np.ndarray) -> tf.Tensor:
+        """Return the inputs of some training rows, by their places."""
+        return tf.gather(self.x_train, rows)
 
     def padded(self, train: int, valid: int) -> DeviceData:
         """Return the same split with parts of at least these lengths, for one program of several.

@@ -17,13 +17,10 @@ import tensorflow as tf
 
 from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.build import (
-    fresh_kernel,
-    initializer_of,
-    training_optimizer,
-)
+from trainstack.workers.engine.build import training_optimizer
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.initial_weights import fit, set_kernels
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.network import EVALUATION_ROWS, Network, by_name, thrifty
@@ -100,20 +97,30 @@ class Program(Network):
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
 
-    def reset(self, stack: Stack, seed: int) -> None:
+    def reset(
+        self,
+        stack: Stack,
+        seed: int,
+        data: DeviceData | StreamedData | None = None,
+        initializer: str = "",
+    ) -> None:
         """Give the model fresh weights and the optimizer fresh slots.
 
         Args:
             stack: The trial's stack (of this program's structure).
             seed: Seed of the weights, which do not depend on earlier trials.
+            data: The trial's split, to whose training rows some stacks fit their weights.
+            initializer: Name of another initializer of the hidden layers than the stack's.
+
+        Raises:
+            ValueError: The stack fits its weights, and there is no data.
         """
         for variable, value in zip(self._state, self._at_start, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
         network = plan(stack, self.structure.features, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
-        rng = np.random.default_rng([seed, 0])
-        for kernel, node in zip(self.kernels, dense, strict=True):
-            kernel.assign(fresh_kernel(initializer_of(node), tuple(kernel.shape), rng))
+        set_kernels(self, dense, seed, initializer)
+        fit(self, stack, seed, data)
         self._pack()
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
@@ -321,11 +328,14 @@ class Program(Network):
             numbers = self.scheduled(numbers, pace["strength"])
             if (decay := self.knobs.get("weight_decay")) is not None:
                 decay.assign(by_name(numbers)["decay"])
-        gradients, moved, loss = self.gradients(*self._now(), x, y, mass, numbers, key)
+        before, fixed = self._now()
+        gradients, moved, loss = self.gradients(before, fixed, x, y, mass, numbers, key)
         if self.is_decayed:
             rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"]
-            assign(self.packing.flat, self.decayed(self._now()[0], rate, decay))
+            assign(self.packing.flat, self.decayed(before, rate, decay))
         self.optimizer.apply(gradients, self.packing.flat)
+        if self.has_rate_factors:
+            assign(self.packing.flat, self.at_own_rates(before, self._now()[0], numbers))
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:
             assign(self.packing.flat, self.bounded(self._now()[0], numbers))

@@ -26,7 +26,8 @@ from trainstack.spaces.schedules import (
 )
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
-from trainstack.workers.engine.model_plan import Node, Plan, plan
+from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
+from trainstack.workers.engine.model_plan import NTK, Node, Plan, plan
 from trainstack.workers.export.rendering import render
 
 # Layers whose class a script brings along, the last two only if the rate of dropout changes.
@@ -59,6 +60,7 @@ def script(
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
     scheduled = _scheduled(stack)
     loading = python_lines(dataset, validation=refit is None)
+    network = plan(stack, spec.data.features, spec.data.outputs)
     imports = [line for line in loading if line.startswith(("import ", "from "))]
     return render(
         "train.py.jinja",
@@ -96,9 +98,9 @@ def script(
         averaged_epochs=averaged_epochs(stack.get("averaging.share", 0.0), planned),
         regularizer_strength=regularizer_strength,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
-        network=_network(
-            plan(stack, spec.data.features, spec.data.outputs), _OWN if scheduled else ("RReLU",)
-        ),
+        network=_network(network, _OWN if scheduled else ("RReLU",)),
+        rates=_rates(network, stack),
+        initial=_initial(stack),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
@@ -146,6 +148,7 @@ def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
     shared = {**(others[0].arguments if merged else {}), **dense.arguments}
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
+        "ntk": network.head.path == NTK,
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
         "entry": [_layer(node, own) for node in network.entry],
         "hidden": [
@@ -163,6 +166,24 @@ def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
 def _layer(node: Node, own: Sequence[str]) -> str:
     path = node.path.split(".")[-1] if node.path in own else f"keras.{node.path}"
     return f"{path}({_keywords(node.arguments)})"
+
+
+def _rates(network: Plan, stack: Stack) -> dict[str, float]:
+    """Return the end of a weight's name in Keras → the factor on its learning rate, if not 1."""
+    return {
+        f"{node.arguments.get('name', '')}/{weight}": stack[key]
+        for node in network.nodes
+        for weight, key in node.rates.items()
+        if stack[key] != 1.0
+    }
+
+
+def _initial(stack: Stack) -> dict[str, Any] | None:
+    """Return how initial weights are set, beyond initializers; None if no choice needs it."""
+    fitted = is_fitted(stack)
+    if not fitted and stack["bias"] == "zeros":
+        return None
+    return {"fitted": fitted, "rows": ROWS, "combined": COMBINED}
 
 
 def _keywords(arguments: Mapping[str, Any]) -> str:
