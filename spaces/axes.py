@@ -11,6 +11,7 @@ from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.preparations import PREPARATIONS, STANDARD
 from trainstack.spaces.regularizers import DROPOUTS, MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
@@ -30,6 +31,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "schedule": SCHEDULES,
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
+    "preparation": PREPARATIONS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -43,7 +45,7 @@ NUMBER_AXES: dict[str, Parameter] = {
 
 # Keys that the chapter's stacks do not have, with the values that such a stack implies. A document
 # may leave them out, and at these values they do not count in a stack's id.
-BEYOND_CHAPTER: dict[str, Any] = {"label_smoothing": 0.0}
+BEYOND_CHAPTER: dict[str, Any] = {"label_smoothing": 0.0, "preparation": STANDARD}
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
 UNITS_AXIS = "units"
@@ -65,6 +67,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "input_normalization": "none",
     "penalty": "none",
     "max_norm": "none",
+    "preparation": STANDARD,
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)

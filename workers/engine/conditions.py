@@ -75,8 +75,7 @@ def changed(split: Any, condition: Condition, classes: int, seed: int) -> Any:
     if condition.classes != ALL:
         split = _half(split, condition, classes)
     if condition.inputs == UNIT:
-        low, high = split.x_train.min(axis=0), split.x_train.max(axis=0)
-        split = replace(split, mean=low, scale=np.where(high > low, high - low, 1.0).astype("f4"))
+        split = split.prepared_by(UNIT)
     if condition.labels:
         split = _few_labels(split, condition.labels, seed)
     return split
