@@ -16,7 +16,6 @@ from trainstack.search.conditions import (
     LATER,
     PLAIN,
     RELATED,
-    UNIT,
     Condition,
 )
 from trainstack.search.data.load import load
@@ -68,24 +67,13 @@ def split_under(bench: JobBench, condition: Condition) -> Any:
     return changed(bench.dataset.split(SEED), condition, 10, SEED)
 
 
-def test_inputs_scaled_to_the_unit_range(bench: JobBench) -> None:
-    """Every feature of the training part spans 0 to 1; rows and labels are unchanged."""
-    before, after = bench.dataset.split(SEED), split_under(bench, Condition(inputs=UNIT))
-    x = after.prepared().x_train
-    varies = before.x_train.min(axis=0) < before.x_train.max(axis=0)
-    assert x.min() == 0.0
-    assert x.max() == 1.0
-    assert x[:, varies].max(axis=0) == pytest.approx(1.0)
-    assert (after.y_train == before.y_train).all()
-
-
 def test_few_labels_are_even_and_the_rest_stays_as_it_was(bench: JobBench) -> None:
     """Fifty labels are five per class, of the training part only; statistics use all rows."""
     before, after = bench.dataset.split(SEED), split_under(bench, Condition(labels=50))
     assert np.bincount(after.y_train).tolist() == [5] * 10
     assert (after.x_valid == before.x_valid).all()
-    assert (after.preparation.shift == before.preparation.shift).all()
-    again = split_under(bench, Condition(labels=50, inputs=UNIT))
+    np.testing.assert_array_equal(after.prepare(after.x_test), before.prepare(before.x_test))
+    again = split_under(bench, Condition(labels=50))
     assert (again.x_train == after.x_train).all()
 
 
@@ -189,7 +177,7 @@ def test_bounds_are_not_measured_under_a_condition(bench: JobBench) -> None:
 
 def test_a_condition_is_refused_where_no_experiment_asks(bench: JobBench) -> None:
     """Search trials, studies without experiment and layers that cannot be reused are refused."""
-    condition = Condition(inputs=UNIT)
+    condition = Condition(labels=50)
     with pytest.raises(ValueError, match="only experiments for claims"):
         bench.train(job(condition, kind=SEARCH), lambda measurement: None)
     spec, bench.spec = bench.spec, replace(bench.spec, experiment=())
@@ -206,9 +194,9 @@ def test_a_condition_is_refused_where_no_experiment_asks(bench: JobBench) -> Non
 
 def test_equal_stacks_under_conditions_share_no_file(bench: JobBench) -> None:
     """Runs that differ only in the condition have separate weights and checkpoints."""
-    names = {trained(bench, c)[0].artifacts["weights"] for c in (PLAIN, Condition(inputs=UNIT))}
+    names = {trained(bench, c)[0].artifacts["weights"] for c in (PLAIN, Condition(labels=50))}
     assert len(names) == 2
     program, _ = bench.program(STACK, bench.split(SplitId(SEED), STACK)[1], EPOCHS)
-    shelves = [bench._shelf(job(c), program) for c in (PLAIN, Condition(inputs=UNIT))]
+    shelves = [bench._shelf(job(c), program) for c in (PLAIN, Condition(labels=50))]
     assert shelves[0].name != shelves[1].name
     assert shelves[0].identity != shelves[1].identity
