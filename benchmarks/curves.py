@@ -103,12 +103,12 @@ def record(bench: Any, run: Asked) -> dict[str, Any]:
 
     stack = run.stack.but(stopping="none")
     began = time.perf_counter()
-    split, data = bench.split(SplitId(run.seed))
+    split, data = bench.split(SplitId(run.seed), stack)
     program, _ = bench.program(stack, data, run.epochs)
     program.reset(stack, run.seed)
     training = Training(program, stack, run.seed, run.epochs, untrained_loss=1e9)
     result = training.run(data, lambda measured: None)
-    standard = split.standardised()
+    standard = split.prepared()
     curve = [float(f"{m.valid_loss:.5g}") for m in result.measurements]
     test = program.loss(standard.x_test, standard.y_test) if result.best_epoch else None
     return {
@@ -141,6 +141,7 @@ def main() -> None:
     from trainstack.search.data.load import load
     from trainstack.search.folds import SplitId
     from trainstack.search.spec import StudySpec
+    from trainstack.spaces.stack import Stack
     from trainstack.workers.engine.bench import Bench
 
     done = set()
@@ -157,7 +158,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(spec, threads, folder)
             threads = 0  # TensorFlow accepts the setting only once
-            rows = bench.split(SplitId(0))[1].rows[0]
+            rows = bench.split(SplitId(0), Stack.of())[1].rows[0]
             for run in asked(arguments.what, name, rows):
                 if run.key not in done:
                     with arguments.o.open("a") as file:

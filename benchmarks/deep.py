@@ -73,7 +73,7 @@ def fashion(standardised: bool = True) -> DeviceData:
         RequestError: The data set is not on this machine.
     """
     split = load("fashion-mnist").split(0)
-    parts = split.standardised()
+    parts = split.prepared()
     x_train, x_valid = parts.x_train, parts.x_valid
     if not standardised:
         low, high = x_train.min(0), x_train.max(0)

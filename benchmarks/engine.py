@@ -28,7 +28,7 @@ class Subject:
     """A data set standardised, as arrays and on the device."""
 
     def __init__(self, name: str) -> None:
-        split = load(name).split(0).standardised()
+        split = load(name).split(0).prepared()
         self.arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)
         self.data = DeviceData(*(tf.constant(part) for part in self.arrays))
         self.rows, self.features = split.x_train.shape

@@ -37,7 +37,7 @@ def errors(path: Path, target: str, transform: str, folder: str) -> np.ndarray:
     found = []
     for seed in SEEDS:
         program, split = bench.weights(CHAPTER_DEFAULT, Kept(seed, SplitId(seed), ""))
-        outputs = split.measurable(program.outputs(split.standardise(split.x_test)))
+        outputs = split.measurable(program.outputs(split.prepare(split.x_test)))
         predicted = outputs[:, 0].astype(float) * split.y_scale + split.y_mean
         each = root_mean_squared_error, mean_absolute_error
         found.append([error(split.y_test, predicted) for error in each])

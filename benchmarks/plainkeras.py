@@ -85,7 +85,7 @@ def loop(spec: StudySpec) -> None:
     """Train every stack of a spec in turn: the loop that a search replaces."""
     from trainstack.search.data.load import load
 
-    split = load(spec.data.source).split(spec.seed).standardised()
+    split = load(spec.data.source).split(spec.seed).prepared()
     arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)
     for stack in spec.stacks:
         keras.utils.set_random_seed(0)

@@ -80,7 +80,7 @@ def yardstick(tables: Path, data: str) -> float:
     split = load(str(tables / f"{data}.parquet"), target_of(tables, data)).split(
         confirmation_seed(0, 0)
     )
-    standard = split.standardised()
+    standard = split.prepared()
     if split.y_train.dtype.kind == "i":
         model = HistGradientBoostingClassifier(random_state=0).fit(split.x_train, split.y_train)
         return float(log_loss(split.y_test, model.predict_proba(split.x_test)))

@@ -74,7 +74,7 @@ def trial_seconds(source: str, stack: Stack, folds: int) -> float:
     job = Job("t", SEARCH, stack, 0, splits, EPOCHS, again=len(splits))
     bench = bench_of(spec)
     for split in splits:
-        bench.split(split)  # the data stays on the device between trials
+        bench.split(split, stack)  # the data stays on the device between trials
 
     def train() -> None:
         bench.programs = Programs()
@@ -194,7 +194,7 @@ def _hold(kind: str) -> None:
         Job(str(k), CONFIRMATION, SMALL, k, (confirmation_split(spec, 0),), 1, again=99)
         for k in range(NETWORKS)
     ]
-    bench.split(jobs[0].split)
+    bench.split(jobs[0].split, SMALL)
     if kind == "bundle":
         bench.train_bundle(jobs, lambda job, measurement: None)
     elif kind == "programs":

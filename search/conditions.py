@@ -1,6 +1,6 @@
 """Conditions: changes to a run of an experiment for claims that a stack cannot express.
 
-A stack is valid by construction, with standardised inputs and all labels. Some claims are about
+A stack is valid by construction, and trained with all labels. Some claims are about
 other cases, so a run of a designed experiment may have a condition beside its stack. Only rows of
 `evidence.claims` create conditions; spaces and files of stacks cannot contain them, and workers
 reject them in other runs. A condition is part of the run's identity.
@@ -18,14 +18,12 @@ from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.stack import Stack
 
-STANDARDISED, UNIT = "standardised", "unit"
 ALL, EARLIER, LATER = "all", "earlier", "later"
 AUTOENCODER, RELATED = "autoencoder", "related"
 
 # Field → its allowed words.
 _WORDS: dict[str, tuple[str, ...]] = {
     "initializer": ("", *INITIALIZERS),
-    "inputs": (STANDARDISED, UNIT),
     "classes": (ALL, EARLIER, LATER),
     "pretrained": ("", AUTOENCODER, RELATED),
 }
@@ -38,7 +36,6 @@ class Condition:
     Attributes:
         initializer: Initializer of the hidden layers instead of the stack's, which need not suit
             the activation; empty: the stack's.
-        inputs: `standardised`, or `unit`: each feature's training range scaled to 0..1.
         classes: `all`, or one half of them in the order of their labels (`earlier` includes the
             middle one of an odd number): every part has only the rows of these classes.
         labels: Number of training rows with a label, as evenly over the classes as possible; the
@@ -47,12 +44,11 @@ class Condition:
             `autoencoder`: reconstruction of all training inputs; `related`: classification of the
             other half of the classes. They are frozen at first (`FROZEN_SHARE`).
 
-    >>> Condition(inputs="unit").description
-    'inputs scaled to 0..1'
+    >>> Condition(labels=50).description
+    '50 labels'
     """
 
     initializer: str = ""
-    inputs: str = STANDARDISED
     classes: str = ALL
     labels: int = 0
     pretrained: str = ""
@@ -80,7 +76,6 @@ class Condition:
         """The condition in words; empty if it changes nothing."""
         parts = {
             "initializer": f"{self.initializer} weights",
-            "inputs": "inputs scaled to 0..1",
             "classes": f"the {self.classes} half of the classes",
             "labels": f"{self.labels} labels",
             "pretrained": f"lower layers of {'a' if self.pretrained == RELATED else 'an'} "
@@ -100,8 +95,7 @@ class Condition:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that differ from the default."""
-        nothing = {"inputs": STANDARDISED, "classes": ALL}
-        return {k: v for k, v in asdict(self).items() if v and v != nothing.get(k)}
+        return {k: v for k, v in asdict(self).items() if v and (k, v) != ("classes", ALL)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Condition:

@@ -19,6 +19,7 @@ from trainstack.spaces.dense_layers import (
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.preparations import PREPARATIONS, STANDARD
 from trainstack.spaces.regularizers import DECAYS, DROPOUTS, MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import REGULARIZER_SCHEDULES, SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
@@ -46,6 +47,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "head": HEADS,
     "bias": BIASES,
     "calibration": CALIBRATIONS,
+    "preparation": PREPARATIONS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -73,6 +75,7 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "bias": "zeros",
     "calibration": "none",
     "bias_rate": 1.0,
+    "preparation": STANDARD,
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -100,6 +103,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "parametrization": "standard",
     "bias": "zeros",
     "calibration": "none",
+    "preparation": STANDARD,
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)

@@ -16,6 +16,6 @@ NORMALIZATIONS: dict[str, Choice] = table(
 )
 
 INPUT_NORMALIZATIONS: dict[str, Choice] = table(
-    Choice("none", "the standardised inputs as they are"),
+    Choice("none", "the prepared inputs as they are"),
     Choice("batch", "the inputs pass a batch-normalization layer first", (_MOMENTUM,)),
 )

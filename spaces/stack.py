@@ -68,7 +68,7 @@ class Stack:
 
     @property
     def self_normalizing(self) -> bool:
-        """True if all conditions of self-normalization hold, given standardised inputs."""
+        """True if all conditions of self-normalization hold."""
         return all(self[axis] == choice for axis, choice in SELF_NORMALIZING.items())
 
     @property

@@ -32,7 +32,8 @@ from trainstack.search.claims.designs import (
 )
 from trainstack.search.claims.judging import better_probabilities, good_default, of_a_study
 from trainstack.search.claims.types import Claim, Context, Contrast, Finding, Judgement, steps
-from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
+from trainstack.search.conditions import AUTOENCODER, LATER, RELATED, Condition
+from trainstack.spaces.preparations import STANDARD
 from trainstack.spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
 
 CLAIMS: dict[str, Claim] = {
@@ -72,7 +73,7 @@ CLAIMS: dict[str, Claim] = {
                 broken("L2", penalty="l2"),
                 broken("max-norm", max_norm="clip"),
                 condition_broken("one with He", Condition(initializer="he_normal")),
-                condition_broken("one with inputs scaled to 0..1", Condition(inputs=UNIT)),
+                broken("inputs scaled to 0..1", preparation="unit"),
             ),
             DEEP,
             every=True,
@@ -234,14 +235,10 @@ CLAIMS: dict[str, Claim] = {
         ),
         Claim(
             *("C26", "Standardised inputs beat inputs scaled to 0..1", "preprocessing"),
-            (
-                Contrast(
-                    *({}, {}),
-                    names=("standardised inputs", "inputs scaled to 0..1"),
-                    under=(PLAIN, Condition(inputs=UNIT)),
-                ),
+            steps(
+                *("preparation", (STANDARD, "unit")),
+                names=("standardised inputs", "inputs scaled to 0..1"),
             ),
-            needs=ONLY_CLAIMS,
         ),
     )
 }

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.data.preparation import BLOCK_ROWS, Preparation, fit, mean_and_scale
 from trainstack.search.data.target_log import TargetLog
+from trainstack.spaces.preparations import STANDARD
 
 # Transforms of a regression's target for training.
 NONE, LOG = "none", "log"
-# Rows standardised at a time, so that no whole data set is held in float64.
-_BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
     """Inputs [N, D]; targets int32 labels or numbers, [N], or [N, T] of several.
 
-    Floats are float32 once standardised.
+    Floats are float32 once prepared.
     """
 
     x_train: np.ndarray
@@ -33,12 +33,11 @@ class Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Split(Arrays):
-    """Encoded parts, not yet standardised, with the training part's statistics.
+    """Encoded parts, not yet prepared, with the training part's statistics.
 
     Attributes:
-        mean: Mean of each feature over the training part, float64 [D].
-        scale: Standard deviation of each feature over the training part, float64 [D]; 1 where
-            the feature is constant there.
+        preparation: What prepares the inputs, fitted on the training part.
+        prepared_as: Its name.
         y_mean: Mean of the training targets in regression, of several float64 [T]; else 0.
         y_scale: Standard deviation of the training targets in regression, likewise; else 1.
         log: Scale of the target's logarithm if the network is trained on it; else None.
@@ -50,8 +49,8 @@ class Split(Arrays):
         logarithmic: Whether a network predicts the logarithm of the standardised target.
     """
 
-    mean: np.ndarray
-    scale: np.ndarray
+    preparation: Preparation
+    prepared_as: str = STANDARD
     y_mean: Any = 0.0
     y_scale: Any = 1.0
     log: TargetLog | None = None
@@ -62,8 +61,14 @@ class Split(Arrays):
     w_test: np.ndarray | None = None
     logarithmic: bool = False
 
-    def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Return (x - mean) / scale, computed in float64 to keep precision.
+    def prepared_by(self, name: str) -> Split:
+        """Return this split with another preparation, one of `PREPARATIONS`."""
+        if name == self.prepared_as:
+            return self
+        return replace(self, preparation=fit(name, self.x_train), prepared_as=name)
+
+    def prepare(self, x: np.ndarray) -> np.ndarray:
+        """Return the network's inputs, computed in float64 to keep precision.
 
         Args:
             x: Encoded inputs, [B, D].
@@ -72,23 +77,23 @@ class Split(Arrays):
             A new float32 array, [B, D].
         """
         result = np.empty(x.shape, np.float32)
-        for start in range(0, len(x), _BLOCK_ROWS):
-            block = slice(start, start + _BLOCK_ROWS)
-            result[block] = (x[block] - self.mean) / self.scale
+        for start in range(0, len(x), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            result[block] = self.preparation(x[block])
         return result
 
-    def standardised(self) -> Arrays:
-        """Return new arrays with every feature standardised, and a regression's targets too.
+    def prepared(self) -> Arrays:
+        """Return new arrays with every feature prepared, and a regression's targets standardised.
 
         The training targets are those that the network is trained on, the others those that it is
         measured on. They differ if it is trained on the logarithm.
         """
         return Arrays(
-            self.standardise(self.x_train),
+            self.prepare(self.x_train),
             self.trained(self.y_train),
-            self.standardise(self.x_valid),
+            self.prepare(self.x_valid),
             self.target(self.y_valid),
-            self.standardise(self.x_test),
+            self.prepare(self.x_test),
             self.target(self.y_test),
         )
 
@@ -192,6 +197,8 @@ def make_split(
 ) -> Split:
     """Encode three parts with an encoder fitted on the first, and compute its statistics.
 
+    The inputs' preparation is the standard one.
+
     Args:
         train: The training `Part`.
         valid: The validation `Part`.
@@ -217,7 +224,6 @@ def make_split(
     x_train, x_valid, x_test = (
         np.asarray(x, np.float64 if x.dtype == np.float64 else np.float32) for x in inputs
     )
-    mean, scale = mean_and_scale(x_train)
     y_mean, y_scale, log = 0.0, 1.0, None
     if task == "regression":
         y_mean, y_scale = _target_scale(train.y)
@@ -229,8 +235,7 @@ def make_split(
         valid.y,
         x_test,
         test.y,
-        mean=mean,
-        scale=scale,
+        preparation=fit(STANDARD, x_train),
         y_mean=y_mean,
         y_scale=y_scale,
         log=log,
@@ -248,27 +253,3 @@ def _target_scale(y: np.ndarray) -> tuple[Any, Any]:
         return mean_and_scale(y)
     mean, scale = mean_and_scale(y[:, None])
     return float(mean[0]), float(scale[0])
-
-
-def mean_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each column's mean and standard deviation (divisor N), 1 where it is constant.
-
-    Args:
-        x: Finite numbers, [N, D], N at least 1.
-
-    Returns:
-        Two float64 arrays, [D]; sums are computed in blocks of rows.
-    """
-    low, high = x.min(axis=0), x.max(axis=0)
-    # Relative to a value of the column, so that large numbers do not lose precision in sums.
-    offset = low.astype(np.float64)
-    mean = np.zeros(x.shape[1])
-    for start in range(0, len(x), _BLOCK_ROWS):
-        mean += (x[start : start + _BLOCK_ROWS] - offset).sum(axis=0)
-    mean = offset + mean / len(x)
-    squares = np.zeros_like(mean)
-    for start in range(0, len(x), _BLOCK_ROWS):
-        squares += np.square(x[start : start + _BLOCK_ROWS] - mean).sum(axis=0)
-    # Compared exactly: rounding would give a constant column a tiny, arbitrary scale.
-    scale = np.where(low == high, 1.0, np.sqrt(squares / len(x)))
-    return mean, scale

@@ -36,9 +36,10 @@ PAIRS = {
     "C15": ("dropout", "last", "none"),
     "C16": ("dropout", "last", "all"),
     "C20": ("clipping", "norm", "none"),
+    "C26": ("preparation", "standard", "unit"),
 }
 # Claims judged by more than the loss on one axis, or about some networks only.
-OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C19", "C21", "C22", "C24", "C25", "C26"}
+OTHERS = {"C2", "C3", "C4", "C6", "C13", "C18", "C19", "C21", "C22", "C24", "C25"}
 
 
 def judged(claim: str, effect: float) -> Judgement:

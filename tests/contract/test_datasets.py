@@ -42,4 +42,4 @@ def test_a_data_set_has_the_shape_it_is_known_for(name: str) -> None:
     assert found.task == ("classification" if classes else "regression")
     assert load(name, None, "auto").fingerprint == data.fingerprint
     split = data.split(0)
-    assert abs(float(np.mean(split.standardise(split.x_train)))) < 0.01
+    assert abs(float(np.mean(split.prepare(split.x_train)))) < 0.01

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainstack.search.conditions import AUTOENCODER, UNIT, Condition
+from trainstack.search.conditions import AUTOENCODER, Condition
 from trainstack.search.data.load import load
 from trainstack.search.folds import SplitId
 from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
@@ -93,8 +93,8 @@ def test_a_run_ends_by_its_judge_alone(bench: JobBench) -> None:
 
 
 def test_runs_under_a_condition_are_trained_at_once(bench: JobBench) -> None:
-    """Inputs scaled to the unit range reach every network of a bundle."""
-    jobs = [job(seed, condition=Condition(inputs=UNIT)) for seed in (5, 6)]
+    """Few labels reach every network of a bundle."""
+    jobs = [job(seed, condition=Condition(labels=50)) for seed in (5, 6)]
     for asked, result in zip(jobs, bench.train_bundle(jobs, go_on), strict=True):
         assert result.value == pytest.approx(bench.train(asked, go_on).value, rel=1e-3)
 

@@ -27,8 +27,8 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.export.keras_code import script
-from trainstack.workers.export.model import standardised
 from trainstack.workers.export.predict_script import predict_script
+from trainstack.workers.export.preparation import standardised
 
 pytestmark = pytest.mark.keras
 

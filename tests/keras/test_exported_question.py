@@ -100,7 +100,7 @@ def test_the_schedule_watches_the_loss_in_the_targets_unit(target: str, tmp_path
     program["sys"].argv = ["train.py"]
     program["main"]()
     split = weighted(data.split(SEED), spec.class_weight, ())
-    outputs = models[0].predict(split.standardised().x_valid, verbose=0)
+    outputs = models[0].predict(split.prepared().x_valid, verbose=0)
     scorer = Scorer.of(spec, split)
     loss = scorer.figures(scorer.answers(outputs), "valid")["loss"]
     watched = models[0].history.history["val_unit_error"]

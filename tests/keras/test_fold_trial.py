@@ -170,7 +170,7 @@ def test_padding_changes_no_figure(bench: JobBench) -> None:
     """Folds of unequal length share a program, and have the losses of their rows alone."""
     program = None
     for fold in range(FOLDS):
-        split, data = bench.split(SplitId(bench.spec.seed, fold))
+        split, data = bench.split(SplitId(bench.spec.seed, fold), LARGE)
         assert isinstance(data, DeviceData)
         assert data.rows == (len(split.y_train), len(split.y_valid))
         found, _ = bench.program(LARGE, data, EPOCHS)
@@ -180,7 +180,7 @@ def test_padding_changes_no_figure(bench: JobBench) -> None:
         order = np.zeros((1, 8), np.int32)
         result = program.epoch(LARGE, data, order, np.zeros(1, np.float32), None, 0)
         program.settle()
-        standard = split.standardised()
+        standard = split.prepared()
         loss = program.loss(standard.x_valid, standard.y_valid)
         assert result.valid_loss == pytest.approx(loss, rel=1e-5)
         accuracy = (program.outputs(standard.x_valid).argmax(1) == standard.y_valid).mean()
@@ -193,5 +193,5 @@ def test_repeats_add_folds_of_other_divisions(tmp_path: Path) -> None:
     found = bench.train_folds(job_of(bench, SMALL), Script())
     assert len(found.payload["folds"]) == 6
     for repeat in range(2):
-        rows = [bench.split(SplitId(bench.spec.seed, FOLDS * repeat + k))[0] for k in range(FOLDS)]
-        assert sum(len(split.y_valid) for split in rows) == 142
+        folds = [SplitId(bench.spec.seed, FOLDS * repeat + k) for k in range(FOLDS)]
+        assert sum(len(bench.split(fold, SMALL)[0].y_valid) for fold in folds) == 142

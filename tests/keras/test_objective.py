@@ -60,9 +60,9 @@ def confirmed(bench: JobBench) -> tuple[Result, np.ndarray, Any]:
     """Train a confirmation run; return it, the kept weights' predictions and the split."""
     job = Job("t", CONFIRMATION, STACK, 5, (SplitId(5),), EPOCHS, folder="m")
     result = bench.train(job, lambda measurement: None)
-    split, data = bench.split(SplitId(5))
+    split, data = bench.split(SplitId(5), STACK)
     program, _ = bench.program(STACK, data, EPOCHS)
-    return result, split.predictions(program.outputs(split.standardise(split.x_valid))), split
+    return result, split.predictions(program.outputs(split.prepare(split.x_valid))), split
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "f1_macro", "accuracy", "ece", "brier"])
@@ -96,7 +96,8 @@ def test_the_area_is_that_of_scikit_learn_with_weights(tmp_path: Path) -> None:
 
 def test_balanced_classes_have_equal_weight(tmp_path: Path) -> None:
     """Each class's training rows weigh as much in all as the other's."""
-    split, _ = bench_of(tmp_path, "classification", class_weight="balanced").split(SplitId(0))
+    bench = bench_of(tmp_path, "classification", class_weight="balanced")
+    split, _ = bench.split(SplitId(0), STACK)
     masses = np.bincount(split.y_train, weights=split.w_train)
     assert masses == pytest.approx(np.full(2, len(split.y_train) / 2))
 
@@ -165,7 +166,7 @@ def test_the_exported_model_of_counts_predicts_rates(tmp_path: Path) -> None:
     """Reloaded, a model trained on the Poisson loss gives the study's predictions in its unit."""
     bench = bench_of(tmp_path, "regression", "w", metric="poisson_deviance")
     _, rates, split = confirmed(bench)
-    program, _ = bench.program(STACK, bench.split(SplitId(5))[1], EPOCHS)
+    program, _ = bench.program(STACK, bench.split(SplitId(5), STACK)[1], EPOCHS)
     export_model(bench, STACK, program, split).save(tmp_path / "counts.keras")
     model = keras.models.load_model(tmp_path / "counts.keras")
     found = np.asarray(model(split.x_valid)).reshape(rates.shape)

@@ -37,7 +37,7 @@ def weights(program: Program, shift: tuple[int, int]) -> list[np.ndarray]:
     part = Part(x + np.array(shift, float), (x[:, 0] > 0).astype(np.int32))
     split = make_split(
         part, part, part, task="classification", columns=("a", "b"), vocabulary={}
-    ).standardised()
+    ).prepared()
     parts = (split.x_train, split.y_train, split.x_valid, split.y_valid)
     program.reset(STACK, SEED)
     start = program.weights()

@@ -19,8 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainstack.search.data.load import load
-from trainstack.workers.export.model import in_unit, precision_of, standardised
+from trainstack.search.data.preparation import precision_of
+from trainstack.workers.export.model import in_unit
 from trainstack.workers.export.predict_script import predict_script
+from trainstack.workers.export.preparation import standardised
 
 pytestmark = pytest.mark.keras
 ROWS = 80

@@ -43,7 +43,7 @@ def test_a_refit_is_the_plan_cut_short(tmp_path: Path) -> None:
     program, split = found
     ours = program.weights()
     assert len(split.y_train) == 142  # of 178 rows, 36 are for testing
-    _, data = bench.whole()
+    _, data = bench.whole(STACK)
     program.reset(STACK, 3)
     later: Iterator[int] = count()
     training = Training(

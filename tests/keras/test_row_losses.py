@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainstack.search.data.preparation import fit
 from trainstack.search.data.splitting import Split
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.workers.engine.losses import losses
@@ -20,7 +21,7 @@ def split_of(y: np.ndarray) -> Split:
     """Return a split whose parts all have these targets, in their own unit."""
     x, several = np.zeros((len(y), 1), np.float32), y.shape[1:]
     unit = {"y_mean": np.zeros(several), "y_scale": np.ones(several)} if several else {}
-    return Split(*(x, y) * 3, mean=np.zeros(1), scale=np.ones(1), **unit)
+    return Split(*(x, y) * 3, preparation=fit("standard", x), **unit)
 
 
 @pytest.mark.parametrize("targets", [1, 3])

@@ -65,7 +65,7 @@ def measured(bench: JobBench, run: Result) -> dict[str, Any]:
 def outputs_of(bench: JobBench, run: Result, part: str) -> tuple[Any, np.ndarray]:
     """Return the split, and the network's outputs for a part."""
     program, split = bench.weights(STACK, Kept(SEED, SplitId(SEED), run.artifacts["weights"]))
-    outputs = program.outputs(getattr(split.standardised(), f"x_{part}"))
+    outputs = program.outputs(getattr(split.prepared(), f"x_{part}"))
     return split, outputs.astype(np.float64)
 
 
@@ -130,7 +130,7 @@ def test_streamed_targets_give_the_same_curve(targets: list[str], tmp_path: Path
     resident = confirmed(bench_of(tmp_path, targets))
     bench = bench_of(tmp_path, targets)
     bench.fits_bytes = 0
-    assert isinstance(bench.split(SplitId(SEED))[1], StreamedData)
+    assert isinstance(bench.split(SplitId(SEED), STACK)[1], StreamedData)
     streamed = confirmed(bench)
     for name in ("valid_loss", "metric"):
         curves = [[getattr(m, name) for m in run.measurements] for run in (resident, streamed)]

@@ -70,7 +70,7 @@ def answers(trained: Any, part: str) -> tuple[np.ndarray, np.ndarray]:
         STACK, Kept(SEED, SplitId(SEED), trained.run.artifacts["weights"])
     )
     logs = np.log(split.y_train)
-    outputs = program.outputs(getattr(split.standardised(), f"x_{part}"))[:, 0].astype(float)
+    outputs = program.outputs(getattr(split.prepared(), f"x_{part}"))[:, 0].astype(float)
     return getattr(split, f"y_{part}"), np.exp(outputs * logs.std() + logs.mean())
 
 
@@ -143,7 +143,7 @@ def test_streamed_data_is_measured_alike(tmp_path: Path) -> None:
     resident = confirmed(bench_of(tmp_path))
     bench = bench_of(tmp_path)
     bench.fits_bytes = 0
-    assert isinstance(bench.split(SplitId(SEED))[1], StreamedData)
+    assert isinstance(bench.split(SplitId(SEED), STACK)[1], StreamedData)
     streamed = confirmed(bench)
     curves = [[m.valid_loss for m in run.measurements] for run in (resident, streamed)]
     assert curves[1] == pytest.approx(curves[0], rel=1e-4)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
 def test_a_condition_goes_with_the_run_and_parts_it_from_others(url: URL, database: Engine) -> None:
     """Equal stacks under two conditions are two runs; each lease and run has its condition."""
     here = begun(url, trials=0, experiment=("C26",), replicates=1)
-    conditions = (PLAIN, Condition(inputs="unit"))
+    conditions = (PLAIN, Condition(labels=50))
     wanted = [Planned(CHAPTER_DEFAULT, None, 0, 7, condition) for condition in conditions]
     judge = here._judge
     judge.next_runs = lambda spec, runs: wanted if len(runs) < 2 else []  # type: ignore

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, UNIT, Condition
+from trainstack.search.conditions import AUTOENCODER, LATER, PLAIN, RELATED, Condition
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
 CONDITIONS = (
     Condition(initializer="he_normal"),
-    Condition(inputs=UNIT),
     Condition(labels=50),
     Condition(classes=LATER, labels=50),
     Condition(labels=50, pretrained=AUTOENCODER),
@@ -41,7 +40,7 @@ def test_equal_stacks_under_different_conditions_are_different_runs() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"inputs": "raw"}, "condition.inputs is 'raw'"),
+        ({"classes": "odd"}, "condition.classes is 'odd'"),
         ({"initializer": "zeros"}, "condition.initializer is 'zeros'"),
         ({"labels": -1}, "condition.labels is -1"),
         ({"pretrained": RELATED}, "with all classes"),
@@ -57,6 +56,6 @@ def test_a_condition_is_read_strictly(document: dict[str, Any], message: str) ->
 def test_no_stack_can_express_one() -> None:
     """A stack with a condition's keys, or with a wrong initializer, is refused."""
     with pytest.raises(RequestError, match="'condition' is not known"):
-        Stack.from_json({**CHAPTER_DEFAULT.to_json(), "condition": {"inputs": UNIT}})
+        Stack.from_json({**CHAPTER_DEFAULT.to_json(), "condition": {"labels": 50}})
     with pytest.raises(RequestError, match="'he_normal' with activation 'selu'"):
         Stack.from_json({**CHAPTER_DEFAULT.to_json(), "initializer": "he_normal"})

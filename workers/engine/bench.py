@@ -78,15 +78,15 @@ class Bench:
         self._splits: dict[Any, tuple[Any, DeviceData | StreamedData]] = {}
 
     def split(
-        self, which: SplitId, condition: Condition = PLAIN
+        self, which: SplitId, stack: Stack, condition: Condition = PLAIN
     ) -> tuple[Any, DeviceData | StreamedData]:
-        """Return a split under a condition, and its standardised parts on the device."""
+        """Return a split as a stack prepares it, under a condition; and its parts on the device."""
         if self.dataset.is_fixed:
             which = replace(which, seed=0)  # every seed gives the same
-        key = which, replace(condition, initializer="", pretrained="")
+        key = which, stack["preparation"], replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
-            split = self._weighted(self._rows(which))
+            split = self._encoded(which).prepared_by(stack["preparation"])
             split = conditions.changed(split, condition, classes, which.seed)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
             if which.fold is not None and isinstance(data, DeviceData):
@@ -96,10 +96,17 @@ class Bench:
             self._splits[key] = split, data
         return self._splits[key]
 
-    def whole(self) -> tuple[Any, DeviceData | StreamedData]:
-        """Return `Dataset.whole`, and its standardised parts on the device."""
-        split = self._weighted(self.dataset.whole())
+    def whole(self, stack: Stack) -> tuple[Any, DeviceData | StreamedData]:
+        """Return `Dataset.whole` as a stack prepares it, and its parts on the device."""
+        split = self._weighted(self.dataset.whole()).prepared_by(stack["preparation"])
         return split, put(split, self.fits_bytes // self.most_splits, DeviceData)
+
+    def _encoded(self, which: SplitId) -> Any:
+        """Return a split with weights; its arrays are those of another preparation that is kept."""
+        for (kept, _, condition), (split, _) in self._splits.items():
+            if kept == which and not condition:
+                return split
+        return self._weighted(self._rows(which))
 
     def _weighted(self, split: Any) -> Any:
         """Return a split with the weights of rows and classes, scaled as the loss needs it."""
@@ -184,7 +191,7 @@ class Bench:
 
         If the file is not accessible here, the run is trained again with the same seed and data.
         """
-        split, data = self.split(run.split)
+        split, data = self.split(run.split, stack)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
         program.reset(stack, run.seed, data)
         if (kept := self._kept(run.weights)) is not None:

@@ -1,4 +1,4 @@
-"""Runs under a condition: other weights, inputs or labels.
+"""Runs under a condition: other weights, rows or labels.
 
 Training itself is unchanged: a condition alters the split and the initial weights of a run.
 Pretrained lower layers are in `trainstack.workers.tasks.reuse`.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainstack.search.conditions import ALL, EARLIER, UNIT, Condition
+from trainstack.search.conditions import ALL, EARLIER, Condition
 from trainstack.search.records import CONFIRMATION
 from trainstack.spaces.stack import Stack
 
@@ -71,9 +71,6 @@ def changed(split: Any, condition: Condition, classes: int, seed: int) -> Any:
     """
     if condition.classes != ALL:
         split = _half(split, condition, classes)
-    if condition.inputs == UNIT:
-        low, high = split.x_train.min(axis=0), split.x_train.max(axis=0)
-        split = replace(split, mean=low, scale=np.where(high > low, high - low, 1.0).astype("f4"))
     if condition.labels:
         split = _few_labels(split, condition.labels, seed)
     return split

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class DeviceData:
-    """A split on the device: x float32 [N, D] standardised; y int32 labels or float32 target.
+    """A split on the device: x float32 [N, D] prepared; y int32 labels or float32 target.
 
     `inverse` holds the numbers of `trainstack.workers.engine.losses.inverted` if y_train are
     logarithms. `w_train` and `w_valid` are the rows' weights, float32 [N]; None: all are 1.

@@ -20,7 +20,7 @@ class Objective:
     Attributes:
         metric: The metric that decides.
         is_loss: Whether the validation loss is the objective.
-        split: The split, not standardised.
+        split: The split, not prepared.
     """
 
     metric: Metric

@@ -1,6 +1,6 @@
 """Streaming of data that does not fit on the device: the same batches, in runs of steps.
 
-The host standardises the rows of a run of steps while the device trains the previous run; `tf.data`
+The host prepares the rows of a run of steps while the device trains the previous run; `tf.data`
 prefetches the next ones.
 """
 
@@ -33,8 +33,8 @@ class StreamedData:
         y_train: int32 labels or float32 standardised targets, [N].
         x_valid: Raw inputs, [M, D].
         y_valid: Their targets, [M].
-        standardise: Raw [B, D] → standardised float32 [B, D].
-        run_bytes: Bytes of one run's standardised inputs.
+        prepare: Raw [B, D] → prepared float32 [B, D].
+        run_bytes: Bytes of one run's prepared inputs.
         w_train: Weights of the training rows, float32 [N]; None: all are 1.
         w_valid: Weights of the validation rows, float32 [M]; None: all are 1.
         inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
@@ -44,7 +44,7 @@ class StreamedData:
     y_train: tf.Tensor
     x_valid: np.ndarray
     y_valid: tf.Tensor
-    standardise: Callable[[np.ndarray], np.ndarray]
+    prepare: Callable[[np.ndarray], np.ndarray]
     run_bytes: int = RUN_BYTES
     w_train: tf.Tensor | None = None
     w_valid: tf.Tensor | None = None
@@ -66,8 +66,8 @@ class StreamedData:
         return self.x_train.shape[1]
 
     def head(self, rows: int) -> tf.Tensor:
-        """Return the first `rows` training rows, standardised."""
-        return tf.constant(self.standardise(self.x_train[:rows]))
+        """Return the first `rows` training rows, prepared."""
+        return tf.constant(self.prepare(self.x_train[:rows]))
 
     def inputs(self, rows: np.ndarray) -> tf.Tensor:
         """Return the inputs of some training rows, by their places, standardised."""
@@ -89,7 +89,7 @@ class StreamedData:
 
         def inputs() -> Iterator[np.ndarray]:
             for start in starts:
-                yield self.standardise(self.x_train[order[start : start + length].ravel()])
+                yield self.prepare(self.x_train[order[start : start + length].ravel()])
 
         spec = tf.TensorSpec((None, self.features), tf.float32)
         ready = tf.data.Dataset.from_generator(inputs, output_signature=spec).prefetch(AHEAD)
@@ -99,12 +99,12 @@ class StreamedData:
             yield part, x, tf.gather(self.y_train, rows), _gathered(self.w_train, rows)
 
     def validation(self) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]]:
-        """Yield the validation part's inputs, targets and weights in slices, standardised."""
+        """Yield the validation part's inputs, targets and weights in slices, prepared."""
         length = max(1, self.run_bytes // (4 * self.features))
         for start in range(0, len(self.x_valid), length):
             part = slice(start, start + length)
             weights = None if self.w_valid is None else self.w_valid[part]
-            yield tf.constant(self.standardise(self.x_valid[part])), self.y_valid[part], weights
+            yield tf.constant(self.prepare(self.x_valid[part])), self.y_valid[part], weights
 
 
 def _gathered(weights: tf.Tensor | None, rows: np.ndarray) -> tf.Tensor | None:
@@ -141,15 +141,15 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     inverse = None if split.log is None else tf.constant(split.inverse)
     needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
     if needed <= fits_bytes:
-        standard = split.standardised()
-        parts = (standard.x_train, standard.y_train, standard.x_valid, standard.y_valid)
+        prepared = split.prepared()
+        parts = (prepared.x_train, prepared.y_train, prepared.x_valid, prepared.y_valid)
         return resident(*(tf.constant(part) for part in parts), *weights, inverse=inverse)
     return StreamedData(
         split.x_train,
         tf.constant(split.trained(split.y_train)),
         split.x_valid,
         tf.constant(split.target(split.y_valid)),
-        split.standardise,
+        split.prepare,
         RUN_BYTES,
         *weights,
         inverse=inverse,

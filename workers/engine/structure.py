@@ -33,6 +33,7 @@ BUNDLE_SAVES, BUNDLE_COSTS = 0.6, 1.35
 _FREE = (
     *(
         "initializer",
+        "preparation",
         "stopping",
         "plan_fraction",
         "schedule",

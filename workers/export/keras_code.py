@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from trainstack.search.data.generated_code import python_lines
+from trainstack.search.data.preparation import CONSTANTS, FUNCTIONS
 from trainstack.search.data.splitting import LOG
 from trainstack.search.data.target_log import FARTHEST
 from trainstack.search.evidence.deciding import Deciding
@@ -88,6 +89,8 @@ def script(
         row_weights=dataset.has_weights,
         class_weight=spec.class_weight,
         class_names=list(spec.data.classes),
+        preparation_constants=CONSTANTS.get(stack["preparation"], {}),
+        preparation_functions=FUNCTIONS.get(stack["preparation"], ()),
         data_imports=imports,
         data_lines=[line for line in loading if line not in imports],
         epochs=planned,

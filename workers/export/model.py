@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from trainstack.search.artifacts import put
+from trainstack.search.data.preparation import precision_of
 from trainstack.search.data.target_log import FARTHEST, TargetLog
 from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
@@ -20,16 +21,14 @@ from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
+from trainstack.workers.export.preparation import prepared
 
 if TYPE_CHECKING:
     from trainstack.workers.engine.bench import Bench
 
-# Subtracting a mean of more deviations than this in float32 loses digits of the difference.
-_FAR = 1000.0
-
 
 def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> keras.Model:
-    """Build the complete model from Keras's layers: standardisation, network, softmax or unit.
+    """Build the complete model from Keras's layers: preparation, network, softmax or unit.
 
     It takes raw features (images in their own shape, tables as encoded) and returns class
     probabilities [B, K], or the prediction in the target's unit [B, 1]. For several targets it
@@ -38,15 +37,16 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     Features and targets whose mean is more than 1000 deviations from zero are in float64:
     `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
     """
-    network = plain_model(stack, len(split.mean), bench.spec.data.outputs)
+    features = split.x_train.shape[1]
+    network = plain_model(stack, features, bench.spec.data.outputs)
     for variable, value in zip(network.weights, program.plain(program.weights()), strict=True):
         variable.assign(value)
-    shape = bench.dataset.image_shape or (len(split.mean),)
-    kind = precision_of(split.mean, split.scale)
+    shape = bench.dataset.image_shape or (features,)
+    kind = split.preparation.precision
     inputs = outputs = keras.Input(shape, dtype=kind, name="features")
     if len(shape) > 1:
         outputs = keras.layers.Flatten(dtype=kind)(outputs)
-    outputs = network(standardised(outputs, split.mean, split.scale))
+    outputs = network(prepared(outputs, split.preparation))
     if bench.spec.data.task == "classification":
         outputs = keras.layers.Softmax()(outputs)
     elif bench.spec.data.labels:
@@ -58,29 +58,6 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
             outputs = keras.layers.Activation("exponential")(outputs)
         outputs = in_unit(outputs, split.y_mean, split.y_scale)
     return keras.Model(inputs, outputs)
-
-
-def precision_of(mean: Any, scale: Any) -> str:
-    """Return the dtype that keeps the digits of values with this mean and deviation."""
-    return "float64" if np.any(np.abs(mean) > _FAR * np.asarray(scale)) else "float32"
-
-
-def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:
-    """Return (inputs - mean) / scale, computed by Keras's own layers.
-
-    Keras takes variances in float32 and deviations of at least 1e-7, so features in unusual units
-    are first scaled to near 1. A mean far from zero is subtracted in float64.
-    """
-    mean, scale = np.asarray(mean, np.float64), np.asarray(scale, np.float64)
-    if precision_of(mean, scale) == "float64":
-        offset: Any = -mean / scale  # arrays: Keras would round lists to float32
-        return keras.layers.Rescaling(1.0 / scale, offset, dtype="float64")(inputs)
-    unusual = (scale < 1e-4) | (scale > 1e15)
-    if unusual.any():
-        unit = np.where(unusual, 1.0 / scale, 1.0)
-        inputs = keras.layers.Rescaling(unit.tolist())(inputs)
-        mean, scale = mean * unit, scale * unit
-    return keras.layers.Normalization(mean=mean, variance=scale**2)(inputs)
 
 
 def in_unit(outputs: Any, mean: Any, scale: Any) -> Any:

@@ -180,7 +180,8 @@ def _trained(
 
 def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
     """Return whether to compile a bundle of folds, which is used for this trial only."""
-    stack, (_, data) = stack_of(folds[0]), bench.split(folds[0].split)
+    stack = stack_of(folds[0])
+    _, data = bench.split(folds[0].split, stack)
     steps = data.rows[0] // min(stack["batch_size"], data.rows[0])
     planned = stack.planned_epochs(folds[0].epochs)
     return worth_compiling_bundle(stack, data.features, steps * planned, len(folds))
@@ -188,8 +189,9 @@ def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
 
 def _most(bench: RunBench, fold: Job) -> int:
     """Return the number of folds to train at once."""
-    _, data = bench.split(fold.split, fold.condition)
-    return bench.most_networks(stack_of(fold), data) if isinstance(data, DeviceData) else 1
+    stack = stack_of(fold)
+    _, data = bench.split(fold.split, stack, fold.condition)
+    return bench.most_networks(stack, data) if isinstance(data, DeviceData) else 1
 
 
 def _outcome(runs: Sequence[PreparedRun]) -> tuple[str, str | None]:

@@ -51,7 +51,7 @@ class JobBench(RunBench):
         if job.kind != CONFIRMATION or job.condition.pretrained:
             return 0
         try:
-            _, data = self.split(job.split, job.condition)
+            _, data = self.split(job.split, stack_of(job), job.condition)
         except conditions.UnmetError:
             return 0
         return self.most_networks(stack_of(job), data) - 1 if isinstance(data, DeviceData) else 0

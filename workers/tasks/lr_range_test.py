@@ -48,7 +48,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     from trainstack.workers.tasks.trivial_predictor import TrivialPredictor
 
     stack = Stack.of(optimizer=optimizer, schedule="constant")
-    split, data = bench.split(search_splits(bench.spec)[0])
+    split, data = bench.split(search_splits(bench.spec)[0], stack)
     program, _ = bench.program(stack, data, epochs=1)
     low, high = OPTIMIZERS[optimizer].usual
     rates = np.geomspace(low / WIDENED, high * WIDENED, POINTS)

@@ -53,7 +53,7 @@ def measure(bench: Bench, job: Job) -> Result:
         runs = confirmation_runs(bench, asked.runs.get(stack.stack_id, {}))
         if not runs:
             if role == "chosen":
-                measured[role] = {"trivial": _trivial_unconfirmed(bench)}
+                measured[role] = {"trivial": _trivial_unconfirmed(bench, stack)}
             continue
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
@@ -71,7 +71,7 @@ def measure(bench: Bench, job: Job) -> Result:
                 log.warning("the model could not be written: %s", error)
     if chosen_runs:
         left = MOST_SECONDS - (time.perf_counter() - began)
-        measured |= _yardstick(bench, chosen_runs[0].split, left)
+        measured |= _yardstick(bench, asked.chosen, chosen_runs[0].split, left)
     return Result(
         Outcome.COMPLETED,
         seconds={"total": time.perf_counter() - began},
@@ -93,26 +93,24 @@ def _delivered(
         return Delivered(*bench.weights(stack, runs[0]), [run.seed for run in runs], test)
     program, split = found
     scorer = Scorer.of(bench.spec, split)
-    figures = scorer.figures(
-        scorer.answers(program.outputs(split.standardise(split.x_test))), "test"
-    )
+    figures = scorer.figures(scorer.answers(program.outputs(split.prepare(split.x_test))), "test")
     each = {name: [value] for name, value in figures.items()}
     return Delivered(program, split, [asked.seed], each, asked)
 
 
-def _yardstick(bench: Bench, which: SplitId, seconds: float) -> dict[str, Any]:
+def _yardstick(bench: Bench, stack: Stack, which: SplitId, seconds: float) -> dict[str, Any]:
     """Return the yardstick's document under its name, on the first seed's split, if wanted."""
     spec = bench.spec
     if spec.yardstick is False or spec.experiment:
         return {}
-    split, _ = bench.split(which)
+    split, _ = bench.split(which, stack)
     scorer = Scorer.of(spec, split)
     return {"yardstick": yardstick(scorer, spec.yardstick, bench.threads, seconds)}
 
 
-def _trivial_unconfirmed(bench: Bench) -> dict[str, Any]:
+def _trivial_unconfirmed(bench: Bench, stack: Stack) -> dict[str, Any]:
     """Return the trivial predictor's figures for a study without a confirmed network."""
-    split, _ = bench.split(confirmation_split(bench.spec, 0))
+    split, _ = bench.split(confirmation_split(bench.spec, 0), stack)
     return trivial_alone(Scorer.of(bench.spec, split))
 
 
@@ -138,14 +136,14 @@ def _measure_stack(bench: Bench, stack: Stack, runs: list[Kept]) -> dict[str, An
     trivial: list[dict[str, Any]] = []
     for place, run in enumerate(runs):
         program, split = bench.weights(stack, run)
-        standard = split.standardised()
-        outputs, scorer = program.outputs(standard.x_test), Scorer.of(bench.spec, split)
+        prepared = split.prepared()
+        outputs, scorer = program.outputs(prepared.x_test), Scorer.of(bench.spec, split)
         answers = scorer.answers(outputs)
         per_seed.append(scorer.figures(answers, "test"))
         of_targets.append(scorer.figures_of_each(answers, "test"))
         trivial.append(trivial_run(scorer, outputs))
         if stochastic:
-            rows = _stochastic(program, stack, scorer, standard.x_test, run.seed)
+            rows = _stochastic(program, stack, scorer, prepared.x_test, run.seed)
             plain = _calibration(per_seed[-1])
             passes.append({"seed": run.seed, "deterministic": plain, "passes": rows})
         if place == 0:
@@ -200,7 +198,7 @@ def averaged(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
 
 def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dict[str, Any]:
     """Measure what needs one model only: cost, and choices made at prediction."""
-    standard = split.standardised()
+    prepared = split.prepared()
     kernels = np.concatenate([np.asarray(k.numpy()).ravel() for k in program.kernels])
     exported = export_model(bench, stack, program, split)
     found: dict[str, Any] = {
@@ -215,9 +213,9 @@ def _first_seed(bench: Bench, stack: Stack, program: Program, split: Any) -> dic
     sparse = stack["penalty"] in ("l1", "l1_l2") or stack["optimizer"] == "ftrl"
     if sparse or bench.spec.profile == "sparse":
         found["sparsity"] = sparsified(
-            program, standard.x_valid, standard.y_valid, weights=split.w_valid
+            program, prepared.x_valid, prepared.y_valid, weights=split.w_valid
         )
-        found["sparsity_test_loss"] = program.loss(standard.x_test, standard.y_test, split.w_test)
+        found["sparsity_test_loss"] = program.loss(prepared.x_test, prepared.y_test, split.w_test)
     return found
 
 
@@ -243,8 +241,8 @@ def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) ->
     if "latency_ms" in asked:
         found["latency_ms"] = latency_ms(export_model(bench, stack, program, split))
     if "nonzero_fraction" in asked:
-        kept, standard = program.weights(), split.standardised()
-        rows = sparsified(program, standard.x_valid, standard.y_valid, weights=split.w_valid)
+        kept, prepared = program.weights(), split.prepared()
+        rows = sparsified(program, prepared.x_valid, prepared.y_valid, weights=split.w_valid)
         found["nonzero_fraction"] = affordable(rows)["nonzero_fraction"]
         program.set_weights(kept)
     return found
@@ -253,5 +251,5 @@ def bounded_figures(bench: Bench, stack: Stack, program: Program, split: Any) ->
 def validation_figures(bench: Bench, program: Program, split: Any) -> dict[str, float]:
     """Return a confirmation run's loss and all metrics on its validation part."""
     scorer = Scorer.of(bench.spec, split)
-    outputs = program.outputs(split.standardise(split.x_valid))
+    outputs = program.outputs(split.prepare(split.x_valid))
     return scorer.figures(scorer.answers(outputs), "valid")

@@ -23,7 +23,7 @@ class Scorer:
     several targets a list of each target's. Figures of several targets are means over them.
 
     Attributes:
-        split: The split, not standardised.
+        split: The split, not prepared.
         classes: Number of classes of each target; 0 in regression.
         loss: Name of the loss; empty: the task's usual one.
         own: A metric of the user's own, or None.

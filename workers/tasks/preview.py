@@ -41,7 +41,7 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
     """
     began = time.perf_counter()
     try:
-        _, data = bench.split(search_splits(bench.spec)[0])
+        _, data = bench.split(search_splits(bench.spec)[0], stack)
         program, _ = bench.program(stack, data, bench.spec.epochs)
         program.reset(stack, bench.spec.seed, data)
         rows, valid_rows = data.rows

@@ -54,13 +54,13 @@ class Reuse:
         assert job.stack is not None
         lower = self._lower(job, job.stack)
         program.set_weights([*lower, *program.weights()[len(lower) :]])
-        split, _ = self.bench.split(job.split, job.condition)
+        split, _ = self.bench.split(job.split, job.stack, job.condition)
         place = len(lower) // 2  # one kernel and one bias per layer
         below = keras.Model(program.model.input, program.hidden[place - 1])
-        standard, weights = split.standardised(), (split.w_train, split.w_valid)
+        prepared, weights = split.prepared(), (split.w_train, split.w_valid)
         data = DeviceData(
-            *(_through(below, standard.x_train), tf.constant(standard.y_train)),
-            *(_through(below, standard.x_valid), tf.constant(standard.y_valid)),
+            *(_through(below, prepared.x_train), tf.constant(prepared.y_train)),
+            *(_through(below, prepared.x_valid), tf.constant(prepared.y_valid)),
             *(None if w is None else tf.constant(w, tf.float32) for w in weights),
             inverse=None if split.log is None else tf.constant(split.inverse),
         )
@@ -93,14 +93,15 @@ class Reuse:
         """Train a whole network on the inputs or on a related task; return its weights."""
         bench, condition = self.bench, job.condition
         if condition.pretrained == AUTOENCODER:
-            split, data = bench.split(job.split, replace(condition, labels=0, pretrained=""))
-            standard = split.standardised()
-            x, valid = tf.constant(standard.x_train), tf.constant(standard.x_valid)
+            unlabelled = replace(condition, labels=0, pretrained="")
+            split, data = bench.split(job.split, stack, unlabelled)
+            prepared = split.prepared()
+            x, valid = tf.constant(prepared.x_train), tf.constant(prepared.x_valid)
             data = DeviceData(x, x, valid, valid)
             width, task, untrained = data.features, RECONSTRUCTION, 1.0
         else:
             related = replace(condition, classes=condition.other_classes, labels=0, pretrained="")
-            split, data = bench.split(job.split, related)
+            split, data = bench.split(job.split, stack, related)
             width, task = outputs(related, bench.spec.data.outputs), bench.spec.data.task
             untrained = bench.untrained_loss(split)
         program, _ = bench.program(stack, data, job.epochs, job.again, width, task)

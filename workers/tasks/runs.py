@@ -62,14 +62,14 @@ class RunBench(Bench):
 
     def program_of(self, job: Job) -> tuple[Program, float]:
         """Return the program of a job, and the seconds spent on building it."""
-        _, data = self.split(job.split, job.condition)
+        _, data = self.split(job.split, stack_of(job), job.condition)
         width = conditions.outputs(job.condition, self.spec.data.outputs)
         return self.program(stack_of(job), data, job.epochs, job.again, width)
 
     def prepare(self, job: Job, program: Program) -> PreparedRun:
         """Return a job's training, with the program reset for it."""
         stack, condition = stack_of(job), job.condition
-        split, data = self.split(job.split, condition)
+        split, data = self.split(job.split, stack, condition)
         program.use(data)
         program.reset(stack, job.seed, data, condition.initializer)
         inside = look_inside(program, stack, data)

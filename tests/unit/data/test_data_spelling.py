@@ -226,7 +226,7 @@ def test_a_large_offset_loses_no_digit(tmp_path: Path) -> None:
     """A feature and a target near 1.7e9 keep all values when standardised."""
     values = 1.7e9 + np.random.default_rng(0).uniform(0, 60, 400)
     np.savez(tmp_path / "a.npz", x_train=values[:, None], y_train=values)
-    standard = load(str(tmp_path / "a.npz")).split(0).standardised()
+    standard = load(str(tmp_path / "a.npz")).split(0).prepared()
     assert len(np.unique(standard.x_train)) == len(np.unique(standard.y_train)) == 256
     assert abs(standard.x_train.mean()) < 1e-6
     assert abs(standard.y_train.std() - 1) < 1e-6
@@ -306,6 +306,6 @@ def test_a_constant_added_to_a_feature_changes_no_input(offset: float, seed: int
         part = Part(x + shift, y)
         parts = (part, part, part)
         split = make_split(*parts, task="classification", columns=("a", "b"), vocabulary={})
-        return split.standardised().x_train
+        return split.prepared().x_train
 
     np.testing.assert_allclose(standardised(offset), standardised(0.0), atol=2e-6)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.data_files import arrays, images, table
 from trainstack.search.data.catalogue import DATASETS
 from trainstack.search.data.load import load
-from trainstack.search.data.splitting import mean_and_scale
+from trainstack.search.data.preparation import mean_and_scale
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -67,10 +67,11 @@ def test_statistics_come_from_the_training_part_alone(tmp_path):
     for far in (0.0, 1e6):
         np.savez(tmp_path / "a.npz", **data, x_valid=np.full((6, 4), far), x_test=np.ones((6, 4)))
         splits.append(load(str(tmp_path / "a.npz")).split(0))
-    np.testing.assert_array_equal(splits[0].mean, splits[1].mean)
-    np.testing.assert_array_equal(splits[0].scale, splits[1].scale)
-    np.testing.assert_allclose(splits[0].mean, data["x_train"].mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(splits[0].scale, data["x_train"].std(axis=0), rtol=1e-5)
+    ours, others = (split.preparation for split in splits)
+    np.testing.assert_array_equal(ours.shift, others.shift)
+    np.testing.assert_array_equal(ours.scale, others.scale)
+    np.testing.assert_allclose(ours.shift, data["x_train"].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(ours.scale, data["x_train"].std(axis=0), rtol=1e-5)
 
 
 def test_medians_come_from_the_training_part_alone(tmp_path):
@@ -102,7 +103,7 @@ def test_table_becomes_features(tmp_path):
     colours = [i for i, name in enumerate(names) if "colour" in name]
     np.testing.assert_array_equal(split.x_test[:, colours].sum(axis=1), 1)
     assert split.x_train.dtype == np.float64
-    assert split.standardised().x_train.dtype == np.float32
+    assert split.prepared().x_train.dtype == np.float32
 
 
 def test_number_of_features_is_the_same_for_every_seed(tmp_path):
@@ -145,7 +146,7 @@ def test_rows_without_a_target_are_left_out(tmp_path):
 
 def test_standardised_training_part_has_mean_0_and_deviation_1():
     """After standardising, training features and targets have mean 0 and deviation 1."""
-    arrays_ = load("diabetes").split(0).standardised()
+    arrays_ = load("diabetes").split(0).prepared()
     np.testing.assert_allclose(arrays_.x_train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(arrays_.x_train.std(axis=0), 1, atol=1e-4)
     np.testing.assert_allclose([arrays_.y_train.mean(), arrays_.y_train.std() - 1], 0, atol=1e-5)

@@ -66,10 +66,10 @@ def figures(folder: Path, frame: pd.DataFrame, rows: int, target: str, plan: Spl
     y = whole.y[rows:]
     classes = whole.task == "classification"
     forest: Any = RandomForestClassifier if classes else RandomForestRegressor
-    model = forest(10, random_state=0).fit(split.standardise(split.x_train), split.y_train)
+    model = forest(10, random_state=0).fit(split.prepare(split.x_train), split.y_train)
     found = []
     for x, truth in ((split.x_valid, split.y_valid), (split.encoder.transform(new), y)):
-        predicted = model.predict(split.standardise(np.asarray(x)))
+        predicted = model.predict(split.prepare(np.asarray(x)))
         wrong = predicted != truth if classes else np.square(predicted - truth)
         found.append(wrong.mean() if classes else np.sqrt(wrong.mean()))
     return found

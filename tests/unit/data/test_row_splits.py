@@ -208,7 +208,7 @@ def check_inputs(request: Request) -> None:
         y[held] *= 1e6
     again = request.split_of(dataclasses.replace(data, parts={"train": Part(x, y)}))
     assert rows_of(again)[1].tolist() == rows_of(split)[1].tolist()
-    ours, theirs = split.standardised(), again.standardised()
+    ours, theirs = split.prepared(), again.prepared()
     np.testing.assert_array_equal(ours.x_train, theirs.x_train, strict=True)
     np.testing.assert_array_equal(ours.y_train, theirs.y_train, strict=True)
     assert not np.array_equal(ours.x_valid, theirs.x_valid)

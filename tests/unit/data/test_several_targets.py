@@ -71,7 +71,7 @@ def test_quantities_are_standardised_each_for_itself(folder: Path) -> None:
     assert dataset.task == "regression"
     assert dataset.rows == 290
     assert "10 row(s) without a value of 'price', 'rent' are left out." in dataset.warnings
-    y = dataset.split(1).standardised().y_train
+    y = dataset.split(1).prepared().y_train
     np.testing.assert_allclose(y.mean(axis=0), [0, 0], atol=1e-5)
     np.testing.assert_allclose(y.std(axis=0), [1, 1], rtol=1e-5)
 

@@ -90,7 +90,7 @@ def test_a_transform_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_targets_are_trained_on_as_standardised_logarithms(tmp_path: Path) -> None:
     """Training targets have mean 0 and deviation 1 as logarithms; the others in their own unit."""
     split = prices(tmp_path).split(1)
-    parts = split.standardised()
+    parts = split.prepared()
     logs = np.log(split.y_train)
     np.testing.assert_allclose(parts.y_train, (logs - logs.mean()) / logs.std(), rtol=1e-5)
     for part, own in ((parts.y_valid, split.y_valid), (parts.y_test, split.y_test)):
