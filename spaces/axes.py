@@ -94,7 +94,7 @@ SELF_NORMALIZING: dict[str, str] = {
 }
 
 # A choice that leaves only one choice on other axes.
-IMPLIED: dict[tuple[str, str], dict[str, str]] = {
+IMPLIED: dict[tuple[str, Any], dict[str, str]] = {
     ("normalization", "before"): {"bias": "zeros"},  # the dense layers have no bias
 }
 
