@@ -94,14 +94,14 @@ def run(bench: Any, seed: int) -> dict[str, float]:
     began = time.perf_counter()
     split, data = bench.split(SplitId(seed, None), stack)
     program, _ = bench.program(stack, data, EPOCHS, SEEDS)
-    program.reset(stack, seed)
+    program.reset(stack, seed, data)
     untrained = bench.untrained_loss(split)
     objective = Objective.of(bench.spec, split)
     Training(program, stack, seed, EPOCHS, untrained, objective=objective).run(
         data, lambda measured: None
     )
     seconds = time.perf_counter() - began
-    prepared = split.prepared(stack)
+    prepared = split.prepared()
     return {
         "valid": error(split, split.y_valid, program.outputs(prepared.x_valid)),
         "test": error(split, split.y_test, program.outputs(prepared.x_test)),

@@ -17,6 +17,16 @@ _RELU_HE = {"activation": "relu", "initializer": "he_normal"}
 _LEAKY_HE = {"activation": "leaky_relu", "initializer": "he_normal"}
 _TANH_GLOROT = {"activation": "tanh", "initializer": "glorot_uniform"}
 
+# RealMLP's small form without tuning, as its authors' package has it (Holzmüller et al. 2024,
+# appendix A). Its rates are ten times those usual here: NTK's steps shrink with the layers' inputs.
+_REALMLP = {
+    **{"units": [256, 256, 256], "initializer": "lecun_normal", "preparation": "robust_clip"},
+    **{"input_scale": "learned", "input_scale__rate_factor": 6.0, "parametrization": "ntk"},
+    **{"bias": "normal", "bias_rate": 0.1, "head": "zeros", "schedule": "coslog"},
+    **{"optimizer": "adam", "optimizer__beta_2": 0.95, "optimizer__epsilon": 1e-8},
+    **{"batch_size": 256, "stopping": "none"},
+}
+
 REFERENCES: dict[str, Stack] = {
     # Chapter section 2: the default and its tweaks.
     "chapter-default": Stack.of(),
@@ -47,10 +57,16 @@ REFERENCES: dict[str, Stack] = {
     "tanh-glorot-momentum": Stack.of(
         **_TANH_GLOROT, optimizer="momentum", schedule="constant", clipping="none"
     ),
+    # The best dense networks without tuning.
+    "realmlp-td-s": Stack.of(
+        **_REALMLP, activation="selu", optimizer__learning_rate=0.04, label_smoothing=0.1
+    ),
 }
 
 # Forms for regressions of references that have one of their own.
-REGRESSION_FORMS: dict[str, Stack] = {}
+REGRESSION_FORMS: dict[str, Stack] = {
+    "realmlp-td-s": Stack.of(**_REALMLP, activation="mish", optimizer__learning_rate=0.07),
+}
 
 CHAPTER_DEFAULT = REFERENCES["chapter-default"]
 

@@ -37,7 +37,10 @@ _NORMALIZATIONS = {
     "after": "batch normalization after the activation",
 }
 _PLACES = {"last": " after the last hidden layer", "hidden": " after the hidden layers"}
-_DENSE_LAYERS = {
+_WORDS = {
+    ("preparation", "robust_clip"): "inputs scaled by quartiles and clipped",
+    ("preparation", "quantile"): "inputs by their quantiles",
+    ("preparation", "unit"): "inputs from 0 to 1",
     ("input_scale", "learned"): "a learned scale of the inputs",
     ("parametrization", "ntk"): "NTK parametrization",
     ("head", "zeros"): "a last layer that starts at 0",
@@ -61,7 +64,7 @@ def describe(stack: Stack) -> str:
         parts.append(_NORMALIZATIONS[stack["normalization"]])
     if stack["input_normalization"] != "none":
         parts.append("batch normalization of the inputs")
-    parts += [words for key, words in _DENSE_LAYERS.items() if key in stack.items]
+    parts += [words for key, words in _WORDS.items() if key in stack.items]
     if stack["dropout"] != "none":
         kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
         where = _PLACES.get(stack["dropout"], "")
@@ -73,6 +76,7 @@ def describe(stack: Stack) -> str:
         parts.append(f"max-norm {number(stack['max_norm.radius'])}")
     rate = number(stack["optimizer.learning_rate"])
     parts.append(f"{name(stack['optimizer'])} at {rate} with {_schedule(stack['schedule'])}")
+    parts += [f"biases at {number(k)} of it" for k in [stack["bias_rate"]] if k != 1.0]
     if stack["decay"] != "none":
         parts.append(f"weight decay {number(stack['decay.weight_decay'])}")
     if stack["regularizer_schedule"] != "constant":
@@ -83,7 +87,6 @@ def describe(stack: Stack) -> str:
         parts.append(f"the mean weights of the last {stack['averaging.share']:.0%} of the epochs")
     if stack["label_smoothing"]:
         parts.append(f"label smoothing {number(stack['label_smoothing'])}")
-    parts += [f"biases at {number(k)} of it" for k in [stack["bias_rate"]] if k != 1.0]
     if stack["clipping"] != "none":
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")

@@ -18,6 +18,7 @@ PROMISES: dict[str, Callable[[Stack], bool]] = {
     "chapter": lambda s: s["connection"] == "plain" and len(s.units) <= 5,
     "deep": lambda s: 20 <= len(s.units) <= 100,
     "low-latency": lambda s: s["normalization"] == "none" and len(s.units) <= 3,
+    "modern": lambda s: s["connection"] == "plain" and len(s.units) <= 5,
     "quick": lambda s: len(s.units) <= 3 and s["penalty"] == "none",
     "residual": lambda s: len(s.units) >= 2 and len(set(s.units)) == 1,
     "risk-sensitive": lambda s: s["dropout"] != "none",

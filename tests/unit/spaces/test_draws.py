@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from tests.support.planted_study import RandomTrial
-from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.references import REFERENCES, REGRESSION_FORMS, reference
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack, stack_keys
 
@@ -36,7 +36,7 @@ CHOICES = {
     "optimizer": {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamax", "nadam"}
     | {"adamw", "ftrl"},
     "schedule": {"constant", "power", "exponential", "piecewise", "performance", "1cycle"}
-    | {"cosine", "linear"},
+    | {"cosine", "linear", "coslog", "flat_cosine"},
     "clipping": {"none", "value", "norm"},
 }
 
@@ -164,10 +164,23 @@ def test_a_space_reads_back_as_it_was_written() -> None:
 
 
 def test_the_spaces_that_should_hold_the_references_do() -> None:
-    """The chapter's space contains every reference stack except the residual one."""
-    space = Space.named("chapter")
-    outside = {name for name, stack in REFERENCES.items() if space.encode(stack) is None}
-    assert outside == {"chapter-not-self-normalizing"}
+    """`modern` has every reference stack but the residual one, the chapter's space its own."""
+
+    def outside(name: str) -> set[str]:
+        space = Space.named(name)
+        return {name for name, stack in REFERENCES.items() if space.encode(stack) is None}
+
+    residual = "chapter-not-self-normalizing"
+    assert outside("modern") == {residual}
+    assert outside("chapter") == {residual, "realmlp-td-s"}
+
+
+def test_a_reference_of_regressions_is_in_their_space() -> None:
+    """`modern` has the forms for regressions, too, which draw no label smoothing."""
+    space = Space.named("modern").for_task("regression")
+    for name, stack in REGRESSION_FORMS.items():
+        assert reference(name, "regression") == stack != reference(name, "classification")
+        assert space.encode(stack) is not None
 
 
 def test_a_regression_draws_no_label_smoothing() -> None:

@@ -169,6 +169,6 @@ def test_dense_layers_without_bias_have_no_bias_to_start() -> None:
     stack = CHAPTER_DEFAULT.but(normalization="before")
     assert stack["bias"] == "zeros"
     for bias in ("normal", "data"):
-        with pytest.raises(RequestError, match=r"bias '.+' with normalization 'before'"):
+        with pytest.raises(RequestError, match=r"bias is '.+'zeros': dense layers"):
             stack.but(bias=bias)
         assert CHAPTER_DEFAULT.but(normalization="after", bias=bias)["bias"] == bias
