@@ -190,8 +190,8 @@ def test_an_untestable_claim_states_its_requirement(monkeypatch: pytest.MonkeyPa
 
 
 def test_runs_under_a_condition_are_pairs_of_equal_stacks() -> None:
-    """Both arms of C26 train equal stacks with equal seeds, and remain distinguished."""
-    spec = spec_for("C26", replicates=3)
+    """Both arms of C22 train equal stacks with equal seeds, and remain distinguished."""
+    spec = spec_for("C22", replicates=3)
     runs = trained(spec)
     known = {(run.stack_id, run.seed_index) for run in runs}
     assert len(known) == len(runs) == 2 * (3 + 3)
@@ -199,7 +199,9 @@ def test_runs_under_a_condition_are_pairs_of_equal_stacks() -> None:
     assert len(stacks) == 3
     first, second = json_safe(findings(spec, runs))["arms"]
     assert first["stack"] == second["stack"]
-    assert (first["condition"], second["condition"]) == ({}, {"inputs": "unit"})
+    few = {"labels": 100}
+    assert first["condition"] == {**few, "pretrained": "autoencoder"}
+    assert second["condition"] == few
 
 
 @pytest.mark.parametrize(
