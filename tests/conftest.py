@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -47,7 +48,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     here = Shell(tmp_path_factory.mktemp("quiet") / "home")
     here.home.mkdir()
     embedded_postgres.hold(here.home / "postgres")
-    done = here.run("launch", "wine", "--study", "waiting", "--detach")
+    done = here.within("launch", "wine", "--study", "waiting", "--detach")
     assert done.returncode == 0, done.stderr
     yield here
     embedded_postgres.release(here.home / "postgres")
@@ -84,3 +85,9 @@ def _launched(shell: Shell, record: Path) -> Ended:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the file that waits longest, so that other tests run meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_ray.py")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from scanning the modules that the tests have imported."""
+    gc.collect()
+    gc.freeze()

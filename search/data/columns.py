@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from trainstack.search.data.kinds import (
     recur,
 )
 from trainstack.search.data.spelling import Spelling, decide, numbers_of, read_as
-from trainstack.search.data.text_values import to_numbers
+from trainstack.search.data.text_values import moment, since, to_numbers
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -160,8 +160,26 @@ def read_feature(source: Source) -> Feature:
         return _category(source, texts, spelling)
     if is_numeric and spelling.kind != "date":  # named like a code, but none
         return _number(source, cells.astype("float64").to_numpy())
+    if spelling.kind == "date":
+        days, *parts = _dates(texts, spelling)
+        return _number(source, days[1], spelling, texts, parts)
     values = np.array(to_numbers(texts, **spelling.arguments()))
     return _number(source, values, spelling, texts)
+
+
+def _dates(texts: Any, spelling: Spelling) -> list[tuple[Spelling, np.ndarray]]:
+    """Return the numbers that `to_numbers` makes of dates: the days, then each calendar part.
+
+    Every distinct text is parsed once, which takes longer than all else.
+    """
+    absent = {"", *spelling.missing}
+    moments = {text: moment(text, spelling.date_format) for text in set(texts) - absent}
+    found = []
+    for part in ("", *spelling.calendar_parts()):
+        numbers = {text: since(at, spelling.origin, part) for text, at in moments.items()}
+        values = np.array([numbers.get(text, np.nan) for text in texts])
+        found.append((replace(spelling, part=part), values))
+    return found
 
 
 def _spelling_of(source: Source, texts: Any) -> Spelling:
@@ -206,7 +224,11 @@ def _as_asked(source: Source, kind: str, distinct: Collection[str]) -> Spelling:
 
 
 def _number(
-    source: Source, values: np.ndarray, spelling: Spelling | None = None, texts: Any = None
+    source: Source,
+    values: np.ndarray,
+    spelling: Spelling | None = None,
+    texts: Any = None,
+    parts: Sequence[tuple[Spelling, np.ndarray]] = (),
 ) -> Feature:
     name, is_date = source.name, spelling is not None and spelling.kind == "date"
     check_numbers(values, source.cells.index, source.what, source.place)
@@ -216,16 +238,13 @@ def _number(
     kind = "boolean" if not is_date and np.array_equal(levels, [0, 1]) else kind
     made = {name: values}
     spellings = {} if spelling is None else {name: spelling}
-    if spelling is not None and is_date:
-        for part in spelling.calendar_parts():
-            found = replace(spelling, part=part)
-            numbers = np.array(to_numbers(texts, **found.arguments()))
-            if len(np.unique(numbers[~np.isnan(numbers)])) > 1:
-                made_name = _free_name(f"{name} {part}", source.taken)
-                made[made_name], spellings[made_name] = numbers, found
+    for found, numbers in parts:
+        if len(np.unique(numbers[~np.isnan(numbers)])) > 1:
+            made_name = _free_name(f"{name} {found.part}", source.taken)
+            made[made_name], spellings[made_name] = numbers, found
     words = spelling.in_words() if spelling else ""
-    if parts := [s.part for s in spellings.values() if s.part]:
-        words = f"{words}, and {', '.join(parts)}"
+    if taken := [s.part for s in spellings.values() if s.part]:
+        words = f"{words}, and {', '.join(taken)}"
     counts = Counter(texts) if spelling else Counter[str]()
     notes = [f"Column {shown(name)} is read as {words}."] if words else []
     if spelling and spelling.missing:

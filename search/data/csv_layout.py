@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,14 @@ def layout_of(path: Path) -> Layout:
     Raises:
         RequestError: The file is not CSV, two delimiters fit, or a name occurs twice.
     """
+    about = path.stat()
+    return _layout_of(path, about.st_size, about.st_mtime_ns)
+
+
+# Detecting the encoding reads the whole file, and a load asks four times.
+@functools.lru_cache(maxsize=8)
+def _layout_of(path: Path, size: int, changed_at: int) -> Layout:
+    """Return the layout of a file of this size in bytes, changed at this time in nanoseconds."""
     with path.open("rb") as file:
         probe = file.read(_PROBE_BYTES)
     encoding = encoding_of(path)
@@ -70,7 +79,7 @@ def layout_of(path: Path) -> Layout:
     names = tuple(name or f"Unnamed: {place}" for place, name in enumerate(header))
     check_names(names, str(path))
     lines = max(1, probe.count(b"\n"), probe.count(b"\r"))
-    return Layout(encoding, delimiter, names, round(path.stat().st_size / len(probe) * lines))
+    return Layout(encoding, delimiter, names, round(size / len(probe) * lines))
 
 
 def check_names(names: Sequence[str], file: str) -> None:

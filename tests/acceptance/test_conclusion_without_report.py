@@ -62,7 +62,7 @@ def test_a_launch_of_any_name_concludes_without_its_report(shell: Shell, study: 
     assert done.stdout.strip()
     assert str(folder) in warned(done.stderr)
     (folder / "report").unlink()
-    done = shell.run("recommend", study)
+    done = shell.within("recommend", study)
     assert (done.returncode, done.stderr) == (0, "")
     assert (folder / "report" / "report.html").is_file()
     assert list((shell.home / "logs" / folder_of(study)).glob("worker-*.log"))

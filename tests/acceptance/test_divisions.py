@@ -42,7 +42,7 @@ def launch(shell: Shell, table: Path, study: str, *flags: str) -> Any:
     return shell.run(
         *("launch", table, "--target", "kind", "--study", study, *flags),
         *("--stacks", table.parent / "stacks.json", "--seed", "4"),
-        *("--epochs", "3", "--replicates", "2", "--workers", "1", "--folds", "1"),
+        *("--epochs", "3", "--replicates", "1", "--workers", "1", "--folds", "1"),
     )
 
 
@@ -53,11 +53,11 @@ def test_a_study_follows_its_division_to_the_exported_script(
     """The study ends, replays bit by bit, and its script loads the product's parts."""
     done = launch(shell, table, kind, *FLAGS[kind])
     assert done.returncode == 0, done.stderr
-    trial = json.loads(shell.run("trials", kind, "--json").stdout)[0]["number"]
+    trial = shell.json("trials", kind)[0]["number"]
     replayed = shell.run("replay", kind, trial)
     assert replayed.returncode == 0, replayed.stderr
     script = tmp_path / "train.py"
-    done = shell.run("export", kind, "--format", "python", "-o", script)
+    done = shell.within("export", kind, "--format", "python", "-o", script)
     assert done.returncode == 0, done.stderr
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script.read_text("utf-8"), "train.py", "exec"), names)

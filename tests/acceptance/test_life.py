@@ -139,7 +139,7 @@ def test_what_to_consider_about_the_data_is_said_once(shell: Shell, tmp_path: Pa
     rows = [f"{k % 7},{k % 2},{k % 2}" for k in range(60)]
     (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows]) + "\n", "utf-8")
     command = ("launch", tmp_path / "t.csv", "--target", "y", "--study", "said-once", "--detach")
-    first, again = shell.run(*command), shell.run(*command)
+    first, again = shell.within(*command), shell.within(*command)
     assert "'b' alone gives the target away" in first.stderr
     assert "resuming study 'said-once'" in again.stderr
     assert "gives the target away" not in again.stderr
@@ -163,7 +163,7 @@ def test_a_detached_study_waits_for_its_worker(secretive: Shell) -> None:
     """
     shell = secretive
     launch = ("launch", "wine", "--study", "apart", "--trials", "2", *SMALL)
-    created = shell.run(*launch, "--detach")
+    created = shell.within(*launch, "--detach")
     assert created.returncode == 0, created.stderr
     assert created.stdout.strip().endswith("trainstack worker apart")
     status = shell.json("status", "apart")

@@ -60,7 +60,7 @@ def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed
         *("--trials", "1", "--epochs", "2", "--replicates", "1", "--workers", "1"),
         *("--folds", "1"),
     )
-    return Narrowed(shell, command, shell.run(*command, "--detach"))
+    return Narrowed(shell, command, shell.within(*command, "--detach"))
 
 
 def test_the_study_searches_the_tested_range(narrowed: Narrowed) -> None:
@@ -100,13 +100,13 @@ def test_another_spec_is_refused_before_any_test(
     narrowed: Narrowed, change: tuple[str, ...], message: str
 ) -> None:
     """If the study has another request, one line shows the difference, and no test runs."""
-    assert message in refused(narrowed.shell.run(*narrowed.command, *change), 4)
+    assert message in refused(narrowed.shell.within(*narrowed.command, *change), 4)
 
 
 def test_a_narrowed_study_is_not_the_one_without_the_test(narrowed: Narrowed) -> None:
     """Without --range-test the same launch is another request, and exits 4."""
     plain = [word for word in narrowed.command if word != "--range-test"]
-    assert "range test" in refused(narrowed.shell.run(*plain), 4)
+    assert "range test" in refused(narrowed.shell.within(*plain), 4)
 
 
 def test_what_cannot_be_tested_is_one_line(shell: Shell, tmp_path: Path) -> None:

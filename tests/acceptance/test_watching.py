@@ -196,7 +196,7 @@ def test_logs_list_events(digits: Launched) -> None:
 def detached(shell: Shell) -> Iterator[tuple[Shell, tuple[str, ...]]]:
     """A study without workers, and the launch that created it."""
     launch = ("launch", "wine", "--study", "changed", "--space", "quick", "--detach")
-    assert shell.run(*launch).returncode == 0
+    assert shell.within(*launch).returncode == 0
     yield shell, launch
     with contextlib.suppress(subprocess.SubprocessError):
         shell.within("stop", "changed")
@@ -223,7 +223,7 @@ def test_a_budget_is_changed_and_a_stopped_study_set_going(
 
     shell.within("cancel", "changed")
     assert shell.json("status", "changed")["state"] == "stopped"
-    again = shell.run(*launch)
+    again = shell.within(*launch)
     assert again.returncode == 0, again.stderr
     assert "resuming stopped study" in again.stderr
     status = shell.json("status", "changed")

@@ -256,3 +256,12 @@ def test_encodings_and_delimiters_are_detected(
         else []
     )
     same_everywhere(data)
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
+    """Another delimiter and other names under the same path are found by the next load."""
+    frame = pd.DataFrame({"a": X, "y": Y})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert load(str(tmp_path / "t.csv"), "y").columns == ("a",)
+    frame.rename(columns={"a": "other"}).to_csv(tmp_path / "t.csv", index=False, sep=";")
+    assert load(str(tmp_path / "t.csv"), "y").columns == ("other",)
