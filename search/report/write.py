@@ -20,6 +20,7 @@ from trainstack.search.records import CONFIRMATION, SEARCH, Run
 from trainstack.search.report import figures
 from trainstack.search.report.pictures import PICTURES, letters
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.axes import BEYOND_CHAPTER
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -160,7 +161,11 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "is_default": found.stack == found.baseline.stack,
         "contenders": _contenders(found, names),
         "effects": [*paired, *observed],
-        "silent": [e.axis.replace("_", " ") for e in found.effects if e.kind is Kind.NONE],
+        "silent": [
+            e.axis.replace("_", " ")
+            for e in found.effects
+            if e.kind is Kind.NONE and found.stack[e.axis] != BEYOND_CHAPTER.get(e.axis)
+        ],
         "judged": judged,
         "unjudged": [c for c in found.claims if not c.judgement.n_pairs],
         "trials": sorted((r for r in runs if r.phase == SEARCH), key=lambda r: r.number),
