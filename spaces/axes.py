@@ -8,6 +8,7 @@ from typing import Any
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -30,6 +31,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "schedule": SCHEDULES,
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
+    "embedding": EMBEDDINGS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -43,7 +45,7 @@ NUMBER_AXES: dict[str, Parameter] = {
 
 # Keys that the chapter's stacks do not have, with the values that such a stack implies. A document
 # may leave them out, and at these values they do not count in a stack's id.
-BEYOND_CHAPTER: dict[str, Any] = {"label_smoothing": 0.0}
+BEYOND_CHAPTER: dict[str, Any] = {"embedding": "none", "label_smoothing": 0.0}
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
 UNITS_AXIS = "units"
@@ -65,6 +67,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "input_normalization": "none",
     "penalty": "none",
     "max_norm": "none",
+    "embedding": "none",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)

@@ -27,6 +27,7 @@ from trainstack.spaces.stack import Stack
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
+    "embedding",
 )
 MOST_AXES = 8
 # Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015).

@@ -52,6 +52,8 @@ def describe(stack: Stack) -> str:
         parts.append(_NORMALIZATIONS[stack["normalization"]])
     if stack["input_normalization"] != "none":
         parts.append("batch normalization of the inputs")
+    if stack["embedding"] != "none":
+        parts.append(f"{stack['embedding']} embeddings of the numbers")
     if stack["dropout"] != "none":
         kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
         where = " after the last hidden layer" if stack["dropout"] == "last" else ""

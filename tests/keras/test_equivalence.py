@@ -15,7 +15,7 @@ from tests.support.engine_stacks import (
     BATCH,
     CLASSES,
     EPOCHS,
-    FEATURES,
+    INPUTS,
     ROWS,
     SEED,
     STACKS,
@@ -71,7 +71,7 @@ def by_fit(
     """Train a plain Keras model by `fit` on the given batches; return its weights."""
     x, y = made_up_data(task)
     y = np.abs(y) if loss == "poisson" else y
-    model = plain_model(stack, FEATURES, structure_of(stack, task).outputs)
+    model = plain_model(stack, INPUTS, structure_of(stack, task).outputs)
     for variable, value in zip(model.weights, start, strict=True):
         variable.assign(value)
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
@@ -115,8 +115,9 @@ def by_engine(
     x, y = tf.constant(x), tf.constant(np.abs(y) if loss_name == "poisson" else y)
     structure = replace(structure_of(stack, task, compiled), loss=loss_name)
     program = Program(structure, stack)
-    program.reset(stack, SEED)
     w = None if weights is None else tf.constant(weights)
+    data = DeviceData(x, y, x, y, w, w)
+    program.reset(stack, SEED, data)
     start = program.weights()
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
     loss = float("nan")
@@ -124,7 +125,6 @@ def by_engine(
     try:
         for epoch, order in enumerate(orders, start=1):
             rates, momenta = maker.rates(epoch), maker.momenta(epoch)
-            data = DeviceData(x, y, x, y, w, w)
             loss = program.epoch(stack, data, order, rates, momenta, key=epoch).valid_loss
     finally:
         rewrite_graphs(True)

@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.schedules import SCHEDULES
@@ -37,6 +39,7 @@ STACKS = {
     **{f"schedule {n}": Stack.of(optimizer="nesterov", schedule=n, **SMALL) for n in SCHEDULES},
     **{f"activation {n}": Stack.of(activation=n, **SMALL) for n in ACTIVATIONS},
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
+    **{f"embedding {n}": Stack.of(embedding=n, **SMALL) for n in EMBEDDINGS},
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
     "clipped by value": Stack.of(clipping="value", **SMALL),
     "clipped by norm": Stack.of(clipping="norm", **SMALL),
@@ -180,7 +183,7 @@ def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
     """The script's network has the plain model's weights and gives its softmax."""
     stack = {**STACKS, **REFERENCES}[name]
     theirs = executed(written(small, stack))["build"](4)
-    ours = plain_model(stack, 4, 3)
+    ours = plain_model(stack, Inputs(4), 3)
     assert [w.shape for w in theirs.weights] == [w.shape for w in ours.weights]
     theirs.set_weights(ours.get_weights())
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)

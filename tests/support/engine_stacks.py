@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.regularizers import MAX_NORMS, PENALTIES
@@ -21,6 +23,8 @@ from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure, shaping_items
 
 ROWS, FEATURES, CLASSES, BATCH, EPOCHS, SEED = 320, 12, 4, 32, 2, 7
+# Embeddings apply to all features but two.
+INPUTS = Inputs(FEATURES - 2, 2)
 BASE = Stack.of(units=[16, 16], batch_size=BATCH, activation="elu", initializer="he_normal")
 
 STACKS = {
@@ -37,6 +41,7 @@ STACKS = {
     **{f"max-norm {name}": BASE.but(max_norm=name) for name in MAX_NORMS},
     **{f"clipping {name}": BASE.but(clipping=name) for name in CLIPPINGS},
     **{f"connection {name}": BASE.but(connection=name) for name in CONNECTIONS},
+    **{f"embedding {name}": BASE.but(embedding=name) for name in EMBEDDINGS},
     "1cycle with momentum": BASE.but(schedule="1cycle", optimizer="momentum"),
     "tight clipping": BASE.but(clipping="norm", clipping__limit=0.05),
     "tight max-norm": BASE.but(max_norm="clip", max_norm__radius=0.3),
@@ -64,7 +69,7 @@ def structure_of(stack: Stack, task: str, compiled: bool = False) -> Structure:
     """Return the key of a program over the made-up data."""
     outputs = 1 if task == "regression" else CLASSES
     task = "regression" if task == "regressions" else task
-    return Structure(shaping_items(stack), FEATURES, outputs, task, (ROWS, ROWS), compiled)
+    return Structure(shaping_items(stack), INPUTS, outputs, task, (ROWS, ROWS), compiled)
 
 
 def made_up_weights() -> np.ndarray:

@@ -28,6 +28,7 @@ from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.engine.losses import losses
 from trainstack.workers.engine.memory import limit_memory
+from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.objective import Objective, reads_answers
 from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.program import Program, rewrite_graphs
@@ -145,11 +146,11 @@ class Bench:
         own = not task or task == self.spec.data.task
         structure = Structure(
             stack=shaping_items(stack),
-            features=data.features,
+            inputs=data.inputs,
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=data.lengths,
-            compiled=worth_compiling(stack, data.features, steps, runs),
+            compiled=worth_compiling(stack, first_width(stack, data.inputs), steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
@@ -161,7 +162,7 @@ class Bench:
 
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
-        if not worth_bundling(stack, data.features, self.device):
+        if not worth_bundling(stack, first_width(stack, data.inputs), self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         return max(1, min(MOST_NETWORKS[self.device], room))
@@ -186,7 +187,7 @@ class Bench:
         """
         split, data = self.split(run.split)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
-        program.reset(stack, run.seed)
+        program.reset(stack, run.seed, data)
         if (kept := self._kept(run.weights)) is not None:
             program.set_weights(kept)
         else:

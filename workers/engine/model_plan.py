@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
@@ -17,9 +18,9 @@ class Node:
     """One layer.
 
     Attributes:
-        role: `dropout`, `dense`, `normalization`, `activation` or `head`.
-        path: Dotted name of a class below `keras`, or a class of
-            `trainstack.workers.engine.layers`.
+        role: `embedding`, `dropout`, `dense`, `normalization`, `activation` or `head`.
+        path: Dotted name of a class below `keras`, a class of `trainstack.workers.engine.layers`,
+            or a function of `trainstack.workers.engine.embeddings`.
         arguments: Keyword arguments; a `Call` stands for a nested Keras object.
     """
 
@@ -50,26 +51,29 @@ class Plan:
         return (*self.entry, *(n for block in self.blocks for n in block.nodes), self.head)
 
 
-def plan(stack: Stack, features: int, outputs: int) -> Plan:
+def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
     """Return a stack's plan of layers.
 
     Args:
         stack: Stack to build.
-        features: Width of the (standardised) input.
+        inputs: What the (prepared) inputs are.
         outputs: Width of the head: classes, or 1 for regression.
 
     Returns:
-        Input normalization and input dropout, one block per hidden layer (dense, normalization,
-        activation, dropout in the stack's order), and a linear head with Glorot weights. The head
-        gives logits: the loss and the exported model apply the softmax.
+        Embedding of the numbers, input normalization and input dropout, one block per hidden layer
+        (dense, normalization, activation, dropout in the stack's order), and a linear head with
+        Glorot weights. The head gives logits: the loss and the exported model apply the softmax.
     """
     entry: list[Node] = []
+    if stack["embedding"] != "none" and inputs.numbers:
+        given = {"numbers": inputs.numbers, **stack.numbers("embedding")}
+        entry.append(Node("embedding", stack["embedding"], given))
     if stack["input_normalization"] == "batch":
         momentum = stack["input_normalization.momentum"]
         entry.append(Node("normalization", "layers.BatchNormalization", {"momentum": momentum}))
     if stack["dropout"] == "all":
         entry.append(_dropout(stack))
-    blocks, width = [], features
+    blocks, width = [], first_width(stack, inputs)
     for place, units in enumerate(stack.units):
         last = place == len(stack.units) - 1
         drops = stack["dropout"] == "all" or (stack["dropout"] == "last" and last)
@@ -78,6 +82,11 @@ def plan(stack: Stack, features: int, outputs: int) -> Plan:
         width = units
     head = {"units": outputs, "kernel_initializer": INITIALIZERS["glorot_uniform"].call}
     return Plan(tuple(entry), tuple(blocks), Node("head", "layers.Dense", head))
+
+
+def first_width(stack: Stack, inputs: Inputs) -> int:
+    """Return the width of the first layer's input: that of the embedded features."""
+    return inputs.numbers * stack.get("embedding.width", 1) + inputs.others
 
 
 def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:

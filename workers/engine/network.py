@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import training_model
+from trainstack.workers.engine.embeddings import components
 from trainstack.workers.engine.layers import Context
 from trainstack.workers.engine.losses import inverted, losses, scores
 from trainstack.workers.engine.optimizer_updates import global_norm
@@ -21,6 +22,8 @@ from trainstack.workers.engine.structure import Structure
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
+# Components of embedded numbers that such a pass computes, at most, for the same reason.
+MOST_COMPONENTS = 1 << 24
 
 
 class Network:
@@ -33,12 +36,14 @@ class Network:
         hidden: Output of each hidden block.
         packing: Layout of the flat weights.
         kernels: Kernels of the dense layers, the head's last.
+        embedding: The layers of the embedding of numbers, two or none.
+        slice_rows: Rows per forward pass when a loss is measured.
     """
 
     def __init__(self, structure: Structure, stack: Stack) -> None:
         self.structure = structure
         self.context = Context()
-        shape = (stack, structure.features, structure.outputs, self.context)
+        shape = (stack, structure.inputs, structure.outputs, self.context)
         self.model, self.hidden = training_model(*shape)
         # Measurements and exports use float32; mixed precision applies to training steps only.
         self._learner = self.model
@@ -47,6 +52,11 @@ class Network:
         self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
         dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
         self.kernels: list[Any] = [layer.kernel for layer in dense]
+        self.embedding = [
+            layer for layer in self.model.layers if isinstance(layer, keras.layers.EinsumDense)
+        ]
+        a_row = structure.inputs.numbers * components(stack)
+        self.slice_rows = min(EVALUATION_ROWS, max(1, MOST_COMPONENTS // max(1, a_row)))
         self._hidden_places = [
             self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
         ]
@@ -150,8 +160,8 @@ class Network:
         answers = []
         weights = self.packing.split(flat)
         loss = score = tf.constant(0.0)
-        for start in range(0, cast(int, rows), EVALUATION_ROWS):
-            part = slice(start, start + EVALUATION_ROWS)
+        for start in range(0, cast(int, rows), self.slice_rows):
+            part = slice(start, start + self.slice_rows)
             outputs, _ = self._call(weights, fixed, x[part], training=False)
             answers.append(outputs)
             measured = outputs if inverse is None else inverted(outputs, inverse)

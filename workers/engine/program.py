@@ -23,10 +23,11 @@ from trainstack.workers.engine.build import (
     training_optimizer,
 )
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
 from trainstack.workers.engine.epoch import EpochResult, epoch_result
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import EVALUATION_ROWS, Network
+from trainstack.workers.engine.network import Network
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -88,23 +89,33 @@ class Program(Network):
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
 
-    def reset(self, stack: Stack, seed: int) -> None:
+    def reset(self, stack: Stack, seed: int, data: DeviceData | StreamedData | None = None) -> None:
         """Give the model fresh weights and the optimizer fresh slots.
 
         Args:
             stack: The trial's stack (of this program's structure).
             seed: Seed of the weights, which do not depend on earlier trials.
+            data: The split, whose training rows give an embedding its bins. Other stacks need none.
         """
         for variable, value in zip(self._state, self._at_start, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
-        network = plan(stack, self.structure.features, self.structure.outputs)
+        network = plan(stack, self.structure.inputs, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
         rng = np.random.default_rng([seed, 0])
         for kernel, node in zip(self.kernels, dense, strict=True):
             kernel.assign(fresh_kernel(initializer_of(node), tuple(kernel.shape), rng))
+        if self.embedding:
+            set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
         self.packing.pack(self.model.trainable_variables)
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
+
+    def _numbers(self, stack: Stack, data: DeviceData | StreamedData | None) -> np.ndarray | None:
+        """Return the numbers of training rows, [N, numbers], if the embedding has bins."""
+        if stack["embedding"] != "piecewise":
+            return None
+        assert data is not None, "bins are those of a split"
+        return data.sample(BIN_ROWS)[:, : self.structure.inputs.numbers]
 
     def use(self, data: DeviceData | StreamedData) -> None:
         """Measure losses as this split does; only the logarithm of a target depends on it."""
@@ -180,8 +191,8 @@ class Program(Network):
         It uses the model's own weights: call `settle` or `set_weights` first.
         """
         parts = [
-            self._forward(tf.convert_to_tensor(x[k : k + EVALUATION_ROWS])).numpy()
-            for k in range(0, len(x), EVALUATION_ROWS)
+            self._forward(tf.convert_to_tensor(x[k : k + self.slice_rows])).numpy()
+            for k in range(0, len(x), self.slice_rows)
         ]
         return np.concatenate(parts)
 

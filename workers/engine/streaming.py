@@ -14,6 +14,9 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
+from trainstack.workers.engine.device_data import even_steps
+
 # Bytes of one run's inputs: large enough that the overhead of starting a run is negligible.
 RUN_BYTES = 64 << 20
 # Number of prefetched runs.
@@ -38,6 +41,7 @@ class StreamedData:
         w_train: Weights of the training rows, float32 [N]; None: all are 1.
         w_valid: Weights of the validation rows, float32 [M]; None: all are 1.
         inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
+        others: As there.
     """
 
     x_train: np.ndarray
@@ -49,6 +53,7 @@ class StreamedData:
     w_train: tf.Tensor | None = None
     w_valid: tf.Tensor | None = None
     inverse: tf.Tensor | None = None
+    others: int = 0
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -65,9 +70,18 @@ class StreamedData:
         """Width of the input."""
         return self.x_train.shape[1]
 
+    @property
+    def inputs(self) -> Inputs:
+        """What the features are."""
+        return Inputs(self.features - self.others, self.others)
+
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows, standardised."""
         return tf.constant(self.standardise(self.x_train[:rows]))
+
+    def sample(self, rows: int) -> np.ndarray:
+        """Return at most `rows` training rows, in even steps, standardised."""
+        return self.standardise(self.x_train[even_steps(len(self.x_train), rows)])
 
     def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:
         """Yield an epoch in runs of steps.
@@ -128,8 +142,8 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     Args:
         split: The encoded split.
         fits_bytes: Bytes that the device may keep.
-        resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid
-            and `inverse`.
+        resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid,
+            `inverse` and `others`.
     """
     weights = [
         None if w is None else tf.constant(w, tf.float32) for w in (split.w_train, split.w_valid)
@@ -139,7 +153,8 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     if needed <= fits_bytes:
         standard = split.standardised()
         parts = (standard.x_train, standard.y_train, standard.x_valid, standard.y_valid)
-        return resident(*(tf.constant(part) for part in parts), *weights, inverse=inverse)
+        tensors = (tf.constant(part) for part in parts)
+        return resident(*tensors, *weights, inverse=inverse, others=split.others)
     return StreamedData(
         split.x_train,
         tf.constant(split.trained(split.y_train)),
@@ -149,4 +164,5 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         RUN_BYTES,
         *weights,
         inverse=inverse,
+        others=split.others,
     )

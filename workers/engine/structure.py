@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.metrics.table import USUAL_LOSS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
@@ -34,6 +35,7 @@ _FREE = (
         "dropout.rate",
         "penalty.l1",
         "penalty.l2",
+        "embedding.sigma",
     ),
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate"),
     *(f"optimizer.{knob}" for knob in KNOBS),
@@ -46,7 +48,7 @@ class Structure:
 
     Attributes:
         stack: Items of the stack that shape the program.
-        features: Width of the input.
+        inputs: What the features are.
         outputs: Width of the head.
         task: `classification` or `regression`.
         rows: Training and validation rows.
@@ -59,7 +61,7 @@ class Structure:
     """
 
     stack: tuple[tuple[str, Any], ...]
-    features: int
+    inputs: Inputs
     outputs: int
     task: str
     rows: tuple[int, int]
@@ -111,7 +113,7 @@ def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> b
 
     Args:
         stack: Stack to train.
-        features: Width of the input.
+        features: Width of the first layer's input.
         steps: Steps of one run without early stopping.
         runs: Number of runs that will use the program.
     """
@@ -123,7 +125,7 @@ def worth_compiling_bundle(stack: Stack, features: int, steps: int, networks: in
 
     Args:
         stack: Stack of its networks.
-        features: Width of the input.
+        features: Width of the first layer's input.
         steps: Steps of one network without early stopping.
         networks: Number of networks.
     """
@@ -151,7 +153,7 @@ def worth_bundling(stack: Stack, features: int, device: str) -> bool:
 
     Args:
         stack: Their stack.
-        features: Width of the input.
+        features: Width of the first layer's input.
         device: `cpu` or `gpu`.
     """
     weights = sum(a * b for a, b in pairwise((features, *stack.units)))

@@ -20,6 +20,7 @@ from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.schedules import SCHEDULES, constant, patience_epochs
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.embeddings import BIN_ROWS, EMBEDDED, bins_of
 from trainstack.workers.engine.model_plan import Node, Plan, plan
 from trainstack.workers.export.rendering import render
 
@@ -81,10 +82,14 @@ def script(
         seeds=list(seeds),
         refit=refit,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
-        network=_network(plan(stack, spec.data.features, spec.data.outputs)),
+        network=_network(plan(stack, dataset.inputs, spec.data.outputs)),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
+        embedded=EMBEDDED,
+        bins_of=bins_of,
+        bin_rows=f":: -(-len(x_train) // {BIN_ROWS})" if dataset.rows > BIN_ROWS else ":",
+        numbers=dataset.inputs.numbers,
         factor=None if schedule.factor is constant else schedule.factor,
         momentum=None if optimizer.cycles is None else schedule.momentum,
         plateau_patience=schedule.reacts and patience_epochs(stack["schedule.patience"], planned),
@@ -117,7 +122,8 @@ def _network(network: Plan) -> dict[str, Any]:
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
-        "entry": [_layer(node) for node in network.entry],
+        "embedding": next((n.path for n in network.entry if n.path in EMBEDDED), None),
+        "entry": [_applied(node) for node in network.entry],
         "hidden": [
             {
                 "widths": [block.nodes[0].arguments["units"] for block in blocks],
@@ -128,6 +134,13 @@ def _network(network: Plan) -> dict[str, Any]:
         ],
         "outputs": network.head.arguments["units"],
     }
+
+
+def _applied(node: Node) -> str:
+    """Return the call of a node's layer, or of its function, on `x`."""
+    if node.path in EMBEDDED:  # the script brings this function along
+        return f"{node.path}(x, {_keywords(node.arguments)})"
+    return f"{_layer(node)}(x)"
 
 
 def _layer(node: Node) -> str:

@@ -38,7 +38,7 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     Features and targets whose mean is more than 1000 deviations from zero are in float64:
     `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
     """
-    network = plain_model(stack, len(split.mean), bench.spec.data.outputs)
+    network = plain_model(stack, split.inputs, bench.spec.data.outputs)
     for variable, value in zip(network.weights, program.weights(), strict=True):
         variable.assign(value)
     shape = bench.dataset.image_shape or (len(split.mean),)

@@ -62,7 +62,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
         result = program.epoch(stack, data, order, constant, None, key)
         return max(result.train_loss, result.valid_loss)
 
-    program.reset(stack, seed)
+    program.reset(stack, seed, data)
     tried: list[float] = []
     losses: list[float] = []
     for key, rate in enumerate(rates):
@@ -73,7 +73,7 @@ def range_test(bench: Any, optimizer: str, seed: int) -> RangeTest:
     stable = None
     for third in range(MOST_THIRDS):
         rate = float(rates[-1]) / 3**third
-        program.reset(stack, seed)
+        program.reset(stack, seed, data)
         found = [steps(rate, DESCENT_TIMES * third + k) for k in range(DESCENT_TIMES)]
         if all(map(math.isfinite, found)) and found[-1] < trivial:
             stable = rate

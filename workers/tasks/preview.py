@@ -43,7 +43,7 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
     try:
         _, data = bench.split(search_splits(bench.spec)[0])
         program, _ = bench.program(stack, data, bench.spec.epochs)
-        program.reset(stack, bench.spec.seed)
+        program.reset(stack, bench.spec.seed, data)
         rows, valid_rows = data.rows
         batch = min(stack["batch_size"], rows)
         order = np.arange(batch, dtype=np.int32)[None]

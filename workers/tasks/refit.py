@@ -38,7 +38,7 @@ def refitted(bench: Bench, stack: Stack, asked: Refit) -> tuple[Program, Any] | 
     batch = min(stack["batch_size"], rows)
     steps = rows // batch
     program, _ = bench.program(stack, data, bench.spec.epochs)
-    program.reset(stack, asked.seed)
+    program.reset(stack, asked.seed, data)
     maker = RateMaker(stack, steps, stack.planned_epochs(bench.spec.epochs))
     for epoch in range(1, asked.epochs + 1):
         order = batch_order(asked.seed, epoch, rows, steps, batch)

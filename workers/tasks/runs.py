@@ -71,7 +71,7 @@ class RunBench(Bench):
         stack, condition = stack_of(job), job.condition
         split, data = self.split(job.split, condition)
         program.use(data)
-        program.reset(stack, job.seed)
+        program.reset(stack, job.seed, data)
         if condition.initializer:
             conditions.redraw(program, condition.initializer, job.seed)
         inside = look_inside(program, stack, data)
