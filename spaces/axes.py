@@ -8,6 +8,13 @@ from typing import Any
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.dense_layers import (
+    BIASES,
+    CALIBRATIONS,
+    HEADS,
+    INPUT_SCALES,
+    PARAMETRIZATIONS,
+)
 from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
@@ -32,20 +39,36 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "clipping": CLIPPINGS,
     "stopping": STOPPINGS,
     "embedding": EMBEDDINGS,
+    "input_scale": INPUT_SCALES,
+    "parametrization": PARAMETRIZATIONS,
+    "head": HEADS,
+    "bias": BIASES,
+    "calibration": CALIBRATIONS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
 # the schedule is stretched. Label smoothing: the share of a row's label that training spreads
-# evenly over all classes (Szegedy et al. 2016); regressions and scores ignore it.
+# evenly over all classes (Szegedy et al. 2016); regressions and scores ignore it. Bias rate: factor
+# on the learning rate of the dense layers' biases (0.1 in Holzmüller et al. 2024; 0: they stay).
 NUMBER_AXES: dict[str, Parameter] = {
     "batch_size": Parameter("batch_size", 32, 1, 65_536, integer=True),
     "plan_fraction": Parameter("plan_fraction", 1.0, 0.01, 1.0),
     "label_smoothing": Parameter("label_smoothing", 0.0, 0.0, 0.2),
+    "bias_rate": Parameter("bias_rate", 1.0, 0.0, 100.0),
 }
 
 # Keys that the chapter's stacks do not have, with the values that such a stack implies. A document
 # may leave them out, and at these values they do not count in a stack's id.
-BEYOND_CHAPTER: dict[str, Any] = {"embedding": "none", "label_smoothing": 0.0}
+BEYOND_CHAPTER: dict[str, Any] = {
+    "embedding": "none",
+    "label_smoothing": 0.0,
+    "input_scale": "none",
+    "parametrization": "standard",
+    "head": "glorot",
+    "bias": "zeros",
+    "calibration": "none",
+    "bias_rate": 1.0,
+}
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
 UNITS_AXIS = "units"
@@ -68,6 +91,15 @@ SELF_NORMALIZING: dict[str, str] = {
     "penalty": "none",
     "max_norm": "none",
     "embedding": "none",
+    "input_scale": "none",
+    "parametrization": "standard",
+    "bias": "zeros",
+    "calibration": "none",
+}
+
+# A choice that leaves only one choice on other axes.
+IMPLIED: dict[tuple[str, Any], dict[str, str]] = {
+    ("normalization", "before"): {"bias": "zeros"},  # the dense layers have no bias
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)

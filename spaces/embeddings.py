@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from trainstack.spaces.choices import Choice, Parameter, table
 
+# Factor on the learning rate of the embedding's weights.
+_RATE = "rate_factor"
+
 EMBEDDINGS: dict[str, Choice] = table(
     Choice("none", "the numbers as they are"),
     Choice(
@@ -17,6 +20,7 @@ EMBEDDINGS: dict[str, Choice] = table(
             Parameter("frequencies", 16, 1, 256, integer=True),
             Parameter("sigma", 0.1, 0.001, 100.0),
             Parameter("width", 4, 2, 64, integer=True),
+            Parameter(_RATE, 0.1, 0.0, 100.0),
         ),
     ),
     Choice(
@@ -25,6 +29,7 @@ EMBEDDINGS: dict[str, Choice] = table(
         (
             Parameter("bins", 16, 2, 256, integer=True),
             Parameter("width", 8, 1, 64, integer=True),
+            Parameter(_RATE, 1.0, 0.0, 100.0),
         ),
     ),
 )

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, SELF_NORMALIZING, UNITS_AXIS
+from trainstack.spaces.axes import (
+    BUNDLE_AXIS,
+    CHOICE_AXES,
+    IMPLIED,
+    SELF_NORMALIZING,
+    UNITS_AXIS,
+)
 from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.parsing import read_space
@@ -111,15 +117,17 @@ class Space:
         bundle, _ = self._arm(BUNDLE_AXIS, decide)
         shape, widths = self._arm(UNITS_AXIS, decide)
         chosen: dict[str, Any] = {UNITS_AXIS: SHAPES[shape].widths(widths)}
+        fixed = dict(SELF_NORMALIZING) if bundle == "self_normalizing" else {}
         for axis in CHOICE_AXES:
-            if bundle == "self_normalizing" and axis in SELF_NORMALIZING:
-                chosen[axis] = SELF_NORMALIZING[axis]
+            if axis in fixed:
+                chosen[axis] = fixed[axis]
             elif axis != "initializer":
                 arm, values = self._arm(axis, decide)
                 chosen[axis] = arm
                 if axis == "activation":
                     chosen["initializer"] = values.pop("initializer")
                 chosen.update({f"{axis}.{k}": v for k, v in values.items()})
+            fixed |= IMPLIED.get((axis, chosen[axis]), {})
         for axis, domain in self.numbers.items():
             chosen[axis] = decide(axis, domain, axis)
         return Stack.from_json(chosen)

@@ -13,6 +13,7 @@ from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.axes import (
     BEYOND_CHAPTER,
     CHOICE_AXES,
+    IMPLIED,
     NUMBER_AXES,
     SELF_NORMALIZING,
     UNITS_AXIS,
@@ -235,7 +236,7 @@ def _units(value: Any) -> tuple[int, ...]:
 
 
 def _check_rules(values: Mapping[str, Any]) -> None:
-    """Reject combinations that the chapter forbids."""
+    """Reject combinations that are forbidden."""
     activation, initializer = values["activation"], values["initializer"]
     allowed = ACTIVATIONS[activation].initializers
     if initializer not in allowed:
@@ -243,6 +244,13 @@ def _check_rules(values: Mapping[str, Any]) -> None:
             f"initializer {initializer!r} with activation {activation!r}",
             "one that goes with it: " + ", ".join(allowed),
         )
+    for (axis, choice), others in IMPLIED.items():
+        for other, only in others.items():
+            if values[axis] == choice and values[other] != only:
+                raise RequestError(
+                    f"{other} {values[other]!r} with {axis} {choice!r}",
+                    f"{other} {only!r}, or another {axis}",
+                )
     if activation == "rrelu" and values["activation.lower"] > values["activation.upper"]:
         raise RequestError("activation.lower is above activation.upper", "lower ≤ upper")
     if values["schedule"] == "piecewise" and values["schedule.first"] > values["schedule.second"]:

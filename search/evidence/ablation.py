@@ -19,7 +19,7 @@ from trainstack.search.evidence.formatting import name
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING
+from trainstack.spaces.axes import BUNDLE_AXIS, IMPLIED, SELF_NORMALIZING
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
@@ -27,11 +27,12 @@ from trainstack.spaces.stack import Stack
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
-    "embedding",
+    *("embedding", "input_scale", "parametrization", "head", "bias", "calibration", "bias_rate"),
 )
 MOST_AXES = 8
-# Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015).
-TUNED = ("activation", "normalization", "optimizer", "batch_size")
+# Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015; Jacot et
+# al. 2018).
+TUNED = ("activation", "normalization", "optimizer", "batch_size", "parametrization")
 # Factors on a variant's learning rate to try, and the index of the seed for that.
 FACTORS = (1.0, 1 / 3, 3.0)
 TUNING_INDEX = 1000
@@ -97,10 +98,15 @@ def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablati
     for axis in sorted(searched_axes(spec), key=lambda a: stack[a] == BASELINE[a]):
         others = (s for s in (BASELINE, *finished) if s[axis] != stack[axis])
         other = next(others, None)
-        if other is not None:
+        if other is not None and axis not in implied(stack):
             variant = changed(stack, axis, other, finished)
             found.append(Ablation(axis, _rates(variant) if axis in TUNED else (variant,)))
     return found[:MOST_AXES]
+
+
+def implied(stack: Stack) -> set[str]:
+    """Return the axes on which a stack's other choices leave it only one."""
+    return {axis for key, others in IMPLIED.items() if key in stack.items for axis in others}
 
 
 def changed(stack: Stack, axis: str, other: Stack, finished: Sequence[Stack] = ()) -> Stack:
@@ -111,6 +117,7 @@ def changed(stack: Stack, axis: str, other: Stack, finished: Sequence[Stack] = (
     """
     value = other[axis]
     changes: dict[str, Any] = {axis: list(value) if isinstance(value, tuple) else value}
+    changes |= IMPLIED.get((axis, value), {})
     changes |= {f"{axis}__{key}": number for key, number in other.numbers(axis).items()}
     if axis == "activation":
         changes["initializer"] = other["initializer"]

@@ -34,7 +34,7 @@ class Kind(Word):
 
 
 # These follow from another choice or are tuned to it, and do not count as a difference.
-_FOLLOWS = {"activation": ("initializer",)}
+_FOLLOWS = {"activation": ("initializer",), "normalization": ("bias",)}
 _TUNED = ("optimizer.learning_rate",)
 
 

@@ -36,6 +36,14 @@ _NORMALIZATIONS = {
     "before": "batch normalization before the activation",
     "after": "batch normalization after the activation",
 }
+_DENSE_LAYERS = {
+    ("input_scale", "learned"): "a learned scale of the inputs",
+    ("parametrization", "ntk"): "NTK parametrization",
+    ("head", "zeros"): "a last layer that starts at 0",
+    ("bias", "normal"): "normal biases",
+    ("bias", "data"): "biases from the data",
+    ("calibration", "weights"): "calibrated weights",
+}
 _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 
 
@@ -54,6 +62,7 @@ def describe(stack: Stack) -> str:
         parts.append("batch normalization of the inputs")
     if stack["embedding"] != "none":
         parts.append(f"{stack['embedding']} embeddings of the numbers")
+    parts += [words for key, words in _DENSE_LAYERS.items() if key in stack.items]
     if stack["dropout"] != "none":
         kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
         where = " after the last hidden layer" if stack["dropout"] == "last" else ""
@@ -65,6 +74,7 @@ def describe(stack: Stack) -> str:
         parts.append(f"max-norm {number(stack['max_norm.radius'])}")
     rate = number(stack["optimizer.learning_rate"])
     parts.append(f"{name(stack['optimizer'])} at {rate} with {_schedule(stack['schedule'])}")
+    parts += [f"biases at {number(k)} of it" for k in [stack["bias_rate"]] if k != 1.0]
     if stack["clipping"] != "none":
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")

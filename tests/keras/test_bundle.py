@@ -14,6 +14,7 @@ from tests.support.engine_stacks import (
     BATCH,
     EPOCHS,
     NETWORKS,
+    OWN_LAYERS,
     STACKS,
     program_of,
     splits,
@@ -97,7 +98,9 @@ def assert_equal(ours: Sequence[Trained], theirs: Sequence[Trained], relative: f
 
 # Schedules do not change the program; the networks of one bundle may follow different ones.
 CHOICES = {
-    name: stack for name, stack in {**STACKS, **RANDOM}.items() if not name.startswith("schedule ")
+    name: stack
+    for name, stack in {**STACKS, **OWN_LAYERS, **RANDOM}.items()
+    if not name.startswith("schedule ")
 }
 
 

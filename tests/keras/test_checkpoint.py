@@ -42,12 +42,17 @@ def small(name: str, **changes: object) -> Stack:
     return Stack.from_json(document)
 
 
-BINS = {"embedding.bins": 5, "embedding.width": 2}
+BINS = {"embedding.bins": 5, "embedding.width": 2, "embedding.rate_factor": 0.5}
 STACKS = {
     "performance schedule, Nadam": small("chapter-default"),
     "alpha dropout": small("chapter-risk-sensitive"),
     "batch normalization, AdamW, dropout": small("relu-he-bn-dropout-adamw"),
     "bins of the split": small("chapter-default", embedding="piecewise", **BINS),
+    "ntk, rates of their own": small(
+        "chapter-default",
+        **{"bias_rate": 0.1, "input_scale": "learned", "input_scale.rate_factor": 6.0},
+        **{"parametrization": "ntk", "head": "zeros"},
+    ),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 

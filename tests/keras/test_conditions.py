@@ -25,7 +25,7 @@ from trainstack.search.records import CONFIRMATION, SEARCH
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
-from trainstack.workers.engine.conditions import UnmetError, changed, redraw
+from trainstack.workers.engine.conditions import UnmetError, changed
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.jobs import JobBench
 from trainstack.workers.tasks.reuse import FROZEN_SHARE, Reuse
@@ -120,8 +120,7 @@ def test_a_wrong_initializer_is_the_same_draw_at_another_scale(bench: JobBench) 
     program, _ = bench.program(STACK, bench.split(SplitId(SEED))[1], EPOCHS)
     program.reset(STACK, SEED)
     right = program.weights()
-    program.reset(STACK, SEED)
-    redraw(program, "he_normal", SEED)
+    program.reset(STACK, SEED, initializer="he_normal")
     wrong = program.weights()
     for place in (0, 2, 4):
         assert wrong[place] == pytest.approx(right[place] * 2**0.5, rel=1e-5)

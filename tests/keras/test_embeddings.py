@@ -115,7 +115,7 @@ def test_numbers_of_few_values_have_fewer_bins() -> None:
 
 def program_of(stack: Stack, data: DeviceData, task: str, outputs: int) -> Program:
     """Return a program for data, ready to train."""
-    structure = Structure(shaping_items(stack), data.inputs, outputs, task, data.rows, False)
+    structure = Structure(shaping_items(stack), data.layout, outputs, task, data.rows, False)
     program = Program(structure, stack)
     program.reset(stack, 0, data)
     return program
@@ -172,7 +172,7 @@ def test_the_exported_model_embeds_the_numbers_only(
     """It takes a table's encoded features, loads as plain Keras, and predicts as the engine."""
     stack = Stack.of(units=[8], batch_size=16, embedding=name)
     split, data = bench.split(SplitId(3))
-    assert split.inputs == data.inputs == bench.dataset.inputs == Inputs(2, 4)
+    assert split.inputs == data.layout == bench.dataset.inputs == Inputs(2, 4)
     program, _ = bench.program(stack, data, 2)
     program.reset(stack, 3, data)
     Training(program, stack, 3, 2, 1e9).run(data, lambda measurement: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,6 +60,30 @@ class Rates(keras.callbacks.Callback):
         self.step += 1
 
 
+def paced(optimizer: keras.Optimizer, stack: Stack) -> None:
+    """Give an optimizer's steps, decay included, the rates of biases, embedding and input scale."""
+    kind: Any = type(optimizer)
+
+    def factor(variable: Any) -> float:
+        if len(variable.shape) > 1 and variable.shape[0] == INPUTS.numbers:
+            return stack["embedding.rate_factor"]
+        if "bias" in variable.name:
+            return stack["bias_rate"]
+        vector = "kernel" in variable.name and len(variable.shape) == 1
+        return stack["input_scale.rate_factor"] if vector else 1.0
+
+    class Paced(kind):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            super().update_step(gradient, variable, learning_rate * factor(variable))
+
+        def _apply_weight_decay(self, variables: list) -> None:
+            for v in variables:
+                decay = (self.weight_decay or 0.0) * self.learning_rate * factor(v)
+                v.assign(v * (1.0 - decay))
+
+    optimizer.__class__ = Paced
+
+
 def by_fit(
     stack: Stack,
     task: str,
@@ -83,6 +108,9 @@ def by_fit(
 
         knobs["momentum"] = Knob(0.9, trainable=False)
     optimizer = make_optimizer(stack, knobs)
+    factors = ("bias_rate", "embedding.rate_factor", "input_scale.rate_factor")
+    if any(stack.get(key, 1.0) != 1.0 for key in factors):
+        paced(optimizer, stack)
     if stack["clipping"] == "value":
         optimizer.clipvalue = stack["clipping.limit"]
     elif stack["clipping"] == "norm":

@@ -40,6 +40,9 @@ STACKS = {
     **{f"activation {n}": Stack.of(activation=n, **SMALL) for n in ACTIVATIONS},
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
     **{f"embedding {n}": Stack.of(embedding=n, **SMALL) for n in EMBEDDINGS},
+    "embedding, biases at a tenth of the rate": Stack.of(
+        embedding="piecewise", bias_rate=0.1, bias="data", **SMALL
+    ),
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
     "clipped by value": Stack.of(clipping="value", **SMALL),
     "clipped by norm": Stack.of(clipping="norm", **SMALL),
@@ -53,6 +56,19 @@ STACKS = {
         activation="elu", penalty="l2", normalization="before", dropout="all", **SMALL
     ),
     "100 layers": Stack.of(units=[20] * 100),
+    "biases at a tenth of the rate": Stack.of(bias_rate=0.1, optimizer="adamw", **SMALL),
+    "ntk, all rates": Stack.of(
+        **{"input_scale": "learned", "parametrization": "ntk", "head": "zeros", "bias_rate": 0.1},
+        **{"penalty": "l1_l2", "max_norm": "clip", "optimizer": "adam", **SMALL},
+    ),
+    "ntk alone": Stack.of(parametrization="ntk", **SMALL),
+    "normal biases": Stack.of(bias="normal", **SMALL),
+    "fitted weights": Stack.of(bias="data", calibration="weights", dropout="all", **SMALL),
+    "fitted weights, ntk": Stack.of(
+        **{"bias": "data", "calibration": "weights", "connection": "residual"},
+        **{"parametrization": "ntk", "input_scale": "learned", "input_normalization": "batch"},
+        **{"normalization": "after", **SMALL},
+    ),
 }
 
 
@@ -185,12 +201,48 @@ def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
     theirs = executed(written(small, stack))["build"](4)
     ours = plain_model(stack, Inputs(4), 3)
     assert [w.shape for w in theirs.weights] == [w.shape for w in ours.weights]
-    theirs.set_weights(ours.get_weights())
+    ntk = stack["parametrization"] == "ntk"  # the script's kernels are larger by √inputs
+    theirs.set_weights(
+        [w * (w.shape[0] ** 0.5 if ntk and w.ndim == 2 else 1.0) for w in ours.get_weights()]
+    )
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     chances = keras.ops.softmax(ours(x, training=False))
     np.testing.assert_allclose(theirs(x, training=False), chances, rtol=1e-5, atol=1e-6)
     losses = [float(sum(map(np.sum, model.losses))) for model in (ours, theirs)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_the_scripts_factors_apply_to_the_steps_of_fit(small: Any) -> None:
+    """With its factor set to 0 the script trains kernels and leaves biases at 0."""
+    names = executed(written(small, STACKS["biases at a tenth of the rate"]))
+    assert names["RATES"] == {"/bias": 0.1}
+    names["RATES"]["/bias"] = 0.0
+    names["load_data"](7)
+    model = names["train"](*names["load_data"](7)[:4])
+    biases = [w for w in model.trainable_weights if w.name == "bias"]
+    assert len(biases) == 3
+    assert all((bias.numpy() == 0).all() for bias in biases)
+    assert np.abs(model.optimizer.variables[2]).max() > 0
+
+
+@pytest.mark.parametrize("name", ["fitted weights", "fitted weights, ntk"])
+def test_the_script_fits_initial_weights(name: str, small: Any) -> None:
+    """Before training, the first layer's products have deviation 1 over the training rows, and its
+    biases are minus values among them."""
+    names = executed(written(small, STACKS[name]))
+    x = np.random.default_rng(0).normal(size=(90, 4)).astype(np.float32) * 3 + 1
+    model = names["build"](4)
+    names["set_initial_weights"](model, x)
+    first, second, head = (w for w in model.layers if isinstance(w, keras.layers.Dense))
+    if name == "fitted weights, ntk":  # batch normalization's fresh averages; ntk
+        x = x / 1.001**0.5 / 2
+    products = x @ first.kernel.numpy()
+    np.testing.assert_allclose(products.std(axis=0), 1.0, rtol=1e-3)
+    biases = -first.bias.numpy()
+    assert (products.min(axis=0) <= biases).all()
+    assert (biases <= products.max(axis=0)).all()
+    assert (second.bias.numpy() != 0).all()
+    assert (head.bias.numpy() == 0).all()
 
 
 @pytest.mark.parametrize("name", [n for n, row in SCHEDULES.items() if not row.reacts])

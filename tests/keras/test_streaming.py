@@ -22,7 +22,7 @@ pytestmark = pytest.mark.keras
 def trained(data: DeviceData | StreamedData, stack: Stack, task: str, outputs: int) -> tuple:
     """Train three epochs; return curve and weights."""
     structure = Structure(
-        shaping_items(stack), data.inputs, outputs, task, data.rows, compiled=False
+        shaping_items(stack), data.layout, outputs, task, data.rows, compiled=False
     )
     program = Program(structure, stack)
     program.reset(stack, seed=4, data=data)

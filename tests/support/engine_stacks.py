@@ -45,6 +45,28 @@ STACKS = {
     "1cycle with momentum": BASE.but(schedule="1cycle", optimizer="momentum"),
     "tight clipping": BASE.but(clipping="norm", clipping__limit=0.05),
     "tight max-norm": BASE.but(max_norm="clip", max_norm__radius=0.3),
+    **{
+        f"bias rate, {optimizer}": BASE.but(bias_rate=0.1, optimizer=optimizer)
+        for optimizer in ("momentum", "adamw", "nadam")
+    },
+    "embedding, all rates": BASE.but(
+        **{"embedding": "piecewise", "embedding__rate_factor": 3.0, "bias_rate": 0.1},
+        **{"input_scale": "learned", "optimizer": "momentum"},
+    ),
+    "input scale, momentum": BASE.but(input_scale="learned", optimizer="momentum"),
+    "input scale, nesterov": BASE.but(
+        input_scale="learned", input_normalization="batch", bias_rate=0.1, optimizer="nesterov"
+    ),
+    "head zeros": BASE.but(head="zeros"),
+}
+
+# Stacks whose training Keras's own layers do not express.
+OWN_LAYERS = {
+    "ntk": BASE.but(parametrization="ntk", normalization="before"),
+    "ntk, penalty and max-norm": BASE.but(
+        **{"parametrization": "ntk", "penalty": "l1_l2", "max_norm": "clip"},
+        **{"head": "zeros", "input_scale": "learned"},
+    ),
 }
 
 

@@ -146,11 +146,11 @@ class Bench:
         own = not task or task == self.spec.data.task
         structure = Structure(
             stack=shaping_items(stack),
-            inputs=data.inputs,
+            inputs=data.layout,
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=data.lengths,
-            compiled=worth_compiling(stack, first_width(stack, data.inputs), steps, runs),
+            compiled=worth_compiling(stack, first_width(stack, data.layout), steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
@@ -162,7 +162,7 @@ class Bench:
 
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
-        if not worth_bundling(stack, first_width(stack, data.inputs), self.device):
+        if not worth_bundling(stack, first_width(stack, data.layout), self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         return max(1, min(MOST_NETWORKS[self.device], room))

@@ -15,8 +15,8 @@ from trainstack.spaces.initializers import INITIALIZERS, Initializer
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.embeddings import EMBEDDED
-from trainstack.workers.engine.layers import RUNTIME, Context, RReLU
-from trainstack.workers.engine.model_plan import Node, Plan, plan
+from trainstack.workers.engine.layers import RUNTIME, Context, NTKDense, RReLU, Scale
+from trainstack.workers.engine.model_plan import EMBEDDING_RATES, NTK, Node, Plan, plan
 from trainstack.workers.engine.optimizer_updates import OWN
 
 # Arguments that the engine applies itself, with run-time numbers; plain models leave them to Keras.
@@ -38,19 +38,49 @@ def training_model(
     places = iter(range(10_000))
 
     def make(node: Node) -> Callable[..., Any]:
+        layer: Any = made(node)
+        layer.rates = node.rates  # read by `rated`, once the layer has its weights
+        return layer
+
+    def made(node: Node) -> Callable[..., Any]:
         if node.path in EMBEDDED:
             return plain_layer(node)
         if node.path in RUNTIME:
             extra = node.arguments if RUNTIME[node.path] is RReLU else {}
             return RUNTIME[node.path](context, next(places), **extra)
+        if node.role == "scale":
+            return Scale(name=node.arguments["name"])
         kept = {k: v for k, v in node.arguments.items() if k not in _ENGINES}
         if "units" in kept:
             kept["kernel_initializer"] = "zeros"
         if node.role != "head":
             kept["dtype"] = policy
+        if node.path == NTK:
+            return NTKDense(**kept)
         return keras_object(Call(node.path, kept))
 
     return _assemble(plan(stack, inputs, outputs), inputs, make)
+
+
+def rated(model: keras.Model) -> list[str | None]:
+    """Return the key of the number that multiplies each trainable variable's learning rate.
+
+    Args:
+        model: A model of `training_model`.
+
+    Returns:
+        Keys in the order of the model's trainable variables; None: no number does.
+    """
+    keys = {
+        id(variable): layer.rates.get(variable.name)
+        for layer in model.layers
+        if hasattr(layer, "rates")
+        for variable in layer.trainable_variables
+    }
+    return [
+        keys.get(id(variable), EMBEDDING_RATES.get(variable.path))
+        for variable in model.trainable_variables
+    ]
 
 
 def plain_model(stack: Stack, inputs: Inputs, outputs: int) -> keras.Model:
@@ -61,14 +91,16 @@ def plain_model(stack: Stack, inputs: Inputs, outputs: int) -> keras.Model:
 def plain_layer(node: Node) -> Callable[..., Any]:
     """Make a node's Keras layer, or the layers of an embedding.
 
-    RReLU becomes its inference form, leaky ReLU.
+    RReLU becomes its inference form, leaky ReLU; NTK's dense layer an ordinary one, whose kernel is
+    that of `Network.plain`.
     """
     if node.path in EMBEDDED:
         return partial(EMBEDDED[node.path], **node.arguments)
     if node.path == "RReLU":
         slope = (node.arguments["lower"] + node.arguments["upper"]) / 2
         return keras.layers.LeakyReLU(negative_slope=slope)
-    return keras_object(Call(node.path, node.arguments))
+    path = "layers.Dense" if node.path == NTK else node.path
+    return keras_object(Call(path, node.arguments))
 
 
 def keras_object(call: Call) -> Any:
@@ -170,7 +202,7 @@ def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Genera
     return draws * np.float32(deviation / 0.8796256610342398)
 
 
-def initializer_of(node: Node) -> Initializer:
-    """Return the row of the table of initializers for a dense node."""
+def initializer_of(node: Node) -> Initializer | None:
+    """Return the row of the table of initializers for a dense node; None: it starts at 0."""
     call = node.arguments["kernel_initializer"]
-    return next(row for row in INITIALIZERS.values() if row.call == call)
+    return next((row for row in INITIALIZERS.values() if row.call == call), None)

@@ -242,6 +242,9 @@ class Bundle:
         found, moved, losses = _mapped(gradients, (flat, fixed, batch, numbers, keys))
         self.optimizer.apply(found, self._flat)
         assign(self._fixed, moved)
+        if self.program.is_paced:
+            now = flat, values(self._flat), numbers
+            assign(self._flat, _mapped(lambda of: self.program.paced(*of), now))
         if self.program.is_bounded:
             now = values(self._flat), numbers
             assign(self._flat, _mapped(lambda of: self.program.bounded(*of), now))

@@ -13,10 +13,7 @@ import numpy as np
 
 from trainstack.search.conditions import ALL, EARLIER, UNIT, Condition
 from trainstack.search.records import CONFIRMATION
-from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.build import fresh_kernel
-from trainstack.workers.engine.program import Program
 
 if TYPE_CHECKING:
     from trainstack.workers.messages import Job
@@ -27,7 +24,7 @@ PLENTY = 4
 # Choices that allow lower layers to be reused: dense layers and nothing between them.
 _REUSABLE = {
     **{"normalization": "none", "input_normalization": "none", "connection": "plain"},
-    **{"dropout": "none", "embedding": "none"},
+    **{"dropout": "none", "embedding": "none", "input_scale": "none"},
 }
 
 
@@ -117,18 +114,6 @@ def _few_labels(split: Any, labels: int, seed: int) -> Any:
     kept = np.sort(order[:labels])
     w = None if split.w_train is None else split.w_train[kept]
     return replace(split, x_train=split.x_train[kept], y_train=split.y_train[kept], w_train=w)
-
-
-def redraw(program: Program, initializer: str, seed: int) -> None:
-    """Draw the hidden layers' initial weights again with another initializer.
-
-    The random numbers are those of the stack's own initializer of that form, so the weights are
-    its weights times one factor per layer.
-    """
-    row, rng = INITIALIZERS[initializer], np.random.default_rng([seed, 0])
-    for kernel in program.hidden_kernels:
-        kernel.assign(fresh_kernel(row, tuple(kernel.shape), rng))
-    program.set_weights([np.array(variable.numpy()) for variable in program.model.variables])
 
 
 def unfrozen(stack: Stack) -> Stack:

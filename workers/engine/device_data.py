@@ -47,7 +47,7 @@ class DeviceData:
         return cast(int, self.x_train.shape[1])
 
     @property
-    def inputs(self) -> Inputs:
+    def layout(self) -> Inputs:
         """What the features are."""
         return Inputs(self.features - self.others, self.others)
 
@@ -55,9 +55,9 @@ class DeviceData:
         """Return the first `rows` training rows."""
         return self.x_train[: min(rows, self.rows[0])]
 
-    def sample(self, rows: int) -> np.ndarray:
-        """Return at most `rows` training rows, in even steps."""
-        return tf.gather(self.x_train, even_steps(self.rows[0], rows)).numpy()
+    def inputs(self, rows: np.ndarray) -> tf.Tensor:
+        """Return the inputs of some training rows, by their places."""
+        return tf.gather(self.x_train, rows)
 
     def padded(self, train: int, valid: int) -> DeviceData:
         """Return the same split with parts of at least these lengths, for one program of several.

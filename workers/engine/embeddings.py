@@ -34,6 +34,7 @@ def periodic(inputs: Any, numbers: int, frequencies: int, sigma: float, width: i
         bias_axes="fk",
         kernel_initializer=keras.initializers.RandomNormal(stddev=sigma),
         bias_initializer=uniform(-math.pi, math.pi),
+        name="components",
     )(2 * math.pi * inputs[:, :numbers])
     mixed = keras.layers.EinsumDense(
         "bfk,fkw->bfw",
@@ -41,6 +42,7 @@ def periodic(inputs: Any, numbers: int, frequencies: int, sigma: float, width: i
         bias_axes="fw",
         kernel_initializer=uniform(-limit, limit),
         bias_initializer=uniform(-limit, limit),
+        name="mixture",
     )(keras.ops.cos(waves))
     return keras.layers.Concatenate()([keras.layers.Flatten()(mixed), inputs])
 
@@ -48,7 +50,7 @@ def periodic(inputs: Any, numbers: int, frequencies: int, sigma: float, width: i
 def piecewise(inputs: Any, numbers: int, bins: int, width: int) -> Any:
     """Return `width` learned piecewise linear functions of each number, and the other inputs.
 
-    Set the weights of the layer called bins to those of `bins_of`. A component is 0 left of its
+    Set the weights of the layer of components to those of `bins_of`. A component is 0 left of its
     bin, 1 right of it, and linear inside; the first and the last are linear also outside.
 
     Reference: Gorishniy et al., "On Embeddings for Numerical Features", 2022, section 3.2.
@@ -60,7 +62,7 @@ def piecewise(inputs: Any, numbers: int, bins: int, width: int) -> Any:
         bias_axes="fk",
         kernel_initializer="zeros",
         trainable=False,
-        name="bins",
+        name="components",
     )(inputs[:, :numbers])
     low, high = [-math.inf] + [0.0] * (bins - 1), [1.0] * (bins - 1) + [math.inf]
     mixed = keras.layers.EinsumDense(
@@ -69,6 +71,7 @@ def piecewise(inputs: Any, numbers: int, bins: int, width: int) -> Any:
         bias_axes="fw",
         kernel_initializer=uniform(-limit, limit),
         bias_initializer=uniform(-limit, limit),
+        name="mixture",
     )(keras.ops.clip(components, low, high))
     rest = [inputs[:, numbers:]] if numbers < inputs.shape[1] else []
     return keras.layers.Concatenate()([keras.layers.Flatten()(mixed), *rest])

@@ -139,4 +139,42 @@ class RReLU(_Random):
         return tf.where(inputs >= 0, inputs, slope * inputs)
 
 
+class Scale(keras.layers.Layer):
+    """Multiply each input by a learned number, at first 1.
+
+    `EinsumDense` does the same, but its product is not fused with others when compiled.
+    """
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        self.kernel = self.add_weight(name="kernel", shape=input_shape[-1:], initializer="ones")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return inputs * self.kernel
+
+
+class NTKDense(keras.layers.Dense):
+    """A dense layer in the NTK parametrization: x · W / √n + b for n inputs.
+
+    Fresh weights W are √n times those of an ordinary layer, so the layer computes the same at
+    first. A step of gradient descent changes W / √n by 1 / n of an ordinary kernel's step, one of
+    Adam by 1 / √n. The inputs are scaled, as they are fewer than the weights.
+
+    Reference: Jacot et al., "Neural Tangent Kernel", 2018, section 2.
+    """
+
+    @property
+    def gain(self) -> float:
+        """1 / √n."""
+        kernel: Any = self.kernel
+        return kernel.shape[0] ** -0.5
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> Any:
+        return super().call(inputs * self.gain, training=training)
+
+
+def gain_of(dense: keras.layers.Dense) -> float:
+    """Return the number by which a dense layer multiplies its kernel in use."""
+    return dense.gain if isinstance(dense, NTKDense) else 1.0
+
+
 RUNTIME = {"layers.Dropout": Dropout, "layers.AlphaDropout": AlphaDropout, "RReLU": RReLU}

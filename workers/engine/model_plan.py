@@ -18,15 +18,31 @@ class Node:
     """One layer.
 
     Attributes:
-        role: `embedding`, `dropout`, `dense`, `normalization`, `activation` or `head`.
+        role: `embedding`, `dropout`, `dense`, `normalization`, `activation`, `scale` or `head`.
         path: Dotted name of a class below `keras`, a class of `trainstack.workers.engine.layers`,
             or a function of `trainstack.workers.engine.embeddings`.
         arguments: Keyword arguments; a `Call` stands for a nested Keras object.
+        rates: Name of a weight of the layer → key of the stack's number that multiplies its
+            learning rate (`trainstack.workers.engine.structure.RATE_FACTORS`).
     """
 
     role: str
     path: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    rates: Mapping[str, str] = field(default_factory=dict)
+
+
+# Path of the dense layer in the NTK parametrization (`trainstack.workers.engine.layers`).
+NTK = "NTKDense"
+
+# The factor on the biases' learning rate.
+_BIAS_RATE = {"bias": "bias_rate"}
+# The factor on the learning rate of an embedding's two layers, by the paths of their weights.
+EMBEDDING_RATES = {
+    f"{layer}/{weight}": "embedding.rate_factor"
+    for layer in ("components", "mixture")
+    for weight in ("kernel", "bias")
+}
 
 
 @dataclass(frozen=True)
@@ -60,17 +76,21 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         outputs: Width of the head: classes, or 1 for regression.
 
     Returns:
-        Embedding of the numbers, input normalization and input dropout, one block per hidden layer
+        Embedding of the numbers, input normalization, scale and dropout, one block per hidden layer
         (dense, normalization, activation, dropout in the stack's order), and a linear head with
-        Glorot weights. The head gives logits: the loss and the exported model apply the softmax.
+        Glorot weights or zeros. The head gives logits: the loss and the exported model apply the
+        softmax.
     """
     entry: list[Node] = []
     if stack["embedding"] != "none" and inputs.numbers:
         given = {"numbers": inputs.numbers, **stack.numbers("embedding")}
-        entry.append(Node("embedding", stack["embedding"], given))
+        del given["rate_factor"]
+        entry.append(Node("embedding", stack["embedding"], given, EMBEDDING_RATES))
     if stack["input_normalization"] == "batch":
         momentum = stack["input_normalization.momentum"]
         entry.append(Node("normalization", "layers.BatchNormalization", {"momentum": momentum}))
+    if stack["input_scale"] == "learned":
+        entry.append(_scale(first_width(stack, inputs)))
     if stack["dropout"] == "all":
         entry.append(_dropout(stack))
     blocks, width = [], first_width(stack, inputs)
@@ -80,8 +100,9 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         nodes = (*_hidden(stack, units), *([_dropout(stack)] if drops else []))
         blocks.append(Block(nodes, stack["connection"] == "residual" and units == width))
         width = units
-    head = {"units": outputs, "kernel_initializer": INITIALIZERS["glorot_uniform"].call}
-    return Plan(tuple(entry), tuple(blocks), Node("head", "layers.Dense", head))
+    initializer = INITIALIZERS["glorot_uniform"].call if stack["head"] == "glorot" else "zeros"
+    head = {"units": outputs, "kernel_initializer": initializer}
+    return Plan(tuple(entry), tuple(blocks), Node("head", _dense(stack), head, _BIAS_RATE))
 
 
 def first_width(stack: Stack, inputs: Inputs) -> int:
@@ -104,7 +125,7 @@ def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
     if stack["max_norm"] == "clip":
         bound = {"max_value": stack["max_norm.radius"], "axis": 0}
         dense["kernel_constraint"] = Call("constraints.MaxNorm", bound)
-    first = Node("dense", "layers.Dense", dense)
+    first = Node("dense", _dense(stack), dense, _BIAS_RATE)
     if placement == "none":
         return first, activation
     normalization = Node(
@@ -115,6 +136,18 @@ def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
     if placement == "before":
         return first, normalization, activation
     return first, activation, normalization
+
+
+def _dense(stack: Stack) -> str:
+    """Return the class of the dense layers."""
+    return "layers.Dense" if stack["parametrization"] == "standard" else NTK
+
+
+def _scale(features: int) -> Node:
+    """Return a layer that multiplies each input by a learned number."""
+    arguments = {"output_shape": features, "kernel_initializer": "ones", "name": "input_scale"}
+    rates = {"kernel": "input_scale.rate_factor"}
+    return Node("scale", "layers.EinsumDense", {"equation": "bf,f->bf", **arguments}, rates)
 
 
 def _dropout(stack: Stack) -> Node:

@@ -6,19 +6,23 @@ averages). `Program` trains one network with these functions, `Bundle` several a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.build import training_model
+from trainstack.workers.engine.build import rated, training_model
 from trainstack.workers.engine.embeddings import components
-from trainstack.workers.engine.layers import Context
+from trainstack.workers.engine.layers import Context, gain_of
 from trainstack.workers.engine.losses import inverted, losses, scores
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
-from trainstack.workers.engine.structure import Structure
+from trainstack.workers.engine.structure import NUMBERS, Structure
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
@@ -35,7 +39,10 @@ class Network:
         model: The Keras model.
         hidden: Output of each hidden block.
         packing: Layout of the flat weights.
-        kernels: Kernels of the dense layers, the head's last.
+        dense: The dense layers, the head last.
+        kernels: Their kernels.
+        gains: Numbers by which the layers multiply their kernels in use (1 but for NTK). Penalties
+            and max-norm apply to these products.
         embedding: The layers of the embedding of numbers, two or none.
         slice_rows: Rows per forward pass when a loss is measured.
     """
@@ -50,11 +57,11 @@ class Network:
         if structure.precision == "mixed":
             self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
         self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
-        dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
-        self.kernels: list[Any] = [layer.kernel for layer in dense]
-        self.embedding = [
-            layer for layer in self.model.layers if isinstance(layer, keras.layers.EinsumDense)
-        ]
+        layers = self.model.layers
+        self.dense: list[Any] = [each for each in layers if isinstance(each, keras.layers.Dense)]
+        self.kernels: list[Any] = [layer.kernel for layer in self.dense]
+        self.gains = [gain_of(layer) for layer in self.dense]
+        self.embedding = [each for each in layers if isinstance(each, keras.layers.EinsumDense)]
         a_row = structure.inputs.numbers * components(stack)
         self.slice_rows = min(EVALUATION_ROWS, max(1, MOST_COMPONENTS // max(1, a_row)))
         self._hidden_places = [
@@ -64,10 +71,28 @@ class Network:
         self._clipping = stack["clipping"]
         # Whether `bounded` changes anything.
         self.is_bounded = stack["max_norm"] == "clip"
+        # Place of a variable → place of its rate factor among the numbers.
+        self._factors = {
+            place: NUMBERS.index(key)
+            for place, key in enumerate(rated(self.model))
+            if key is not None and stack[key] != 1.0
+        }
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether `paced` changes anything."""
+        return bool(self._factors)
 
     @staticmethod
     def _place(variables: list[Any], wanted: Any) -> int:
         return next(k for k, variable in enumerate(variables) if variable is wanted)
+
+    @cached_property
+    def stages(self) -> list[keras.Model]:
+        """The network in parts: from its input to the first dense layer's, from there to the next
+        one's, and so on."""
+        ends = [self.model.input, *(layer.input for layer in self.dense)]
+        return [keras.Model(*pair) for pair in pairwise(ends)]
 
     @property
     def hidden_kernels(self) -> list[Any]:
@@ -99,7 +124,7 @@ class Network:
             The clipped gradients of loss and penalties, the new `fixed`, and the batch's
             penalty-free loss.
         """
-        rate, l1, l2, _, limit = tf.unstack(numbers)
+        rate, l1, l2, _, limit, *_ = tf.unstack(numbers)
         self.context.rate, self.context.key = rate, key
         with tf.GradientTape() as tape:
             tape.watch(flat)
@@ -109,8 +134,8 @@ class Network:
             row_losses = _times(mass, losses(self.structure.trained_on, y, outputs))
             loss = total = tf.reduce_mean(row_losses)
             if self._penalized:
-                for place in self._hidden_places:
-                    w = weights[place]
+                for place, gain in zip(self._hidden_places, self.gains, strict=False):
+                    w = weights[place] if gain == 1.0 else gain * weights[place]
                     total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
         gradients: list[Any] = tape.gradient(total, flat)
         if self._clipping == "value":
@@ -125,12 +150,41 @@ class Network:
             return global_norm(gradients)
         return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
 
+    def plain(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the model's weights as those of `plain_model`: kernels times their gains."""
+        gains = {id(kernel): gain for kernel, gain in zip(self.kernels, self.gains, strict=True)}
+        return [
+            weight * np.float32(gains.get(id(variable), 1.0))
+            for variable, weight in zip(self.model.variables, weights, strict=True)
+        ]
+
+    def paced(
+        self, before: list[tf.Tensor], after: list[tf.Tensor], numbers: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Scale an optimizer's step for weights that learn at a multiple of the learning rate.
+
+        w ← w + f · (w' − w), where f is the weight's factor and w' what the optimizer made of w.
+        A step is proportional to the rate in every optimizer here but FTRL, for which f damps the
+        step. Decoupled weight decay is part of the step, so it is scaled, too; gradients are
+        clipped before, regardless of factors.
+
+        Args:
+            before: The packed weights before the step.
+            after: The same after it.
+            numbers: The run-time numbers.
+        """
+        old, new = self.packing.split(before), self.packing.split(after)
+        for place, factor in self._factors.items():
+            new[place] = old[place] + numbers[factor] * (new[place] - old[place])
+        return self.packing.join(new)
+
     def bounded(self, flat: list[tf.Tensor], numbers: tf.Tensor) -> list[tf.Tensor]:
         """Clip each hidden neuron's incoming weight vector to the radius among the numbers."""
         radius = tf.unstack(numbers)[3]
         weights = self.packing.split(flat)
-        for place in self._hidden_places:
+        for place, gain in zip(self._hidden_places, self.gains, strict=False):
             norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), 0, keepdims=True))
+            norms = norms if gain == 1.0 else gain * norms
             weights[place] *= tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
         return self.packing.join(weights)
 

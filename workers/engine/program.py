@@ -17,14 +17,11 @@ import tensorflow as tf
 
 from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.build import (
-    fresh_kernel,
-    initializer_of,
-    training_optimizer,
-)
-from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.build import training_optimizer
+from trainstack.workers.engine.device_data import DeviceData, even_steps
 from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
 from trainstack.workers.engine.epoch import EpochResult, epoch_result
+from trainstack.workers.engine.initial_weights import fit, set_kernels
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.network import Network
@@ -89,23 +86,33 @@ class Program(Network):
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
 
-    def reset(self, stack: Stack, seed: int, data: DeviceData | StreamedData | None = None) -> None:
+    def reset(
+        self,
+        stack: Stack,
+        seed: int,
+        data: DeviceData | StreamedData | None = None,
+        initializer: str = "",
+    ) -> None:
         """Give the model fresh weights and the optimizer fresh slots.
 
         Args:
             stack: The trial's stack (of this program's structure).
             seed: Seed of the weights, which do not depend on earlier trials.
-            data: The split, whose training rows give an embedding its bins. Other stacks need none.
+            data: The trial's split, to whose training rows some stacks fit their weights or bins.
+            initializer: Name of another initializer of the hidden layers than the stack's.
+
+        Raises:
+            ValueError: The stack fits its weights, and there is no data.
         """
         for variable, value in zip(self._state, self._at_start, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
         network = plan(stack, self.structure.inputs, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
-        rng = np.random.default_rng([seed, 0])
-        for kernel, node in zip(self.kernels, dense, strict=True):
-            kernel.assign(fresh_kernel(initializer_of(node), tuple(kernel.shape), rng))
+        set_kernels(self, dense, seed, initializer)
         if self.embedding:
+            rng = np.random.default_rng([seed, 5])
             set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
+        fit(self, stack, seed, data)
         self.packing.pack(self.model.trainable_variables)
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
@@ -114,8 +121,10 @@ class Program(Network):
         """Return the numbers of training rows, [N, numbers], if the embedding has bins."""
         if stack["embedding"] != "piecewise":
             return None
-        assert data is not None, "bins are those of a split"
-        return data.sample(BIN_ROWS)[:, : self.structure.inputs.numbers]
+        if data is None:
+            raise ValueError("the bins of this stack need training rows")
+        rows = even_steps(data.rows[0], BIN_ROWS)
+        return np.asarray(data.inputs(rows))[:, : self.structure.inputs.numbers]
 
     def use(self, data: DeviceData | StreamedData) -> None:
         """Measure losses as this split does; only the logarithm of a target depends on it."""
@@ -291,8 +300,11 @@ class Program(Network):
         key: tf.Tensor,
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
-        gradients, moved, loss = self.gradients(*self._now(), x, y, mass, numbers, key)
+        before, fixed = self._now()
+        gradients, moved, loss = self.gradients(before, fixed, x, y, mass, numbers, key)
         self.optimizer.apply(gradients, self.packing.flat)
+        if self.is_paced:
+            assign(self.packing.flat, self.paced(before, self._now()[0], numbers))
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:
             assign(self.packing.flat, self.bounded(self._now()[0], numbers))

@@ -15,7 +15,6 @@ import psutil
 import tensorflow as tf
 
 from trainstack.search.data.inputs import Inputs
-from trainstack.workers.engine.device_data import even_steps
 
 # Bytes of one run's inputs: large enough that the overhead of starting a run is negligible.
 RUN_BYTES = 64 << 20
@@ -71,7 +70,7 @@ class StreamedData:
         return self.x_train.shape[1]
 
     @property
-    def inputs(self) -> Inputs:
+    def layout(self) -> Inputs:
         """What the features are."""
         return Inputs(self.features - self.others, self.others)
 
@@ -79,9 +78,9 @@ class StreamedData:
         """Return the first `rows` training rows, standardised."""
         return tf.constant(self.standardise(self.x_train[:rows]))
 
-    def sample(self, rows: int) -> np.ndarray:
-        """Return at most `rows` training rows, in even steps, standardised."""
-        return self.standardise(self.x_train[even_steps(len(self.x_train), rows)])
+    def inputs(self, rows: np.ndarray) -> tf.Tensor:
+        """Return the inputs of some training rows, by their places, standardised."""
+        return tf.constant(self.standardise(self.x_train[rows]))
 
     def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:
         """Yield an epoch in runs of steps.

@@ -16,6 +16,10 @@ from trainstack.spaces.stack import Stack
 # program, because spaces rarely vary them.
 KNOBS = ("momentum", "weight_decay")
 
+# Numbers of a stack that multiply the learning rate of some weights; `Node.rates` tells which. They
+# are run-time values, but a program has the product only where its stack's factor is not 1.
+RATE_FACTORS = ("bias_rate", "embedding.rate_factor", "input_scale.rate_factor")
+
 # Weights between layers up to which batched products pay off on a CPU: the calls of a step then
 # cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).
 MOST_WEIGHTS_ON_CPU = 10_000
@@ -32,6 +36,9 @@ _FREE = (
         "stopping",
         "plan_fraction",
         "schedule",
+        "head",
+        "bias",
+        "calibration",
         "dropout.rate",
         "penalty.l1",
         "penalty.l2",
@@ -40,6 +47,9 @@ _FREE = (
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate"),
     *(f"optimizer.{knob}" for knob in KNOBS),
 )
+
+# The run-time numbers in the order that a program expects.
+NUMBERS = ("rate", "l1", "l2", "radius", "limit", *RATE_FACTORS)
 
 
 @dataclass(frozen=True)
@@ -79,9 +89,12 @@ class Structure:
 
 
 def shaping_items(stack: Stack) -> tuple[tuple[str, Any], ...]:
-    """Return the items of a stack that a compiled program depends on."""
+    """Return the items of a stack that a compiled program depends on.
+
+    The item of a rate factor tells whether it differs from 1.
+    """
     return tuple(
-        (key, value)
+        (key, value != 1.0 if key in RATE_FACTORS else value)
         for key, value in stack.items
         if key not in _FREE and not key.startswith(("schedule.", "stopping."))
     )
@@ -93,13 +106,17 @@ def knobs(stack: Stack) -> tuple[str, ...]:
 
 
 def run_time_numbers(stack: Stack) -> dict[str, float]:
-    """Return the numbers that a trial passes to its program (0 if a number is not active)."""
+    """Return the numbers that a trial passes to its program.
+
+    A number that is not active is 0, a rate factor 1.
+    """
     return {
         "rate": stack.get("dropout.rate", 0.0),
         "l1": stack.get("penalty.l1", 0.0),
         "l2": stack.get("penalty.l2", 0.0),
         "radius": stack.get("max_norm.radius", 0.0),
         "limit": stack.get("clipping.limit", 0.0),
+        **{key: stack.get(key, 1.0) for key in RATE_FACTORS},
     }
 
 
@@ -162,4 +179,4 @@ def worth_bundling(stack: Stack, features: int, device: str) -> bool:
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:
     """Return the run-time numbers in the order that a program expects."""
-    return [numbers[name] for name in ("rate", "l1", "l2", "radius", "limit")]
+    return [numbers[name] for name in NUMBERS]

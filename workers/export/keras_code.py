@@ -21,7 +21,8 @@ from trainstack.spaces.schedules import SCHEDULES, constant, patience_epochs
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.embeddings import BIN_ROWS, EMBEDDED, bins_of
-from trainstack.workers.engine.model_plan import Node, Plan, plan
+from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
+from trainstack.workers.engine.model_plan import NTK, Node, Plan, plan
 from trainstack.workers.export.rendering import render
 
 
@@ -50,6 +51,7 @@ def script(
     planned = stack.planned_epochs(spec.epochs)
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
     loading = python_lines(dataset, validation=refit is None)
+    network = plan(stack, dataset.inputs, spec.data.outputs)
     imports = [line for line in loading if line.startswith(("import ", "from "))]
     return render(
         "train.py.jinja",
@@ -82,7 +84,9 @@ def script(
         seeds=list(seeds),
         refit=refit,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
-        network=_network(plan(stack, dataset.inputs, spec.data.outputs)),
+        network=_network(network),
+        rates=_rates(network, stack),
+        initial=_initial(stack),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
@@ -121,6 +125,7 @@ def _network(network: Plan) -> dict[str, Any]:
     shared = {**(others[0].arguments if merged else {}), **dense.arguments}
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
+        "ntk": network.head.path == NTK,
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
         "embedding": next((n.path for n in network.entry if n.path in EMBEDDED), None),
         "entry": [_applied(node) for node in network.entry],
@@ -141,6 +146,28 @@ def _applied(node: Node) -> str:
     if node.path in EMBEDDED:  # the script brings this function along
         return f"{node.path}(x, {_keywords(node.arguments)})"
     return f"{_layer(node)}(x)"
+
+
+def _rates(network: Plan, stack: Stack) -> dict[str, float]:
+    """Return the end of a weight's path in Keras → the factor on its learning rate.
+
+    The first end that fits a weight counts: those of an embedding precede that of all biases. The
+    dictionary is empty if every factor is 1.
+    """
+    found = {
+        weight if "/" in weight else f"{node.arguments.get('name', '')}/{weight}": stack[key]
+        for node in network.nodes
+        for weight, key in node.rates.items()
+    }
+    return found if any(rate != 1.0 for rate in found.values()) else {}
+
+
+def _initial(stack: Stack) -> dict[str, Any] | None:
+    """Return how initial weights are set, beyond initializers; None if no choice needs it."""
+    fitted = is_fitted(stack)
+    if not fitted and stack["bias"] == "zeros":
+        return None
+    return {"fitted": fitted, "rows": ROWS, "combined": COMBINED}
 
 
 def _layer(node: Node) -> str:

@@ -39,7 +39,7 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
     """
     network = plain_model(stack, split.inputs, bench.spec.data.outputs)
-    for variable, value in zip(network.weights, program.weights(), strict=True):
+    for variable, value in zip(network.weights, program.plain(program.weights()), strict=True):
         variable.assign(value)
     shape = bench.dataset.image_shape or (len(split.mean),)
     kind = precision_of(split.mean, split.scale)

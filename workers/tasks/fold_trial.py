@@ -184,7 +184,7 @@ def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
     stack, (_, data) = stack_of(folds[0]), bench.split(folds[0].split)
     steps = data.rows[0] // min(stack["batch_size"], data.rows[0])
     planned = stack.planned_epochs(folds[0].epochs)
-    width = first_width(stack, data.inputs)
+    width = first_width(stack, data.layout)
     return worth_compiling_bundle(stack, width, steps * planned, len(folds))
 
 

@@ -82,7 +82,9 @@ def sparsified(
         (penalty-free, validation) and `affordable` (1 or 0).
     """
     kept = [np.array(kernel.numpy()) for kernel in program.kernels]
-    magnitudes = np.concatenate([np.abs(kernel).ravel() for kernel in kept])
+    magnitudes = np.concatenate(
+        [gain * np.abs(kernel).ravel() for kernel, gain in zip(kept, program.gains, strict=True)]
+    )
     rows: list[dict[str, float]] = []
     best = 0.0
     for quantile in _QUANTILES:
@@ -92,7 +94,7 @@ def sparsified(
         affordable = not rows or loss <= rows[0]["loss"] * (1 + cost)
         if affordable:
             best = threshold
-        fraction = sum((np.abs(k) >= max(threshold, 1e-45)).sum() for k in kept) / magnitudes.size
+        fraction = np.mean(magnitudes >= max(threshold, 1e-45))
         rows.append(
             {
                 "threshold": threshold,
@@ -106,5 +108,5 @@ def sparsified(
 
 
 def _drop(program: Program, kernels: list[np.ndarray], threshold: float) -> None:
-    for variable, kernel in zip(program.kernels, kernels, strict=True):
-        variable.assign(np.where(np.abs(kernel) < threshold, 0.0, kernel))
+    for variable, gain, kernel in zip(program.kernels, program.gains, kernels, strict=True):
+        variable.assign(np.where(gain * np.abs(kernel) < threshold, 0.0, kernel))

@@ -66,7 +66,7 @@ class Reuse:
         )
         stack = job.stack.but(units=list(job.stack.units[place:]))
         upper, _ = self.bench.program(stack, data, job.epochs, job.again, program.structure.outputs)
-        upper.reset(stack, job.seed)
+        upper.reset(stack, job.seed, data)
         epochs = max(1, round(FROZEN_SHARE * job.epochs))
         trained = Training(
             *(upper, stack, job.seed, epochs, self.bench.untrained_loss(split)),
@@ -103,7 +103,7 @@ class Reuse:
             width, task = outputs(related, bench.spec.data.outputs), bench.spec.data.task
             untrained = bench.untrained_loss(split)
         program, _ = bench.program(stack, data, job.epochs, job.again, width, task)
-        program.reset(stack, job.seed)
+        program.reset(stack, job.seed, data)
         Training(program, stack, job.seed, job.epochs, untrained).run(data, lambda measured: None)
         return program.weights()
 

@@ -71,9 +71,7 @@ class RunBench(Bench):
         stack, condition = stack_of(job), job.condition
         split, data = self.split(job.split, condition)
         program.use(data)
-        program.reset(stack, job.seed, data)
-        if condition.initializer:
-            conditions.redraw(program, condition.initializer, job.seed)
+        program.reset(stack, job.seed, data, condition.initializer)
         inside = look_inside(program, stack, data)
         training = Training(
             program,

@@ -54,6 +54,23 @@ def test_each_ablation_changes_one_axis_only() -> None:
             assert differ_only(variant, stack, one.axis)
 
 
+def test_a_variant_keeps_the_rule_between_its_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variant with batch normalization before the activation loses its biases' choice, and of
+    such a stack the biases are not ablated."""
+    biased = CHAPTER_DEFAULT.but(bias="normal")
+    before = REFERENCES["relu-he-bn-adam"]
+    variant = changed(biased, "normalization", before)
+    assert (variant["normalization"], variant["bias"]) == ("before", "zeros")
+    assert differ_only(biased, variant, "normalization")
+    document = Space.named("chapter").to_json()
+    document["axes"]["bias"] = {"zeros": {}, "normal": {}}
+    monkeypatch.setattr(ablation, "MOST_AXES", 20)
+    spec = replace(made_up_spec(), space=document)
+    runs = QUIET.search(spec, [before, biased, CHAPTER_DEFAULT])
+    assert "bias" in {a.axis for a in ablations(spec, runs, CHAPTER_DEFAULT)}
+    assert "bias" not in {a.axis for a in ablations(spec, runs, before)}
+
+
 def test_ablations_cost_no_more_than_what_came_before() -> None:
     """All axes are ablated if a run is cheap, only the first FEWEST_AXES if it is expensive."""
     spec = made_up_spec(trials=len(STACKS))

@@ -168,3 +168,21 @@ def test_the_spaces_that_should_hold_the_references_do() -> None:
     space = Space.named("chapter")
     outside = {name for name, stack in REFERENCES.items() if space.encode(stack) is None}
     assert outside == {"chapter-not-self-normalizing"}
+
+
+def test_a_choice_that_leaves_one_on_another_axis_is_drawn_with_it() -> None:
+    """Biases are drawn only for dense layers that have them; such draws are encoded and read."""
+    document = Space.named("chapter").to_json()
+    document["axes"] |= {"bias": {"normal": {}, "data": {}}, "calibration": {"weights": {}}}
+    space = Space.from_json(document)
+    stacks = drawn(space, 300)
+    found = {(stack["normalization"] == "before", stack["bias"]) for stack in stacks}
+    rest = [s for s in stacks if not s.self_normalizing and s["normalization"] != "before"]
+    assert {(True, "zeros"), (False, "normal"), (False, "data")} <= found
+    assert (True, "normal") not in found
+    assert (True, "data") not in found
+    assert {stack["bias"] for stack in rest} == {"normal", "data"}
+    for stack in stacks[:50]:
+        parameters = space.encode(stack)
+        assert parameters is not None
+        assert space.draw(optuna.trial.FixedTrial(parameters)) == stack

@@ -161,3 +161,13 @@ def test_a_wrong_stacks_file_is_refused(document: object, message: str) -> None:
     with pytest.raises(RequestError) as refused:
         read_stacks(document)
     assert message in str(refused.value)
+
+
+def test_dense_layers_without_bias_have_no_bias_to_start() -> None:
+    """Batch normalization before the activation leaves biases no choice; a stack says so."""
+    stack = CHAPTER_DEFAULT.but(normalization="before")
+    assert stack["bias"] == "zeros"
+    for bias in ("normal", "data"):
+        with pytest.raises(RequestError, match=r"bias '.+' with normalization 'before'"):
+            stack.but(bias=bias)
+        assert CHAPTER_DEFAULT.but(normalization="after", bias=bias)["bias"] == bias
