@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.axes import CHOICE_AXES, NUMBER_AXES
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack
@@ -101,7 +102,7 @@ def build(stack: Stack) -> None:
         AssertionError: They do not match the stack.
     """
     with keras.StatelessScope(initialize_variables=False):
-        model = plain_model(stack, FEATURES, OUTPUTS)
+        model = plain_model(stack, Inputs(FEATURES), OUTPUTS)
     assert model.output_shape == (None, OUTPUTS), stack
     assert model.count_params() == expected_weights(stack), stack
     rate = stack["optimizer.learning_rate"]

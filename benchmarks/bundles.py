@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.bundle_data import BundleData
@@ -62,7 +63,8 @@ def measured(
     y = rng.integers(0, OUTPUTS, rows).astype(np.int32)
     valid = x[: rows // 4], y[: rows // 4]
     data = [DeviceData(*(tf.constant(part) for part in (x, y, *valid))) for _ in range(NETWORKS)]
-    key = (shaping_items(stack), features, OUTPUTS, "classification", data[0].rows, compiled)
+    shape = Inputs(features), OUTPUTS, "classification", data[0].rows
+    key = (shaping_items(stack), *shape, compiled)
     program, steps = Program(Structure(*key), stack), rows // batch
     rates = np.full(steps, 1e-3, np.float32)
 

@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.program import Program
@@ -59,7 +60,7 @@ def measured(features: int, stack: Stack, compiled: bool) -> tuple[float, float]
 
     began = time.process_time()
     structure = Structure(
-        *(shaping_items(stack), features, OUTPUTS, "classification", data.rows, compiled)
+        *(shaping_items(stack), Inputs(features), OUTPUTS, "classification", data.rows, compiled)
     )
     program = Program(structure, stack)
     program.reset(stack, 0)

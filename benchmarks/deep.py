@@ -86,7 +86,7 @@ def program(network: Network, data: DeviceData, compiled: bool = False) -> Progr
     """Return the network's program with fresh weights."""
     structure = Structure(
         shaping_items(network.stack),
-        data.features,
+        data.layout,
         *(10, "classification", data.rows),
         compiled=compiled,
     )

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from benchmarks.plainkeras import fit
 from benchmarks.table import Row
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.load import load
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
@@ -39,7 +40,7 @@ class Subject:
         steps = epochs * (self.rows // stack["batch_size"])
         structure = Structure(
             shaping_items(stack),
-            self.features,
+            Inputs(self.features),
             self.classes,
             "classification",
             (self.rows, len(self.arrays[3])),
@@ -96,7 +97,7 @@ def fit_epoch_seconds(subject: Subject, stack: Stack, **compiling: object) -> fl
     """Return the median time of an epoch of `fit` in steady state, validation included."""
     from trainstack.workers.engine.build import make_optimizer, plain_model
 
-    model = plain_model(stack, subject.features, subject.classes)
+    model = plain_model(stack, Inputs(subject.features), subject.classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(make_optimizer(stack), loss, metrics=["accuracy"], **compiling)
     times = EpochTimes()

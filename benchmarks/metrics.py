@@ -41,7 +41,7 @@ def area_cost() -> Row:
     subjects = []
     for name in ("log_loss", "roc_auc"):
         objective = Objective(METRICS[name], name == "log_loss", split)
-        key = (shaping_items(stack), FEATURES, 2, "classification", data.rows, True)
+        key = (shaping_items(stack), data.layout, 2, "classification", data.rows, True)
         program = Program(Structure(*key, answers=not objective.is_loss), stack)
         program.reset(stack, 0)
         subjects.append((program, objective))

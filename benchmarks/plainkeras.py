@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.schedules import SCHEDULES, patience_epochs
 from trainstack.spaces.stack import Stack
@@ -47,7 +48,7 @@ def fit(
         **compiling: Additional arguments of `compile`.
     """
     x_train, y_train, x_valid, y_valid = arrays
-    model = plain_model(stack, x_train.shape[1], outputs)
+    model = plain_model(stack, Inputs(x_train.shape[1]), outputs)
     optimizer = make_optimizer(stack)
     if stack["clipping"] == "value":
         optimizer.clipvalue = stack["clipping.limit"]

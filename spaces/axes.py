@@ -16,6 +16,7 @@ from trainstack.spaces.dense_layers import (
     INPUT_SCALES,
     PARAMETRIZATIONS,
 )
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -42,6 +43,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "averaging": AVERAGINGS,
     "decay": DECAYS,
     "regularizer_schedule": REGULARIZER_SCHEDULES,
+    "embedding": EMBEDDINGS,
     "input_scale": INPUT_SCALES,
     "parametrization": PARAMETRIZATIONS,
     "head": HEADS,
@@ -65,6 +67,7 @@ NUMBER_AXES: dict[str, Parameter] = {
 # may leave them out, and at these values they do not count in a stack's id.
 BEYOND_CHAPTER: dict[str, Any] = {
     "optimizer.epsilon": 1e-7,
+    "embedding": "none",
     "label_smoothing": 0.0,
     "averaging": "none",
     "decay": "none",
@@ -99,6 +102,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "penalty": "none",
     "max_norm": "none",
     "decay": "none",
+    "embedding": "none",
     "input_scale": "none",
     "parametrization": "standard",
     "bias": "zeros",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trainstack.search.data.columns import Column
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.split_checks import check_folds, check_parts
@@ -317,6 +318,12 @@ class Dataset:
             weight=self.weight,
             split=self.plan.to_json(),
         )
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the inputs of the network are."""
+        numbers = len(self.numeric) if self.is_table else self.features
+        return Inputs(numbers, self.features - numbers)
 
     @cached_property
     def features(self) -> int:

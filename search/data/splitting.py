@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.preparation import BLOCK_ROWS, Preparation, fit, mean_and_scale
 from trainstack.search.data.target_log import TargetLog
 from trainstack.spaces.preparations import STANDARD
@@ -47,6 +48,7 @@ class Split(Arrays):
         w_valid: Weights of the validation rows, in the same unit; None as above.
         w_test: Weights of the test rows, in the same unit; None as above.
         logarithmic: Whether a network predicts the logarithm of the standardised target.
+        others: Features, at the end, that are indicators or categories, not quantities.
     """
 
     preparation: Preparation
@@ -60,6 +62,12 @@ class Split(Arrays):
     w_valid: np.ndarray | None = None
     w_test: np.ndarray | None = None
     logarithmic: bool = False
+    others: int = 0
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the features are."""
+        return Inputs(self.x_train.shape[1] - self.others, self.others)
 
     def prepared_by(self, name: str) -> Split:
         """Return this split with another preparation, one of `PREPARATIONS`."""
@@ -244,6 +252,7 @@ def make_split(
         w_train=train.w,
         w_valid=valid.w,
         w_test=test.w,
+        others=0 if encoder is None else x_train.shape[1] - len(numeric),
     )
 
 

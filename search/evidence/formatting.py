@@ -41,6 +41,8 @@ _WORDS = {
     ("preparation", "robust_clip"): "inputs scaled by quartiles and clipped",
     ("preparation", "quantile"): "inputs by their quantiles",
     ("preparation", "unit"): "inputs from 0 to 1",
+    ("embedding", "periodic"): "periodic embeddings of the numbers",
+    ("embedding", "piecewise"): "piecewise linear embeddings of the numbers",
     ("input_scale", "learned"): "a learned scale of the inputs",
     ("parametrization", "ntk"): "NTK parametrization",
     ("head", "zeros"): "a last layer that starts at 0",

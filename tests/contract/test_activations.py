@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import erf, expit
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.stack import Stack
 
@@ -48,11 +49,11 @@ def test_an_activation_computes_its_formula(name: str) -> None:
     from trainstack.workers.engine.model_plan import plan
 
     stack = Stack.of(activation=name, units=[25])
-    (node,) = [n for n in plan(stack, 25, 1).nodes if n.role == "activation"]
+    (node,) = [n for n in plan(stack, Inputs(25), 1).nodes if n.role == "activation"]
     exported = plain_layer(node)(X[None].astype(np.float32))
     np.testing.assert_allclose(exported[0], FORMULAS[name](X), atol=2e-6)
 
-    network, (hidden,) = training_model(stack, 25, 1, Context())
+    network, (hidden,) = training_model(stack, Inputs(25), 1, Context())
     network.layers[1].set_weights([np.eye(25), np.zeros(25)])
     trained = keras.Model(network.inputs[0], hidden)(X[None].astype(np.float32))
     np.testing.assert_allclose(trained[0], FORMULAS[name](X), atol=2e-6)

@@ -17,6 +17,7 @@ import pytest
 from docs.generate import spaces_page, stack_page
 from tests.support.made_up_rows import ADDED, Added
 from trainstack.search.cli.main import run
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -146,7 +147,7 @@ def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
     x = rng.standard_normal((64, 5)).astype(np.float32)
     y = (x[:, 0] > 0).astype(np.int32)
     data = DeviceData(*(tf.constant(part) for part in (x, y, x, y)))
-    structure = Structure(shaping_items(stack), 5, 2, "classification", data.rows, False)
+    structure = Structure(shaping_items(stack), Inputs(5), 2, "classification", data.rows, False)
     program = Program(structure, stack)
     program.reset(stack, seed=0)
     go_on: Callable[[Any], None] = lambda measurement: None  # noqa: E731 - a judge
@@ -154,7 +155,7 @@ def test_it_builds_and_trains(added: Added, space: dict[str, Any]) -> None:
     assert result.outcome == "completed"
     losses = [m.train_loss for m in result.measurements]
     assert losses[-1] < losses[0]
-    exported = plain_model(stack, 5, 2)
+    exported = plain_model(stack, Inputs(5), 2)
     for weight, value in zip(exported.weights, program.weights(), strict=True):
         weight.assign(value)
     np.testing.assert_allclose(exported(x), program.outputs(x), atol=1e-5)

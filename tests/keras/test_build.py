@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.references import REFERENCES
@@ -28,7 +29,7 @@ def test_fresh_weights_have_the_tables_variance(activation: str, initializer: st
     """The variance of a fresh kernel is the chapter's formula, and its mean is 0."""
     fan_in, fan_out = 400, 300
     stack = Stack.of(activation=activation, initializer=initializer, units=[fan_out])
-    structure = Structure(shaping_items(stack), fan_in, 3, "classification", (8, 8), False)
+    structure = Structure(shaping_items(stack), Inputs(fan_in), 3, "classification", (8, 8), False)
     program = Program(structure, stack)
     program.reset(stack, seed=3)
     kernel = program.kernels[0].numpy()
@@ -75,9 +76,9 @@ def test_dropout_stands_where_its_choice_says(place: str, layers: list[str]) -> 
 def test_training_and_plain_model_are_one_network(name: str) -> None:
     """The engine's model and the exported one have the same weights and the same outputs."""
     stack = REFERENCES[name]
-    ours, hidden = training_model(stack, 20, 5, Context())
+    ours, hidden = training_model(stack, Inputs(20), 5, Context())
     assert len(hidden) == len(stack.units)
-    plain = plain_model(stack, 20, 5)
+    plain = plain_model(stack, Inputs(20), 5)
     assert [w.shape for w in ours.weights] == [w.shape for w in plain.weights]
     ours.set_weights(plain.get_weights())
     x = np.random.default_rng(0).standard_normal((50, 20)).astype(np.float32)
@@ -150,7 +151,7 @@ def test_rrelu_is_random_in_training_and_its_mean_afterwards() -> None:
 def test_max_norm_holds_after_each_step() -> None:
     """No neuron's incoming weight vector is longer than the radius after an epoch."""
     stack = Stack.of(units=[16, 16], max_norm="clip", max_norm__radius=0.4, batch_size=8)
-    structure = Structure(shaping_items(stack), 6, 3, "classification", (64, 64), False)
+    structure = Structure(shaping_items(stack), Inputs(6), 3, "classification", (64, 64), False)
     program = Program(structure, stack)
     program.reset(stack, seed=1)
     rng = np.random.default_rng(0)
@@ -169,7 +170,7 @@ def test_max_norm_holds_after_each_step() -> None:
 def test_a_program_forgets_what_it_trained() -> None:
     """After a reset, weights and optimizer slots equal those of a new program with that seed."""
     stack = Stack.of(units=[8], optimizer="nadam", normalization="before", batch_size=8)
-    structure = Structure(shaping_items(stack), 6, 3, "classification", (64, 64), False)
+    structure = Structure(shaping_items(stack), Inputs(6), 3, "classification", (64, 64), False)
     rng = np.random.default_rng(0)
     x = tf.constant(rng.standard_normal((64, 6)).astype(np.float32))
     y = tf.constant(rng.integers(0, 3, 64).astype(np.int32))

@@ -20,6 +20,7 @@ from tests.support.engine_stacks import (
     splits,
 )
 from trainstack.search.metrics.losses import LOSSES
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.bundle import Bundle
@@ -63,7 +64,7 @@ def alone(program: Program, stacks: Sequence[Stack], data: Sequence[DeviceData])
     """Train the networks one after the other; return weights and losses of the last epoch."""
     found = []
     for k, stack in enumerate(stacks):
-        program.reset(stack, k)
+        program.reset(stack, k, data[k])
         for epoch in range(1, EPOCHS + 1):
             p = plans(stack, data, epoch)[k]
             result = program.epoch(stack, data[k], *p.arguments)
@@ -77,7 +78,7 @@ def together(
     """Train the networks in one program; return the same."""
     bundle = Bundle(program, stacks[0], len(stacks))
     for k, stack in enumerate(stacks):
-        program.reset(stack, k)
+        program.reset(stack, k, data[k])
         bundle.load(k)
     for epoch in range(1, EPOCHS + 1):
         each = [plans(stack, data, epoch)[k] for k, stack in enumerate(stacks)]
@@ -142,9 +143,11 @@ def test_networks_of_a_bundle_have_rows_and_weights_of_their_own(name: str) -> N
     assert_equal(together(program, [BASE] * NETWORKS, data), expected, 1e-6)
 
 
-def test_a_bundle_under_xla_differs_by_rounding_only() -> None:
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_a_bundle_under_xla_differs_by_rounding_only(embedding: str) -> None:
     """Compiled, weights after two epochs agree to 1e-4."""
     stack = BASE.but(optimizer="adagrad", normalization="before", clipping="norm")
+    stack = stack.but(embedding=embedding)
     program, data = program_of(stack, compiled=True), splits(uneven=True)
     expected = alone(program, [stack] * NETWORKS, data)
     assert_equal(together(program, [stack] * NETWORKS, data), expected, 1e-4)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from trainstack.search.artifacts import FolderStore
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.records import Measurement, Result
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.stack import Stack
@@ -41,6 +42,7 @@ def small(name: str, **changes: object) -> Stack:
     return Stack.from_json(document)
 
 
+BINS = {"embedding.bins": 5, "embedding.width": 2, "embedding.rate_factor": 0.5}
 STACKS = {
     "performance schedule, Nadam": small("chapter-default"),
     "alpha dropout": small("chapter-risk-sensitive"),
@@ -53,6 +55,7 @@ STACKS = {
     "mean of the last epochs": small(
         "relu-he-sgd-1cycle", **{"averaging": "last", "averaging.share": 0.75}
     ),
+    "bins of the split": small("chapter-default", embedding="piecewise", **BINS),
     "ntk, rates of their own": small(
         "chapter-default",
         **{"bias_rate": 0.1, "input_scale": "learned", "input_scale.rate_factor": 6.0},
@@ -65,7 +68,7 @@ STACKS = {
 def program_of(stack: Stack) -> Program:
     structure = Structure(
         stack=shaping_items(stack),
-        features=FEATURES,
+        inputs=Inputs(FEATURES),
         outputs=CLASSES,
         task="classification",
         rows=(70, 30),
@@ -83,7 +86,7 @@ def trained(
     program: Program, stack: Stack, data: DeviceData, shelf: Shelf | None, stops: dict[int, str]
 ) -> Result:
     """Train from fresh weights or the checkpoint; interrupt after the epochs in `stops`."""
-    program.reset(stack, SEED)
+    program.reset(stack, SEED, data)
     training = Training(program, stack, SEED, EPOCHS, 1.0986, shelf=shelf)
     return training.run(data, lambda measured: stops.get(measured.epoch))
 

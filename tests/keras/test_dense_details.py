@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.engine_stacks import BASE, FEATURES, made_up_data, program_of, structure_of
+from tests.support.engine_stacks import BASE, INPUTS, made_up_data, program_of, structure_of
 from tests.support.linear_network import LINEAR, descended, trained
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
@@ -34,7 +35,7 @@ def test_the_input_scale_learns_at_its_multiple_of_the_rate(
     """A few steps equal those written in NumPy; the scale starts at 1, one for each input."""
     stack = LINEAR.but(optimizer=optimizer, input_scale="learned", input_scale__rate_factor=factor)
     start, ours = trained(stack, compiled)
-    assert (start[0] == np.ones(FEATURES)).all()
+    assert (start[0] == np.ones(INPUTS.width)).all()
     theirs = descended(stack, start, factors={0: factor})
     for a, b in zip(ours, theirs, strict=True):  # steps of Adam are up to 0.3
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
@@ -83,7 +84,7 @@ def test_ntk_computes_the_same_at_first(initializer: str) -> None:
 def test_ntks_weights_have_variance_1_after_lecun() -> None:
     """LeCun's normal distribution gives kernels of variance 1 in the NTK parametrization."""
     stack = Stack.of(units=[300], parametrization="ntk")
-    program = Program(replace(structure_of(stack, "regression"), features=400), stack)
+    program = Program(replace(structure_of(stack, "regression"), inputs=Inputs(400)), stack)
     program.reset(stack, 5)
     assert program.kernels[0].numpy().var() == pytest.approx(1.0, rel=0.01)
 
@@ -117,7 +118,7 @@ def test_the_exported_network_has_the_engines_outputs(tmp_path: Path) -> None:
     order = np.arange(128, dtype=np.int32).reshape(4, 32)
     program.epoch(EVERYTHING, data, order, np.full(4, 0.05, np.float32), None, key=1)
     program.settle()
-    plain = plain_model(EVERYTHING, FEATURES, 4)
+    plain = plain_model(EVERYTHING, INPUTS, 4)
     for variable, value in zip(plain.weights, program.plain(program.weights()), strict=True):
         variable.assign(value)
     plain.save(tmp_path / "model.keras")

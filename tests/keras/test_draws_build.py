@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.building import DRAWS, FEATURES, OUTPUTS, build, draws, in_pairs
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.space import space_names
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model, training_model
@@ -27,7 +28,7 @@ def test_every_pair_of_choices_builds(name: str) -> None:
     drawn = draws(name)
     assert len(drawn) == DRAWS
     for stack in drawn:
-        nodes = plan(stack, FEATURES, OUTPUTS).nodes
+        nodes = plan(stack, Inputs(FEATURES), OUTPUTS).nodes
         assert stack.units == tuple(n.arguments["units"] for n in nodes if n.role == "dense")
     chosen = in_pairs(drawn)
     assert {v for s in drawn for v in s.items if type(v[1]) is str} == {
@@ -42,14 +43,14 @@ def test_every_kind_of_draw_builds_for_training() -> None:
     weights of the exported one."""
     for stack in in_pairs([stack for name in space_names() for stack in draws(name)], KIND):
         small = stack.but(units=[8] * min(2, len(stack.units)))
-        ours, hidden = training_model(small, FEATURES, OUTPUTS, Context())
+        ours, hidden = training_model(small, Inputs(FEATURES), OUTPUTS, Context())
         assert len(hidden) == len(small.units)
-        theirs = plain_model(small, FEATURES, OUTPUTS)
+        theirs = plain_model(small, Inputs(FEATURES), OUTPUTS)
         assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
 
 
 def test_a_draw_of_a_hundred_layers_builds() -> None:
     """The deepest draw becomes a Keras network with a hundred hidden layers."""
-    model = plain_model(Stack.of(units=[16] * 100), FEATURES, OUTPUTS)
+    model = plain_model(Stack.of(units=[16] * 100), Inputs(FEATURES), OUTPUTS)
     dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
     assert len(dense) == 101

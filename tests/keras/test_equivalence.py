@@ -16,7 +16,7 @@ from tests.support.engine_stacks import (
     BATCH,
     CLASSES,
     EPOCHS,
-    FEATURES,
+    INPUTS,
     ROWS,
     SEED,
     STACKS,
@@ -77,10 +77,12 @@ def smoothed(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def paced(optimizer: keras.Optimizer, stack: Stack) -> None:
-    """Give an optimizer's steps of biases and of the input scale, decay included, their rates."""
+    """Give an optimizer's steps, decay included, the rates of biases, embedding and input scale."""
     kind: Any = type(optimizer)
 
     def factor(variable: Any) -> float:
+        if len(variable.shape) > 1 and variable.shape[0] == INPUTS.numbers:
+            return stack["embedding.rate_factor"]
         if "bias" in variable.name:
             return stack["bias_rate"]
         vector = "kernel" in variable.name and len(variable.shape) == 1
@@ -110,7 +112,7 @@ def by_fit(
     """Train a plain Keras model by `fit` on the given batches; return its weights."""
     x, y = made_up_data(task)
     y = np.abs(y) if loss == "poisson" else y
-    model = plain_model(stack, FEATURES, structure_of(stack, task).outputs)
+    model = plain_model(stack, INPUTS, structure_of(stack, task).outputs)
     for variable, value in zip(model.weights, start, strict=True):
         variable.assign(value)
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
@@ -122,7 +124,8 @@ def by_fit(
 
         knobs["momentum"] = Knob(0.9, trainable=False)
     optimizer = make_optimizer(stack, knobs)
-    if stack["bias_rate"] != 1.0 or stack["input_scale"] == "learned":
+    factors = ("bias_rate", "embedding.rate_factor", "input_scale.rate_factor")
+    if any(stack.get(key, 1.0) != 1.0 for key in factors):
         paced(optimizer, stack)
     if stack["clipping"] == "value":
         optimizer.clipvalue = stack["clipping.limit"]
@@ -169,8 +172,9 @@ def by_engine(
     x, y = tf.constant(x), tf.constant(np.abs(y) if loss_name == "poisson" else y)
     structure = replace(structure_of(stack, task, compiled), loss=loss_name)
     program = Program(structure, stack)
-    program.reset(stack, SEED)
     w = None if weights is None else tf.constant(weights)
+    data = DeviceData(x, y, x, y, w, w)
+    program.reset(stack, SEED, data)
     start = program.weights()
     maker = RateMaker(stack, ROWS // BATCH, EPOCHS)
     loss = float("nan")

@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.schedules import SCHEDULES
@@ -37,6 +39,10 @@ STACKS = {
     **{f"schedule {n}": Stack.of(optimizer="nesterov", schedule=n, **SMALL) for n in SCHEDULES},
     **{f"activation {n}": Stack.of(activation=n, **SMALL) for n in ACTIVATIONS},
     **{f"optimizer {n}": Stack.of(optimizer=n, **SMALL) for n in OPTIMIZERS},
+    **{f"embedding {n}": Stack.of(embedding=n, **SMALL) for n in EMBEDDINGS},
+    "embedding, biases at a tenth of the rate": Stack.of(
+        embedding="piecewise", bias_rate=0.1, bias="data", **SMALL
+    ),
     "1cycle without momentum": Stack.of(optimizer="adam", schedule="1cycle", **SMALL),
     "decay": Stack.of(decay="decoupled", normalization="after", **SMALL),
     "moving average": Stack.of(averaging="exponential", normalization="after", **SMALL),
@@ -206,7 +212,7 @@ def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
     """The script's network has the plain model's weights and gives its softmax."""
     stack = {**STACKS, **REFERENCES}[name]
     theirs = executed(written(small, stack))["build"](4)
-    ours = plain_model(stack, 4, 3)
+    ours = plain_model(stack, Inputs(4), 3)
     assert [w.shape for w in theirs.weights] == [w.shape for w in ours.weights]
     ntk = stack["parametrization"] == "ntk"  # the script's kernels are larger by √inputs
     theirs.set_weights(

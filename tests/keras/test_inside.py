@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import deep
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.report.inside import COLUMNS, picture
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
@@ -37,7 +38,9 @@ def fresh(stack: Stack, data: DeviceData, classes: int = 3) -> Program:
     """Return a program with fresh weights for the data."""
     rows = int(data.x_train.shape[0]), int(data.x_valid.shape[0])
     features = int(data.x_train.shape[1])
-    structure = Structure(shaping_items(stack), features, classes, "classification", rows, False)
+    structure = Structure(
+        shaping_items(stack), Inputs(features), classes, "classification", rows, False
+    )
     program = Program(structure, stack)
     program.reset(stack, seed=1)
     return program

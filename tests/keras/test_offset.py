@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainstack.search.data.dataset import Part
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.splitting import make_split
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
@@ -25,7 +26,7 @@ STACK = Stack.of(units=[8], batch_size=BATCH, optimizer="momentum")
 @pytest.fixture(scope="module")
 def program() -> Program:
     """One program for all examples, reset for each."""
-    shape = Structure(shaping_items(STACK), 2, 2, "classification", (ROWS, ROWS), False)
+    shape = Structure(shaping_items(STACK), Inputs(2), 2, "classification", (ROWS, ROWS), False)
     return Program(shape, STACK)
 
 

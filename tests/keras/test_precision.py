@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
@@ -35,7 +36,7 @@ def trained(precision: str, compiled: bool, rate: float = 0.0) -> tuple[Program,
     y = (x @ rng.standard_normal((12, 4))).argmax(1).astype(np.int32)
     stack = STACK.but(dropout__rate=rate)
     structure = Structure(
-        *(shaping_items(stack), 12, 4, "classification", (ROWS, ROWS), compiled, precision)
+        *(shaping_items(stack), Inputs(12), 4, "classification", (ROWS, ROWS), compiled, precision)
     )
     program = Program(structure, stack)
     program.reset(stack, 3)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.memory import forget_dropped_graphs
@@ -22,7 +23,7 @@ ROWS, FEATURES, CLASSES, BATCH = 48, 5, 3, 16
 
 
 def structure_of(stack: Stack, compiled: bool = False) -> Structure:
-    shape = (shaping_items(stack), FEATURES, CLASSES, "classification", (ROWS, ROWS))
+    shape = (shaping_items(stack), Inputs(FEATURES), CLASSES, "classification", (ROWS, ROWS))
     return Structure(*shape, compiled=compiled)
 
 

@@ -58,3 +58,19 @@ def test_factors_share_a_program_unless_they_are_1() -> None:
     items = {f: shaping_items(BASE.but(bias_rate=f)) for f in (0.1, 0.2, 1.0)}
     assert items[0.1] == items[0.2] != items[1.0] == shaping_items(BASE)
     assert not program_of(BASE).has_rate_factors
+
+
+@pytest.mark.parametrize("name", ["periodic", "piecewise"])
+def test_an_embedding_has_a_rate_of_its_own(name: str) -> None:
+    """With a factor of 0 its two layers keep their values, their biases too; the others train."""
+    stack = BASE.but(embedding=name, embedding__rate_factor=0.0, optimizer="sgd")
+    program = program_of(stack)
+    x, y = (tf.constant(part) for part in made_up_data("classification"))
+    data = DeviceData(x, y, x, y)
+    program.reset(stack, 1, data)
+    start = program.weights()
+    order = np.arange(64, dtype=np.int32).reshape(2, 32)
+    program.epoch(stack, data, order, np.full(2, 0.1, "f4"), None, key=1)
+    for variable, a, b in zip(program.model.variables, start, program.weights(), strict=True):
+        embedded = variable.path.startswith(("components/", "mixture/"))
+        assert np.array_equal(a, b) == embedded, variable.path

@@ -35,19 +35,20 @@ def bench_of(folder: Path) -> JobBench:
     return JobBench(spec, 0, str(folder))
 
 
-def test_a_refit_is_the_plan_cut_short(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", [STACK, STACK.but(embedding="piecewise")])
+def test_a_refit_is_the_plan_cut_short(stack: Stack, tmp_path: Path) -> None:
     """Its weights are those of a run on the same rows after the same epochs of the whole plan."""
     bench = bench_of(tmp_path)
-    found = refitted(bench, STACK, Refit(3, TRAINED))
+    found = refitted(bench, stack, Refit(3, TRAINED))
     assert found is not None
     program, split = found
     ours = program.weights()
     assert len(split.y_train) == 142  # of 178 rows, 36 are for testing
-    _, data = bench.whole(STACK)
-    program.reset(STACK, 3)
+    _, data = bench.whole(stack)
+    program.reset(stack, 3, data)
     later: Iterator[int] = count()
     training = Training(
-        *(program, STACK, 3, EPOCHS, 1e9), objective=lambda result: -float(next(later))
+        *(program, stack, 3, EPOCHS, 1e9), objective=lambda result: -float(next(later))
     )
     training.run(data, lambda m: Outcome.PRUNED if m.epoch == TRAINED else None)
     for mine, theirs in zip(ours, training.best_weights, strict=True):

@@ -22,23 +22,30 @@ pytestmark = pytest.mark.keras
 def trained(data: DeviceData | StreamedData, stack: Stack, task: str, outputs: int) -> tuple:
     """Train three epochs; return curve and weights."""
     structure = Structure(
-        shaping_items(stack), data.features, outputs, task, data.rows, compiled=False
+        shaping_items(stack), data.layout, outputs, task, data.rows, compiled=False
     )
     program = Program(structure, stack)
-    program.reset(stack, seed=4)
+    program.reset(stack, seed=4, data=data)
     result = Training(program, stack, 4, 3, untrained_loss=2.3).run(data, lambda m: None)
     return [m.valid_loss for m in result.measurements], program.weights()
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "outputs"), [("digits", "classification", 10), ("diabetes", "regression", 1)]
+    ("name", "task", "outputs", "embedding"),
+    [
+        ("digits", "classification", 10, "none"),
+        ("diabetes", "regression", 1, "none"),
+        ("diabetes", "regression", 1, "piecewise"),
+    ],
 )
-def test_streamed_training_equals_resident_training(name: str, task: str, outputs: int) -> None:
+def test_streamed_training_equals_resident_training(
+    name: str, task: str, outputs: int, embedding: str
+) -> None:
     """Streaming in runs of a few steps, with dropout, gives the weights of resident training."""
     split = load(name).split(0)
     stack = Stack.of(
         units=[32, 16], activation="relu", normalization="before", dropout="all", batch_size=32
-    )
+    ).but(embedding=embedding)
     resident = put(split, 1 << 30, DeviceData)
     streamed = put(split, 0, DeviceData)
     assert isinstance(resident, DeviceData)

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.clippings import CLIPPINGS
+from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.regularizers import DECAYS, MAX_NORMS, PENALTIES
@@ -21,6 +23,8 @@ from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure, shaping_items
 
 ROWS, FEATURES, CLASSES, BATCH, EPOCHS, SEED = 320, 12, 4, 32, 2, 7
+# Embeddings apply to all features but two.
+INPUTS = Inputs(FEATURES - 2, 2)
 BASE = Stack.of(units=[16, 16], batch_size=BATCH, activation="elu", initializer="he_normal")
 
 STACKS = {
@@ -37,6 +41,7 @@ STACKS = {
     **{f"max-norm {name}": BASE.but(max_norm=name) for name in MAX_NORMS},
     **{f"clipping {name}": BASE.but(clipping=name) for name in CLIPPINGS},
     **{f"connection {name}": BASE.but(connection=name) for name in CONNECTIONS},
+    **{f"embedding {name}": BASE.but(embedding=name) for name in EMBEDDINGS},
     "1cycle with momentum": BASE.but(schedule="1cycle", optimizer="momentum"),
     **{f"decay {name}": BASE.but(decay=name) for name in DECAYS},
     "decay with momentum": BASE.but(
@@ -57,6 +62,10 @@ STACKS = {
         f"bias rate, {optimizer}": BASE.but(bias_rate=0.1, optimizer=optimizer)
         for optimizer in ("momentum", "adamw", "nadam")
     },
+    "embedding, all rates": BASE.but(
+        **{"embedding": "piecewise", "embedding__rate_factor": 3.0, "bias_rate": 0.1},
+        **{"input_scale": "learned", "optimizer": "momentum"},
+    ),
     "input scale, momentum": BASE.but(input_scale="learned", optimizer="momentum"),
     "input scale, nesterov": BASE.but(
         input_scale="learned", input_normalization="batch", bias_rate=0.1, optimizer="nesterov"
@@ -95,7 +104,7 @@ def structure_of(stack: Stack, task: str, compiled: bool = False) -> Structure:
     """Return the key of a program over the made-up data."""
     outputs = 1 if task == "regression" else CLASSES
     task = "regression" if task == "regressions" else task
-    return Structure(shaping_items(stack), FEATURES, outputs, task, (ROWS, ROWS), compiled)
+    return Structure(shaping_items(stack), INPUTS, outputs, task, (ROWS, ROWS), compiled)
 
 
 def made_up_weights() -> np.ndarray:

@@ -28,6 +28,7 @@ from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.engine.losses import losses
 from trainstack.workers.engine.memory import limit_memory
+from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.objective import Objective, reads_answers
 from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.program import Program, rewrite_graphs
@@ -152,11 +153,11 @@ class Bench:
         own = not task or task == self.spec.data.task
         structure = Structure(
             stack=shaping_items(stack),
-            features=data.features,
+            inputs=data.layout,
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=data.lengths,
-            compiled=worth_compiling(stack, data.features, steps, runs),
+            compiled=worth_compiling(stack, first_width(stack, data.layout), steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
@@ -168,7 +169,7 @@ class Bench:
 
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
-        if not worth_bundling(stack, data.features, self.device):
+        if not worth_bundling(stack, first_width(stack, data.layout), self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         return max(1, min(MOST_NETWORKS[self.device], room))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS, Initializer
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.embeddings import EMBEDDED
 from trainstack.workers.engine.layers import RUNTIME, Context, NTKDense, RReLU, Scale
-from trainstack.workers.engine.model_plan import NTK, Node, Plan, plan
+from trainstack.workers.engine.model_plan import EMBEDDING_RATES, NTK, Node, Plan, plan
 from trainstack.workers.engine.optimizer_updates import OWN
 
 # Arguments that the engine applies itself, with run-time numbers; plain models leave them to Keras.
@@ -21,24 +24,27 @@ _ENGINES = ("kernel_regularizer", "kernel_constraint", "kernel_initializer")
 
 
 def training_model(
-    stack: Stack, features: int, outputs: int, context: Context, policy: str = "float32"
+    stack: Stack, inputs: Inputs, outputs: int, context: Context, policy: str = "float32"
 ) -> tuple[keras.Model, list[keras.KerasTensor]]:
     """Build the network as the engine trains it.
 
     Dropout reads its rate from `context`; the engine applies penalties, max-norm and fresh weights.
-    The hidden layers use Keras's dtype policy `policy`; dropout and the head stay in float32.
+    The hidden layers use Keras's dtype policy `policy`; dropout, embeddings and the head stay in
+    float32.
 
     Returns:
         The model, and the output of each hidden block.
     """
     places = iter(range(10_000))
 
-    def make(node: Node) -> keras.layers.Layer:
+    def make(node: Node) -> Callable[..., Any]:
         layer: Any = made(node)
         layer.rates = node.rates  # read by `rated`, once the layer has its weights
         return layer
 
-    def made(node: Node) -> keras.layers.Layer:
+    def made(node: Node) -> Callable[..., Any]:
+        if node.path in EMBEDDED:
+            return plain_layer(node)
         if node.path in RUNTIME:
             extra = node.arguments if RUNTIME[node.path] is RReLU else {}
             return RUNTIME[node.path](context, next(places), **extra)
@@ -53,7 +59,7 @@ def training_model(
             return NTKDense(**kept)
         return keras_object(Call(node.path, kept))
 
-    return _assemble(plan(stack, features, outputs), features, make)
+    return _assemble(plan(stack, inputs, outputs), inputs, make)
 
 
 def rated(model: keras.Model) -> list[str | None]:
@@ -71,20 +77,25 @@ def rated(model: keras.Model) -> list[str | None]:
         if hasattr(layer, "rates")
         for variable in layer.trainable_variables
     }
-    return [keys.get(id(variable)) for variable in model.trainable_variables]
+    return [
+        keys.get(id(variable), EMBEDDING_RATES.get(variable.path))
+        for variable in model.trainable_variables
+    ]
 
 
-def plain_model(stack: Stack, features: int, outputs: int) -> keras.Model:
+def plain_model(stack: Stack, inputs: Inputs, outputs: int) -> keras.Model:
     """Build the network from Keras's own layers, regularizers and constraints only."""
-    return _assemble(plan(stack, features, outputs), features, plain_layer)[0]
+    return _assemble(plan(stack, inputs, outputs), inputs, plain_layer)[0]
 
 
-def plain_layer(node: Node) -> keras.layers.Layer:
-    """Make a node's Keras layer.
+def plain_layer(node: Node) -> Callable[..., Any]:
+    """Make a node's Keras layer, or the layers of an embedding.
 
     RReLU becomes its inference form, leaky ReLU; NTK's dense layer an ordinary one, whose kernel is
     that of `Network.plain`.
     """
+    if node.path in EMBEDDED:
+        return partial(EMBEDDED[node.path], **node.arguments)
     if node.path == "RReLU":
         slope = (node.arguments["lower"] + node.arguments["upper"]) / 2
         return keras.layers.LeakyReLU(negative_slope=slope)
@@ -102,9 +113,9 @@ def keras_object(call: Call) -> Any:
 
 
 def _assemble(
-    network: Plan, features: int, make: Any
+    network: Plan, features: Inputs, make: Any
 ) -> tuple[keras.Model, list[keras.KerasTensor]]:
-    inputs = outputs = keras.Input((features,))
+    inputs = outputs = keras.Input((features.width,))
     for node in network.entry:
         outputs = make(node)(outputs)
     hidden = []

@@ -8,6 +8,8 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
+
 
 @dataclass(frozen=True)
 class DeviceData:
@@ -15,7 +17,8 @@ class DeviceData:
 
     `inverse` holds the numbers of `trainstack.workers.engine.losses.inverted` if y_train are
     logarithms. `w_train` and `w_valid` are the rows' weights, float32 [N]; None: all are 1.
-    `counts` are the numbers of training and validation rows if the parts are padded.
+    `counts` are the numbers of training and validation rows if the parts are padded. `others` of
+    the features, at the end, are no quantities.
     """
 
     x_train: tf.Tensor
@@ -26,6 +29,7 @@ class DeviceData:
     w_valid: tf.Tensor | None = None
     inverse: tf.Tensor | None = None
     counts: tuple[int, int] | None = None
+    others: int = 0
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -41,6 +45,11 @@ class DeviceData:
     def features(self) -> int:
         """Width of the input."""
         return cast(int, self.x_train.shape[1])
+
+    @property
+    def layout(self) -> Inputs:
+        """What the features are."""
+        return Inputs(self.features - self.others, self.others)
 
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows."""
@@ -80,6 +89,11 @@ class DeviceData:
         """Size on the device."""
         parts = (self.x_train, self.y_train, self.x_valid, self.y_valid)
         return sum(part.dtype.size * int(part.shape.num_elements() or 0) for part in parts)
+
+
+def even_steps(length: int, most: int) -> np.ndarray:
+    """Return the positions of at most `most` of `length` rows: every row, or every k-th."""
+    return np.arange(0, length, -(-length // most))
 
 
 def lengthened(tensor: Any, length: int) -> tf.Tensor:

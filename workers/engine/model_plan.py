@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
@@ -17,9 +18,9 @@ class Node:
     """One layer.
 
     Attributes:
-        role: `dropout`, `dense`, `normalization`, `activation`, `scale` or `head`.
-        path: Dotted name of a class below `keras`, or a class of
-            `trainstack.workers.engine.layers`.
+        role: `embedding`, `dropout`, `dense`, `normalization`, `activation`, `scale` or `head`.
+        path: Dotted name of a class below `keras`, a class of `trainstack.workers.engine.layers`,
+            or a function of `trainstack.workers.engine.embeddings`.
         arguments: Keyword arguments; a `Call` stands for a nested Keras object.
         rates: Name of a weight of the layer → key of the stack's number that multiplies its
             learning rate (`trainstack.workers.engine.structure.RATE_FACTORS`).
@@ -36,6 +37,12 @@ NTK = "NTKDense"
 
 # The factor on the biases' learning rate.
 _BIAS_RATE = {"bias": "bias_rate"}
+# The factor on the learning rate of an embedding's two layers, by the paths of their weights.
+EMBEDDING_RATES = {
+    f"{layer}/{weight}": "embedding.rate_factor"
+    for layer in ("components", "mixture")
+    for weight in ("kernel", "bias")
+}
 
 
 @dataclass(frozen=True)
@@ -60,28 +67,33 @@ class Plan:
         return (*self.entry, *(n for block in self.blocks for n in block.nodes), self.head)
 
 
-def plan(stack: Stack, features: int, outputs: int) -> Plan:
+def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
     """Return a stack's plan of layers.
 
     Args:
         stack: Stack to build.
-        features: Width of the (standardised) input.
+        inputs: What the (prepared) inputs are.
         outputs: Width of the head: classes, or 1 for regression.
 
     Returns:
-        Input normalization, scale and dropout, one block per hidden layer (dense, normalization,
-        activation, dropout in the stack's order), and a linear head with Glorot weights or zeros.
-        The head gives logits: the loss and the exported model apply the softmax.
+        Embedding of the numbers, input normalization, scale and dropout, one block per hidden layer
+        (dense, normalization, activation, dropout in the stack's order), and a linear head with
+        Glorot weights or zeros. The head gives logits: the loss and the exported model apply the
+        softmax.
     """
     entry: list[Node] = []
+    if stack["embedding"] != "none" and inputs.numbers:
+        given = {"numbers": inputs.numbers, **stack.numbers("embedding")}
+        del given["rate_factor"]
+        entry.append(Node("embedding", stack["embedding"], given, EMBEDDING_RATES))
     if stack["input_normalization"] == "batch":
         momentum = stack["input_normalization.momentum"]
         entry.append(Node("normalization", "layers.BatchNormalization", {"momentum": momentum}))
     if stack["input_scale"] == "learned":
-        entry.append(_scale(features))
+        entry.append(_scale(first_width(stack, inputs)))
     if stack["dropout"] == "all":
         entry.append(_dropout(stack))
-    blocks, width = [], features
+    blocks, width = [], first_width(stack, inputs)
     for place, units in enumerate(stack.units):
         last = place == len(stack.units) - 1
         drops = stack["dropout"] in ("all", "hidden") or (stack["dropout"] == "last" and last)
@@ -91,6 +103,11 @@ def plan(stack: Stack, features: int, outputs: int) -> Plan:
     initializer = INITIALIZERS["glorot_uniform"].call if stack["head"] == "glorot" else "zeros"
     head = {"units": outputs, "kernel_initializer": initializer}
     return Plan(tuple(entry), tuple(blocks), Node("head", _dense(stack), head, _BIAS_RATE))
+
+
+def first_width(stack: Stack, inputs: Inputs) -> int:
+    """Return the width of the first layer's input: that of the embedded features."""
+    return inputs.numbers * stack.get("embedding.width", 1) + inputs.others
 
 
 def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:

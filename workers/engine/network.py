@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import rated, training_model
+from trainstack.workers.engine.embeddings import components
 from trainstack.workers.engine.layers import Context, gain_of
 from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
 from trainstack.workers.engine.optimizer_updates import global_norm
@@ -25,6 +26,8 @@ from trainstack.workers.engine.structure import NUMBERS, Structure
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
+# Components of embedded numbers that such a pass computes, at most, for the same reason.
+MOST_COMPONENTS = 1 << 24
 
 
 class Network:
@@ -40,12 +43,14 @@ class Network:
         kernels: Their kernels.
         gains: Numbers by which the layers multiply their kernels in use (1 but for NTK). Penalties
             and max-norm apply to these products.
+        embedding: The layers of the embedding of numbers, two or none.
+        slice_rows: Rows per forward pass when a loss is measured.
     """
 
     def __init__(self, structure: Structure, stack: Stack) -> None:
         self.structure = structure
         self.context = Context()
-        shape = (stack, structure.features, structure.outputs, self.context)
+        shape = (stack, structure.inputs, structure.outputs, self.context)
         self.model, self.hidden = training_model(*shape)
         # Measurements and exports use float32; mixed precision applies to training steps only.
         self._learner = self.model
@@ -56,6 +61,9 @@ class Network:
         self.dense: list[Any] = [each for each in layers if isinstance(each, keras.layers.Dense)]
         self.kernels: list[Any] = [layer.kernel for layer in self.dense]
         self.gains = [gain_of(layer) for layer in self.dense]
+        self.embedding = [each for each in layers if isinstance(each, keras.layers.EinsumDense)]
+        a_row = structure.inputs.numbers * components(stack)
+        self.slice_rows = min(EVALUATION_ROWS, max(1, MOST_COMPONENTS // max(1, a_row)))
         self._hidden_places = [
             self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
         ]
@@ -260,8 +268,8 @@ class Network:
         answers = []
         weights = self.packing.split(flat)
         loss = score = tf.constant(0.0)
-        for start in range(0, cast(int, rows), EVALUATION_ROWS):
-            part = slice(start, start + EVALUATION_ROWS)
+        for start in range(0, cast(int, rows), self.slice_rows):
+            part = slice(start, start + self.slice_rows)
             outputs, _ = self._call(weights, fixed, x[part], training=False)
             answers.append(outputs)
             measured = outputs if inverse is None else inverted(outputs, inverse)

@@ -18,12 +18,13 @@ import tensorflow as tf
 from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import training_optimizer
-from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.device_data import DeviceData, even_steps
+from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.initial_weights import fit, set_kernels
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import EVALUATION_ROWS, Network, by_name, thrifty
+from trainstack.workers.engine.network import Network, by_name, thrifty
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -109,7 +110,7 @@ class Program(Network):
         Args:
             stack: The trial's stack (of this program's structure).
             seed: Seed of the weights, which do not depend on earlier trials.
-            data: The trial's split, to whose training rows some stacks fit their weights.
+            data: The trial's split, to whose training rows some stacks fit their weights or bins.
             initializer: Name of another initializer of the hidden layers than the stack's.
 
         Raises:
@@ -117,13 +118,25 @@ class Program(Network):
         """
         for variable, value in zip(self._state, self._at_start, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
-        network = plan(stack, self.structure.features, self.structure.outputs)
+        network = plan(stack, self.structure.inputs, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
         set_kernels(self, dense, seed, initializer)
+        if self.embedding:
+            rng = np.random.default_rng([seed, 5])
+            set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
         fit(self, stack, seed, data)
         self._pack()
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
+
+    def _numbers(self, stack: Stack, data: DeviceData | StreamedData | None) -> np.ndarray | None:
+        """Return the numbers of training rows, [N, numbers], if the embedding has bins."""
+        if stack["embedding"] != "piecewise":
+            return None
+        if data is None:
+            raise ValueError("the bins of this stack need training rows")
+        rows = even_steps(data.rows[0], BIN_ROWS)
+        return np.asarray(data.inputs(rows))[:, : self.structure.inputs.numbers]
 
     def use(self, data: DeviceData | StreamedData) -> None:
         """Measure losses as this split does; only the logarithm of a target depends on it."""
@@ -202,8 +215,8 @@ class Program(Network):
         It uses the model's own weights: call `settle` or `set_weights` first.
         """
         parts = [
-            self._forward(tf.convert_to_tensor(x[k : k + EVALUATION_ROWS])).numpy()
-            for k in range(0, len(x), EVALUATION_ROWS)
+            self._forward(tf.convert_to_tensor(x[k : k + self.slice_rows])).numpy()
+            for k in range(0, len(x), self.slice_rows)
         ]
         return np.concatenate(parts)
 

@@ -14,6 +14,8 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
+from trainstack.search.data.inputs import Inputs
+
 # Bytes of one run's inputs: large enough that the overhead of starting a run is negligible.
 RUN_BYTES = 64 << 20
 # Number of prefetched runs.
@@ -38,6 +40,7 @@ class StreamedData:
         w_train: Weights of the training rows, float32 [N]; None: all are 1.
         w_valid: Weights of the validation rows, float32 [M]; None: all are 1.
         inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
+        others: As there.
     """
 
     x_train: np.ndarray
@@ -49,6 +52,7 @@ class StreamedData:
     w_train: tf.Tensor | None = None
     w_valid: tf.Tensor | None = None
     inverse: tf.Tensor | None = None
+    others: int = 0
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -65,13 +69,18 @@ class StreamedData:
         """Width of the input."""
         return self.x_train.shape[1]
 
+    @property
+    def layout(self) -> Inputs:
+        """What the features are."""
+        return Inputs(self.features - self.others, self.others)
+
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows, prepared."""
         return tf.constant(self.prepare(self.x_train[:rows]))
 
     def inputs(self, rows: np.ndarray) -> tf.Tensor:
         """Return the inputs of some training rows, by their places, standardised."""
-        return tf.constant(self.standardise(self.x_train[rows]))
+        return tf.constant(self.prepare(self.x_train[rows]))
 
     def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:
         """Yield an epoch in runs of steps.
@@ -132,8 +141,8 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     Args:
         split: The encoded split.
         fits_bytes: Bytes that the device may keep.
-        resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid
-            and `inverse`.
+        resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid,
+            `inverse` and `others`.
     """
     weights = [
         None if w is None else tf.constant(w, tf.float32) for w in (split.w_train, split.w_valid)
@@ -143,7 +152,8 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
     if needed <= fits_bytes:
         prepared = split.prepared()
         parts = (prepared.x_train, prepared.y_train, prepared.x_valid, prepared.y_valid)
-        return resident(*(tf.constant(part) for part in parts), *weights, inverse=inverse)
+        tensors = (tf.constant(part) for part in parts)
+        return resident(*tensors, *weights, inverse=inverse, others=split.others)
     return StreamedData(
         split.x_train,
         tf.constant(split.trained(split.y_train)),
@@ -153,4 +163,5 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         RUN_BYTES,
         *weights,
         inverse=inverse,
+        others=split.others,
     )

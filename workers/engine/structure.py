@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from trainstack.search.data.inputs import Inputs
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.search.metrics.table import USUAL_LOSS
 from trainstack.spaces.optimizers import OPTIMIZERS
@@ -18,7 +19,7 @@ KNOBS = ("momentum", "weight_decay")
 
 # Numbers of a stack that multiply the learning rate of some weights; `Node.rates` tells which. They
 # are run-time values, but a program has the product only where its stack's factor is not 1.
-RATE_FACTORS = ("bias_rate", "input_scale.rate_factor")
+RATE_FACTORS = ("bias_rate", "embedding.rate_factor", "input_scale.rate_factor")
 
 # Weights between layers up to which batched products pay off on a CPU: the calls of a step then
 # cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).
@@ -43,6 +44,7 @@ _FREE = (
         "dropout.rate",
         "penalty.l1",
         "penalty.l2",
+        "embedding.sigma",
     ),
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate", "decay.weight_decay"),
     *(f"optimizer.{knob}" for knob in KNOBS),
@@ -58,7 +60,7 @@ class Structure:
 
     Attributes:
         stack: Items of the stack that shape the program.
-        features: Width of the input.
+        inputs: What the features are.
         outputs: Width of the head.
         task: `classification` or `regression`.
         rows: Training and validation rows.
@@ -71,7 +73,7 @@ class Structure:
     """
 
     stack: tuple[tuple[str, Any], ...]
-    features: int
+    inputs: Inputs
     outputs: int
     task: str
     rows: tuple[int, int]
@@ -140,7 +142,7 @@ def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> b
 
     Args:
         stack: Stack to train.
-        features: Width of the input.
+        features: Width of the first layer's input.
         steps: Steps of one run without early stopping.
         runs: Number of runs that will use the program.
     """
@@ -152,7 +154,7 @@ def worth_compiling_bundle(stack: Stack, features: int, steps: int, networks: in
 
     Args:
         stack: Stack of its networks.
-        features: Width of the input.
+        features: Width of the first layer's input.
         steps: Steps of one network without early stopping.
         networks: Number of networks.
     """
@@ -180,7 +182,7 @@ def worth_bundling(stack: Stack, features: int, device: str) -> bool:
 
     Args:
         stack: Their stack.
-        features: Width of the input.
+        features: Width of the first layer's input.
         device: `cpu` or `gpu`.
     """
     weights = sum(a * b for a, b in pairwise((features, *stack.units)))

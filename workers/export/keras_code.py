@@ -27,6 +27,7 @@ from trainstack.spaces.schedules import (
 )
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.embeddings import BIN_ROWS, EMBEDDED, bins_of
 from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
 from trainstack.workers.engine.model_plan import NTK, Node, Plan, plan
 from trainstack.workers.export.rendering import render
@@ -61,7 +62,7 @@ def script(
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
     scheduled = _scheduled(stack)
     loading = python_lines(dataset, validation=refit is None)
-    network = plan(stack, spec.data.features, spec.data.outputs)
+    network = plan(stack, dataset.inputs, spec.data.outputs)
     imports = [line for line in loading if line.startswith(("import ", "from "))]
     return render(
         "train.py.jinja",
@@ -107,6 +108,10 @@ def script(
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
+        embedded=EMBEDDED,
+        bins_of=bins_of,
+        bin_rows=f":: -(-len(x_train) // {BIN_ROWS})" if dataset.rows > BIN_ROWS else ":",
+        numbers=dataset.inputs.numbers,
         factor=None if schedule.factor is constant else schedule.factor,
         momentum=None if optimizer.cycles is None else schedule.momentum,
         plateau_patience=schedule.reacts and patience_epochs(stack["schedule.patience"], planned),
@@ -153,7 +158,8 @@ def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
     return {
         "ntk": network.head.path == NTK,
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
-        "entry": [_layer(node, own) for node in network.entry],
+        "embedding": next((n.path for n in network.entry if n.path in EMBEDDED), None),
+        "entry": [_applied(node, own) for node in network.entry],
         "hidden": [
             {
                 "widths": [block.nodes[0].arguments["units"] for block in blocks],
@@ -171,14 +177,25 @@ def _layer(node: Node, own: Sequence[str]) -> str:
     return f"{path}({_keywords(node.arguments)})"
 
 
+def _applied(node: Node, own: Sequence[str]) -> str:
+    """Return the call of a node's layer, or of its function, on `x`."""
+    if node.path in EMBEDDED:  # the script brings this function along
+        return f"{node.path}(x, {_keywords(node.arguments)})"
+    return f"{_layer(node, own)}(x)"
+
+
 def _rates(network: Plan, stack: Stack) -> dict[str, float]:
-    """Return the end of a weight's name in Keras → the factor on its learning rate, if not 1."""
-    return {
-        f"{node.arguments.get('name', '')}/{weight}": stack[key]
+    """Return the end of a weight's path in Keras → the factor on its learning rate.
+
+    The first end that fits a weight counts: those of an embedding precede that of all biases. The
+    dictionary is empty if every factor is 1.
+    """
+    found = {
+        weight if "/" in weight else f"{node.arguments.get('name', '')}/{weight}": stack[key]
         for node in network.nodes
         for weight, key in node.rates.items()
-        if stack[key] != 1.0
     }
+    return found if any(rate != 1.0 for rate in found.values()) else {}
 
 
 def _initial(stack: Stack) -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
     """
     features = split.x_train.shape[1]
-    network = plain_model(stack, features, bench.spec.data.outputs)
+    network = plain_model(stack, split.inputs, bench.spec.data.outputs)
     for variable, value in zip(network.weights, program.plain(program.weights()), strict=True):
         variable.assign(value)
     shape = bench.dataset.image_shape or (features,)

@@ -16,6 +16,7 @@ from trainstack.search.folds import fold_seed
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import worth_compiling_bundle
 from trainstack.workers.engine.together import train_together
@@ -184,7 +185,8 @@ def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
     _, data = bench.split(folds[0].split, stack)
     steps = data.rows[0] // min(stack["batch_size"], data.rows[0])
     planned = stack.planned_epochs(folds[0].epochs)
-    return worth_compiling_bundle(stack, data.features, steps * planned, len(folds))
+    width = first_width(stack, data.layout)
+    return worth_compiling_bundle(stack, width, steps * planned, len(folds))
 
 
 def _most(bench: RunBench, fold: Job) -> int:
