@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
 _ELU_HE = {"activation": "elu", "initializer": "he_normal"}
@@ -80,11 +81,23 @@ FIRST = (
     "tanh-glorot-momentum",
 )
 
+# Stacks beyond the chapter with which a search starts if its space offers their choices.
+FIRST_BEYOND = ("realmlp-td-s",)
+
 
 def reference(name: str, task: str) -> Stack:
     """Return a reference stack in its form for a task; raise KeyError if there is none."""
     forms = REGRESSION_FORMS if task == "regression" else {}
     return forms.get(name, REFERENCES[name])
+
+
+def first_stacks(space: Space, task: str) -> list[tuple[str, Stack]]:
+    """Return the stacks with which a search starts, by name.
+
+    They are the chapter's, and those beyond it whose choices the space offers.
+    """
+    beyond = [name for name in FIRST_BEYOND if space.offers(reference(name, task))]
+    return [(name, reference(name, task)) for name in (*FIRST, *beyond)]
 
 
 def read_stacks(document: Any, task: str) -> tuple[Stack, ...]:

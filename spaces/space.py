@@ -92,6 +92,10 @@ class Space:
             return self
         return dataclasses.replace(self, numbers={**self.numbers, "label_smoothing": Fixed(0.0)})
 
+    def offers(self, stack: Stack) -> bool:
+        """Return whether every choice of `stack` is one of the space, whatever its numbers."""
+        return all(stack[axis] in self.arms[axis] for axis in CHOICE_AXES if axis in self.arms)
+
     def encode(self, stack: Stack) -> dict[str, Any] | None:
         """Return the parameters with which `draw` yields `stack`; None if the space lacks it."""
         found: dict[str, Any] = {}

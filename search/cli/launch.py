@@ -280,11 +280,13 @@ def create(spec: StudySpec, storage: str | None) -> Any:
     """
     from trainstack.search.database.connection import storage_url
     from trainstack.search.studies.actions import create_study
-    from trainstack.spaces.references import FIRST, REFERENCES
+    from trainstack.spaces.references import first_stacks
+    from trainstack.spaces.space import Space
 
     signals.check()
     url = storage_url(storage)
-    created = create_study(url, spec, [(name, REFERENCES[name]) for name in FIRST])
+    first = first_stacks(Space.from_json(spec.space), spec.data.task)
+    created = create_study(url, spec, first)
     signals.say("interrupted: repeat the command to resume the study")
     word = "new study" if created else "resuming study"
     err().print(f"{word} '{spec.study}'", markup=False)

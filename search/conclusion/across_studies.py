@@ -21,10 +21,14 @@ from trainstack.search.evidence.formatting import describe
 from trainstack.search.json_values import OR_NULL
 from trainstack.search.records import SEARCH, Run
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.references import REFERENCES, REGRESSION_FORMS
 from trainstack.spaces.stack import Stack
 
-_LABELS = {stack.stack_id: name for name, stack in REFERENCES.items()}
+_LABELS = {
+    stack.stack_id: name
+    for forms in (REFERENCES, REGRESSION_FORMS)
+    for name, stack in forms.items()
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,13 @@ import optuna
 import pytest
 
 from tests.support.planted_study import RandomTrial
-from trainstack.spaces.references import REFERENCES, REGRESSION_FORMS, reference
+from trainstack.spaces.references import (
+    FIRST,
+    REFERENCES,
+    REGRESSION_FORMS,
+    first_stacks,
+    reference,
+)
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack, stack_keys
 
@@ -173,6 +179,17 @@ def test_the_spaces_that_should_hold_the_references_do() -> None:
     residual = "chapter-not-self-normalizing"
     assert outside("modern") == {residual}
     assert outside("chapter") == {residual, "realmlp-td-s"}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_search_starts_with_the_stacks_that_its_space_offers(task: str) -> None:
+    """`modern` starts with RealMLP's small form after the chapter's stacks, others do not."""
+    chapter = [(name, REFERENCES[name]) for name in FIRST]
+    few_rows = Space.named("modern").for_rows(300)  # their batches are smaller than RealMLP's
+    beyond = [("realmlp-td-s", reference("realmlp-td-s", task))]
+    assert first_stacks(few_rows, task) == chapter + beyond
+    for name in set(space_names()) - {"modern"}:
+        assert first_stacks(Space.named(name), task) == chapter
 
 
 def test_a_reference_of_regressions_is_in_their_space() -> None:
