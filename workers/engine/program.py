@@ -20,10 +20,10 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import training_optimizer
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
-from trainstack.workers.engine.initial_weights import fit, set_kernels
+from trainstack.workers.engine.initial_weights import fit, set_kernels, set_signs
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import EVALUATION_ROWS, Network, by_name, thrifty
+from trainstack.workers.engine.network import Network, by_name, thrifty
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -79,7 +79,9 @@ class Program(Network):
         self._run = tf.function(self._trace_run, jit_compile=structure.compiled, autograph=False)
         self._sums = tf.function(self._trace_sums, jit_compile=structure.compiled, autograph=False)
         self._forward = tf.function(
-            lambda x: self.model(x, training=False), reduce_retracing=True, autograph=False
+            lambda x: self.combined(self.model(x, training=False)),
+            reduce_retracing=True,
+            autograph=False,
         )
         self.used = False
 
@@ -120,6 +122,7 @@ class Program(Network):
         network = plan(stack, self.structure.features, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
         set_kernels(self, dense, seed, initializer)
+        set_signs(self, seed)
         fit(self, stack, seed, data)
         self._pack()
         for name, knob in self.knobs.items():
@@ -202,8 +205,8 @@ class Program(Network):
         It uses the model's own weights: call `settle` or `set_weights` first.
         """
         parts = [
-            self._forward(tf.convert_to_tensor(x[k : k + EVALUATION_ROWS])).numpy()
-            for k in range(0, len(x), EVALUATION_ROWS)
+            self._forward(tf.convert_to_tensor(x[k : k + self.evaluation_rows])).numpy()
+            for k in range(0, len(x), self.evaluation_rows)
         ]
         return np.concatenate(parts)
 

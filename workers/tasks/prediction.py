@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.network import EVALUATION_ROWS
 from trainstack.workers.engine.program import Program
 
 # Numbers of passes at which Monte-Carlo dropout is measured.
@@ -45,15 +44,15 @@ def monte_carlo(
     def one_pass(part: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         context.rate, context.key, context.monte_carlo = rate, key, True
         try:
-            return tf.nn.softmax(program.model(part, training=False))
+            return tf.nn.softmax(program.combined(program.model(part, training=False)))
         finally:
             context.monte_carlo = False
 
     total, averages = np.zeros((len(x), program.structure.outputs)), {}
     keys = np.random.default_rng([seed, 4]).integers(2**32, size=max(passes), dtype=np.uint32)
     for count, key in enumerate(keys, start=1):
-        for start in range(0, len(x), EVALUATION_ROWS):
-            rows = slice(start, start + EVALUATION_ROWS)
+        for start in range(0, len(x), program.evaluation_rows):
+            rows = slice(start, start + program.evaluation_rows)
             total[rows] += one_pass(tf.constant(x[rows]), tf.constant(key)).numpy()
         if count in passes:
             averages[count] = total / count
