@@ -70,8 +70,8 @@ class StreamedData:
         return tf.constant(self.prepare(self.x_train[:rows]))
 
     def inputs(self, rows: np.ndarray) -> tf.Tensor:
-        """Return the inputs of some training rows, by their places, standardised."""
-        return tf.constant(self.standardise(self.x_train[rows]))
+        """Return the inputs of some training rows, by their places, prepared."""
+        return tf.constant(self.prepare(self.x_train[rows]))
 
     def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:
         """Yield an epoch in runs of steps.
