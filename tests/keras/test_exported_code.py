@@ -189,6 +189,23 @@ def test_the_script_trains_on_tables(
         assert float(lines[0].split()[-1]) < 3 * ours.y_scale
 
 
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_the_script_of_members_predicts_a_quantity(
+    transform: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It trains on a quantity and its logarithm, and beats the mean."""
+    houses(tmp_path)
+    dataset = load(str(tmp_path / "houses.csv"), "price", transform=transform)
+    stack = STACKS["members"].but(
+        label_smoothing=0.0, dropout="none", decay="none", optimizer__learning_rate=0.02
+    )
+    names = executed(written(dataset, stack, epochs=20))
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    error = float(capsys.readouterr().out.split()[-1])
+    assert error < dataset.split(7).y_scale
+
+
 @pytest.mark.parametrize("kind", DATA)
 def test_a_refits_script_trains_on_all_rows_but_the_test_part(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

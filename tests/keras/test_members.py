@@ -94,6 +94,13 @@ def test_members_share_the_hidden_layers_and_start_apart() -> None:
     assert (program.weights()[0] != weights[0]).any()
 
 
+def test_members_share_trained_slopes() -> None:
+    """PReLU has one slope a unit, whatever the number of members."""
+    program = program_of(SHARED.but(activation="prelu"))
+    slopes = [v.shape for v in program.model.variables if v.name == "alpha"]
+    assert slopes == [(1, 7), (1, 5)]
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression", "regressions"])

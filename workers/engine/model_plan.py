@@ -140,7 +140,10 @@ def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
     """Return dense, normalization and activation in the stack's order."""
     row = ACTIVATIONS[stack["activation"]]
     assert row.call is not None
-    activation = Node("activation", row.call.path, row.call.keywords(stack.numbers("activation")))
+    numbers = row.call.keywords(stack.numbers("activation"))
+    if stack["activation"] == "prelu" and stack["members"] == "shared":
+        numbers |= {"shared_axes": [1]}  # the slopes are the units', not the members'
+    activation = Node("activation", row.call.path, numbers)
     placement = stack["normalization"]
     dense: dict[str, Any] = {"units": units}
     if placement == "before":  # the normalization's shift is the bias
