@@ -84,15 +84,30 @@ def in_pairs(
 
 
 def expected_weights(stack: Stack) -> int:
-    """Count a stack's weights: kernels, biases, four numbers per normalized unit, slopes."""
-    widths = [FEATURES, *stack.units, OUTPUTS]
+    """Count a stack's weights.
+
+    They are kernels, biases, four numbers per normalized unit, slopes, scales of the inputs, and
+    those of embeddings: a kernel and a bias for each component, and for each mixture of them.
+    """
+    width = stack.get("embedding.width", 1)
+    inputs, embedded = FEATURES * width, 0
+    if stack["embedding"] == "periodic":  # the number itself is one of the outputs
+        embedded = _embedding(stack["embedding.frequencies"], width - 1)
+    elif stack["embedding"] == "piecewise":
+        embedded = _embedding(stack["embedding.bins"], width)
+    scales = inputs if stack["input_scale"] == "learned" else 0
+    widths = [inputs, *stack.units, OUTPUTS]
     kernels = sum(a * b for a, b in pairwise(widths))
     hidden = sum(stack.units)
     biases = OUTPUTS + (0 if stack["normalization"] == "before" else hidden)
     normalized = hidden if stack["normalization"] != "none" else 0
-    normalized += FEATURES if stack["input_normalization"] == "batch" else 0
+    normalized += inputs if stack["input_normalization"] == "batch" else 0
     slopes = hidden if stack["activation"] == "prelu" else 0
-    return kernels + biases + 4 * normalized + slopes
+    return kernels + biases + 4 * normalized + slopes + scales + FEATURES * embedded
+
+
+def _embedding(components: int, mixtures: int) -> int:
+    return 2 * components + mixtures * (components + 1)
 
 
 def build(stack: Stack) -> None:

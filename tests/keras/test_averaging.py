@@ -21,6 +21,7 @@ from tests.support.engine_stacks import (
     program_of,
     splits,
 )
+from trainstack.search.data.inputs import Inputs
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import make_optimizer, plain_model
 from trainstack.workers.engine.bundle import Bundle
@@ -115,7 +116,7 @@ def test_the_moving_average_is_that_of_keras() -> None:
     stack = BASE.but(optimizer="adam", schedule="constant", **AVERAGED["exponential"])
     program = program_of(stack)
     program.reset(stack, SEED)
-    model: Any = plain_model(stack, FEATURES, CLASSES)
+    model: Any = plain_model(stack, Inputs(FEATURES), CLASSES)
     model.set_weights(program.weights())
     for _ in trained(program, stack):
         pass
@@ -190,7 +191,7 @@ def test_streamed_data_gives_the_same_average(name: str) -> None:
     x, y = made_up_data("classification")
     streamed = StreamedData(
         *(x, tf.constant(y), x, tf.constant(y)),
-        standardise=lambda raw: raw,
+        prepare=lambda raw: raw,
         run_bytes=3 * BATCH * 4 * FEATURES,
     )
     found = []

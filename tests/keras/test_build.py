@@ -66,7 +66,7 @@ def test_fresh_weights_are_distributed_as_keras_own(name: str) -> None:
 def test_dropout_stands_where_its_choice_says(place: str, layers: list[str]) -> None:
     """Dropout follows the input, every hidden layer, or the last one."""
     stack = Stack.of(activation="relu", dropout=place, units=[7, 5])
-    network = plan(stack, 4, 3)
+    network = plan(stack, Inputs(4), 3)
     blocks = {"input": network.entry, **dict(zip(("first", "second"), network.blocks, strict=True))}
     nodes = {name: getattr(block, "nodes", block) for name, block in blocks.items()}
     assert [name for name in nodes if any(n.role == "dropout" for n in nodes[name])] == layers

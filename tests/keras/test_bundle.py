@@ -140,7 +140,8 @@ def test_networks_of_a_bundle_have_rows_and_weights_of_their_own(name: str) -> N
     assert len({rows // BATCH for split in data for rows in split.rows[:1]}) > 1
     program = program_of(BASE, loss=name)
     expected = alone(program, [BASE] * NETWORKS, data)
-    assert_equal(together(program, [BASE] * NETWORKS, data), expected, 1e-6)
+    # The exponential of the Poisson loss multiplies rounding, which depends on the processor.
+    assert_equal(together(program, [BASE] * NETWORKS, data), expected, 1e-5)
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)

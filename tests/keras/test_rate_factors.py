@@ -40,15 +40,15 @@ def test_batch_normalizations_shift_is_no_bias() -> None:
     """The factor is one of dense layers' biases: normalization learns at the usual rate."""
     stack = BASE.but(normalization="before", bias_rate=0.0, optimizer="sgd")
     program = program_of(stack)
-    names = [variable.name for variable in program.model.trainable_variables]
     program.reset(stack, 1)
-    start = program.packing.unpack()
+    start = program.weights()
     x, y = (tf.constant(part) for part in made_up_data("classification"))
     order = np.arange(64, dtype=np.int32).reshape(2, 32)
     program.epoch(stack, DeviceData(x, y, x, y), order, np.full(2, 0.1, "f4"), None, key=1)
     moved = {
-        name: not np.array_equal(a, b)
-        for name, a, b in zip(names, start, program.packing.unpack(), strict=True)
+        variable.name: not np.array_equal(a, b)
+        for variable, a, b in zip(program.model.variables, start, program.weights(), strict=True)
+        if variable.trainable
     }
     assert moved == {"kernel": True, "gamma": True, "beta": True, "bias": False}
 

@@ -135,7 +135,7 @@ def test_encoding_a_draw_and_drawing_it_again_gives_it_back(
 
 
 def test_the_self_normalizing_bundle_holds_whole(draws: tuple[Space, list[Stack]]) -> None:
-    """Every self-normalizing draw satisfies all conditions of the chapter."""
+    """Every self-normalizing draw satisfies all conditions of the chapter, and of its inputs."""
     _, stacks = draws
     for stack in stacks:
         s = stack.to_json()
@@ -145,6 +145,9 @@ def test_the_self_normalizing_bundle_holds_whole(draws: tuple[Space, list[Stack]
             and s["normalization"] == s["input_normalization"] == "none"
             and s["penalty"] == s["max_norm"] == "none"
             and s["connection"] == "plain"
+            and s["preparation"] == s["parametrization"] == "standard"
+            and s["embedding"] == s["input_scale"] == s["calibration"] == s["decay"] == "none"
+            and s["bias"] == "zeros"
         )
         assert whole == (stack.family == "self-normalizing")
 
