@@ -18,6 +18,7 @@ from trainstack.spaces.dense_layers import (
 )
 from trainstack.spaces.embeddings import EMBEDDINGS
 from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.members import MEMBERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.preparations import PREPARATIONS, STANDARD
@@ -50,6 +51,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "bias": BIASES,
     "calibration": CALIBRATIONS,
     "preparation": PREPARATIONS,
+    "members": MEMBERS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -79,6 +81,7 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "calibration": "none",
     "bias_rate": 1.0,
     "preparation": STANDARD,
+    "members": "one",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.

@@ -62,6 +62,14 @@ REFERENCES: dict[str, Stack] = {
     "realmlp-td-s": Stack.of(
         **_REALMLP, activation="selu", optimizer__learning_rate=0.04, label_smoothing=0.1
     ),
+    # TabM-mini's defaults (Gorishniy et al. 2024, arXiv 2410.24210).
+    "tabm-mini": Stack.of(
+        **_RELU_HE,
+        **{"units": [512, 512, 512], "dropout": "hidden", "dropout__rate": 0.1},
+        **{"optimizer": "adamw", "optimizer__learning_rate": 0.002, "batch_size": 256},
+        **{"optimizer__weight_decay": 3e-4, "schedule": "constant", "clipping": "none"},
+        **{"stopping": "patience", "preparation": "quantile", "members": "shared"},
+    ),
 }
 
 # Forms for regressions of references that have one of their own.

@@ -87,6 +87,8 @@ def describe(stack: Stack) -> str:
         parts.append(f"a moving average of the weights ({number(stack['averaging.decay'], 4)})")
     elif stack["averaging"] == "last":
         parts.append(f"the mean weights of the last {stack['averaging.share']:.0%} of the epochs")
+    count = stack.get("members.count", 1)
+    parts += [f"{count} members that share the hidden layers"] * (count > 1)
     if stack["label_smoothing"]:
         parts.append(f"label smoothing {number(stack['label_smoothing'])}")
     if stack["clipping"] != "none":

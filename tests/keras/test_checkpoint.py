@@ -61,6 +61,7 @@ STACKS = {
         **{"bias_rate": 0.1, "input_scale": "learned", "input_scale.rate_factor": 6.0},
         **{"parametrization": "ntk", "head": "zeros"},
     ),
+    "members, dropout": small("tabm-mini", **{"members.count": 3}),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 

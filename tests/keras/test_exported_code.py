@@ -74,6 +74,14 @@ STACKS = {
         **{"input_scale": "learned", "parametrization": "ntk", "head": "zeros", "bias_rate": 0.1},
         **{"penalty": "l1_l2", "max_norm": "clip", "optimizer": "adam", **SMALL},
     ),
+    "members": Stack.of(
+        **{"members": "shared", "members__count": 3, "dropout": "all", "decay": "decoupled"},
+        **{"bias": "data", "calibration": "weights", "label_smoothing": 0.1, **SMALL},
+    ),
+    "members, ntk": Stack.of(
+        **{"members": "shared", "members__count": 2, "parametrization": "ntk", "head": "zeros"},
+        **{"input_scale": "learned", "decay": "decoupled", "bias_rate": 0.1, **SMALL},
+    ),
     "ntk alone": Stack.of(parametrization="ntk", **SMALL),
     "normal biases": Stack.of(bias="normal", **SMALL),
     "fitted weights": Stack.of(bias="data", calibration="weights", dropout="all", **SMALL),
@@ -181,6 +189,23 @@ def test_the_script_trains_on_tables(
         assert float(lines[0].split()[-1]) < 3 * ours.y_scale
 
 
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_the_script_of_members_predicts_a_quantity(
+    transform: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It trains on a quantity and its logarithm, and beats the mean."""
+    houses(tmp_path)
+    dataset = load(str(tmp_path / "houses.csv"), "price", transform=transform)
+    stack = STACKS["members"].but(
+        label_smoothing=0.0, dropout="none", decay="none", optimizer__learning_rate=0.02
+    )
+    names = executed(written(dataset, stack, epochs=20))
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    error = float(capsys.readouterr().out.split()[-1])
+    assert error < dataset.split(7).y_scale
+
+
 @pytest.mark.parametrize("kind", DATA)
 def test_a_refits_script_trains_on_all_rows_but_the_test_part(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -215,11 +240,15 @@ def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
     ours = plain_model(stack, Inputs(4), 3)
     assert [w.shape for w in theirs.weights] == [w.shape for w in ours.weights]
     ntk = stack["parametrization"] == "ntk"  # the script's kernels are larger by √inputs
-    theirs.set_weights(
-        [w * (w.shape[0] ** 0.5 if ntk and w.ndim == 2 else 1.0) for w in ours.get_weights()]
-    )
+    names = [weight.path for weight in ours.weights]
+    roots = [  # of the dense kernels
+        weight.shape[-2] ** 0.5 if ntk and weight.ndim > 1 and "scale" not in path else 1.0
+        for path, weight in zip(names, ours.get_weights(), strict=True)
+    ]
+    theirs.set_weights([w * root for w, root in zip(ours.get_weights(), roots, strict=True)])
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     chances = keras.ops.softmax(ours(x, training=False))
+    chances = keras.ops.mean(chances, axis=1) if stack["members"] != "one" else chances
     np.testing.assert_allclose(theirs(x, training=False), chances, rtol=1e-5, atol=1e-6)
     losses = [float(sum(map(np.sum, model.losses))) for model in (ours, theirs)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)

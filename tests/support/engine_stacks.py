@@ -75,6 +75,11 @@ STACKS = {
 
 # Stacks whose training Keras's own layers do not express.
 OWN_LAYERS = {
+    "members": BASE.but(members="shared", members__count=3, normalization="after"),
+    "members, ntk": BASE.but(
+        **{"members": "shared", "members__count": 4, "parametrization": "ntk"},
+        **{"input_scale": "learned", "input_normalization": "batch", "label_smoothing": 0.1},
+    ),
     "ntk": BASE.but(parametrization="ntk", normalization="before"),
     "ntk, penalty and max-norm": BASE.but(
         **{"parametrization": "ntk", "penalty": "l1_l2", "max_norm": "clip"},

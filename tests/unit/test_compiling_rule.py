@@ -10,6 +10,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.structure import (
     compiling_seconds,
     saved_seconds_a_step,
+    worth_bundling,
     worth_compiling,
     worth_compiling_bundle,
 )
@@ -32,6 +33,16 @@ def test_runs_share_what_compiling_costs() -> None:
     assert worth_compiling(stack, 64, steps, runs=5)
     assert not worth_compiling(stack, 64, steps, runs=1)
     assert not worth_compiling(stack, 64, 0, runs=5)
+
+
+def test_members_save_as_much_as_wider_work() -> None:
+    """Every member passes the shared weights, so a step saves more, and fewer bundles pay off."""
+    stack = Stack.of(units=[64, 64])
+    members = stack.but(members="shared", members__count=16)
+    assert saved_seconds_a_step(members, 64) > saved_seconds_a_step(stack, 64)
+    assert worth_bundling(stack, 64, "cpu")
+    assert not worth_bundling(members, 64, "cpu")
+    assert worth_bundling(members, 64, "gpu")
 
 
 def test_small_data_is_not_compiled_and_large_is() -> None:

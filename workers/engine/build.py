@@ -15,8 +15,16 @@ from trainstack.spaces.initializers import INITIALIZERS, Initializer
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.embeddings import EMBEDDED
-from trainstack.workers.engine.layers import RUNTIME, Context, NTKDense, RReLU, Scale
-from trainstack.workers.engine.model_plan import EMBEDDING_RATES, NTK, Node, Plan, plan
+from trainstack.workers.engine.layers import (
+    RUNTIME,
+    Context,
+    MemberHead,
+    MemberScale,
+    NTKDense,
+    RReLU,
+    Scale,
+)
+from trainstack.workers.engine.model_plan import EMBEDDING_RATES, NTK, NTK_HEAD, Node, Plan, plan
 from trainstack.workers.engine.optimizer_updates import OWN
 
 # Arguments that the engine applies itself, with run-time numbers; plain models leave them to Keras.
@@ -50,11 +58,15 @@ def training_model(
             return RUNTIME[node.path](context, next(places), **extra)
         if node.role == "scale":
             return Scale(name=node.arguments["name"])
+        if node.role == "members":
+            return MemberScale(node.arguments["output_shape"][0], node.arguments["name"])
         kept = {k: v for k, v in node.arguments.items() if k not in _ENGINES}
-        if "units" in kept:
+        if node.role in ("dense", "head"):
             kept["kernel_initializer"] = "zeros"
         if node.role != "head":
             kept["dtype"] = policy
+        if node.role == "head" and "equation" in kept:
+            return MemberHead(node.path == NTK_HEAD, **kept)
         if node.path == NTK:
             return NTKDense(**kept)
         return keras_object(Call(node.path, kept))
@@ -91,7 +103,7 @@ def plain_model(stack: Stack, inputs: Inputs, outputs: int) -> keras.Model:
 def plain_layer(node: Node) -> Callable[..., Any]:
     """Make a node's Keras layer, or the layers of an embedding.
 
-    RReLU becomes its inference form, leaky ReLU; NTK's dense layer an ordinary one, whose kernel is
+    RReLU becomes its inference form, leaky ReLU; NTK's dense layer ordinary ones, whose kernel is
     that of `Network.plain`.
     """
     if node.path in EMBEDDED:
@@ -99,8 +111,8 @@ def plain_layer(node: Node) -> Callable[..., Any]:
     if node.path == "RReLU":
         slope = (node.arguments["lower"] + node.arguments["upper"]) / 2
         return keras.layers.LeakyReLU(negative_slope=slope)
-    path = "layers.Dense" if node.path == NTK else node.path
-    return keras_object(Call(path, node.arguments))
+    plain = {NTK: "layers.Dense", NTK_HEAD: "layers.EinsumDense"}
+    return keras_object(Call(plain.get(node.path, node.path), node.arguments))
 
 
 def keras_object(call: Call) -> Any:
@@ -205,4 +217,6 @@ def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Genera
 def initializer_of(node: Node) -> Initializer | None:
     """Return the row of the table of initializers for a dense node; None: it starts at 0."""
     call = node.arguments["kernel_initializer"]
+    if node.role == "head" and call != "zeros":
+        return INITIALIZERS["glorot_uniform"]
     return next((row for row in INITIALIZERS.values() if row.call == call), None)

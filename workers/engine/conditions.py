@@ -24,7 +24,7 @@ PLENTY = 4
 # Choices that allow lower layers to be reused: dense layers and nothing between them.
 _REUSABLE = {
     **{"normalization": "none", "input_normalization": "none", "connection": "plain"},
-    **{"dropout": "none", "embedding": "none", "input_scale": "none"},
+    **{"dropout": "none", "embedding": "none", "input_scale": "none", "members": "one"},
 }
 
 

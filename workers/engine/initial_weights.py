@@ -8,6 +8,7 @@ averages are fresh.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import fresh_kernel, initializer_of
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.layers import MemberScale
 from trainstack.workers.engine.model_plan import Node
 from trainstack.workers.engine.network import Network
 from trainstack.workers.engine.streaming import StreamedData
@@ -41,7 +43,20 @@ def set_kernels(network: Network, nodes: Sequence[Node], seed: int, initializer:
         if initializer and node.role == "dense":
             row = INITIALIZERS[initializer]
         if row is not None:
-            kernel.assign(fresh_kernel(row, tuple(kernel.shape), rng) / np.float32(gain))
+            *members, n, width = kernel.shape
+            drawn = [
+                fresh_kernel(row, (n, width), rng) for _ in range(members[0] if members else 1)
+            ]
+            kernel.assign(np.reshape(drawn, kernel.shape) / np.float32(gain))
+
+
+def set_signs(network: Network, seed: int) -> None:
+    """Start the members' scales of the inputs with random signs, by a seed."""
+    rng = np.random.default_rng([seed, 6])
+    for layer in network.model.layers:
+        if isinstance(layer, MemberScale):
+            signs = rng.integers(0, 2, size=layer.kernel.shape) * 2.0 - 1.0
+            layer.kernel.assign(signs.astype(np.float32))
 
 
 def is_fitted(stack: Stack) -> bool:
@@ -76,10 +91,15 @@ def fit(network: Network, stack: Stack, seed: int, data: DeviceData | StreamedDa
         x = stage(x, training=False)
         kernel = gain * layer.kernel.numpy()
         if stack["calibration"] == "weights":
-            kernel /= deviations(x @ kernel)
+            kernel /= deviations(_products(x, kernel))
             layer.kernel.assign(kernel / np.float32(gain))
         if stack["bias"] == "data":
-            layer.bias.assign(-combinations(np.asarray(x @ kernel), rng))
+            layer.bias.assign(-combinations(_products(x, kernel), rng))
+
+
+def _products(x: Any, kernel: np.ndarray) -> np.ndarray:
+    """Return x · kernel, [N, K]; the inputs of members [N, members, n] are rows like others."""
+    return np.reshape(x @ kernel, [-1, kernel.shape[1]])
 
 
 def deviations(values: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.losses import losses
+from trainstack.workers.engine.members import apart
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.streaming import StreamedData
 
@@ -42,6 +43,7 @@ def look_inside(
     y = data.y_train[: len(x)]
     with tf.GradientTape() as tape:
         *hidden, outputs = inside(x, training=True)
+        outputs, y = apart(outputs, tf.convert_to_tensor(y))
         loss = tf.reduce_mean(losses(program.structure.trained_on, y, outputs))
     gradients = tape.gradient(loss, [kernel.value for kernel in program.hidden_kernels])
     for variable, value in zip(averages, kept, strict=True):

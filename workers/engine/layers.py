@@ -7,8 +7,9 @@ function of (key, position): a 32-bit integer hash that the compiler vectorises.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -78,12 +79,13 @@ class _Random(keras.layers.Layer):
         super().__init__()
         self.context, self.place = context, place
 
-    def build(self, input_shape: tuple[int | None, int]) -> None:
-        self.context.widths[self.place] = input_shape[-1]
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.context.widths[self.place] = math.prod(cast(Any, input_shape[1:]))
 
     def words(self, inputs: tf.Tensor) -> tf.Tensor:
         rows = inputs.shape[0]
-        return self.context.words(self.place, tf.shape(inputs)[0] if rows is None else rows)
+        found = self.context.words(self.place, tf.shape(inputs)[0] if rows is None else rows)
+        return found if inputs.shape.rank == 2 else tf.reshape(found, [-1, *inputs.shape[1:]])
 
     def idle(self, training: bool) -> bool:
         """Return whether the layer is inactive: at prediction without Monte-Carlo dropout."""
@@ -152,6 +154,46 @@ class Scale(keras.layers.Layer):
         return inputs * self.kernel
 
 
+class MemberScale(keras.layers.Layer):
+    """Give each member the inputs [B, D] times its own learned numbers, at first random signs.
+
+    Returns [B, members, D].
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        super().__init__(name=name)
+        self.count = count
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        shape = (self.count, input_shape[-1])
+        self.kernel: Any = self.add_weight(name="kernel", shape=shape, initializer="ones")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return inputs[:, None] * self.kernel
+
+
+class MemberHead(keras.layers.EinsumDense):
+    """A dense layer of its own for each member, [B, members, n] → [B, members, K].
+
+    Args:
+        ntk: Whether kernels are divided by √n in use, as `NTKDense` does.
+        keywords: As `EinsumDense` takes them.
+    """
+
+    def __init__(self, ntk: bool, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.ntk = ntk
+
+    @property
+    def gain(self) -> float:
+        """1 / √n, or 1."""
+        kernel: Any = self.kernel
+        return kernel.shape[1] ** -0.5 if self.ntk else 1.0
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> Any:
+        return super().call(inputs * self.gain if self.ntk else inputs, training=training)
+
+
 class NTKDense(keras.layers.Dense):
     """A dense layer in the NTK parametrization: x · W / √n + b for n inputs.
 
@@ -172,9 +214,9 @@ class NTKDense(keras.layers.Dense):
         return super().call(inputs * self.gain, training=training)
 
 
-def gain_of(dense: keras.layers.Dense) -> float:
+def gain_of(dense: keras.layers.Layer) -> float:
     """Return the number by which a dense layer multiplies its kernel in use."""
-    return dense.gain if isinstance(dense, NTKDense) else 1.0
+    return dense.gain if isinstance(dense, NTKDense | MemberHead) else 1.0
 
 
 RUNTIME = {"layers.Dropout": Dropout, "layers.AlphaDropout": AlphaDropout, "RReLU": RReLU}

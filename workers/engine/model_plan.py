@@ -18,7 +18,8 @@ class Node:
     """One layer.
 
     Attributes:
-        role: `embedding`, `dropout`, `dense`, `normalization`, `activation`, `scale` or `head`.
+        role: `embedding`, `dropout`, `dense`, `normalization`, `activation`, `scale`, `members` or
+            `head`.
         path: Dotted name of a class below `keras`, a class of `trainstack.workers.engine.layers`,
             or a function of `trainstack.workers.engine.embeddings`.
         arguments: Keyword arguments; a `Call` stands for a nested Keras object.
@@ -34,6 +35,8 @@ class Node:
 
 # Path of the dense layer in the NTK parametrization (`trainstack.workers.engine.layers`).
 NTK = "NTKDense"
+# Path of the members' heads in the NTK parametrization.
+NTK_HEAD = "NTKEinsumDense"
 
 # The factor on the biases' learning rate.
 _BIAS_RATE = {"bias": "bias_rate"}
@@ -76,10 +79,10 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         outputs: Width of the head: classes, or 1 for regression.
 
     Returns:
-        Embedding of the numbers, input normalization, scale and dropout, one block per hidden layer
-        (dense, normalization, activation, dropout in the stack's order), and a linear head with
-        Glorot weights or zeros. The head gives logits: the loss and the exported model apply the
-        softmax.
+        Embedding of the numbers, input normalization, scale, members and dropout, one block per
+        hidden layer (dense, normalization, activation, dropout in the stack's order), and a linear
+        head with Glorot weights or zeros. The head gives logits: the loss and the exported model
+        apply the softmax.
     """
     entry: list[Node] = []
     if stack["embedding"] != "none" and inputs.numbers:
@@ -91,6 +94,8 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         entry.append(Node("normalization", "layers.BatchNormalization", {"momentum": momentum}))
     if stack["input_scale"] == "learned":
         entry.append(_scale(first_width(stack, inputs)))
+    if stack["members"] == "shared":
+        entry.append(_members(stack["members.count"], first_width(stack, inputs)))
     if stack["dropout"] == "all":
         entry.append(_dropout(stack))
     blocks, width = [], first_width(stack, inputs)
@@ -100,9 +105,30 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         nodes = (*_hidden(stack, units), *([_dropout(stack)] if drops else []))
         blocks.append(Block(nodes, stack["connection"] == "residual" and units == width))
         width = units
-    initializer = INITIALIZERS["glorot_uniform"].call if stack["head"] == "glorot" else "zeros"
-    head = {"units": outputs, "kernel_initializer": initializer}
-    return Plan(tuple(entry), tuple(blocks), Node("head", _dense(stack), head, _BIAS_RATE))
+    return Plan(tuple(entry), tuple(blocks), _head(stack, outputs))
+
+
+def _head(stack: Stack, outputs: int) -> Node:
+    """Return the linear head; members have one each."""
+    glorot = stack["head"] == "glorot"
+    if stack["members"] == "one":
+        initializer = INITIALIZERS["glorot_uniform"].call if glorot else "zeros"
+        head = {"units": outputs, "kernel_initializer": initializer}
+        return Node("head", _dense(stack), head, _BIAS_RATE)
+    count = stack["members.count"]
+    each = {"equation": "bki,kio->bko", "output_shape": (count, outputs), "bias_axes": "ko"}
+    path = "layers.EinsumDense" if stack["parametrization"] == "standard" else NTK_HEAD
+    initializer = _each_glorot(count) if glorot else "zeros"
+    return Node("head", path, {**each, "kernel_initializer": initializer}, _BIAS_RATE)
+
+
+def _each_glorot(count: int) -> Call:
+    """Return Glorot's uniform initializer for kernels [members, n, K].
+
+    Keras takes the first axis for positions, and divides the variance by their number.
+    """
+    form = {"scale": float(count), "mode": "fan_avg", "distribution": "uniform"}
+    return Call("initializers.VarianceScaling", form)
 
 
 def first_width(stack: Stack, inputs: Inputs) -> int:
@@ -114,7 +140,10 @@ def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:
     """Return dense, normalization and activation in the stack's order."""
     row = ACTIVATIONS[stack["activation"]]
     assert row.call is not None
-    activation = Node("activation", row.call.path, row.call.keywords(stack.numbers("activation")))
+    numbers = row.call.keywords(stack.numbers("activation"))
+    if stack["activation"] == "prelu" and stack["members"] == "shared":
+        numbers |= {"shared_axes": [1]}  # the slopes are the units', not the members'
+    activation = Node("activation", row.call.path, numbers)
     placement = stack["normalization"]
     dense: dict[str, Any] = {"units": units}
     if placement == "before":  # the normalization's shift is the bias
@@ -148,6 +177,12 @@ def _scale(features: int) -> Node:
     arguments = {"output_shape": features, "kernel_initializer": "ones", "name": "input_scale"}
     rates = {"kernel": "input_scale.rate_factor"}
     return Node("scale", "layers.EinsumDense", {"equation": "bf,f->bf", **arguments}, rates)
+
+
+def _members(count: int, features: int) -> Node:
+    """Return a layer that multiplies each input by learned numbers, one for each member."""
+    arguments = {"output_shape": (count, features), "name": "member_scale"}
+    return Node("members", "layers.EinsumDense", {"equation": "bf,kf->bkf", **arguments})
 
 
 def _dropout(stack: Stack) -> Node:

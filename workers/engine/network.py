@@ -18,8 +18,9 @@ import tensorflow as tf
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import rated, training_model
 from trainstack.workers.engine.embeddings import components
-from trainstack.workers.engine.layers import Context, gain_of
+from trainstack.workers.engine.layers import Context, MemberHead, gain_of
 from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
+from trainstack.workers.engine.members import apart, combined
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
 from trainstack.workers.engine.structure import NUMBERS, Structure
@@ -58,12 +59,19 @@ class Network:
             self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
         self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
         layers = self.model.layers
-        self.dense: list[Any] = [each for each in layers if isinstance(each, keras.layers.Dense)]
+        self.dense: list[Any] = [
+            each for each in layers if isinstance(each, keras.layers.Dense | MemberHead)
+        ]
         self.kernels: list[Any] = [layer.kernel for layer in self.dense]
         self.gains = [gain_of(layer) for layer in self.dense]
-        self.embedding = [each for each in layers if isinstance(each, keras.layers.EinsumDense)]
+        self.embedding = [
+            each
+            for each in layers
+            if isinstance(each, keras.layers.EinsumDense) and not isinstance(each, MemberHead)
+        ]
         a_row = structure.inputs.numbers * components(stack)
-        self.slice_rows = min(EVALUATION_ROWS, max(1, MOST_COMPONENTS // max(1, a_row)))
+        most = EVALUATION_ROWS // stack.get("members.count", 1)  # every member answers each row
+        self.slice_rows = min(most, max(1, MOST_COMPONENTS // max(1, a_row)))
         self._hidden_places = [
             self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
         ]
@@ -144,6 +152,7 @@ class Network:
             outputs, moved = self._call(weights, fixed, x, training=True)
             # As Keras: the sum of weight · loss, divided by the number of rows.
             kind = self.structure.trained_on
+            outputs, y, mass = apart(outputs, y, mass)
             loss = total = tf.reduce_mean(_times(mass, losses(kind, y, outputs)))
             if self._smooths:
                 smoothed = smoothed_losses(kind, y, outputs, given["smoothing"])
@@ -271,6 +280,7 @@ class Network:
         for start in range(0, cast(int, rows), self.slice_rows):
             part = slice(start, start + self.slice_rows)
             outputs, _ = self._call(weights, fixed, x[part], training=False)
+            outputs = self.combined(outputs)
             answers.append(outputs)
             measured = outputs if inverse is None else inverted(outputs, inverse)
             mass = None if w is None else w[part]
@@ -278,6 +288,10 @@ class Network:
             score += tf.reduce_sum(_times(mass, scores(kind, y[part], measured)), axis=0)
         sums = tf.concat([[loss], tf.reshape(score, [-1])], 0)
         return sums, tf.concat(answers, 0) if self.structure.answers else None
+
+    def combined(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the joint outputs of the members, [B, K], if there are several."""
+        return combined(outputs, self.structure.trained_on, self.structure.task)
 
     def _call(
         self, weights: list[Any], fixed: list[Any], x: tf.Tensor, training: bool

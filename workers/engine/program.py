@@ -21,7 +21,7 @@ from trainstack.workers.engine.build import training_optimizer
 from trainstack.workers.engine.device_data import DeviceData, even_steps
 from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
-from trainstack.workers.engine.initial_weights import fit, set_kernels
+from trainstack.workers.engine.initial_weights import fit, set_kernels, set_signs
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.network import Network, by_name, thrifty
@@ -80,7 +80,9 @@ class Program(Network):
         self._run = tf.function(self._trace_run, jit_compile=structure.compiled, autograph=False)
         self._sums = tf.function(self._trace_sums, jit_compile=structure.compiled, autograph=False)
         self._forward = tf.function(
-            lambda x: self.model(x, training=False), reduce_retracing=True, autograph=False
+            lambda x: self.combined(self.model(x, training=False)),
+            reduce_retracing=True,
+            autograph=False,
         )
         self.used = False
 
@@ -124,6 +126,7 @@ class Program(Network):
         if self.embedding:
             rng = np.random.default_rng([seed, 5])
             set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
+        set_signs(self, seed)
         fit(self, stack, seed, data)
         self._pack()
         for name, knob in self.knobs.items():

@@ -79,7 +79,7 @@ class StreamedData:
         return tf.constant(self.prepare(self.x_train[:rows]))
 
     def inputs(self, rows: np.ndarray) -> tf.Tensor:
-        """Return the inputs of some training rows, by their places, standardised."""
+        """Return the inputs of some training rows, by their places, prepared."""
         return tf.constant(self.prepare(self.x_train[rows]))
 
     def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:

@@ -29,7 +29,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.embeddings import BIN_ROWS, EMBEDDED, bins_of
 from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
-from trainstack.workers.engine.model_plan import NTK, Node, Plan, plan
+from trainstack.workers.engine.model_plan import NTK, NTK_HEAD, Node, Plan, plan
 from trainstack.workers.export.rendering import render
 
 # Layers whose class a script brings along, the last two only if the rate of dropout changes.
@@ -102,7 +102,8 @@ def script(
         averaged_epochs=averaged_epochs(stack.get("averaging.share", 0.0), planned),
         regularizer_strength=regularizer_strength,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
-        network=_network(network, _OWN if scheduled else ("RReLU",)),
+        network=_network(network, spec.data.outputs, _OWN if scheduled else ("RReLU",)),
+        scales=any(node.role in ("scale", "members") for node in network.nodes),
         rates=_rates(network, stack),
         initial=_initial(stack),
         optimizer=optimizer.call.path,
@@ -143,11 +144,12 @@ def _figures(values: Sequence[float]) -> str:
     return f"{shown}, …" if values[5:] else shown
 
 
-def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
+def _network(network: Plan, outputs: int, own: Sequence[str]) -> dict[str, Any]:
     """Return the layers as source text; hidden layers that differ only in width are a group.
 
     Args:
         network: The plan of layers.
+        outputs: Width of the head.
         own: Paths of layers whose class the script brings along.
     """
     dense, *others = network.blocks[0].nodes
@@ -156,7 +158,7 @@ def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
     shared = {**(others[0].arguments if merged else {}), **dense.arguments}
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
-        "ntk": network.head.path == NTK,
+        "ntk": network.head.path in (NTK, NTK_HEAD),
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
         "embedding": next((n.path for n in network.entry if n.path in EMBEDDED), None),
         "entry": [_applied(node, own) for node in network.entry],
@@ -168,13 +170,27 @@ def _network(network: Plan, own: Sequence[str]) -> dict[str, Any]:
             }
             for (residual, nodes), blocks in alike
         ],
-        "outputs": network.head.arguments["units"],
+        "outputs": outputs,
+        "head": _head(network.head),
     }
 
 
 def _layer(node: Node, own: Sequence[str]) -> str:
     path = node.path.split(".")[-1] if node.path in own else f"keras.{node.path}"
-    return f"{path}({_keywords(node.arguments)})"
+    signs = ", kernel_initializer=signs" if node.role == "members" else ""
+    return f"{path}({_keywords(node.arguments)}{signs})"
+
+
+def _head(node: Node) -> str:
+    """Return the head's layer up to its last arguments."""
+    path = node.path if node.path in (NTK, NTK_HEAD) else f"keras.{node.path}"
+    first = {"units", "kernel_initializer"}
+    usual = node.arguments["kernel_initializer"] == INITIALIZERS["glorot_uniform"].call
+    found = {k: v for k, v in node.arguments.items() if k not in first}
+    if not usual:
+        found["kernel_initializer"] = node.arguments["kernel_initializer"]
+    units = [repr(node.arguments["units"])] if "units" in node.arguments else []
+    return f"{path}({', '.join([*units, *([_keywords(found)] if found else [])])}"
 
 
 def _applied(node: Node, own: Sequence[str]) -> str:

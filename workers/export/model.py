@@ -48,16 +48,21 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
         outputs = keras.layers.Flatten(dtype=kind)(outputs)
     outputs = network(prepared(outputs, split.preparation))
     if bench.spec.data.task == "classification":
-        outputs = keras.layers.Softmax()(outputs)
+        outputs = averaged(keras.layers.Softmax()(outputs))
     elif bench.spec.data.labels:
-        outputs = keras.layers.Activation("sigmoid")(outputs)
+        outputs = averaged(keras.layers.Activation("sigmoid")(outputs))
     elif split.log is not None:
-        outputs = exponential(outputs, split.log)
+        outputs = exponential(averaged(outputs), split.log)
     else:
         if split.logarithmic:
             outputs = keras.layers.Activation("exponential")(outputs)
-        outputs = in_unit(outputs, split.y_mean, split.y_scale)
+        outputs = in_unit(averaged(outputs), split.y_mean, split.y_scale)
     return keras.Model(inputs, outputs)
+
+
+def averaged(outputs: Any) -> Any:
+    """Return the mean of members' predictions [B, k, K]; those of one network as they are."""
+    return keras.layers.GlobalAveragePooling1D()(outputs) if len(outputs.shape) == 3 else outputs
 
 
 def in_unit(outputs: Any, mean: Any, scale: Any) -> Any:

@@ -44,7 +44,7 @@ def monte_carlo(
     def one_pass(part: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         context.rate, context.key, context.monte_carlo = rate, key, True
         try:
-            return tf.nn.softmax(program.model(part, training=False))
+            return tf.nn.softmax(program.combined(program.model(part, training=False)))
         finally:
             context.monte_carlo = False
 
