@@ -35,7 +35,7 @@ def default_folds(dataset: Dataset) -> int:
     folds were not measured, and so has data whose validation part is given.
 
     Args:
-        dataset: The data, which need not be divisible into so many folds.
+        dataset: The data. `folds_of` checks that it can be divided into the folds.
     """
     if dataset.is_fixed:
         return 1
