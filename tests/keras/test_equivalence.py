@@ -120,7 +120,7 @@ def by_fit(
     cycled = OPTIMIZERS[stack["optimizer"]].cycles and momenta[0] is not None
     knobs = {}
     if cycled:
-        from trainstack.workers.engine.program import Knob
+        from trainstack.workers.engine.variables import Knob
 
         knobs["momentum"] = Knob(0.9, trainable=False)
     optimizer = make_optimizer(stack, knobs)

@@ -23,14 +23,9 @@ from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.network import by_name
 from trainstack.workers.engine.place import Place
-from trainstack.workers.engine.program import (
-    Knob,
-    Program,
-    assign,
-    step_key,
-    values,
-)
+from trainstack.workers.engine.program import Program, step_key
 from trainstack.workers.engine.structure import as_vector, run_time_numbers, usual_momentum
+from trainstack.workers.engine.variables import Knob, assign, values
 
 
 class Bundle:

@@ -24,6 +24,7 @@ from trainstack.workers.engine.members import apart, combined
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
 from trainstack.workers.engine.structure import NUMBERS, Structure
+from trainstack.workers.engine.variables import thrifty
 
 # Rows per forward pass when a loss is measured; bounds the memory of wide layers.
 EVALUATION_ROWS = 16_384
@@ -300,12 +301,6 @@ class Network:
         model = self._learner if training else self.model
         found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
-
-
-def thrifty(value: np.ndarray) -> np.ndarray:
-    """Return a single number if all are equal (mostly zeros and ones), else the array."""
-    flat = value.reshape(-1)
-    return flat[0] if flat.size and (flat == flat[0]).all() else value
 
 
 def by_name(numbers: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch
 from trainstack.workers.engine.initial_weights import fit, set_kernels, set_signs
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import Network, by_name, thrifty
+from trainstack.workers.engine.network import Network, by_name
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -33,6 +33,7 @@ from trainstack.workers.engine.structure import (
     run_time_numbers,
     usual_momentum,
 )
+from trainstack.workers.engine.variables import Knob, assign, thrifty, values
 
 # Distance between the keys of an epoch's steps (odd, so that none repeats).
 STEP_KEY = 0x85EBCA6B
@@ -45,15 +46,6 @@ def rewrite_graphs(wanted: bool) -> None:
     faster (docs/engine.md).
     """
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
-
-
-class Knob(keras.Variable):
-    """An optimizer's number as a variable; Keras only compares it with zero."""
-
-    def __ne__(self, other: object) -> bool:  # type: ignore[override]
-        return True
-
-    __hash__ = keras.Variable.__hash__
 
 
 class Program(Network):
@@ -374,14 +366,3 @@ class Program(Network):
 def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     """Return the random key of a step of an epoch, from the epoch's."""
     return key + tf.cast(step, tf.uint32) * tf.constant(STEP_KEY, tf.uint32)
-
-
-def values(variables: list[Any]) -> list[tf.Tensor]:
-    """Return the current values of Keras variables."""
-    return [tf.convert_to_tensor(variable.value) for variable in variables]
-
-
-def assign(variables: list[Any], tensors: list[Any]) -> None:
-    """Assign to each Keras variable its tensor or array."""
-    for variable, tensor in zip(variables, tensors, strict=True):
-        variable.assign(tensor)
