@@ -141,7 +141,8 @@ def test_networks_of_a_bundle_have_rows_and_weights_of_their_own(name: str) -> N
     program = program_of(BASE, loss=name)
     expected = alone(program, [BASE] * NETWORKS, data)
     # The exponential of the Poisson loss multiplies rounding, which depends on the processor.
-    assert_equal(together(program, [BASE] * NETWORKS, data), expected, 1e-5)
+    relative = 1e-5 if name == "poisson" else 1e-6
+    assert_equal(together(program, [BASE] * NETWORKS, data), expected, relative)
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
