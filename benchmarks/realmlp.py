@@ -127,19 +127,38 @@ def error(split: Any, y: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def compare(ours: Path, reference: Path) -> None:
-    """Print each data set's mean test errors and their difference in standard errors."""
-    found: dict[str, list[list[float]]] = defaultdict(lambda: [[], []])
-    for place, path in enumerate((ours, reference)):
-        for row in map(json.loads, path.read_text().splitlines()):
-            found[row["data"]][place].append(row["test"])
-    print("| data | ours | original | difference in standard errors |")
-    print("| --- | --- | --- | --- |")
-    for name, errors in found.items():
-        a, b = map(np.array, errors)
-        spread = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
-        print(
-            f"| {name} | {a.mean():.4f} | {b.mean():.4f} | {(a.mean() - b.mean()) / spread:+.2f} |"
-        )
+    """Print each data set's mean test errors on the splits of both, and their difference.
+
+    It is in standard errors: of two independent means, and of the mean difference on a split.
+    """
+    theirs = by_split(reference, "test")
+    rules = {"first": by_split(ours, "test"), "last": by_split(ours, "test_of_last")}
+    print("| data | splits | kept of equals | ours | original | difference | on the same splits |")
+    print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
+    for name in rules["first"]:
+        splits = sorted(rules["first"][name].keys() & theirs[name].keys())
+        if len(splits) < 2:
+            continue
+        b = np.array([theirs[name][split] for split in splits])
+        for rule, errors in rules.items():
+            a = np.array([errors[name][split] for split in splits])
+            if rule == "last" and errors[name] == rules["first"][name]:
+                continue  # no two epochs were equally good
+            apart = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(splits))
+            together = (a - b).std(ddof=1) / np.sqrt(len(splits))
+            difference = a.mean() - b.mean()
+            print(
+                f"| {name} | {len(splits)} | {rule} | {a.mean():.4f} | {b.mean():.4f} "
+                f"| {difference / apart:+.2f} | {difference / together:+.2f} |"
+            )
+
+
+def by_split(path: Path, key: str) -> dict[str, dict[int, float]]:
+    """Return the errors of a file's lines, data set → split → error; `test` where `key` lacks."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in map(json.loads, path.read_text().splitlines()):
+        found[row["data"]][row["seed"]] = row.get(key, row["test"])
+    return found
 
 
 def main() -> None:
