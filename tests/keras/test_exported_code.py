@@ -32,7 +32,7 @@ from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import standardised
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("one_trace")]
 
 SMALL = {"units": [8, 8], "batch_size": 16}
 STACKS = {

@@ -19,7 +19,7 @@ from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.tasks.metrics import Scorer
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("one_trace")]
 STACK = CHAPTER_DEFAULT.but(units=[4], batch_size=32)
 SEED = 3
 OWN = "import numpy as np\n\n\ndef cost(y, p, w):\n    return np.average(p[:, 0], weights=w)\n"

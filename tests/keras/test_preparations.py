@@ -28,7 +28,7 @@ from trainstack.workers.messages import Job
 from trainstack.workers.tasks.jobs import JobBench
 from trainstack.workers.tasks.replay import replay
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("one_trace")]
 EPOCHS, FOLDS, SEED = 3, 3, 5
 STACKS = {
     name: Stack.of(units=[8], batch_size=16, preparation=name, optimizer__learning_rate=0.02)
