@@ -263,6 +263,35 @@ def test_the_scripts_network_is_the_plain_model(name: str, small: Any) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
+def test_the_script_trains_independent_members_as_alone(small: Any) -> None:
+    """After a step each member has the weights that Keras alone gives one network of its own."""
+    stack = Stack.of(
+        **{"members": "independent", "members__count": 3, "penalty": "l2"},
+        **{"optimizer": "sgd", "optimizer__learning_rate": 0.5},
+        **{"clipping": "norm", "clipping__limit": 0.05, **SMALL},
+    )
+    names, one = executed(written(small, stack)), stack.but(members="one")
+    model, rate = names["build"](4), stack["optimizer.learning_rate"]
+    x_train, y_train, *_ = names["load_data"](7)
+    x, y = x_train[:16], y_train[:16]
+    singles = []
+    for member in model.members:
+        single = plain_model(one, Inputs(4), 3)
+        single.set_weights(member.get_weights())
+        optimizer = keras.optimizers.SGD(rate, global_clipnorm=0.05)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        single.compile(optimizer, loss, jit_compile=False)
+        single.fit(x, y, batch_size=16, verbose=0)
+        singles.append(single)
+    before = model.get_weights()
+    model.compile(names["Clipped"](rate), "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(x, y, batch_size=16, verbose=0)
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    for member, single in zip(model.members, singles, strict=True):
+        for a, b in zip(member.get_weights(), single.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_the_scripts_factors_apply_to_the_steps_of_fit(small: Any) -> None:
     """With its factor set to 0 the script trains kernels and leaves biases at 0."""
     names = executed(written(small, STACKS["biases at a tenth of the rate"]))

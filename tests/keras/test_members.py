@@ -94,6 +94,57 @@ def test_members_share_the_hidden_layers_and_start_apart() -> None:
     assert (program.weights()[0] != weights[0]).any()
 
 
+# Of tabm 0.0.3 with torch 2.14.1, the package of the paper's authors:
+#   m = tabm.TabM.make(n_num_features=3, d_out=3, k=2, arch_type="tabm-mini", n_blocks=2, d_block=4)
+#   for p in m.eval().parameters():
+#       p.data = torch.sin(torch.arange(1.0, p.numel() + 1)).reshape(p.shape)
+#   y = m(torch.cos(torch.arange(12.0)).reshape(4, 3))
+#   torch.softmax(y, -1).mean(1), y.mean(1)
+THEIRS = {
+    "classification": [
+        [0.4343008, 0.3973229, 0.1683763],
+        [0.4047784, 0.4013638, 0.1938579],
+        [0.4683075, 0.3739462, 0.1577463],
+        [0.4176104, 0.3941033, 0.1882863],
+    ],
+    "regression": [
+        [1.4006224, 1.3189536, 0.024645],
+        [1.1199647, 1.1996343, 0.1763657],
+        [1.3910971, 1.1623554, -0.1350506],
+        [1.0782968, 1.0969908, 0.1071168],
+    ],
+}
+
+
+@pytest.mark.parametrize("task", THEIRS)
+def test_outputs_are_those_of_the_authors_package(task: str) -> None:
+    """With the same weights the joint prediction is that of the package's TabM-mini."""
+    stack = SHARED.but(units=[4, 4], members__count=2)
+    structure = replace(structure_of(stack, task), inputs=Inputs(3), outputs=3)
+    program = Program(structure, stack)
+    ours = []
+    for place, weight in enumerate(program.weights()):
+        wave = np.sin(np.arange(1.0, weight.size + 1, dtype=np.float32))
+        hidden = place in (1, 3)  # the package's kernels are [outputs, inputs]
+        ours.append(wave.reshape(weight.T.shape).T if hidden else wave.reshape(weight.shape))
+    program.set_weights(ours)
+    found = program.outputs(np.cos(np.arange(12, dtype=np.float32)).reshape(4, 3))
+    if task == "classification":
+        found = softmax(found, axis=-1)
+    np.testing.assert_allclose(found, THEIRS[task], rtol=1e-5)
+
+
+def test_scales_start_with_as_many_signs_of_each_kind() -> None:
+    """Of 16,000 numbers about half are 1, the rest -1 (tabm 0.0.3: 8,039 and 7,961 by seed 0)."""
+    stack = SHARED.but(members__count=32)
+    program = Program(replace(structure_of(stack, "classification"), inputs=Inputs(500)), stack)
+    program.reset(stack, 5)
+    scales = program.weights()[0]
+    assert scales.shape == (32, 500)
+    assert set(np.unique(scales)) == {-1.0, 1.0}
+    assert abs(scales.mean()) < 4 / scales.size**0.5
+
+
 def test_members_share_trained_slopes() -> None:
     """PReLU has one slope a unit, whatever the number of members."""
     program = program_of(SHARED.but(activation="prelu"))

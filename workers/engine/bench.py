@@ -25,6 +25,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.independent import independent_members
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.engine.losses import losses
 from trainstack.workers.engine.memory import limit_memory
@@ -172,7 +173,8 @@ class Bench:
         if not worth_bundling(stack, first_width(stack, data.layout), self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
-        return max(1, min(MOST_NETWORKS[self.device], room))
+        most = MOST_NETWORKS[self.device] // max(1, independent_members(stack))
+        return max(1, min(most, room))
 
     def bundle(
         self, program: Program, stack: Stack, networks: int, compiled: bool | None = None
