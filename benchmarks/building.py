@@ -31,6 +31,8 @@ from trainstack.workers.engine.build import make_optimizer, plain_model
 from trainstack.workers.engine.rates import RateMaker
 
 DRAWS, FEATURES, OUTPUTS = 2_000, 12, 4
+# Beside that many numbers there is a column of this many categories.
+LEVELS = 10
 
 
 @dataclass
@@ -87,10 +89,13 @@ def expected_weights(stack: Stack) -> int:
     """Count a stack's weights.
 
     They are kernels, biases, four numbers per normalized unit, slopes, scales of the inputs, and
-    those of embeddings: a kernel and a bias for each component, and for each mixture of them.
+    those of embeddings: a kernel and a bias for each component, and for each mixture of them; some
+    numbers for each category.
     """
     width = stack.get("embedding.width", 1)
     inputs, embedded = FEATURES * width, 0
+    numbers = stack.get("categories.size", 0)
+    inputs += numbers or LEVELS
     if stack["embedding"] == "periodic":  # the number itself is one of the outputs
         embedded = _embedding(stack["embedding.frequencies"], width - 1)
     elif stack["embedding"] == "piecewise":
@@ -103,7 +108,8 @@ def expected_weights(stack: Stack) -> int:
     normalized = hidden if stack["normalization"] != "none" else 0
     normalized += inputs if stack["input_normalization"] == "batch" else 0
     slopes = hidden if stack["activation"] == "prelu" else 0
-    return kernels + biases + 4 * normalized + slopes + scales + FEATURES * embedded
+    embedded = FEATURES * embedded + LEVELS * numbers
+    return kernels + biases + 4 * normalized + slopes + scales + embedded
 
 
 def _embedding(components: int, mixtures: int) -> int:
@@ -117,7 +123,7 @@ def build(stack: Stack) -> None:
         AssertionError: They do not match the stack.
     """
     with keras.StatelessScope(initialize_variables=False):
-        model = plain_model(stack, Inputs(FEATURES), OUTPUTS)
+        model = plain_model(stack, Inputs(FEATURES, LEVELS, (LEVELS,)), OUTPUTS)
     assert model.output_shape == (None, OUTPUTS), stack
     assert model.count_params() == expected_weights(stack), stack
     rate = stack["optimizer.learning_rate"]

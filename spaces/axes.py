@@ -7,6 +7,7 @@ from typing import Any
 
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.averagings import AVERAGINGS
+from trainstack.spaces.categories import CATEGORIES
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.clippings import CLIPPINGS
 from trainstack.spaces.dense_layers import (
@@ -52,6 +53,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "calibration": CALIBRATIONS,
     "preparation": PREPARATIONS,
     "members": MEMBERS,
+    "categories": CATEGORIES,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -82,6 +84,7 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "bias_rate": 1.0,
     "preparation": STANDARD,
     "members": "one",
+    "categories": "one_hot",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -111,6 +114,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "bias": "zeros",
     "calibration": "none",
     "preparation": STANDARD,
+    "categories": "one_hot",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)

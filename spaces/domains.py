@@ -16,6 +16,11 @@ class Fixed:
 
     value: Any
 
+    @property
+    def least(self) -> Any:
+        """The value."""
+        return self.value
+
     def ask(self, trial: Any, name: str) -> Any:
         """Return the value without asking the trial."""
         return self.value
@@ -38,6 +43,11 @@ class Range:
     log: bool = False
     integer: bool = False
 
+    @property
+    def least(self) -> float:
+        """The least number."""
+        return self.low
+
     def ask(self, trial: Any, name: str) -> Any:
         """Ask the trial for a number of the range."""
         suggest = trial.suggest_int if self.integer else trial.suggest_float
@@ -57,6 +67,11 @@ class Choices:
     """One of several values; lists are stored as tuples."""
 
     values: tuple[Any, ...]
+
+    @property
+    def least(self) -> Any:
+        """The least value."""
+        return min(self.values)
 
     def ask(self, trial: Any, name: str) -> Any:
         """Ask the trial for one of the values (lists are offered as text, e.g. `300-100`)."""

@@ -92,6 +92,18 @@ class Space:
             return self
         return dataclasses.replace(self, numbers={**self.numbers, "label_smoothing": Fixed(0.0)})
 
+    def for_categories(self, most: int) -> Space:
+        """Return this space without embeddings of categories for data that has none to embed.
+
+        Args:
+            most: Categories of the column that has most, 0 if there is none.
+        """
+        arms = dict(self.arms["categories"])
+        if "embedded" in arms and most <= arms["embedded"]["levels"].least:
+            del arms["embedded"]
+        arms = arms or {"one_hot": {}}
+        return dataclasses.replace(self, arms={**self.arms, "categories": arms})
+
     def offers(self, stack: Stack) -> bool:
         """Return whether every choice of `stack` is one of the space, whatever its numbers."""
         return all(stack[axis] in self.arms[axis] for axis in CHOICE_AXES if axis in self.arms)

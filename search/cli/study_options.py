@@ -92,7 +92,8 @@ def make_spec(
     asked = question(dataset, metric, loss, class_weight, folds, seed)
     rows = training_rows(dataset, folds, seed)
     if searched.name in space_names():  # a user's own space stays as it is
-        searched = searched.for_rows(rows).for_task(dataset.task)
+        most = max(dataset.inputs.categories, default=0)
+        searched = searched.for_rows(rows).for_task(dataset.task).for_categories(most)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
     spec = StudySpec(

@@ -319,16 +319,15 @@ class Dataset:
             split=self.plan.to_json(),
         )
 
-    @property
-    def inputs(self) -> Inputs:
-        """What the inputs of the network are."""
-        numbers = len(self.numeric) if self.is_table else self.features
-        return Inputs(numbers, self.features - numbers)
-
     @cached_property
+    def inputs(self) -> Inputs:
+        """What the inputs of the network are after encoding, the same for every split."""
+        return self.split(0).inputs if self.is_table else Inputs(self.x.shape[1])
+
+    @property
     def features(self) -> int:
-        """Number of inputs of the network after encoding, the same for every split."""
-        return self.split(0).x_train.shape[1] if self.is_table else self.x.shape[1]
+        """Number of inputs of the network."""
+        return self.inputs.width
 
 
 def _check_seed(seed: int) -> None:

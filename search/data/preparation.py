@@ -101,10 +101,35 @@ class Quantiles:
         return np.where(self.two_valued, self.standard(x), normal_scores(x, self.levels))
 
 
-Preparation = Linear | RobustClip | Quantiles
+Fitted = Linear | RobustClip | Quantiles
 
 
-def fit(name: str, x_train: np.ndarray) -> Preparation:
+@dataclass(frozen=True, eq=False)
+class WithCategories:
+    """A preparation of all features but embedded categories, which stay 0 and 1.
+
+    Attributes:
+        others: Preparation of the others.
+        embedded: Features of embedded categories, bool [D].
+    """
+
+    others: Fitted
+    embedded: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return the prepared rows, float64 [B, D]."""
+        return np.where(self.embedded, x, self.others(x))
+
+    @property
+    def precision(self) -> str:
+        """The dtype of the inputs that keeps their digits."""
+        return self.others.precision
+
+
+Preparation = Fitted | WithCategories
+
+
+def fit(name: str, x_train: np.ndarray) -> Fitted:
     """Fit a preparation.
 
     Args:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from trainstack.search.data.inputs import Inputs
-from trainstack.search.data.preparation import BLOCK_ROWS, Preparation, fit, mean_and_scale
+from trainstack.search.data.kinds import MAX_CATEGORIES
+from trainstack.search.data.preparation import (
+    BLOCK_ROWS,
+    Preparation,
+    WithCategories,
+    fit,
+    mean_and_scale,
+)
 from trainstack.search.data.target_log import TargetLog
 from trainstack.spaces.preparations import STANDARD
 
@@ -38,7 +45,7 @@ class Split(Arrays):
 
     Attributes:
         preparation: What prepares the inputs, fitted on the training part.
-        prepared_as: Its name.
+        prepared_as: Arguments of `prepared_by` that gave it.
         y_mean: Mean of the training targets in regression, of several float64 [T]; else 0.
         y_scale: Standard deviation of the training targets in regression, likewise; else 1.
         log: Scale of the target's logarithm if the network is trained on it; else None.
@@ -49,10 +56,11 @@ class Split(Arrays):
         w_test: Weights of the test rows, in the same unit; None as above.
         logarithmic: Whether a network predicts the logarithm of the standardised target.
         others: Features, at the end, that are indicators or categories, not quantities.
+        categories: Number of features of each categorical column, the last of those.
     """
 
     preparation: Preparation
-    prepared_as: str = STANDARD
+    prepared_as: tuple[str, int | None] = (STANDARD, None)
     y_mean: Any = 0.0
     y_scale: Any = 1.0
     log: TargetLog | None = None
@@ -63,17 +71,29 @@ class Split(Arrays):
     w_test: np.ndarray | None = None
     logarithmic: bool = False
     others: int = 0
+    categories: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> Inputs:
         """What the features are."""
-        return Inputs(self.x_train.shape[1] - self.others, self.others)
+        return Inputs(self.x_train.shape[1] - self.others, self.others, self.categories)
 
-    def prepared_by(self, name: str) -> Split:
-        """Return this split with another preparation, one of `PREPARATIONS`."""
-        if name == self.prepared_as:
+    def prepared_by(self, name: str, levels: int | None = None) -> Split:
+        """Return this split with another preparation.
+
+        Args:
+            name: One of `PREPARATIONS`.
+            levels: Columns of more categories are embedded, and stay 0 and 1; None: none are.
+        """
+        if (name, levels) == self.prepared_as:
             return self
-        return replace(self, preparation=fit(name, self.x_train), prepared_as=name)
+        preparation = fit(name, self.x_train)
+        if levels is not None and (columns := self.inputs.columns(levels)):
+            embedded = np.zeros(self.x_train.shape[1], bool)
+            for first, end in columns:
+                embedded[first:end] = True
+            preparation = WithCategories(preparation, embedded)
+        return replace(self, preparation=preparation, prepared_as=(name, levels))
 
     def prepare(self, x: np.ndarray) -> np.ndarray:
         """Return the network's inputs, computed in float64 to keep precision.
@@ -253,6 +273,7 @@ def make_split(
         w_valid=valid.w,
         w_test=test.w,
         others=0 if encoder is None else x_train.shape[1] - len(numeric),
+        categories=tuple(min(len(vocabulary[name]), MAX_CATEGORIES) for name in text),
     )
 
 

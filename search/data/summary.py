@@ -10,7 +10,6 @@ import numpy as np
 
 from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Dataset
-from trainstack.search.data.kinds import MAX_CATEGORIES
 from trainstack.search.data.split_words import division_of
 from trainstack.search.data.splitting import Split
 from trainstack.search.data.target_transform import skewness
@@ -175,9 +174,7 @@ def _of_table(dataset: Dataset, split: Split) -> tuple[Column, ...]:
     inputs = dict.fromkeys(dataset.numeric, 1)
     for name in next(names for kind, _, names in encoder.transformers_ if kind == "missing"):
         inputs[name] += 1
-    known = encoder.named_transformers_["category"].categories_ if dataset.text else ()
-    for name, levels in zip(dataset.text, known, strict=True):
-        inputs[name] = min(len(levels), MAX_CATEGORIES)
+    inputs |= zip(dataset.text, split.categories, strict=True)
     made = dict.fromkeys((column.name for column in dataset.described), 0)
     for name, count in inputs.items():
         made[dataset.origins.get(name, name)] += count

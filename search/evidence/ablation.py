@@ -27,7 +27,8 @@ from trainstack.spaces.stack import Stack
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
-    *("embedding", "input_scale", "parametrization", "head", "bias", "calibration", "bias_rate"),
+    *("embedding", "categories", "input_scale"),
+    *("parametrization", "head", "bias", "calibration", "bias_rate"),
 )
 MOST_AXES = 8
 # Choices that affect the best learning rate (Wilson et al. 2017; Ioffe and Szegedy 2015; Jacot et

@@ -43,6 +43,7 @@ _WORDS = {
     ("preparation", "unit"): "inputs from 0 to 1",
     ("embedding", "periodic"): "periodic embeddings of the numbers",
     ("embedding", "piecewise"): "piecewise linear embeddings of the numbers",
+    ("categories", "embedded"): "learned embeddings of the categories",
     ("input_scale", "learned"): "a learned scale of the inputs",
     ("parametrization", "ntk"): "NTK parametrization",
     ("head", "zeros"): "a last layer that starts at 0",

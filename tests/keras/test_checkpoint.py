@@ -55,6 +55,11 @@ STACKS = {
     "mean of the last epochs": small(
         "relu-he-sgd-1cycle", **{"averaging": "last", "averaging.share": 0.75}
     ),
+    "embedded categories": small(
+        "chapter-default",
+        **{"categories": "embedded", "categories.levels": 2, "categories.size": 4},
+        **{"categories.rate_factor": 0.5},
+    ),
     "bins of the split": small("chapter-default", embedding="piecewise", **BINS),
     "ntk, rates of their own": small(
         "chapter-default",
@@ -74,7 +79,7 @@ STACKS = {
 def program_of(stack: Stack) -> Program:
     structure = Structure(
         stack=shaping_items(stack),
-        inputs=Inputs(FEATURES),
+        inputs=Inputs(FEATURES - 3, 3, (3,)),
         outputs=CLASSES,
         task="classification",
         rows=(70, 30),

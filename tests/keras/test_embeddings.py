@@ -172,7 +172,7 @@ def test_the_exported_model_embeds_the_numbers_only(
     """It takes a table's encoded features, loads as plain Keras, and predicts as the engine."""
     stack = Stack.of(units=[8], batch_size=16, embedding=name)
     split, data = bench.split(SplitId(3), stack)
-    assert split.inputs == data.layout == bench.dataset.inputs == Inputs(2, 4)
+    assert split.inputs == data.layout == bench.dataset.inputs == Inputs(2, 4, (3,))
     program, _ = bench.program(stack, data, 2)
     program.reset(stack, 3, data)
     Training(program, stack, 3, 2, 1e9).run(data, lambda measurement: None)

@@ -32,6 +32,7 @@ from trainstack.workers.engine.build import make_optimizer, plain_model
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.structure import RATE_FACTORS
 from trainstack.workers.engine.training import batch_order
 
 pytestmark = pytest.mark.keras
@@ -81,6 +82,8 @@ def paced(optimizer: keras.Optimizer, stack: Stack) -> None:
     kind: Any = type(optimizer)
 
     def factor(variable: Any) -> float:
+        if len(variable.shape) > 1 and variable.shape[0] == INPUTS.categories[0]:
+            return stack["categories.rate_factor"]
         if len(variable.shape) > 1 and variable.shape[0] == INPUTS.numbers:
             return stack["embedding.rate_factor"]
         if "bias" in variable.name:
@@ -124,8 +127,7 @@ def by_fit(
 
         knobs["momentum"] = Knob(0.9, trainable=False)
     optimizer = make_optimizer(stack, knobs)
-    factors = ("bias_rate", "embedding.rate_factor", "input_scale.rate_factor")
-    if any(stack.get(key, 1.0) != 1.0 for key in factors):
+    if any(stack.get(key, 1.0) != 1.0 for key in RATE_FACTORS):
         paced(optimizer, stack)
     if stack["clipping"] == "value":
         optimizer.clipvalue = stack["clipping.limit"]
@@ -133,7 +135,9 @@ def by_fit(
         optimizer.global_clipnorm = stack["clipping.limit"]
     if stack["decay"] != "none":
         optimizer.weight_decay = stack["decay.weight_decay"]
-        others = [v for v in model.trainable_variables if v.name != "kernel"]
+        dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        kernels = {id(layer.kernel) for layer in dense}
+        others = [v for v in model.trainable_variables if id(v) not in kernels]
         optimizer.exclude_from_weight_decay(others)
     losses = {**KERAS_LOSSES, **(LABEL_LOSSES if task == "multilabel" else {})}
     usual = smoothed if stack["label_smoothing"] else USUAL[task]

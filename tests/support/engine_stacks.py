@@ -23,8 +23,8 @@ from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure, shaping_items
 
 ROWS, FEATURES, CLASSES, BATCH, EPOCHS, SEED = 320, 12, 4, 32, 2, 7
-# Embeddings apply to all features but two.
-INPUTS = Inputs(FEATURES - 2, 2)
+# Embeddings of numbers apply to all features but two, which stand for a categorical column.
+INPUTS = Inputs(FEATURES - 2, 2, (2,))
 BASE = Stack.of(units=[16, 16], batch_size=BATCH, activation="elu", initializer="he_normal")
 
 STACKS = {
@@ -65,6 +65,16 @@ STACKS = {
     "embedding, all rates": BASE.but(
         **{"embedding": "piecewise", "embedding__rate_factor": 3.0, "bias_rate": 0.1},
         **{"input_scale": "learned", "optimizer": "momentum"},
+    ),
+    "categories": BASE.but(categories="embedded", categories__levels=1, categories__size=3),
+    "categories, all rates": BASE.but(
+        **{"categories": "embedded", "categories__levels": 1, "categories__rate_factor": 3.0},
+        **{"embedding": "piecewise", "bias_rate": 0.1, "optimizer": "momentum"},
+    ),
+    "categories, decay": BASE.but(
+        **{"categories": "embedded", "categories__levels": 1, "input_scale": "learned"},
+        **{"decay": "decoupled", "decay__weight_decay": 0.5, "optimizer": "momentum"},
+        **{"input_scale__rate_factor": 1.0},
     ),
     "input scale, momentum": BASE.but(input_scale="learned", optimizer="momentum"),
     "input scale, nesterov": BASE.but(

@@ -85,10 +85,11 @@ class Bench:
         """Return a split as a stack prepares it, under a condition; and its parts on the device."""
         if self.dataset.is_fixed:
             which = replace(which, seed=0)  # every seed gives the same
-        key = which, stack["preparation"], replace(condition, initializer="", pretrained="")
+        preparation = stack["preparation"], stack.get("categories.levels")
+        key = which, preparation, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
-            split = self._encoded(which).prepared_by(stack["preparation"])
+            split = self._encoded(which).prepared_by(*preparation)
             split = conditions.changed(split, condition, classes, which.seed)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
             if which.fold is not None and isinstance(data, DeviceData):
@@ -100,7 +101,8 @@ class Bench:
 
     def whole(self, stack: Stack) -> tuple[Any, DeviceData | StreamedData]:
         """Return `Dataset.whole` as a stack prepares it, and its parts on the device."""
-        split = self._weighted(self.dataset.whole()).prepared_by(stack["preparation"])
+        preparation = stack["preparation"], stack.get("categories.levels")
+        split = self._weighted(self.dataset.whole()).prepared_by(*preparation)
         return split, put(split, self.fits_bytes // self.most_splits, DeviceData)
 
     def _encoded(self, which: SplitId) -> Any:

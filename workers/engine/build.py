@@ -25,7 +25,7 @@ from trainstack.workers.engine.layers import (
     RReLU,
     Scale,
 )
-from trainstack.workers.engine.model_plan import EMBEDDING_RATES, NTK, NTK_HEAD, Node, Plan, plan
+from trainstack.workers.engine.model_plan import NTK, NTK_HEAD, Node, Plan, plan
 from trainstack.workers.engine.optimizer_updates import OWN
 
 # Arguments that the engine applies itself, with run-time numbers; plain models leave them to Keras.
@@ -75,11 +75,12 @@ def training_model(
     return _assemble(plan(stack, inputs, outputs), inputs, make)
 
 
-def rated(model: keras.Model) -> list[str | None]:
+def rated(model: keras.Model, network: Plan) -> list[str | None]:
     """Return the key of the number that multiplies each trainable variable's learning rate.
 
     Args:
         model: A model of `training_model`.
+        network: Its plan.
 
     Returns:
         Keys in the order of the model's trainable variables; None: no number does.
@@ -90,9 +91,9 @@ def rated(model: keras.Model) -> list[str | None]:
         if hasattr(layer, "rates")
         for variable in layer.trainable_variables
     }
+    paths = {path: key for node in network.entry for path, key in node.rates.items()}
     return [
-        keys.get(id(variable), EMBEDDING_RATES.get(variable.path))
-        for variable in model.trainable_variables
+        keys.get(id(variable), paths.get(variable.path)) for variable in model.trainable_variables
     ]
 
 
@@ -110,7 +111,7 @@ def plain_model(stack: Stack, inputs: Inputs, outputs: int) -> keras.Model:
 
 
 def plain_layer(node: Node) -> Callable[..., Any]:
-    """Make a node's Keras layer, or the layers of an embedding.
+    """Make a node's Keras layer, or the layers of embeddings.
 
     RReLU becomes its inference form, leaky ReLU; NTK's dense layer ordinary ones, whose kernel is
     that of `Network.plain`.

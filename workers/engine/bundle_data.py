@@ -38,7 +38,7 @@ class BundleData:
         if len({split.w_valid is None for split in padded}) > 1:
             ones = [tf.ones(valid) if s.w_valid is None else s.w_valid for s in padded]
             padded = [replace(s, w_valid=w) for s, w in zip(padded, ones, strict=True)]
-        same = ("counts", "others")
+        same = ("counts", "others", "categories")
         names = [field.name for field in fields(DeviceData) if field.name not in same]
         tensors: Any = {name: _stacked([getattr(s, name) for s in padded]) for name in names}
         return cls(rows, False, DeviceData(**tensors))

@@ -18,7 +18,7 @@ class DeviceData:
     `inverse` holds the numbers of `trainstack.workers.engine.losses.inverted` if y_train are
     logarithms. `w_train` and `w_valid` are the rows' weights, float32 [N]; None: all are 1.
     `counts` are the numbers of training and validation rows if the parts are padded. `others` of
-    the features, at the end, are no quantities.
+    the features, at the end, are no quantities; the last of them are `categories`, as in `Inputs`.
     """
 
     x_train: tf.Tensor
@@ -30,6 +30,7 @@ class DeviceData:
     inverse: tf.Tensor | None = None
     counts: tuple[int, int] | None = None
     others: int = 0
+    categories: tuple[int, ...] = ()
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -49,7 +50,7 @@ class DeviceData:
     @property
     def layout(self) -> Inputs:
         """What the features are."""
-        return Inputs(self.features - self.others, self.others)
+        return Inputs(self.features - self.others, self.others, self.categories)
 
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows."""

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.category_embeddings import embedded_categories
 
 # Training rows from which bins are computed, at most.
 BIN_ROWS = 65_536
@@ -98,7 +99,11 @@ def bins_of(x: Any, bins: int) -> Any:
     return slopes, offsets
 
 
-EMBEDDED = {"periodic": periodic, "piecewise": piecewise}
+EMBEDDED = {
+    "periodic": periodic,
+    "piecewise": piecewise,
+    "embedded_categories": embedded_categories,
+}
 
 
 def components(stack: Stack) -> int:

@@ -18,13 +18,14 @@ class Node:
     """One layer.
 
     Attributes:
-        role: `embedding`, `dropout`, `dense`, `normalization`, `activation`, `scale`, `members` or
-            `head`.
+        role: `embedding`, `categories`, `dropout`, `dense`, `normalization`, `activation`, `scale`,
+            `members` or `head`.
         path: Dotted name of a class below `keras`, a class of `trainstack.workers.engine.layers`,
             or a function of `trainstack.workers.engine.embeddings`.
         arguments: Keyword arguments; a `Call` stands for a nested Keras object.
-        rates: Name of a weight of the layer → key of the stack's number that multiplies its
-            learning rate (`trainstack.workers.engine.structure.RATE_FACTORS`).
+        rates: Name of a weight of the layer, or path of a weight in a function's layers → key of
+            the stack's number that multiplies its learning rate
+            (`trainstack.workers.engine.structure.RATE_FACTORS`).
     """
 
     role: str
@@ -41,7 +42,7 @@ NTK_HEAD = "NTKEinsumDense"
 # The factor on the biases' learning rate.
 _BIAS_RATE = {"bias": "bias_rate"}
 # The factor on the learning rate of an embedding's two layers, by the paths of their weights.
-EMBEDDING_RATES = {
+_EMBEDDING_RATES = {
     f"{layer}/{weight}": "embedding.rate_factor"
     for layer in ("components", "mixture")
     for weight in ("kernel", "bias")
@@ -79,16 +80,21 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         outputs: Width of the head: classes, or 1 for regression.
 
     Returns:
-        Embedding of the numbers, input normalization, scale, members and dropout, one block per
-        hidden layer (dense, normalization, activation, dropout in the stack's order), and a linear
-        head with Glorot weights or zeros. The head gives logits: the loss and the exported model
-        apply the softmax. Independent members have this plan each.
+        Embeddings of categories and numbers, input normalization, scale, members and dropout, one
+        block per hidden layer (dense, normalization, activation, dropout in the stack's order), and
+        a linear head with Glorot weights or zeros. The head gives logits: the loss and the exported
+        model apply the softmax. Independent members have this plan each.
     """
     entry: list[Node] = []
+    if columns := _embedded_columns(stack, inputs):
+        given = {"columns": columns, "size": stack["categories.size"]}
+        paths = [f"category_{number}/kernel" for number in range(len(columns))]
+        rates = dict.fromkeys(paths, "categories.rate_factor")
+        entry.append(Node("categories", "embedded_categories", given, rates))
     if stack["embedding"] != "none" and inputs.numbers:
         given = {"numbers": inputs.numbers, **stack.numbers("embedding")}
         del given["rate_factor"]
-        entry.append(Node("embedding", stack["embedding"], given, EMBEDDING_RATES))
+        entry.append(Node("embedding", stack["embedding"], given, _EMBEDDING_RATES))
     if stack["input_normalization"] == "batch":
         momentum = stack["input_normalization.momentum"]
         entry.append(Node("normalization", "layers.BatchNormalization", {"momentum": momentum}))
@@ -133,7 +139,15 @@ def _each_glorot(count: int) -> Call:
 
 def first_width(stack: Stack, inputs: Inputs) -> int:
     """Return the width of the first layer's input: that of the embedded features."""
-    return inputs.numbers * stack.get("embedding.width", 1) + inputs.others
+    columns = _embedded_columns(stack, inputs)
+    more = sum(stack["categories.size"] - (end - first) for first, end in columns)
+    return inputs.numbers * stack.get("embedding.width", 1) + inputs.others + more
+
+
+def _embedded_columns(stack: Stack, inputs: Inputs) -> list[tuple[int, int]]:
+    """Return `Inputs.columns` of the columns whose categories are embedded."""
+    levels = stack.get("categories.levels")
+    return [] if levels is None else inputs.columns(levels)
 
 
 def _hidden(stack: Stack, units: int) -> tuple[Node, ...]:

@@ -28,6 +28,7 @@ from trainstack.workers.engine.independent import (
 from trainstack.workers.engine.layers import Context, MemberHead, gain_of
 from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
 from trainstack.workers.engine.members import apart, combined
+from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.optimizer_updates import global_norm
 from trainstack.workers.engine.packing import Packing
 from trainstack.workers.engine.structure import NUMBERS, Structure
@@ -84,7 +85,7 @@ class Network:
         self.embedding = [
             each
             for each in layers
-            if isinstance(each, keras.layers.EinsumDense) and not isinstance(each, MemberHead)
+            if isinstance(each, keras.layers.EinsumDense) and each.name in ("components", "mixture")
         ]
         a_row = structure.inputs.numbers * components(stack) * max(1, self.independent)
         most = EVALUATION_ROWS // stack.get("members.count", 1)  # every member answers each row
@@ -108,9 +109,10 @@ class Network:
         self.is_scheduled = stack["regularizer_schedule"] != "constant"
         self._decays = [thrifty(part) for part in self.packing.joined(decays)]
         # Place of a variable → place of its rate factor among the numbers.
+        network = plan(stack, structure.inputs, structure.outputs)
         self._factors = {
             place: NUMBERS.index(key)
-            for place, key in enumerate(rated(self.member))
+            for place, key in enumerate(rated(self.member, network))
             if key is not None and stack[key] != 1.0
         }
 

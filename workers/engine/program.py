@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine import category_embeddings
 from trainstack.workers.engine.build import training_optimizer
 from trainstack.workers.engine.device_data import DeviceData, even_steps
 from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
@@ -133,6 +134,7 @@ class Program(Network):
         if self.embedding:
             rng = np.random.default_rng([seed, 5])
             set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
+        category_embeddings.set_fresh(self.model, seed)
         set_signs(self, seed)
         fit(self, stack, seed, data)
 

@@ -41,6 +41,7 @@ class StreamedData:
         w_valid: Weights of the validation rows, float32 [M]; None: all are 1.
         inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
         others: As there.
+        categories: As there.
     """
 
     x_train: np.ndarray
@@ -53,6 +54,7 @@ class StreamedData:
     w_valid: tf.Tensor | None = None
     inverse: tf.Tensor | None = None
     others: int = 0
+    categories: tuple[int, ...] = ()
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -72,7 +74,7 @@ class StreamedData:
     @property
     def layout(self) -> Inputs:
         """What the features are."""
-        return Inputs(self.features - self.others, self.others)
+        return Inputs(self.features - self.others, self.others, self.categories)
 
     def head(self, rows: int) -> tf.Tensor:
         """Return the first `rows` training rows, prepared."""
@@ -142,18 +144,23 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         split: The encoded split.
         fits_bytes: Bytes that the device may keep.
         resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid,
-            `inverse` and `others`.
+            `inverse`, `others` and `categories`.
     """
     weights = [
         None if w is None else tf.constant(w, tf.float32) for w in (split.w_train, split.w_valid)
     ]
     inverse = None if split.log is None else tf.constant(split.inverse)
+    more: dict[str, Any] = {
+        "inverse": inverse,
+        "others": split.others,
+        "categories": split.categories,
+    }
     needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
     if needed <= fits_bytes:
         prepared = split.prepared()
         parts = (prepared.x_train, prepared.y_train, prepared.x_valid, prepared.y_valid)
         tensors = (tf.constant(part) for part in parts)
-        return resident(*tensors, *weights, inverse=inverse, others=split.others)
+        return resident(*tensors, *weights, **more)
     return StreamedData(
         split.x_train,
         tf.constant(split.trained(split.y_train)),
@@ -162,6 +169,5 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         split.prepare,
         RUN_BYTES,
         *weights,
-        inverse=inverse,
-        others=split.others,
+        **more,
     )

@@ -19,7 +19,10 @@ KNOBS = ("momentum", "weight_decay")
 
 # Numbers of a stack that multiply the learning rate of some weights; `Node.rates` tells which. They
 # are run-time values, but a program has the product only where its stack's factor is not 1.
-RATE_FACTORS = ("bias_rate", "embedding.rate_factor", "input_scale.rate_factor")
+RATE_FACTORS = (
+    *("bias_rate", "embedding.rate_factor", "input_scale.rate_factor"),
+    "categories.rate_factor",
+)
 
 # Weights between layers up to which batched products pay off on a CPU: the calls of a step then
 # cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).

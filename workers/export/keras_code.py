@@ -103,7 +103,7 @@ def script(
         regularizer_strength=regularizer_strength,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
         network=_network(network, spec.data.outputs, _OWN if scheduled else ("RReLU",)),
-        scales=any(node.role in ("scale", "members") for node in network.nodes),
+        undecayed=_names(network),
         rates=_rates(network, stack),
         initial=_initial(stack),
         optimizer=optimizer.call.path,
@@ -113,6 +113,12 @@ def script(
         bins_of=bins_of,
         bin_rows=f":: -(-len(x_train) // {BIN_ROWS})" if dataset.rows > BIN_ROWS else ":",
         numbers=dataset.inputs.numbers,
+        embedded_columns=[
+            f"{first}:{end}"
+            for node in network.entry
+            if node.role == "categories"
+            for first, end in node.arguments["columns"]
+        ],
         factor=None if schedule.factor is constant else schedule.factor,
         momentum=None if optimizer.cycles is None else schedule.momentum,
         plateau_patience=schedule.reacts and patience_epochs(stack["schedule.patience"], planned),
@@ -160,7 +166,7 @@ def _network(network: Plan, outputs: int, own: Sequence[str]) -> dict[str, Any]:
     return {
         "ntk": network.head.path in (NTK, NTK_HEAD),
         "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
-        "embedding": next((n.path for n in network.entry if n.path in EMBEDDED), None),
+        "functions": [node.path for node in network.entry if node.path in EMBEDDED],
         "entry": [_applied(node, own) for node in network.entry],
         "hidden": [
             {
@@ -198,6 +204,13 @@ def _applied(node: Node, own: Sequence[str]) -> str:
     if node.path in EMBEDDED:  # the script brings this function along
         return f"{node.path}(x, {_keywords(node.arguments)})"
     return f"{_layer(node, own)}(x)"
+
+
+def _names(network: Plan) -> list[str]:
+    """Return the names of the layers before the first block that have weights."""
+    found = [str(node.arguments["name"]) for node in network.entry if "name" in node.arguments]
+    paths = [path for node in network.entry for path in node.rates if "/" in path]
+    return [*dict.fromkeys([*(path.split("/")[0] for path in paths), *found])]
 
 
 def _rates(network: Plan, stack: Stack) -> dict[str, float]:

@@ -15,6 +15,7 @@ from trainstack.search.data.preparation import (
     Preparation,
     Quantiles,
     RobustClip,
+    WithCategories,
     precision_of,
 )
 
@@ -36,6 +37,9 @@ def prepared(inputs: Any, preparation: Preparation) -> Any:
             return _smoothly_clipped(inputs, median, scale)
         case Quantiles():
             return _normal_scores(inputs, preparation)
+        case WithCategories(others, embedded):
+            found = prepared(inputs, others)
+            return ops.where(embedded, ops.cast(inputs, found.dtype), found)
 
 
 def standardised(inputs: Any, mean: np.ndarray, scale: np.ndarray) -> Any:

@@ -215,6 +215,24 @@ def test_a_regression_draws_no_label_smoothing() -> None:
     assert plain["label_smoothing"] == 0.0
 
 
+@pytest.mark.parametrize(("most", "offered"), [(0, False), (8, False), (9, True)])
+def test_categories_are_embedded_where_a_column_has_many(most: int, offered: bool) -> None:
+    """`modern` draws embeddings of categories only for data with more than 8 in a column."""
+    space = Space.named("modern").for_categories(most)
+    found = {stack["categories"] for stack in drawn(space, 60)}
+    assert found == {"one_hot", *(["embedded"] if offered else [])}
+    assert space.for_categories(most) == space
+
+
+def test_a_space_of_embedded_categories_alone_becomes_one_of_one_hot() -> None:
+    """Without a column to embed there is always a choice left."""
+    document = Space.named("quick").to_json()
+    document["axes"]["categories"] = {"embedded": {"levels": {"low": 4, "high": 20}}}
+    space = Space.from_json(document)
+    assert {stack["categories"] for stack in drawn(space.for_categories(4), 20)} == {"one_hot"}
+    assert space.for_categories(5) == space
+
+
 def test_a_choice_that_leaves_one_on_another_axis_is_drawn_with_it() -> None:
     """Biases are drawn only for dense layers that have them; such draws are encoded and read."""
     document = Space.named("chapter").to_json()
