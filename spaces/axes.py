@@ -22,6 +22,7 @@ from trainstack.spaces.members import MEMBERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.preparations import PREPARATIONS, STANDARD
+from trainstack.spaces.pretrainings import PRETRAININGS
 from trainstack.spaces.regularizers import DECAYS, DROPOUTS, MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import REGULARIZER_SCHEDULES, SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
@@ -52,6 +53,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "calibration": CALIBRATIONS,
     "preparation": PREPARATIONS,
     "members": MEMBERS,
+    "pretraining": PRETRAININGS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -82,6 +84,7 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "bias_rate": 1.0,
     "preparation": STANDARD,
     "members": "one",
+    "pretraining": "none",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -111,6 +114,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "bias": "zeros",
     "calibration": "none",
     "preparation": STANDARD,
+    "pretraining": "none",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
@@ -120,7 +124,8 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
     """Return the one choice that an axis has beside these choices, or None if it is free.
 
     AdamW decays the weights itself, without dropout and decay there is nothing to schedule, and
-    dense layers before batch normalization have no biases.
+    dense layers before batch normalization have no biases. Neither weights fitted to rows, which it
+    would replace, nor shared members are pretrained.
 
     Args:
         axis: An axis of `CHOICE_AXES`.
@@ -130,6 +135,9 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
         return "none"
     if axis == "bias" and chosen["normalization"] == "before":
         return "zeros"
+    if axis == "pretraining":
+        fitted = chosen["bias"] == "data" or chosen["calibration"] == "weights"
+        return "none" if fitted or chosen["members"] == "shared" else None
     if axis == "regularizer_schedule":
         decays = chosen["decay"] != "none" or chosen["optimizer"] == "adamw"
         return None if decays or chosen["dropout"] != "none" else "constant"

@@ -62,6 +62,12 @@ STACKS = {
         **{"parametrization": "ntk", "head": "zeros"},
     ),
     "members, dropout": small("tabm-mini", **{"members.count": 3}),
+    "pretrained": small(
+        "relu-he-bn-dropout-adamw",
+        **{"pretraining": "autoencoder", "pretraining.layers": 1, "pretraining.length": 0.2},
+        **{"pretraining.learning_rate": 0.01, "pretraining.frozen": 0.4},
+        **{"pretraining.rate_factor": 0.5, "bias_rate": 0.1},
+    ),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 
