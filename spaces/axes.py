@@ -23,6 +23,7 @@ from trainstack.spaces.members import MEMBERS
 from trainstack.spaces.normalizations import INPUT_NORMALIZATIONS, NORMALIZATIONS
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.preparations import PREPARATIONS, STANDARD
+from trainstack.spaces.pretrainings import PRETRAININGS
 from trainstack.spaces.regularizers import DECAYS, DROPOUTS, MAX_NORMS, PENALTIES
 from trainstack.spaces.schedules import REGULARIZER_SCHEDULES, SCHEDULES
 from trainstack.spaces.shapes import CONNECTIONS, SHAPES
@@ -54,6 +55,7 @@ CHOICE_AXES: dict[str, Mapping[str, Choice]] = {
     "preparation": PREPARATIONS,
     "members": MEMBERS,
     "categories": CATEGORIES,
+    "pretraining": PRETRAININGS,
 }
 
 # Axes that are one number. Plan fraction: the planned share of a study's maximum epochs, over which
@@ -85,6 +87,7 @@ BEYOND_CHAPTER: dict[str, Any] = {
     "preparation": STANDARD,
     "members": "one",
     "categories": "one_hot",
+    "pretraining": "none",
 }
 
 # The hidden layers' widths: a list in a stack, a shape in a space.
@@ -115,6 +118,7 @@ SELF_NORMALIZING: dict[str, str] = {
     "calibration": "none",
     "preparation": STANDARD,
     "categories": "one_hot",
+    "pretraining": "none",
 }
 
 AXES: tuple[str, ...] = (UNITS_AXIS, *CHOICE_AXES, *NUMBER_AXES)
@@ -124,7 +128,8 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
     """Return the one choice that an axis has beside these choices, or None if it is free.
 
     AdamW decays the weights itself, without dropout and decay there is nothing to schedule, and
-    dense layers before batch normalization have no biases.
+    dense layers before batch normalization have no biases. Neither weights fitted to rows, which it
+    would replace, nor several members are pretrained.
 
     Args:
         axis: An axis of `CHOICE_AXES`.
@@ -134,6 +139,9 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
         return "none"
     if axis == "bias" and chosen["normalization"] == "before":
         return "zeros"
+    if axis == "pretraining":
+        fitted = chosen["bias"] == "data" or chosen["calibration"] == "weights"
+        return "none" if fitted or chosen["members"] != "one" else None
     if axis == "regularizer_schedule":
         decays = chosen["decay"] != "none" or chosen["optimizer"] == "adamw"
         return None if decays or chosen["dropout"] != "none" else "constant"

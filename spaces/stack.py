@@ -243,6 +243,7 @@ _EXCLUSIONS = {
     "decay": "the optimizer adamw has a weight_decay of its own",
     "regularizer_schedule": "the stack has neither dropout nor decay",
     "bias": "dense layers before batch normalization have no biases",
+    "pretraining": "the stack has several members, or initial weights fitted to rows",
 }
 
 

@@ -50,6 +50,7 @@ _WORDS = {
     ("bias", "normal"): "normal biases",
     ("bias", "data"): "biases from the data",
     ("calibration", "weights"): "calibrated weights",
+    ("pretraining", "autoencoder"): "lower layers of an autoencoder",
 }
 _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 

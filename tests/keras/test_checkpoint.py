@@ -72,6 +72,12 @@ STACKS = {
         **{"members": "independent", "members.count": 2, "averaging": "exponential"},
         **{"averaging.decay": 0.9},
     ),
+    "pretrained": small(
+        "relu-he-bn-dropout-adamw",
+        **{"pretraining": "autoencoder", "pretraining.layers": 1, "pretraining.length": 0.2},
+        **{"pretraining.learning_rate": 0.01, "pretraining.frozen": 0.4},
+        **{"pretraining.rate_factor": 0.5, "bias_rate": 0.1},
+    ),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 

@@ -92,6 +92,13 @@ STACKS = {
         **{"embedding": "piecewise", "penalty": "l1_l2", "normalization": "after", **SMALL},
     ),
     "ntk alone": Stack.of(parametrization="ntk", **SMALL),
+    "autoencoder": Stack.of(pretraining="autoencoder", pretraining__frozen=0.9, **SMALL),
+    "autoencoder, ntk, all rates": Stack.of(
+        **{"pretraining": "autoencoder", "pretraining__layers": 1, "parametrization": "ntk"},
+        **{"input_scale": "learned", "bias_rate": 0.1, "optimizer": "adam", "dropout": "all"},
+        **{"penalty": "l2", "decay": "decoupled", **SMALL},
+    ),
+    "autoencoder, embedding": Stack.of(pretraining="autoencoder", embedding="piecewise", **SMALL),
     "normal biases": Stack.of(bias="normal", **SMALL),
     "fitted weights": Stack.of(bias="data", calibration="weights", dropout="all", **SMALL),
     "fitted weights, ntk": Stack.of(
@@ -303,6 +310,32 @@ def test_the_scripts_factors_apply_to_the_steps_of_fit(small: Any) -> None:
     assert len(biases) == 3
     assert all((bias.numpy() == 0).all() for bias in biases)
     assert np.abs(model.optimizer.variables[2]).max() > 0
+
+
+def test_the_script_freezes_pretrained_layers(small: Any) -> None:
+    """Its autoencoder trains the hidden layers, which keep these weights until they are thawed."""
+    text = written(small, STACKS["autoencoder"], epochs=4)
+    names = executed(text)
+    found: list[list[np.ndarray]] = []
+    pretrain = names["pretrain"]
+
+    def watched(model: keras.Model, x: np.ndarray) -> Any:
+        found.append(model.get_weights())
+        paths = pretrain(model, x)
+        found.append(model.get_weights())
+        return paths
+
+    names["pretrain"] = watched
+    model = names["train"](*names["load_data"](7)[:4])
+    fresh, start, end = (*found, model.get_weights())
+    for place, (a, b, c) in enumerate(zip(fresh, start, end, strict=True)):
+        assert np.array_equal(a, b) == (place >= 4)
+        assert np.array_equal(b, c) == (place < 4)
+    assert len(start) == 6
+    names = executed(text.replace("if epoch == 4", "if epoch == 0"))
+    names["pretrain"] = watched
+    model = names["train"](*names["load_data"](7)[:4])
+    assert not any(map(np.array_equal, found[-1], model.get_weights()))
 
 
 @pytest.mark.parametrize("name", ["fitted weights", "fitted weights, ntk"])

@@ -95,6 +95,10 @@ OWN_LAYERS = {
         **{"clipping": "norm", "clipping__limit": 0.05},
     ),
     "ntk": BASE.but(parametrization="ntk", normalization="before"),
+    "pretrained": BASE.but(
+        **{"pretraining": "autoencoder", "pretraining__layers": 1, "pretraining__frozen": 0.5},
+        **{"normalization": "after", "bias_rate": 0.1, "dropout": "last"},
+    ),
     "ntk, penalty and max-norm": BASE.but(
         **{"parametrization": "ntk", "penalty": "l1_l2", "max_norm": "clip"},
         **{"head": "zeros", "input_scale": "learned"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ from trainstack.workers.engine.memory import limit_memory
 from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.objective import Objective, reads_answers
 from trainstack.workers.engine.precision import check_precision
+from trainstack.workers.engine.pretraining import pretrain
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.program_cache import Programs
 from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
@@ -74,6 +76,8 @@ class Bench:
         self.spec, self.artifacts = spec, open_store(artifacts)
         self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
         self.programs = Programs()
+        # Called after each epoch that no judge sees; the trainer reports that it is alive.
+        self.progressed: Callable[[], None] = lambda: None
         self.fits_bytes = resident_bytes(self.device, threads, memory_mb)
         self.most_splits = max(MOST_SPLITS, self.spec.folds * self.spec.repeats)
         self._folds: tuple[int, list[dict[str, np.ndarray]]] | None = None
@@ -170,6 +174,19 @@ class Bench:
         program.use(data)
         return program, time.perf_counter() - began
 
+    def start(
+        self,
+        program: Program,
+        stack: Stack,
+        seed: int,
+        data: DeviceData | StreamedData,
+        epochs: int,
+        initializer: str = "",
+    ) -> None:
+        """Reset a program for a run of at most `epochs`, with its pretrained layers."""
+        program.reset(stack, seed, data, initializer)
+        pretrain(self, program, stack, seed, data, epochs)
+
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
         if not worth_bundling(stack, first_width(stack, data.layout), self.device):
@@ -198,7 +215,7 @@ class Bench:
         """
         split, data = self.split(run.split, stack)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
-        program.reset(stack, run.seed, data)
+        self.start(program, stack, run.seed, data, self.spec.epochs)
         if (kept := self._kept(run.weights)) is not None:
             program.set_weights(kept)
         else:

@@ -262,7 +262,7 @@ class Bundle:
         self.optimizer.apply(found, self._flat)
         assign(self._fixed, moved)
         if self.program.has_rate_factors:
-            now = flat, values(self._flat), numbers
+            now = flat, values(self._flat), numbers, pace["pretrained"][:, 0]
             assign(self._flat, mapped(lambda of: self.program.at_own_rates(*of), now))
         if self.program.is_bounded:
             now = values(self._flat), numbers

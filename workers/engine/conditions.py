@@ -25,7 +25,7 @@ PLENTY = 4
 _REUSABLE = {
     **{"normalization": "none", "input_normalization": "none", "connection": "plain"},
     **{"dropout": "none", "embedding": "none", "input_scale": "none", "members": "one"},
-    "categories": "one_hot",
+    **{"categories": "one_hot", "pretraining": "none"},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 # The numbers of a step, in their order.
-PACES: tuple[str, ...] = ("rate", "momentum", "strength", "kept")
+PACES: tuple[str, ...] = ("rate", "momentum", "strength", "kept", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class EpochPlan:
         strengths: float32 [steps], factors on dropout and decay; None: 1.
         kept: float32 [steps], share of the averaged weights that stays in the average after the
             step, the rest of which are the new weights; None: 0.
+        pretrained: Factor on the learning rate of pretrained layers; 0: they are frozen.
     """
 
     order: np.ndarray
@@ -31,11 +32,13 @@ class EpochPlan:
     key: int
     strengths: np.ndarray | None = None
     kept: np.ndarray | None = None
+    pretrained: float = 1.0
 
     @property
     def arguments(self) -> tuple[Any, ...]:
         """The plan as `Program.epoch` takes it, after stack and data."""
-        return self.order, self.rates, self.momenta, self.key, self.strengths, self.kept
+        steps = self.order, self.rates, self.momenta, self.key, self.strengths, self.kept
+        return *steps, self.pretrained
 
     def paces(self, momentum: float) -> np.ndarray:
         """Return the numbers of each step, float32 [steps, PACES].
@@ -48,6 +51,7 @@ class EpochPlan:
             momentum if self.momenta is None else self.momenta,
             1.0 if self.strengths is None else self.strengths,
             0.0 if self.kept is None else self.kept,
+            self.pretrained,
         )
         of_each = [np.broadcast_to(np.float32(c), (len(self.rates),)) for c in columns]
         return np.stack(of_each, axis=-1)

@@ -115,11 +115,15 @@ class Network:
             for place, key in enumerate(rated(self.member, network))
             if key is not None and stack[key] != 1.0
         }
+        self._pretrained: set[int] = set()
+        if stack["pretraining"] != "none":
+            below = keras.Model(self.model.input, self.hidden[: stack["pretraining.layers"]][-1])
+            self._pretrained = {self._place(variables, v) for v in below.trainable_variables}
 
     @property
     def has_rate_factors(self) -> bool:
         """Whether `at_own_rates` changes anything."""
-        return bool(self._factors)
+        return bool(self._factors or self._pretrained)
 
     @staticmethod
     def _place(variables: list[Any], wanted: Any) -> int:
@@ -269,23 +273,30 @@ class Network:
         return [weight[k] for k in members for weight in found] if members else found
 
     def at_own_rates(
-        self, before: list[tf.Tensor], after: list[tf.Tensor], numbers: tf.Tensor
+        self,
+        before: list[tf.Tensor],
+        after: list[tf.Tensor],
+        numbers: tf.Tensor,
+        pretrained: tf.Tensor,
     ) -> list[tf.Tensor]:
         """Scale an optimizer's step for weights that learn at a multiple of the learning rate.
 
-        w ← w + f · (w' − w), where f is the weight's factor and w' what the optimizer made of w.
-        A step is proportional to the rate in every optimizer here but FTRL, for which f damps the
-        step. Decoupled weight decay is part of the step, so it is scaled, too; gradients are
-        clipped before, regardless of factors.
+        w ← w + f · (w' − w), where f is the product of the weight's factors and w' what the
+        optimizer made of w. A step is proportional to the rate in every optimizer here but FTRL,
+        for which f damps the step. Decoupled weight decay is part of the step, so it is scaled,
+        too; gradients are clipped before, regardless of factors.
 
         Args:
             before: The packed weights before the step.
             after: The same after it.
             numbers: The run-time numbers.
+            pretrained: The factor of pretrained layers.
         """
         old, new = self.packing.split(before), self.packing.split(after)
-        for place, factor in self._factors.items():
-            new[place] = old[place] + numbers[factor] * (new[place] - old[place])
+        for place in sorted({*self._factors, *self._pretrained}):
+            factor = numbers[self._factors[place]] if place in self._factors else 1.0
+            factor = factor * pretrained if place in self._pretrained else factor
+            new[place] = old[place] + factor * (new[place] - old[place])
         return self.packing.join(new)
 
     def bounded(self, flat: list[tf.Tensor], numbers: tf.Tensor) -> list[tf.Tensor]:

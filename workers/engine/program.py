@@ -162,6 +162,7 @@ class Program(Network):
         key: int,
         strengths: np.ndarray | None = None,
         kept: np.ndarray | None = None,
+        pretrained: float = 1.0,
     ) -> EpochResult:
         """Train one epoch and measure the validation loss.
 
@@ -174,9 +175,10 @@ class Program(Network):
             key: Random key of the epoch's masks, below 2³².
             strengths: float32 [steps], factors on dropout and decay; None: 1.
             kept: float32 [steps], shares of the averaged weights that stay; None: 0.
+            pretrained: Factor on the learning rate of pretrained layers.
         """
         began, fresh = time.perf_counter(), not self.used
-        plan = EpochPlan(order, rates, momenta, key, strengths, kept)
+        plan = EpochPlan(order, rates, momenta, key, strengths, kept, pretrained)
         paces = plan.paces(usual_momentum(stack))
         self.use(data)
         numbers = tf.constant(as_vector(run_time_numbers(stack)), tf.float32)
@@ -357,7 +359,8 @@ class Program(Network):
             assign(self.packing.flat, self.decayed(before, rate, decay))
         self.optimizer.apply(gradients, self.packing.flat)
         if self.has_rate_factors:
-            assign(self.packing.flat, self.at_own_rates(before, self._now()[0], numbers))
+            now = self._now()[0]
+            assign(self.packing.flat, self.at_own_rates(before, now, numbers, pace["pretrained"]))
         assign(self.model.non_trainable_variables, moved)
         if self.is_bounded:
             assign(self.packing.flat, self.bounded(self._now()[0], numbers))

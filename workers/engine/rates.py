@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trainstack.spaces.averagings import averaged_epochs
+from trainstack.spaces.pretrainings import frozen_epochs
 from trainstack.spaces.schedules import SCHEDULES, patience_epochs, regularizer_strength
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.epoch import EpochPlan
@@ -71,10 +72,18 @@ class RateMaker:
         kept[-1] = 1.0 - 1.0 / max(1, epoch - (self.epochs - last))
         return kept
 
+    def pretrained(self, epoch: int) -> float:
+        """Return the factor on the learning rate of pretrained layers in an epoch."""
+        if self.stack["pretraining"] == "none":
+            return 1.0
+        frozen = epoch <= frozen_epochs(self.stack["pretraining.frozen"], self.epochs)
+        return 0.0 if frozen else self.stack["pretraining.rate_factor"]
+
     def plan(self, epoch: int, order: np.ndarray, key: int) -> EpochPlan:
         """Return the plan of an epoch with this batch order and key."""
         rates, momenta = self.rates(epoch), self.momenta(epoch)
-        return EpochPlan(order, rates, momenta, key, self.strengths(epoch), self.kept(epoch))
+        changes = self.strengths(epoch), self.kept(epoch), self.pretrained(epoch)
+        return EpochPlan(order, rates, momenta, key, *changes)
 
     def _steps(self, epoch: int) -> tuple[range, int]:
         """Return the steps of an epoch (from 1), counted from 0, and the plan's."""

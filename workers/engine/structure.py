@@ -48,6 +48,7 @@ _FREE = (
         "penalty.l1",
         "penalty.l2",
         "embedding.sigma",
+        *(f"pretraining.{k}" for k in ("length", "learning_rate", "frozen", "rate_factor")),
     ),
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate", "decay.weight_decay"),
     *(f"optimizer.{knob}" for knob in KNOBS),

@@ -19,6 +19,7 @@ from trainstack.spaces.averagings import averaged_epochs
 from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.pretrainings import frozen_epochs, pretraining_epochs
 from trainstack.spaces.schedules import (
     SCHEDULES,
     constant,
@@ -106,6 +107,7 @@ def script(
         undecayed=_names(network),
         rates=_rates(network, stack),
         initial=_initial(stack),
+        pretraining=_pretraining(stack, planned),
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
@@ -233,6 +235,20 @@ def _initial(stack: Stack) -> dict[str, Any] | None:
     if not fitted and stack["bias"] == "zeros":
         return None
     return {"fitted": fitted, "rows": ROWS, "combined": COMBINED}
+
+
+def _pretraining(stack: Stack, planned: int) -> dict[str, Any] | None:
+    """Return the numbers of pretraining, its epochs as whole numbers; None if there is none."""
+    if stack["pretraining"] == "none":
+        return None
+    numbers = stack.numbers("pretraining")
+    return {
+        "layers": min(numbers["layers"], len(stack.units)),
+        "epochs": pretraining_epochs(numbers["length"], planned),
+        "learning_rate": numbers["learning_rate"],
+        "frozen": frozen_epochs(numbers["frozen"], planned),
+        "rate_factor": numbers["rate_factor"],
+    }
 
 
 def _keywords(arguments: Mapping[str, Any]) -> str:

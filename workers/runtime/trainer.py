@@ -49,6 +49,8 @@ VERDICT_SECONDS = 5.0
 class Bench(Protocol):
     """What a trainer runs its jobs on: `trainstack.workers.tasks.jobs.JobBench`."""
 
+    progressed: Callable[[], None]
+
     @property
     def device(self) -> str: ...
     @property
@@ -150,6 +152,7 @@ def _hushed() -> Iterator[None]:
 
 def _work(line: Line, bench: Bench, job: Job) -> Iterator[tuple[Job, Result]]:
     """Run a job, together with others of its structure if the bench has room for them."""
+    bench.progressed = lambda: line.report_alive(job)
     room = bench.room(job)
     jobs = (job, *line.more_jobs(job, room)) if room else (job,)
     if len(jobs) > 1:
@@ -227,8 +230,12 @@ class Line:
 
     def alive(self, job: Job) -> str | None:
         """Send that training goes on; return the outcome that ends the trial, or None."""
-        self._connection.send(Alive(job.token))
+        self.report_alive(job)
         return self._verdict(job, 0, 0.0)
+
+    def report_alive(self, job: Job) -> None:
+        """Send that training goes on, without asking for a verdict."""
+        self._connection.send(Alive(job.token))
 
     def _verdict(self, job: Job, epoch: int, seconds: float) -> str | None:
         """Wait for the verdict on a job at an epoch; return None if there is none in time."""

@@ -38,12 +38,13 @@ def refitted(bench: Bench, stack: Stack, asked: Refit) -> tuple[Program, Any] | 
     batch = min(stack["batch_size"], rows)
     steps = rows // batch
     program, _ = bench.program(stack, data, bench.spec.epochs)
-    program.reset(stack, asked.seed, data)
+    bench.start(program, stack, asked.seed, data, bench.spec.epochs)
     maker = RateMaker(stack, steps, stack.planned_epochs(bench.spec.epochs))
     for epoch in range(1, asked.epochs + 1):
         order = batch_order(asked.seed, epoch, rows, steps, batch)
         plan = maker.plan(epoch, order, epoch_key(asked.seed, epoch))
         result = program.epoch(stack, data, *plan.arguments)
+        bench.progressed()
         if not np.isfinite(result.train_loss):
             log.warning("training on all rows diverged in epoch %d", epoch)
             return None

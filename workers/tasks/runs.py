@@ -71,7 +71,7 @@ class RunBench(Bench):
         stack, condition = stack_of(job), job.condition
         split, data = self.split(job.split, stack, condition)
         program.use(data)
-        program.reset(stack, job.seed, data, condition.initializer)
+        self.start(program, stack, job.seed, data, job.epochs, condition.initializer)
         inside = look_inside(program, stack, data)
         training = Training(
             program,

@@ -71,6 +71,41 @@ REGULARIZED = {
 }
 
 
+UNPRETRAINED: list[dict[str, Any]] = [
+    {"members": "shared"},
+    {"bias": "data"},
+    {"calibration": "weights"},
+]
+
+
+@pytest.mark.parametrize("choice", UNPRETRAINED)
+def test_what_cannot_be_pretrained(choice: dict[str, Any]) -> None:
+    """Shared members and fitted weights are refused beside pretraining, and take it away."""
+    with pytest.raises(RequestError, match="several members, or initial weights fitted to rows"):
+        Stack.of(pretraining="autoencoder", **choice)
+    assert Stack.of(pretraining="autoencoder").but(**choice) == Stack.of(**choice)
+
+
+def test_a_draw_pretrains_what_can_be() -> None:
+    """Every other stack is not pretrained, whatever the space offers; nor is the bundle."""
+    pretrained = {"autoencoder": {"length": {"low": 0.1, "high": 1.0}, "layers": 1}}
+    of = space(
+        members={"one": {}, "shared": {}},
+        bias={"zeros": {}, "data": {}},
+        pretraining=pretrained,
+    )
+    stacks = drawn(of)
+    assert len({(stack["members"], stack["bias"]) for stack in stacks}) == 4
+    for stack in stacks[:100]:
+        fits = (stack["members"], stack["bias"]) == ("one", "zeros")
+        assert stack["pretraining"] == ("autoencoder" if fits else "none")
+        parameters = of.encode(stack)
+        assert parameters is not None
+        assert of.draw(optuna.trial.FixedTrial(parameters)) == stack
+    for stack in drawn(space(pretraining=pretrained, bundle={"self_normalizing": {}}), 20):
+        assert stack["pretraining"] == "none"
+
+
 @pytest.mark.parametrize("name", REGULARIZED)
 def test_a_schedule_of_regularizers_needs_one(name: str) -> None:
     """With dropout or a decay it may fall; a change that takes them away takes the schedule."""
