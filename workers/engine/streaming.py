@@ -146,11 +146,13 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid,
             `inverse`, `others` and `categories`.
     """
-    weights = [
+    w_train, w_valid = (
         None if w is None else tf.constant(w, tf.float32) for w in (split.w_train, split.w_valid)
-    ]
+    )
     inverse = None if split.log is None else tf.constant(split.inverse)
     more: dict[str, Any] = {
+        "w_train": w_train,
+        "w_valid": w_valid,
         "inverse": inverse,
         "others": split.others,
         "categories": split.categories,
@@ -160,7 +162,7 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         prepared = split.prepared()
         parts = (prepared.x_train, prepared.y_train, prepared.x_valid, prepared.y_valid)
         tensors = (tf.constant(part) for part in parts)
-        return resident(*tensors, *weights, **more)
+        return resident(*tensors, **more)
     return StreamedData(
         split.x_train,
         tf.constant(split.trained(split.y_train)),
@@ -168,6 +170,5 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         tf.constant(split.target(split.y_valid)),
         split.prepare,
         RUN_BYTES,
-        *weights,
         **more,
     )
