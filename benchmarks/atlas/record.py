@@ -101,8 +101,8 @@ def opened(tables: Path, name: str, artifacts: str) -> tuple[Any, int]:
     from trainstack.workers.engine.bench import Bench
 
     path = str(tables / f"{name}.parquet")
-    task = {"task": "classification"} if name == "mnist_5k" else {}
-    dataset = load(path, pq.read_schema(path).names[-1], **task)
+    task = "classification" if name == "mnist_5k" else "auto"
+    dataset = load(path, pq.read_schema(path).names[-1], task)
     rows = training_rows(dataset)
     sizes = batch_sizes(Space.named("modern").for_rows(rows))
     epochs = default_epochs(dataset.task, rows, sizes)

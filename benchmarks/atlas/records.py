@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,9 +90,7 @@ def best_fifth(found: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(losses, key=losses.__getitem__)[: max(1, round(BEST_SHARE * len(stacks)))]
 
 
-def by_data(found: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each data set."""
-    groups: dict[str, list[Run]] = defaultdict(list)
-    for run in found:
-        groups[run.data].append(run)
-    return dict(groups)
+def of_task(found: Sequence[Run], task: str) -> list[Run]:
+    """Return the runs on the data sets of a task, `classification` or `regression`."""
+    classes = {run.data for run in found if "accuracy" in run.test}
+    return [run for run in found if (run.data in classes) == (task == "classification")]
