@@ -47,12 +47,13 @@ def main() -> None:
     parser.add_argument("-o", type=Path, default=FOLDER)
     parser.add_argument("--data", nargs="+", default=[*SMALL, *LARGE])
     parser.add_argument("--points", type=int, default=60, help="points of the spaces")
+    parser.add_argument("--names", nargs="+", help="only these stacks, with every seed")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no block later")
     parser.add_argument("--block", help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.o.mkdir(parents=True, exist_ok=True)
     if given.block:
-        _record_block(given.tables, given.o, given.block, given.points)
+        _record_block(given.tables, given.o, given.block, given.points, given.names)
         return
     end, words = time.monotonic() + 60 * given.minutes, sys.argv[1:]
     going = list(given.data)
@@ -69,7 +70,9 @@ def main() -> None:
 _NOTHING_LEFT = 3
 
 
-def _record_block(tables: Path, folder: Path, name: str, points: int) -> None:
+def _record_block(
+    tables: Path, folder: Path, name: str, points: int, names: Sequence[str] | None
+) -> None:
     """Record the next runs of a data set; exit with `_NOTHING_LEFT` if there are none."""
     with (folder / f"{name}.lock").open("w") as lock:
         try:
@@ -80,7 +83,7 @@ def _record_block(tables: Path, folder: Path, name: str, points: int) -> None:
         with tempfile.TemporaryDirectory() as artifacts:
             bench, epochs = opened(tables, name, artifacts)
             found = lines(folder, name)
-            asked = left(bench, found, points)[:BLOCK]
+            asked = left(bench, found, points, names)[:BLOCK]
             if not asked:
                 sys.exit(_NOTHING_LEFT)
             for stack_name, stack, seed in asked:
@@ -109,8 +112,17 @@ def opened(tables: Path, name: str, artifacts: str) -> tuple[Any, int]:
     return Bench(StudySpec(name, dataset.describe(), {}, epochs=epochs), 1, artifacts), epochs
 
 
-def left(bench: Any, found: Sequence[dict[str, Any]], points: int) -> list[tuple[str, Any, int]]:
-    """Return the runs of a data set that are not recorded, in order: name, stack and seed."""
+def left(
+    bench: Any, found: Sequence[dict[str, Any]], points: int, names: Sequence[str] | None = None
+) -> list[tuple[str, Any, int]]:
+    """Return the runs of a data set that are not recorded, in order: name, stack and seed.
+
+    Args:
+        bench: The data set's bench.
+        found: The recorded documents.
+        points: Number of points of the spaces.
+        names: The only stacks to record, with every seed; None: all, as the module says.
+    """
     from benchmarks.atlas.stacks import recorded_stacks
     from trainstack.search.plan_length import training_rows
 
@@ -118,6 +130,9 @@ def left(bench: Any, found: Sequence[dict[str, Any]], points: int) -> list[tuple
     rows = training_rows(bench.dataset)
     stacks = {s.name: s.stack for s in recorded_stacks(bench.spec.data.task, rows, points)}
     first, *others = SEEDS
+    if names is not None:
+        asked = [(name, stacks[name], seed) for seed in SEEDS for name in names if name in stacks]
+        return [run for run in asked if (run[0], run[2]) not in done]
     asked = [(name, stack, first) for name, stack in stacks.items() if (name, first) not in done]
     if asked:
         return asked

@@ -25,28 +25,31 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "preparation=standard": {"preparation": "standard"},
     "preparation=quantile": {"preparation": "quantile"},
     "embedding=periodic": {"embedding": "periodic"},
+    "label_smoothing": {},  # none instead of 0.1, or the reverse
+    "dropout=hidden": {"dropout": "hidden", "dropout__rate": 0.15},
+    "dropout=hidden,no smoothing": {
+        **{"dropout": "hidden", "dropout__rate": 0.3, "label_smoothing": 0.0}
+    },
+    "averaging=exponential": {"averaging": "exponential"},
+    "plan_fraction=0.5": {"plan_fraction": 0.5},
     "embedding=piecewise": {"embedding": "piecewise"},
+    "decay=decoupled": {"decay": "decoupled", "decay__weight_decay": 0.02},
+    "schedule=flat_cosine": {"schedule": "flat_cosine"},
     "beta_2=0.999": {"optimizer__beta_2": 0.999},
     "schedule=constant": {"schedule": "constant"},
     "schedule=cosine": {"schedule": "cosine"},
-    "schedule=flat_cosine": {"schedule": "flat_cosine"},
-    "label_smoothing": {},  # none instead of 0.1, or the reverse
     "input_scale=none": {"input_scale": "none"},
     "parametrization=standard": {"parametrization": "standard"},
     "bias=zeros": {"bias": "zeros"},
     "bias=data,calibration": {"bias": "data", "calibration": "weights"},
     "bias_rate=1": {"bias_rate": 1.0},
     "head=glorot": {"head": "glorot"},
-    "dropout=hidden": {"dropout": "hidden", "dropout__rate": 0.15},
-    "decay=decoupled": {"decay": "decoupled", "decay__weight_decay": 0.02},
-    "averaging=exponential": {"averaging": "exponential"},
     "averaging=last": {"averaging": "last"},
     "activation=relu": {"activation": "relu", "initializer": "he_normal"},
     "activation=mish|selu": {},  # the one that the form for this task does not have
     "normalization=before": {"normalization": "before", "bias": "zeros"},
     "units=512x3": {"units": [512, 512, 512]},
     "units=128x2": {"units": [128, 128]},
-    "plan_fraction=0.5": {"plan_fraction": 0.5},
 }
 
 # Rate of a stack without the NTK parametrization, relative to that with it.
