@@ -1,13 +1,14 @@
 """Compare `realmlp-td-s` with its original on the same splits.
 
     python -m benchmarks.realmlp splits TABLES SPLITS
-    python -m benchmarks.realmlp ours TABLES -o OURS.jsonl
+    python -m benchmarks.realmlp ours TABLES -o OURS.jsonl [--data NAME ...]
     python -m benchmarks.realmlp compare OURS.jsonl REFERENCE.jsonl
 
 TABLES is a folder of Parquet files whose last column is the target. `splits` writes each data set
 and its ten splits for `benchmarks.realmlp_reference`, which trains pytabkit's network on them.
 `ours` trains the reference stack on the same splits: 256 epochs, the epoch with the best validation
-error kept. `compare` prints the mean test errors and their difference in standard errors.
+error kept. Each line of its output also has the error of the last of equally good epochs, which the
+original keeps. `compare` prints the mean test errors and their difference in standard errors.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +54,15 @@ def loaded(tables: Path, name: str) -> Any:
     return load(str(path), pq.read_schema(path).names[-1])
 
 
-def train_ours(tables: Path, output: Path) -> None:
-    """Train the reference stack on every split that the output file does not hold."""
+def train_ours(tables: Path, output: Path, names: Sequence[str] = DATA) -> None:
+    """Train the reference stack on every split of these data that the output file does not hold."""
     done = set()
     if output.exists():
         rows = map(json.loads, output.read_text().splitlines())
         done = {(row["data"], row["seed"]) for row in rows}
-    threads = 2
+    threads = 1
     with output.open("a") as file:
-        for name in DATA:
+        for name in names:
             seeds = [seed for seed in range(SEEDS) if (name, seed) not in done]
             if not seeds:
                 continue
@@ -97,16 +99,23 @@ def run(bench: Any, seed: int) -> dict[str, float]:
     program.reset(stack, seed, data)
     untrained = bench.untrained_loss(split)
     objective = Objective.of(bench.spec, split)
-    Training(program, stack, seed, EPOCHS, untrained, objective=objective).run(
-        data, lambda measured: None
-    )
+    least, last = float("inf"), []
+
+    def judge(measured: Any) -> None:
+        nonlocal least, last
+        if measured.minimized <= least:
+            least, last = measured.minimized, program.measured()
+
+    Training(program, stack, seed, EPOCHS, untrained, objective=objective).run(data, judge)
     seconds = time.perf_counter() - began
     prepared = split.prepared()
-    return {
+    found = {
         "valid": error(split, split.y_valid, program.outputs(prepared.x_valid)),
         "test": error(split, split.y_test, program.outputs(prepared.x_test)),
-        "seconds": seconds,
     }
+    program.set_weights(last)
+    found["test_of_last"] = error(split, split.y_test, program.outputs(prepared.x_test))
+    return {**found, "seconds": seconds}
 
 
 def error(split: Any, y: np.ndarray, outputs: np.ndarray) -> float:
@@ -118,19 +127,38 @@ def error(split: Any, y: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def compare(ours: Path, reference: Path) -> None:
-    """Print each data set's mean test errors and their difference in standard errors."""
-    found: dict[str, list[list[float]]] = defaultdict(lambda: [[], []])
-    for place, path in enumerate((ours, reference)):
-        for row in map(json.loads, path.read_text().splitlines()):
-            found[row["data"]][place].append(row["test"])
-    print("| data | ours | original | difference in standard errors |")
-    print("| --- | --- | --- | --- |")
-    for name, errors in found.items():
-        a, b = map(np.array, errors)
-        spread = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
-        print(
-            f"| {name} | {a.mean():.4f} | {b.mean():.4f} | {(a.mean() - b.mean()) / spread:+.2f} |"
-        )
+    """Print each data set's mean test errors on the splits of both, and their difference.
+
+    It is in standard errors: of two independent means, and of the mean difference on a split.
+    """
+    theirs = by_split(reference, "test")
+    rules = {"first": by_split(ours, "test"), "last": by_split(ours, "test_of_last")}
+    print("| data | splits | kept of equals | ours | original | difference | on the same splits |")
+    print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
+    for name in rules["first"]:
+        splits = sorted(rules["first"][name].keys() & theirs[name].keys())
+        if len(splits) < 2:
+            continue
+        b = np.array([theirs[name][split] for split in splits])
+        for rule, errors in rules.items():
+            a = np.array([errors[name][split] for split in splits])
+            if rule == "last" and errors[name] == rules["first"][name]:
+                continue  # no two epochs were equally good
+            apart = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(splits))
+            together = (a - b).std(ddof=1) / np.sqrt(len(splits))
+            difference = a.mean() - b.mean()
+            print(
+                f"| {name} | {len(splits)} | {rule} | {a.mean():.4f} | {b.mean():.4f} "
+                f"| {difference / apart:+.2f} | {difference / together:+.2f} |"
+            )
+
+
+def by_split(path: Path, key: str) -> dict[str, dict[int, float]]:
+    """Return the errors of a file's lines, data set → split → error; `test` where `key` lacks."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in map(json.loads, path.read_text().splitlines()):
+        found[row["data"]][row["seed"]] = row.get(key, row["test"])
+    return found
 
 
 def main() -> None:
@@ -143,6 +171,7 @@ def main() -> None:
         for place in places:
             part.add_argument(place, type=Path)
     steps.choices["ours"].add_argument("-o", type=Path, required=True)
+    steps.choices["ours"].add_argument("--data", nargs="+", choices=DATA, default=DATA)
     part = steps.add_parser("compare")
     part.add_argument("ours", type=Path)
     part.add_argument("reference", type=Path)
@@ -150,7 +179,7 @@ def main() -> None:
     if given.step == "splits":
         write_splits(given.tables, given.splits)
     elif given.step == "ours":
-        train_ours(given.tables, given.o)
+        train_ours(given.tables, given.o, given.data)
     else:
         compare(given.ours, given.reference)
 

@@ -14,4 +14,11 @@ MEMBERS: dict[str, Choice] = table(
         "al. 2024)",
         (Parameter("count", 32, 2, 32, integer=True),),
     ),
+    Choice(
+        "independent",
+        "networks that share nothing, each with initial weights, masks and a loss of its own, "
+        "trained on the same batches; predictions are averaged (deep ensembles, Lakshminarayanan "
+        "et al. 2017)",
+        (Parameter("count", 8, 2, 32, integer=True),),
+    ),
 )

@@ -88,7 +88,8 @@ def describe(stack: Stack) -> str:
     elif stack["averaging"] == "last":
         parts.append(f"the mean weights of the last {stack['averaging.share']:.0%} of the epochs")
     count = stack.get("members.count", 1)
-    parts += [f"{count} members that share the hidden layers"] * (count > 1)
+    shared = "the hidden layers" if stack["members"] == "shared" else "nothing"
+    parts += [f"{count} members that share {shared}"] * (count > 1)
     if stack["label_smoothing"]:
         parts.append(f"label smoothing {number(stack['label_smoothing'])}")
     if stack["clipping"] != "none":

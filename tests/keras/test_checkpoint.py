@@ -62,6 +62,11 @@ STACKS = {
         **{"parametrization": "ntk", "head": "zeros"},
     ),
     "members, dropout": small("tabm-mini", **{"members.count": 3}),
+    "independent members": small(
+        "relu-he-bn-dropout-adamw",
+        **{"members": "independent", "members.count": 2, "averaging": "exponential"},
+        **{"averaging.decay": 0.9},
+    ),
     "1cycle moves the momentum": small("relu-he-sgd-1cycle"),
 }
 

@@ -145,6 +145,7 @@ def by_fit(
         falling = np.where(t < 0.5, 1.0, (1 + np.cos(np.pi * (t - 0.5) / 0.5)) / 2)
         decays = optimizer.weight_decay * falling
         optimizer.weight_decay = keras.Variable(0.0, trainable=False)
+    optimizer.build(model.trainable_variables)  # `fit` traces its step twice otherwise
     callback = Rates(
         [maker.rates(e) for e in range(1, EPOCHS + 1)], momenta if cycled else None, decays
     )

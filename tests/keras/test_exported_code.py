@@ -82,6 +82,15 @@ STACKS = {
         **{"members": "shared", "members__count": 2, "parametrization": "ntk", "head": "zeros"},
         **{"input_scale": "learned", "decay": "decoupled", "bias_rate": 0.1, **SMALL},
     ),
+    "independent members": Stack.of(
+        **{"members": "independent", "members__count": 3, "dropout": "all", "decay": "decoupled"},
+        **{"bias": "data", "calibration": "weights", "clipping": "norm", "bias_rate": 0.1, **SMALL},
+        parametrization="ntk",
+    ),
+    "independent members, bins": Stack.of(
+        **{"members": "independent", "members__count": 2},
+        **{"embedding": "piecewise", "penalty": "l1_l2", "normalization": "after", **SMALL},
+    ),
     "ntk alone": Stack.of(parametrization="ntk", **SMALL),
     "normal biases": Stack.of(bias="normal", **SMALL),
     "fitted weights": Stack.of(bias="data", calibration="weights", dropout="all", **SMALL),

@@ -80,6 +80,10 @@ OWN_LAYERS = {
         **{"members": "shared", "members__count": 4, "parametrization": "ntk"},
         **{"input_scale": "learned", "input_normalization": "batch", "label_smoothing": 0.1},
     ),
+    "independent": BASE.but(
+        **{"members": "independent", "members__count": 3, "normalization": "after"},
+        **{"clipping": "norm", "clipping__limit": 0.05},
+    ),
     "ntk": BASE.but(parametrization="ntk", normalization="before"),
     "ntk, penalty and max-norm": BASE.but(
         **{"parametrization": "ntk", "penalty": "l1_l2", "max_norm": "clip"},

@@ -15,6 +15,7 @@ from trainstack.spaces.initializers import INITIALIZERS, Initializer
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.embeddings import EMBEDDED
+from trainstack.workers.engine.independent import independent_members
 from trainstack.workers.engine.layers import (
     RUNTIME,
     Context,
@@ -96,8 +97,16 @@ def rated(model: keras.Model) -> list[str | None]:
 
 
 def plain_model(stack: Stack, inputs: Inputs, outputs: int) -> keras.Model:
-    """Build the network from Keras's own layers, regularizers and constraints only."""
-    return _assemble(plan(stack, inputs, outputs), inputs, plain_layer)[0]
+    """Build the network from Keras's own layers, regularizers and constraints only.
+
+    Independent members are networks in it, with outputs [B, members, K].
+    """
+    network = plan(stack, inputs, outputs)
+    if not (count := independent_members(stack)):
+        return _assemble(network, inputs, plain_layer)[0]
+    features = keras.Input((inputs.width,))
+    members = [_assemble(network, inputs, plain_layer)[0](features) for _ in range(count)]
+    return keras.Model(features, keras.ops.stack(members, axis=1))
 
 
 def plain_layer(node: Node) -> Callable[..., Any]:

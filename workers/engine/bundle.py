@@ -21,6 +21,7 @@ from trainstack.workers.engine.build import networks_optimizer
 from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.independent import mapped
 from trainstack.workers.engine.network import by_name
 from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import Program, step_key
@@ -254,7 +255,7 @@ class Bundle:
             )
 
         flat, fixed = values(self._flat), values(self._fixed)
-        found, moved, losses = _mapped(gradients, (flat, fixed, batch, numbers, keys))
+        found, moved, losses = mapped(gradients, (flat, fixed, batch, numbers, keys))
         if self.program.is_decayed:
             rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"][:, None]
             assign(self._flat, self.program.decayed(flat, rate, decay))
@@ -262,10 +263,10 @@ class Bundle:
         assign(self._fixed, moved)
         if self.program.has_rate_factors:
             now = flat, values(self._flat), numbers
-            assign(self._flat, _mapped(lambda of: self.program.at_own_rates(*of), now))
+            assign(self._flat, mapped(lambda of: self.program.at_own_rates(*of), now))
         if self.program.is_bounded:
             now = values(self._flat), numbers
-            assign(self._flat, _mapped(lambda of: self.program.bounded(*of), now))
+            assign(self._flat, mapped(lambda of: self.program.bounded(*of), now))
         if self.program.averaging == "exponential":
             self._average(pace["kept"])
         return losses
@@ -286,7 +287,7 @@ class Bundle:
         """Trace the validation pass of every network, as `Network.sums`."""
         data = {"x": x, "y": y, "w": w, "inverse": inverse}
         given = {name: part for name, part in data.items() if part is not None}
-        fixed_part, mapped = (given, {}) if shared else ({}, given)
+        fixed_part, own_part = (given, {}) if shared else ({}, given)
 
         def sums(of: Any) -> Any:
             flat, fixed, own = of
@@ -295,9 +296,4 @@ class Bundle:
             return found, [] if answers is None else [answers]
 
         found, packed = values(self._averages or self._own), len(self._flat)
-        return _mapped(sums, (found[:packed], found[packed:], mapped))
-
-
-def _mapped(function: Any, over: Any) -> Any:
-    """Map a function of one network over the leading axis of its arguments."""
-    return tf.vectorized_map(function, over, fallback_to_while_loop=False)
+        return mapped(sums, (found[:packed], found[packed:], own_part))

@@ -38,22 +38,22 @@ def set_kernels(network: Network, nodes: Sequence[Node], seed: int, initializer:
             takes the same random numbers.
     """
     rng = np.random.default_rng([seed, 0])
-    for kernel, gain, node in zip(network.kernels, network.gains, nodes, strict=True):
+    for layer, gain, node in zip(network.dense, network.gains, nodes, strict=True):
         row = initializer_of(node)
         if initializer and node.role == "dense":
             row = INITIALIZERS[initializer]
         if row is not None:
-            *members, n, width = kernel.shape
+            *members, n, width = layer.kernel.shape
             drawn = [
                 fresh_kernel(row, (n, width), rng) for _ in range(members[0] if members else 1)
             ]
-            kernel.assign(np.reshape(drawn, kernel.shape) / np.float32(gain))
+            layer.kernel.assign(np.reshape(drawn, layer.kernel.shape) / np.float32(gain))
 
 
 def set_signs(network: Network, seed: int) -> None:
     """Start the members' scales of the inputs with random signs, by a seed."""
     rng = np.random.default_rng([seed, 6])
-    for layer in network.model.layers:
+    for layer in network.member.layers:
         if isinstance(layer, MemberScale):
             signs = rng.integers(0, 2, size=layer.kernel.shape) * 2.0 - 1.0
             layer.kernel.assign(signs.astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 import keras
@@ -32,23 +33,41 @@ def look_inside(
     Returns:
         Per layer, first to last: `mean` and `deviation` of its outputs, `saturated` (share of
         outputs beyond the activation's bounds), `dead` (share of units that do not react), and
-        `gradient_norm` (Euclidean, of the loss by the layer's kernel).
+        `gradient_norm` (Euclidean, of the loss by the layer's kernel). Of independent members they
+        are means over the members.
     """
-    averages = program.model.non_trainable_variables  # the forward pass changes them
+    x: Any = data.head(ROWS)
+    y = tf.convert_to_tensor(data.y_train[: len(x)])
+    bounds = ACTIVATIONS[stack["activation"]].saturation
+    if not program.independent:
+        return _of_network(program, x, y, bounds)
+    each = []
+    for member in range(program.independent):
+        program.model.take(member)
+        each.append(_of_network(program, x, y, bounds))
+    return [
+        {name: fmean(layer[name] for layer in layers) for name in layers[0]}
+        for layers in zip(*each, strict=True)
+    ]
+
+
+def _of_network(
+    program: Program, x: Any, y: tf.Tensor, bounds: tuple[float | None, float | None]
+) -> list[dict[str, float]]:
+    """Measure every hidden layer of the weights in the program's Keras model."""
+    averages = program.member.non_trainable_variables  # the forward pass changes them
     kept = [np.array(variable.numpy()) for variable in averages]
     program.context.rate = tf.constant(0.0)
     program.context.key = tf.constant(0, tf.uint32)
     inside = _probe(program)
-    x = data.head(ROWS)
-    y = data.y_train[: len(x)]
     with tf.GradientTape() as tape:
         *hidden, outputs = inside(x, training=True)
-        outputs, y = apart(outputs, tf.convert_to_tensor(y))
+        outputs, y = apart(outputs, y)
         loss = tf.reduce_mean(losses(program.structure.trained_on, y, outputs))
-    gradients = tape.gradient(loss, [kernel.value for kernel in program.hidden_kernels])
+    kernels = [layer.kernel.value for layer in program.dense[:-1]]
+    gradients = tape.gradient(loss, kernels)
     for variable, value in zip(averages, kept, strict=True):
         variable.assign(value)
-    bounds = ACTIVATIONS[stack["activation"]].saturation
     return [
         _layer(output.numpy(), gradient, bounds)
         for output, gradient in zip(hidden, gradients, strict=True)
@@ -58,8 +77,8 @@ def look_inside(
 def _probe(program: Program) -> keras.Model:
     """Return a view of the program's network that also outputs the hidden layers; made once."""
     if not hasattr(program, "probe"):
-        outputs = [*program.hidden, program.model.output]
-        program.probe = keras.Model(program.model.input, outputs)  # type: ignore[attr-defined]
+        outputs = [*program.hidden, program.member.output]
+        program.probe = keras.Model(program.member.input, outputs)  # type: ignore[attr-defined]
     return program.probe  # type: ignore[attr-defined]
 
 

@@ -82,7 +82,7 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
         Embedding of the numbers, input normalization, scale, members and dropout, one block per
         hidden layer (dense, normalization, activation, dropout in the stack's order), and a linear
         head with Glorot weights or zeros. The head gives logits: the loss and the exported model
-        apply the softmax.
+        apply the softmax. Independent members have this plan each.
     """
     entry: list[Node] = []
     if stack["embedding"] != "none" and inputs.numbers:
@@ -109,9 +109,9 @@ def plan(stack: Stack, inputs: Inputs, outputs: int) -> Plan:
 
 
 def _head(stack: Stack, outputs: int) -> Node:
-    """Return the linear head; members have one each."""
+    """Return the linear head; members that share the hidden layers have one each."""
     glorot = stack["head"] == "glorot"
-    if stack["members"] == "one":
+    if stack["members"] != "shared":
         initializer = INITIALIZERS["glorot_uniform"].call if glorot else "zeros"
         head = {"units": outputs, "kernel_initializer": initializer}
         return Node("head", _dense(stack), head, _BIAS_RATE)

@@ -6,7 +6,7 @@ averages). `Program` trains one network with these functions, `Bundle` several a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, cast
@@ -18,6 +18,13 @@ import tensorflow as tf
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import rated, training_model
 from trainstack.workers.engine.embeddings import components
+from trainstack.workers.engine.independent import (
+    Members,
+    independent_members,
+    mapped,
+    member_keys,
+    members_call,
+)
 from trainstack.workers.engine.layers import Context, MemberHead, gain_of
 from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_losses
 from trainstack.workers.engine.members import apart, combined
@@ -38,7 +45,9 @@ class Network:
     Attributes:
         structure: Key of the program.
         context: Run-time values that its random layers read while a step is traced.
-        model: The Keras model.
+        model: The Keras model; of independent members all their weights (`Members`).
+        member: The Keras model of one network.
+        independent: Number of independent members; 0: one network.
         hidden: Output of each hidden block.
         packing: Layout of the flat weights.
         dense: The dense layers, the head last.
@@ -53,28 +62,35 @@ class Network:
         self.structure = structure
         self.context = Context()
         shape = (stack, structure.inputs, structure.outputs, self.context)
-        self.model, self.hidden = training_model(*shape)
+        self.member, self.hidden = training_model(*shape)
         # Measurements and exports use float32; mixed precision applies to training steps only.
-        self._learner = self.model
+        self._learner = self.member
         if structure.precision == "mixed":
             self._learner, _ = training_model(*shape, policy="mixed_bfloat16")
+        self.independent = independent_members(stack)
+        self.model: Any = self.member
+        if self.independent:
+            self.model = Members(self.member, self.context, self.independent)
         self.packing = Packing(self.model.trainable_variables, whole=not structure.compiled)
-        layers = self.model.layers
+        layers = self.member.layers
         self.dense: list[Any] = [
             each for each in layers if isinstance(each, keras.layers.Dense | MemberHead)
         ]
-        self.kernels: list[Any] = [layer.kernel for layer in self.dense]
+        self.kernels: list[Any] = [
+            self.model.of(layer.kernel) if self.independent else layer.kernel
+            for layer in self.dense
+        ]
         self.gains = [gain_of(layer) for layer in self.dense]
         self.embedding = [
             each
             for each in layers
             if isinstance(each, keras.layers.EinsumDense) and not isinstance(each, MemberHead)
         ]
-        a_row = structure.inputs.numbers * components(stack)
+        a_row = structure.inputs.numbers * components(stack) * max(1, self.independent)
         most = EVALUATION_ROWS // stack.get("members.count", 1)  # every member answers each row
         self.slice_rows = min(most, max(1, MOST_COMPONENTS // max(1, a_row)))
         self._hidden_places = [
-            self._place(self.model.trainable_variables, kernel) for kernel in self.kernels[:-1]
+            self._place(self.model.trainable_variables, kernel) for kernel in self.hidden_kernels
         ]
         self._penalized = stack["penalty"] != "none"
         self._clipping = stack["clipping"]
@@ -94,7 +110,7 @@ class Network:
         # Place of a variable → place of its rate factor among the numbers.
         self._factors = {
             place: NUMBERS.index(key)
-            for place, key in enumerate(rated(self.model))
+            for place, key in enumerate(rated(self.member))
             if key is not None and stack[key] != 1.0
         }
 
@@ -111,7 +127,7 @@ class Network:
     def stages(self) -> list[keras.Model]:
         """The network in parts: from its input to the first dense layer's, from there to the next
         one's, and so on."""
-        ends = [self.model.input, *(layer.input for layer in self.dense)]
+        ends = [self.member.input, *(layer.input for layer in self.dense)]
         return [keras.Model(*pair) for pair in pairwise(ends)]
 
     @property
@@ -144,12 +160,35 @@ class Network:
             The clipped gradients of loss and penalties, the new `fixed`, and the batch's
             loss without penalties and smoothing.
         """
+        if not self.independent:
+            return self._gradients(flat, self.packing.split, fixed, x, y, mass, numbers, key)
+
+        def of_member(own: Any) -> Any:
+            weights, others, its_key = own
+            return self._gradients(weights, list, others, x, y, mass, numbers, its_key)
+
+        each = self.packing.split(flat), fixed, member_keys(key, self.independent)
+        found, moved, losses = mapped(of_member, each)
+        return self.packing.join(found), moved, tf.reduce_mean(losses)
+
+    def _gradients(
+        self,
+        parts: list[tf.Tensor],
+        split: Callable[[list[tf.Tensor]], list[tf.Tensor]],
+        fixed: list[tf.Tensor],
+        x: tf.Tensor,
+        y: tf.Tensor,
+        mass: tf.Tensor | None,
+        numbers: tf.Tensor,
+        key: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
+        """Trace `gradients` of one network by `parts`, from which `split` makes its weights."""
         given = by_name(numbers)
         l1, l2, limit = given["l1"], given["l2"], given["limit"]
         self.context.rate, self.context.key = given["rate"], key
         with tf.GradientTape() as tape:
-            tape.watch(flat)
-            weights = self.packing.split(flat)
+            tape.watch(parts)
+            weights = split(parts)
             outputs, moved = self._call(weights, fixed, x, training=True)
             # As Keras: the sum of weight · loss, divided by the number of rows.
             kind = self.structure.trained_on
@@ -162,7 +201,7 @@ class Network:
                 for place, gain in zip(self._hidden_places, self.gains, strict=False):
                     w = weights[place] if gain == 1.0 else gain * weights[place]
                     total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
-        gradients: list[Any] = tape.gradient(total, flat)
+        gradients: list[Any] = tape.gradient(total, parts)
         if self._clipping == "value":
             gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
         elif self._clipping == "norm":
@@ -215,12 +254,17 @@ class Network:
         return [w - w * (decay * rate) * part for w, part in zip(flat, self._decays, strict=True)]
 
     def plain(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return the model's weights as those of `plain_model`: kernels times their gains."""
+        """Return the model's weights as those of `plain_model`: kernels times their gains.
+
+        Independent members follow one another.
+        """
         gains = {id(kernel): gain for kernel, gain in zip(self.kernels, self.gains, strict=True)}
-        return [
+        found = [
             weight * np.float32(gains.get(id(variable), 1.0))
             for variable, weight in zip(self.model.variables, weights, strict=True)
         ]
+        members = range(self.independent)
+        return [weight[k] for k in members for weight in found] if members else found
 
     def at_own_rates(
         self, before: list[tf.Tensor], after: list[tf.Tensor], numbers: tf.Tensor
@@ -247,7 +291,7 @@ class Network:
         radius = by_name(numbers)["radius"]
         weights = self.packing.split(flat)
         for place, gain in zip(self._hidden_places, self.gains, strict=False):
-            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), 0, keepdims=True))
+            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), -2, keepdims=True))
             norms = norms if gain == 1.0 else gain * norms
             weights[place] *= tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
         return self.packing.join(weights)
@@ -280,7 +324,10 @@ class Network:
         loss = score = tf.constant(0.0)
         for start in range(0, cast(int, rows), self.slice_rows):
             part = slice(start, start + self.slice_rows)
-            outputs, _ = self._call(weights, fixed, x[part], training=False)
+            if self.independent:
+                outputs = members_call(self.member, self.context, weights, fixed, x[part])
+            else:
+                outputs, _ = self._call(weights, fixed, x[part], training=False)
             outputs = self.combined(outputs)
             answers.append(outputs)
             measured = outputs if inverse is None else inverted(outputs, inverse)
@@ -298,7 +345,7 @@ class Network:
         self, weights: list[Any], fixed: list[Any], x: tf.Tensor, training: bool
     ) -> tuple[Any, list[Any]]:
         """Run the network with these weights; also return batch normalization's new averages."""
-        model = self._learner if training else self.model
+        model = self._learner if training else self.member
         found: Any = model.stateless_call(weights, fixed, x, training=training)
         return found
 

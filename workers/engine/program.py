@@ -21,6 +21,7 @@ from trainstack.workers.engine.build import training_optimizer
 from trainstack.workers.engine.device_data import DeviceData, even_steps
 from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
+from trainstack.workers.engine.independent import member_seed
 from trainstack.workers.engine.initial_weights import fit, set_kernels, set_signs
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
@@ -112,6 +113,20 @@ class Program(Network):
         """
         for variable, value in zip(self._state, self._at_start, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
+        for member in range(self.independent):
+            self.model.renew()
+            self._draw(stack, member_seed(seed, member), data, initializer)
+            self.model.put(member)
+        if not self.independent:
+            self._draw(stack, seed, data, initializer)
+        self._pack()
+        for name, knob in self.knobs.items():
+            knob.assign(stack[f"optimizer.{name}"])
+
+    def _draw(
+        self, stack: Stack, seed: int, data: DeviceData | StreamedData | None, initializer: str
+    ) -> None:
+        """Give the Keras model the fresh weights of a seed, as `reset` does."""
         network = plan(stack, self.structure.inputs, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
         set_kernels(self, dense, seed, initializer)
@@ -120,9 +135,6 @@ class Program(Network):
             set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
         set_signs(self, seed)
         fit(self, stack, seed, data)
-        self._pack()
-        for name, knob in self.knobs.items():
-            knob.assign(stack[f"optimizer.{name}"])
 
     def _numbers(self, stack: Stack, data: DeviceData | StreamedData | None) -> np.ndarray | None:
         """Return the numbers of training rows, [N, numbers], if the embedding has bins."""

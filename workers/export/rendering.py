@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import subprocess
@@ -34,14 +35,7 @@ def render(template: str, **values: Any) -> str:
     Raises:
         subprocess.CalledProcessError: The template gives no valid program.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"repr": repr, "source": _source}
-    text = environment.get_template(template).render(values)
+    text = _environment().get_template(template).render(values)
     for arguments in _PASSES:
         # ruff takes packages in its working directory for the program's own, so it runs here.
         text = subprocess.run(
@@ -53,6 +47,19 @@ def render(template: str, **values: Any) -> str:
             check=True,
         ).stdout
     return text
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Return the templates' environment, which keeps them compiled."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"repr": repr, "source": _source}
+    return environment
 
 
 def _source(function: Callable[..., Any]) -> str:

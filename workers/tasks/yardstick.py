@@ -91,8 +91,7 @@ def _figures(scorer: Scorer, threads: int) -> dict[str, dict[str, float]]:
 
     split = scorer.split
     model = getattr(sklearn.ensemble, model_name(scorer.classes))(random_state=SEED)
-    # Set in the training thread, because OpenMP's limit is per thread. More threads than cores wait
-    # for each other actively: fifty times slower on a busy machine.
+    # Set in the training thread, because OpenMP's limit is per thread.
     with threadpool_limits(threads, user_api="openmp"):
         model.fit(split.x_train, split.trained(split.y_train), sample_weight=split.w_train)
         return {
