@@ -12,8 +12,9 @@ from docs.markdown import code, page, table
 from trainstack.spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.domains import Choices, Domain, Fixed, Range
+from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio
 from trainstack.spaces.profiles import PROFILES
-from trainstack.spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, REGRESSION_FORMS
 from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack
@@ -44,11 +45,22 @@ def stack_page() -> str:
         "stretched over this plan.",
         numbers,
         "## Reference stacks",
-        "Names that `launch --stacks` accepts instead of an object. Those marked with a star are "
-        "trained first in every search. The table lists their differences from the chapter's "
-        "default.",
+        "Names that `launch --stacks` accepts instead of an object. Every search trains "
+        "`chapter-default` and `trainstack-default` first. The table lists their differences from "
+        "the chapter's default.",
         table(("name", "differs in"), [_reference(n, s) for n, s in REFERENCES.items()]),
+        "Forms for regressions:",
+        table(("name", "differs in"), [_reference(n, s) for n, s in REGRESSION_FORMS.items()]),
+        "## Portfolio",
+        "The stacks that a search trains next if its space offers their choices, in this order. "
+        "`trainstack-default` is the first of them. [Where they come from](../atlas.md).",
+        *(_portfolio(task) for task in ("classification", "regression")),
     )
+
+
+def _portfolio(task: str) -> str:
+    rows = [_reference(*row) for row in portfolio(task) if row[0] != MEASURED_DEFAULT]
+    return f"For {task}:\n\n{table(('label', 'differs from the chapter in'), rows)}"
 
 
 def _axis(axis: str, rows: Iterable[Choice]) -> str:
@@ -75,7 +87,7 @@ def _reference(name: str, stack: Stack) -> tuple[str, str]:
     default = CHAPTER_DEFAULT.to_json()
     items = stack.to_json().items()
     shown = ", ".join(code(f"{k}: {v}") for k, v in items if default.get(k) != v)
-    return code(name) + (" ★" if name in FIRST else ""), shown or "nothing"
+    return code(name), shown or "nothing"
 
 
 def spaces_page() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -58,6 +59,8 @@ REFERENCES: dict[str, Stack] = {
     "tanh-glorot-momentum": Stack.of(
         **_TANH_GLOROT, optimizer="momentum", schedule="constant", clipping="none"
     ),
+    # The best of the recorded runs on many data sets.
+    MEASURED_DEFAULT: portfolio("classification")[0][1],
     # The best dense networks without tuning.
     "realmlp-td-s": Stack.of(
         **_REALMLP, activation="selu", optimizer__learning_rate=0.04, label_smoothing=0.1
@@ -74,23 +77,20 @@ REFERENCES: dict[str, Stack] = {
 
 # Forms for regressions of references that have one of their own.
 REGRESSION_FORMS: dict[str, Stack] = {
+    MEASURED_DEFAULT: portfolio("regression")[0][1],
     "realmlp-td-s": Stack.of(**_REALMLP, activation="mish", optimizer__learning_rate=0.07),
 }
 
 CHAPTER_DEFAULT = REFERENCES["chapter-default"]
 
-# The stacks with which every search starts; the others are available by name.
-FIRST = (
-    "chapter-default",
+# The chapter's stacks with which a search starts whose space is the chapter's.
+CLASSICS = (
     "relu-he-bn-adam",
     "elu-he-bn-nesterov",
     "relu-he-sgd-1cycle",
     "relu-he-bn-dropout-adamw",
     "tanh-glorot-momentum",
 )
-
-# Stacks beyond the chapter with which a search starts if its space offers their choices.
-FIRST_BEYOND = ("realmlp-td-s",)
 
 
 def reference(name: str, task: str) -> Stack:
@@ -99,13 +99,24 @@ def reference(name: str, task: str) -> Stack:
     return forms.get(name, REFERENCES[name])
 
 
-def first_stacks(space: Space, task: str) -> list[tuple[str, Stack]]:
+def first_stacks(space: Space, task: str, rows: int) -> list[tuple[str, Stack]]:
     """Return the stacks with which a search starts, by name.
 
-    They are the chapter's, and those beyond it whose choices the space offers.
+    First the chapter's default and the measured one, since every other is compared with them; then
+    the stacks of the portfolio that the space offers, or the chapter's classics in a space that
+    does not offer even the measured default.
+
+    Args:
+        space: The space.
+        task: The data's task.
+        rows: Number of training rows, which the batch sizes of the portfolio suit.
     """
-    beyond = [name for name in FIRST_BEYOND if space.offers(reference(name, task))]
-    return [(name, reference(name, task)) for name in (*FIRST, *beyond)]
+    default, *others = ((name, suited(stack, rows)) for name, stack in portfolio(task))
+    if space.offers(default[1]):
+        others = [(name, stack) for name, stack in others if space.offers(stack)]
+    else:
+        others = [(name, REFERENCES[name]) for name in CLASSICS]
+    return [("chapter-default", CHAPTER_DEFAULT), default, *others]
 
 
 def read_stacks(document: Any, task: str) -> tuple[Stack, ...]:

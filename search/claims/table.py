@@ -34,7 +34,7 @@ from trainstack.search.claims.judging import better_probabilities, good_default,
 from trainstack.search.claims.types import Claim, Context, Contrast, Finding, Judgement, steps
 from trainstack.search.conditions import AUTOENCODER, LATER, RELATED, Condition
 from trainstack.spaces.preparations import STANDARD
-from trainstack.spaces.references import CHAPTER_DEFAULT, FIRST, REFERENCES
+from trainstack.spaces.references import CLASSICS
 
 CLAIMS: dict[str, Claim] = {
     claim.id: claim
@@ -208,7 +208,7 @@ CLAIMS: dict[str, Claim] = {
         ),
         Claim(
             *("C23", "The chapter's default stack is a good default", "summary"),
-            tuple(against_reference(n) for n in FIRST if REFERENCES[n] != CHAPTER_DEFAULT),
+            tuple(against_reference(name) for name in CLASSICS),
             every=True,
             judge=good_default,
         ),

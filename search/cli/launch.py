@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.spec import StudySpec
+    from trainstack.spaces.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def launch(
             print_notes(loaded, spec.folds)
         elif kept := kept_folds(there, spec, folds):
             spec, _ = asked(**kept, loaded=loaded)
+        first = _first_stacks(spec, loaded)
         # Kept only to be shared: the memory is for the trainers.
         shared = loaded if share_data else None
         del loaded
@@ -214,7 +216,7 @@ def launch(
         del shared
         if crew is None and range_test and not detach:
             _start_early(local, count)
-        url = create(spec, storage)
+        url = create(spec, storage, first)
         for line in trial_lines(spec, folds):
             err().print(line, markup=False)
         if crew is not None and workers is None:
@@ -271,8 +273,25 @@ def _prepare_artifacts(shared: Dataset | None) -> None:
         err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)
 
 
-def create(spec: StudySpec, storage: str | None) -> Any:
+def _first_stacks(spec: StudySpec, loaded: Dataset) -> list[tuple[str, Stack]]:
+    """Return the stacks with which a study of loaded data starts, by name."""
+    from trainstack.search.plan_length import training_rows
+    from trainstack.spaces.references import first_stacks
+    from trainstack.spaces.space import Space
+
+    rows = training_rows(loaded, spec.folds, spec.seed)
+    return first_stacks(Space.from_json(spec.space), spec.data.task, rows)
+
+
+def create(
+    spec: StudySpec, storage: str | None, first: Iterable[tuple[str | None, Stack]] = ()
+) -> Any:
     """Create a study or resume the one of that name; return the storage's URL.
+
+    Args:
+        spec: The spec.
+        storage: As the user gives it.
+        first: Labelled stacks to train before sampling starts.
 
     Raises:
         StorageAwayError: The storage does not answer.
@@ -280,12 +299,9 @@ def create(spec: StudySpec, storage: str | None) -> Any:
     """
     from trainstack.search.database.connection import storage_url
     from trainstack.search.studies.actions import create_study
-    from trainstack.spaces.references import first_stacks
-    from trainstack.spaces.space import Space
 
     signals.check()
     url = storage_url(storage)
-    first = first_stacks(Space.from_json(spec.space), spec.data.task)
     created = create_study(url, spec, first)
     signals.say("interrupted: repeat the command to resume the study")
     word = "new study" if created else "resuming study"

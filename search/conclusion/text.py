@@ -9,15 +9,31 @@ from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.formatting import about, interval, signed
 from trainstack.search.evidence.prediction import sentences
+from trainstack.spaces.portfolio import MEASURED_DEFAULT
 
 
 def lines_beside(found: Recommendation) -> list[str]:
-    """Return the yardsticks of a recommendation, one line each; none if not measured."""
+    """Return the yardsticks of a recommendation, one line each; those that were measured."""
     lines = (
+        measured_default_line(found),
         trivial_line(found.trivial, found.deciding),
         yardstick_line(found.yardstick, found.deciding),
     )
     return [line for line in lines if line]
+
+
+def measured_default_line(found: Recommendation) -> str:
+    """Return the measured default in one line; empty if it was not confirmed."""
+    name = f"{MEASURED_DEFAULT}, the best stack of other tables"
+    for candidate in found.choice.candidates:
+        if candidate.label == MEASURED_DEFAULT and candidate.stack == found.stack:
+            return f"The recommended stack is {name}."
+    for row in found.runners_up:
+        if row.label == MEASURED_DEFAULT and row.validation.loss.n:
+            shown = found.deciding.shown
+            parts = (f"{what} {_score(row.validation.figure(what))}" for what in shown)
+            return f"{name}: validation {', '.join(parts)}."
+    return ""
 
 
 def text_of(found: Recommendation) -> str:

@@ -11,6 +11,7 @@ from trainstack.search.evidence.finite import finite
 from trainstack.search.records import CONFIRMATION, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.axes import AXES
+from trainstack.spaces.portfolio import MEASURED_DEFAULT
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
@@ -75,11 +76,12 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Return the stacks to confirm, best search value first, the baseline last.
 
-    They are the best finished stack of each family (self-normalizing, batch-normalized, plain),
-    then the best of all up to `most`, and always the baseline, the chapter's default, even if it
-    was not searched. Stacks known to break a constraint are left out, unless all do. If all
-    finished ones do, pruned stacks that keep it take their place, since they only lost to stacks
-    that cannot be chosen. The result is empty if no search trial finished.
+    They are the measured default if its trial finished, the best finished stack of each family
+    (self-normalizing, batch-normalized, plain), then the best of all up to `most`, and always the
+    baseline, the chapter's default, even if it was not searched. Stacks known to break a constraint
+    are left out, unless all do. If all finished ones do, pruned stacks that keep it take their
+    place, since they only lost to stacks that cannot be chosen. The result is empty if no search
+    trial finished.
     """
     ranked = searched(runs)
     if not ranked:
@@ -94,7 +96,8 @@ def candidates(
     firsts: dict[str, Candidate] = {}
     for candidate in others:
         firsts.setdefault(candidate.stack.family, candidate)
-    taken = {c.stack_id for c in [*firsts.values(), *others][:most]}
+    measured = [c for c in others if c.label == MEASURED_DEFAULT]
+    taken = {c.stack_id for c in [*measured, *firsts.values(), *others][:most]}
     # A family's best that is also among the overall best counts once.
     for candidate in others:
         if len(taken) >= most:

@@ -17,7 +17,7 @@ from trainstack.spaces.choices import Parameter
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.profiles import PROFILES
-from trainstack.spaces.references import FIRST, REFERENCES
+from trainstack.spaces.references import CLASSICS, REFERENCES
 from trainstack.spaces.space import space_names
 from trainstack.spaces.stack import Stack
 
@@ -112,9 +112,9 @@ def test_a_profile_leads_somewhere(name: str) -> None:
 
 
 def test_reference_stacks_are_different_stacks() -> None:
-    """Reference stacks are distinct and include those trained first."""
+    """Reference stacks are distinct and include the chapter's classics."""
     assert len(set(REFERENCES.values())) == len(REFERENCES)
-    assert set(FIRST) <= set(REFERENCES)
+    assert set(CLASSICS) <= set(REFERENCES)
 
 
 @pytest.mark.parametrize(

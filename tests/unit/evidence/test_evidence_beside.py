@@ -19,6 +19,7 @@ from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
 from trainstack.search.evidence.estimates import Estimate, Score
 from trainstack.search.json_values import json_safe
 from trainstack.search.report.write import write_report
+from trainstack.spaces.portfolio import MEASURED_DEFAULT
 
 LEARNED = {"loss": (-2.0, -2.1, -1.9), "accuracy": (0.85, 0.8, 0.9)}
 NOISE = {"loss": (0.01, -0.02, 0.04), "accuracy": (-0.01, -0.03, 0.01)}
@@ -256,3 +257,26 @@ def test_without_a_yardstick_there_is_no_line() -> None:
         assert "Gradient boosting" not in text_of(found)
         assert found.yardstick.model is None
         json.dumps(json_safe(found), allow_nan=False)
+
+
+def test_the_measured_default_stands_beside_the_chapters() -> None:
+    """The text gives its confirmed figures, or says that it is the recommended stack; nothing if
+    it was not confirmed."""
+    spec, runs = finished_study()
+
+    def said_of(stack_id: str) -> list[str]:
+        marked = [
+            replace(r, label=MEASURED_DEFAULT if r.stack_id == stack_id else None) for r in runs
+        ]
+        lines = text_of(recommend(spec, marked, {})).splitlines()
+        return [line for line in lines if MEASURED_DEFAULT in line]
+
+    found = recommend(spec, runs, {})
+    other = next(row for row in found.runners_up if row.label != "chapter-default")
+    (line,) = said_of(other.stack_id)
+    assert line.startswith(
+        f"{MEASURED_DEFAULT}, the best stack of other tables: validation loss 0."
+    )
+    (line,) = said_of(found.stack_id)
+    assert line == f"The recommended stack is {MEASURED_DEFAULT}, the best stack of other tables."
+    assert said_of("none") == []

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from tests.support.planted_study import Planted, made_up_spec, neighbours
-from trainstack.search.evidence.candidates import MOST_CANDIDATES, candidates, departures
+from trainstack.search.evidence.candidates import MOST_CANDIDATES, candidates, departures, searched
 from trainstack.search.evidence.race import choice, confirmation_seed, next_runs, race
-from trainstack.search.records import CONFIRMATION, SEARCH, Run
+from trainstack.search.records import CONFIRMATION, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.portfolio import MEASURED_DEFAULT
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 from trainstack.spaces.stack import Stack
 
@@ -47,6 +48,23 @@ def test_the_baseline_is_confirmed_even_when_it_was_never_searched() -> None:
     spec, runs = study(quiet(), [BN])
     assert [c.stack for c in candidates(spec, runs)] == [BN, CHAPTER_DEFAULT]
     assert candidates(spec, runs)[-1].search_value is None
+
+
+def test_the_measured_default_is_confirmed_if_it_finished() -> None:
+    """The trial of the measured default is a candidate whatever its loss, unless it diverged."""
+    spec, runs = study(Planted(), neighbours(6))
+    worst = searched(runs)[-1].stack
+    assert worst not in [c.stack for c in candidates(spec, runs, most=3)]
+    marked = [
+        replace(r, label=MEASURED_DEFAULT) if r.stack_id == worst.stack_id else r for r in runs
+    ]
+    found = candidates(spec, marked, most=3)
+    assert [c.label for c in found if c.stack == worst] == [MEASURED_DEFAULT]
+    assert len(found) == 4
+    diverged = [
+        replace(r, outcome=Outcome.DIVERGED) if r.label == MEASURED_DEFAULT else r for r in marked
+    ]
+    assert worst not in [c.stack for c in candidates(spec, diverged, most=3)]
 
 
 def test_a_stack_trained_twice_is_one_candidate() -> None:

@@ -10,8 +10,10 @@ import optuna
 import pytest
 
 from tests.support.planted_study import RandomTrial
+from trainstack.spaces.portfolio import LEAST_UPDATES, MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.references import (
-    FIRST,
+    CHAPTER_DEFAULT,
+    CLASSICS,
     REFERENCES,
     REGRESSION_FORMS,
     first_stacks,
@@ -182,18 +184,44 @@ def test_the_spaces_that_should_hold_the_references_do() -> None:
 
     residual = "chapter-not-self-normalizing"
     assert outside("modern") == {residual, "tabm-mini"}
-    assert outside("chapter") == {residual, "realmlp-td-s", "tabm-mini"}
+    assert outside("chapter") == {residual, "realmlp-td-s", "tabm-mini", MEASURED_DEFAULT}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
+def test_a_search_starts_with_both_defaults_and_the_portfolio(task: str) -> None:
+    """The chapter's default comes first, then the measured one and the portfolio, all of which
+    `modern` can draw; a search in the chapter's space goes on with its classics."""
+    rows = 300
+    modern = Space.named("modern").for_rows(rows).for_task(task)
+    chosen = [(name, suited(stack, rows)) for name, stack in portfolio(task)]
+    assert first_stacks(modern, task, rows) == [("chapter-default", CHAPTER_DEFAULT), *chosen]
+    assert chosen[0][0] == MEASURED_DEFAULT
+    assert all(modern.encode(stack) is not None for _, stack in chosen)
+    for name in set(space_names()) - {"modern"}:
+        found = first_stacks(Space.named(name), task, rows)
+        assert [label for label, _ in found] == ["chapter-default", MEASURED_DEFAULT, *CLASSICS]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_a_search_starts_with_the_stacks_that_its_space_offers(task: str) -> None:
-    """`modern` starts with RealMLP's small form after the chapter's stacks, others do not."""
-    chapter = [(name, REFERENCES[name]) for name in FIRST]
-    few_rows = Space.named("modern").for_rows(300)  # their batches are smaller than RealMLP's
-    beyond = [("realmlp-td-s", reference("realmlp-td-s", task))]
-    assert first_stacks(few_rows, task) == chapter + beyond
-    for name in set(space_names()) - {"modern"}:
-        assert first_stacks(Space.named(name), task) == chapter
+def test_the_measured_default_is_the_first_of_the_portfolio(task: str) -> None:
+    """The reference by name is the portfolio's first stack; no stack is in it twice."""
+    stacks = [stack for _, stack in portfolio(task)]
+    assert reference(MEASURED_DEFAULT, task) == stacks[0]
+    assert len(set(stacks)) == len(stacks) >= 4
+    assert CHAPTER_DEFAULT not in stacks
+
+
+@pytest.mark.parametrize("rows", [1, 511, 512, 4_095, 4_096, 100_000])
+def test_a_batch_size_suits_the_rows(rows: int) -> None:
+    """A batch size is the largest half of a half that allows 16 updates, but at least 32."""
+    stack = Stack.of(batch_size=256, activation="elu", initializer="he_normal")
+    found = suited(stack, rows)
+    assert found == stack.but(batch_size=found["batch_size"])
+    size = found["batch_size"]
+    assert size in (32, 64, 128, 256)
+    assert size == 32 or rows >= LEAST_UPDATES * size
+    assert size == 256 or rows < LEAST_UPDATES * 2 * size
+    assert suited(Stack.of(batch_size=8), rows)["batch_size"] == 8
 
 
 def test_a_reference_of_regressions_is_in_their_space() -> None:

@@ -1,0 +1,97 @@
+"""The worth of single choices: variants of RealMLP's small form against it, in pairs.
+
+    python -m benchmarks.atlas.worth [FOLDER]
+
+For each data set both arms take the learning rate of the recorded three that has the least
+validation loss; compared are the test errors (share of wrong classes, or root mean squared error)
+of the same splits. Data sets are the unit: the table gives the mean of the relative differences
+(Student's t for the interval) and the number of data sets on which the variant is better.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.atlas.records import FOLDER, Run, of_task, runs
+
+PREFIX, SAME = "realmlp/", "same"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """The worth of a variant.
+
+    Attributes:
+        name: Name of the variant.
+        change: Mean over data sets of the logarithm of its error over that of RealMLP's form.
+        half: Half of the 95 % interval of the mean; infinite for a single data set.
+        better: Number of data sets on which its error is lower.
+        data: Number of data sets.
+    """
+
+    name: str
+    change: float
+    half: float
+    better: int
+    data: int
+
+
+def error(run: Run) -> float:
+    """Return the share of wrong classes, or the root mean squared error, on the test part."""
+    return 1.0 - run.test["accuracy"] if "accuracy" in run.test else run.test["rmse"]
+
+
+def tuned(found: Sequence[Run]) -> dict[tuple[str, str], Run]:
+    """Return (data, variant) → the run of its best learning rate, by the validation loss."""
+    best: dict[tuple[str, str], Run] = {}
+    for run in found:
+        if not run.name.startswith(PREFIX) or not run.finished or run.seed != 0:
+            continue
+        key = run.data, run.name.removeprefix(PREFIX).rsplit("@")[0]
+        if key not in best or run.valid["loss"] < best[key].valid["loss"]:
+            best[key] = run
+    return best
+
+
+def worths(found: Sequence[Run]) -> list[Worth]:
+    """Return each variant's worth over the data sets that have it, the best first."""
+    best, changes = tuned(found), defaultdict(list)
+    for (data, name), run in best.items():
+        base = best.get((data, SAME))
+        if base is not None and name != SAME and error(base) > 0 and error(run) > 0:
+            changes[name].append(float(np.log(error(run) / error(base))))
+    rows = []
+    for name, values in changes.items():
+        half = np.inf
+        if len(values) > 1:
+            quantile = stats.t.ppf(0.975, len(values) - 1)
+            half = float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+        better = sum(value < 0 for value in values)
+        rows.append(Worth(name, float(np.mean(values)), half, better, len(values)))
+    return sorted(rows, key=lambda row: row.change)
+
+
+def main() -> None:
+    """Print a table for each task."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    found = runs(parser.parse_args().folder)
+    for task in ("classification", "regression"):
+        print(f"| {task} | error | 95 % interval | better |\n| --- | ---: | --- | ---: |")
+        for row in worths(of_task(found, task)):
+            low, high = (100 * np.expm1(row.change + sign * row.half) for sign in (-1, 1))
+            print(
+                f"| `{row.name}` | {100 * np.expm1(row.change):+.1f} % | {low:+.1f} to {high:+.1f} "
+                f"| {row.better} of {row.data} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

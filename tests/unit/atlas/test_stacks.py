@@ -1,0 +1,50 @@
+"""The stacks that are recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.atlas.stacks import VARIANTS, parameter_names, points, recorded_stacks, variant
+from trainstack.spaces.portfolio import LEAST_BATCH, LEAST_UPDATES
+from trainstack.spaces.references import reference
+from trainstack.spaces.space import Space
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_names_mean_the_same_stack_on_all_data(task: str) -> None:
+    """On data of any size the names are the same, and only batch sizes differ."""
+    few, many = (list(recorded_stacks(task, rows, 40)) for rows in (400, 40_000))
+    assert [s.name for s in few] == [s.name for s in many]
+    assert len({s.name for s in few}) == len(few)
+    for small, large in zip(few, many, strict=True):
+        batch = small.stack["batch_size"]
+        assert large.stack.but(batch_size=batch) == small.stack
+        if "/" in small.name:
+            assert batch <= max(LEAST_BATCH, 400 / LEAST_UPDATES)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_each_variant_is_another_stack(task: str) -> None:
+    """Every variant that has an effect on a task differs from all others."""
+    found = [stack for name in VARIANTS if (stack := variant(name, task)) is not None]
+    assert len({stack.stack_id for stack in found}) == len(found)
+    assert found[0] == reference("realmlp-td-s", task)
+    assert len(found) == len(VARIANTS) - (task == "regression")
+
+
+def test_points_fill_every_arm_of_the_space() -> None:
+    """64 points of `modern` hold every choice that has at least a tenth of its axis."""
+    space, drawn = Space.named("modern"), points("modern")[:64]
+    for axis in ("optimizer", "schedule", "embedding", "preparation", "averaging"):
+        assert {stack[axis] for stack in drawn} == set(space.arms[axis])
+    rates = sorted(stack["optimizer.learning_rate"] for stack in drawn)
+    assert rates[-1] / rates[0] > 1_000
+
+
+def test_every_parameter_has_a_coordinate() -> None:
+    """The names hold those that a draw asks for, of all arms."""
+    names = parameter_names(Space.named("modern"))
+    assert {"bundle", "units", "learning_rate.nadam", "initializer.relu", "batch_size"} <= set(
+        names
+    )
+    assert len(names) == len(set(names))
