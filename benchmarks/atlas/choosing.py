@@ -1,7 +1,8 @@
 """The stack with the least regret over data sets, and the portfolio with which a search starts.
 
 Both are pure functions of a table of losses. The regret of a stack on a data set is the logarithm
-of its test loss over the least of all stacks there, so that losses of different units count alike.
+of its test loss over the least of all stacks there, and the same of its test error (the share of
+wrong classes, or the root mean squared error), in halves: users look at both.
 
 Reference: Feurer et al., "Auto-Sklearn 2.0", 2022 (a greedy portfolio over data sets); Holzmüller
 et al., "Better by Default", 2024 (defaults tuned on many data sets).
@@ -10,27 +11,36 @@ et al., "Better by Default", 2024 (defaults tuned on many data sets).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.atlas.records import Run
 
+# The stack by whose losses all are divided, seed by seed.
+CHAPTER = "chapter-default"
+
 # Regret of a stack that diverged, and the most that counts: e² = 7.4 times the least loss.
 MOST_REGRET = 2.0
+# Least share of the chapter's error: a test part may have no wrong answer at all.
+LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """Losses of the same stacks on several data sets, means over seeds.
+    """Losses of the same stacks on several data sets, as shares of the chapter's default's.
+
+    A share is that of the sums over the seeds that a stack has, which are the same for both, so
+    that stacks with different numbers of seeds can be compared.
 
     Attributes:
         data: Names of the data sets.
         names: Names of the stacks.
         valid: Validation losses [D, S]; infinite where a run diverged.
         test: Test losses [D, S], likewise.
-        error: Shares of wrong classes, or root mean squared errors, on the test part [D, S].
+        error: Shares of wrong classes, or root mean squared errors, on the test part [D, S],
+            likewise.
     """
 
     data: tuple[str, ...]
@@ -40,31 +50,26 @@ class Losses:
     error: np.ndarray
 
     @classmethod
-    def of(cls, runs: Sequence[Run], data: Sequence[str], seeds: Sequence[int] = (0,)) -> Losses:
+    def of(cls, runs: Sequence[Run], data: Sequence[str], seeds: int = 1) -> Losses:
         """Return the losses of the stacks that are recorded on all of some data sets.
 
         Args:
-            runs: Recorded runs.
+            runs: Recorded runs, with those of the chapter's default for every seed.
             data: Names of the data sets.
-            seeds: The seeds whose runs count; a stack needs one of them.
+            seeds: Least number of seeds of a stack on each data set.
         """
-        cells: dict[tuple[str, str], list[Run]] = defaultdict(list)
+        cells: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
         for run in runs:
-            if run.seed in seeds:
-                cells[run.data, run.name].append(run)
+            cells[run.data, run.name][run.seed] = run
         names = sorted({run.name for run in runs})
-        names = [name for name in names if all((d, name) in cells for d in data)]
+        names = [name for name in names if all(len(cells[d, name]) >= seeds for d in data)]
 
-        def table(of: str, what: str) -> np.ndarray:
-            return np.array(
-                [[_mean(cells[d, name], of, what) for name in names] for d in data], np.float64
-            ).reshape(len(data), len(names))
+        def table(figure: Callable[[Run], float]) -> np.ndarray:
+            shares = [[_share(cells[d, s], cells[d, CHAPTER], figure) for s in names] for d in data]
+            return np.array(shares, np.float64).reshape(len(data), len(names))
 
-        error = "accuracy" if any("accuracy" in run.test for run in runs) else "rmse"
-        found = table("test", error)
-        found = 1.0 - found if error == "accuracy" else found
-        found[~np.isfinite(table("test", "loss"))] = np.inf
-        return cls(tuple(data), tuple(names), table("valid", "loss"), table("test", "loss"), found)
+        tables = (table(figure) for figure in (_valid, _test, error))
+        return cls(tuple(data), tuple(names), *tables)
 
     def without(self, place: int) -> Losses:
         """Return the losses without a data set."""
@@ -75,18 +80,28 @@ class Losses:
     @property
     def regret(self) -> np.ndarray:
         """Regret of each stack on each data set [D, S], from 0 to MOST_REGRET."""
-        least = self.test.min(axis=1, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.log(self.test) - np.log(least)
-        return np.clip(np.nan_to_num(found, nan=MOST_REGRET, posinf=MOST_REGRET), 0, MOST_REGRET)
+        return (_above_least(self.test) + _above_least(self.error)) / 2
 
 
-def best_default(losses: Losses) -> int:
-    """Return the place of the stack with the least mean regret."""
-    return int(losses.regret.mean(axis=0).argmin())
+def best_default(losses: Losses, among: Sequence[str]) -> int:
+    """Return the place of the stack with the least mean regret among those of some names."""
+    mean = losses.regret.mean(axis=0)
+    return min((k for k, name in enumerate(losses.names) if name in among), key=mean.__getitem__)
 
 
-def portfolio(losses: Losses, size: int) -> list[int]:
+def finalists(runs: Sequence[Run], data: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the stacks that have every seed on all of some data sets."""
+    return Losses.of(runs, data, seeds=len({run.seed for run in runs})).names
+
+
+def with_default(runs: Sequence[Run]) -> tuple[Losses, int]:
+    """Return the losses on the data sets of some runs, and the place of the default by them."""
+    data = sorted({run.data for run in runs})
+    losses = Losses.of(runs, data)
+    return losses, best_default(losses, finalists(runs, data))
+
+
+def portfolio(losses: Losses, size: int, first: int) -> list[int]:
     """Return the places of stacks in an order in which stopping anywhere is good.
 
     Each is the one that most lowers the mean regret of the stack that a search would choose among
@@ -95,19 +110,17 @@ def portfolio(losses: Losses, size: int) -> list[int]:
     Args:
         losses: The losses.
         size: Number of stacks; fewer if no further one lowers the regret.
+        first: Place of the first stack.
     """
-    regret, chosen = losses.regret, []
-    held = np.full(len(losses.data), np.inf)  # validation loss of the choice so far
-    reached = np.full(len(losses.data), MOST_REGRET)
+    regret, chosen = losses.regret, [first]
+    held, reached = losses.valid[:, first], regret[:, first]
     while len(chosen) < size:
-        better = losses.valid < held[:, None]
-        after = np.where(better, regret, reached[:, None]).mean(axis=0)
-        after[chosen] = np.inf
+        after = np.where(losses.valid < held[:, None], regret, reached[:, None]).mean(axis=0)
         best = int(after.argmin())
-        if chosen and after[best] >= reached.mean():
+        if after[best] >= reached.mean():
             break
         chosen.append(best)
-        reached = np.where(better[:, best], regret[:, best], reached)
+        reached = np.where(losses.valid[:, best] < held, regret[:, best], reached)
         held = np.minimum(held, losses.valid[:, best])
     return chosen
 
@@ -119,7 +132,30 @@ def reached(losses: Losses, place: int, order: Sequence[int]) -> np.ndarray:
     return regret[best]
 
 
-def _mean(runs: Sequence[Run], of: str, what: str) -> float:
-    values = [getattr(run, of).get(what) if run.finished else None for run in runs]
-    found = [np.inf if value is None else value for value in values]
-    return float(np.mean(found)) if found else np.inf
+def _above_least(table: np.ndarray) -> np.ndarray:
+    """Return the logarithm of figures [D, S] over the least of each row, up to MOST_REGRET."""
+    known = np.log(np.maximum(table, LEAST_SHARE))
+    return np.minimum(known - known.min(axis=1, keepdims=True), MOST_REGRET)
+
+
+def error(run: Run) -> float:
+    """Return the share of wrong classes, or the root mean squared error, on the test part."""
+    return 1.0 - run.test["accuracy"] if "accuracy" in run.test else run.test["rmse"]
+
+
+def _valid(run: Run) -> float:
+    return run.valid["loss"]
+
+
+def _test(run: Run) -> float:
+    return run.test["loss"]
+
+
+def _share(
+    mine: Mapping[int, Run], base: Mapping[int, Run], figure: Callable[[Run], float]
+) -> float:
+    """Return the sum of a figure over a stack's seeds as a share of the base's; infinite if a run
+    of the stack did not finish."""
+    if not all(run.finished for run in mine.values()):
+        return np.inf
+    return sum(map(figure, mine.values())) / sum(figure(base[seed]) for seed in mine)

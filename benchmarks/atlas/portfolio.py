@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.atlas.choosing import Losses, portfolio
+from benchmarks.atlas.choosing import portfolio, with_default
 from benchmarks.atlas.records import FOLDER, of_task, runs
 from trainstack.spaces.portfolio import TABLE
 
@@ -27,8 +27,8 @@ def main() -> None:
     document: dict[str, Any] = {"command": COMMAND, "data": {}, "stacks": {}}
     for task in ("classification", "regression"):
         mine = of_task(found, task)
-        losses = Losses.of(mine, sorted({run.data for run in mine}))
-        chosen = [losses.names[place] for place in portfolio(losses, given.size)]
+        losses, first = with_default(mine)
+        chosen = [losses.names[place] for place in portfolio(losses, given.size, first)]
         document["data"][task] = list(losses.data)
         document["stacks"][task] = [_largest(mine, name) for name in chosen]
     TABLE.write_text(json.dumps(document, indent=1) + "\n", "utf-8")

@@ -59,7 +59,7 @@ _STANDARD_RATE = 0.1
 # measured default is one of the other stacks.
 NOT_RECORDED = ("tabm-mini", MEASURED_DEFAULT)
 
-# Points of the sequence that are prepared; the first of them are recorded first.
+# Points that are drawn; the first of them are recorded first.
 POINTS = 512
 
 
@@ -108,13 +108,14 @@ def parameter_names(space: Space) -> list[str]:
 
 @cache
 def points(name: str) -> tuple[Stack, ...]:
-    """Return the stacks at a scrambled Sobol sequence's points in a named space.
+    """Return the stacks at the points of a Latin hypercube in a named space.
 
-    Every parameter has a coordinate of its own (Sobol 1967; Owen 1998 for the scrambling).
+    Every parameter has a coordinate of its own, whose POINTS values are evenly spread (McKay et al.
+    1979). The points are in random order, so that the first of them fill the space as well.
     """
     space = Space.named(name)
     names = parameter_names(space)
-    cube = qmc.Sobol(len(names), rng=len(names)).random(POINTS)
+    cube = qmc.LatinHypercube(len(names), rng=len(names)).random(POINTS)
     return tuple(space.draw(_Point(dict(zip(names, row, strict=True)))) for row in cube)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from benchmarks.atlas.choosing import error
 from benchmarks.atlas.records import FOLDER, Run, of_task, runs
 
 PREFIX, SAME = "realmlp/", "same"
@@ -41,11 +42,6 @@ class Worth:
     half: float
     better: int
     data: int
-
-
-def error(run: Run) -> float:
-    """Return the share of wrong classes, or the root mean squared error, on the test part."""
-    return 1.0 - run.test["accuracy"] if "accuracy" in run.test else run.test["rmse"]
 
 
 def tuned(found: Sequence[Run]) -> dict[tuple[str, str], Run]:

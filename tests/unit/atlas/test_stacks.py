@@ -33,7 +33,7 @@ def test_each_variant_is_another_stack(task: str) -> None:
 
 
 def test_points_fill_every_arm_of_the_space() -> None:
-    """64 points of `modern` hold every choice that has at least a tenth of its axis."""
+    """64 points of `modern` hold every choice of its larger axes, and rates of three decades."""
     space, drawn = Space.named("modern"), points("modern")[:64]
     for axis in ("optimizer", "schedule", "embedding", "preparation", "averaging"):
         assert {stack[axis] for stack in drawn} == set(space.arms[axis])
