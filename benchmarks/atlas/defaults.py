@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.atlas.choosing import (
+    CHAPTER,
+    REALMLP,
     best_default,
     finalists,
     portfolio,
@@ -23,8 +25,6 @@ from benchmarks.atlas.choosing import (
     with_default,
 )
 from benchmarks.atlas.records import FOLDER, Run, of_task, runs
-
-REALMLP = "realmlp-td-s"
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def left_out(found: Sequence[Run], size: int) -> list[str]:
     """Return the table of what each data set gets from the others, and the portfolio's regrets."""
     losses, _ = with_default(found)
     among = finalists(found, losses.data)
-    realmlp = losses.names.index(REALMLP)
+    chapter, realmlp = losses.names.index(CHAPTER), losses.names.index(REALMLP)
     lines = ["| data | chosen on the others | its error | realmlp-td-s |"]
     lines.append("| --- | --- | ---: | ---: |")
     shares, after = [], []
@@ -53,8 +53,8 @@ def left_out(found: Sequence[Run], size: int) -> list[str]:
         mine, other = losses.error[place, [first, realmlp]]
         shares.append((mine, other))
         lines.append(f"| {name} | `{losses.names[first]}` | {mine:.2f} | {other:.2f} |")
-        order = portfolio(rest, size, first)
-        after.append(reached(losses, place, order + [order[-1]] * (size - len(order))))
+        order = portfolio(rest, size, (chapter, first))
+        after.append(reached(losses, order + [order[-1]] * (size - len(order)))[place])
     middle = np.median(shares, axis=0)
     lines += [f"| median | | {middle[0]:.2f} | {middle[1]:.2f} |", ""]
     means = " ".join(f"{regret:.3f}" for regret in np.mean(after, axis=0))

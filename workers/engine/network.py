@@ -117,7 +117,7 @@ class Network:
         }
         self._pretrained: set[int] = set()
         if stack["pretraining"] != "none":
-            below = keras.Model(self.model.input, self.hidden[: stack["pretraining.layers"]][-1])
+            below = keras.Model(self.member.input, self.hidden[: stack["pretraining.layers"]][-1])
             self._pretrained = {self._place(variables, v) for v in below.trainable_variables}
 
     @property

@@ -134,7 +134,7 @@ class Program(Network):
         if self.embedding:
             rng = np.random.default_rng([seed, 5])
             set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
-        category_embeddings.set_fresh(self.model, seed)
+        category_embeddings.set_fresh(self.member, seed)
         set_signs(self, seed)
         fit(self, stack, seed, data)
 

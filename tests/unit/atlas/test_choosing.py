@@ -61,15 +61,17 @@ def test_divergence_is_the_most_regret() -> None:
 def test_the_portfolio_takes_what_the_first_stacks_lack() -> None:
     """The second stack is the one that helps where the first is bad, not the second best."""
     losses = losses_of([[1.0, 1.01, 2.0], [1.0, 1.01, 2.0], [2.0, 2.0, 1.0]])
-    assert portfolio(losses, 3, 0) == [0, 2]
+    assert portfolio(losses, 3, (0,)) == [0, 2]
 
 
 def test_a_portfolio_counts_what_a_search_would_choose() -> None:
     """A stack whose validation loss misleads the choice does not enter."""
     test = [[1.0, 5.0], [1.0, 0.9]]
     valid = [[1.0, 0.5], [1.0, 0.9]]
-    assert portfolio(losses_of(test, valid), 2, 0) == [0]
-    assert reached(losses_of(test, valid), 0, [0, 1]) == pytest.approx([0.0, np.log(5.0)])
+    assert portfolio(losses_of(test, valid), 2, (0,)) == [0]
+    assert reached(losses_of(test, valid), [0, 1]) == pytest.approx(
+        np.array([[0.0, np.log(5.0)], [np.log(1 / 0.9), 0.0]])
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -79,11 +81,11 @@ def test_each_stack_of_a_portfolio_lowers_the_mean_regret(table: np.ndarray) -> 
     minimum over the stacks so far gives it."""
     losses = losses_of(table.tolist())
     first = best_default(losses, losses.names)
-    order = portfolio(losses, 6, first)
+    order = portfolio(losses, 6, (first,))
     means = [losses.regret[:, order[: k + 1]].min(axis=1).mean() for k in range(len(order))]
     assert all(later < earlier for earlier, later in pairwise(means))
     assert order[0] == first
-    after = np.mean([reached(losses, d, order) for d in range(4)], axis=0)
+    after = reached(losses, order).mean(axis=0)
     assert after == pytest.approx(means)
 
 
