@@ -10,6 +10,7 @@ default's. The default is one of the stacks that were recorded with every seed.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,16 +63,16 @@ def left_out(found: Sequence[Run], size: int) -> list[str]:
 
 
 def best(found: Sequence[Run]) -> list[str]:
-    """Return the table of the finalists' mean regrets, and of the other stacks that do better."""
+    """Return the table of the stacks by their mean regrets over all data sets."""
     losses, _ = with_default(found)
-    among, mean = finalists(found, losses.data), losses.regret.mean(axis=0)
+    mean = losses.regret.mean(axis=0)
     spread = losses.regret.std(axis=0, ddof=1) / np.sqrt(len(losses.data))
     lines = ["| stack | seeds | mean regret | standard error | error, median |"]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
-    seeds = len({run.seed for run in found})
+    seeds = Counter((run.data, run.name) for run in found)
     for k in mean.argsort():
-        name, count = losses.names[k], seeds if losses.names[k] in among else 1
-        error = np.median(losses.error[:, k])
+        name, error = losses.names[k], np.median(losses.error[:, k])
+        count = min(seeds[data, name] for data in losses.data)
         lines.append(f"| `{name}` | {count} | {mean[k]:.3f} | {spread[k]:.3f} | {error:.2f} |")
     return lines
 
