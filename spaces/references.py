@@ -59,7 +59,7 @@ REFERENCES: dict[str, Stack] = {
     "tanh-glorot-momentum": Stack.of(
         **_TANH_GLOROT, optimizer="momentum", schedule="constant", clipping="none"
     ),
-    # The best of the recorded runs on many data sets.
+    # The best of the recorded runs on many tables (docs/atlas.md).
     MEASURED_DEFAULT: portfolio("classification")[0][1],
     # The best dense networks without tuning.
     "realmlp-td-s": Stack.of(

@@ -24,7 +24,7 @@ def lines_beside(found: Recommendation) -> list[str]:
 
 def measured_default_line(found: Recommendation) -> str:
     """Return the measured default in one line; empty if it was not confirmed."""
-    name = f"{MEASURED_DEFAULT}, the best stack of other tables"
+    name = f"{MEASURED_DEFAULT}, the best stack on other tables"
     for candidate in found.choice.candidates:
         if candidate.label == MEASURED_DEFAULT and candidate.stack == found.stack:
             return f"The recommended stack is {name}."

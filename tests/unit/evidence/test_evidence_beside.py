@@ -275,8 +275,8 @@ def test_the_measured_default_stands_beside_the_chapters() -> None:
     other = next(row for row in found.runners_up if row.label != "chapter-default")
     (line,) = said_of(other.stack_id)
     assert line.startswith(
-        f"{MEASURED_DEFAULT}, the best stack of other tables: validation loss 0."
+        f"{MEASURED_DEFAULT}, the best stack on other tables: validation loss 0."
     )
     (line,) = said_of(found.stack_id)
-    assert line == f"The recommended stack is {MEASURED_DEFAULT}, the best stack of other tables."
+    assert line == f"The recommended stack is {MEASURED_DEFAULT}, the best stack on other tables."
     assert said_of("none") == []
