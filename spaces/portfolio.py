@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from trainstack.spaces.space import LEAST_UPDATES
 from trainstack.spaces.stack import Stack
 
 # Label of the measured default, the first stack of the portfolio.
 MEASURED_DEFAULT = "trainstack-default"
 
-# Least updates per epoch that a batch size should allow, and the size that is always allowed.
-LEAST_UPDATES = 16
+# The batch size that suits any number of rows.
 LEAST_BATCH = 32
 
 TABLE = Path(__file__).parent / "portfolio.json"

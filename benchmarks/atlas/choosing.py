@@ -16,10 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.atlas.records import Run
+from benchmarks.atlas.records import BASELINE, Run
 
-# The stack by whose losses all are divided, seed by seed.
-CHAPTER = "chapter-default"
 # Recorded for comparison, and not to be chosen: `realmlp/same@1` with the original's batch size.
 REALMLP = "realmlp-td-s"
 
@@ -69,7 +67,9 @@ class Losses:
         names = [name for name in names if all(len(cells[d, name]) >= seeds for d in data)]
 
         def table(figure: Callable[[Run], float]) -> np.ndarray:
-            shares = [[_share(cells[d, s], cells[d, CHAPTER], figure) for s in names] for d in data]
+            shares = [
+                [_share(cells[d, s], cells[d, BASELINE], figure) for s in names] for d in data
+            ]
             return np.array(shares, np.float64).reshape(len(data), len(names))
 
         tables = (table(figure) for figure in (_valid, _test, error))

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.atlas.choosing import (
-    CHAPTER,
     REALMLP,
     best_default,
     finalists,
@@ -25,7 +24,7 @@ from benchmarks.atlas.choosing import (
     reached,
     with_default,
 )
-from benchmarks.atlas.records import FOLDER, Run, of_task, runs
+from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
 
 
 def main() -> None:
@@ -34,9 +33,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     parser.add_argument("--size", type=int, default=10)
     given = parser.parse_args()
-    found = runs(given.folder)
-    for task in ("classification", "regression"):
-        mine = of_task(found, task)
+    for task, mine in by_task(runs(given.folder)).items():
         print("\n".join([f"## {task}", "", *left_out(mine, given.size), "", *best(mine), ""]))
 
 
@@ -44,7 +41,7 @@ def left_out(found: Sequence[Run], size: int) -> list[str]:
     """Return the table of what each data set gets from the others, and the portfolio's regrets."""
     losses, _ = with_default(found)
     among = finalists(found, losses.data)
-    chapter, realmlp = losses.names.index(CHAPTER), losses.names.index(REALMLP)
+    chapter, realmlp = losses.names.index(BASELINE), losses.names.index(REALMLP)
     lines = ["| data | chosen on the others | its error | realmlp-td-s |"]
     lines.append("| --- | --- | ---: | ---: |")
     shares, after = [], []

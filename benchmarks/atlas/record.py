@@ -8,7 +8,7 @@ that the command continues on any machine. Several may run at once: a data set t
 recording is left to it. Every run trains its whole plan, without pruning, on one thread.
 
 The stacks of the first pass (`recorded_stacks`) have the seed 0; then the best fifth of each data
-set, by its validation loss, is trained with the seeds 1 and 2.
+set, by its validation loss, and the chapter's default are trained with the seeds 1 and 2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.atlas.records import FOLDER, best_fifth, lines, write_lines
+from benchmarks.atlas.records import BASELINE, FOLDER, best_fifth, lines, write_lines
 
 # Smaller than 10,000 rows, then the others; each by size.
 SMALL = (
@@ -136,7 +136,7 @@ def left(
     asked = [(name, stack, first) for name, stack in stacks.items() if (name, first) not in done]
     if asked:
         return asked
-    best = [name for name in best_fifth(found) if name in stacks]
+    best = [name for name in stacks if name in (BASELINE, *best_fifth(found))]
     return [
         (name, stacks[name], seed) for seed in others for name in best if (name, seed) not in done
     ]
@@ -185,7 +185,7 @@ def trained(bench: Any, stack: Any, seed: int, epochs: int) -> dict[str, Any]:
 
 
 def rounded(value: float, digits: int) -> float | None:
-    """Return a number with so many significant digits; None if it is not finite."""
+    """Round a number to significant digits; return None if it is not finite."""
     short = float(f"{value:.{digits}g}")
     return short if abs(short) < float("inf") else None
 

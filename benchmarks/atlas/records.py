@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "results" / "atlas"
+# The stack with which all others are compared, seed by seed.
+BASELINE = "chapter-default"
 # Share of a data set's stacks that is trained with more seeds.
 BEST_SHARE = 0.2
 
@@ -90,7 +92,10 @@ def best_fifth(found: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(losses, key=losses.__getitem__)[: max(1, round(BEST_SHARE * len(stacks)))]
 
 
-def of_task(found: Sequence[Run], task: str) -> list[Run]:
-    """Return the runs on the data sets of a task, `classification` or `regression`."""
+def by_task(found: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs on the data sets of each task, `classification` and `regression`."""
     classes = {run.data for run in found if "accuracy" in run.test}
-    return [run for run in found if (run.data in classes) == (task == "classification")]
+    return {
+        "classification": [run for run in found if run.data in classes],
+        "regression": [run for run in found if run.data not in classes],
+    }

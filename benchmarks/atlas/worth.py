@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.atlas.choosing import error
-from benchmarks.atlas.records import FOLDER, Run, of_task, runs
+from benchmarks.atlas.records import FOLDER, Run, by_task, runs
 
 PREFIX, SAME = "realmlp/", "same"
 
@@ -78,10 +78,9 @@ def main() -> None:
     """Print a table for each task."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
-    found = runs(parser.parse_args().folder)
-    for task in ("classification", "regression"):
+    for task, mine in by_task(runs(parser.parse_args().folder)).items():
         print(f"| {task} | error | 95 % interval | better |\n| --- | ---: | --- | ---: |")
-        for row in worths(of_task(found, task)):
+        for row in worths(mine):
             low, high = (100 * np.expm1(row.change + sign * row.half) for sign in (-1, 1))
             print(
                 f"| `{row.name}` | {100 * np.expm1(row.change):+.1f} % | {low:+.1f} to {high:+.1f} "

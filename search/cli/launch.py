@@ -204,7 +204,7 @@ def launch(
             print_notes(loaded, spec.folds)
         elif kept := kept_folds(there, spec, folds):
             spec, _ = asked(**kept, loaded=loaded)
-        first = _first_stacks(spec, loaded)
+        first = _first_stacks(spec, loaded) if there is None else []
         # Kept only to be shared: the memory is for the trainers.
         shared = loaded if share_data else None
         del loaded

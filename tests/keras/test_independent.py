@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 from scipy.special import expit, softmax
@@ -22,7 +21,7 @@ from tests.support.engine_stacks import (
     program_of,
     structure_of,
 )
-from trainstack.search.data.load import load
+from tests.support.target_tables import TARGETS, written
 from trainstack.search.folds import SplitId
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
@@ -196,26 +195,10 @@ def test_statistics_of_layers_are_means_over_members() -> None:
     assert layer["gradient_norm"] > 0
 
 
-TARGETS = {
-    "classes": (["kind"], {}),
-    "labels": (["wet", "warm"], {}),
-    "number": (["price"], {}),
-    "logarithm": (["price"], {"transform": "log"}),
-}
-
-
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_exported_model_gives_the_engines_predictions(name: str, tmp_path: Path) -> None:
     """Loaded by Keras alone, it averages the members' probabilities or quantities."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(200, 3))
-    frame = pd.DataFrame(x, columns=["a", "b", "c"])
-    frame["kind"] = np.array(["low", "mid", "top"])[np.digitize(x[:, 0], [-0.5, 0.5])]
-    frame["wet"], frame["warm"] = np.where(x[:, :2] > 0, "yes", "no").T
-    frame["price"] = np.exp(x[:, 1] + 2)
-    targets, asked = TARGETS[name]
-    frame[["a", "b", "c", *targets]].to_csv(tmp_path / "rows.csv", index=False)
-    data = load(str(tmp_path / "rows.csv"), ",".join(targets), "auto", **asked).describe()
+    data = written(name, tmp_path)
     bench = JobBench(StudySpec("m", data, {}, epochs=3), 0, str(tmp_path))
     stack = joined(
         BASE.but(

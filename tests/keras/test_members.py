@@ -8,14 +8,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 from scipy.special import expit, softmax
 
 from tests.support.engine_stacks import BASE, made_up_data, program_of, structure_of
+from tests.support.target_tables import TARGETS, written
 from trainstack.search.data.inputs import Inputs
-from trainstack.search.data.load import load
 from trainstack.search.folds import SplitId
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
@@ -276,26 +275,10 @@ def test_calibration_is_over_all_members() -> None:
     np.testing.assert_allclose(products.std(axis=0), 1.0, rtol=1e-3)
 
 
-TARGETS = {
-    "classes": (["kind"], {}),
-    "labels": (["wet", "warm"], {}),
-    "number": (["price"], {}),
-    "logarithm": (["price"], {"transform": "log"}),
-}
-
-
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_exported_model_gives_the_engines_predictions(name: str, tmp_path: Path) -> None:
     """Loaded by Keras alone, it averages the members' probabilities or quantities."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(200, 3))
-    frame = pd.DataFrame(x, columns=["a", "b", "c"])
-    frame["kind"] = np.array(["low", "mid", "top"])[np.digitize(x[:, 0], [-0.5, 0.5])]
-    frame["wet"], frame["warm"] = np.where(x[:, :2] > 0, "yes", "no").T
-    frame["price"] = np.exp(x[:, 1] + 2)
-    targets, asked = TARGETS[name]
-    frame[["a", "b", "c", *targets]].to_csv(tmp_path / "rows.csv", index=False)
-    data = load(str(tmp_path / "rows.csv"), ",".join(targets), "auto", **asked).describe()
+    data = written(name, tmp_path)
     spec = StudySpec("m", data, {}, epochs=3)
     bench = JobBench(spec, 0, str(tmp_path))
     split, held = bench.split(SplitId(0), SHARED)

@@ -185,7 +185,7 @@ class Bench:
     ) -> None:
         """Reset a program for a run of at most `epochs`, with its pretrained layers."""
         program.reset(stack, seed, data, initializer)
-        pretrain(self, program, stack, seed, data, epochs)
+        pretrain(self.program, self.progressed, program, stack, seed, data, epochs)
 
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,22 +26,6 @@ from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.training import batch_order, epoch_key
-
-
-class Bench(Protocol):
-    """What pretraining needs of `trainstack.workers.engine.bench.Bench`."""
-
-    progressed: Callable[[], None]
-
-    def program(
-        self,
-        stack: Stack,
-        data: DeviceData | StreamedData,
-        epochs: int,
-        runs: int = 1,
-        outputs: int = 0,
-        task: str = "",
-    ) -> tuple[Program, float]: ...
 
 
 def autoencoder_of(stack: Stack) -> Stack:
@@ -63,7 +47,8 @@ def autoencoder_of(stack: Stack) -> Stack:
 
 
 def pretrain(
-    bench: Bench,
+    program_of: Callable[..., tuple[Program, float]],
+    progressed: Callable[[], None],
     program: Program,
     stack: Stack,
     seed: int,
@@ -73,7 +58,8 @@ def pretrain(
     """Give a program that was reset for a run its pretrained layers, if its stack has any.
 
     Args:
-        bench: The bench, which makes and keeps the autoencoder's program.
+        program_of: `Bench.program`, which makes and keeps the autoencoder's program.
+        progressed: Called after each epoch.
         program: The program.
         stack: The run's stack.
         seed: The run's seed.
@@ -84,7 +70,7 @@ def pretrain(
         return
     of, rows = autoencoder_of(stack), _reconstructing(data)
     count = pretraining_epochs(stack["pretraining.length"], stack.planned_epochs(epochs))
-    trained, _ = bench.program(of, rows, count, 1, data.features, RECONSTRUCTION)
+    trained, _ = program_of(of, rows, count, 1, data.features, RECONSTRUCTION)
     own = int(np.random.default_rng([seed, 7]).integers(2**31))
     trained.reset(of, own, rows)
     batch = min(of["batch_size"], rows.rows[0])
@@ -93,7 +79,7 @@ def pretrain(
     for epoch in range(1, count + 1):
         order = batch_order(own, epoch, rows.rows[0], steps, batch)
         trained.epoch(of, rows, *maker.plan(epoch, order, epoch_key(own, epoch)).arguments)
-        bench.progressed()
+        progressed()
     lower = trained.weights()[:-2]  # without the kernel and bias of the last layer
     program.set_weights([*lower, *program.weights()[len(lower) :]])
 

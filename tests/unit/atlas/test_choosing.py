@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks.atlas.choosing import (
-    CHAPTER,
     MOST_REGRET,
     Losses,
     best_default,
@@ -21,7 +20,9 @@ from benchmarks.atlas.choosing import (
     portfolio,
     reached,
 )
-from benchmarks.atlas.records import Run, best_fifth, lines, of_task, runs, write_lines
+from benchmarks.atlas.portfolio import text_of
+from benchmarks.atlas.records import BASELINE, Run, best_fifth, by_task, lines, runs, write_lines
+from trainstack.spaces.portfolio import TABLE
 
 
 def losses_of(test: list[list[float]], valid: list[list[float]] | None = None) -> Losses:
@@ -102,25 +103,24 @@ def test_losses_are_shares_of_the_chapters_on_the_same_seeds() -> None:
     """A stack missing on a data set is left out, a stack is compared on the seeds that it has, and
     a run that diverged makes its loss infinite."""
     found = [
-        *(run_of("a", CHAPTER, 2.0, accuracy=0.8), run_of("a", CHAPTER, 4.0, 1, accuracy=0.6)),
+        *(run_of("a", BASELINE, 2.0, accuracy=0.8), run_of("a", BASELINE, 4.0, 1, accuracy=0.6)),
         *(run_of("a", "x", 1.0, accuracy=0.9), run_of("a", "x", 2.0, 1, accuracy=0.7)),
         *(run_of("a", "y", 1.0, 1, accuracy=0.5), run_of("a", "z", 1.0, accuracy=0.5)),
-        *(run_of("b", CHAPTER, 1.0, accuracy=0.5), run_of("b", "x", 3.0, accuracy=0.75)),
+        *(run_of("b", BASELINE, 1.0, accuracy=0.5), run_of("b", "x", 3.0, accuracy=0.75)),
         run_of("b", "y", None),
     ]
     losses = Losses.of(found, ["a", "b"])
-    assert losses.names == (CHAPTER, "x", "y")
+    assert losses.names == (BASELINE, "x", "y")
     assert losses.test.tolist() == [[1.0, 0.5, 0.25], [1.0, 3.0, np.inf]]
     assert losses.error == pytest.approx(np.array([[1.0, 2 / 3, 1.25], [1.0, 0.5, np.inf]]))
     assert losses.without(0).data == ("b",)
-    assert Losses.of(found, ["a"], seeds=2).names == finalists(found, ["a"]) == (CHAPTER, "x")
+    assert Losses.of(found, ["a"], seeds=2).names == finalists(found, ["a"]) == (BASELINE, "x")
 
 
 def test_a_data_sets_task_is_seen_from_its_figures() -> None:
     """Data sets of either task are kept apart, runs that diverged included."""
     found = [run_of("a", "x", 1.0, accuracy=0.9), run_of("a", "y", None), run_of("b", "x", 1.0)]
-    assert of_task(found, "classification") == found[:2]
-    assert of_task(found, "regression") == found[2:]
+    assert by_task(found) == {"classification": found[:2], "regression": found[2:]}
 
 
 def test_the_best_fifth_is_by_the_first_seeds_validation_loss() -> None:
@@ -147,3 +147,9 @@ def test_recorded_runs_are_read_as_they_were_written(tmp_path: Path) -> None:
     (found,) = runs(tmp_path)
     assert (found.data, found.name, found.test["loss"]) == ("a", "x", 0.6)
     assert found.finished
+
+
+def test_the_products_portfolio_follows_from_the_recorded_runs() -> None:
+    """The table in the package is the one that its command writes from the runs in the
+    repository."""
+    assert TABLE.read_text("utf-8") == text_of(runs())

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from tests.support.planted_study import RandomTrial
-from trainstack.spaces.portfolio import LEAST_UPDATES, MEASURED_DEFAULT, portfolio, suited
+from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.references import (
     CHAPTER_DEFAULT,
     CLASSICS,
@@ -19,7 +19,7 @@ from trainstack.spaces.references import (
     first_stacks,
     reference,
 )
-from trainstack.spaces.space import Space, space_names
+from trainstack.spaces.space import LEAST_UPDATES, Space, space_names
 from trainstack.spaces.stack import Stack, stack_keys
 
 DRAWS = 2_000
