@@ -42,6 +42,7 @@ from trainstack.search.cli.data_options import (
     print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.first_trials import first_trials
 from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial_lines
 from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
@@ -136,6 +137,13 @@ def launch(
     test: TestFile = None,
     folds: Folds = None,
     repeats: Repeats = 1,
+    earlier_studies: Annotated[
+        bool,
+        typer.Option(
+            "--earlier-studies/--no-earlier-studies",
+            help="Start from what concluded studies of this storage recommend, too.",
+        ),
+    ] = True,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -200,11 +208,11 @@ def launch(
         if crew is None and not (detach or range_test):
             _start_early(local, count)
         there = pinned(spec.study, storage)
-        if there is None:  # on resuming they are known
+        if new := there is None:  # on resuming they are known
             print_notes(loaded, spec.folds)
         elif kept := kept_folds(there, spec, folds):
             spec, _ = asked(**kept, loaded=loaded)
-        first = _first_stacks(spec, loaded) if there is None else []
+        first = first_trials(spec, loaded, storage, earlier_studies) if new else []
         # Kept only to be shared: the memory is for the trainers.
         shared = loaded if share_data else None
         del loaded
@@ -271,16 +279,6 @@ def _prepare_artifacts(shared: Dataset | None) -> None:
     err().print(f"the data is shared: {name} in {store}", markup=False)
     if ARTIFACTS not in os.environ:
         err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)
-
-
-def _first_stacks(spec: StudySpec, loaded: Dataset) -> list[tuple[str, Stack]]:
-    """Return the stacks with which a study of loaded data starts, by name."""
-    from trainstack.search.plan_length import training_rows
-    from trainstack.spaces.references import first_stacks
-    from trainstack.spaces.space import Space
-
-    rows = training_rows(loaded, spec.folds, spec.seed)
-    return first_stacks(Space.from_json(spec.space), spec.data.task, rows)
 
 
 def create(

@@ -39,6 +39,7 @@ from trainstack.search.evidence.comparisons import (
     verdict,
 )
 from trainstack.search.evidence.deciding import LOSS, Deciding
+from trainstack.search.evidence.earlier_studies import sources
 from trainstack.search.evidence.effects import Effect, effects
 from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
 from trainstack.search.evidence.finite import (
@@ -112,6 +113,7 @@ class Recommendation:
         stack_id: Fingerprint of the recommended stack.
         description: The recommended stack in words.
         targets: Its test scores for each of several targets; empty if there is one.
+        earlier_studies: Names of the studies whose recommended stacks were among the first trials.
         equivalence_margin: Share of the default's loss that counts as equal.
         level: Probability that all intervals of a family hold.
     """
@@ -143,6 +145,7 @@ class Recommendation:
     stack_id: str
     description: str
     targets: tuple[TargetScore, ...] = ()
+    earlier_studies: tuple[str, ...] = ()
     equivalence_margin: float = EQUIVALENCE_MARGIN
     level: float = LEVEL
 
@@ -190,7 +193,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         measured=seen,
         resolution=deciding.resolution,
     )
-    test = score_on_test(own_part, deciding)
+    test, earlier = score_on_test(own_part, deciding), sources(runs)
     floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference, deciding)
     opening = nothing_learned(floor, base_floor, metric, mine == base)
@@ -205,7 +208,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack=chosen.stack,
         verdict=word,
         sentence=opening + sentence(chosen, word, validation.minimized, difference, deciding),
-        reasons=(*chosen.reasons, *([note] if note else ()), *_scoring(spec)),
+        reasons=(*chosen.reasons, *([note] if note else ()), *_scoring(spec), *_warmed(earlier)),
         validation=validation,
         test=test,
         baseline=Baseline(
@@ -238,6 +241,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack_id=mine,
         description=describe(chosen.stack),
         targets=scores_of_targets(own_part, deciding),
+        earlier_studies=earlier,
     )
 
 
@@ -249,6 +253,13 @@ def _scoring(spec: StudySpec) -> tuple[str, ...]:
         f"A search trial was scored by {spec.scored}; each confirmation run trains and validates "
         "on one fold, the same for every stack of a pair.",
     )
+
+
+def _warmed(earlier: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence about first trials from earlier studies; none without."""
+    if not earlier:
+        return ()
+    return (f"The first trials include what earlier studies recommend: {', '.join(earlier)}.",)
 
 
 def _difference(
