@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainstack.search.claims.elsewhere import Elsewhere, elsewhere
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
 from trainstack.search.conclusion.scores import (
@@ -106,6 +107,7 @@ class Recommendation:
         runners_up: The other confirmed stacks, best first.
         effects: Effect of each choice, one row per axis.
         claims: The chapter's claims on this data.
+        elsewhere: The chapter's claims over the data sets on which they were tested.
         warnings: Caveats, one sentence each.
         measured: The stack's cost and the calibration of its probabilities.
         replay: Command line that trains the stack again.
@@ -138,6 +140,7 @@ class Recommendation:
     runners_up: tuple[RunnerUp, ...]
     effects: tuple[Effect, ...]
     claims: tuple[Finding, ...]
+    elsewhere: tuple[Elsewhere, ...]
     warnings: tuple[str, ...]
     measured: Measured
     replay: str
@@ -227,6 +230,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         runners_up=runners_up(chosen, table, deciding),
         effects=found,
         claims=claims(context),
+        elsewhere=elsewhere(),
         warnings=(
             *trivial_warnings(floor, test, loss, metric),
             *bettered(found, deciding),
