@@ -46,6 +46,7 @@ from trainstack.search.cli.first_trials import first_trials
 from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial_lines
 from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
+from trainstack.search.cli.tracking import Track, read_trackers, tracking
 from trainstack.search.ray.placement import on_ray
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def launch(
             help="Start from what concluded studies of this storage recommend, too.",
         ),
     ] = True,
+    track: Track = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -167,11 +169,8 @@ def launch(
     from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.study_options import make_spec
 
-    check_count("--trials", trials, 1, MOST_TRIALS)
-    if epochs is not None:
-        check_count("--epochs", epochs, 1, MOST_EPOCHS)
-    check_count("--replicates", replicates, 0, 100)
-    check_count("--seed", seed, 0, 2**31 - 1)
+    _check_counts(trials, epochs, replicates, seed)
+    trackers = read_trackers(track, detach)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
     asked = partial(
@@ -234,12 +233,21 @@ def launch(
                 _place(crew, url, spec.study, count)
             _print_detached(spec.study, as_json)
             return
+        from trainstack.search.cli.recommend import conclude
         from trainstack.search.cli.watch import work
 
-        work(url, spec.study, count, _joining(local) if crew is None else crew.start)
-    from trainstack.search.cli.recommend import conclude
+        with tracking(url, spec.study, trackers):
+            work(url, spec.study, count, _joining(local) if crew is None else crew.start)
+            conclude(url, spec.study, as_json)
 
-    conclude(url, spec.study, as_json)
+
+def _check_counts(trials: int, epochs: int | None, replicates: int, seed: int) -> None:
+    """Refuse numbers that are out of range."""
+    check_count("--trials", trials, 1, MOST_TRIALS)
+    if epochs is not None:
+        check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    check_count("--replicates", replicates, 0, 100)
+    check_count("--seed", seed, 0, 2**31 - 1)
 
 
 def _start_early(local: LocalWorkers, count: int) -> None:

@@ -23,6 +23,7 @@ from trainstack.search.cli import (
     replay,
     space,
     steering,
+    tracking,
     watch,
     worker,
 )
@@ -48,6 +49,7 @@ logs.register(app)
 recommend.register(app)
 replay.register(app)
 steering.register(app)
+tracking.register(app)
 space.register(app)
 range_test.register(app)
 claims.register(app)
