@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-# Files exported with a table's model: its encoder, and a script that applies both to raw rows.
-SIDECARS = {"preprocessing": ".preprocessing.joblib", "predict": ".predict.py"}
+# The file exported with a table's model: a script that predicts from a file of rows.
+SIDECARS = {"predict": ".predict.py"}
 
 
 def register(app: typer.Typer) -> None:

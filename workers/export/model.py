@@ -19,6 +19,7 @@ from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
+from trainstack.workers.export.columns import from_columns, levels_of
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import prepared
@@ -110,7 +111,9 @@ class Delivered:
 
 
 def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[str, str]:
-    """Write model, preprocessing, script and stack; return kind → name in the store.
+    """Write model, scripts and stack; return kind → name in the store.
+
+    The model of a table takes its columns (`from_columns`), that of arrays the features.
 
     Raises:
         OSError: The disk or the store is full.
@@ -119,14 +122,13 @@ def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         written: dict[str, Path] = {"keras": target / "model.keras"}
-        export_model(bench, stack, model.program, split).save(written["keras"])
+        exported = export_model(bench, stack, model.program, split)
         if split.encoder is not None:
-            import joblib
-
-            written["preprocessing"] = target / "preprocessing.joblib"
-            joblib.dump(split.encoder, written["preprocessing"])
+            exported = from_columns(exported, bench.dataset, split.encoder)
+            known = levels_of(bench.dataset, split.encoder)
             written["predict"] = target / "model.predict.py"
-            written["predict"].write_text(predict_script(bench.dataset), "utf-8")
+            written["predict"].write_text(predict_script(bench.dataset, known), "utf-8")
+        exported.save(written["keras"])
         written["python"] = target / "train.py"
         text = script(
             bench.dataset, bench.spec, stack, model.seeds, recorded=model.test, refit=model.refit
