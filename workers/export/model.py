@@ -13,8 +13,10 @@ import keras
 import numpy as np
 
 from trainstack.search.artifacts import put
+from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.preparation import precision_of
 from trainstack.search.data.target_log import FARTHEST, TargetLog
+from trainstack.search.metrics.conformal import Residuals
 from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
@@ -101,6 +103,8 @@ class Delivered:
         test: Recorded test figures, one for each seed.
         refit: How it was trained on all rows that are not for testing; None: with a validation
             part.
+        residuals: Errors on a validation part that it, or the first run before it was trained on
+            all rows, was not trained on; None for classes.
     """
 
     program: Program
@@ -108,6 +112,7 @@ class Delivered:
     seeds: Sequence[int]
     test: Mapping[str, Sequence[float]]
     refit: Refit | None = None
+    residuals: Residuals | None = None
 
 
 def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[str, str]:
@@ -123,12 +128,16 @@ def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[
         target = Path(scratch)
         written: dict[str, Path] = {"keras": target / "model.keras"}
         exported = export_model(bench, stack, model.program, split)
+        known: dict[str, list[str]] = {}
         if split.encoder is not None:
             exported = from_columns(exported, bench.dataset, split.encoder)
             known = levels_of(bench.dataset, split.encoder)
             written["predict"] = target / "model.predict.py"
             written["predict"].write_text(predict_script(bench.dataset, known), "utf-8")
         exported.save(written["keras"])
+        spec = bench.spec
+        described = (bench.dataset, spec.study, spec.asked.name, known, model.residuals)
+        ModelDescription.of(*described).write_into(written["keras"])
         written["python"] = target / "train.py"
         text = script(
             bench.dataset, bench.spec, stack, model.seeds, recorded=model.test, refit=model.refit
