@@ -18,6 +18,7 @@ from trainstack.search.cli import (
     launch,
     logs,
     looking,
+    predict,
     range_test,
     recommend,
     replay,
@@ -47,6 +48,7 @@ watch.register(app)
 looking.register(app)
 logs.register(app)
 recommend.register(app)
+predict.register(app)
 replay.register(app)
 steering.register(app)
 tracking.register(app)

@@ -208,6 +208,7 @@ READING = {
     "workers": ("workers tumours",),
     "logs": ("logs tumours 0",),
     "report": ("report tumours -o report",),
+    "predict": ("predict tumours tumours.csv --evaluate", "predict tumours tumours.csv -o p.csv"),
     "space list": ("space list",),
     "doctor": ("doctor",),
 }
