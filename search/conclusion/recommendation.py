@@ -11,6 +11,7 @@ from typing import Any
 
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.decision_about import decision_about
 from trainstack.search.conclusion.scores import (
     RunnerUp,
     TargetScore,
@@ -39,6 +40,7 @@ from trainstack.search.evidence.comparisons import (
     verdict,
 )
 from trainstack.search.evidence.deciding import LOSS, Deciding
+from trainstack.search.evidence.decision import Decision
 from trainstack.search.evidence.effects import Effect, effects
 from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
 from trainstack.search.evidence.finite import (
@@ -100,6 +102,8 @@ class Recommendation:
         trivial: Always answering the class shares, or the mean of the targets.
         yardstick: Scikit-learn's gradient boosting on the same rows.
         difference: Objective of the stack minus the default's on the validation part, paired.
+        decision: What the recommended stack is worth, or, if it is the default, the best of the
+            others; null without pairs.
         optimism: Search score minus confirmed score, in seed standard deviations, or null.
         search_value: The search's score of the stack, or null.
         runners_up: The other confirmed stacks, best first.
@@ -131,6 +135,7 @@ class Recommendation:
     trivial: Trivial
     yardstick: Yardstick
     difference: Difference
+    decision: Decision | None
     optimism: float | None
     search_value: float | None
     runners_up: tuple[RunnerUp, ...]
@@ -219,6 +224,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         trivial=floor,
         yardstick=yardstick(document.get("yardstick"), test, deciding),
         difference=Difference.of(difference, deciding.objective),
+        decision=decision_about(chosen, runs, scale, deciding, LEVEL),
         optimism=optimism(search_value, validation.minimized.mean, seed_deviation(rows)),
         search_value=search_value,
         runners_up=runners_up(chosen, table, deciding),
