@@ -14,6 +14,7 @@ import typer
 
 from trainstack.search.cli import (
     claims,
+    confirm,
     data,
     launch,
     logs,
@@ -46,6 +47,7 @@ watch.register(app)
 looking.register(app)
 logs.register(app)
 recommend.register(app)
+confirm.register(app)
 replay.register(app)
 steering.register(app)
 space.register(app)

@@ -54,7 +54,7 @@ def recommend(
         return
     name = one_study(study)
     with reach(storage) as (url, engine):
-        _settle(url, engine, name)
+        settle(url, engine, name)
     conclude(url, name, as_json)
 
 
@@ -86,7 +86,7 @@ def report(
     from trainstack.search.studies.conclusion import conclusion_of
 
     with reach(storage) as (url, engine):
-        _settle(url, engine, study)
+        settle(url, engine, study)
         paths = write(conclusion_of(engine, study), output)
     if as_json:
         print_json(ReportFiles(study, tuple(map(str, paths))))
@@ -111,7 +111,7 @@ def export(
 
     known("--format", form, tuple(STANDARD_NAMES))
     with reach(storage) as (url, engine):
-        _settle(url, engine, study)
+        settle(url, engine, study)
         measured = queries.measurement(engine, study) or {}
     kept = measured.get("artifacts", {})
     if form not in kept:
@@ -155,7 +155,7 @@ def _copy(store: Store, name: str, target: Path) -> None:
         raise RequestError(f"cannot write {target} ({error.strerror})") from None
 
 
-def _settle(url: URL, engine: Engine, study: str) -> None:
+def settle(url: URL, engine: Engine, study: str) -> None:
     """Conclude the study if necessary, with workers on this machine.
 
     Raises:

@@ -13,7 +13,7 @@ from trainstack.search.records import Run
 
 
 def decision_about(
-    chosen: Choice, runs: Sequence[Run], scale: float, deciding: Deciding, level: float
+    chosen: Choice, runs: Sequence[Run], scale: float, deciding: Deciding
 ) -> Decision | None:
     """Return the decision about the recommended stack, or the best of the others.
 
@@ -22,7 +22,6 @@ def decision_about(
         runs: All runs.
         scale: The default's mean objective.
         deciding: What decides the study.
-        level: Probability that all intervals against the default hold.
 
     Returns:
         None if no pair of runs compares a stack with the default.
@@ -33,7 +32,7 @@ def decision_about(
         return None
     against = {
         name: value
-        for name, value in compare(rows, base, level, deciding.resolution).items()
+        for name, value in compare(rows, base, chosen.level, deciding.resolution).items()
         if value.n and name not in chosen.barred
     }
     mine = chosen.stack.stack_id

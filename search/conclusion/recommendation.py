@@ -180,7 +180,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
-    difference = _difference(rows, mine, base, deciding.resolution)
+    difference = _difference(rows, mine, base, chosen.level, deciding.resolution)
     validation = score_on_validation(table.get(mine, {}), deciding)
     reference = score_on_validation(table.get(base, {}), deciding)
     means = reference.minimized.mean, validation.minimized.mean
@@ -191,7 +191,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     found = effects(chosen.stack, runs, scale, deciding.resolution)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(
-        *(runs, scale, _rival(rows, base, deciding.resolution)),
+        *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),
         measured=seen,
         resolution=deciding.resolution,
     )
@@ -224,7 +224,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         trivial=floor,
         yardstick=yardstick(document.get("yardstick"), test, deciding),
         difference=Difference.of(difference, deciding.objective),
-        decision=decision_about(chosen, runs, scale, deciding, LEVEL),
+        decision=decision_about(chosen, runs, scale, deciding),
         optimism=optimism(search_value, validation.minimized.mean, seed_deviation(rows)),
         search_value=search_value,
         runners_up=runners_up(chosen, table, deciding),
@@ -258,21 +258,21 @@ def _scoring(spec: StudySpec) -> tuple[str, ...]:
 
 
 def _difference(
-    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, resolution: float
+    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, level: float, resolution: float
 ) -> Estimate:
     """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
     if mine not in rows or base not in rows:
         return Estimate(math.nan)
     if mine == base:
         return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
-    return compare(rows, base, resolution=resolution)[mine]
+    return compare(rows, base, level, resolution)[mine]
 
 
 def _rival(
-    rows: Mapping[str, Mapping[int, float]], base: str, resolution: float
+    rows: Mapping[str, Mapping[int, float]], base: str, level: float, resolution: float
 ) -> Estimate | None:
     """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
-    others = compare(rows, base, resolution=resolution).values() if base in rows else ()
+    others = compare(rows, base, level, resolution).values() if base in rows else ()
     found = [value for value in others if value.ci95 is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
 
