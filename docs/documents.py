@@ -41,7 +41,9 @@ DOCUMENTS: tuple[Document, ...] = (
         "The search's trials in order; with `--confirmation` the confirmation's runs.",
         rows(TrialRecord, "[]"),
     ),
-    Document(("launch", "recommend"), "The conclusion of a study.", rows(Recommendation)),
+    Document(
+        ("launch", "recommend", "confirm"), "The conclusion of a study.", rows(Recommendation)
+    ),
     Document(
         ("recommend --across",),
         "The default that serves the data of several studies.",

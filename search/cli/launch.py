@@ -22,6 +22,12 @@ from trainstack.search.cli.checks import (
     worker_count,
 )
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.confirm_options import (
+    ConfirmTime,
+    MostReplicates,
+    Simplicity,
+    confirmation_of,
+)
 from trainstack.search.cli.data_options import (
     Categorical,
     Date,
@@ -97,6 +103,9 @@ def launch(
     cpus_per_worker: CpusPerWorker = None,
     gpus_per_worker: GpusPerWorker = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
+    most_replicates: MostReplicates = None,
+    confirm_time: ConfirmTime = None,
+    simplicity: Simplicity = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     sampler: Annotated[str, typer.Option(help="Sampler that proposes stacks.")] = "tpe",
     pruner: Annotated[str, typer.Option(help="Pruner that ends trials early, or none.")] = "asha",
@@ -177,7 +186,8 @@ def launch(
         make_spec,
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         target_transform=target_transform,
-        **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+        **{"profile": profile, "trials": trials, "epochs": epochs},
+        **confirmation_of(replicates, most_replicates, confirm_time, simplicity),
         **{
             "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
             "seed": seed,

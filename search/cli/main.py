@@ -14,6 +14,7 @@ import typer
 
 from trainstack.search.cli import (
     claims,
+    confirm,
     data,
     launch,
     logs,
@@ -49,6 +50,7 @@ looking.register(app)
 logs.register(app)
 recommend.register(app)
 predict.register(app)
+confirm.register(app)
 replay.register(app)
 steering.register(app)
 tracking.register(app)

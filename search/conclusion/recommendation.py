@@ -12,6 +12,7 @@ from typing import Any
 from trainstack.search.claims.elsewhere import Elsewhere, elsewhere
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.decision_about import decision_about
 from trainstack.search.conclusion.scores import (
     RunnerUp,
     TargetScore,
@@ -40,6 +41,7 @@ from trainstack.search.evidence.comparisons import (
     verdict,
 )
 from trainstack.search.evidence.deciding import LOSS, Deciding
+from trainstack.search.evidence.decision import Decision
 from trainstack.search.evidence.earlier_studies import sources
 from trainstack.search.evidence.effects import Effect, effects
 from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
@@ -102,6 +104,8 @@ class Recommendation:
         trivial: Always answering the class shares, or the mean of the targets.
         yardstick: Scikit-learn's gradient boosting on the same rows.
         difference: Objective of the stack minus the default's on the validation part, paired.
+        decision: What the recommended stack is worth, or, if it is the default, the best of the
+            others; null without pairs.
         optimism: Search score minus confirmed score, in seed standard deviations, or null.
         search_value: The search's score of the stack, or null.
         runners_up: The other confirmed stacks, best first.
@@ -135,6 +139,7 @@ class Recommendation:
     trivial: Trivial
     yardstick: Yardstick
     difference: Difference
+    decision: Decision | None
     optimism: float | None
     search_value: float | None
     runners_up: tuple[RunnerUp, ...]
@@ -181,7 +186,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
-    difference = _difference(rows, mine, base, deciding.resolution)
+    difference = _difference(rows, mine, base, chosen.level, deciding.resolution)
     validation = score_on_validation(table.get(mine, {}), deciding)
     reference = score_on_validation(table.get(base, {}), deciding)
     means = reference.minimized.mean, validation.minimized.mean
@@ -192,7 +197,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     found = effects(chosen.stack, runs, scale, deciding.resolution)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(
-        *(runs, scale, _rival(rows, base, deciding.resolution)),
+        *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),
         measured=seen,
         resolution=deciding.resolution,
     )
@@ -225,6 +230,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         trivial=floor,
         yardstick=yardstick(document.get("yardstick"), test, deciding),
         difference=Difference.of(difference, deciding.objective),
+        decision=decision_about(chosen, runs, scale, deciding),
         optimism=optimism(search_value, validation.minimized.mean, seed_deviation(rows)),
         search_value=search_value,
         runners_up=runners_up(chosen, table, deciding),
@@ -267,21 +273,21 @@ def _warmed(earlier: Sequence[str]) -> tuple[str, ...]:
 
 
 def _difference(
-    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, resolution: float
+    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, level: float, resolution: float
 ) -> Estimate:
     """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
     if mine not in rows or base not in rows:
         return Estimate(math.nan)
     if mine == base:
         return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
-    return compare(rows, base, resolution=resolution)[mine]
+    return compare(rows, base, level, resolution)[mine]
 
 
 def _rival(
-    rows: Mapping[str, Mapping[int, float]], base: str, resolution: float
+    rows: Mapping[str, Mapping[int, float]], base: str, level: float, resolution: float
 ) -> Estimate | None:
     """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
-    others = compare(rows, base, resolution=resolution).values() if base in rows else ()
+    others = compare(rows, base, level, resolution).values() if base in rows else ()
     found = [value for value in others if value.ci95 is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
 
