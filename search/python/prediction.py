@@ -17,7 +17,7 @@ from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
     import numpy as np
-    from sqlalchemy import Engine
+    from sqlalchemy import URL, Engine
 
     from trainstack.search.spec import DataSpec
 
@@ -49,6 +49,11 @@ class Model:
         for kind in sorted(self.files):
             digest.update(f"{kind} {len(self.files[kind])} ".encode() + self.files[kind])
         return digest.hexdigest()
+
+    @property
+    def reads_tables(self) -> bool:
+        """True if rows are a frame with a table's columns, not an array of features."""
+        return "predict" in self.files
 
     def outputs(self, rows: Any) -> np.ndarray:
         """Return the network's answers.
@@ -131,7 +136,7 @@ class _Loaded:
                 f"rows of type {type(rows).__name__}", "a data frame with the table's columns"
             )
         try:
-            return self.encode(rows)
+            return self.encode(rows.rename(columns=str))
         except (ValueError, KeyError) as error:
             raise RequestError(f"rows that the model cannot read ({error})") from None
 
@@ -203,11 +208,13 @@ class Answers:
         return pd.DataFrame(values, index=rows.index, columns=list(names) or None)
 
 
-def answers_of(engine: Engine, study: str) -> Answers:
-    """Return the recommended model of a study; see `model_of`."""
+def answers_of(url: URL, study: str) -> Answers:
+    """Return the recommended model of a study in a database; see `model_of`."""
+    from trainstack.search.database.connection import connected
     from trainstack.search.queue import queries
 
-    return Answers(model_of(engine, study), queries.spec_of(engine, study).data)
+    with connected(url) as here:
+        return Answers(model_of(here, study), queries.spec_of(here, study).data)
 
 
 def as_values(names: tuple[str, ...]) -> list[Any]:

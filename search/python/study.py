@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.python.options import as_words
 from trainstack.search.python.progress import Progress, view_of
 from trainstack.search.python.running import run
-from trainstack.spaces.errors import RequestError
+from trainstack.spaces.errors import RequestError, StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,13 @@ class Study:
 
         with self._engine() as here:
             return queries.status(here, self.name)
+
+    @property
+    def concluded(self) -> bool:
+        """True if the study exists and is concluded."""
+        with contextlib.suppress(StudyError):
+            return self.status().concluded
+        return False
 
     def trials(self) -> pd.DataFrame:
         """Return the search's trials, one a row, with the fields of `trials --json`.
@@ -203,8 +211,7 @@ class Study:
         from trainstack.search.python.prediction import answers_of
 
         self._check_concluded()
-        with self._engine() as here:
-            return answers_of(here, self.name)
+        return answers_of(self.url, self.name)
 
     def _conclusion(self) -> Conclusion:
         from trainstack.search.studies.conclusion import conclusion_of
