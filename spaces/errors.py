@@ -63,7 +63,8 @@ def of_exit_code(code: int, message: str) -> TrainstackError:
     >>> of_exit_code(3, "no answer").exit_code
     3
     """
-    kinds = {kind.exit_code: kind for kind in (RequestError, StorageAwayError, StudyError)}
+    named = (RequestError, StorageAwayError, StudyError, NothingToRecommend)
+    kinds = {kind.exit_code: kind for kind in named}
     return kinds.get(code, TrainstackError)(message)
 
 

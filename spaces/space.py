@@ -18,6 +18,7 @@ from trainstack.spaces.axes import (
     UNITS_AXIS,
     only_choice,
 )
+from trainstack.spaces.building import axis_document
 from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.parsing import read_space
@@ -188,6 +189,52 @@ class Space:
         usual = {k: v if k in NUMBER_AXES else {v: {}} for k, v in BEYOND_CHAPTER.items()}
         axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
         return {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
+
+    def with_axis(self, axis: str, choices: Any = None, /, **named: Any) -> Space:
+        """Return this space with one axis replaced; see `Space.of`.
+
+        A built-in space is then called `own`, since its name stands for what it was.
+
+        >>> from trainstack.spaces.domains import Range
+        >>> space = Space.named("quick").with_axis("dropout", none=..., all=Range(0.1, 0.4))
+        >>> space.to_json()["axes"]["dropout"]
+        {'none': {}, 'all': {'rate': {'low': 0.1, 'high': 0.4}}}
+
+        Args:
+            axis: Name of the axis.
+            choices: The domain of a number; or the choices as a mapping, for names that are no
+                keywords.
+            **named: The choices.
+
+        Raises:
+            RequestError: The first problem, with its path.
+        """
+        document = self.to_json()
+        given = {**(choices or {}), **named} if named else choices
+        document["axes"][axis] = axis_document(axis, given)
+        if self.name in space_names():
+            document["name"] = "own"
+        return Space.from_json(document)
+
+    @classmethod
+    def of(cls, name: str, about: str = "", cost: str = "", **axes: Any) -> Space:
+        """Build a space from Python's objects: all that its JSON can say.
+
+        Args:
+            name: Name of the space.
+            about: The question that it answers.
+            cost: Its cost in words.
+            **axes: Axis → choice → parameters. `...` stands for a choice with its defaults, a
+                mapping gives parameters by name, and for a choice with one parameter its domain
+                suffices. A domain is a number, a `Range`, or a list of values; an axis that is a
+                number has only a domain.
+
+        Raises:
+            RequestError: The first problem, with its path.
+        """
+        document = {"name": name, "about": about, "cost": cost}
+        written = {axis: axis_document(axis, given) for axis, given in axes.items()}
+        return cls.from_json({**document, "axes": written})
 
     @classmethod
     def from_json(cls, document: Any) -> Space:

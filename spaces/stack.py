@@ -90,6 +90,15 @@ class Stack:
         """Return the flat document; `from_json` reads it back exactly."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in self.items}
 
+    def to_keywords(self) -> dict[str, Any]:
+        """Return the keywords for which `Stack.of` builds this stack.
+
+        >>> stack = Stack.of(dropout="all", dropout__rate=0.3)
+        >>> stack.to_keywords()["dropout__rate"], Stack.of(**stack.to_keywords()) == stack
+        (0.3, True)
+        """
+        return {key.replace(".", "__"): value for key, value in self.to_json().items()}
+
     def but(self, **changes: Any) -> Stack:
         """Return this stack with some axes changed (`axis__parameter` names a parameter).
 

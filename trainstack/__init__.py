@@ -14,16 +14,41 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trainstack.search.python.estimators import StackClassifier as StackClassifier
+    from trainstack.search.python.estimators import StackRegressor as StackRegressor
+    from trainstack.search.python.launching import launch as launch
+    from trainstack.search.python.study import Study as Study
+    from trainstack.search.python.study import open_study as open_study
+    from trainstack.search.python.study import studies as studies
+    from trainstack.spaces.domains import Range as Range
     from trainstack.spaces.errors import TrainstackError as TrainstackError
     from trainstack.spaces.space import Space as Space
     from trainstack.spaces.stack import Stack as Stack
 
 _HOMES = {
+    "Range": "trainstack.spaces.domains",
     "Space": "trainstack.spaces.space",
     "Stack": "trainstack.spaces.stack",
+    "StackClassifier": "trainstack.search.python.estimators",
+    "StackRegressor": "trainstack.search.python.estimators",
+    "Study": "trainstack.search.python.study",
     "TrainstackError": "trainstack.spaces.errors",
+    "launch": "trainstack.search.python.launching",
+    "open_study": "trainstack.search.python.study",
+    "studies": "trainstack.search.python.study",
 }
-__all__ = ["Space", "Stack", "TrainstackError"]
+__all__ = [
+    "Range",
+    "Space",
+    "Stack",
+    "StackClassifier",
+    "StackRegressor",
+    "Study",
+    "TrainstackError",
+    "launch",
+    "open_study",
+    "studies",
+]
 
 
 def __getattr__(name: str) -> object:

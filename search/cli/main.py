@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 @functools.cache
-def _command() -> Any:
+def command() -> Any:
     """Return the command with all verbs, whose signatures take 50 ms to read."""
     return typer.main.get_command(app)
 
@@ -84,7 +84,7 @@ def run(argv: list[str]) -> int:
     try:
         _check_text(argv)
         try:
-            code = _command().main(args=argv, prog_name="trainstack", standalone_mode=False)
+            code = command().main(args=argv, prog_name="trainstack", standalone_mode=False)
         except typer.Exit as leave:
             code = leave.exit_code
         sys.stdout.flush()

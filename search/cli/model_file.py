@@ -53,7 +53,7 @@ def model_file(name: str, storage: str | None) -> ModelFile:
         NothingToRecommend: It ended without a model.
     """
     from trainstack.search.artifacts import FolderStore, checked, open_store
-    from trainstack.search.cli.recommend import copy_artifact, settle
+    from trainstack.search.cli.recommend import copy_from, settle
     from trainstack.search.database.connection import artifacts, home
     from trainstack.search.queue import queries
 
@@ -75,5 +75,5 @@ def model_file(name: str, storage: str | None) -> ModelFile:
         store.folder / artifact if isinstance(store, FolderStore) else home() / "models" / artifact
     )
     if not path.is_file():
-        copy_artifact(store, artifact, path)
+        copy_from(store, artifact, path)
     return ModelFile(path, name, spec.own_metric)

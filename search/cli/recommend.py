@@ -120,12 +120,12 @@ def export(
         )
     target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
     store = open_store(artifacts())
-    copy_artifact(store, kept[form], target)
+    copy_from(store, kept[form], target)
     if form == "keras":
         for name, ending in SIDECARS.items():
             if name in kept:
                 beside = target.with_suffix(ending)
-                copy_artifact(store, kept[name], beside)
+                copy_from(store, kept[name], beside)
                 err().print(f"beside it, for tables: {beside}", markup=False)
     out().print(str(target), markup=False)
 
@@ -135,11 +135,11 @@ def _is_folder(output: Path, form: str) -> bool:
     return output.is_dir() or (form == "keras" and output.suffix != ".keras")
 
 
-def copy_artifact(store: Store, name: str, target: Path) -> None:
-    """Copy a file of the artifact store.
+def copy_from(store: Store, name: str, target: Path) -> None:
+    """Copy a study's file from the artifact store.
 
     Raises:
-        RequestError: It is not there, or the target cannot be written.
+        RequestError: It is not there, or the copy cannot be written.
     """
     try:
         with contextlib.ExitStack() as opened:

@@ -72,6 +72,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.kill()
 
 
+@pytest.mark.timeout(900)
 def test_mlflow_has_the_whole_study_although_it_was_away(shell: Shell, server: Server) -> None:
     """All trials of a study of 40 are there in the end: parameters, curves, report and model.
 
@@ -82,7 +83,7 @@ def test_mlflow_has_the_whole_study_although_it_was_away(shell: Shell, server: S
     server.start()
     client = MlflowClient(tracking_uri=server.uri)
     canned = shell.canned(epoch_seconds=0.1)
-    quick = ("--epochs", "4", "--folds", "1", "--replicates", "2", "--no-yardstick")
+    quick = ("--epochs", "4", "--folds", "1", "--replicates", "1", "--no-yardstick")
     process = canned.start(
         *("launch", "digits", "--study", "tracked", "--trials", "40", "--workers", "1"),
         *("--pruner", "none", "--track", f"mlflow={server.uri}", *quick),
@@ -95,7 +96,7 @@ def test_mlflow_has_the_whole_study_although_it_was_away(shell: Shell, server: S
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     if "does not have the whole study" in errors:  # the end came before the next attempt
-        done = canned.run("track", "tracked", f"mlflow={server.uri}")
+        done = canned.run("track", "tracked", f"mlflow={server.uri}", timeout=600)
         assert done.returncode == 0, done.stderr
     found = _runs(client, "tracked")
     trials = canned.json("trials", "tracked")

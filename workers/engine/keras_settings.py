@@ -6,7 +6,10 @@ crash a trainer, and float64 weights would match neither the measurements nor th
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 
 # Keras's defaults, on which the engine and its equivalence with `fit` rely.
 FLOATX, EPSILON, IMAGES = "float32", 1e-7, "channels_last"
@@ -35,3 +38,21 @@ def set_keras() -> None:
     keras.config.set_epsilon(EPSILON)
     keras.config.set_image_data_format(IMAGES)
     keras.config.set_dtype_policy(FLOATX)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Discard what native libraries write to standard error.
+
+    TensorFlow reports the processor's instructions and missing GPUs while it is imported,
+    regardless of TF_CPP_MIN_LOG_LEVEL. A failing import still raises.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

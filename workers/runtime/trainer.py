@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import runpy
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -20,7 +19,7 @@ from typing import Any, Protocol
 from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, Measurement, Outcome, Result
 from trainstack.spaces.errors import TrainstackError
-from trainstack.workers.engine.keras_settings import set_keras
+from trainstack.workers.engine.keras_settings import hushed, set_keras
 from trainstack.workers.messages import (
     OUT_OF_MEMORY,
     Alive,
@@ -123,31 +122,13 @@ def _engine() -> Callable[[Setup], Bench]:
     # 114 rows on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     gc.disable()  # collections take a seventh of the imports' time and find next to nothing
-    with _hushed():
+    with hushed():
         set_keras()  # imports TensorFlow, seconds
         from trainstack.workers.tasks.jobs import JobBench
     gc.enable()
     # TensorFlow warns of every newly traced structure, which is normal in a search.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return lambda setup: JobBench(setup.spec, setup.threads, setup.artifacts, setup.memory_mb)
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Discard what native libraries write to standard error.
-
-    TensorFlow reports the processor's instructions and missing GPUs while it is imported,
-    regardless of TF_CPP_MIN_LOG_LEVEL. A failing import still raises.
-    """
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _work(line: Line, bench: Bench, job: Job) -> Iterator[tuple[Job, Result]]:

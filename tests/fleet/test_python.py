@@ -1,0 +1,146 @@
+"""Studies from a program, with trainers that simulate training."""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import trainstack
+from tests.support.shell import Shell
+from trainstack.search.python.study import Study
+
+pytestmark = [pytest.mark.fleet, pytest.mark.process]
+
+SMALL: dict[str, Any] = {
+    **{"trials": 3, "epochs": 2, "replicates": 1, "folds": 1, "workers": 1, "space": "quick"},
+    "yardstick": False,
+}
+
+
+def table(seed: int) -> pd.DataFrame:
+    """Return a table of 60 rows with two classes."""
+    x = np.random.default_rng(seed).normal(size=(60, 2))
+    return pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "kind": np.where(x[:, 0] > 0, "up", "down")})
+
+
+def live(shell: Shell, monkeypatch: pytest.MonkeyPatch, **canned: Any) -> None:
+    """Let this process's launches use the shell's home and canned trainers."""
+    for name, value in shell.canned(**canned).environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_launch_leaves_the_program_alone(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A study runs to its end without a word; handlers of signals stay, the log has the lines."""
+    live(shell, monkeypatch)
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with caplog.at_level(logging.INFO, "trainstack"):
+        study = trainstack.launch(table(0), target="kind", study="alone", **SMALL)
+    after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert before == after
+    assert capfd.readouterr() == ("", "")
+    assert "new study 'alone'" in caplog.messages
+    status = study.status()
+    assert status.concluded
+    assert sum(status.counts[k] for k in ("completed", "pruned", "diverged", "infeasible")) == 3
+    trials, runs = study.trials(), study.runs()
+    assert trials["number"].tolist() == [0, 1, 2]
+    assert {"value", "curve", "stack.optimizer", "metrics.accuracy"} <= {*trials.columns}
+    assert len(runs) == sum(status.confirmation[k] for k in ("completed", "pruned"))
+    assert [s.name for s in trainstack.studies()].count("alone") == 1
+    assert trainstack.open_study("alone") == study
+
+
+def test_two_threads_launch_two_studies(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies launched at once from two threads spend their budgets exactly."""
+    live(shell, monkeypatch)
+
+    def run(seed: int) -> Study:
+        return trainstack.launch(table(seed), target="kind", study=f"thread {seed}", **SMALL)
+
+    with ThreadPoolExecutor(2) as threads:
+        for study in threads.map(run, (1, 2)):
+            counts = study.status().counts
+            assert sum(counts[k] for k in ("completed", "pruned", "diverged", "infeasible")) == 3
+            assert counts["running"] == counts["waiting"] == 0
+
+
+def test_ctrl_c_gives_trials_back(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """KeyboardInterrupt is raised on when the running trial is back in the queue."""
+    live(shell, monkeypatch, hold=str(tmp_path / "never"))
+    study = trainstack.launch(table(3), target="kind", study="held", detach=True, **SMALL)
+
+    def interrupt() -> None:
+        while not study.status().counts["running"]:
+            started.wait(0.1)
+        _thread.interrupt_main()
+
+    started = threading.Event()
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        trainstack.launch(table(3), target="kind", study="held", **SMALL)
+    counts = study.status().counts
+    assert counts["running"] == 0
+    assert counts["waiting"] >= 1
+    assert study.status().state == "searching"
+
+
+def test_steering(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The methods of a study do what the verbs do, and refuse what these refuse."""
+    live(shell, monkeypatch)
+    study = trainstack.launch(table(4), target="kind", study="steered", detach=True, **SMALL)
+    assert study.status().counts["running"] == 0
+    study.pause()
+    assert study.status().state == "paused"
+    study.resume()
+    assert study.status().state == "searching"
+    with pytest.raises(trainstack.TrainstackError, match="is searching; expected a concluded"):
+        _ = study.recommendation
+    with pytest.raises(trainstack.TrainstackError, match="has no finished trial yet"):
+        study.conclude()
+    with pytest.raises(trainstack.TrainstackError, match="no trial 7"):
+        study.void(7, "a test")
+    study.cancel()
+    assert study.status().state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"trails": 1}, "RequestError", "did you mean 'trials'"),
+        ({"trials": 0}, "RequestError", "^trials 0; expected a whole number from 1"),
+        ({"target": "nix"}, "RequestError", "has no column 'nix'"),
+        ({"trials": 4}, "StudyError", "exists with another request"),
+        ({"storage": "mysql://x"}, "RequestError", "storage of kind 'mysql'"),
+    ],
+)
+def test_errors_are_of_one_tree(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    kind: str,
+    message: str,
+) -> None:
+    """Each error of a user's is a TrainstackError of the kind that the exit code tells."""
+    live(shell, monkeypatch)
+    asked = {"target": "kind", "study": "errors", "detach": True, **SMALL}
+    if kind == "StudyError":
+        trainstack.launch(table(5), **asked)
+    with pytest.raises(trainstack.TrainstackError, match=message) as error:
+        trainstack.launch(table(5), **{**asked, **options})
+    assert type(error.value).__name__ == kind

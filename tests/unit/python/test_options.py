@@ -1,0 +1,60 @@
+"""Options of a verb as keywords."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from trainstack.search.cli.main import command
+from trainstack.search.python.options import as_words, keywords
+from trainstack.spaces.errors import RequestError
+
+# Flags of `launch` about its output, and the arguments that `launch()` names itself.
+NOT_FOR_PROGRAMS = {"data", "preview", "json"}
+
+
+def test_every_flag_is_a_keyword() -> None:
+    """Each flag of `launch` is a keyword of its name, with underscores."""
+    flags = {
+        next(name for name in p.opts if not name.startswith("-") or name.startswith("--"))
+        for p in command().commands["launch"].params
+    }
+    expected = {flag.lstrip("-").replace("-", "_") for flag in flags} - NOT_FOR_PROGRAMS
+    assert set(keywords("launch")) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"trials": 4, "epochs": None}, ["--trials=4"]),
+        ({"yardstick": False}, ["--no-yardstick"]),
+        ({"yardstick": True, "range_test": True}, ["--yardstick", "--range-test"]),
+        ({"range_test": False}, []),
+        ({"drop": ["a", "b,c"]}, ["--drop=a", "--drop=b,c"]),
+        ({"constraint": "latency_ms<=1"}, ["--constraint=latency_ms<=1"]),
+        ({"class_weight": {"rare": 5}}, ['--class-weight={"rare": 5}']),
+        ({"timeout": timedelta(minutes=1.5)}, ["--timeout=90s"]),
+        ({"study": "-odd"}, ["--study=-odd"]),
+    ],
+)
+def test_values_are_written_as_typed(options: dict[str, Any], words: list[str]) -> None:
+    """A value becomes the argument that a user would type."""
+    assert as_words("launch", options) == words
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trails": 3}, r"launch\(\) has no option 'trails'; did you mean 'trials'\?"),
+        ({"json": True}, "has no option 'json'"),
+        ({"range_test": 1}, "range_test=1; expected True or False"),
+        ({"trials": True}, "trials=True; expected a text or a number"),
+        ({"metric": len}, "metric=<built-in function len>; expected a text or a number"),
+    ],
+)
+def test_a_wrong_keyword_is_refused(options: dict[str, Any], message: str) -> None:
+    """An unknown keyword and a value of another kind give one line with a hint."""
+    with pytest.raises(RequestError, match=message):
+        as_words("launch", options)
