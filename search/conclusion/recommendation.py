@@ -11,6 +11,7 @@ from typing import Any
 
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.models import Models, models_of
 from trainstack.search.conclusion.scores import (
     RunnerUp,
     TargetScore,
@@ -107,6 +108,7 @@ class Recommendation:
         claims: The chapter's claims on this data.
         warnings: Caveats, one sentence each.
         measured: The stack's cost and the calibration of its probabilities.
+        models: The models that can be exported, side by side.
         replay: Command line that trains the stack again.
         counts: Search trials by outcome.
         stack_id: Fingerprint of the recommended stack.
@@ -138,6 +140,7 @@ class Recommendation:
     claims: tuple[Finding, ...]
     warnings: tuple[str, ...]
     measured: Measured
+    models: Models
     replay: str
     counts: Mapping[str, int]
     stack_id: str
@@ -233,6 +236,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             *left_out_warning(lost),
         ),
         measured=seen,
+        models=models_of(spec, document, deciding),
         replay=_replay(spec, candidate),
         counts=counts,
         stack_id=mine,

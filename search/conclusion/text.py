@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from trainstack.search.conclusion.models import default_line, table
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
 from trainstack.search.evidence.estimates import Estimate
@@ -67,6 +68,12 @@ def text_of(found: Recommendation) -> str:
     for texts in (lines_beside(found), sentences(found.measured)):
         if texts:
             lines += ["", *(wrapped(text) for text in texts)]
+    if rows := table(found.models, found.deciding):
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        for first, *cells in rows:
+            shown = "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths[1:], strict=True))
+            lines += [*([""] if first == "model" else []), f"  {first:<{widths[0]}}  {shown}"]
+        lines.append(wrapped(default_line(found.models)))
     if found.warnings:
         lines += ["", "Caveats:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]

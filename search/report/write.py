@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainstack.search.conclusion.models import default_line, table
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.text import lines_beside
 from trainstack.search.evidence import formatting
@@ -177,6 +178,8 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "logarithm": _LOGARITHM if spec.data.target_transform != "none" else "",
         "beside": lines_beside(found),
         "at_prediction": sentences(found.measured),
+        "models": table(found.models, found.deciding),
+        "default_model": default_line(found.models),
         "inside": any(r.layers for r in runs),
         "describe": formatting.describe,
         "shown": lambda run: formatting.number(run.value),

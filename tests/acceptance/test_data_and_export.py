@@ -72,8 +72,8 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
-    """Export a study's recommendation; return the printed path."""
-    done = shell.within("export", study, "--format", form, "-o", target)
+    """Export a study's single network or its stack; return the printed path."""
+    done = shell.within("export", study, "--format", form, "--model", "single", "-o", target)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
@@ -123,7 +123,7 @@ def recorded(shell: Shell, study: str, what: str) -> list[float]:
     measured = queries.measurement(here, study)
     here.dispose()
     assert measured is not None
-    return measured["chosen"]["test"][what]
+    return measured["models"]["single"]["test"][what]
 
 
 def test_a_tables_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,9 @@ import numpy as np
 from trainstack.search.artifacts import put
 from trainstack.search.data.preparation import precision_of
 from trainstack.search.data.target_log import FARTHEST, TargetLog
-from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
-from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import prepared
 
@@ -91,35 +89,32 @@ def exponential(outputs: Any, log: TargetLog) -> Any:
 
 @dataclass(frozen=True)
 class Delivered:
-    """The model of a stack that is exported.
+    """A model that is exported.
 
     Attributes:
-        program: Holds its weights.
+        model: Its network, or several networks as one, with their preparation.
         split: The split that it was trained on.
-        seeds: Seeds of the training script, that of the model first.
-        test: Recorded test figures, one for each seed.
-        refit: How it was trained on all rows that are not for testing; None: with a validation
-            part.
+        stacks: Its stacks: one, or those of an ensemble's members.
+        program: A program that trains it again; empty: there is none.
     """
 
-    program: Program
+    model: keras.Model
     split: Any
-    seeds: Sequence[int]
-    test: Mapping[str, Sequence[float]]
-    refit: Refit | None = None
+    stacks: Sequence[Stack]
+    program: str = ""
 
 
-def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[str, str]:
+def save_all(bench: Bench, delivered: Delivered, folder: str) -> dict[str, str]:
     """Write model, preprocessing, script and stack; return kind → name in the store.
 
     Raises:
         OSError: The disk or the store is full.
     """
-    split = model.split
+    split = delivered.split
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         written: dict[str, Path] = {"keras": target / "model.keras"}
-        export_model(bench, stack, model.program, split).save(written["keras"])
+        delivered.model.save(written["keras"])
         if split.encoder is not None:
             import joblib
 
@@ -127,13 +122,13 @@ def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[
             joblib.dump(split.encoder, written["preprocessing"])
             written["predict"] = target / "model.predict.py"
             written["predict"].write_text(predict_script(bench.dataset), "utf-8")
-        written["python"] = target / "train.py"
-        text = script(
-            bench.dataset, bench.spec, stack, model.seeds, recorded=model.test, refit=model.refit
-        )
-        written["python"].write_text(text, "utf-8")
+        if delivered.program:
+            written["python"] = target / "train.py"
+            written["python"].write_text(delivered.program, "utf-8")
         written["json"] = target / "stack.json"
-        written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")
+        each = [stack.to_json() for stack in delivered.stacks]
+        document = each if len(each) > 1 else each[0]
+        written["json"].write_text(json.dumps(document, indent=2) + "\n", "utf-8")
         names = {kind: f"{folder}/{path.name}" for kind, path in written.items()}
         for kind, path in written.items():
             put(bench.artifacts, names[kind], path)
