@@ -74,7 +74,7 @@ def test_only_finished_runs_with_predictions_are_candidates(changes: dict[str, A
 
 
 def test_the_runs_of_a_division_are_one_candidate() -> None:
-    """With three folds, runs 0 to 2 of a stack count together and an incomplete division does not."""
+    """With three folds, runs 0 to 2 of a stack count together; runs 3 and 4 miss a fold."""
     runs = [row(CONFIRMATION, k) for k in range(5)]
     (found,) = pool({"replicates": 5, "folds": 3}, runs)
     assert found.predictions == ("confirmation-0", "confirmation-1", "confirmation-2")
