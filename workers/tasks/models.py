@@ -125,8 +125,8 @@ def models(
         if isinstance(made, str):
             found[kind] = {"left_out": made}
             continue
-        document, model, temperature = _measured(bench, made)
-        program = _program(bench, asked, runs, test, kind, document["test"], temperature)
+        document, model = _measured(bench, made)
+        program = _program(bench, asked, runs, test, kind, document["test"])
         stacks = tuple(dict.fromkeys(member.stack for member in made.members))
         delivered = Delivered(model, made.network.split, stacks, program)
         try:
@@ -137,8 +137,8 @@ def models(
     return found
 
 
-def _measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model, float]:
-    """Return a model's document, the calibrated model and its temperature."""
+def _measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:
+    """Return a model's document, and the calibrated model."""
     spec, split, valid = bench.spec, made.network.split, made.valid
     temperature, calibration = 1.0, {}
     if valid is not None and spec.data.task != REGRESSION:
@@ -164,7 +164,7 @@ def _measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model, fl
     }
     if valid is not None and made.is_scored:
         document["validation"] = valid.score(spec)
-    return document, model, temperature
+    return document, model
 
 
 def predictions(model: keras.Model, x: np.ndarray) -> np.ndarray:
@@ -186,7 +186,6 @@ def _program(
     test: Mapping[str, Sequence[float]],
     kind: str,
     own: Mapping[str, Sequence[float]],
-    temperature: float,
 ) -> str:
     """Return a program that trains a model again; empty for an ensemble."""
     about = bench.dataset, bench.spec, asked.chosen
@@ -194,6 +193,9 @@ def _program(
         return script(*about, [run.seed for run in runs], test)
     if kind == REFIT:
         return script(*about, [asked.refits[0].seed], own, refit=asked.refits[0])
+    if kind == AVERAGE:
+        seeds = [refit.seed for refit in asked.refits]
+        return script(*about, seeds, own, refit=asked.refits[0], averaged=True)
     return ""
 
 
