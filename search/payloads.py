@@ -58,7 +58,7 @@ class ConfirmationPayload:
 
 @dataclass(frozen=True)
 class Refit:
-    """Training of the exported model on all rows that are not for testing.
+    """Training of a network on all rows that are not for testing.
 
     Attributes:
         seed: Seed of weights, batch order and masks.
@@ -70,6 +70,41 @@ class Refit:
     epochs: int
     lowered_after: tuple[int, ...] = ()
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Refit:
+        """Read the document that `dataclasses.asdict` gives."""
+        return cls(document["seed"], document["epochs"], tuple(document["lowered_after"]))
+
+
+@dataclass(frozen=True)
+class PoolMember:
+    """A network that an ensemble may contain.
+
+    Attributes:
+        stack: Its stack.
+        refit: How it is trained on all rows that are not for testing.
+        predictions: Names in the artifact store of its stack's predictions for validation rows,
+            each file of another part of them.
+    """
+
+    stack: Stack
+    refit: Refit
+    predictions: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `from_json` reads."""
+        return {
+            "stack": self.stack.to_json(),
+            "refit": asdict(self.refit),
+            "predictions": list(self.predictions),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> PoolMember:
+        """Read a document written by `to_json`."""
+        stack, refit = Stack.from_json(document["stack"]), Refit.from_json(document["refit"])
+        return cls(stack, refit, tuple(document["predictions"]))
+
 
 @dataclass(frozen=True)
 class MeasurementPayload:
@@ -79,13 +114,16 @@ class MeasurementPayload:
         chosen: The recommended stack.
         baseline: The stack that it is compared with.
         runs: Stack id → seed index as text → artifacts of the confirmation run (name → path).
-        refit: How the exported model is trained; None: it is that of the first confirmation run.
+        refits: How the recommended stack is trained on all rows that are not for testing, one
+            training for each network of the average; empty: such models are not wanted.
+        pool: The networks that the ensemble may contain; empty: none is wanted.
     """
 
     chosen: Stack
     baseline: Stack
     runs: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
-    refit: Refit | None = None
+    refits: tuple[Refit, ...] = ()
+    pool: tuple[PoolMember, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `from_json` reads."""
@@ -93,18 +131,17 @@ class MeasurementPayload:
             "chosen": self.chosen.to_json(),
             "baseline": self.baseline.to_json(),
             "runs": {stack_id: dict(kept) for stack_id, kept in self.runs.items()},
-            "refit": None if self.refit is None else asdict(self.refit),
+            "refits": [asdict(refit) for refit in self.refits],
+            "pool": [member.to_json() for member in self.pool],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> MeasurementPayload:
         """Read a document written by `to_json`."""
         chosen, baseline = (Stack.from_json(document[role]) for role in ("chosen", "baseline"))
-        asked = document.get("refit")
-        refit = None
-        if asked is not None:
-            refit = Refit(asked["seed"], asked["epochs"], tuple(asked["lowered_after"]))
-        return cls(chosen, baseline, document["runs"], refit)
+        refits = tuple(Refit.from_json(row) for row in document.get("refits", ()))
+        pool = tuple(PoolMember.from_json(row) for row in document.get("pool", ()))
+        return cls(chosen, baseline, document["runs"], refits, pool)
 
 
 Payload = SearchPayload | ConfirmationPayload | MeasurementPayload

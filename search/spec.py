@@ -137,6 +137,7 @@ class StudySpec:
         precision: Precision of the products in training steps, one of PRECISIONS.
         yardstick: Whether to train scikit-learn's gradient boosting for comparison; None: if it
             takes at most a minute.
+        models: Whether to train the models that are exported beside the single network.
         metric: Name of the metric that decides; empty: the task's usual one.
         own_metric: The metric of the user's own, of that name; null: one of the table.
         loss: Name of the loss to train on; empty: the one that suits the metric.
@@ -168,6 +169,7 @@ class StudySpec:
     experiment: tuple[str, ...] = ()
     precision: str = "float32"
     yardstick: bool | None = None
+    models: bool = True
     metric: str = ""
     own_metric: OwnMetric | None = None
     loss: str = ""

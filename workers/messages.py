@@ -206,8 +206,10 @@ class Kept:
         seed: Seed of weights, batch order and masks.
         split: Its split.
         weights: Path relative to the artifact folder; empty if there are no weights.
+        predictions: The same of its predictions for validation rows.
     """
 
     seed: int
     split: SplitId
     weights: str
+    predictions: str = ""

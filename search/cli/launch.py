@@ -127,6 +127,10 @@ def launch(
         bool | None,
         typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
     ] = None,
+    models: Annotated[
+        bool,
+        typer.Option(help="Also make the models refit, average and ensemble for `export`."),
+    ] = True,
     target: Target = None,
     task: Task = "auto",
     target_transform: TargetTransform = "none",
@@ -197,6 +201,7 @@ def launch(
         constraints=constraint or (),
         precision=precision,
         yardstick=yardstick,
+        models=models,
         metric=metric,
         loss=loss,
         class_weight=class_weight,

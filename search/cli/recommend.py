@@ -7,7 +7,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,12 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.spaces.errors import NothingToRecommend, RequestError, TrainstackError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import URL, Engine
 
     from trainstack.search.artifacts import Store
+    from trainstack.search.spec import StudySpec
     from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
@@ -98,6 +101,12 @@ def export(
     study: Study,
     form: Annotated[str, typer.Option("--format", help="keras, python or json.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File or folder to write to.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="single, refit, average or ensemble; default: the one that `recommend` names."
+        ),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Export the recommended stack as a saved model, plain Keras code, or data.
@@ -107,17 +116,17 @@ def export(
     from trainstack.search.artifacts import open_store
     from trainstack.search.cli.checks import known
     from trainstack.search.database.connection import artifacts
+    from trainstack.search.evidence.default_model import KINDS
     from trainstack.search.queue import queries
 
     known("--format", form, tuple(STANDARD_NAMES))
+    if model is not None:
+        known("--model", model, KINDS)
     with reach(storage) as (url, engine):
         settle(url, engine, study)
+        spec = queries.spec_of(engine, study)
         measured = queries.measurement(engine, study) or {}
-    kept = measured.get("artifacts", {})
-    if form not in kept:
-        raise NothingToRecommend(
-            f"study '{study}' has nothing to export", "a study that ended with a recommendation"
-        )
+    kept = _files(spec, measured.get("models", {}), form, model)
     target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
     store = open_store(artifacts())
     copy_from(store, kept[form], target)
@@ -128,6 +137,37 @@ def export(
                 copy_from(store, kept[name], beside)
                 err().print(f"beside it, for tables: {beside}", markup=False)
     out().print(str(target), markup=False)
+
+
+def _files(
+    spec: StudySpec, models: Mapping[str, Any], form: str, asked: str | None
+) -> Mapping[str, str]:
+    """Return the names of a model's files by kind, after a line about the model.
+
+    Raises:
+        NothingToRecommend: There is no model.
+        RequestError: There is no such model, or it has no such form.
+    """
+    from trainstack.search.evidence.default_model import default_model
+
+    having = {kind: model for kind, model in models.items() if form in model.get("artifacts", {})}
+    if not having:
+        raise NothingToRecommend(
+            f"study '{spec.study}' has nothing to export",
+            "a study that ended with a recommendation",
+        )
+    if asked is None:
+        kind, reason = default_model(spec, having)
+        err().print(f"{kind}: {reason}", markup=False, soft_wrap=True)
+        return having[kind]["artifacts"]
+    if asked in having:
+        return having[asked]["artifacts"]
+    why = models[asked].get("left_out")
+    if why is None and "artifacts" in models[asked]:
+        why = "no program trains it again: take another --format"
+    raise RequestError(
+        f"--model {asked}: not available ({why or 'it could not be written'})", " or ".join(having)
+    )
 
 
 def _is_folder(output: Path, form: str) -> bool:

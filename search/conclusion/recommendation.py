@@ -13,6 +13,7 @@ from trainstack.search.claims.elsewhere import Elsewhere, elsewhere
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
 from trainstack.search.conclusion.decision_about import decision_about
+from trainstack.search.conclusion.models import Models, models_of
 from trainstack.search.conclusion.scores import (
     RunnerUp,
     TargetScore,
@@ -114,6 +115,7 @@ class Recommendation:
         elsewhere: The chapter's claims over the data sets on which they were tested.
         warnings: Caveats, one sentence each.
         measured: The stack's cost and the calibration of its probabilities.
+        models: The models that can be exported, side by side.
         replay: Command line that trains the stack again.
         counts: Search trials by outcome.
         stack_id: Fingerprint of the recommended stack.
@@ -148,6 +150,7 @@ class Recommendation:
     elsewhere: tuple[Elsewhere, ...]
     warnings: tuple[str, ...]
     measured: Measured
+    models: Models
     replay: str
     counts: Mapping[str, int]
     stack_id: str
@@ -246,6 +249,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
             *left_out_warning(lost),
         ),
         measured=seen,
+        models=models_of(spec, document, deciding),
         replay=_replay(spec, candidate),
         counts=counts,
         stack_id=mine,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from trainstack.search.conclusion.decision_text import decision_line
+from trainstack.search.conclusion.models import default_line, table
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
 from trainstack.search.evidence.estimates import Estimate
@@ -70,11 +72,22 @@ def text_of(found: Recommendation) -> str:
     for texts in (lines_beside(found), sentences(found.measured)):
         if texts:
             lines += ["", *(wrapped(text) for text in texts)]
+    if models := table(found.models, found.deciding):
+        lines += ["", *_aligned(models), wrapped(default_line(found.models))]
     if found.warnings:
         lines += ["", "Caveats:"]
         lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]
     lines += ["", f"Reproduce: {found.replay}"]
     return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows of cells as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join([first.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
+        for first, *cells in rows
+    ]
 
 
 def _score(score: Estimate) -> str:

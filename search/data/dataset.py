@@ -45,6 +45,16 @@ class Part(NamedTuple):
         x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows]
         return Part(x, self.y[rows], None if self.w is None else self.w[rows])
 
+    def followed_by(self, other: Part) -> Part:
+        """Return these rows, then those of another part of the same columns."""
+        y = np.concatenate([self.y, other.y])
+        w = None if self.w is None or other.w is None else np.concatenate([self.w, other.w])
+        if isinstance(self.x, np.ndarray):
+            return Part(np.concatenate([self.x, other.x]), y, w)
+        import pandas as pd
+
+        return Part(pd.concat([self.x, other.x], ignore_index=True), y, w)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -173,7 +183,7 @@ class Dataset:
         """
         found = self.positions(seed)
         valid = self.parts["valid"] if "valid" in self.parts else self._rows(found["valid"])
-        return self._encoded(found["train"], valid)
+        return self._encoded(self._of(found["train"]), valid)
 
     def positions(self, seed: int) -> dict[str, np.ndarray]:
         """Return the positions in `x` of the rows of each part that is not given, and of `train`.
@@ -206,15 +216,18 @@ class Dataset:
         Args:
             rows: One of `fold_positions`.
         """
-        return self._encoded(rows["train"], self._rows(rows["valid"]))
+        return self._encoded(self._of(rows["train"]), self._rows(rows["valid"]))
 
     def whole(self) -> Split:
-        """Return all rows that are not for testing as the training part.
+        """Return all rows that are not for testing as the training part, those given first.
 
         The validation part, which nothing should use, is the first of them.
         """
         rest, _ = self._tested
-        return self._encoded(rest, self._rows(rest[:1]))
+        train = self._of(rest)
+        if "valid" in self.parts:
+            train = train.followed_by(self.parts["valid"])
+        return self._encoded(train, self._rows(rest[:1]))
 
     def fold_positions(self, folds: int, repeats: int, seed: int) -> list[dict[str, np.ndarray]]:
         """Divide the rows that are not for testing into folds; return each one's `train`, `valid`.
@@ -276,12 +289,20 @@ class Dataset:
         """Return some of the rows of `x`; all of them without a copy."""
         return self.parts["train"] if len(rows) == len(self.y) else self.parts["train"].of(rows)
 
-    def _encoded(self, train: np.ndarray, valid: Part) -> Split:
-        """Encode training rows, given by their positions, with a validation and the test part."""
+    def _of(self, train: np.ndarray) -> Part:
+        """Return training rows by their positions.
+
+        Raises:
+            RequestError: A class has no row among them.
+        """
         check_parts({"the training part": train}, self.y, self.classes)
+        return self._rows(train)
+
+    def _encoded(self, train: Part, valid: Part) -> Split:
+        """Encode training rows with a validation and the test part."""
         rest, tested = self._tested
         return make_split(
-            self._rows(train),
+            train,
             valid,
             self.parts["test"] if "test" in self.parts else self._rows(tested),
             task=self.task,

@@ -22,7 +22,7 @@ def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
 
     Args:
         dataset: Data as returned by `load`.
-        validation: Whether a validation part is cut off; else its rows stay in the training part.
+        validation: Whether there is a validation part; else its rows are in the training part.
     """
     given = [part for part in ("train", "valid", "test") if part in dataset.parts]
     lines = list(dataset.python)
@@ -49,6 +49,8 @@ def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
         lines += _cut("test", str(TEST_SEED), dataset)
     if dataset.is_table:
         lines.append("categories = [sorted(set(x_train[name])) for name in text]")
+    if "valid" in given and not validation:
+        lines += _joined(dataset)
     if "valid" in cuts:
         lines += _cut("valid", "seed", dataset)
     if dataset.is_table:
@@ -61,6 +63,17 @@ def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
         others = ("valid", "test") if validation else ("test",)
         lines += [f"x_{part} = encoder.transform(x_{part})" for part in others]
     return [*sorted(imports), *lines]
+
+
+def _joined(dataset: Dataset) -> list[str]:
+    """Return lines that add the given validation part to the training part."""
+    axes = ["y", *("w" if dataset.has_weights else "")]
+    lines = [f"{axis}_train = np.concatenate([{axis}_train, {axis}_valid])" for axis in axes]
+    join = "pd.concat([x_train, x_valid], ignore_index=True)"
+    return [
+        f"x_train = {join if dataset.is_table else 'np.concatenate([x_train, x_valid])'}",
+        *lines,
+    ]
 
 
 def _functions(dataset: Dataset) -> tuple[Callable[..., Any], ...]:

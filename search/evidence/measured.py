@@ -28,8 +28,6 @@ class Measured:
         deployed: Size, time and test loss of TensorFlow Lite models, in profile low-latency.
         sparsity: Validation loss by share of weights kept, for a stack with L1 or FTRL.
         sparsity_test_loss: Test loss of the sparsest affordable of these.
-        refit: The exported model of a study with folds, which is trained on all rows that are not
-            for testing: their number (`rows`), its `epochs` and its figures on the test set.
     """
 
     latency_ms: float | None = None
@@ -44,7 +42,6 @@ class Measured:
     deployed: Sequence[Mapping[str, Any]] | None = field(default=None, metadata=IF_ANY)
     sparsity: Rows | None = field(default=None, metadata=IF_ANY)
     sparsity_test_loss: float | None = field(default=None, metadata=IF_ANY)
-    refit: Mapping[str, Any] | None = field(default=None, metadata=IF_ANY)
 
     @classmethod
     def of(cls, part: Mapping[str, Any]) -> Measured:

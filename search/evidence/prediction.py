@@ -83,12 +83,6 @@ def sentences(part: Measured) -> list[str]:
         ]
         each += [f"{r['precision']} not measured ({r['cause']})" for r in deployed if r not in good]
         found.append(f"As TensorFlow Lite, normalization folded: {'; '.join(each)}.")
-    if refit := part.refit:
-        found.append(
-            f"The exported model is trained on all {refit['rows']:,} rows that are not for "
-            f"testing, for {refit['epochs']} epochs (the median of the confirmation's best); its "
-            f"test loss is {number(refit['test']['loss'])}."
-        )
     return found
 
 

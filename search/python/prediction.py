@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from trainstack.search.spec import DataSpec
 
 # Files of an exported model: kind in the artifact store → name beside each other.
-FILES = {
-    "keras": "model.keras",
-    "preprocessing": "model.preprocessing.joblib",
-    "predict": "model.predict.py",
-}
+FILES = {"keras": "model.keras", "predict": "model.predict.py"}
 # Rows of one call of the model. Every call has as many, so that a row's prediction does not depend
 # on the rows beside it, to the last digit.
 BATCH_ROWS = 256
@@ -102,33 +98,34 @@ class _Loaded:
     """A model in memory.
 
     Attributes:
-        call: Returns the network's answers for encoded features.
-        encode: Returns a table's features, encoded; None: rows are features.
+        call: Returns the network's answers for features, or for a table's columns by name.
+        columns: Returns a table's columns as the model takes them; None: rows are features.
         folder: Holds the files while they are used.
     """
 
     call: Callable[[Any], Any]
-    encode: Callable[[Any], np.ndarray] | None
+    columns: Callable[[Any], dict[str, np.ndarray]] | None
     folder: tempfile.TemporaryDirectory[str]
 
     def outputs(self, rows: Any) -> np.ndarray:
         import numpy as np
 
-        features = self.features(rows)
-        parts = []
-        for start in range(0, len(features), BATCH_ROWS):
-            part = features[start : start + BATCH_ROWS]
-            filled = np.concatenate([part, np.repeat(part[-1:], BATCH_ROWS - len(part), axis=0)])
-            parts.append(np.asarray(self.call(filled))[: len(part)])
+        given = self.inputs(rows)
+        count, parts = len(next(iter(given.values()))), []
+        for start in range(0, count, BATCH_ROWS):
+            part = {name: _filled(v[start : start + BATCH_ROWS]) for name, v in given.items()}
+            found = np.asarray(self.call(part[""] if self.columns is None else part))
+            parts.append(found[: count - start])
         if not parts:
             raise RequestError("no rows to predict", "at least one row")
         return np.concatenate(parts)
 
-    def features(self, rows: Any) -> np.ndarray:
+    def inputs(self, rows: Any) -> dict[str, np.ndarray]:
+        """Return the model's inputs by name; features have the empty name."""
         import numpy as np
 
-        if self.encode is None:
-            return np.asarray(rows)
+        if self.columns is None:
+            return {"": np.asarray(rows)}
         import pandas as pd
 
         if not isinstance(rows, pd.DataFrame):
@@ -136,9 +133,16 @@ class _Loaded:
                 f"rows of type {type(rows).__name__}", "a data frame with the table's columns"
             )
         try:
-            return self.encode(rows.rename(columns=str))
+            return self.columns(rows.rename(columns=str))
         except (ValueError, KeyError) as error:
             raise RequestError(f"rows that the model cannot read ({error})") from None
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Return up to BATCH_ROWS rows, with the last one repeated to BATCH_ROWS."""
+    import numpy as np
+
+    return np.concatenate([values, np.repeat(values[-1:], BATCH_ROWS - len(values), axis=0)])
 
 
 @functools.lru_cache(maxsize=8)
@@ -148,12 +152,12 @@ def _load(key: str, files: tuple[tuple[str, bytes], ...]) -> _Loaded:
     for kind, content in files:
         paths[kind] = Path(folder.name) / FILES[kind]
         paths[kind].write_bytes(content)
-    encode = None
+    columns = None
     if "predict" in paths:
-        encode = runpy.run_path(str(paths["predict"]))["features"]
+        columns = runpy.run_path(str(paths["predict"]))["features"]
     # By its name, as workers are started: `search` imports nothing of `workers`.
     load = importlib.import_module("trainstack.workers.export.loading").load
-    return _Loaded(load(paths["keras"]), encode, folder)
+    return _Loaded(load(paths["keras"]), columns, folder)
 
 
 def _loaded(model: Model) -> _Loaded:

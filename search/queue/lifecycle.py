@@ -6,16 +6,17 @@ lock that reads the tables again, and does nothing if the step was done already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.conditions import Condition
 from trainstack.search.database.schema import durable, studies, tasks
-from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload, Refit
+from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
 from trainstack.search.queue.eligibility import open_to_search
+from trainstack.search.queue.further_models import further_models
 from trainstack.search.queue.queries import rows_of, run_of
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.study_store import (
@@ -274,23 +275,8 @@ def _measure(
             stack_id="measurement",
             seed=study.spec["seed"],
             payload=MeasurementPayload(
-                chosen.stack, chosen.baseline, kept, _refit(study.spec, chosen.stack, confirmed)
+                *(chosen.stack, chosen.baseline, kept),
+                *further_models(study.spec, chosen.stack, confirmed, rows),
             ).to_json(),
         )
     )
-
-
-def _refit(spec: Mapping[str, Any], stack: Stack, confirmed: Sequence[TaskRow]) -> Refit | None:
-    """Return how to train the exported model of a study with folds; None without folds.
-
-    Its length is the median of the best epochs of the stack's confirmation runs.
-    """
-    runs = sorted(
-        (row for row in confirmed if row.stack_id == stack.stack_id),
-        key=lambda row: (row.best_epoch, row.seed_index),
-    )
-    if spec.get("folds", 1) == 1 or not runs:
-        return None
-    middle = runs[(len(runs) - 1) // 2]
-    seed = min(runs, key=lambda row: row.seed_index).seed
-    return Refit(seed, middle.best_epoch, tuple(middle.found.get("lowered_after", ())))

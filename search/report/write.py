@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.claims.elsewhere import in_words
 from trainstack.search.conclusion.decision_text import decision_line
+from trainstack.search.conclusion.models import default_line, table
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.text import lines_beside
 from trainstack.search.evidence import formatting
@@ -182,6 +183,8 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "beside": lines_beside(found),
         "decision": decision_line(found),
         "at_prediction": sentences(found.measured),
+        "models": table(found.models, found.deciding),
+        "default_model": default_line(found.models),
         "inside": any(r.layers for r in runs),
         "describe": formatting.describe,
         "shown": lambda run: formatting.number(run.value),

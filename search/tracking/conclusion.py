@@ -17,11 +17,7 @@ from trainstack.search.studies.conclusion import conclusion_of
 from trainstack.spaces.errors import NothingToRecommend
 
 # Artifacts of the measurement that belong to the model, and their names beside it.
-MODEL = {
-    "keras": "model.keras",
-    "preprocessing": "model.preprocessing.joblib",
-    "predict": "model.predict.py",
-}
+MODEL = {"keras": "model.keras", "predict": "model.predict.py"}
 
 
 def conclusion_files(

@@ -103,7 +103,7 @@ class Mirror:
     ) -> None:
         """Add the conclusion to the study's run."""
         for path in files:
-            kind = "model" if path.suffix in (".keras", ".joblib", ".py") else "report"
+            kind = "model" if path.suffix in (".keras", ".py") else "report"
             self._client.log_artifact(self._parent, str(path), kind)
         ended = datetime.fromisoformat(version)
         tags = {"mlflow.note.content": words, VERSION: version}

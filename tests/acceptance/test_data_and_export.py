@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.shell import SMALL, Launched, Shell, adds_up
+from tests.support.shell import SMALL, Launched, Shell, adds_up, refused
+from trainstack.search.evidence.default_model import KINDS
 from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
@@ -72,8 +73,8 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
-    """Export a study's recommendation; return the printed path."""
-    done = shell.within("export", study, "--format", form, "-o", target)
+    """Export a study's single network or its stack; return the printed path."""
+    done = shell.within("export", study, "--format", form, "--model", "single", "-o", target)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
@@ -113,6 +114,56 @@ def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: P
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_model_gives_its_recorded_figure(
+    kind: str, shell: Shell, table: Path, tmp_path: Path
+) -> None:
+    """All four models predict the raw rows of the test part with the recorded rmse."""
+    found = shell.json("recommend", "houses")["models"]
+    done = shell.within(
+        *("export", "houses", "--format", "keras", "--model", kind, "-o", tmp_path / "m.keras")
+    )
+    assert done.returncode == 0, done.stderr
+    frame = houses()
+    frame.drop(columns="price").to_csv(tmp_path / "rows.csv", index=False)
+    output = alone(tmp_path, tmp_path / "m.predict.py", tmp_path / "rows.csv")
+    (tmp_path / "predicted.csv").write_text(output, "utf-8")
+    residuals = (pd.read_csv(tmp_path / "predicted.csv")["price"] - frame["price"]).to_numpy()
+
+    from sklearn.model_selection import train_test_split
+
+    _, held = train_test_split(np.arange(len(frame)), test_size=0.2, random_state=0)
+    rmse = float(np.sqrt(np.mean(residuals[held] ** 2)))
+    assert found[kind]["test"]["rmse"]["mean"] == pytest.approx(rmse, rel=1e-5)
+    assert found[kind]["latency_ms"] > 0
+    assert found[kind]["rows"] == (256 if kind == "single" else 320)
+
+
+def test_the_default_model_is_named_in_one_line(shell: Shell, table: Path, tmp_path: Path) -> None:
+    """Without `--model` the export says which one it is; `recommend` says the same."""
+    done = shell.within("export", "houses", "--format", "keras", "-o", tmp_path / "m.keras")
+    assert done.returncode == 0, done.stderr
+    kind = shell.json("recommend", "houses")["models"]["default"]
+    assert done.stderr.splitlines()[0].startswith(f"{kind}: ")
+    text = " ".join(shell.within("recommend", "houses").stdout.split())
+    assert f"`export` writes the {kind} model." in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--format", "keras", "--model", "averge"), "did you mean 'average'?"),
+        (("--format", "python", "--model", "ensemble"), "no program trains it again"),
+    ],
+)
+def test_a_model_that_cannot_be_exported_is_refused(
+    flags: tuple[str, ...], said: str, shell: Shell, table: Path, tmp_path: Path
+) -> None:
+    """An unknown model, or a form that it does not have, gives one line and exit code 2."""
+    done = shell.within("export", "houses", *flags, "-o", tmp_path / "m")
+    assert said in refused(done, 2)
+
+
 def recorded(shell: Shell, study: str, what: str) -> list[float]:
     """Return a study's test figures, one per seed."""
     from trainstack.search.database import embedded_postgres
@@ -123,7 +174,7 @@ def recorded(shell: Shell, study: str, what: str) -> list[float]:
     measured = queries.measurement(here, study)
     here.dispose()
     assert measured is not None
-    return measured["chosen"]["test"][what]
+    return measured["models"]["single"]["test"][what]
 
 
 def test_a_tables_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:

@@ -131,4 +131,4 @@ def test_full_disk(fleet: Fleet, full: Path) -> None:
     assert measured is not None
     assert len(measured["chosen"]["test"]["loss"]) == 1
     assert "the model could not be written" in fleet.log(worker)
-    assert measured["artifacts"] == {}
+    assert not any("artifacts" in model for model in measured["models"].values())

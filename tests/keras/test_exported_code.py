@@ -142,8 +142,20 @@ def houses(folder: Path, target: str = "price", rows: int = 160, plan: SplitPlan
     return load(str(folder / "houses.csv"), target, plan=plan)
 
 
+def given_parts(folder: Path) -> Any:
+    """Write and load arrays whose parts are given."""
+    rng = np.random.default_rng(2)
+    parts: dict[str, Any] = {}
+    for part, rows in (("train", 90), ("valid", 30), ("test", 30)):
+        y = np.arange(rows) % 3
+        parts |= {f"x_{part}": rng.normal(size=(rows, 4)) + y[:, None], f"y_{part}": y}
+    np.savez(folder / "g.npz", **parts)
+    return load(str(folder / "g.npz"))
+
+
 DATA = {
     "arrays": arrays,
+    "given parts": given_parts,
     "regression": houses,
     "table": lambda f: houses(f, "kind"),
     "groups": lambda f: houses(f, "kind", plan=SplitPlan(group="street")),

@@ -121,4 +121,4 @@ def test_a_yardstick_that_fails_leaves_the_measurement_whole(
     found = measured(bench_of(tmp_path, rare_rows(), "rare"))
     assert found["yardstick"]["left_out"] == "MemoryError: no room"
     assert len(found["chosen"]["test"]["loss"]) == 2
-    assert found["artifacts"]
+    assert found["models"]["single"]["artifacts"]

@@ -151,15 +151,16 @@ def test_the_exported_model_has_the_measured_loss(
     """The saved model takes encoded rows and gives the test loss that was measured."""
     bench, stack = bench_of(rows, tmp_path, yardstick=False), STACKS[name]
     kept = {"0": dict(bench.train(confirmation(stack), go_on).artifacts)}
-    measures = MeasurementPayload(stack, stack, {stack.stack_id: kept}, refit)
+    measures = MeasurementPayload(stack, stack, {stack.stack_id: kept}, (refit,) if refit else ())
     asked = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="p", measures=measures)
     found = dict(bench.measure(asked).payload)
-    loss = found["chosen"]["refit"]["test"]["loss"] if refit else found["chosen"]["test"]["loss"][0]
+    delivered = found["models"]["refit" if refit else "single"]
     dataset = bench.dataset
     split = dataset.whole() if refit else dataset.split(confirmation_seed(0, 0))
-    model: Any = keras.models.load_model(tmp_path / found["artifacts"]["keras"])
+    model: Any = keras.models.load_model(tmp_path / delivered["artifacts"]["keras"])
     p = model.predict(split.x_test, verbose=0)
-    assert -np.log(p[np.arange(len(p)), split.y_test]).mean() == pytest.approx(loss, rel=1e-4)
+    loss = -np.log(p[np.arange(len(p)), split.y_test]).mean()
+    assert loss == pytest.approx(delivered["test"]["loss"][0], rel=1e-4)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])

@@ -207,6 +207,6 @@ def test_a_refit_is_pretrained(bench: JobBench) -> None:
     assert found is not None
     program, _ = found
     ours = program.weights()
-    bench.start(program, STACK, SEED, bench.whole(STACK)[1], EPOCHS)
+    bench.start(program, STACK, SEED, bench.split(None, STACK)[1], EPOCHS)
     for k, start in enumerate(program.weights()):
         assert np.array_equal(ours[k], start) == (k < 2)

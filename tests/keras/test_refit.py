@@ -44,7 +44,7 @@ def test_a_refit_is_the_plan_cut_short(stack: Stack, tmp_path: Path) -> None:
     program, split = found
     ours = program.weights()
     assert len(split.y_train) == 142  # of 178 rows, 36 are for testing
-    _, data = bench.whole(stack)
+    _, data = bench.split(None, stack)
     program.reset(stack, 3, data)
     later: Iterator[int] = count()
     training = Training(
@@ -76,7 +76,7 @@ def test_a_refit_that_diverges_is_none(tmp_path: Path) -> None:
     assert refitted(bench_of(tmp_path), wild, Refit(3, EPOCHS)) is None
 
 
-def test_the_exported_model_of_a_study_with_folds_is_the_refit(tmp_path: Path) -> None:
+def test_the_refit_is_measured_and_exported(tmp_path: Path) -> None:
     """Measured and exported is the network of all rows; the figures per seed stay the folds'."""
     bench = bench_of(tmp_path)
     runs: dict[str, Any] = {}
@@ -85,15 +85,15 @@ def test_the_exported_model_of_a_study_with_folds_is_the_refit(tmp_path: Path) -
         job = Job(str(index), CONFIRMATION, STACK, seed, (split,), EPOCHS, folder="c")
         runs[str(index)] = dict(bench.train(job, lambda measurement: None).artifacts)
     refit = Refit(confirmation_seed(0, 0), TRAINED)
-    asked = MeasurementPayload(STACK, STACK, {STACK.stack_id: runs}, refit)
+    asked = MeasurementPayload(STACK, STACK, {STACK.stack_id: runs}, (refit,))
     job = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="m", measures=asked)
     result = bench.measure(job)
-    found = result.payload["chosen"]
-    assert len(found["test"]["loss"]) == 2
-    assert (found["refit"]["rows"], found["refit"]["epochs"]) == (142, TRAINED)
+    assert len(result.payload["chosen"]["test"]["loss"]) == 2
+    found = result.payload["models"]["refit"]
+    assert (found["rows"], found["members"][0]["epochs"]) == (142, TRAINED)
     split = load("wine", None, "auto").whole()
-    model: Any = keras.models.load_model(tmp_path / result.artifacts["keras"])
+    model: Any = keras.models.load_model(tmp_path / found["artifacts"]["keras"])
     loss = log_loss(split.y_test, model.predict(split.x_test, verbose=0))
-    assert found["refit"]["test"]["log_loss"] == pytest.approx(loss, rel=1e-4)
-    script = (tmp_path / result.artifacts["python"]).read_text("utf-8")
+    assert found["test"]["log_loss"][0] == pytest.approx(loss, rel=1e-4)
+    script = (tmp_path / found["artifacts"]["python"]).read_text("utf-8")
     assert f"TRAINED_EPOCHS = {EPOCHS}, {TRAINED}" in script

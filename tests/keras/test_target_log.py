@@ -105,7 +105,7 @@ def test_the_difference_to_the_trivial_predictor_is_in_the_targets_unit(trained:
 def test_the_exported_model_predicts_in_the_targets_unit(trained: Any, tmp_path: Path) -> None:
     """The reloaded model gives the exponentials for rows as encoded."""
     store = open_store(str(trained.bench.artifacts))
-    with store.read(trained.measured["artifacts"]["keras"]) as file:
+    with store.read(trained.measured["models"]["single"]["artifacts"]["keras"]) as file:
         (tmp_path / "model.keras").write_bytes(file.read())
     model = keras.models.load_model(tmp_path / "model.keras")
     split = trained.bench.dataset.split(SEED)
@@ -118,7 +118,7 @@ def test_the_exported_script_trains_on_logarithms(
 ) -> None:
     """Its printed figures are near the recorded ones, in the target's unit."""
     store = open_store(str(trained.bench.artifacts))
-    with store.read(trained.measured["artifacts"]["python"]) as file:
+    with store.read(trained.measured["models"]["single"]["artifacts"]["python"]) as file:
         names: dict[str, Any] = {"__name__": "script"}
         exec(compile(file.read(), "train.py", "exec"), names)
     names["sys"] = SimpleNamespace(argv=["train.py"])

@@ -84,32 +84,40 @@ class Bench:
         self._splits: dict[Any, tuple[Any, DeviceData | StreamedData]] = {}
 
     def split(
-        self, which: SplitId, stack: Stack, condition: Condition = PLAIN
+        self, which: SplitId | None, stack: Stack, condition: Condition = PLAIN
     ) -> tuple[Any, DeviceData | StreamedData]:
-        """Return a split as a stack prepares it, under a condition; and its parts on the device."""
-        if self.dataset.is_fixed:
+        """Return a split as a stack prepares it, under a condition; and its parts on the device.
+
+        Without a split it is `Dataset.whole`.
+        """
+        if which is not None and self.dataset.is_fixed:
             which = replace(which, seed=0)  # every seed gives the same
         preparation = stack["preparation"], stack.get("categories.levels")
         key = which, preparation, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
             split = self._encoded(which).prepared_by(*preparation)
-            split = conditions.changed(split, condition, classes, which.seed)
+            split = conditions.changed(split, condition, classes, which.seed if which else 0)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
-            if which.fold is not None and isinstance(data, DeviceData):
+            if which is not None and which.fold is not None and isinstance(data, DeviceData):
                 data = data.padded(*self._lengths(which.seed))
             while len(self._splits) >= self.most_splits:
                 del self._splits[next(iter(self._splits))]
             self._splits[key] = split, data
         return self._splits[key]
 
-    def whole(self, stack: Stack) -> tuple[Any, DeviceData | StreamedData]:
-        """Return `Dataset.whole` as a stack prepares it, and its parts on the device."""
-        preparation = stack["preparation"], stack.get("categories.levels")
-        split = self._weighted(self.dataset.whole()).prepared_by(*preparation)
-        return split, put(split, self.fits_bytes // self.most_splits, DeviceData)
+    def valid_rows(self, which: SplitId) -> np.ndarray:
+        """Return the positions of the rows of a split's validation part, in their order.
 
-    def _encoded(self, which: SplitId) -> Any:
+        They are positions in `Dataset.x`, or in the given validation part.
+        """
+        if "valid" in self.dataset.parts:
+            return np.arange(len(self.dataset.parts["valid"].y))
+        if which.fold is None:
+            return self.dataset.positions(which.seed)["valid"]
+        return self._division(which.seed)[which.fold]["valid"]
+
+    def _encoded(self, which: SplitId | None) -> Any:
         """Return a split with weights; its arrays are those of another preparation that is kept."""
         for (kept, _, condition), (split, _) in self._splits.items():
             if kept == which and not condition:
@@ -121,7 +129,9 @@ class Bench:
         split = weighted(split, self.spec.class_weight, self.spec.data.classes)
         return scaled_for_counts(split) if self.spec.trained_on.logarithmic else split
 
-    def _rows(self, which: SplitId) -> Any:
+    def _rows(self, which: SplitId | None) -> Any:
+        if which is None:
+            return self.dataset.whole()
         if which.fold is None:
             return self.dataset.split(which.seed)
         return self.dataset.fold(self._division(which.seed)[which.fold])

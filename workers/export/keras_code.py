@@ -44,6 +44,7 @@ def script(
     seeds: Sequence[int],
     recorded: Mapping[str, Sequence[float]],
     refit: Refit | None = None,
+    averaged: bool = False,
 ) -> str:
     """Write the training script: data, preprocessing, network, training, test figures.
 
@@ -55,6 +56,7 @@ def script(
         recorded: The recorded test figures, one for each seed, for comparison.
         refit: How the network is trained on all rows that are not for testing; None: with a
             validation part.
+        averaged: Whether the model is the mean of the seeds' predictions.
 
     Returns:
         A program that needs only Keras, TensorFlow, scikit-learn and NumPy (pandas for tables).
@@ -98,6 +100,7 @@ def script(
         epochs=planned,
         seeds=list(seeds),
         refit=refit,
+        averaged=averaged,
         decay=stack.get("decay.weight_decay", stack.get("optimizer.weight_decay")),
         scheduled=scheduled,
         averaged_epochs=averaged_epochs(stack.get("averaging.share", 0.0), planned),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,10 @@ from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.preparation import precision_of
 from trainstack.search.data.target_log import FARTHEST, TargetLog
 from trainstack.search.metrics.conformal import Residuals
-from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
 from trainstack.workers.export.columns import from_columns, levels_of
-from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import prepared
 
@@ -94,40 +92,37 @@ def exponential(outputs: Any, log: TargetLog) -> Any:
 
 @dataclass(frozen=True)
 class Delivered:
-    """The model of a stack that is exported.
+    """A model that is exported.
 
     Attributes:
-        program: Holds its weights.
+        model: Its network, or several networks as one, with their preparation.
         split: The split that it was trained on.
-        seeds: Seeds of the training script, that of the model first.
-        test: Recorded test figures, one for each seed.
-        refit: How it was trained on all rows that are not for testing; None: with a validation
-            part.
-        residuals: Errors on a validation part that it, or the first run before it was trained on
-            all rows, was not trained on; None for classes.
+        stacks: Its stacks: one, or those of an ensemble's members.
+        program: A program that trains it again; empty: there is none.
+        residuals: Errors on validation rows of it, or of networks of its stacks that were trained
+            without them; None for classes, or if there are none.
     """
 
-    program: Program
+    model: keras.Model
     split: Any
-    seeds: Sequence[int]
-    test: Mapping[str, Sequence[float]]
-    refit: Refit | None = None
+    stacks: Sequence[Stack]
+    program: str = ""
     residuals: Residuals | None = None
 
 
-def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[str, str]:
-    """Write model, scripts and stack; return kind → name in the store.
+def save_all(bench: Bench, delivered: Delivered, folder: str) -> dict[str, str]:
+    """Write model, scripts and stacks; return kind → name in the store.
 
     The model of a table takes its columns (`from_columns`), that of arrays the features.
 
     Raises:
         OSError: The disk or the store is full.
     """
-    split = model.split
+    split = delivered.split
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         written: dict[str, Path] = {"keras": target / "model.keras"}
-        exported = export_model(bench, stack, model.program, split)
+        exported = delivered.model
         known: dict[str, list[str]] = {}
         if split.encoder is not None:
             exported = from_columns(exported, bench.dataset, split.encoder)
@@ -136,15 +131,15 @@ def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[
             written["predict"].write_text(predict_script(bench.dataset, known), "utf-8")
         exported.save(written["keras"])
         spec = bench.spec
-        described = (bench.dataset, spec.study, spec.asked.name, known, model.residuals)
+        described = (bench.dataset, spec.study, spec.asked.name, known, delivered.residuals)
         ModelDescription.of(*described).write_into(written["keras"])
-        written["python"] = target / "train.py"
-        text = script(
-            bench.dataset, bench.spec, stack, model.seeds, recorded=model.test, refit=model.refit
-        )
-        written["python"].write_text(text, "utf-8")
+        if delivered.program:
+            written["python"] = target / "train.py"
+            written["python"].write_text(delivered.program, "utf-8")
         written["json"] = target / "stack.json"
-        written["json"].write_text(json.dumps(stack.to_json(), indent=2) + "\n", "utf-8")
+        each = [stack.to_json() for stack in delivered.stacks]
+        document = each if len(each) > 1 else each[0]
+        written["json"].write_text(json.dumps(document, indent=2) + "\n", "utf-8")
         names = {kind: f"{folder}/{path.name}" for kind, path in written.items()}
         for kind, path in written.items():
             put(bench.artifacts, names[kind], path)

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainstack.search.evidence.constraints import read_all
+from trainstack.search.evidence.default_model import default_model
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.evidence.prediction import affordable
 from trainstack.search.folds import SplitId, confirmation_split
-from trainstack.search.metrics.conformal import Residuals
 from trainstack.search.metrics.table import BESIDE
-from trainstack.search.payloads import Refit
 from trainstack.search.records import Outcome, Result
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.program import Program
 from trainstack.workers.export.deployment import latency_ms, lite
-from trainstack.workers.export.model import Delivered, export_model, save_all
+from trainstack.workers.export.model import export_model
 from trainstack.workers.messages import Job, Kept
 from trainstack.workers.tasks.metrics import Scorer
+from trainstack.workers.tasks.models import models
 from trainstack.workers.tasks.prediction import PASSES, monte_carlo, sparsified
-from trainstack.workers.tasks.refit import refitted
 from trainstack.workers.tasks.trivial_predictor import trivial_alone, trivial_document, trivial_run
 from trainstack.workers.tasks.yardstick import MOST_SECONDS, yardstick
 
 if TYPE_CHECKING:
     from trainstack.workers.engine.bench import Bench
 
-log = logging.getLogger("trainstack.trainer")
-
 
 def measure(bench: Bench, job: Job) -> Result:
     """Measure the chosen stack and the baseline on the test set, one figure per seed.
 
-    Exported is the chosen stack's model of the first seed (selected before its test figure was
-    known), or one that is trained on all rows that are not for testing.
+    The models that can be exported are made and measured as well; see
+    `trainstack.workers.tasks.models`.
     """
     began = time.perf_counter()
     asked = job.measures
@@ -60,55 +55,19 @@ def measure(bench: Bench, job: Job) -> Result:
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
             measured["seeds"], chosen_runs = [run.seed for run in runs], runs
-            residuals = _residuals(bench, stack, runs[0])
-            delivered = _delivered(bench, stack, runs, measured[role]["test"], asked.refit)
-            delivered = replace(delivered, residuals=residuals)
-            if refit := delivered.refit:
-                measured[role]["refit"] = {
-                    "rows": len(delivered.split.y_train),
-                    "epochs": refit.epochs,
-                    "test": {name: values[0] for name, values in delivered.test.items()},
-                }
-            try:
-                artifacts = save_all(bench, stack, delivered, job.folder)
-            except OSError as error:  # a full disk costs the export, not the figures
-                log.warning("the model could not be written: %s", error)
     if chosen_runs:
         left = MOST_SECONDS - (time.perf_counter() - began)
         measured |= _yardstick(bench, asked.chosen, chosen_runs[0].split, left)
+        test = measured["chosen"]["test"]
+        measured["models"] = models(bench, asked, chosen_runs, test, job.folder)
+        kind, _ = default_model(bench.spec, measured["models"])
+        artifacts = measured["models"].get(kind, {}).get("artifacts", {})
     return Result(
         Outcome.COMPLETED,
         seconds={"total": time.perf_counter() - began},
         artifacts=artifacts,
-        payload={**measured, "artifacts": artifacts},
+        payload=measured,
     )
-
-
-def _delivered(
-    bench: Bench,
-    stack: Stack,
-    runs: list[Kept],
-    test: Mapping[str, list[float]],
-    asked: Refit | None,
-) -> Delivered:
-    """Return the model to export: refitted if asked and possible, else the first run's."""
-    found = None if asked is None else refitted(bench, stack, asked)
-    if found is None or asked is None:
-        return Delivered(*bench.weights(stack, runs[0]), [run.seed for run in runs], test)
-    program, split = found
-    scorer = Scorer.of(bench.spec, split)
-    figures = scorer.figures(scorer.answers(program.outputs(split.prepare(split.x_test))), "test")
-    each = {name: [value] for name, value in figures.items()}
-    return Delivered(program, split, [asked.seed], each, asked)
-
-
-def _residuals(bench: Bench, stack: Stack, run: Kept) -> Residuals | None:
-    """Return a run's errors on its validation part, in regression."""
-    if bench.spec.data.task != "regression":
-        return None
-    program, split = bench.weights(stack, run)
-    predicted = split.predictions(program.outputs(split.prepare(split.x_valid)))
-    return Residuals.of(split.y_valid, predicted, split.log is not None)
 
 
 def _yardstick(bench: Bench, stack: Stack, which: SplitId, seconds: float) -> dict[str, Any]:
@@ -134,6 +93,7 @@ def confirmation_runs(bench: Bench, kept: Mapping[str, Mapping[str, str]]) -> li
             confirmation_seed(bench.spec.seed, int(index)),
             confirmation_split(bench.spec, int(index)),
             artifacts.get("weights", ""),
+            artifacts.get("predictions", ""),
         )
         for index, artifacts in sorted(kept.items(), key=lambda item: int(item[0]))
     ]

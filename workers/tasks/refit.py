@@ -33,7 +33,7 @@ def refitted(bench: Bench, stack: Stack, asked: Refit) -> tuple[Program, Any] | 
     Returns:
         The program with the trained weights, and the split; None if the training diverged.
     """
-    split, data = bench.whole(stack)
+    split, data = bench.split(None, stack)
     rows = data.rows[0]
     batch = min(stack["batch_size"], rows)
     steps = rows // batch

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from trainstack.search.folds import SplitId
 from trainstack.search.metrics.table import BESIDE
 from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
 from trainstack.search.spec import StudySpec
@@ -24,6 +25,7 @@ from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.measure import bounded_figures, validation_figures
 from trainstack.workers.tasks.reuse import Reuse
+from trainstack.workers.tasks.validated import keep_predictions
 
 log = logging.getLogger("trainstack.trainer")
 
@@ -92,6 +94,8 @@ class RunBench(Bench):
         layers, artifacts = {"start": run.inside}, {}
         if job.kind == CONFIRMATION and job.folder and result.outcome == Outcome.COMPLETED:
             artifacts = self._keep(job, program)
+        if len(job.splits) == 1 and result.outcome == Outcome.COMPLETED:
+            artifacts |= self._predictions(job, [run])
         metrics: dict[str, float] = {"parameters": float(program.model.count_params())}
         if run.training.best:
             metrics |= self._scores(run.training.best)
@@ -148,14 +152,35 @@ class RunBench(Bench):
             return {}
         return {"weights": relative}
 
+    def _predictions(self, job: Job, runs: Sequence[PreparedRun]) -> dict[str, str]:
+        """Write a job's predictions for validation rows; return kind → name in the store.
+
+        Args:
+            job: The job; that of a trial on folds has all of their splits.
+            runs: One run for each split. The program has the weights of a single one.
+        """
+        if not job.folder or job.condition or self.spec.experiment:
+            return {}
+
+        def parts() -> Iterator[tuple[SplitId, Any, Program]]:
+            for run in runs:
+                if len(runs) > 1:
+                    self.take_best(run)
+                yield run.job.split, run.split, run.program
+
+        return keep_predictions(
+            self, f"{job.folder}/{job.run_id}-{job.seed}.predictions.npz", parts()
+        )
+
     def joint_result(
-        self, runs: Sequence[PreparedRun], result: Result, build: float, total: float
+        self, job: Job, runs: Sequence[PreparedRun], result: Result, build: float, total: float
     ) -> Result:
         """Return the result of a trial on folds with its figures, which are means over them.
 
         Layers are those of the first fold.
 
         Args:
+            job: The trial's job.
             runs: Its folds, trained.
             result: The result without figures.
             build: Seconds spent on building the program.
@@ -163,14 +188,23 @@ class RunBench(Bench):
         """
         first, trainings = runs[0], [run.training for run in runs]
         self.take_best(first)
-        metrics, _, found = self.figures(first, result)
+        of_first = replace(first, job=replace(first.job, folder=""))  # keeps nothing
+        metrics, artifacts, found = self.figures(of_first, result)
+        if result.outcome == Outcome.COMPLETED:
+            artifacts = self._predictions(job, runs)
         scores = [self._scores(training.best) for training in trainings if training.best]
         metrics |= {name: fmean([each[name] for each in scores]) for name in next(iter(scores), {})}
         seconds = {"build": build, "evaluate": 0.0, "total": total}
         for phase in ("compile", "train"):
             seconds[phase] = sum(training.seconds.get(phase, 0.0) for training in trainings)
         values = [training.best.minimized if training.best else None for training in trainings]
-        return replace(result, metrics=metrics, seconds=seconds, payload={**found, "folds": values})
+        return replace(
+            result,
+            metrics=metrics,
+            seconds=seconds,
+            artifacts=artifacts,
+            payload={**found, "folds": values},
+        )
 
     @staticmethod
     def take_best(run: PreparedRun) -> None:

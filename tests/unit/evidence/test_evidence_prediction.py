@@ -124,11 +124,3 @@ def test_the_recommendation_carries_what_was_measured() -> None:
     text = " ".join(text_of(found).split())
     assert "Monte-Carlo dropout with 10 passes" in text
     assert "40 % remain" in text
-
-
-def test_a_refit_is_described_with_its_rows_and_its_test_loss() -> None:
-    """A model that is trained on all rows has figures of its own, and a sentence that says so."""
-    refit = {"rows": 1437, "epochs": 21, "test": {"loss": 0.0812}}
-    (text,) = sentences(Measured(refit=refit))
-    assert "all 1,437 rows that are not for testing, for 21 epochs" in text
-    assert "test loss is 0.0812" in text

@@ -1,0 +1,178 @@
+"""The models that a study can export: made, measured, saved and loaded again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from trainstack.search.data.load import load
+from trainstack.search.evidence.planned_run import confirmation_seed
+from trainstack.search.folds import confirmation_split, search_splits
+from trainstack.search.kept_predictions import read_predictions
+from trainstack.search.payloads import MeasurementPayload, PoolMember, Refit
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Result
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+from trainstack.workers.export.model import export_model
+from trainstack.workers.messages import Job
+from trainstack.workers.tasks.jobs import JobBench
+from trainstack.workers.tasks.metrics import Scorer
+from trainstack.workers.tasks.models import KINDS, predictions
+from trainstack.workers.tasks.refit import refitted
+
+pytestmark = pytest.mark.keras
+
+EPOCHS = 12
+CHOSEN = Stack.of(units=[16], batch_size=16)
+OTHER = Stack.of(units=[8, 8], batch_size=16, preparation="robust_clip", activation="relu")
+
+
+class Patient:
+    """Lets every fold be trained."""
+
+    def tell(self, job: Job, measurement: Any) -> None:
+        return None
+
+    def after_first_folds(self, job: Job, values: Any) -> None:
+        return None
+
+    def alive(self, job: Job) -> None:
+        return None
+
+
+def trained(bench: JobBench, kind: str, stack: Stack, index: int) -> tuple[Job, Result]:
+    """Train a search trial, or the confirmation run of an index."""
+    spec = bench.spec
+    if kind == SEARCH:
+        job = Job("t", SEARCH, stack, 3, search_splits(spec), EPOCHS, folder="s")
+    else:
+        split, seed = confirmation_split(spec, index), confirmation_seed(0, index)
+        job = Job("t", CONFIRMATION, stack, seed, (split,), EPOCHS, folder="c")
+    if len(job.splits) > 1:
+        return job, bench.train_folds(job, Patient())
+    return job, bench.train(job, lambda measurement: None)
+
+
+@pytest.fixture(scope="module", params=[("wine", 3), ("wine", 1), ("diabetes", 1)])
+def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A bench, and the measurement of two stacks that were searched and three runs of one."""
+    data, folds = request.param
+    folder = tmp_path_factory.mktemp("models")
+    described = load(data, None, "auto").describe()
+    spec = StudySpec("s", described, {}, epochs=EPOCHS, folds=folds, yardstick=False)
+    bench = JobBench(spec, 0, str(folder))
+    runs = [trained(bench, CONFIRMATION, CHOSEN, index) for index in range(3)]
+    kept = {CHOSEN.stack_id: {str(k): dict(r.artifacts) for k, (_, r) in enumerate(runs)}}
+    refits = tuple(Refit(job.seed, 6) for job, _ in runs)
+    pool = []
+    for stack in (CHOSEN, OTHER):
+        job, result = trained(bench, SEARCH, stack, 0)
+        files = (result.artifacts["predictions"],)
+        pool.append(PoolMember(stack, Refit(job.seed, result.best_epoch), files))
+    asked = MeasurementPayload(CHOSEN, CHOSEN, kept, refits, tuple(pool))
+    job = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="m", measures=asked)
+    result = bench.measure(job)
+    return SimpleNamespace(bench=bench, folder=folder, asked=asked, result=result, runs=runs)
+
+
+def loaded(study: Any, kind: str) -> keras.Model:
+    """Load a model of the measurement."""
+    document = study.result.payload["models"][kind]
+    model: Any = keras.models.load_model(study.folder / document["artifacts"]["keras"])
+    return model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loaded_model_gives_the_recorded_figures(kind: str, study: Any) -> None:
+    """Each of the four has the recorded test loss and metric on the test rows, to 1e-6."""
+    bench, document = study.bench, study.result.payload["models"][kind]
+    split = bench.split(None if kind != "single" else study.runs[0][0].split, CHOSEN)[0]
+    model: Any = loaded(study, kind)
+    p = np.asarray(model(split.x_test, training=False)).astype(np.float64)
+    if bench.spec.data.classes:
+        of_label = p[np.arange(len(p)), split.y_test]
+        assert -np.log(of_label).mean() == pytest.approx(document["test"]["loss"][0], rel=1e-6)
+        accuracy = (p.argmax(axis=1) == split.y_test).mean()
+        assert accuracy == pytest.approx(document["test"]["accuracy"][0], rel=1e-6)
+    else:
+        rmse = np.sqrt(np.mean((p[:, 0] - split.y_test) ** 2))
+        assert rmse == pytest.approx(document["test"]["rmse"][0], rel=1e-6)
+    assert document["latency_ms"] > 0
+    assert document["parameters"] > 0
+
+
+def test_the_average_is_the_mean_of_its_networks(study: Any) -> None:
+    """Its outputs are NumPy's mean of networks that are trained again with the same seeds."""
+    bench = study.bench
+    split = bench.split(None, CHOSEN)[0]
+    document = study.result.payload["models"]["average"]
+    assert [row["seed"] for row in document["members"]] == [r.seed for r in study.asked.refits]
+    assert document["rows"] == len(split.y_train)
+    single = []
+    for refit in study.asked.refits:
+        found = refitted(bench, CHOSEN, refit)
+        assert found is not None
+        single.append(predictions(export_model(bench, CHOSEN, *found), split.x_test))
+    scorer = Scorer.of(bench.spec, split)
+    mean = scorer.of_predictions(np.mean(single, axis=0))
+    found_loss = scorer.figures(mean, "test")["loss"]
+    calibration = document.get("calibration", {"temperature": 1.0})
+    if calibration["temperature"] == 1.0:
+        assert document["test"]["loss"][0] == pytest.approx(found_loss, rel=1e-5)
+
+
+def test_the_ensemble_is_better_on_validation_than_each_candidate(study: Any) -> None:
+    """Its metric on the search's validation rows is at least as good as every candidate's."""
+    bench, document = study.bench, study.result.payload["models"]["ensemble"]
+    spec = bench.spec
+    splits = search_splits(spec)
+    rows = np.concatenate([bench.valid_rows(which) for which in splits])
+    y, asked = bench.dataset.y[np.sort(rows)], spec.asked
+    ones = np.ones(len(y))
+    scores = []
+    for member in study.asked.pool:
+        kept = read_predictions(bench.artifacts, member.predictions, spec.data.task)
+        assert kept is not None
+        np.testing.assert_array_equal(kept.rows, np.sort(rows))
+        scores.append(asked.objective(asked.value(y, kept.predictions, ones)))
+    assert asked.objective(document["validation"]) <= min(scores) + 1e-9
+    assert {row["stack_id"] for row in document["members"]} <= {CHOSEN.stack_id, OTHER.stack_id}
+
+
+def test_kept_predictions_score_as_the_trial_did(study: Any) -> None:
+    """A confirmation run's kept predictions have its recorded validation loss."""
+    bench = study.bench
+    job, result = study.runs[0]
+    kept = read_predictions(
+        bench.artifacts, [result.artifacts["predictions"]], bench.spec.data.task
+    )
+    assert kept is not None
+    y = bench.dataset.y[kept.rows]
+    if bench.spec.data.classes:
+        loss = -np.log(kept.predictions[np.arange(len(y)), y]).mean()
+    else:
+        loss = np.mean((kept.predictions - y) ** 2) / bench.split(job.split, CHOSEN)[0].y_scale ** 2
+    assert loss == pytest.approx(result.value, rel=2e-3)
+
+
+def test_calibration_never_raises_the_validation_log_loss(study: Any) -> None:
+    """Before and after stand in the document, in classification only."""
+    for kind, document in study.result.payload["models"].items():
+        if not study.bench.spec.data.classes:
+            assert "calibration" not in document
+        elif kind != "average":
+            found = document["calibration"]
+            assert found["after"]["log_loss"] <= found["before"]["log_loss"] + 1e-12
+
+
+def test_without_further_trainings_only_the_single_network_is_made(study: Any) -> None:
+    """A measurement that asks for none has one model, and a reason for each other."""
+    asked = MeasurementPayload(CHOSEN, CHOSEN, study.asked.runs)
+    job = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="n", measures=asked)
+    found = study.bench.measure(job).payload["models"]
+    assert "test" in found["single"]
+    assert [kind for kind in KINDS if "left_out" in found[kind]] == ["refit", "average", "ensemble"]
