@@ -96,13 +96,15 @@ def heartbeat(
             .values(seen_at=func.now(), state=state, left_at=None)
             .returning(workers.c.study_id)
         ).scalar()
+        if study_id is None:  # its row was removed: the lease must not outlast this reply
+            return None
         renewed = (
             held is None
             or connection.execute(
                 update(tasks).where(mine(*held)).values(lease_until=seconds_from_now(seconds))
             ).rowcount
         )
-        if not renewed or study_id is None:
+        if not renewed:
             return None
         return connection.execute(
             select(studies.c.requested_state).where(studies.c.study_id == study_id)
