@@ -46,6 +46,8 @@ def check(did: Did, before: Snapshot, after: Snapshot, now: datetime, tokens: se
     Raises:
         AssertionError: It did not.
     """
+    gone = did.worker_id not in before.workers
+    assert gone or not isinstance(did.reply, IntegrityError), "a key that is there twice"
     old, new = before.tasks, after.tasks
     changes: Changes = {
         k: (old.get(k), new.get(k)) for k in old.keys() | new.keys() if old.get(k) != new.get(k)
@@ -199,6 +201,11 @@ def _reaped(did: Did, before: Snapshot, after: Snapshot, changes: Changes, now: 
 
 def _kept(did: Did, before: Snapshot, after: Snapshot, changes: Changes, now: datetime) -> None:
     """Check maintenance: the late tasks wait again, or every lease is set anew, or nothing."""
+    checked = before.study.expiry_checked_at
+    if not did.fault and (checked is None or not now - timedelta(seconds=10) < checked <= now):
+        assert after.study.expiry_checked_at == now, "not looked at"
+        late = [t for t in after.tasks.values() if t.lease_until and t.lease_until > now + LEASE]
+        assert not late, f"a lease that lasts for too long: {late}"
     if all(b and a and replace(b, lease_until=a.lease_until) == a for b, a in changes.values()):
         leases = [a.lease_until for _, a in changes.values() if a]
         assert all(until == now + LEASE / 2 for until in leases), changes
