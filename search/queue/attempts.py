@@ -96,13 +96,15 @@ def heartbeat(
             .values(seen_at=func.now(), state=state, left_at=None)
             .returning(workers.c.study_id)
         ).scalar()
+        if study_id is None:  # its row was removed: the lease must not outlast this reply
+            return None
         renewed = (
             held is None
             or connection.execute(
                 update(tasks).where(mine(*held)).values(lease_until=seconds_from_now(seconds))
             ).rowcount
         )
-        if not renewed or study_id is None:
+        if not renewed:
             return None
         return connection.execute(
             select(studies.c.requested_state).where(studies.c.study_id == study_id)
@@ -130,21 +132,8 @@ def record(
     connection.execute(update(tasks).where(tasks.c.task_id == task_id).values(values))
 
 
-def finish(
-    engine: Engine, task_id: int, token: str | None, result: Result, cached_of: int | None = None
-) -> TaskRow:
-    """End a task with its result.
-
-    Args:
-        engine: The database.
-        task_id: Id of the task.
-        token: Token of the lease.
-        result: The result.
-        cached_of: Id of the task from which the result was copied, if any.
-
-    Raises:
-        LeaseLost: The token is no longer the task's.
-    """
+def columns_of(result: Result) -> dict[str, Any]:
+    """Return the columns of a task that hold its result."""
     values: dict[str, Any] = {
         "outcome": result.outcome,
         "value": result.value,
@@ -154,14 +143,22 @@ def finish(
         "artifacts": dict(result.artifacts),
         "found": json_safe(result.payload),
         "cause": result.cause,
-        "cached_of": cached_of,
     }
     if result.measurements:
         values["curve"] = [m.minimized for m in result.measurements]
         values["train_curve"] = [m.train_loss for m in result.measurements]
+    return values
+
+
+def finish(engine: Engine, task_id: int, token: str | None, result: Result) -> TaskRow:
+    """End a task with its result.
+
+    Raises:
+        LeaseLost: The token is no longer the task's.
+    """
     with engine.begin() as connection:
         owned(connection, task_id, token, result.outcome)
-        return end(connection, task_id, token, values)
+        return end(connection, task_id, token, columns_of(result))
 
 
 def end(connection: Connection, task_id: int, token: str | None, values: dict[str, Any]) -> TaskRow:

@@ -39,7 +39,10 @@ def other_workers(
         .where(
             others,
             workers.c.left_at.is_(None),
-            workers.c.seen_at > seconds_from_now(-alive_seconds),
+            # Later than this, if the database's clock has been set back, is no sign of life.
+            workers.c.seen_at.between(
+                seconds_from_now(-alive_seconds), seconds_from_now(alive_seconds)
+            ),
         )
     ).scalar_one()
 

@@ -29,8 +29,9 @@ def requeue_expired(
         study_id: Id of the study.
         every_seconds: Do nothing if the last check was less than this long ago.
         watched_seconds: If the last check was longer ago than this, heartbeats may have been lost
-            as well (the database was unavailable, or every worker gone): leases are first
-            extended by this time.
+            as well (the database was unavailable, or every worker gone); if it lies in the future,
+            the database's clock has been set back. In both cases every lease is first set to
+            this time from now.
 
     Returns:
         The updated rows of the tasks concerned; None if no check was due, or the study was locked.
@@ -42,13 +43,13 @@ def requeue_expired(
     with engine.begin() as connection:
         durable(connection)
         row = connection.execute(query).first()
-        if row is None or (row[0] is not None and row[0] < every_seconds):
+        if row is None or (row[0] is not None and 0.0 <= row[0] < every_seconds):
             return None
         change(connection, study_id, expiry_checked_at=func.clock_timestamp())
         unwatched = row[0] or 0.0
         running = (tasks.c.study_id == study_id) & (tasks.c.status == Status.RUNNING)
-        if watched_seconds is not None and unwatched > watched_seconds:
-            renewed = func.greatest(tasks.c.lease_until, seconds_from_now(watched_seconds))
+        if watched_seconds is not None and not 0.0 <= unwatched <= watched_seconds:
+            renewed = seconds_from_now(watched_seconds)
             connection.execute(update(tasks).where(running).values(lease_until=renewed))
             return []
         # The lock on the study's row excludes concurrent claims and endings.

@@ -211,7 +211,9 @@ def void(engine: Engine, name: str, number: int, reason: str) -> None:
         durable(connection)
         study = find(connection, name, lock=True)
         mine = (tasks.c.study_id == study.study_id) & (tasks.c.kind == SEARCH)
-        found = connection.execute(select(tasks).where(mine, tasks.c.number == number)).first()
+        # Wait for a worker that is copying its result; the update below then sees the copy.
+        query = select(tasks).where(mine, tasks.c.number == number).with_for_update()
+        found = connection.execute(query).first()
         if found is None:
             raise RequestError(f"no trial {number} in study '{name}'", hint="see its `trials`")
         row = task_of(found)

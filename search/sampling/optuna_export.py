@@ -68,7 +68,8 @@ class OptunaExport:
         """
         with guarded(self._engine.url), self._engine.begin() as connection:
             age = func.extract("epoch", func.now() - studies.c.exported_at)
-            due = (age >= every_seconds) | age.is_(None)
+            # Negative after the database's clock has been set back.
+            due = (age >= every_seconds) | (age < 0.0) | age.is_(None)
             named = studies.c.name == self._study
             found = connection.execute(select(studies).where(named, due)).first()
             if found is None or not connection.scalar(select(lock_of(found.study_id))):

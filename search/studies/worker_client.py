@@ -222,12 +222,7 @@ class WorkerClient:
             own |= {"payload": payload.to_json()}
             own["lease_until"] = seconds_from_now(self._lease_seconds)
             row = attempts.write(connection, row.task_id, row.token, **own)
-        if (
-            not payload.given
-            and (duplicate := deduplication.find_finished_duplicate(self._engine, row)) is not None
-        ):
-            finished, result = duplicate
-            attempts.finish(self._engine, row.task_id, row.token, result, finished)
+        if not payload.given and deduplication.finish_as_duplicate(self._engine, row):
             return None
         lease = lease_of(row)
         rungs = self._proposals.pruner.places(self._planned(lease))

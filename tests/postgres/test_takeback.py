@@ -50,6 +50,22 @@ def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
     assert [row.status for row in rows or []] == ["waiting"]
 
 
+def test_clock_set_back(url: URL, database: Engine) -> None:
+    """After the database's clock was set back by hours, a dead worker's task soon waits again."""
+    here = begun(url, trials=1)
+    assert here.claim() is not None
+    let_pass(database, -7200.0)
+    with database.begin() as connection:
+        hence = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, 7200.0)
+        connection.execute(update(studies).values(expiry_checked_at=hence))
+    assert recovery.requeue_expired(database, here.study_id, 10.0, 30.0) == []
+    let_pass(database, 29.0)
+    assert recovery.requeue_expired(database, here.study_id, 10.0, 30.0) == []
+    let_pass(database, 11.0)
+    rows = recovery.requeue_expired(database, here.study_id, 10.0, 30.0)
+    assert [row.status for row in rows or []] == ["waiting"]
+
+
 def test_only_one_looks_at_a_time(url: URL, database: Engine) -> None:
     """Within the interval only one process checks for expired leases."""
     here = begun(url, trials=1)

@@ -1,0 +1,64 @@
+"""Connections of workers to one test database, and faults of their commits."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import psycopg2
+from sqlalchemy import URL, Engine
+
+from tests.support.clock import Clock
+from trainstack.search.database.connection import engine
+from trainstack.search.database.schema import ensure
+
+# When a worker loses the database: before its transaction is committed, or before the reply.
+BEFORE, AFTER = "before the commit", "after the commit"
+
+
+class Line:
+    """One worker's connection, which can break at a commit."""
+
+    def __init__(self, url: URL) -> None:
+        self.engine = engine(url)
+        self._commit = self.engine.dialect.do_commit
+        self.engine.dialect.do_commit = self._faulty  # type: ignore[method-assign]
+        self._fault, self._at = "", 0
+
+    def break_at(self, fault: str, commit: int = 1) -> None:
+        """Break at the next commit, or at a later one; an empty `fault` mends the line."""
+        self._fault, self._at = fault, commit
+
+    def _faulty(self, connection: Any) -> None:
+        self._at -= 1
+        if not self._fault or self._at:
+            self._commit(connection)
+            return
+        fault, self._fault = self._fault, ""
+        if fault == AFTER:
+            self._commit(connection)
+        else:
+            connection.rollback()
+        raise psycopg2.OperationalError(f"server closed the connection {fault}")
+
+
+class Bench:
+    """A database with its clock, the lines of workers, and one for whoever looks on."""
+
+    LINES = 3
+
+    def __init__(self, url: URL) -> None:
+        self.url, self.clock = url, Clock(url)
+        self.engine: Engine = engine(url)
+        ensure(self.engine)
+        # Each of its reads sees what was committed before.
+        watcher = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.watching = watcher.connect()
+        self.lines = [Line(url) for _ in range(self.LINES)]
+        self.names = (f"s{number}" for number in itertools.count())
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.watching.close()
+        for here in (self.engine, *(line.engine for line in self.lines)):
+            here.dispose()

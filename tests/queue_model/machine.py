@@ -1,0 +1,149 @@
+"""The state machine: every operation of workers and users, and what befalls them, in any order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from tests.queue_model.bench import AFTER, BEFORE, Bench
+from tests.queue_model.world import ENDINGS, World
+from trainstack.search.studies.worker_client import INTERRUPTED
+
+LINES = st.integers(0, Bench.LINES - 1)
+# The latest lease most often, and those of long ago as well.
+LEASES = st.integers(0, 5)
+# Most operations are not disturbed.
+FAULTS = st.sampled_from(["", "", "", "", BEFORE, AFTER])
+SECONDS = st.sampled_from([1.0, 12.0, 29.0, 59.0, 60.0, 61.0, 700.0, -5.0, -100.0, -4000.0])
+WANTED = st.sampled_from(["go", "go", "go", "pause", "stop", "cancel"])
+
+
+class Counting:
+    """Counts the steps of a run."""
+
+    def __init__(self) -> None:
+        self.steps = self.studies = 0
+
+
+def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
+    """Return the state machine over a database; each run of it is a new study."""
+
+    class Queue(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.world = World(bench)
+            counting.studies += 1
+
+        def do(self, name: str, *arguments: Any, **faults: Any) -> None:
+            getattr(self.world, name)(*arguments, **faults)
+            counting.steps += 1
+
+        @rule(line=LINES, fault=FAULTS, commit=st.integers(1, 3))
+        def claim(self, line: int, fault: str, commit: int) -> None:
+            self.do("claim", line, fault=fault, commit=commit)
+
+        @rule(line=LINES)
+        def claim_again(self, line: int) -> None:
+            self.do("claim", line)
+
+        @rule(pick=LEASES, fault=FAULTS)
+        def beat(self, pick: int, fault: str) -> None:
+            self.do("beat", pick, fault=fault)
+
+        @rule(line=LINES, fault=FAULTS)
+        def idle(self, line: int, fault: str) -> None:
+            self.do("idle", line, fault=fault)
+
+        @rule(pick=LEASES, count=st.integers(1, 4), fault=FAULTS)
+        def report(self, pick: int, count: int, fault: str) -> None:
+            self.do("report", pick, count, fault=fault)
+
+        @rule(pick=LEASES, ending=st.sampled_from(sorted(ENDINGS)), fault=FAULTS)
+        def finish(self, pick: int, ending: str, fault: str) -> None:
+            self.do("finish", pick, ending, fault=fault)
+
+        @rule(pick=LEASES, cause=st.sampled_from([INTERRUPTED, "trainer died"]), fault=FAULTS)
+        def give_back(self, pick: int, cause: str, fault: str) -> None:
+            self.do("give_back", pick, cause, fault=fault)
+
+        @rule(pick=LEASES, fault=FAULTS)
+        def no_room(self, pick: int, fault: str) -> None:
+            self.do("no_room", pick, fault=fault)
+
+        @rule(line=LINES, fault=FAULTS)
+        def reap(self, line: int, fault: str) -> None:
+            self.do("reap", line, fault=fault)
+
+        @rule(line=LINES, fault=FAULTS)
+        def maintain(self, line: int, fault: str) -> None:
+            self.do("maintain", line, fault=fault)
+
+        @rule(line=LINES, fault=FAULTS)
+        def advance(self, line: int, fault: str) -> None:
+            self.do("advance", line, fault=fault)
+
+        @rule(line=LINES, fault=FAULTS)
+        def quarantine(self, line: int, fault: str) -> None:
+            self.do("quarantine", line, fault=fault)
+
+        @rule(line=LINES, what=st.sampled_from(["leave", "crash", "restart", "remove"]))
+        def befall(self, line: int, what: str) -> None:
+            self.do(what, line)
+
+        @rule(seconds=SECONDS)
+        def wait(self, seconds: float) -> None:
+            self.do("wait", seconds)
+
+        @rule(wanted=WANTED, fault=FAULTS)
+        def request(self, wanted: str, fault: str) -> None:
+            self.do("request", wanted, fault=fault)
+
+        @rule(pick=LEASES, fault=FAULTS)
+        def void(self, pick: int, fault: str) -> None:
+            self.do("void", pick, fault=fault)
+
+        @rule(trials=st.integers(0, 6), fault=FAULTS)
+        def set_budget(self, trials: int, fault: str) -> None:
+            self.do("set_budget", trials, fault=fault)
+
+        def teardown(self) -> None:
+            self.world.to_the_end()
+
+    return Queue
+
+
+def explore(
+    bench: Bench, studies: int, steps: int, seed: int | None = None, shrink: bool = False
+) -> Counting:
+    """Run the state machine.
+
+    Args:
+        bench: The database.
+        studies: Number of studies.
+        steps: Steps in each.
+        seed: Seed of the choices; None: always the same.
+        shrink: Look for the shortest failing sequence, which takes minutes.
+
+    Returns:
+        The numbers of steps and of studies.
+    """
+    from hypothesis import seed as seeded
+
+    counting = Counting()
+    queue = machine(bench, counting)
+    run_state_machine_as_test(
+        queue if seed is None else seeded(seed)(queue),
+        settings=settings(
+            max_examples=studies,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            derandomize=seed is None,
+            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    return counting

@@ -1,0 +1,42 @@
+"""The queue keeps its promises in every order of its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.queue_model.bench import Bench
+from tests.queue_model.programs import (
+    Chooser,
+    a_copy_and_a_void,
+    two_claims_and_a_budget,
+    two_workers_and_a_reaper,
+)
+from tests.queue_model.schedule import Run, by_seed, every
+
+pytestmark = pytest.mark.postgres
+Short = Callable[[Bench, Chooser], Run]
+
+
+# Number of orders of each program: it is exact, as each runs once.
+ORDERS = [(two_claims_and_a_budget, 30), (a_copy_and_a_void, 17)]
+
+
+@pytest.mark.parametrize(("program", "count"), ORDERS)
+def test_every_order(bench: Bench, program: Short, count: int) -> None:
+    """A short program keeps its promises in every order of its transactions."""
+    runs = list(every(lambda choose: program(bench, choose)))
+    assert len({run.choices for run in runs}) == len(runs) == count
+
+
+def test_drawn_orders(bench: Bench) -> None:
+    """Workers keep their results while a reaper takes leases away, in orders drawn by seeds."""
+    for seed in range(20):
+        two_workers_and_a_reaper(bench, by_seed(seed))
+
+
+def test_seed_replays(bench: Bench) -> None:
+    """A seed gives the same order and the same replies, ten times out of ten."""
+    runs = {str(two_workers_and_a_reaper(bench, by_seed(7))) for _ in range(10)}
+    assert len(runs) == 1
