@@ -22,6 +22,7 @@ from trainstack.search.cli import (
     range_test,
     recommend,
     replay,
+    serve,
     space,
     steering,
     watch,
@@ -49,6 +50,7 @@ logs.register(app)
 recommend.register(app)
 predict.register(app)
 replay.register(app)
+serve.register(app)
 steering.register(app)
 space.register(app)
 range_test.register(app)

@@ -142,11 +142,9 @@ def _read_each(
     codes, distinct = pd.factorize(cells)
     found = np.full(len(distinct) + 1, np.nan)  # the last is that of missing cells, -1
     for k, (cell, text) in enumerate(zip(distinct, as_text(pd.Series(distinct)), strict=True)):
-        if isinstance(cell, int | float) and how.kind != "date":
-            found[k] = float(cell)
-            continue
+        is_number = isinstance(cell, int | float) and how.kind != "date"
         try:
-            found[k] = to_number(text, **arguments)
+            found[k] = float(cell) if is_number else to_number(text, **arguments)
         except (ValueError, OverflowError) as error:
             where = place(int(np.argmax(codes == k)))
             raise RequestError(f"{where}, {what}: {error}", _expected(how)) from None
