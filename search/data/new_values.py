@@ -125,9 +125,10 @@ def _plain_numbers(cells: pd.Series, how: Spelling) -> np.ndarray | None:
         values = np.where(empty, "nan", texts).astype(np.float64)
     except (TypeError, ValueError):
         return None
-    # Python also reads 1_000 and nan as numbers.
-    usual = np.isfinite(values) | empty
-    return values if usual.all() and "_" not in "".join(texts) else None
+    # Python also reads 1_000, nan and the digits of other scripts as numbers.
+    written = "".join(texts)
+    usual = written.isascii() and "_" not in written and (np.isfinite(values) | empty).all()
+    return values if usual else None
 
 
 def _read_each(
