@@ -23,6 +23,7 @@ from trainstack.search.cli import (
     range_test,
     recommend,
     replay,
+    serve,
     space,
     steering,
     tracking,
@@ -52,6 +53,7 @@ recommend.register(app)
 predict.register(app)
 confirm.register(app)
 replay.register(app)
+serve.register(app)
 steering.register(app)
 tracking.register(app)
 space.register(app)

@@ -13,6 +13,9 @@ from typing import Any
 from trainstack.search.processes import environment
 from trainstack.spaces.errors import TrainstackError, of_exit_code
 
+# Time that a process has to end by itself.
+_LAST_SECONDS = 10
+
 
 def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
     """Run `python -m MODULE` with a JSON document on its standard input and yield its answers.
@@ -24,7 +27,7 @@ def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
         request: The document.
 
     Yields:
-        Each answer as soon as it arrives. Closing the iterator kills the process.
+        Each answer as soon as it arrives. Closing the iterator ends the process.
 
     Raises:
         RequestError: The module rejected the request.
@@ -53,6 +56,9 @@ def answers(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
                 errors.seek(0)
                 raise _failure(module, child.returncode, errors.read())
         finally:
+            child.terminate()  # a server answers its open requests first
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_LAST_SECONDS)
             child.kill()
 
 

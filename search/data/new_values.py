@@ -125,9 +125,10 @@ def _plain_numbers(cells: pd.Series, how: Spelling) -> np.ndarray | None:
         values = np.where(empty, "nan", texts).astype(np.float64)
     except (TypeError, ValueError):
         return None
-    # Python also reads 1_000 and nan as numbers.
-    usual = np.isfinite(values) | empty
-    return values if usual.all() and "_" not in "".join(texts) else None
+    # Python also reads 1_000, nan and the digits of other scripts as numbers.
+    written = "".join(texts)
+    usual = written.isascii() and "_" not in written and (np.isfinite(values) | empty).all()
+    return values if usual else None
 
 
 def _read_each(
@@ -142,11 +143,9 @@ def _read_each(
     codes, distinct = pd.factorize(cells)
     found = np.full(len(distinct) + 1, np.nan)  # the last is that of missing cells, -1
     for k, (cell, text) in enumerate(zip(distinct, as_text(pd.Series(distinct)), strict=True)):
-        if isinstance(cell, int | float) and how.kind != "date":
-            found[k] = float(cell)
-            continue
+        is_number = isinstance(cell, int | float) and how.kind != "date"
         try:
-            found[k] = to_number(text, **arguments)
+            found[k] = float(cell) if is_number else to_number(text, **arguments)
         except (ValueError, OverflowError) as error:
             where = place(int(np.argmax(codes == k)))
             raise RequestError(f"{where}, {what}: {error}", _expected(how)) from None

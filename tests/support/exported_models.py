@@ -1,4 +1,4 @@
-"""Models exported without a study: a given function of the encoded features."""
+"""Models exported without a study."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.metrics.conformal import Residuals
 
 
-def exported(folder: Path, data: str, target: str | None, **options: Any) -> Path:
-    """Export a linear model with random weights, as `export` writes it; return its file.
+def exported(folder: Path, data: str, target: str | None, hidden: int = 0, **options: Any) -> Path:
+    """Export a model with random weights, as `export` writes it; return its file.
 
     Args:
         folder: Where the file is written.
         data: The data.
         target: Its target.
+        hidden: Width of its hidden layer; 0: it is linear.
         options: More arguments of `load`.
     """
     import keras
@@ -33,6 +34,8 @@ def exported(folder: Path, data: str, target: str | None, **options: Any) -> Pat
     outputs = keras.layers.Flatten()(inputs)
     scaled = keras.layers.Normalization(mean=split.x_train.mean(0), variance=split.x_train.var(0))
     outputs = scaled(outputs)
+    if hidden:
+        outputs = keras.layers.Dense(hidden, activation="relu")(outputs)
     width = len(dataset.classes) or len(dataset.targets) or 1
     activation = {"classification": "softmax", "multilabel": "sigmoid"}.get(dataset.task)
     model = keras.Model(inputs, keras.layers.Dense(width, activation=activation)(outputs))
