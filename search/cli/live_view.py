@@ -41,9 +41,17 @@ def line_of(status: StudyStatus) -> str:
     else:
         total = spent(confirm) + confirm["waiting"] + confirm["running"]
         text = f"{status.state}: {spent(confirm)} of {total} runs with fresh seeds"
+        text += at_most(status, total)
     if best:
         text += f", best {status.objective} {number(best.value)}"
     return f"{text}, {seconds(status.elapsed_seconds)}"
+
+
+def at_most(status: StudyStatus, certain: int) -> str:
+    """Return the most runs of a confirmation that goes on, if more than the certain ones."""
+    if status.concluded or status.phase == "searching" or status.confirmation_at_most <= certain:
+        return ""
+    return f" (at most {status.confirmation_at_most})"
 
 
 def spent(counts: Mapping[str, int]) -> int:
@@ -117,6 +125,7 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
     head = Text(f"{status.study}  ", style="bold")
     head.append(status.state, style="green" if status.state == "searching" else "cyan")
     head.append(f"  {bar(done, total, min(20, width // 8))} {done} of {total}", style="default")
+    head.append(at_most(status, total), style="dim")
     head.append(f"  {seconds(status.elapsed_seconds)}", style="default")
     if left is not None:
         head.append(f", about {seconds(left)} left", style="default")

@@ -12,6 +12,7 @@ from typing import Any
 from trainstack.search.claims.elsewhere import Elsewhere, elsewhere
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.agreement import difference_on_test, disagreement
 from trainstack.search.conclusion.decision_about import decision_about
 from trainstack.search.conclusion.models import Models, models_of
 from trainstack.search.conclusion.scores import (
@@ -105,6 +106,7 @@ class Recommendation:
         trivial: Always answering the class shares, or the mean of the targets.
         yardstick: Scikit-learn's gradient boosting on the same rows.
         difference: Objective of the stack minus the default's on the validation part, paired.
+        difference_on_test: The same on the test rows, over the seeds measured there.
         decision: What the recommended stack is worth, or, if it is the default, the best of the
             others; null without pairs.
         optimism: Search score minus confirmed score, in seed standard deviations, or null.
@@ -141,6 +143,7 @@ class Recommendation:
     trivial: Trivial
     yardstick: Yardstick
     difference: Difference
+    difference_on_test: Difference
     decision: Decision | None
     optimism: float | None
     search_value: float | None
@@ -205,6 +208,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         resolution=deciding.resolution,
     )
     test, earlier = score_on_test(own_part, deciding), sources(runs)
+    on_test = Difference.of(difference_on_test(own_part, base_part, deciding), deciding.objective)
     floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference, deciding)
     opening = nothing_learned(floor, base_floor, metric, mine == base)
@@ -233,6 +237,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         trivial=floor,
         yardstick=yardstick(document.get("yardstick"), test, deciding),
         difference=Difference.of(difference, deciding.objective),
+        difference_on_test=on_test,
         decision=decision_about(chosen, runs, scale, deciding),
         optimism=optimism(search_value, validation.minimized.mean, seed_deviation(rows)),
         search_value=search_value,
@@ -242,6 +247,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         elsewhere=elsewhere(),
         warnings=(
             *trivial_warnings(floor, test, loss, metric),
+            *disagreement(word, on_test),
             *bettered(found, deciding),
             *([] if own_part.get("test") else [UNOPENED]),
             *warnings(spec, runs, chosen),

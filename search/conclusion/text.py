@@ -63,10 +63,13 @@ def text_of(found: Recommendation) -> str:
             one, two = mine.figure(what), other.figure(what)
             rows.append((f"{part} {what}", _score(one), "" if itself else _score(two)))
     if not itself:
-        gap, deciding = found.difference, found.deciding
-        value = deciding.difference(Estimate(gap.mean, gap.ci95, gap.n_pairs))
-        shown = f"{signed(value.mean)} ({interval(value.ci95, signed)})"
-        rows.append((f"difference in {deciding.figure}", shown, ""))
+        deciding = found.deciding
+        for part, gap in (("", found.difference), ("test ", found.difference_on_test)):
+            if part and not gap.n_pairs:
+                continue
+            value = deciding.difference(Estimate(gap.mean, gap.ci95, gap.n_pairs))
+            shown = f"{signed(value.mean)} ({interval(value.ci95, signed)})"
+            rows.append((f"difference in {part}{deciding.figure}", shown, ""))
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines += [f"  {a:<{width[0]}}  {b:<{width[1]}}  {c}".rstrip() for a, b, c in rows]
     for texts in (lines_beside(found), sentences(found.measured)):

@@ -125,7 +125,17 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
         created=study.created_at.isoformat(),
         elapsed_seconds=((study.concluded_at or now) - study.created_at).total_seconds(),
         concluded=study.phase == CONCLUDED,
+        confirmation_at_most=_most_runs(spec),
     )
+
+
+def _most_runs(spec: StudySpec) -> int:
+    from trainstack.search.claims.experiment import run_counts
+    from trainstack.search.evidence.run_bounds import most_runs
+
+    if spec.experiment:
+        return run_counts(spec.experiment, spec.replicates)[1]
+    return most_runs(spec)
 
 
 def _counts(connection: Connection, study_id: int, kind: str) -> dict[str, int]:

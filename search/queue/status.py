@@ -86,6 +86,8 @@ class StudyStatus:
         created: Time of creation, ISO 8601.
         elapsed_seconds: Until now, or until it concluded.
         concluded: Whether the study is finished.
+        confirmation_at_most: Most runs that the confirmation may take; those that wait or run are
+            certain.
     """
 
     study: str
@@ -107,6 +109,7 @@ class StudyStatus:
     created: str
     elapsed_seconds: float
     concluded: bool
+    confirmation_at_most: int = 0
 
     @property
     def over_folds(self) -> str:
