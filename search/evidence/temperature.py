@@ -29,20 +29,34 @@ def at_temperature(p: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def best_temperature(y: np.ndarray, p: np.ndarray, w: np.ndarray) -> float:
-    """Return the temperature of the lowest log loss; 1 if none lowers it.
+    """Return the temperature of the lowest smoothed log loss; 1 if it does not lower the log loss.
+
+    Of N rows, a share 1 / (N + 2) of each label is given to the other classes: where all N rows
+    are right, the next one is wrong with this probability. Without it, few rows that are all
+    right would make probabilities far too certain.
 
     Args:
         y: Labels, int [N].
         p: Probabilities for rows that no network was trained on, float64 [N, K].
         w: Weights of the rows, [N].
+
+    Reference: Platt, "Probabilistic outputs for support vector machines", 1999, for the smoothing.
     """
     from scipy.optimize import minimize_scalar
 
-    def loss(logarithm: float) -> float:
-        return log_loss(y, at_temperature(p, float(np.exp(logarithm))), w)
-
     if not len(y) or not np.sum(w) > 0:
         return 1.0
+    others = 1.0 / (len(y) + 2)
+    share = np.full(p.shape, others / (p.shape[1] - 1))
+    share[np.arange(len(y)), y] = 1.0 - others
+
+    def loss(logarithm: float) -> float:
+        logarithms = np.log(np.maximum(at_temperature(p, float(np.exp(logarithm))), _TINY))
+        return float(np.average(-(share * logarithms).sum(axis=1), weights=w))
+
     bounds = float(np.log(LOWEST)), float(np.log(HIGHEST))
     found: Any = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x)) if found.fun < log_loss(y, p, w) else 1.0
+    temperature = float(np.exp(found.x))
+    return (
+        temperature if log_loss(y, at_temperature(p, temperature), w) < log_loss(y, p, w) else 1.0
+    )

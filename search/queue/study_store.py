@@ -198,10 +198,13 @@ def request_state(engine: Engine, name: str, wanted: str) -> str:
         return state_of(row.phase, wanted)
 
 
-def void(engine: Engine, name: str, number: int, reason: str) -> None:
+def void(engine: Engine, name: str, number: int, reason: str) -> tuple[str, ...]:
     """Remove an invalid search trial, and cached copies of its result, from the evidence.
 
     During the search its place becomes free again; afterwards the budget shrinks instead.
+
+    Returns:
+        Names in the artifact store of the trial's files.
 
     Raises:
         StudyError: There is no such study.
@@ -229,6 +232,7 @@ def void(engine: Engine, name: str, number: int, reason: str) -> None:
         places |= {"held": studies.c.held - gone, "voided": studies.c.voided + gone}
         change(connection, study.study_id, revision=studies.c.revision + 1, **places)
         record_event(connection, row, Outcome.VOIDED, f"trial {number}: {reason}")
+        return tuple(row.artifacts.values())
 
 
 def drop_waiting(connection: Connection, study_id: int, kind: str, keep: Iterable[int] = ()) -> int:

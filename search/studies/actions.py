@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from sqlalchemy import URL
 
-from trainstack.search.database.connection import connected, parse_url
+from trainstack.search.artifacts import open_store
+from trainstack.search.database.connection import artifacts, connected, parse_url
 from trainstack.search.database.schema import ensure
 from trainstack.search.queue import study_store
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import TrainstackError
 from trainstack.spaces.stack import Stack
 
 
@@ -66,6 +69,8 @@ def request_state(url: URL | str, name: str, wanted: str) -> str:
 def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
     """Remove an invalid search trial from the evidence, the counts and the sampler's history.
 
+    Its files are removed too, if the artifact store is within reach; nothing reads them any more.
+
     Raises:
         RequestError: There is no such trial, or it has not ended.
         StorageAwayError: The database does not answer.
@@ -74,4 +79,7 @@ def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
     url = parse_url(url) if isinstance(url, str) else url
     with connected(url) as here:
         ensure(here)
-        study_store.void(here, name, number, reason)
+        files = study_store.void(here, name, number, reason)
+    with contextlib.suppress(OSError, TrainstackError):
+        for file in files:
+            open_store(artifacts()).remove(file)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, update
@@ -260,6 +262,21 @@ def test_void_while_searching(url: URL, database: Engine) -> None:
     assert work_off(here, 0.3) == "concluded"
     assert agrees(database)["counts"]["completed"] == 2
     assert runs(database, "s", SEARCH)[0].cause == "the label file was wrong"
+
+
+def test_void_removes_the_trials_files(
+    url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The voided trial's kept predictions leave the artifact store, those of others stay."""
+    monkeypatch.setenv("TRAINSTACK_ARTIFACTS", str(tmp_path))
+    here = begun(url, trials=2)
+    for name in ("a.npz", "b.npz"):
+        (tmp_path / name).write_bytes(b"predictions")
+        lease = here.claim()
+        assert lease is not None
+        here.finish(lease, replace(completed(), artifacts={"predictions": name}))
+    void_trial(url, "s", 0, "spoilt")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.npz"]
 
 
 def test_void_after_conclusion(url: URL, database: Engine) -> None:

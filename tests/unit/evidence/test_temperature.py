@@ -56,3 +56,10 @@ def test_without_rows_nothing_changes() -> None:
     """The temperature is 1 if there is no row, or none with a weight."""
     assert best_temperature(np.zeros(0, int), np.zeros((0, 2)), np.zeros(0)) == 1.0
     assert best_temperature(np.array([0]), np.array([[0.1, 0.9]]), np.zeros(1)) == 1.0
+
+
+def test_few_rows_that_are_all_right_change_nothing() -> None:
+    """Fifty right answers with 0.99 each are no evidence for more certainty."""
+    y = np.arange(50) % 2
+    p = np.where(np.eye(2)[y] == 1, 0.99, 0.01)
+    assert best_temperature(y, p, np.ones(50)) == 1.0
