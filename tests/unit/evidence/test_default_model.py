@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.planted_study import finished_study
 from tests.support.studies import spec_of
 from trainstack.search.conclusion.models import default_line, models_of, table
+from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.conclusion.text import text_of
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.default_model import default_model
+from trainstack.search.json_values import json_safe
+from trainstack.search.report.write import write_report
 
 
 def model(loss: float, latency: float = 1.0, **more: Any) -> dict[str, Any]:
@@ -78,6 +84,21 @@ def test_a_model_that_was_not_made_has_a_reason() -> None:
     assert [row[0] for row in table(found, Deciding())] == ["model", "single", "refit", "average"]
     assert found.average is not None
     assert found.average.test.loss.mean == 0.3
+
+
+def test_the_models_stand_side_by_side_in_text_and_report(tmp_path: Path) -> None:
+    """Text and report have a row for each model, and the line about the default."""
+    spec, runs = finished_study()
+    found = recommend(spec, runs, {"models": ALL})
+    lines = text_of(found).splitlines()
+    for kind, document in ALL.items():
+        (row,) = (line.split() for line in lines if line.split()[:1] == [kind])
+        assert row[1:3] == [str(document["test"]["loss"][0]), "0.5"]
+    write_report(tmp_path, spec, found, runs)
+    page = (tmp_path / "report.md").read_text("utf-8")
+    assert "| average | 0.3 | 0.5 | 3 | 10 |" in page
+    assert "<td>average</td>" in (tmp_path / "report.html").read_text("utf-8")
+    assert json_safe(found)["models"]["average"]["test"]["loss"]["mean"] == 0.3
 
 
 def test_before_the_measurement_there_is_none() -> None:
