@@ -29,6 +29,10 @@ class StackEstimator(BaseEstimator):
     kept as a study, so that the same fit again costs nothing, and its report can be read:
     `trainstack.open_study(estimator.study_)`.
 
+    Of scikit-learn's own checks (`check_estimator`) one fails:
+    `check_sample_weight_equivalence_on_dense_data`, because a row of weight 2 is in one part of the
+    data, and two equal rows may be in two.
+
     Args:
         trials: Number of search trials.
         epochs: Maximum epochs per trial; None: by the number of rows.

@@ -180,7 +180,7 @@ class Answers:
         if self.data.classes:
             values = np.asarray(as_values(self.data.classes))[found.argmax(axis=1)]
         elif self.data.labels:
-            pairs = [np.asarray(as_values(pair)) for pair in self.data.labels]
+            pairs = [np.asarray(as_values(pair), object) for pair in self.data.labels]
             chosen = [pair[(c > 0.5).astype(int)] for pair, c in zip(pairs, found.T, strict=True)]
             values = np.stack(chosen, axis=1)
         else:
