@@ -8,16 +8,18 @@ from typing import Any
 
 import trainstack
 from docs.markdown import code, page, table
+from trainstack.search.python import estimators
 from trainstack.search.python.options import keywords
 from trainstack.spaces import errors
 
 # What a page of reference shows of each class: the methods that are for users.
 FUNCTIONS = ("open_study", "studies")
-METHODS = {
+METHODS: dict[str, tuple[str, ...]] = {
     "Study": (
         *("status", "trials", "runs", "recommendation", "conclude", "watch", "report", "export"),
         *("predict", "predict_proba", "pause", "resume", "stop", "cancel", "void"),
     ),
+    "StackEstimator": (),
     "StackClassifier": ("fit", "predict", "predict_proba"),
     "StackRegressor": ("fit", "predict"),
     "Space": ("named", "of", "with_axis", "read", "from_json", "to_json"),
@@ -56,7 +58,7 @@ def _error(kind: type[errors.TrainstackError]) -> tuple[str, str]:
 
 
 def _class(name: str, methods: tuple[str, ...]) -> str:
-    kind = getattr(trainstack, name)
+    kind = getattr(trainstack, name, None) or getattr(estimators, name)
     parts = [_part(name, kind, 2)]
     for method in methods:
         found = getattr(kind, method)
@@ -68,7 +70,7 @@ def _part(name: str, thing: Any, level: int) -> str:
     """Return the section of a function, a class, a method or a property."""
     heading = f"{'#' * level} `{name}`"
     signature = "" if isinstance(thing, property) else _signature(thing)
-    return "\n\n".join((heading, f"```python\n{name}{signature}\n```", described(thing)))
+    return "\n\n".join((heading, f"```text\n{name}{signature}\n```", described(thing)))
 
 
 def _signature(thing: Any) -> str:
