@@ -16,7 +16,8 @@ from trainstack.spaces import errors
 FUNCTIONS = ("open_study", "studies")
 METHODS: dict[str, tuple[str, ...]] = {
     "Study": (
-        *("status", "trials", "runs", "recommendation", "conclude", "watch", "report", "export"),
+        *("status", "concluded", "trials", "runs", "recommendation", "conclude", "watch"),
+        *("report", "export"),
         *("predict", "predict_proba", "pause", "resume", "stop", "cancel", "void"),
     ),
     "StackEstimator": (),

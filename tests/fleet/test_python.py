@@ -66,6 +66,10 @@ def test_a_launch_leaves_the_program_alone(
     assert len(runs) == sum(status.confirmation[k] for k in ("completed", "pruned"))
     assert [s.name for s in trainstack.studies()].count("alone") == 1
     assert trainstack.open_study("alone") == study
+    study.watch()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("concluded: ")
 
 
 def test_two_threads_launch_two_studies(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
