@@ -12,6 +12,7 @@ from docs.records import rows
 from trainstack.search.claims.findings import Findings
 from trainstack.search.cli.doctor import Finding
 from trainstack.search.cli.launch import Detached
+from trainstack.search.cli.predict import Predictions
 from trainstack.search.cli.recommend import ReportFiles
 from trainstack.search.cli.replay import Replay
 from trainstack.search.cli.space import NamedSpace, SpaceCheck
@@ -40,7 +41,9 @@ DOCUMENTS: tuple[Document, ...] = (
         "The search's trials in order; with `--confirmation` the confirmation's runs.",
         rows(TrialRecord, "[]"),
     ),
-    Document(("launch", "recommend"), "The conclusion of a study.", rows(Recommendation)),
+    Document(
+        ("launch", "recommend", "confirm"), "The conclusion of a study.", rows(Recommendation)
+    ),
     Document(
         ("recommend --across",),
         "The default that serves the data of several studies.",
@@ -64,6 +67,7 @@ DOCUMENTS: tuple[Document, ...] = (
         rows(StudyLog),
     ),
     Document(("report",), "The files written.", rows(ReportFiles)),
+    Document(("predict",), "Predictions for new rows.", rows(Predictions)),
     Document(("replay",), "A trial trained again, compared with its record.", rows(Replay)),
     Document(("range-test",), "One row per optimizer.", rows(RangeTest, "[]")),
     Document(("space list",), "The named spaces.", rows(NamedSpace, "[]")),

@@ -120,6 +120,14 @@ class StudySpec:
         epochs: Most epochs of one trial.
         timeout_seconds: Time limit of the search phase, or None.
         replicates: Number of fresh seeds in the confirmation.
+        most_replicates: Most seeds of comparisons that are still open; 0: `replicates`.
+        least_replicates: Seeds of the leading comparison that `confirm` asked for; 0: `replicates`.
+        confirm_seconds: Time limit of the seeds beyond `replicates`; None: half of the search's
+            time, at least 20 s.
+        simplicity: Price of a departure from the default in percent of its loss, by which the
+            stack is chosen; None: the simplest that cannot be told from the best.
+        reopened: Times that `confirm` has continued the study after its test set was opened.
+        launched_with: Fields that `confirm` has changed → their values at launch.
         seed: Random seed.
         sampler: Name of the sampler.
         pruner: Name of the pruner, or `none`.
@@ -146,6 +154,12 @@ class StudySpec:
     epochs: int = 30
     timeout_seconds: float | None = None
     replicates: int = 5
+    most_replicates: int = 0
+    least_replicates: int = 0
+    confirm_seconds: float | None = None
+    simplicity: float | None = None
+    reopened: int = 0
+    launched_with: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     sampler: str = "tpe"
     pruner: str = "asha"
@@ -170,6 +184,7 @@ class StudySpec:
         document["constraints"] = list(self.constraints)
         document["experiment"] = list(self.experiment)
         document["space"] = dict(self.space)
+        document["launched_with"] = dict(self.launched_with)
         if self.own_metric is not None:
             document["own_metric"] = dataclasses.asdict(self.own_metric)
         if isinstance(self.class_weight, Mapping):
@@ -236,7 +251,10 @@ class StudySpec:
 
     def differences(self, other: StudySpec) -> list[str]:
         """Return one line per difference to `other`, ignoring the version."""
-        mine, theirs = _flat(self.to_json()), _flat(other.to_json())
+        launched = dataclasses.replace(
+            self, **self.launched_with, least_replicates=0, reopened=0, launched_with={}
+        )
+        mine, theirs = _flat(launched.to_json()), _flat(other.to_json())
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
             # Older studies did not record the rows; the fingerprint covers them.

@@ -9,7 +9,6 @@ from typing import Any
 
 from trainstack.search.claims.experiment import (
     TUNING_INDEX,
-    Arm,
     Known,
     arms,
     compared,
@@ -19,8 +18,9 @@ from trainstack.search.claims.experiment import (
     sides,
 )
 from trainstack.search.claims.judging import summed, weighed
+from trainstack.search.claims.pairs import pairs
 from trainstack.search.claims.table import CLAIMS, finding
-from trainstack.search.claims.types import Claim, Context, Contrast, Finding, Judgement
+from trainstack.search.claims.types import Claim, Context, Finding, Judgement
 from trainstack.search.conditions import Condition
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN, LEVEL
 from trainstack.search.evidence.deciding import Deciding
@@ -144,37 +144,12 @@ def _judged(claim: Claim, context: Context, spec: StudySpec) -> tuple[Judgement,
     if claim.measures is not None and claim.judge is not None:
         return claim.judge(context), []
     known = ended(context.runs)
-    paired = [(c, _pairs(claim, c, known, spec.replicates)) for c in claim.contrasts]
+    paired = [(c, pairs(claim, c, known, spec.replicates)) for c in claim.contrasts]
     parts = weighed(paired, context)
     judgement = summed(claim, parts)
     if not judgement.n_pairs:
         judgement = replace(judgement, reason=_silence(claim, known))
     return judgement, parts
-
-
-def _pairs(
-    claim: Claim, contrast: Contrast, known: Known, replicates: int
-) -> list[tuple[Run, Run]]:
-    """Return the pairs of a contrast's two arms, at the tuned learning rates.
-
-    If the contrast must exceed another one, the pairs of that one follow in reverse, for the seeds
-    that both have.
-    """
-    first, second = sides(claim, contrast)
-    mine = _finished(first, known, replicates), _finished(second, known, replicates)
-    seeds = sorted(mine[0].keys() & mine[1].keys())
-    if contrast.beyond is None:
-        return [(mine[0][j], mine[1][j]) for j in seeds]
-    others = {b.seed_index: (b, a) for a, b in _pairs(claim, contrast.beyond, known, replicates)}
-    both = [j for j in seeds if j in others]
-    return [*((mine[0][j], mine[1][j]) for j in both), *(others[j] for j in both)]
-
-
-def _finished(arm: Arm, known: Known, replicates: int) -> dict[int, Run]:
-    """Return an arm's runs with a loss at its tuned rate, by seed index."""
-    best, _ = settled(arm, known)
-    found = {j: arm.found(best, j, known) for j in range(replicates)} if best else {}
-    return {j: run for j, run in found.items() if run is not None and run.finished}
 
 
 def _silence(claim: Claim, known: Known) -> str:

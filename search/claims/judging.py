@@ -77,7 +77,7 @@ def _agrees(stack: Stack, choices: Mapping[str, Any]) -> bool:
 def weighed(paired: Sequence[Paired], context: Context) -> list[Judgement]:
     """Judge each contrast, with intervals that hold simultaneously for all claims."""
     table = confirmed_losses(context.runs)
-    figures = [_figures(c, rows) for c, rows in paired]
+    figures = [figures_of(c, rows) for c, rows in paired]
     family = context.comparisons * max(1, sum(bool(rows) for rows in figures))
     return [
         _weighed(c, rows, table, context, family)
@@ -86,10 +86,11 @@ def weighed(paired: Sequence[Paired], context: Context) -> list[Judgement]:
 
 
 # Both stacks' ids, their seed's index, and the figure of each.
-_Row = tuple[str, str, int, float, float]
+Row = tuple[str, str, int, float, float]
 
 
-def _figures(contrast: Contrast, paired: Sequence[tuple[Run, Run]]) -> list[_Row]:
+def figures_of(contrast: Contrast, paired: Sequence[tuple[Run, Run]]) -> list[Row]:
+    """Return the figures of a contrast's pairs; pairs that lack them are left out."""
     found = []
     for first, second in paired:
         values = paired_figures(contrast.figure, first, second)
@@ -99,7 +100,7 @@ def _figures(contrast: Contrast, paired: Sequence[tuple[Run, Run]]) -> list[_Row
 
 
 def _weighed(
-    what: Contrast, rows: Sequence[_Row], table: Any, context: Context, family: int
+    what: Contrast, rows: Sequence[Row], table: Any, context: Context, family: int
 ) -> Judgement:
     text = " against ".join(what.sides)
     if what.beyond is not None:
@@ -119,11 +120,11 @@ def _weighed(
         value, pairs = value.scaled(2.0), pairs // 2
     if what.figure != LOSS or scale is None:
         scale = sum(other for *_, other in rows) / len(rows)
-    word = _word(value, scale, what.at_least)
+    word = word_of(value, scale, what.at_least)
     return Judgement(word, value.mean, value.ci95, pairs, text, what.figure)
 
 
-def _word(value: Estimate, scale: float, at_least: bool = False) -> Answer:
+def word_of(value: Estimate, scale: float, at_least: bool = False) -> Answer:
     if at_least and value.high is not None and value.high <= EQUIVALENCE_MARGIN * abs(scale):
         return Answer.SUPPORTED
     return _ANSWERS.get(verdict(value, scale), Answer.NO_EVIDENCE)
@@ -159,7 +160,7 @@ def good_default(context: Context) -> Judgement:
         return Judgement(reason="no other stack was confirmed beside the default")
     # The rival minus the default: reversed, so that values below 0 favour the claim.
     turned = context.rival.scaled(-1.0)
-    word = _word(turned, context.scale or 0.0, at_least=True)
+    word = word_of(turned, context.scale or 0.0, at_least=True)
     reason = {
         Answer.SUPPORTED: "no confirmed stack beats it by more than the margin",
         Answer.CONTRADICTED: "a confirmed stack beats it",
@@ -176,7 +177,7 @@ def better_probabilities(context: Context) -> Judgement:
     rows = measured.monte_carlo
     if not rows or measured.log_loss is None:
         return Judgement(reason="a log loss that is not finite")
-    word = _word(value, measured.log_loss)
+    word = word_of(value, measured.log_loss)
     passes, enough = f"{rows[-1]['passes']:.0f}", enough_passes(rows)
     reason = f"log loss of {passes} passes against one without dropout"
     if rows[-1]["log_loss"] < rows[0]["log_loss"]:

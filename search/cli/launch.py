@@ -22,6 +22,12 @@ from trainstack.search.cli.checks import (
     worker_count,
 )
 from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.confirm_options import (
+    ConfirmTime,
+    MostReplicates,
+    Simplicity,
+    confirmation_of,
+)
 from trainstack.search.cli.data_options import (
     Categorical,
     Date,
@@ -42,9 +48,11 @@ from trainstack.search.cli.data_options import (
     print_notes,
 )
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.first_trials import first_trials
 from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial_lines
 from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
+from trainstack.search.cli.tracking import Track, read_trackers, tracking
 from trainstack.search.ray.placement import on_ray
 
 if TYPE_CHECKING:
@@ -95,6 +103,9 @@ def launch(
     cpus_per_worker: CpusPerWorker = None,
     gpus_per_worker: GpusPerWorker = None,
     replicates: Annotated[int, typer.Option(help="Fresh seeds in the confirmation.")] = 5,
+    most_replicates: MostReplicates = None,
+    confirm_time: ConfirmTime = None,
+    simplicity: Simplicity = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     sampler: Annotated[str, typer.Option(help="Sampler that proposes stacks.")] = "tpe",
     pruner: Annotated[str, typer.Option(help="Pruner that ends trials early, or none.")] = "asha",
@@ -136,6 +147,14 @@ def launch(
     test: TestFile = None,
     folds: Folds = None,
     repeats: Repeats = 1,
+    earlier_studies: Annotated[
+        bool,
+        typer.Option(
+            "--earlier-studies/--no-earlier-studies",
+            help="Start from what concluded studies of this storage recommend, too.",
+        ),
+    ] = True,
+    track: Track = None,
     share_data: Annotated[
         bool,
         typer.Option("--share-data", help="Upload the data for workers that do not have it."),
@@ -159,18 +178,16 @@ def launch(
     from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.study_options import make_spec
 
-    check_count("--trials", trials, 1, MOST_TRIALS)
-    if epochs is not None:
-        check_count("--epochs", epochs, 1, MOST_EPOCHS)
-    check_count("--replicates", replicates, 0, 100)
-    check_count("--seed", seed, 0, 2**31 - 1)
+    _check_counts(trials, epochs, replicates, seed)
+    trackers = read_trackers(track, detach)
     place = on_ray(on, cpus_per_worker, gpus_per_worker)
     count = worker_count(workers, here=place is None)
     asked = partial(
         make_spec,
         **{"data": data, "target": target, "task": task, "study": study, "space": space},
         target_transform=target_transform,
-        **{"profile": profile, "trials": trials, "epochs": epochs, "replicates": replicates},
+        **{"profile": profile, "trials": trials, "epochs": epochs},
+        **confirmation_of(replicates, most_replicates, confirm_time, simplicity),
         **{
             "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
             "seed": seed,
@@ -200,11 +217,11 @@ def launch(
         if crew is None and not (detach or range_test):
             _start_early(local, count)
         there = pinned(spec.study, storage)
-        if there is None:  # on resuming they are known
+        if new := there is None:  # on resuming they are known
             print_notes(loaded, spec.folds)
         elif kept := kept_folds(there, spec, folds):
             spec, _ = asked(**kept, loaded=loaded)
-        first = _first_stacks(spec, loaded) if there is None else []
+        first = first_trials(spec, loaded, storage, earlier_studies) if new else []
         # Kept only to be shared: the memory is for the trainers.
         shared = loaded if share_data else None
         del loaded
@@ -226,12 +243,21 @@ def launch(
                 _place(crew, url, spec.study, count)
             _print_detached(spec.study, as_json)
             return
+        from trainstack.search.cli.recommend import conclude
         from trainstack.search.cli.watch import work
 
-        work(url, spec.study, count, _joining(local) if crew is None else crew.start)
-    from trainstack.search.cli.recommend import conclude
+        with tracking(url, spec.study, trackers):
+            work(url, spec.study, count, _joining(local) if crew is None else crew.start)
+            conclude(url, spec.study, as_json)
 
-    conclude(url, spec.study, as_json)
+
+def _check_counts(trials: int, epochs: int | None, replicates: int, seed: int) -> None:
+    """Refuse numbers that are out of range."""
+    check_count("--trials", trials, 1, MOST_TRIALS)
+    if epochs is not None:
+        check_count("--epochs", epochs, 1, MOST_EPOCHS)
+    check_count("--replicates", replicates, 0, 100)
+    check_count("--seed", seed, 0, 2**31 - 1)
 
 
 def _start_early(local: LocalWorkers, count: int) -> None:
@@ -271,16 +297,6 @@ def _prepare_artifacts(shared: Dataset | None) -> None:
     err().print(f"the data is shared: {name} in {store}", markup=False)
     if ARTIFACTS not in os.environ:
         err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)
-
-
-def _first_stacks(spec: StudySpec, loaded: Dataset) -> list[tuple[str, Stack]]:
-    """Return the stacks with which a study of loaded data starts, by name."""
-    from trainstack.search.plan_length import training_rows
-    from trainstack.spaces.references import first_stacks
-    from trainstack.spaces.space import Space
-
-    rows = training_rows(loaded, spec.folds, spec.seed)
-    return first_stacks(Space.from_json(spec.space), spec.data.task, rows)
 
 
 def create(

@@ -14,15 +14,18 @@ import typer
 
 from trainstack.search.cli import (
     claims,
+    confirm,
     data,
     launch,
     logs,
     looking,
+    predict,
     range_test,
     recommend,
     replay,
     space,
     steering,
+    tracking,
     watch,
     worker,
 )
@@ -46,8 +49,11 @@ watch.register(app)
 looking.register(app)
 logs.register(app)
 recommend.register(app)
+predict.register(app)
+confirm.register(app)
 replay.register(app)
 steering.register(app)
+tracking.register(app)
 space.register(app)
 range_test.register(app)
 claims.register(app)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-# Files exported with a table's model: its encoder, and a script that applies both to raw rows.
-SIDECARS = {"preprocessing": ".preprocessing.joblib", "predict": ".predict.py"}
+# The file exported with a table's model: a script that predicts from a file of rows.
+SIDECARS = {"predict": ".predict.py"}
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def recommend(
         return
     name = one_study(study)
     with reach(storage) as (url, engine):
-        _settle(url, engine, name)
+        settle(url, engine, name)
     conclude(url, name, as_json)
 
 
@@ -86,7 +86,7 @@ def report(
     from trainstack.search.studies.conclusion import conclusion_of
 
     with reach(storage) as (url, engine):
-        _settle(url, engine, study)
+        settle(url, engine, study)
         paths = write(conclusion_of(engine, study), output)
     if as_json:
         print_json(ReportFiles(study, tuple(map(str, paths))))
@@ -111,7 +111,7 @@ def export(
 
     known("--format", form, tuple(STANDARD_NAMES))
     with reach(storage) as (url, engine):
-        _settle(url, engine, study)
+        settle(url, engine, study)
         measured = queries.measurement(engine, study) or {}
     kept = measured.get("artifacts", {})
     if form not in kept:
@@ -160,7 +160,7 @@ def copy_from(store: Store, name: str, target: Path) -> None:
         raise RequestError(f"cannot write {target} ({error.strerror})") from None
 
 
-def _settle(url: URL, engine: Engine, study: str) -> None:
+def settle(url: URL, engine: Engine, study: str) -> None:
     """Conclude the study if necessary, with workers on this machine.
 
     Raises:

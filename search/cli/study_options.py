@@ -47,6 +47,7 @@ def make_spec(
     repeats: int = 1,
     seed: int = 0,
     replicates: int = 5,
+    most_replicates: int = 0,
     loaded: Dataset | None = None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
@@ -87,7 +88,7 @@ def make_spec(
     dataset = loaded or load(
         *(data, target, task, overrules), transform=target_transform, weight=weight, plan=plan
     )
-    folds, repeats = folds_of(dataset, folds, repeats, seed, replicates)
+    folds, repeats = folds_of(dataset, folds, repeats, seed, max(replicates, most_replicates))
     given = () if document is None else read_stacks(document, dataset.task)
     asked = question(dataset, metric, loss, class_weight, folds, seed)
     rows = training_rows(dataset, folds, seed)
@@ -113,6 +114,7 @@ def make_spec(
         repeats=repeats,
         seed=seed,
         replicates=replicates,
+        most_replicates=most_replicates,
         **asked,
         **rest,
     )

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainstack.search.claims.elsewhere import Elsewhere, elsewhere
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.decision_about import decision_about
 from trainstack.search.conclusion.scores import (
     RunnerUp,
     TargetScore,
@@ -39,6 +41,8 @@ from trainstack.search.evidence.comparisons import (
     verdict,
 )
 from trainstack.search.evidence.deciding import LOSS, Deciding
+from trainstack.search.evidence.decision import Decision
+from trainstack.search.evidence.earlier_studies import sources
 from trainstack.search.evidence.effects import Effect, effects
 from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
 from trainstack.search.evidence.finite import (
@@ -100,11 +104,14 @@ class Recommendation:
         trivial: Always answering the class shares, or the mean of the targets.
         yardstick: Scikit-learn's gradient boosting on the same rows.
         difference: Objective of the stack minus the default's on the validation part, paired.
+        decision: What the recommended stack is worth, or, if it is the default, the best of the
+            others; null without pairs.
         optimism: Search score minus confirmed score, in seed standard deviations, or null.
         search_value: The search's score of the stack, or null.
         runners_up: The other confirmed stacks, best first.
         effects: Effect of each choice, one row per axis.
         claims: The chapter's claims on this data.
+        elsewhere: The chapter's claims over the data sets on which they were tested.
         warnings: Caveats, one sentence each.
         measured: The stack's cost and the calibration of its probabilities.
         replay: Command line that trains the stack again.
@@ -112,6 +119,7 @@ class Recommendation:
         stack_id: Fingerprint of the recommended stack.
         description: The recommended stack in words.
         targets: Its test scores for each of several targets; empty if there is one.
+        earlier_studies: Names of the studies whose recommended stacks were among the first trials.
         equivalence_margin: Share of the default's loss that counts as equal.
         level: Probability that all intervals of a family hold.
     """
@@ -131,11 +139,13 @@ class Recommendation:
     trivial: Trivial
     yardstick: Yardstick
     difference: Difference
+    decision: Decision | None
     optimism: float | None
     search_value: float | None
     runners_up: tuple[RunnerUp, ...]
     effects: tuple[Effect, ...]
     claims: tuple[Finding, ...]
+    elsewhere: tuple[Elsewhere, ...]
     warnings: tuple[str, ...]
     measured: Measured
     replay: str
@@ -143,6 +153,7 @@ class Recommendation:
     stack_id: str
     description: str
     targets: tuple[TargetScore, ...] = ()
+    earlier_studies: tuple[str, ...] = ()
     equivalence_margin: float = EQUIVALENCE_MARGIN
     level: float = LEVEL
 
@@ -175,7 +186,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     table = confirmed(chosen.candidates, runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
-    difference = _difference(rows, mine, base, deciding.resolution)
+    difference = _difference(rows, mine, base, chosen.level, deciding.resolution)
     validation = score_on_validation(table.get(mine, {}), deciding)
     reference = score_on_validation(table.get(base, {}), deciding)
     means = reference.minimized.mean, validation.minimized.mean
@@ -186,11 +197,11 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     found = effects(chosen.stack, runs, scale, deciding.resolution)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(
-        *(runs, scale, _rival(rows, base, deciding.resolution)),
+        *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),
         measured=seen,
         resolution=deciding.resolution,
     )
-    test = score_on_test(own_part, deciding)
+    test, earlier = score_on_test(own_part, deciding), sources(runs)
     floor, base_floor = trivial(own_part, metric), trivial(base_part, metric)
     note = None if mine == base else profile_note(spec.profile, seen, other, difference, deciding)
     opening = nothing_learned(floor, base_floor, metric, mine == base)
@@ -205,7 +216,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack=chosen.stack,
         verdict=word,
         sentence=opening + sentence(chosen, word, validation.minimized, difference, deciding),
-        reasons=(*chosen.reasons, *([note] if note else ()), *_scoring(spec)),
+        reasons=(*chosen.reasons, *([note] if note else ()), *_scoring(spec), *_warmed(earlier)),
         validation=validation,
         test=test,
         baseline=Baseline(
@@ -219,11 +230,13 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         trivial=floor,
         yardstick=yardstick(document.get("yardstick"), test, deciding),
         difference=Difference.of(difference, deciding.objective),
+        decision=decision_about(chosen, runs, scale, deciding),
         optimism=optimism(search_value, validation.minimized.mean, seed_deviation(rows)),
         search_value=search_value,
         runners_up=runners_up(chosen, table, deciding),
         effects=found,
         claims=claims(context),
+        elsewhere=elsewhere(),
         warnings=(
             *trivial_warnings(floor, test, loss, metric),
             *bettered(found, deciding),
@@ -238,6 +251,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack_id=mine,
         description=describe(chosen.stack),
         targets=scores_of_targets(own_part, deciding),
+        earlier_studies=earlier,
     )
 
 
@@ -251,22 +265,29 @@ def _scoring(spec: StudySpec) -> tuple[str, ...]:
     )
 
 
+def _warmed(earlier: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence about first trials from earlier studies; none without."""
+    if not earlier:
+        return ()
+    return (f"The first trials include what earlier studies recommend: {', '.join(earlier)}.",)
+
+
 def _difference(
-    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, resolution: float
+    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, level: float, resolution: float
 ) -> Estimate:
     """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
     if mine not in rows or base not in rows:
         return Estimate(math.nan)
     if mine == base:
         return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
-    return compare(rows, base, resolution=resolution)[mine]
+    return compare(rows, base, level, resolution)[mine]
 
 
 def _rival(
-    rows: Mapping[str, Mapping[int, float]], base: str, resolution: float
+    rows: Mapping[str, Mapping[int, float]], base: str, level: float, resolution: float
 ) -> Estimate | None:
     """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
-    others = compare(rows, base, resolution=resolution).values() if base in rows else ()
+    others = compare(rows, base, level, resolution).values() if base in rows else ()
     found = [value for value in others if value.ci95 is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
 

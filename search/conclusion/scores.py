@@ -140,7 +140,7 @@ def runners_up(
         deciding: What decides the study.
     """
     mine, rows = chosen.stack.stack_id, losses(table)
-    against = compare(rows, mine, resolution=deciding.resolution) if mine in rows else {}
+    against = compare(rows, mine, chosen.level, deciding.resolution) if mine in rows else {}
     found = [
         RunnerUp(
             stack=candidate.stack,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from trainstack.search.conclusion.decision_text import decision_line
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
 from trainstack.search.evidence.estimates import Estimate
@@ -43,6 +44,8 @@ def text_of(found: Recommendation) -> str:
         return textwrap.fill(text, 79, initial_indent=indent, subsequent_indent=indent)
 
     lines = [wrapped(found.sentence), ""]
+    if decided := decision_line(found):
+        lines += [wrapped(decided), ""]
     if found.reasons:
         lines += [wrapped(" ".join(found.reasons)), ""]
     base = found.baseline

@@ -259,7 +259,19 @@ def bad_trials(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str
     return found
 
 
+def looked_before(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Warn if the test set was used for an earlier choice."""
+    if not spec.reopened:
+        return []
+    times = "once" if spec.reopened == 1 else f"{spec.reopened} times"
+    return [
+        f"The test set had been opened {times} before further seeds were confirmed: its figures "
+        "are of the present choice, but whoever asked for the seeds may have known them."
+    ]
+
+
 WARNERS: tuple[Warner, ...] = (
+    looked_before,
     few_replicates,
     untouched_folds,
     constraints_kept,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
@@ -9,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainstack.search.data.column_names import plain, shown
 from trainstack.search.data.spelling import numbers_of
@@ -108,17 +109,58 @@ def read_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     layout = layout_of(path)
-    try:
+    with _refusing(path):
         rows = _check_rows(path, layout)
-        frame = pd.read_csv(
-            path,
-            sep=layout.delimiter,
-            dtype=str,
-            keep_default_na=False,
-            encoding=layout.encoding,
-            index_col=False,
-            usecols=range(len(layout.names)),
-        )
+        frame = _pandas_reads(path, layout)
+    _check_count(path, rows, len(frame))
+    frame.columns = pd.Index(layout.names)
+    _check_header(frame, str(path))
+    return frame
+
+
+def csv_chunks(path: Path, most: int) -> Iterator[pd.DataFrame]:
+    """Yield at most `most` rows at a time, every cell as the text in the file.
+
+    All lines are checked first. The index counts the file's rows from 0.
+
+    Raises:
+        RequestError: As in `read_csv`, but for the header.
+    """
+    import pandas as pd
+
+    layout, read = layout_of(path), 0
+    with _refusing(path):
+        rows = _check_rows(path, layout)
+        with _pandas_reads(path, layout, chunksize=most) as chunks:
+            for frame in chunks:
+                read += len(frame)
+                frame.columns = pd.Index(layout.names)
+                yield frame
+    _check_count(path, rows, read)
+
+
+def _pandas_reads(path: Path, layout: Layout, **more: Any) -> Any:
+    import pandas as pd
+
+    return pd.read_csv(
+        path,
+        sep=layout.delimiter,
+        dtype=str,
+        keep_default_na=False,
+        encoding=layout.encoding,
+        index_col=False,
+        usecols=range(len(layout.names)),
+        **more,
+    )
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a CSV file into one line."""
+    import pandas as pd
+
+    try:
+        yield
     except UnicodeDecodeError:
         raise RequestError(
             f"{path} is neither UTF-8 nor Western European text", "UTF-8", "save it as UTF-8"
@@ -128,15 +170,15 @@ def read_csv(path: Path) -> pd.DataFrame:
     except (pd.errors.ParserError, csv.Error, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RequestError(f"{path} cannot be read as CSV ({reason})") from None
-    if len(frame) != rows:
+
+
+def _check_count(path: Path, rows: int, read: int) -> None:
+    if read != rows:
         raise RequestError(
-            f"{path} has {rows} or {len(frame)} rows, depending on its quotes",
+            f"{path} has {rows} or {read} rows, depending on its quotes",
             "balanced quotes",
             "write it again with a program that quotes texts",
         )
-    frame.columns = pd.Index(layout.names)
-    _check_header(frame, str(path))
-    return frame
 
 
 def python_of(path: Path) -> str:

@@ -66,7 +66,7 @@ def estimate(values: Sequence[float], level: float = LEVEL, comparisons: int = 1
         return Estimate(mean, n=1)
     deviation = float(np.std(values, ddof=1))
     half = critical_t(n - 1, level, comparisons) * deviation / math.sqrt(n)
-    return Estimate(mean, (mean - half, mean + half), n, deviation)
+    return Estimate(mean, (mean - half, mean + half), n, deviation, n - 1.0)
 
 
 def paired(
@@ -184,7 +184,8 @@ def _measured(
     variance, freedom = noise.of(_weights(pairs))
     mean = sum(difference for *_, difference in pairs) / len(pairs)
     half = critical_t(freedom, level, comparisons, correlation) * math.sqrt(variance)
-    return Estimate(mean, (mean - half, mean + half), own.n, math.sqrt(variance * own.n))
+    deviation = math.sqrt(variance * own.n)
+    return Estimate(mean, (mean - half, mean + half), own.n, deviation, freedom)
 
 
 def _weights(pairs: Sequence[Pair]) -> dict[tuple[str, int], float]:

@@ -35,12 +35,14 @@ class Estimate:
         ci95: The 95 % interval, low and high; null with fewer than two values.
         n: Number of values: seeds, pairs or test rows.
         deviation: Standard deviation behind the interval, or None.
+        freedom: Degrees of freedom behind the interval, or None.
     """
 
     mean: float = field(metadata=OR_NULL)
     ci95: Interval | None = None
     n: int = 0
     deviation: float | None = field(default=None, metadata=HIDDEN)
+    freedom: float | None = field(default=None, compare=False, metadata=HIDDEN)
 
     @property
     def low(self) -> float | None:
@@ -56,7 +58,8 @@ class Estimate:
         """Return the estimate multiplied by `factor` (-1 reverses it)."""
         ends = sorted(end * factor for end in self.ci95 or ())
         deviation = None if self.deviation is None else abs(factor) * self.deviation
-        return Estimate(self.mean * factor, (ends[0], ends[1]) if ends else None, self.n, deviation)
+        both = (ends[0], ends[1]) if ends else None
+        return Estimate(self.mean * factor, both, self.n, deviation, self.freedom)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 All candidates and the baseline are trained with the same fresh seeds. After the first block of
 seeds, and after each further seed, stacks that are clearly worse than the leader are dropped, but
-never the leader or the baseline. The others continue to `replicates` seeds. Every function here
-depends on the runs alone, so repeated calls give the same result.
+never the leader or the baseline. The others continue to `replicates` seeds, and those whose
+comparisons are still open further (`extension`). Every function here depends on the runs alone, so
+repeated calls give the same result.
 
 Reference: Maron and Moore, "Hoeffding races", 1994; Birattari et al., "A racing algorithm for
 configuring metaheuristics", 2002 (blocks of paired runs).
@@ -23,15 +24,16 @@ from trainstack.search.evidence.candidates import (
     losses,
     usable,
 )
-from trainstack.search.evidence.comparisons import compare, paired
+from trainstack.search.evidence.comparisons import LEVEL, compare
 from trainstack.search.evidence.constraints import read_all, violation
 from trainstack.search.evidence.deciding import Deciding
-from trainstack.search.evidence.estimates import Estimate
+from trainstack.search.evidence.extension import extend, levels_of
+from trainstack.search.evidence.picking import above, pick, score
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
-from trainstack.search.evidence.simplicity import reasons, simplicity, spared
+from trainstack.search.evidence.reasons import reasons
+from trainstack.search.evidence.simplicity import spared
 from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
 
 __all__ = ["Candidate", "Choice", "Planned", "candidates", "choice", "confirmation_seed"]
@@ -52,12 +54,14 @@ class Race:
         out: Stack's id → reason why it left the race.
         wanted: Runs to plan now.
         done: True if no run is to be planned or awaited.
+        level: Level of a family of intervals, so that they hold at every look.
     """
 
     entrants: tuple[Candidate, ...]
     out: Mapping[str, str] = field(default_factory=dict)
     wanted: tuple[Planned, ...] = ()
     done: bool = False
+    level: float = LEVEL
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Choice:
         out: Stack's id → reason why it left the race.
         barred: Ids of stacks excluded because they break a constraint.
         compared: Number of stacks with a confirmed loss that are not barred.
+        level: Level of a family of intervals, so that they hold at every look.
     """
 
     stack: Stack
@@ -83,6 +88,7 @@ class Choice:
     out: Mapping[str, str] = field(default_factory=dict)
     barred: frozenset[str] = frozenset()
     compared: int = 0
+    level: float = LEVEL
 
 
 def blocks(replicates: int) -> list[int]:
@@ -103,22 +109,29 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
         if r.phase == CONFIRMATION and r.outcome != Outcome.VOIDED
     }
     ends, resolution = blocks(spec.replicates), Deciding.of(spec).resolution
+    level = next(iter(levels_of(spec).values()), LEVEL)
     out: dict[str, str] = {}
-    for end in ends:
-        for candidate in entrants:
+    wanted: list[Planned] = []
+
+    def missing(stacks: Sequence[Candidate], end: int) -> bool:
+        """Plan the missing runs of stacks below a seed; tell if any are missing or under way."""
+        for candidate in stacks:
             if candidate.stack_id not in out and not candidate.is_baseline:
                 for j in range(end):
                     if why := _spoilt(known.get((candidate.stack_id, j))):
                         out.setdefault(candidate.stack_id, why)
-        cells = [(c, j) for j in range(end) for c in entrants if c.stack_id not in out]
-        wanted = tuple(
+        cells = [(c, j) for j in range(end) for c in stacks if c.stack_id not in out]
+        wanted.extend(
             Planned(c.stack, c.label, j, confirmation_seed(spec.seed, j))
             for c, j in cells
             if (c.stack_id, j) not in known
         )
         awaited = [1 for c, j in cells if (run := known.get((c.stack_id, j))) and _open(run)]
-        if wanted or awaited:
-            return Race(entrants, out, wanted)
+        return bool(wanted or awaited)
+
+    for end in ends:
+        if missing(entrants, end):
+            return Race(entrants, out, tuple(wanted), level=level)
         if end != ends[-1]:
             alive = [c for c in entrants if c.stack_id not in out]
             barred = _barred(spec, entrants, runs, before=end)
@@ -129,7 +142,11 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
                 if c.stack_id in barred and not c.is_baseline
             }
             out |= _clearly_worse(free, runs, end, len(ends) - 1, resolution)
-    return Race(entrants, out, done=True)
+    if not ends or not entrants:
+        return Race(entrants, out, done=True)
+    barred = _barred(spec, entrants, runs, before=ends[-1])
+    further = extend(spec, entrants, out, barred, runs, missing)
+    return Race(entrants, out, tuple(wanted), further.done, further.level)
 
 
 def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
@@ -148,17 +165,10 @@ def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
 
 
 def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
-    """Choose the simplest stack that cannot be told from the best.
+    """Choose a stack by the rule of `picking.pick`.
 
-    The best, the leader, has the lowest confirmed loss. A stack cannot be told from it if its
-    paired interval against it includes 0 (`comparisons.compare`, corrected for all comparisons).
-    Stacks that break a constraint are compared, but not chosen, unless all break one.
-    If the chapter's default is among them, it is chosen. Otherwise stacks shown to beat the default
-    take precedence. Among them the stack with the fewest departures from the default wins, then the
-    one with fewer weights, then the faster one. In a profile that spares something
-    (`Profile.spares`) the stack with least of it comes before all these.
-
-    With fewer than two replicates no stacks can be told apart: the lowest loss is chosen.
+    Stacks that break a constraint are compared, but not chosen, unless all break one. With fewer
+    than two replicates no stacks can be told apart: the lowest loss is chosen.
 
     Returns:
         The choice, also if the confirmation was cut short; None if no trial finished.
@@ -182,29 +192,17 @@ def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
     finalists = [c for c in finalists if c.stack_id not in barred]
     # Diverged stacks, and those whose trial was voided since, have no confirmed loss.
     compared = sum(c.stack_id in rows and c.stack_id not in barred for c in entrants)
-    leader = min(finalists, key=lambda c: (_score(c, rows), not c.is_baseline))
-    apart = compare(rows, leader.stack_id, resolution=deciding.resolution)
-    if any(e.ci95 is None for e in apart.values()):
+    picked = pick(spec, finalists, table, rows, standing.level, deciding.resolution)
+    chosen, leader = picked.chosen, picked.leader
+    sure = standing.out, barred, compared, standing.level
+    if any(e.ci95 is None for e in picked.apart.values()):
         best = f"{deciding.best} {deciding.figure}"
         why = f"One replicate cannot tell stacks apart; this one had the {best}."
-        sure = (why,), standing.out, barred, compared
-        return Choice(leader.stack, BASELINE, entrants, leader.stack, *sure)
-    level = [c for c in finalists if c is leader or not _above(apart[c.stack_id])]
-    against = {}
-    if BASELINE.stack_id in rows:
-        against = compare(rows, BASELINE.stack_id, resolution=deciding.resolution)
-    ahead = [c for c in level if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
-    default = [c for c in level if c.is_baseline]
-    # A profile that spares something may choose a stack that does not beat the default.
-    spares = PROFILES[spec.profile].spares is not None
-    pool = (level if spares else default) if default else ahead or level
-    chosen = min(pool, key=lambda c: simplicity(c, table[c.stack_id], spec.profile))
-    among = " that beat the chapter's default" if pool is ahead else ""
+        return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), *sure)
     because = spared(spec.profile, table[chosen.stack_id])
-    why = reasons(chosen, leader, level, compared, apart, among, because, deciding)
+    why = reasons(picked, compared, because, spec.simplicity, deciding)
     why = (*_about_bounds(spec, entrants, runs, barred), *why)
-    sure = why, standing.out, barred, compared
-    return Choice(chosen.stack, BASELINE, entrants, leader.stack, *sure)
+    return Choice(chosen.stack, BASELINE, entrants, leader.stack, why, *sure)
 
 
 def _broken(
@@ -264,24 +262,10 @@ def _clearly_worse(
     here = [c for c in alive if c.stack_id in rows]
     if not here:
         return {}
-    leader = min(here, key=lambda c: (_score(c, rows), not c.is_baseline))
+    leader = min(here, key=lambda c: (score(c, rows), not c.is_baseline))
     behind = compare(rows, leader.stack_id, 1.0 - DROP_RISK / looks, resolution)
     return {
         c.stack_id: f"clearly worse than the leader after {end} seeds"
         for c in here
-        if c is not leader and not c.is_baseline and _above(behind[c.stack_id])
+        if c is not leader and not c.is_baseline and above(behind[c.stack_id])
     }
-
-
-def _above(difference: Estimate) -> bool:
-    return difference.low is not None and difference.low > 0.0
-
-
-def _score(candidate: Candidate, rows: Mapping[str, Mapping[int, float]]) -> float:
-    """Return the mean loss minus the baseline's by seed; the plain mean without a baseline."""
-    row, base = rows[candidate.stack_id], rows.get(BASELINE.stack_id, {})
-    shared = paired(row, base)
-    if shared.n:
-        return shared.mean
-    mean = sum(row.values()) / len(row)
-    return mean - sum(base.values()) / len(base) if base else mean

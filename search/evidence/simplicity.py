@@ -1,14 +1,12 @@
-"""The simplest of stacks that cannot be told apart, and the reasons in sentences."""
+"""What counts as simple among stacks that cannot be told apart."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
 
 from trainstack.search.evidence.candidates import Candidate, departures
-from trainstack.search.evidence.deciding import BY_LOSS, Deciding
-from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.finite import figure as finite_figure
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import number
@@ -72,50 +70,3 @@ def simplicity(candidate: Candidate, row: Mapping[int, Run], profile: str) -> tu
         fmean(paces) if paces else math.inf,
         candidate.search_value if candidate.search_value is not None else math.inf,
     )
-
-
-def reasons(
-    chosen: Candidate,
-    leader: Candidate,
-    level: Sequence[Candidate],
-    compared: int,
-    apart: Mapping[str, Estimate],
-    among: str,
-    because: str | None,
-    deciding: Deciding = BY_LOSS,
-) -> tuple[str, ...]:
-    """Return self-contained sentences on why a stack was chosen.
-
-    Args:
-        chosen: The stack.
-        leader: The stack with the lowest confirmed loss.
-        level: Stacks that cannot be told from the leader.
-        compared: Number of compared stacks.
-        apart: Stack's id → its loss minus the leader's.
-        among: Restriction of the choice, if any (` that …`).
-        because: Sentence on the spared figure, if any (`spared`).
-        deciding: What decides the study.
-    """
-    if compared == 1:
-        return ("There was nothing else to choose from.",)
-    if len(level) == 1:
-        return (
-            f"Its confirmed {deciding.figure} is the {deciding.best} of the {compared} stacks "
-            "compared, and every other one can be told from it.",
-        )
-    same = f"{len(level)} of the {compared} stacks compared cannot be told from the best"
-    if because is not None:
-        simple = f"{same}; of those{among} {because}."
-    elif chosen.is_baseline:
-        return (f"{same}; the chapter's default is one of them, and it is the simplest.",)
-    else:
-        count = len(departures(chosen.stack))
-        axes = "axis" if count == 1 else "axes"
-        simple = (
-            f"{same}; of those{among} this one departs least from the default ({count} {axes})."
-        )
-    if chosen is leader:
-        return (simple, f"It is also the one with the {deciding.best} confirmed {deciding.figure}.")
-    gap, side = apart[chosen.stack_id].mean, "higher" if deciding.rises else "lower"
-    best = f"The {deciding.best} confirmed {deciding.figure}"
-    return (simple, f"{best} was {gap:.3g} {side}, within its interval.")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainstack.search.claims.elsewhere import in_words
+from trainstack.search.conclusion.decision_text import decision_line
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.text import lines_beside
 from trainstack.search.evidence import formatting
@@ -168,6 +170,8 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         ],
         "judged": judged,
         "unjudged": [c for c in found.claims if not c.judgement.n_pairs],
+        "elsewhere": {c.id: "–" for c in found.claims}
+        | {row.id: in_words(row) for row in found.elsewhere},
         "trials": sorted((r for r in runs if r.phase == SEARCH), key=lambda r: r.number),
         "confirmations": sorted(
             (r for r in runs if r.phase == CONFIRMATION),
@@ -176,6 +180,7 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "letters": names,
         "logarithm": _LOGARITHM if spec.data.target_transform != "none" else "",
         "beside": lines_beside(found),
+        "decision": decision_line(found),
         "at_prediction": sentences(found.measured),
         "inside": any(r.layers for r in runs),
         "describe": formatting.describe,

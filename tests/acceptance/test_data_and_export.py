@@ -90,10 +90,10 @@ def test_a_table_is_recommended_for_in_its_targets_unit(shell: Shell, table: Pat
 
 
 def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: Path) -> None:
-    """The model, its encoder and the script reproduce the recorded rmse from a raw CSV."""
+    """The model and the script reproduce the recorded rmse from a raw CSV."""
     model = exported(shell, "houses", "keras", tmp_path / "mine.keras")
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"mine.keras", "mine.preprocessing.joblib", "mine.predict.py"}
+    assert names == {"mine.keras", "mine.predict.py"}
     rows = tmp_path / "rows.csv"
     frame = houses()
     frame.drop(columns="price").to_csv(rows, index=False)

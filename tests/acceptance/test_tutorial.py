@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.keras, pytest.mark.timeout(900
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 HOW_TOS = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 # The output of these depends on the workers' speed, so only its presence is checked.
-VARYING = ("status", "trials", "workers", "logs", "worker")
+VARYING = ("status", "trials", "workers", "logs", "worker", "track")
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def launches(text: str) -> Iterator[list[str]]:
     """
     typed = [argv for example in examples(text) for argv in our_commands([example.command])]
     for argv in our_commands(shell_lines(text)):
-        other = {"--range-test", "--preview", "--on"}.intersection(argv)
+        other = {"--range-test", "--preview", "--on", "--track"}.intersection(argv)
         if argv[:1] == ["launch"] and argv not in typed and not other:
             yield [*argv, *(() if "--detach" in argv else ("--detach",))]
 
@@ -208,6 +208,7 @@ READING = {
     "workers": ("workers tumours",),
     "logs": ("logs tumours 0",),
     "report": ("report tumours -o report",),
+    "predict": ("predict tumours tumours.csv --evaluate", "predict tumours tumours.csv -o p.csv"),
     "space list": ("space list",),
     "doctor": ("doctor",),
 }

@@ -28,6 +28,7 @@ from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.export.columns import levels_of
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import standardised
@@ -452,7 +453,8 @@ def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
         text = written(dataset, stack, refit=REFIT)
         (folder / f"refit_{number}.py").write_text(text, "utf-8")
     if dataset.is_table:
-        (folder / "predict.py").write_text(predict_script(dataset), "utf-8")
+        known = levels_of(dataset, dataset.split(0).encoder)
+        (folder / "predict.py").write_text(predict_script(dataset, known), "utf-8")
     ruff = (sys.executable, "-m", "ruff")
     options = ("--isolated", "--line-length=100", str(folder))
     # E501: a file's path cannot be broken.

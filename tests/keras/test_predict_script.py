@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import keras
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 
 from trainstack.search.data.load import load
 from trainstack.search.data.preparation import precision_of
+from trainstack.workers.export.columns import from_columns, levels_of
 from trainstack.workers.export.model import in_unit
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import standardised
@@ -54,10 +54,10 @@ def table() -> pd.DataFrame:
 
 
 class Script:
-    """A script beside its encoder, in a folder."""
+    """A script in a folder, and the model's part that encodes the columns."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, model: Any) -> None:
+        self.folder, self.model = folder, model
         self.encoded = self.features(self.write(table()))
 
     def write(self, frame: pd.DataFrame, ending: str = "csv") -> Path:
@@ -72,7 +72,7 @@ class Script:
     def features(self, path: Path) -> np.ndarray:
         """Return the script's features for a file."""
         names = runpy.run_path(str(self.folder / "model.predict.py"))
-        return names["features"](names["read"](path))
+        return np.asarray(self.model(names["features"](names["read"](path))))
 
     def main(self, *arguments: str) -> int:
         """Run the script's command line in this process; return its exit code."""
@@ -92,9 +92,12 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Script:
     dataset = load(str(folder / "train.csv"), "y")
     assert {dataset.origins.get(name, name) for name in dataset.columns} == {*table()} - {"y"}
     assert "when weekday" in dataset.columns
-    joblib.dump(dataset.split(0).encoder, folder / "model.preprocessing.joblib")
-    (folder / "model.predict.py").write_text(predict_script(dataset), "utf-8")
-    return Script(folder)
+    split = dataset.split(0)
+    inputs = keras.Input((split.x_train.shape[1],), dtype="float64")
+    model = from_columns(keras.Model(inputs, inputs), dataset, split.encoder)
+    text = predict_script(dataset, levels_of(dataset, split.encoder))
+    (folder / "model.predict.py").write_text(text, "utf-8")
+    return Script(folder, model)
 
 
 def test_the_script_encodes_the_training_rows_as_training_did(script: Script) -> None:

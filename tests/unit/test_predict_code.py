@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trainstack.search.data.spelling import Spelling
-from trainstack.workers.export.predict_script import predict_script
+from trainstack.workers.export import predict_script as exported
 
 pytestmark = pytest.mark.process
 
@@ -25,10 +25,17 @@ def table(**changed: Any) -> SimpleNamespace:
         "classes": ("flat", "house"),
         "numeric": ("rooms", "share"),
         "text": ("colour",),
+        "has_missing": (),
         "spellings": {"share": Spelling("number", percent=True)},
         "origins": {},
     }
     return SimpleNamespace(**{**values, **changed})
+
+
+def predict_script(dataset: SimpleNamespace) -> str:
+    """Return the script of a table whose categories are `red` and `missing`."""
+    levels = dict.fromkeys(dataset.text, ("(missing)", "red"))
+    return exported.predict_script(dataset, levels)
 
 
 def constants(text: str) -> dict[str, Any]:
@@ -53,6 +60,17 @@ def test_values_are_the_tables_whatever_they_contain(name: str) -> None:
 def test_formats_that_differ_from_plain_numbers_are_listed() -> None:
     """A column of plain numbers has no entry."""
     assert constants(predict_script(table()))["SPELT"] == {"share": {"percent": True}}
+
+
+def test_what_the_model_cannot_read_is_listed() -> None:
+    """Percentages are parsed by the script; plain numbers and truth values in words are not."""
+    spellings = {"share": Spelling("number", percent=True), "new": Spelling("truth", true="yes")}
+    numeric = ("rooms", "share", "new", "km/h")
+    found = constants(predict_script(table(numeric=numeric, spellings=spellings)))
+    assert found["PARSED"] == ["share"]
+    assert found["WORDS"] == {"new": {1.0: "yes", 0.0: "false"}}
+    assert found["INPUTS"] == {"km/h": "km_h"}
+    assert found["KNOWN"] == {"colour": ["", "red"]}
 
 
 def test_several_targets_are_listed() -> None:

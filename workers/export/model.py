@@ -13,12 +13,15 @@ import keras
 import numpy as np
 
 from trainstack.search.artifacts import put
+from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.preparation import precision_of
 from trainstack.search.data.target_log import FARTHEST, TargetLog
+from trainstack.search.metrics.conformal import Residuals
 from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
 from trainstack.workers.engine.program import Program
+from trainstack.workers.export.columns import from_columns, levels_of
 from trainstack.workers.export.keras_code import script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import prepared
@@ -100,6 +103,8 @@ class Delivered:
         test: Recorded test figures, one for each seed.
         refit: How it was trained on all rows that are not for testing; None: with a validation
             part.
+        residuals: Errors on a validation part that it, or the first run before it was trained on
+            all rows, was not trained on; None for classes.
     """
 
     program: Program
@@ -107,10 +112,13 @@ class Delivered:
     seeds: Sequence[int]
     test: Mapping[str, Sequence[float]]
     refit: Refit | None = None
+    residuals: Residuals | None = None
 
 
 def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[str, str]:
-    """Write model, preprocessing, script and stack; return kind → name in the store.
+    """Write model, scripts and stack; return kind → name in the store.
+
+    The model of a table takes its columns (`from_columns`), that of arrays the features.
 
     Raises:
         OSError: The disk or the store is full.
@@ -119,14 +127,17 @@ def save_all(bench: Bench, stack: Stack, model: Delivered, folder: str) -> dict[
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         written: dict[str, Path] = {"keras": target / "model.keras"}
-        export_model(bench, stack, model.program, split).save(written["keras"])
+        exported = export_model(bench, stack, model.program, split)
+        known: dict[str, list[str]] = {}
         if split.encoder is not None:
-            import joblib
-
-            written["preprocessing"] = target / "preprocessing.joblib"
-            joblib.dump(split.encoder, written["preprocessing"])
+            exported = from_columns(exported, bench.dataset, split.encoder)
+            known = levels_of(bench.dataset, split.encoder)
             written["predict"] = target / "model.predict.py"
-            written["predict"].write_text(predict_script(bench.dataset), "utf-8")
+            written["predict"].write_text(predict_script(bench.dataset, known), "utf-8")
+        exported.save(written["keras"])
+        spec = bench.spec
+        described = (bench.dataset, spec.study, spec.asked.name, known, model.residuals)
+        ModelDescription.of(*described).write_into(written["keras"])
         written["python"] = target / "train.py"
         text = script(
             bench.dataset, bench.spec, stack, model.seeds, recorded=model.test, refit=model.refit

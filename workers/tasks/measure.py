@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from trainstack.search.evidence.constraints import read_all
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.evidence.prediction import affordable
 from trainstack.search.folds import SplitId, confirmation_split
+from trainstack.search.metrics.conformal import Residuals
 from trainstack.search.metrics.table import BESIDE
 from trainstack.search.payloads import Refit
 from trainstack.search.records import Outcome, Result
@@ -58,7 +60,9 @@ def measure(bench: Bench, job: Job) -> Result:
         measured[role] = _measure_stack(bench, stack, runs)
         if role == "chosen":
             measured["seeds"], chosen_runs = [run.seed for run in runs], runs
+            residuals = _residuals(bench, stack, runs[0])
             delivered = _delivered(bench, stack, runs, measured[role]["test"], asked.refit)
+            delivered = replace(delivered, residuals=residuals)
             if refit := delivered.refit:
                 measured[role]["refit"] = {
                     "rows": len(delivered.split.y_train),
@@ -96,6 +100,15 @@ def _delivered(
     figures = scorer.figures(scorer.answers(program.outputs(split.prepare(split.x_test))), "test")
     each = {name: [value] for name, value in figures.items()}
     return Delivered(program, split, [asked.seed], each, asked)
+
+
+def _residuals(bench: Bench, stack: Stack, run: Kept) -> Residuals | None:
+    """Return a run's errors on its validation part, in regression."""
+    if bench.spec.data.task != "regression":
+        return None
+    program, split = bench.weights(stack, run)
+    predicted = split.predictions(program.outputs(split.prepare(split.x_valid)))
+    return Residuals.of(split.y_valid, predicted, split.log is not None)
 
 
 def _yardstick(bench: Bench, stack: Stack, which: SplitId, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""New rows of arrays: an archive with `x`, or every row of data as a study reads it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.data.load import load
+from trainstack.search.data.model_description import ModelDescription
+from trainstack.search.data.npz import DAMAGED
+from trainstack.spaces.errors import RequestError
+
+
+@dataclass(frozen=True, eq=False)
+class NewArrays:
+    """Rows to predict.
+
+    Attributes:
+        x: The rows, [N, ...] in the model's shape.
+        y: Their targets as a model's labels or numbers, [N] or [N, T]; None if there are none.
+        weights: Their weights, float64 [N]; None: all are 1.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    weights: np.ndarray | None = None
+
+
+def read_arrays(source: str, model: ModelDescription) -> NewArrays:
+    """Read the rows of a named data set, an `.npz` archive or a folder of IDX files.
+
+    An archive with `x` holds new rows, and in `y` and `w` perhaps their targets and weights. Of
+    other data all rows are taken: those for training, for validation and for testing, in this
+    order.
+
+    Raises:
+        RequestError: The data cannot be read, or has rows of another shape.
+    """
+    found = _archive(Path(source), model) if _is_archive_of_rows(source) else _all(source, model)
+    if not len(found.x):
+        raise RequestError(f"{source} has no rows", "rows to predict")
+    features = int(np.prod(model.shape))
+    if found.x[:1].size != features:
+        raise RequestError(
+            f"the rows of {source} have {found.x[:1].size} features", f"{features}, as in training"
+        )
+    if found.x.dtype.kind not in "biuf" or not np.isfinite(found.x).all():
+        raise RequestError(f"{source} holds values that are no finite numbers", "finite numbers")
+    return NewArrays(found.x.reshape(-1, *model.shape), found.y, found.weights)
+
+
+def _is_archive_of_rows(source: str) -> bool:
+    path = Path(os.path.expanduser(source))
+    if source in DATASETS or path.suffix.lower() != ".npz" or not path.is_file():
+        return False
+    try:
+        with np.load(path) as archive:
+            return "x" in archive.files
+    except (*DAMAGED, OSError):
+        return False  # the usual reader says what is wrong
+
+
+def _archive(path: Path, model: ModelDescription) -> NewArrays:
+    try:
+        with np.load(os.path.expanduser(path)) as archive:
+            held = {name: archive[name] for name in ("x", "y", "w") if name in archive.files}
+    except (*DAMAGED, OSError) as error:
+        raise RequestError(f"{path} cannot be read ({error})", "what numpy.savez writes") from None
+    rows = {name: len(array) if array.ndim else 0 for name, array in held.items()}
+    if len({*rows.values()}) > 1:
+        raise RequestError(f"{path} has arrays of {sorted(rows.values())} rows", "one number")
+    y = held.get("y")
+    if y is not None and model.task != "regression":
+        y = _coded(y.astype(str), [model.classes] if model.classes else model.labels, str(path))
+    return NewArrays(held["x"], y, held.get("w"))
+
+
+def _all(source: str, model: ModelDescription) -> NewArrays:
+    dataset = load(os.path.expanduser(source) if source not in DATASETS else source)
+    if dataset.is_table:
+        raise RequestError(f"{source} is a table", "arrays, as in training")
+    x, y, w = (
+        None if any(part is None for part in parts) else np.concatenate(parts)
+        for parts in zip(*dataset.parts.values(), strict=True)
+    )
+    assert x is not None
+    known = (dataset.classes, len(dataset.labels)) == (model.classes, len(model.labels))
+    if dataset.classes and model.classes and y is not None:
+        y, known = _coded(np.array(dataset.classes)[y], [model.classes], source), True
+    return NewArrays(x, y if known else None, w)
+
+
+def _coded(names: np.ndarray, values: list | tuple, source: str) -> np.ndarray:
+    """Return the labels of names [N], or [N, T] of several targets."""
+    columns = names.reshape(len(names), -1).T
+    coded = []
+    for column, known in zip(columns, values, strict=False):
+        if unknown := sorted({*column.tolist()} - {*known}):
+            raise RequestError(
+                f"{source} has the class '{unknown[0]}', which training had not",
+                ", ".join(known[:12]),
+            )
+        coded.append([known.index(name) for name in column.tolist()])
+    return np.array(coded).T.reshape(names.shape)

@@ -1,0 +1,1 @@
+"""Trackers that mirror a study: MLflow, TensorBoard."""
