@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainstack.search.python.prediction import BATCH_ROWS, Answers, Model, _Loaded
+from trainstack.search.python.prediction import BATCH_ROWS, Answers, in_batches
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
@@ -69,23 +68,12 @@ def test_every_call_has_the_same_rows(rows: int) -> None:
     """The model sees batches of one size, and each row's answer comes back once, in order."""
     seen = []
 
-    def call(batch: np.ndarray) -> np.ndarray:
-        seen.append(batch.shape)
-        return batch * 2
+    def call(part: dict[str, np.ndarray]) -> np.ndarray:
+        seen.append(part["x"].shape)
+        return part["x"] * 2
 
-    with tempfile.TemporaryDirectory() as folder:
-        loaded = _Loaded(call, None, folder)  # type: ignore[arg-type]
-        x = np.arange(3.0 * rows).reshape(rows, 3)
-        assert np.array_equal(loaded.outputs(x), x * 2)
-        assert set(seen) == {(BATCH_ROWS, 3)}
-        with pytest.raises(RequestError, match="no rows to predict"):
-            loaded.outputs(x[:0])
-
-
-def test_a_model_is_its_files() -> None:
-    """Equal contents have equal keys, in any order of the files; other contents have others."""
-    one = Model({"keras": b"a", "predict": b"b"})
-    assert one.key == Model({"predict": b"b", "keras": b"a"}).key
-    assert one.key != Model({"keras": b"ab", "predict": b""}).key
-    assert one.reads_tables
-    assert not Model({"keras": b"a"}).reads_tables
+    x = np.arange(3.0 * rows).reshape(rows, 3)
+    assert np.array_equal(in_batches({"x": x}, call), x * 2)
+    assert set(seen) == {(BATCH_ROWS, 3)}
+    with pytest.raises(RequestError, match="no rows to predict"):
+        in_batches({"x": x[:0]}, call)
