@@ -9,6 +9,8 @@ from typing import Any
 
 from docs.fields import Document
 from docs.markdown import code, page, table
+from docs.notebook import NOTEBOOK, WALK, notebook
+from docs.python_api import python_page
 from trainstack.spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAPE_TABLE
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.domains import Choices, Domain, Fixed, Range
@@ -330,6 +332,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "json.md": json_page,
     "claims.md": claims_page,
+    "python.md": python_page,
 }
 
 
@@ -338,6 +341,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, write in PAGES.items():
         (FOLDER / name).write_text(write(), "utf-8")
+    NOTEBOOK.write_text(notebook(WALK.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def model_file(name: str, storage: str | None) -> ModelFile:
     from trainstack.search.artifacts import FolderStore, checked, open_store
     from trainstack.search.cli.recommend import copy_from, settle
     from trainstack.search.database.connection import artifacts, home
+    from trainstack.search.evidence.default_model import default_files
     from trainstack.search.queue import queries
 
     if name.endswith(ENDING):
@@ -65,7 +66,7 @@ def model_file(name: str, storage: str | None) -> ModelFile:
     with reach(storage) as (url, engine):
         settle(url, engine, name)
         spec = queries.spec_of(engine, name)
-        kept = (queries.measurement(engine, name) or {}).get("artifacts", {})
+        kept = default_files(spec, queries.measurement(engine, name))
     if "keras" not in kept:
         raise NothingToRecommend(
             f"study '{name}' has no model", "a study that ended with a recommendation"

@@ -59,6 +59,22 @@ def default_model(spec: StudySpec, models: Mapping[str, Mapping[str, Any]]) -> t
     return fitting[0], f"It is the only one.{note}"
 
 
+def default_files(spec: StudySpec, measured: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Return the names in the artifact store of the default model's files, by kind.
+
+    Args:
+        spec: The study's specification.
+        measured: The measurement's document; None before there is one.
+
+    Returns:
+        Nothing if no model was written.
+    """
+    models = (measured or {}).get("models", {})
+    written = {kind: model for kind, model in models.items() if model.get("artifacts")}
+    kind, _ = default_model(spec, written)
+    return written[kind]["artifacts"] if kind else {}
+
+
 # In order of preference where validation metrics do not decide.
 _REASONS = {
     AVERAGE: "A mean of several seeds errs less than one of them on most data.",

@@ -22,12 +22,16 @@ validate_data: Any = validation.validate_data
 
 
 class StackEstimator(BaseEstimator):
-    """What both estimators share.
+    """What `StackClassifier` and `StackRegressor` share: they predict with a recommended stack.
 
     Frames are read as tables are: with text, dates and gaps, which arrays of numbers may have too.
     A fit divides the rows by itself into those to train on, to choose by, and to test on. It is
     kept as a study, so that the same fit again costs nothing, and its report can be read:
     `trainstack.open_study(estimator.study_)`.
+
+    Of scikit-learn's own checks (`check_estimator`) one fails:
+    `check_sample_weight_equivalence_on_dense_data`, because a row of weight 2 is in one part of the
+    data, and two equal rows may be in two.
 
     Args:
         trials: Number of search trials.
@@ -156,14 +160,13 @@ class StackEstimator(BaseEstimator):
 
 
 class StackClassifier(ClassifierMixin, StackEstimator):
-    """A classifier: the stack that a study recommends.
+    """A classifier; parameters and other attributes are those of `StackEstimator`.
 
     Attributes:
         classes_: The classes, sorted.
     """
 
     _task = "classification"
-    __doc__ = f"{__doc__}\n{StackEstimator.__doc__}"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> StackClassifier:
         """Search for the best stack for these rows, and keep its model.
@@ -204,10 +207,9 @@ class StackClassifier(ClassifierMixin, StackEstimator):
 
 
 class StackRegressor(RegressorMixin, StackEstimator):
-    """A regressor: the stack that a study recommends."""
+    """A regressor; parameters and attributes are those of `StackEstimator`."""
 
     _task = "regression"
-    __doc__ = f"{__doc__}\n{StackEstimator.__doc__}"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> StackRegressor:
         """Search for the best stack for these rows, and keep its model.

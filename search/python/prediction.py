@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib
-import runpy
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from trainstack.search.python.progress import LOG
 from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
-    import numpy as np
     from sqlalchemy import URL, Engine
 
+    from trainstack.search.data.model_description import ModelDescription
     from trainstack.search.spec import DataSpec
 
-# Files of an exported model: kind in the artifact store → name beside each other.
-FILES = {"keras": "model.keras", "predict": "model.predict.py"}
 # Rows of one call of the model. Every call has as many, so that a row's prediction does not depend
 # on the rows beside it, to the last digit.
 BATCH_ROWS = 256
@@ -30,26 +29,18 @@ BATCH_ROWS = 256
 
 @dataclass(frozen=True)
 class Model:
-    """An exported model as the bytes of its files; it can be pickled.
+    """An exported model as the bytes of its file; it can be pickled.
 
     Attributes:
-        files: Kind → content; the kinds are those of FILES that an export has.
+        content: The `.keras` file.
     """
 
-    files: Mapping[str, bytes]
-
-    @functools.cached_property
-    def key(self) -> str:
-        """A hash of the content."""
-        digest = hashlib.blake2b(digest_size=16)
-        for kind in sorted(self.files):
-            digest.update(f"{kind} {len(self.files[kind])} ".encode() + self.files[kind])
-        return digest.hexdigest()
+    content: bytes = field(repr=False)
 
     @property
     def reads_tables(self) -> bool:
         """True if rows are a frame with a table's columns, not an array of features."""
-        return "predict" in self.files
+        return _load(self).description.is_table
 
     def outputs(self, rows: Any) -> np.ndarray:
         """Return the network's answers.
@@ -63,7 +54,11 @@ class Model:
         Raises:
             RequestError: The rows cannot be read as those of training.
         """
-        return _loaded(self).outputs(rows)
+        loaded = _load(self)
+        if not loaded.description.is_table:
+            features = {"": np.asarray(rows)}
+            return in_batches(features, lambda part: loaded.of_rows(part[""]))
+        return in_batches(inputs_of_frame(rows, loaded.description), loaded.of_columns)
 
 
 def model_of(engine: Engine, study: str) -> Model:
@@ -71,97 +66,85 @@ def model_of(engine: Engine, study: str) -> Model:
 
     Raises:
         NothingToRecommend: The study has no model.
-        RequestError: Its files are not there.
+        RequestError: Its file is not there.
     """
     from trainstack.search.artifacts import open_store
     from trainstack.search.cli.recommend import copy_from
     from trainstack.search.database.connection import artifacts
+    from trainstack.search.evidence.default_model import default_files
     from trainstack.search.queue import queries
 
-    names = (queries.measurement(engine, study) or {}).get("artifacts", {})
+    names = default_files(queries.spec_of(engine, study), queries.measurement(engine, study))
     if "keras" not in names:
         raise NothingToRecommend(
             f"study '{study}' has no model", "a study that ended with a recommendation"
         )
-    store = open_store(artifacts())
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for kind in FILES:
-            if kind in names:
-                copy_from(store, names[kind], Path(folder) / kind)
-                files[kind] = (Path(folder) / kind).read_bytes()
-    return Model(files)
+        path = Path(folder) / "model.keras"
+        copy_from(open_store(artifacts()), names["keras"], path)
+        return Model(path.read_bytes())
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """A model in memory.
+def in_batches(
+    inputs: Mapping[str, np.ndarray], call: Callable[[dict[str, np.ndarray]], np.ndarray]
+) -> np.ndarray:
+    """Return a model's answers [N, K], called with BATCH_ROWS rows each time.
 
-    Attributes:
-        call: Returns the network's answers for features, or for a table's columns by name.
-        columns: Returns a table's columns as the model takes them; None: rows are features.
-        folder: Holds the files while they are used.
+    Args:
+        inputs: Its inputs by name, [N, …] each.
+        call: The model.
+
+    Raises:
+        RequestError: There are no rows.
     """
-
-    call: Callable[[Any], Any]
-    columns: Callable[[Any], dict[str, np.ndarray]] | None
-    folder: tempfile.TemporaryDirectory[str]
-
-    def outputs(self, rows: Any) -> np.ndarray:
-        import numpy as np
-
-        given = self.inputs(rows)
-        count, parts = len(next(iter(given.values()))), []
-        for start in range(0, count, BATCH_ROWS):
-            part = {name: _filled(v[start : start + BATCH_ROWS]) for name, v in given.items()}
-            found = np.asarray(self.call(part[""] if self.columns is None else part))
-            parts.append(found[: count - start])
-        if not parts:
-            raise RequestError("no rows to predict", "at least one row")
-        return np.concatenate(parts)
-
-    def inputs(self, rows: Any) -> dict[str, np.ndarray]:
-        """Return the model's inputs by name; features have the empty name."""
-        import numpy as np
-
-        if self.columns is None:
-            return {"": np.asarray(rows)}
-        import pandas as pd
-
-        if not isinstance(rows, pd.DataFrame):
-            raise RequestError(
-                f"rows of type {type(rows).__name__}", "a data frame with the table's columns"
-            )
-        try:
-            return self.columns(rows.rename(columns=str))
-        except (ValueError, KeyError) as error:
-            raise RequestError(f"rows that the model cannot read ({error})") from None
+    rows = len(next(iter(inputs.values())))
+    if not rows:
+        raise RequestError("no rows to predict", "at least one row")
+    parts = []
+    for start in range(0, rows, BATCH_ROWS):
+        taken = np.minimum(np.arange(start, start + BATCH_ROWS), rows - 1)
+        found = call({name: values[taken] for name, values in inputs.items()})
+        parts.append(np.asarray(found)[: rows - start])
+    return np.concatenate(parts)
 
 
-def _filled(values: np.ndarray) -> np.ndarray:
-    """Return up to BATCH_ROWS rows, with the last one repeated to BATCH_ROWS."""
-    import numpy as np
+def inputs_of_frame(rows: Any, model: ModelDescription) -> dict[str, np.ndarray]:
+    """Return a model's inputs by name, [N] each, for a frame; other columns are ignored.
 
-    return np.concatenate([values, np.repeat(values[-1:], BATCH_ROWS - len(values), axis=0)])
+    Gaps that training had not, and unknown categories, are logged.
+
+    Raises:
+        RequestError: It is no frame, lacks a column, or a cell is of another kind.
+    """
+    import pandas as pd
+
+    from trainstack.search.data.column_names import find, shown
+    from trainstack.search.data.new_values import Unusual, inputs_of
+
+    if not isinstance(rows, pd.DataFrame):
+        raise RequestError(
+            f"rows of type {type(rows).__name__}", "a data frame with the table's columns"
+        )
+    table = rows.rename(columns=str)
+    found = {name: find(name, list(table.columns)) for name in model.needed}
+    if lacking := [name for name, column in found.items() if column is None]:
+        named = ", ".join(map(shown, lacking))
+        raise RequestError(f"the rows lack the column(s) {named}", "the columns of training")
+    cells: Any = table[list(found.values())].set_axis(list(found), axis=1).reset_index(drop=True)
+    unusual = Unusual()
+    inputs = inputs_of(cells, model, lambda row: f"row {rows.index[row]}", unusual)
+    for note in unusual.notes():
+        LOG.info("%s", note)
+    return inputs
 
 
 @functools.lru_cache(maxsize=8)
-def _load(key: str, files: tuple[tuple[str, bytes], ...]) -> _Loaded:
-    folder = tempfile.TemporaryDirectory(prefix="trainstack-model-")
-    paths = {}
-    for kind, content in files:
-        paths[kind] = Path(folder.name) / FILES[kind]
-        paths[kind].write_bytes(content)
-    columns = None
-    if "predict" in paths:
-        columns = runpy.run_path(str(paths["predict"]))["features"]
-    # By its name, as workers are started: `search` imports nothing of `workers`.
-    load = importlib.import_module("trainstack.workers.export.loading").load
-    return _Loaded(load(paths["keras"]), columns, folder)
-
-
-def _loaded(model: Model) -> _Loaded:
-    return _load(model.key, tuple(model.files.items()))
+def _load(model: Model) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(model.content)
+        # By its name, as workers are started: `search` imports nothing of `workers`.
+        return importlib.import_module("trainstack.workers.tasks.loading").load(path)
 
 
 @dataclass(frozen=True)
@@ -178,13 +161,11 @@ class Answers:
 
     def predict(self, rows: Any) -> Any:
         """Return the most probable class or the prediction of each row; see `Study.predict`."""
-        import numpy as np
-
         found = self.model.outputs(rows)
         if self.data.classes:
             values = np.asarray(as_values(self.data.classes))[found.argmax(axis=1)]
         elif self.data.labels:
-            pairs = [np.asarray(as_values(pair)) for pair in self.data.labels]
+            pairs = [np.asarray(as_values(pair), object) for pair in self.data.labels]
             chosen = [pair[(c > 0.5).astype(int)] for pair, c in zip(pairs, found.T, strict=True)]
             values = np.stack(chosen, axis=1)
         else:

@@ -113,7 +113,9 @@ def view_of(study: str, url: URL) -> str:
 
     with connected(url) as here:
         found = view(queries.status(here, study), glance(here, study), WIDTH)
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
+    console = Console(
+        record=True, width=WIDTH, file=io.StringIO(), highlight=False, force_jupyter=False
+    )
     console.print(found)
     lines = '<pre style="line-height: 1.3; font-family: monospace">{code}</pre>'
     return console.export_html(inline_styles=True, code_format=lines)

@@ -52,7 +52,10 @@ class Recommended(Recommendation):
             return f"{about(score, 4)} (n = {score.n})" if score.n else "–"
 
         base = self.baseline
-        heads = ("", "recommended", "chapter's default")
+        columns = 2 if self.stack == base.stack else 3  # one score suffices for the default itself
+        heads = (
+            ("", "chapter's default") if columns == 2 else ("", "recommended", "chapter's default")
+        )
         rows = [
             (f"{part} {what}", shown(mine.figure(what)), shown(other.figure(what)))
             for part, mine, other in (
@@ -69,7 +72,7 @@ class Recommended(Recommendation):
                 "<table><thead>",
                 _row("th", heads),
                 "</thead><tbody>",
-                *(_row("td", row) for row in rows),
+                *(_row("td", row[:columns]) for row in rows),
                 "</tbody></table>",
                 f"<p>Caveats:</p><ul>{caveats}</ul>" if caveats else "",
             )

@@ -114,7 +114,8 @@ def _end(child: subprocess.Popen[str]) -> None:
         # enough.
         with contextlib.suppress(OSError), child.stdin as line:
             line.write("\n")
-        child.wait(LEAVE_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(LEAVE_SECONDS)
     finally:
         if child.poll() is None:
             child.kill()

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from trainstack.search.artifacts import open_store
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.database.connection import artifacts
+from trainstack.search.evidence.default_model import default_files
 from trainstack.search.queue import queries
 from trainstack.search.report.write import write_report
 from trainstack.search.studies.conclusion import conclusion_of
@@ -34,7 +35,7 @@ def conclusion_files(
     except NothingToRecommend as error:
         return {}, str(error), []
     files = write_report(folder, conclusion.spec, conclusion.found, conclusion.runs)
-    kept = (queries.measurement(engine, study) or {}).get("artifacts", {})
+    kept = default_files(conclusion.spec, queries.measurement(engine, study))
     store = open_store(artifacts())
     for kind, name in MODEL.items():
         if kind not in kept:

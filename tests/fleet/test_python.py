@@ -16,7 +16,11 @@ import pytest
 
 import trainstack
 from tests.support.shell import Shell
+from trainstack.search.database.connection import connected
 from trainstack.search.python.study import Study
+from trainstack.search.queue import queries
+from trainstack.spaces.references import CHAPTER_DEFAULT
+from trainstack.spaces.space import Space
 
 pytestmark = [pytest.mark.fleet, pytest.mark.process]
 
@@ -62,6 +66,10 @@ def test_a_launch_leaves_the_program_alone(
     assert len(runs) == sum(status.confirmation[k] for k in ("completed", "pruned"))
     assert [s.name for s in trainstack.studies()].count("alone") == 1
     assert trainstack.open_study("alone") == study
+    study.watch()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("concluded: ")
 
 
 def test_two_threads_launch_two_studies(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +106,24 @@ def test_ctrl_c_gives_trials_back(
     assert counts["running"] == 0
     assert counts["waiting"] >= 1
     assert study.status().state == "searching"
+
+
+def test_objects_of_a_program(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames for testing, spaces and stacks are given as objects, and are in the study's spec."""
+    live(shell, monkeypatch)
+    space = trainstack.Space.named("quick").with_axis("batch_size", 16)
+    stacks = [trainstack.Stack.of(activation="relu"), "chapter-default"]
+    asked = {**SMALL, "space": space, "stacks": stacks, "test": table(7)}
+    study = trainstack.launch(
+        table(6), target="kind", study="objects", drop=["b"], detach=True, **asked
+    )
+    with connected(study.url) as here:
+        spec = queries.spec_of(here, "objects")
+    assert Space.from_json(spec.space) == space
+    assert list(spec.stacks) == [stacks[0], CHAPTER_DEFAULT]
+    assert list(spec.data.overrules["drop"]) == ["b"]
+    assert spec.data.rows == 120
+    assert repr(study) == "Study('objects')"
 
 
 def test_steering(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
