@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -115,33 +116,28 @@ def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
     return Queue
 
 
-def explore(
-    bench: Bench, studies: int, steps: int, seed: int | None = None, shrink: bool = False
-) -> Counting:
+def explore(bench: Bench, studies: int, steps: int, seed: int, shrink: bool = False) -> Counting:
     """Run the state machine.
 
     Args:
         bench: The database.
         studies: Number of studies.
         steps: Steps in each.
-        seed: Seed of the choices; None: always the same.
+        seed: Seed of the choices.
         shrink: Look for the shortest failing sequence, which takes minutes.
 
     Returns:
         The numbers of steps and of studies.
     """
-    from hypothesis import seed as seeded
-
     counting = Counting()
     queue = machine(bench, counting)
     run_state_machine_as_test(
-        queue if seed is None else seeded(seed)(queue),
+        seeded(seed)(queue),
         settings=settings(
             max_examples=studies,
             stateful_step_count=steps,
             deadline=None,
             database=None,
-            derandomize=seed is None,
             phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             suppress_health_check=list(HealthCheck),
         ),

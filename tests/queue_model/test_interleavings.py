@@ -37,6 +37,7 @@ def test_drawn_orders(bench: Bench) -> None:
 
 
 def test_seed_replays(bench: Bench) -> None:
-    """A seed gives the same order and the same replies, ten times out of ten."""
-    runs = {str(two_workers_and_a_reaper(bench, by_seed(7))) for _ in range(10)}
-    assert len(runs) == 1
+    """A seed gives the same order of transactions, ten times out of ten."""
+    for seed in (1, 2):
+        runs = {two_claims_and_a_budget(bench, by_seed(seed)).enabled for _ in range(10)}
+        assert len(runs) == 1

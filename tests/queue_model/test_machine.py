@@ -10,12 +10,13 @@ from tests.queue_model.bench import Bench
 from tests.queue_model.machine import explore
 
 pytestmark = pytest.mark.postgres
-# Studies of 100 steps each; the same ones unless a seed asks for others.
-STUDIES = int(os.environ.get("QUEUE_STUDIES", "10"))
-SEED = os.environ.get("QUEUE_SEED")
+# Each run has its seed, and ten studies of a hundred steps.
+RUNS = int(os.environ.get("QUEUE_RUNS", "4"))
+FIRST_SEED = int(os.environ.get("QUEUE_SEED", "0"))
 
 
-def test_random_operations(bench: Bench) -> None:
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + RUNS))
+def test_random_operations(bench: Bench, seed: int) -> None:
     """Random operations, faults and jumps of the clock break no promise of the queue."""
-    done = explore(bench, STUDIES, 100, None if SEED is None else int(SEED))
-    assert done.steps >= 100 * STUDIES
+    done = explore(bench, studies=10, steps=100, seed=seed)
+    assert (done.studies, done.steps) == (10, 1000)
