@@ -57,7 +57,7 @@ def test_a_study_follows_its_division_to_the_exported_script(
     replayed = shell.run("replay", kind, trial)
     assert replayed.returncode == 0, replayed.stderr
     script = tmp_path / "train.py"
-    done = shell.within("export", kind, "--format", "python", "-o", script)
+    done = shell.within("export", kind, "--format", "python", "--model", "single", "-o", script)
     assert done.returncode == 0, done.stderr
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script.read_text("utf-8"), "train.py", "exec"), names)

@@ -188,7 +188,7 @@ def verbs(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     values = {
         **{"study": "nothing", "data": "nothing", "file": "nothing.json", "name": "nothing"},
         **{"trial": "0", "changes": "workers=1", "form": "json", "output": "nothing.json"},
-        **{"reason": "a test"},
+        **{"reason": "a test", "model": "nothing", "tracker": "tensorboard=nothing"},
     }
     for parameter in command.params:
         if parameter.param_type_name == "argument":
