@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from tests.acceptance.test_data_and_export import houses, recorded
+from tests.acceptance.test_data_and_export import houses
 from tests.support.shell import Shell, refused
 from trainstack.spaces.stack import Stack
 
@@ -74,18 +74,10 @@ def tested(table: Path, tmp_path: Path) -> Path:
     return path
 
 
-def refit_rmse(shell: Shell) -> float:
+def exported_rmse(shell: Shell) -> float:
     """Return the recorded test figure of the model that is exported."""
-    from trainstack.search.database import embedded_postgres
-    from trainstack.search.database.connection import engine, parse_url
-    from trainstack.search.queue import queries
-
-    here = engine(parse_url(embedded_postgres.url_of(shell.home / "postgres")))
-    measured = queries.measurement(here, STUDY)
-    here.dispose()
-    assert measured is not None
-    assert recorded(shell, STUDY, "rmse")
-    return measured["chosen"]["refit"]["test"]["rmse"]
+    models = shell.json("recommend", STUDY)["models"]
+    return models[models["default"]]["test"]["rmse"]["mean"]
 
 
 def test_a_study_predicts_the_rows_it_tested_on(shell: Shell, tested: Path) -> None:
@@ -93,7 +85,7 @@ def test_a_study_predicts_the_rows_it_tested_on(shell: Shell, tested: Path) -> N
     found = shell.json("predict", STUDY, tested, "--evaluate")
     assert found["study"] == STUDY
     assert found["rows"] == found["evaluated"] == len(found["predictions"]) == ROWS / 5
-    assert found["metrics"]["rmse"] == pytest.approx(refit_rmse(shell), rel=1e-6)
+    assert found["metrics"]["rmse"] == pytest.approx(exported_rmse(shell), rel=1e-6)
     assert found["notes"] == ["Column 'town': 20 value(s) unknown in training, such as 'Delft'."]
 
 
@@ -126,7 +118,7 @@ def test_the_file_needs_only_tensorflow(shell: Shell, tested: Path, tmp_path: Pa
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     errors = np.array(json.loads(done.stdout)) - pd.read_csv(tested)["price"].to_numpy()
-    assert np.sqrt(np.mean(errors**2)) == pytest.approx(refit_rmse(shell), rel=1e-6)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(exported_rmse(shell), rel=1e-6)
 
 
 # Arguments after `predict` → exit code and words.
