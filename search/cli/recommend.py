@@ -148,7 +148,7 @@ def _files(
         NothingToRecommend: There is no model.
         RequestError: There is no such model, or it has no such form.
     """
-    from trainstack.search.evidence.default_model import default_model
+    from trainstack.search.evidence.default_model import SINGLE, default_model
 
     having = {kind: model for kind, model in models.items() if form in model.get("artifacts", {})}
     if not having:
@@ -156,6 +156,8 @@ def _files(
             f"study '{spec.study}' has nothing to export",
             "a study that ended with a recommendation",
         )
+    if asked is None and form == "json":
+        asked = SINGLE  # the recommended stack, whatever the model
     if asked is None:
         kind, reason = default_model(spec, having)
         err().print(f"{kind}: {reason}", markup=False, soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from sklearn.model_selection import train_test_split
 
 from tests.acceptance.test_data_and_export import alone, exported
 from tests.support.shell import Shell, adds_up, refused
-from trainstack.search.data.load import load
-from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
@@ -127,12 +126,12 @@ def test_quantities_are_predicted_in_their_own_units(
 def test_the_reloaded_model_gives_the_scripts_predictions(
     shell: Shell, quantities: Path, tmp_path: Path
 ) -> None:
-    """Keras reloads the model, which maps rows as encoded for its seed to both units."""
+    """Keras reloads the model, which maps a table's columns to both units."""
     predicted = predictions(shell, "quantities", tmp_path)
-    model = keras.models.load_model(tmp_path / "mine.keras")
-    split = load(str(quantities), "price,rent").split(confirmation_seed(0, 0))
-    found = np.asarray(model(split.x_test, training=False))
-    np.testing.assert_allclose(found, predicted.iloc[held_out()].to_numpy(), rtol=1e-5)
+    model: Any = keras.models.load_model(tmp_path / "mine.keras")
+    rows = runpy.run_path(str(tmp_path / "mine.predict.py"))["features"](rooms())
+    found = np.asarray(model(rows, training=False))
+    np.testing.assert_allclose(found, predicted.to_numpy(), rtol=1e-5)
 
 
 def test_the_recommendation_gives_each_target(shell: Shell, quantities: Path) -> None:

@@ -57,7 +57,7 @@ def test_data_weights_and_models_through_an_object_store(url: URL, tmp_path: Pat
         kinds = {
             name.split("/")[2] for name in object_store.names(environment) if "/houses/" in name
         }
-        assert kinds == {"confirmation", "measurement"}
+        assert kinds == {"search", "confirmation", "measurement"}
         assert not any(name.endswith(".checkpoint.npz") for name in object_store.names(environment))
     assert model.stat().st_size > 0
     assert not (tmp_path / "third" / "artifacts").exists()

@@ -129,7 +129,9 @@ def test_objects_of_a_program(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
 def test_steering(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The methods of a study do what the verbs do, and refuse what these refuse."""
     live(shell, monkeypatch)
-    study = trainstack.launch(table(4), target="kind", study="steered", detach=True, **SMALL)
+    study = trainstack.launch(
+        table(4), target="kind", study="steered-from-python", detach=True, **SMALL
+    )
     assert study.status().counts["running"] == 0
     study.pause()
     assert study.status().state == "paused"
