@@ -33,7 +33,7 @@ def finish_as_duplicate(engine: Engine, row: TaskRow) -> bool:
             .where(tasks.c.cached_of.is_(None), tasks.c.task_id != row.task_id)
             .order_by(tasks.c.task_id)
             .limit(1)
-            # Whoever voids the trial waits for the copy, and then voids it as well.
+            # `void` waits for this lock, and then voids the copy as well.
             .with_for_update(read=True, key_share=True)
         ).first()
         if found is None:

@@ -29,9 +29,9 @@ def requeue_expired(
         study_id: Id of the study.
         every_seconds: Do nothing if the last check was less than this long ago.
         watched_seconds: If the last check was longer ago than this, heartbeats may have been lost
-            as well (the database was unavailable, or every worker gone); if it lies in the future,
-            the database's clock has been set back. In both cases every lease is first set to
-            this time from now.
+            as well (the database was unavailable, or every worker gone): leases are first extended
+            to this time from now. If the last check lies in the future, the database's clock has
+            been set back, and every lease is set to this time from now.
 
     Returns:
         The updated rows of the tasks concerned; None if no check was due, or the study was locked.
@@ -50,6 +50,8 @@ def requeue_expired(
         running = (tasks.c.study_id == study_id) & (tasks.c.status == Status.RUNNING)
         if watched_seconds is not None and not 0.0 <= unwatched <= watched_seconds:
             renewed = seconds_from_now(watched_seconds)
+            if unwatched > 0.0:
+                renewed = func.greatest(tasks.c.lease_until, renewed)
             connection.execute(update(tasks).where(running).values(lease_until=renewed))
             return []
         # The lock on the study's row excludes concurrent claims and endings.

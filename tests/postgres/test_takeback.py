@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Engine, func, update
+from sqlalchemy import URL, Engine, func, select, update
 
 from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
@@ -48,6 +48,20 @@ def test_unwatched_leases_get_time_to_speak(url: URL, database: Engine) -> None:
         connection.execute(update(studies).values(expiry_checked_at=past))
     rows = recovery.requeue_expired(database, here.study_id, 0.5, 30.0)
     assert [row.status for row in rows or []] == ["waiting"]
+
+
+def test_a_time_without_checks_shortens_no_lease(url: URL, database: Engine) -> None:
+    """A lease that lasts longer than the extension keeps its end."""
+    here = begun(url, trials=1)
+    assert here.claim() is not None
+    query = select(tasks.c.lease_until)
+    with database.begin() as connection:
+        ends = connection.execute(query).scalar_one()
+        ago = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 40.0)
+        connection.execute(update(studies).values(expiry_checked_at=ago))
+    assert recovery.requeue_expired(database, here.study_id, 10.0, 30.0) == []
+    with database.connect() as connection:
+        assert connection.execute(query).scalar_one() == ends
 
 
 def test_clock_set_back(url: URL, database: Engine) -> None:
