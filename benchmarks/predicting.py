@@ -4,8 +4,8 @@
     python -m benchmarks.predicting 1000000
 
 Writes a table of numbers, categories, dates and percentages, exports a network of 128 hidden units
-for it, and predicts so many rows (a million by default) as a user does, from a CSV file to a CSV
-file and from Parquet to Parquet.
+for it, and predicts a number of rows (a million by default) as a user does, from a CSV file to a
+CSV file and from Parquet to Parquet.
 """
 
 from __future__ import annotations

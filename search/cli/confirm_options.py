@@ -12,7 +12,7 @@ from trainstack.spaces.errors import RequestError
 
 # Most seeds of one comparison.
 SEEDS = 100
-# Most seeds of a study that asks for at least so many at first; fewer are a quick look.
+# Fewer seeds than this at first ask for a quick look, to which no seeds are added.
 USUAL_MOST, USUAL_FIRST = 40, 5
 MOST_PRICE = 100.0
 

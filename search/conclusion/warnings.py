@@ -266,7 +266,7 @@ def looked_before(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
     times = "once" if spec.reopened == 1 else f"{spec.reopened} times"
     return [
         f"The test set had been opened {times} before further seeds were confirmed: its figures "
-        "are of the present choice, but whoever asked for the seeds may have known them."
+        "are of the present choice, but they may have been known when the seeds were asked for."
     ]
 
 

@@ -32,7 +32,8 @@ FEWEST_SEEDS = 2
 MOST_CONTENDERS = 3
 # A stack leaves if it is behind the best of the others by more standard errors than this.
 REACH = 1.0
-# It also leaves if the most seeds would not decide with a gain greater by so many standard errors.
+# It also leaves if even a gain greater by this many standard errors would stay undecided after the
+# last seed.
 HOPE = 1.5
 # Without a time limit: this share of the search's time, and at least these seconds.
 TIME_SHARE, LEAST_SECONDS = 0.5, 20.0

@@ -85,7 +85,7 @@ class StackEstimator(BaseEstimator):
         self.progress = progress
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn is told of the estimator."""
+        """Return the estimator's tags for scikit-learn."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True  # gaps are filled as in a table
         return tags

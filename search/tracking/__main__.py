@@ -1,6 +1,6 @@
 """A tracker's process: reads what to mirror from standard input, and ends with the study.
 
-It is told by the end of its input that the command is leaving.
+When its input ends, the command is leaving: it makes one last round.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def exported_rmse(shell: Shell) -> float:
 
 
 def test_a_study_predicts_the_rows_it_tested_on(shell: Shell, tested: Path) -> None:
-    """`--evaluate` gives the recorded test figure; unknown towns are told."""
+    """`--evaluate` gives the recorded test figure; unknown towns are reported."""
     found = shell.json("predict", STUDY, tested, "--evaluate")
     assert found["study"] == STUDY
     assert found["rows"] == found["evaluated"] == len(found["predictions"]) == ROWS / 5

@@ -128,7 +128,7 @@ def test_what_cannot_be_tracked_is_refused_before_anything_starts(shell: Shell) 
 
 
 def test_a_tracker_that_is_away_is_one_line(shell: Shell) -> None:
-    """`track` says that nobody answers, and exits 2."""
+    """`track` says that the tracker cannot be reached, and exits 2."""
     canned = shell.canned(epoch_seconds=0.0)
     quick = ("--trials", "1", "--epochs", "1", "--folds", "1", "--replicates", "0")
     done = canned.run("launch", "wine", "--study", "kept", "--workers", "1", *quick)

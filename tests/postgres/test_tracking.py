@@ -53,7 +53,7 @@ class Memory:
 
     def _check(self) -> None:
         if self.away:
-            raise ConnectionError("nobody answers")
+            raise ConnectionError("no answer")
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_what_was_missed_is_caught_up(url: URL, database: Engine, memory: Memory
     create_study(url, spec_of(trials=6))
     here, memory.away = mirrored(database), True
     trained(url, 3)
-    with pytest.raises(TrackerAwayError, match="nobody answers"):
+    with pytest.raises(TrackerAwayError, match="no answer"):
         here.round()
     memory.away, memory.fails_at = False, "trial 1"
     with pytest.raises(TrackerAwayError, match="reset"):
@@ -179,7 +179,7 @@ def test_the_wait_grows_while_the_tracker_is_away_and_one_round_follows_the_end(
     assert waits == [4.0, 8.0, 10.0, 10.0, 10.0]
     assert memory.added == ["trial 0"]
     assert [record.getMessage() for record in caplog.records] == [
-        "nobody answers; its runs are added later"
+        "no answer; its runs are added later"
     ]
 
 

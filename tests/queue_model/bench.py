@@ -43,7 +43,7 @@ class Line:
 
 
 class Bench:
-    """A database with its clock, the lines of workers, and one for whoever looks on."""
+    """A database with its clock, the lines of workers, and one for the checks."""
 
     LINES = 3
 

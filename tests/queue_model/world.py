@@ -36,7 +36,7 @@ ENDINGS = {
 }
 # The stacks that are drawn, one after the other: some are drawn twice, and so cached.
 _DRAWN = [list(REFERENCES.values())[k] for k in (0, 1, 0, 2, 1, 3)]
-# The counts that `status` shows are compared after every so many operations.
+# The counts that `status` shows are compared after this number of operations.
 _COUNTS_EVERY = 5
 
 

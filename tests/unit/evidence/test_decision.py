@@ -80,7 +80,7 @@ def test_without_a_spread_nothing_is_invented() -> None:
 
 
 def test_the_seeds_that_would_decide_do_so_in_the_stated_share() -> None:
-    """With so many pairs of that mean and spread, about 80 % of intervals exclude 0."""
+    """With the number of pairs that it gives, about 80 % of intervals exclude 0."""
     rng = np.random.default_rng(0)
     n, deviation, gap, scale = 20, 0.05, 0.02, 0.1
     half = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)

@@ -62,7 +62,7 @@ def test_errors_that_cancel_are_both_chosen() -> None:
 
 
 def test_the_number_of_members_is_bounded() -> None:
-    """At most so many different candidates are in it."""
+    """It has at most the stated number of different candidates."""
     counts = greedy(candidates(1, 9), error, rounds=30, most_members=2)
     assert sum(count > 0 for count in counts) == 2
 

@@ -74,7 +74,7 @@ def test_curves_have_points_where_they_are_finite() -> None:
 
 
 def test_another_result_is_another_version() -> None:
-    """A trial that is voided, or trained anew, is told from what it was."""
+    """A trial that is voided, or trained anew, has another version than before."""
     versions = {
         version_of("completed", AT),
         version_of("voided", AT),
