@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +13,7 @@ from trainstack.search.claims.types import Context, Finding
 from trainstack.search.conclusion.agreement import difference_on_test, disagreement
 from trainstack.search.conclusion.decision_about import decision_about
 from trainstack.search.conclusion.models import Models, models_of
+from trainstack.search.conclusion.replay_command import replay_command
 from trainstack.search.conclusion.scores import (
     RunnerUp,
     TargetScore,
@@ -33,7 +32,7 @@ from trainstack.search.conclusion.yardsticks import (
     trivial_warnings,
     yardstick,
 )
-from trainstack.search.evidence.candidates import Candidate, confirmed, losses
+from trainstack.search.evidence.candidates import confirmed, losses
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
     LEVEL,
@@ -58,7 +57,7 @@ from trainstack.search.evidence.prediction import profile_note
 from trainstack.search.evidence.race import Choice, choice
 from trainstack.search.json_values import HIDDEN
 from trainstack.search.records import OUTCOMES, SEARCH, Run
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import NothingToRecommend
 from trainstack.spaces.stack import Stack
 
@@ -256,7 +255,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         ),
         measured=seen,
         models=models_of(spec, document, deciding),
-        replay=_replay(spec, candidate),
+        replay=replay_command(spec, candidate),
         counts=counts,
         stack_id=mine,
         description=describe(chosen.stack),
@@ -300,52 +299,6 @@ def _rival(
     others = compare(rows, base, level, resolution).values() if base in rows else ()
     found = [value for value in others if value.ci95 is not None]
     return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
-
-
-def _replay(spec: StudySpec, candidate: Candidate | None) -> str:
-    """Return the command that trains the stack again; `launch` for one that was not searched."""
-    study = shlex.quote(spec.study)
-    if candidate is not None and candidate.number is not None:
-        return f"trainstack replay {study} {candidate.number}"
-    return (
-        f"trainstack export {study} --format json -o stack.json && trainstack launch "
-        f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)}{_question_flags(spec)} "
-        f"--stacks stack.json{_fold_flags(spec)} --study {study}-again"
-    )
-
-
-def _data_flags(data: DataSpec) -> str:
-    """Return the flags that say what to predict and how rows become parts, for tables."""
-    from trainstack.search.data.several_targets import as_flag
-
-    if data.target is None:
-        return ""
-    log = "" if data.target_transform == "none" else f" --target-transform {data.target_transform}"
-    said = [
-        f"--{flag} {shlex.quote(name)}" for flag, names in data.overrules.items() for name in names
-    ]
-    said += [f"--{flag} {shlex.quote(value)}" for flag, value in data.split.items()]
-    return " ".join(
-        ("", f"--target {shlex.quote(as_flag(data.target))} --task {data.task}{log}", *said)
-    )
-
-
-def _question_flags(spec: StudySpec) -> str:
-    """Return the flags that say what decides, and what the network is trained on."""
-    own, classes = spec.own_metric, spec.class_weight
-    asked = {
-        "metric": f"{own.file}:{own.function}" if own else spec.metric,
-        "loss": spec.loss,
-        "weight": spec.data.weight or "",
-        "class-weight": classes if isinstance(classes, str) else json.dumps(dict(classes)),
-    }
-    return "".join(f" --{flag} {shlex.quote(value)}" for flag, value in asked.items() if value)
-
-
-def _fold_flags(spec: StudySpec) -> str:
-    """Return the flags about folds; 1 is said too, as the default may be another number."""
-    repeats = f" --repeats {spec.repeats}" if spec.repeats > 1 else ""
-    return f" --folds {spec.folds}{repeats}"
 
 
 def _tally(counts: Mapping[str, int]) -> str:

@@ -17,9 +17,9 @@ from tests.support.planted_study import (
     finished_study,
 )
 from trainstack.search.claims.table import CLAIMS
-from trainstack.search.conclusion import recommendation
 from trainstack.search.conclusion import warnings as table_of_warnings
 from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.conclusion.replay_command import replay_command
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.evidence.comparisons import contrast
 from trainstack.search.evidence.effects import Effect, Kind, differ_only, effects, pairs
@@ -375,5 +375,5 @@ def test_folds_are_described_once_and_asked_for_again() -> None:
     told = "scored by the mean over 5 folds of 2 divisions"
     assert " ".join(text_of(found).split()).count(told) == 1
     assert "folds" not in text_of(recommend(spec, runs, MEASURED))
-    again = recommendation._replay(divided, None)
+    again = replay_command(divided, None)
     assert "--stacks stack.json --folds 5 --repeats 2 --study" in again
