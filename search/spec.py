@@ -41,6 +41,7 @@ class DataSpec:
         weight: Column of the rows' weights, for tables; null: none.
         split: Flag → its value, of the flags that say how a table's rows become parts; empty: at
             random.
+        unlabelled: Number of rows without a target that are kept for pretraining.
     """
 
     source: str
@@ -55,6 +56,7 @@ class DataSpec:
     overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
     weight: str | None = None
     split: Mapping[str, str] = field(default_factory=dict)
+    unlabelled: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a JSON document that `from_json` reads back unchanged."""
@@ -81,6 +83,9 @@ class DataSpec:
 
     def changed(self, here: DataSpec) -> str:
         """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
+        if self.unlabelled != here.unlabelled:
+            kept, asked = self.unlabelled, here.unlabelled
+            return f"{kept} rows without a target are kept here, {asked} asked"
         if self.rows and self.rows != here.rows:
             return f"the data here has {here.rows} rows, the study's had {self.rows}"
         if self.features != here.features:
@@ -260,7 +265,7 @@ class StudySpec:
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
             # Older studies did not record the rows; the fingerprint covers them.
-            said = ["data.fingerprint", "data.rows"]
+            said = ["data.fingerprint", "data.rows", "data.unlabelled"]
             if self.data.split != other.data.split:
                 here, asked = _words(self.data.split), _words(other.data.split)
                 changed = [f"rows are divided with {here} here, with {asked} asked"]

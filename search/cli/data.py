@@ -23,6 +23,7 @@ from trainstack.search.cli.data_options import (
     Task,
     TestFile,
     Time,
+    Unlabelled,
     ValidFile,
     overrules_of,
     plan_of,
@@ -66,6 +67,7 @@ def data(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
+    unlabelled: Unlabelled = None,
     folds: Folds = None,
     repeats: Repeats = 1,
     as_json: AsJson = False,
@@ -82,7 +84,11 @@ def data(
     overrules = overrules_of(drop, keep, numeric, categorical, date)
     plan = plan_of(group, time, gap, part, valid, test)
     dataset = load(
-        data, target, task, overrules, transform=target_transform, weight=weight, plan=plan
+        *(data, target, task, overrules),
+        transform=target_transform,
+        weight=weight,
+        plan=plan,
+        unlabelled=unlabelled,
     )
     summary = summary_of(dataset, *folds_of(dataset, folds, repeats, seed=0, replicates=5))
     if as_json:
@@ -111,6 +117,8 @@ def _lines(name: str, summary: DataSummary) -> Iterator[str]:
         gap = f", left out {parts.left_out:,}" if parts.left_out else ""
         used = f"rows to train {parts.train:,}, to validate {parts.valid:,}"
         yield f"{used}, to test {parts.test:,}{gap}"
+    if summary.unlabelled:
+        yield f"rows without a target, for pretraining {summary.unlabelled:,}"
     yield from _wrapped(summary.division)
     targets = [summary.target] if isinstance(summary.target, str) else summary.target or ()
     of = f" of {', '.join(map(_short, targets))}" if targets else ""

@@ -62,6 +62,14 @@ TestFile = Annotated[
     str | None, typer.Option("--test", help="File with the test rows; the same columns.")
 ]
 
+Unlabelled = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows without a target: drop, or keep for pretraining; default: only an .npz's "
+        "x_unlabelled is kept."
+    ),
+]
+
 
 def plan_of(
     group: str | None,

@@ -42,6 +42,7 @@ from trainstack.search.cli.data_options import (
     Task,
     TestFile,
     Time,
+    Unlabelled,
     ValidFile,
     overrules_of,
     plan_of,
@@ -149,6 +150,7 @@ def launch(
     part: PartColumn = None,
     valid: ValidFile = None,
     test: TestFile = None,
+    unlabelled: Unlabelled = None,
     folds: Folds = None,
     repeats: Repeats = 1,
     earlier_studies: Annotated[
@@ -207,6 +209,7 @@ def launch(
         class_weight=class_weight,
         weight=weight,
         plan=plan_of(group, time, gap, part, valid, test),
+        unlabelled=unlabelled,
     )
     spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:

@@ -43,6 +43,7 @@ def make_spec(
     class_weight: str | None = None,
     weight: str | None = None,
     plan: SplitPlan,
+    unlabelled: str | None = None,
     folds: int | None = 1,
     repeats: int = 1,
     seed: int = 0,
@@ -56,6 +57,7 @@ def make_spec(
     Args:
         overrules: What the user says about a table's columns.
         plan: How a table's rows become parts.
+        unlabelled: As `--unlabelled`.
         folds: As `--folds`; likewise `repeats`.
         loaded: The data of these flags, if it is loaded already.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
@@ -86,7 +88,11 @@ def make_spec(
     document = None if stacks is None else read_json(stacks, "stacks file")
     name = study_name(study, data)
     dataset = loaded or load(
-        *(data, target, task, overrules), transform=target_transform, weight=weight, plan=plan
+        *(data, target, task, overrules),
+        transform=target_transform,
+        weight=weight,
+        plan=plan,
+        unlabelled=unlabelled,
     )
     folds, repeats = folds_of(dataset, folds, repeats, seed, max(replicates, most_replicates))
     given = () if document is None else read_stacks(document, dataset.task)

@@ -32,6 +32,7 @@ def _data_flags(data: DataSpec) -> str:
         f"--{flag} {shlex.quote(name)}" for flag, names in data.overrules.items() for name in names
     ]
     said += [f"--{flag} {shlex.quote(value)}" for flag, value in data.split.items()]
+    said += ["--unlabelled keep"] if data.unlabelled else []
     return " ".join(
         ("", f"--target {shlex.quote(as_flag(data.target))} --task {data.task}{log}", *said)
     )

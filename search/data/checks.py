@@ -44,13 +44,15 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
     if decided == MULTILABEL and not raw.labels:
         raise RequestError(f"--task {MULTILABEL} for {source}", "several targets", "--target a,b")
     notes = list(raw.notes)
-    shape = None
+    shape, unlabelled = None, raw.unlabelled
     parts = dict(raw.parts)
     if not (raw.numeric or raw.text):
         shape = parts["train"].x.shape[1:]
         several = isinstance(raw.target, tuple)
         parts = {name: _array_part(part, name, several) for name, part in parts.items()}
         _check_widths(raw.parts)
+        if unlabelled is not None:
+            unlabelled = _unlabelled(unlabelled, raw.parts["train"].x)
         if len(shape) > 1:
             sizes = " × ".join(map(str, shape))
             notes.append(f"Each example of {sizes} is flattened to {int(np.prod(shape))} features.")
@@ -85,6 +87,7 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         origins=raw.origins,
         described=raw.described,
         overrules=raw.overrules,
+        unlabelled=unlabelled,
         image_shape=shape if shape is not None and len(shape) > 1 else None,
         warnings=raw.warnings,
         notes=tuple(notes),
@@ -157,13 +160,32 @@ def _array_part(part: Part, name: str, several: bool) -> Part:
         )
     if len(x) != len(y):
         raise RequestError(f"x_{name} has {len(x)} rows and y_{name} {len(y)}", "as many of both")
+    return Part(_flat(x, f"x_{name}"), y, w)
+
+
+def _flat(x: np.ndarray, label: str) -> np.ndarray:
+    """Return finite numbers as rows × features in uint8, float32 or float64."""
     x = x.reshape(len(x), -1)
-    check_finite(x, f"x_{name}")
+    check_finite(x, label)
     if x.dtype == np.uint8:
-        return Part(x, y, w)
+        return x
     # Types that float32 holds exactly (halves, short whole numbers) are stored as float32.
     exact = np.can_cast(x.dtype, np.float32, "safe")
-    return Part(x.astype(np.float32 if exact else np.float64, copy=False), y, w)
+    return x.astype(np.float32 if exact else np.float64, copy=False)
+
+
+def _unlabelled(x: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Return the rows without a target, checked against those of the training part."""
+    if x.dtype.kind not in "biuf":
+        raise RequestError(f"x_unlabelled holds {x.dtype} values", "numbers")
+    if x.ndim == 0 or x.size == 0:
+        raise RequestError(f"x_unlabelled has shape {x.shape}", "at least one row")
+    if x.shape[1:] != trained.shape[1:]:
+        raise RequestError(
+            f"one row of x_unlabelled has shape {x.shape[1:]} and of x_train {trained.shape[1:]}",
+            "the same features in both",
+        )
+    return _flat(x, "x_unlabelled")
 
 
 def check_finite(x: np.ndarray, label: str) -> None:

@@ -82,6 +82,7 @@ class Dataset:
         warnings: What is left out, and what is a guess, one sentence each.
         notes: How the rest is read, one sentence each.
         python: Lines of plain Python that load the same `parts` (see `pythoncode`).
+        unlabelled: Rows without a target, as `x`, which only pretraining uses; None: none.
         weight: Column of the rows' weights, for tables; else None.
         plan: How rows become parts.
         keys: Groups and times of the rows of `x`, for tables that are split by them.
@@ -105,6 +106,7 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
+    unlabelled: Any = None
     weight: str | None = None
     plan: SplitPlan = RANDOM
     keys: SplitKeys = NO_KEYS
@@ -154,7 +156,11 @@ class Dataset:
             for array in (*_arrays(part.x, self.numeric, self.text), part.y, *weights):
                 digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
                 digest.update(np.ascontiguousarray(array).data)
-        for name, array in self.keys.arrays().items():
+        others = self.keys.arrays()
+        if self.unlabelled is not None:
+            hashed = _arrays(self.unlabelled, self.numeric, self.text)
+            others |= {f"unlabelled {k}": array for k, array in enumerate(hashed)}
+        for name, array in others.items():
             digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -313,6 +319,7 @@ class Dataset:
             # Categories of the test part alone remain unknown.
             vocabulary={name: sorted(set(self.x[name].iloc[rest])) for name in self.text},
             transform=self.transform,
+            unlabelled=self.unlabelled,
         )
 
     @cached_property
@@ -338,6 +345,7 @@ class Dataset:
             overrules=self.overrules.to_json(),
             weight=self.weight,
             split=self.plan.to_json(),
+            unlabelled=0 if self.unlabelled is None else len(self.unlabelled),
         )
 
     @cached_property

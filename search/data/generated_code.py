@@ -18,7 +18,7 @@ def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
 
     They need NumPy, scikit-learn and, for tables, pandas, read the variable `seed`, and define
     `x_train`, `y_train`, `x_valid`, `y_valid`, `x_test`, `y_test` (encoded, not standardised) and,
-    for tables, the fitted `encoder`.
+    for tables, the fitted `encoder`; and `x_unlabelled` if the data has rows without a target.
 
     Args:
         dataset: Data as returned by `load`.
@@ -35,6 +35,10 @@ def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
             wide = dataset.parts[part].x.dtype == "float64"
             number = "float64" if wide else "float32"
             lines.append(f'x_{part} = x_{part}.reshape(len(x_{part}), -1).astype("{number}")')
+    if dataset.unlabelled is not None and not dataset.is_table:
+        number = dataset.unlabelled.dtype.name.replace("uint8", "float32")
+        flat = "x_unlabelled.reshape(len(x_unlabelled), -1)"
+        lines.append(f'x_unlabelled = {flat}.astype("{number}")')
     if dataset.has_weights:
         lines += [f'w_{part} = w_{part}.reshape(-1).astype("float64")' for part in given]
     wanted = ("test", "valid") if validation else ("test",)
@@ -61,6 +65,7 @@ def python_lines(dataset: Dataset, validation: bool = True) -> list[str]:
         ]
         lines += _ENCODER.format(max_categories=MAX_CATEGORIES).splitlines()
         others = ("valid", "test") if validation else ("test",)
+        others += ("unlabelled",) * (dataset.unlabelled is not None)
         lines += [f"x_{part} = encoder.transform(x_{part})" for part in others]
     return [*sorted(imports), *lines]
 

@@ -19,6 +19,7 @@ from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.table_formats import FORMATS
 from trainstack.search.data.table_reader import read_table
 from trainstack.search.data.target_transform import transformed
+from trainstack.search.data.unlabelled import KEEP, check_unlabelled, nothing_to_keep
 from trainstack.spaces.errors import RequestError, nearest
 
 _ENDINGS = (".npz", *FORMATS)
@@ -33,6 +34,7 @@ def load(
     transform: str = "none",
     weight: str | None = None,
     plan: SplitPlan = RANDOM,
+    unlabelled: str | None = None,
     limit_bytes: int | None = None,
 ) -> Dataset:
     """Load a named data set or a file.
@@ -51,6 +53,8 @@ def load(
         weight: Column of the rows' weights, for tables; it is no feature. Archives have theirs as
             `w_train`, `w_valid` and `w_test`.
         plan: How a table's rows become parts.
+        unlabelled: What becomes of rows without a target: `drop`, or `keep` for pretraining. None:
+            those of a table are dropped, and an archive's `x_unlabelled` is kept.
         limit_bytes: Memory limit; None: free memory of the machine.
 
     Returns:
@@ -61,6 +65,7 @@ def load(
     """
     check_task(task)
     plan.check()
+    check_unlabelled(unlabelled, plan)
     path = None if source in DATASETS else _existing(source)
     suffix = path.suffix.lower() if path and path.is_file() else ""
     if target is not None and suffix not in (*FORMATS, ".npz"):
@@ -76,15 +81,17 @@ def load(
             if suffix == ".npz"
             else "only .csv and .parquet have columns",
         )
+    if unlabelled == KEEP and suffix not in (*FORMATS, ".npz"):
+        raise nothing_to_keep(source)
     if path is None:
         raw = DATASETS[source].load(limit_bytes)
     elif suffix in FORMATS:
         paths = {part: os.path.expanduser(file) for part, file in plan.files.items()}
         found = {part: str(_existing(os.path.abspath(file))) for part, file in paths.items()}
         plan = replace(plan, **found)
-        raw = read_table(path, target, task, overrules, limit_bytes, weight, plan)
+        raw = read_table(path, target, task, overrules, limit_bytes, weight, plan, unlabelled)
     elif suffix == ".npz":
-        raw = read_npz(path, limit_bytes)
+        raw = read_npz(path, limit_bytes, unlabelled)
     else:
         raw = read_folder(path, limit_bytes)
     dataset = finish(raw, source if path is None else str(path), task)

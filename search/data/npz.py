@@ -1,7 +1,7 @@
 """NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`.
 
 Several targets are columns of `y`, [N, T]. The rows' weights are `w_train`, `w_valid` and `w_test`,
-for all parts or for none.
+for all parts or for none. Rows without a target are `x_unlabelled`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ import numpy as np
 
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.search.data.unlabelled import DROP, KEEP, nothing_to_keep
 from trainstack.search.data.weighting import check_weights
 from trainstack.spaces.errors import RequestError, nearest
 
 _NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xyw")
+UNLABELLED = "x_unlabelled"
 # Exceptions of NumPy and zipfile for truncated, damaged or invalid archives.
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError)
 _EXPECTED = "x_train and y_train, and optionally x_valid, y_valid, x_test, y_test, w_train …"
 
 
-def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
+def read_npz(path: Path, limit_bytes: int | None = None, unlabelled: str | None = None) -> Raw:
     """Read the arrays of an archive.
 
     Args:
         path: The `.npz` file.
         limit_bytes: Memory limit; None: free memory of the machine.
+        unlabelled: `drop`: rows without a target are left out; `keep`: there must be some.
 
     Raises:
         RequestError: The file is not an archive of plain arrays, an array is missing or misspelt,
@@ -40,10 +43,14 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         headers = read_headers(path)
     except (*DAMAGED, OSError):
         raise RequestError(f"{path} is not an .npz archive", "what numpy.savez writes") from None
+    known = (*_NAMES, UNLABELLED)
     for name in headers:
-        if name[:2] in ("x_", "y_", "w_", "X_", "Y_", "W_") and name not in _NAMES:
-            raise RequestError(f"{path} holds '{name}'", _EXPECTED, nearest(name, _NAMES))
+        if name[:2] in ("x_", "y_", "w_", "X_", "Y_", "W_") and name not in known:
+            raise RequestError(f"{path} holds '{name}'", _EXPECTED, nearest(name, known))
     names = [name for name in _NAMES if name in headers]
+    kept = UNLABELLED in headers and unlabelled != DROP
+    if unlabelled == KEEP and not kept:
+        raise nothing_to_keep(str(path), f"{path} has no {UNLABELLED}")
     for part in ("train", "valid", "test"):
         lacking = [n for n in (f"x_{part}", f"y_{part}") if n not in names]
         if len(lacking) == 1 or (lacking and part == "train"):
@@ -54,7 +61,8 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
         raise RequestError(
             f"{path} has weights of some parts only", f"w_{min(odd)} as well, or no weights"
         )
-    for name in names:
+    read = [*names, UNLABELLED] if kept else names
+    for name in read:
         if headers[name][0].hasobject:
             raise RequestError(
                 f"{name} in {path} holds pickled Python objects, which could run code",
@@ -65,10 +73,10 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
     check_memory(sum(sizes), str(path), limit_bytes)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in names}
+            arrays = {name: archive[name] for name in read}
     except (*DAMAGED, OSError) as error:
         raise RequestError(f"{path} is damaged ({error})", hint="save it again") from None
-    ignored = sorted(set(headers) - set(_NAMES))
+    ignored = sorted(set(headers) - set(read))
     return Raw(
         {
             name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"], _weights(arrays, name[2:]))
@@ -79,8 +87,9 @@ def read_npz(path: Path, limit_bytes: int | None = None) -> Raw:
             "import numpy as np",
             "",
             f"archive = np.load({str(path)!r})",
-            *(f'{name} = archive["{name}"]' for name in names),
+            *(f'{name} = archive["{name}"]' for name in read),
         ),
+        unlabelled=arrays.get(UNLABELLED),
         notes=(f"The archive's {', '.join(ignored)} is not used.",) if ignored else (),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Part
@@ -37,6 +38,7 @@ class Raw:
     overrules: Overrules = field(default_factory=Overrules)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unlabelled: Any = None
     weight: str | None = None
     plan: SplitPlan = RANDOM
     keys: SplitKeys = NO_KEYS

@@ -30,6 +30,7 @@ from trainstack.search.data.raw import COPIES_BYTES, check_memory
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.split_keys import SplitKeys
 from trainstack.search.data.split_plan import SplitPlan
+from trainstack.search.data.unlabelled import DROP, KEEP
 from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError, StorageAwayError
 
@@ -88,6 +89,7 @@ def obtain(data: DataSpec, artifacts: Callable[[], Store], cache: Path) -> Datas
             transform=data.target_transform,
             weight=data.weight,
             plan=SplitPlan.from_json(data.split),
+            unlabelled=KEEP if data.unlabelled else DROP,
         )
         if found.fingerprint == data.fingerprint:
             return found
@@ -209,19 +211,23 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
     }
     arrays: dict[str, np.ndarray] = {_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     arrays |= dataset.keys.arrays()
-    known = [sorted({v for p in dataset.parts.values() for v in p.x[c]}) for c in dataset.text]
+    held = {name: part.x for name, part in dataset.parts.items()}
+    if dataset.unlabelled is not None:
+        held["unlabelled"] = dataset.unlabelled
+    known = [sorted({v for x in held.values() for v in x[c]}) for c in dataset.text]
     for place, values in enumerate(known):
         arrays[f"categories_{place}"] = np.array(values, dtype=np.str_)
     for name, part in dataset.parts.items():
         arrays[f"y_{name}"] = part.y
         if part.w is not None:
             arrays[f"w_{name}"] = part.w
+    for name, x in held.items():
         if not dataset.is_table:
-            arrays[f"x_{name}"] = part.x
+            arrays[f"x_{name}"] = x
             continue
-        arrays[f"x_{name}"] = part.x[list(dataset.numeric)].to_numpy(np.float64)
+        arrays[f"x_{name}"] = x[list(dataset.numeric)].to_numpy(np.float64)
         for place, (column, values) in enumerate(zip(dataset.text, known, strict=True)):
-            numbers = np.searchsorted(np.array(values, object), part.x[column].to_numpy(object))
+            numbers = np.searchsorted(np.array(values, object), x[column].to_numpy(object))
             arrays[column_name(name, place)] = numbers.astype(np.int32)
     return arrays
 
@@ -253,18 +259,19 @@ def unpacked(
     classes, columns, numeric, text = (
         tuple(map(str, header[key])) for key in ("classes", "columns", "numeric", "text")
     )
-    parts = {}
-    for part in ("train", "valid", "test"):
-        if f"y_{part}" not in arrays:
+    held: dict[str, Any] = {}
+    for part in ("train", "valid", "test", "unlabelled"):
+        if f"y_{part}" not in arrays and (part != "unlabelled" or "x_unlabelled" not in arrays):
             continue
-        x: Any = arrays[f"x_{part}"]
+        held[part] = arrays[f"x_{part}"]
         if numeric or text:
             categories = [
                 arrays[f"categories_{place}"][arrays[column_name(part, place)]]
                 for place in range(len(text))
             ]
-            x = _frame(x, numeric, text, categories)
-        parts[part] = Part(x, arrays[f"y_{part}"], arrays.get(f"w_{part}"))
+            held[part] = _frame(held[part], numeric, text, categories)
+    unlabelled = held.pop("unlabelled", None)
+    parts = {p: Part(x, arrays[f"y_{p}"], arrays.get(f"w_{p}")) for p, x in held.items()}
     return Dataset(
         source=source,
         target=target,
@@ -278,6 +285,7 @@ def unpacked(
         spellings={name: Spelling.from_json(d) for name, d in header.get("spellings", {}).items()},
         origins={str(name): str(of) for name, of in header.get("origins", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
+        unlabelled=unlabelled,
         python=_python(path, arrays, list(parts), numeric, text),
         weight=header.get("weight"),
         keys=SplitKeys(
@@ -314,12 +322,14 @@ def _python(
     lines = ["import numpy as np", *(["import pandas as pd"] if table else []), ""]
     lines += [f"archive = np.load({path!r})  # the data that the study shared"]
     plain = [f"{axis}_{part}" for part in parts for axis in ("wy" if table else "wxy")]
+    aside = ["unlabelled"] if "x_unlabelled" in arrays else []
+    plain += [] if table else [f"x_{part}" for part in aside]
     names = [name for name in (*plain, "groups", "times") if name in arrays]
     lines += [f'{name} = archive["{name}"]' for name in names]
     if not table:
         return tuple(lines)
     lines += [f"numeric = {list(numeric)!r}", f"text = {list(text)!r}"]
-    for part in parts:
+    for part in (*parts, *aside):
         lines += [
             f'x_{part} = pd.DataFrame(archive["x_{part}"], columns=numeric)',
             "for place, name in enumerate(text):",

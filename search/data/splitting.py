@@ -57,6 +57,7 @@ class Split(Arrays):
         logarithmic: Whether a network predicts the logarithm of the standardised target.
         others: Features, at the end, that are indicators or categories, not quantities.
         categories: Number of features of each categorical column, the last of those.
+        x_unlabelled: Rows without a target for pretraining, encoded, [U, D]; None: none.
     """
 
     preparation: Preparation
@@ -72,6 +73,7 @@ class Split(Arrays):
     logarithmic: bool = False
     others: int = 0
     categories: tuple[int, ...] = ()
+    x_unlabelled: np.ndarray | None = None
 
     @property
     def inputs(self) -> Inputs:
@@ -222,6 +224,7 @@ def make_split(
     text: Sequence[str] = (),
     vocabulary: Mapping[str, Sequence[str]],
     transform: str = NONE,
+    unlabelled: Any = None,
 ) -> Split:
     """Encode three parts with an encoder fitted on the first, and compute its statistics.
 
@@ -238,10 +241,11 @@ def make_split(
         text: Columns of categories, for tables.
         vocabulary: The known categories of each text column.
         transform: `log` if a regression is trained on the logarithm of its target, else `none`.
+        unlabelled: Inputs of rows without a target, to which nothing is fitted; or None.
     """
     encoder = None
     names = tuple(columns)
-    inputs = [train.x, valid.x, test.x]
+    inputs = [train.x, valid.x, test.x, *(() if unlabelled is None else (unlabelled,))]
     if numeric or text:
         from trainstack.search.data.encoding import make_encoder
 
@@ -249,7 +253,7 @@ def make_split(
         encoder.fit(train.x)
         inputs = [encoder.transform(x) for x in inputs]
         names = tuple(str(name) for name in encoder.get_feature_names_out())
-    x_train, x_valid, x_test = (
+    x_train, x_valid, x_test, *others = (
         np.asarray(x, np.float64 if x.dtype == np.float64 else np.float32) for x in inputs
     )
     y_mean, y_scale, log = 0.0, 1.0, None
@@ -273,6 +277,7 @@ def make_split(
         w_valid=valid.w,
         w_test=test.w,
         others=0 if encoder is None else x_train.shape[1] - len(numeric),
+        x_unlabelled=others[0] if others else None,
         categories=tuple(min(len(vocabulary[name]), MAX_CATEGORIES) for name in text),
     )
 

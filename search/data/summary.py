@@ -85,6 +85,7 @@ class DataSummary:
         distribution: Distribution of a single quantity, else null.
         distributions: Target → its distribution, for several quantities.
         columns: Columns other than the target, in the file's order.
+        unlabelled: Number of rows without a target that are kept for pretraining, beside `rows`.
         features: Number of the network's inputs.
         duplicates: Number of rows that repeat an earlier one.
         parts: Number of rows of each part, without folds.
@@ -101,6 +102,7 @@ class DataSummary:
     distribution: Distribution | None
     distributions: Mapping[str, Distribution]
     columns: tuple[Column, ...]
+    unlabelled: int
     features: int
     duplicates: int
     parts: PartRows
@@ -134,6 +136,7 @@ def summary_of(dataset: Dataset, folds: int = 1, repeats: int = 1) -> DataSummar
             for name, column in zip(dataset.targets if numbers else (), y.T, strict=False)
         },
         columns=_of_table(dataset, split) if dataset.is_table else _of_arrays(dataset),
+        unlabelled=0 if dataset.unlabelled is None else len(dataset.unlabelled),
         features=split.x_train.shape[1],
         duplicates=duplicates(dataset),
         parts=PartRows(train, valid, test, left_out=dataset.rows - train - valid - test),

@@ -21,6 +21,7 @@ def python_of(
     weights: str = "",
     division: Sequence[str] = (),
     given: Sequence[str] = ("train",),
+    aside: tuple[Sequence[str], Sequence[str], Sequence[str]] = ((), (), ()),
 ) -> tuple[str, ...]:
     """Return lines of Python that read the same table, with the functions they call.
 
@@ -34,6 +35,7 @@ def python_of(
         weights: Expression that computes the rows' weights from the frame; empty: none.
         division: Lines that define `part`, `groups` and `times`, where the rows have them.
         given: The parts that have rows.
+        aside: Lines that set rows without a target aside; see `unlabelled.setting_aside`.
     """
     numeric, text = columns
     spelt = {name: spellings[name].arguments() for name in numeric if name in spellings}
@@ -58,10 +60,12 @@ def python_of(
         *lines,
         *read,
         "frame.columns = frame.columns.map(str)",
+        *aside[0],
         *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
         *division,
         f"y_train = {target_python}",
         *((f"w_train = {weights}",) if weights else ()),
+        *aside[1],
         f"numeric = {list(numeric)!r}",
         f"text = {list(text)!r}",
         *((f"origins = {dict(origins)!r}",) if origins else ()),
@@ -75,6 +79,7 @@ def python_of(
         f"    labels = labels.where(~labels.isin({missing}), {MISSING!r})",
         "    columns[name] = labels.astype(object)",
         "x_train = pd.DataFrame(columns, index=frame.index)",
+        *aside[2],
         "has_missing = [name for name in numeric if x_train[name].isna().any()]",
         *_given_parts(given, ["x", "y", *("w" if weights else "")], division),
     )

@@ -25,6 +25,13 @@ from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.table_code import python_of
 from trainstack.search.data.table_division import divide, roles_of, without_progress
 from trainstack.search.data.table_files import TableFiles
+from trainstack.search.data.unlabelled import (
+    KEEP,
+    nothing_to_keep,
+    rows_to_keep,
+    sentences,
+    setting_aside,
+)
 from trainstack.search.data.weight_column import WEIGHT, described, read_weights
 from trainstack.spaces.errors import RequestError
 
@@ -47,6 +54,7 @@ def read_table(
     limit_bytes: int | None = None,
     weight: str | None = None,
     plan: SplitPlan = RANDOM,
+    unlabelled: str | None = None,
 ) -> Raw:
     """Read a table and decide what becomes of each column.
 
@@ -62,6 +70,7 @@ def read_table(
         limit_bytes: Memory limit; None: free memory of the machine.
         weight: Column of the rows' weights, which is no feature.
         plan: How rows become parts; its files exist.
+        unlabelled: `keep`: training rows without a target are kept aside; else they are left out.
 
     Raises:
         RequestError: The file, a column, the target or an overrule cannot be used.
@@ -77,11 +86,15 @@ def read_table(
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
     frame, parts, place = files.read()
     held = complete_rows(frame, targets)
-    warnings = files.notes()
-    if lacking := len(frame) - int(sum(held)):
-        warnings.append(f"{lacking} row(s) without a value of {said} are left out.")
-        frame = frame[held]
-        parts = parts if parts is None else parts[held]
+    aside = held & False
+    if unlabelled == KEEP:
+        aside = rows_to_keep(frame, held, parts, plan.part)
+        if not aside.any():
+            held_by = f"every row of {path.name} that is trained on has a value of {said}"
+            raise nothing_to_keep(path.name, held_by)
+    warnings = [*files.notes(), *sentences(held, aside, said)]
+    every_row, unlabelled_rows = frame[held | aside], frame.index[aside]
+    frame, parts = frame[held], parts if parts is None else parts[held]
     if not len(frame):
         raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
     division = divide(frame, parts, plan, path.name, place)
@@ -96,7 +109,7 @@ def read_table(
             raise RequestError(f"--weight {shown(weight)} is the target", "another column")
     sources = [
         Source(
-            frame[name],
+            every_row[name],
             name,
             path.name,
             place,
@@ -143,10 +156,10 @@ def read_table(
         weights.python if weights else "",
         division.python,
         division.given,
+        setting_aside(targets, bool(plan.files), plan.part) if aside.any() else ((), (), ()),
     )
-    everything = Part(
-        _frame(frame.index, made, (*numeric, *text)), learnt.y, weights and weights.values
-    )
+    features = _frame(every_row.index, made, (*numeric, *text))
+    everything = Part(features.loc[frame.index], learnt.y, weights and weights.values)
     return Raw(
         {part: everything.of(division.parts == part) for part in division.given},
         python=python,
@@ -161,6 +174,7 @@ def read_table(
         text=text,
         spellings=spellings,
         origins=origins,
+        unlabelled=features.loc[unlabelled_rows] if aside.any() else None,
         weight=weight,
         described=tuple(columns),
         overrules=overrules,

@@ -351,6 +351,26 @@ def test_the_script_freezes_pretrained_layers(small: Any) -> None:
     assert not any(map(np.array_equal, found[-1], model.get_weights()))
 
 
+def test_the_script_pretrains_on_rows_without_a_target(tmp_path: Path) -> None:
+    """The autoencoder has them besides the training rows, all prepared as those are."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)), np.arange(60) % 3
+    np.savez(tmp_path / "u.npz", x_train=x, y_train=y, x_unlabelled=5 + x[:30])
+    data = load(str(tmp_path / "u.npz"))
+    for seconds in ({}, {"refit": Refit(seed=3, epochs=2)}):
+        text = written(data, STACKS["autoencoder"], **seconds)
+        names = executed(text)
+        seen: list[np.ndarray] = []
+        pretrain = names["pretrain"]
+        names["pretrain"] = lambda model, x, p=pretrain, seen=seen: seen.append(x) or p(model, x)
+        names["sys"].argv = ["train.py"]
+        names["main"]()
+        split = data.whole() if seconds else data.split(7)
+        both = np.concatenate([split.x_unlabelled, split.x_train])
+        np.testing.assert_allclose(seen[0], split.prepare(both), rtol=1e-4, atol=1e-5)
+    assert "x_unlabelled, " not in written(data, STACKS["ntk alone"])
+
+
 @pytest.mark.parametrize("name", ["fitted weights", "fitted weights, ntk"])
 def test_the_script_fits_initial_weights(name: str, small: Any) -> None:
     """Before training, the first layer's products have deviation 1 over the training rows, and its

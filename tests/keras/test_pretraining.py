@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -43,6 +45,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> JobBench:
     return JobBench(spec, 0, str(tmp_path_factory.mktemp("artifacts")))
 
 
+def with_unlabelled(data: Any, count: int) -> Any:
+    """Return a split on the device with rows that have no target."""
+    assert isinstance(data, DeviceData)
+    x = np.random.default_rng(0).normal(1.0, 2.0, (count, data.features))
+    return replace(data, x_unlabelled=tf.constant(x, tf.float32)) if count else data
+
+
 def started(bench: JobBench, stack: Stack, data: Any = None) -> list[np.ndarray]:
     """Return the weights with which a run starts."""
     _, resident = bench.split(PLACE, stack)
@@ -51,15 +60,21 @@ def started(bench: JobBench, stack: Stack, data: Any = None) -> list[np.ndarray]
     return program.weights()
 
 
-def test_the_lower_layers_are_those_of_keras_autoencoder(bench: JobBench) -> None:
-    """Trained by Keras from the same weights on the same batches, an autoencoder has them too."""
+@pytest.mark.parametrize("unlabelled", [0, 50])
+def test_the_lower_layers_are_those_of_keras_autoencoder(unlabelled: int, bench: JobBench) -> None:
+    """Trained by Keras from the same weights on the same batches, an autoencoder has them too.
+
+    Rows without a target are rows like those to train.
+    """
     epochs = []
     bench.progressed = lambda: epochs.append(1)
-    ours = started(bench, STACK)
+    data = with_unlabelled(bench.split(PLACE, STACK)[1], unlabelled)
+    ours = started(bench, STACK, data)
     assert len(epochs) == 4  # half of the plan's
-    _, data = bench.split(PLACE, STACK)
     assert isinstance(data, DeviceData)
     x_train, rows = data.x_train, data.rows[0]
+    if data.x_unlabelled is not None:
+        x_train, rows = tf.concat([data.x_unlabelled, x_train], 0), unlabelled + rows
     x = x_train.numpy()
     seed = int(np.random.default_rng([SEED, 7]).integers(2**31))
     of = autoencoder_of(STACK)
@@ -156,15 +171,38 @@ def test_thawed_layers_learn_at_their_multiple_of_the_rate(compiled: bool) -> No
         np.testing.assert_allclose(b, factor * a, rtol=1e-4, atol=1e-7)
 
 
-def test_streamed_rows_pretrain_the_same_layers(bench: JobBench) -> None:
-    """Rows that stay on the host give the weights of those on the device."""
+@pytest.mark.parametrize("unlabelled", [0, 50])
+def test_streamed_rows_pretrain_the_same_layers(unlabelled: int, bench: JobBench) -> None:
+    """Rows that stay on the host give the weights of those on the device, and so does padding."""
     split, data = bench.split(PLACE, STACK)
+    assert isinstance(data, DeviceData)
+    aside = 3 * split.x_test[:1] + np.linspace(0, 1, unlabelled)[:, None] if unlabelled else None
     streamed = StreamedData(
         *(split.x_train, data.y_train, split.x_valid, data.y_valid, split.prepare),
         run_bytes=4 * 13 * 16 * 2,
+        x_unlabelled=aside,
     )
-    for a, b in zip(started(bench, STACK, streamed), started(bench, STACK), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    if aside is not None:
+        data = replace(data, x_unlabelled=tf.constant(split.prepare(aside)))
+    resident = started(bench, STACK, data)
+    longer = data.padded(data.lengths[0] + 7, data.lengths[1] + 7)
+    for other in (streamed, longer):
+        for a, b in zip(started(bench, STACK, other), resident, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_embedded_categories_are_pretrained(tmp_path: Path) -> None:
+    """Embeddings of categories are among the layers that the autoencoder trains."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=90), "b": [f"b{k % 9}" for k in range(90)]})
+    frame.assign(y=frame["a"] * 2).to_csv(tmp_path / "t.csv", index=False)
+    spec = StudySpec("s", load(str(tmp_path / "t.csv"), "y").describe(), {}, epochs=EPOCHS)
+    bench = JobBench(spec, 0, str(tmp_path))
+    stack = STACK.but(categories="embedded", categories__levels=4)
+    fresh = started(bench, stack.but(pretraining="none"))
+    changed = [not np.array_equal(a, b) for a, b in zip(fresh, started(bench, stack), strict=True)]
+    assert len(fresh) == 7
+    assert changed == [True] * 3 + [False] * 4
 
 
 def curve(result: Result) -> list[tuple[float, float]]:

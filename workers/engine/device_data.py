@@ -19,6 +19,7 @@ class DeviceData:
     logarithms. `w_train` and `w_valid` are the rows' weights, float32 [N]; None: all are 1.
     `counts` are the numbers of training and validation rows if the parts are padded. `others` of
     the features, at the end, are no quantities; the last of them are `categories`, as in `Inputs`.
+    `x_unlabelled` are prepared rows without a target, [U, D], for pretraining; None: none.
     """
 
     x_train: tf.Tensor
@@ -31,6 +32,7 @@ class DeviceData:
     counts: tuple[int, int] | None = None
     others: int = 0
     categories: tuple[int, ...] = ()
+    x_unlabelled: tf.Tensor | None = None
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -88,8 +90,9 @@ class DeviceData:
     @property
     def bytes(self) -> int:
         """Size on the device."""
-        parts = (self.x_train, self.y_train, self.x_valid, self.y_valid)
-        return sum(part.dtype.size * int(part.shape.num_elements() or 0) for part in parts)
+        parts = (self.x_train, self.y_train, self.x_valid, self.y_valid, self.x_unlabelled)
+        held = [part for part in parts if part is not None]
+        return sum(part.dtype.size * int(part.shape.num_elements() or 0) for part in held)
 
 
 def even_steps(length: int, most: int) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 The autoencoder is the network up to its highest pretrained layer, with a linear layer of the
 inputs' width above it. Its loss is the mean squared error of the prepared inputs of all training
-rows, each counted once. It has the stack's layers with their dropout, penalties and max-norm, and
-is trained by Nadam at a constant rate of its own, whatever the stack's optimizer and schedule:
-networks that differ in these start from the same lower layers. It is a pure function of stack,
-seed and rows, so a trial that is taken up again has the same weights.
+rows, and of rows without a target if the data keeps some, each counted once. It has the stack's
+layers with their dropout, penalties and max-norm, and is trained by Nadam at a constant rate of its
+own, whatever the stack's optimizer and schedule: networks that differ in these start from the same
+lower layers. It is a pure function of stack, seed and rows, so a trial that is taken up again has
+the same weights.
 
 Reference: Bengio et al., "Greedy layer-wise training of deep networks", 2007.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from trainstack.spaces.pretrainings import pretraining_epochs
 from trainstack.spaces.stack import Stack
@@ -63,7 +65,8 @@ def pretrain(
         program: The program.
         stack: The run's stack.
         seed: The run's seed.
-        data: The run's split, of which only the inputs of training rows are used.
+        data: The run's split, of which only the inputs of training rows, and rows without a target,
+            are used.
         epochs: Maximum epochs of the study. Those of pretraining are in addition to the plan.
     """
     if stack["pretraining"] == "none":
@@ -72,7 +75,7 @@ def pretrain(
     count = pretraining_epochs(stack["pretraining.length"], stack.planned_epochs(epochs))
     trained, _ = program_of(of, rows, count, 1, data.features, RECONSTRUCTION)
     own = int(np.random.default_rng([seed, 7]).integers(2**31))
-    trained.reset(of, own, rows)
+    trained.reset(of, own, data)  # bins are those of training rows
     batch = min(of["batch_size"], rows.rows[0])
     steps = rows.rows[0] // batch
     maker = RateMaker(of, steps, count)
@@ -85,14 +88,24 @@ def pretrain(
 
 
 def _reconstructing(data: DeviceData | StreamedData) -> DeviceData | StreamedData:
-    """Return training rows whose targets are their inputs; the validation part is the first row."""
+    """Return rows whose targets are their inputs: those without a target, then those to train.
+
+    The validation part is the first row.
+    """
+    aside = data.x_unlabelled
     if isinstance(data, StreamedData):
         given = {field.name: getattr(data, field.name) for field in fields(StreamedData)}
-        nothing = {"w_train": None, "w_valid": None, "inverse": None}
-        return _StreamedInputs(**{**given, **nothing, "x_valid": data.x_train[:1]})
-    x = data.x_train
-    counts = None if data.counts is None else (data.counts[0], 1)
-    return DeviceData(x, x, x[:1], x[:1], counts=counts, others=data.others)
+        nothing = {"w_train": None, "w_valid": None, "inverse": None, "x_unlabelled": None}
+        x = data.x_train if aside is None else np.concatenate([aside, data.x_train])
+        replaced = {"x_train": x, "y_train": tf.zeros(len(x)), "x_valid": x[:1]}
+        return _StreamedInputs(**{**given, **nothing, **replaced})
+    # Padding stays at the end.
+    x = data.x_train if aside is None else tf.concat([aside, data.x_train], 0)
+    more = 0 if aside is None else len(aside)
+    counts = None if data.counts is None else (data.counts[0] + more, 1)
+    return DeviceData(
+        x, x, x[:1], x[:1], counts=counts, others=data.others, categories=data.categories
+    )
 
 
 @dataclass(frozen=True)

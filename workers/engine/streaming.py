@@ -42,6 +42,7 @@ class StreamedData:
         inverse: As in `trainstack.workers.engine.device_data.DeviceData`.
         others: As there.
         categories: As there.
+        x_unlabelled: Raw inputs of rows without a target, [U, D]; None: none.
     """
 
     x_train: np.ndarray
@@ -55,6 +56,7 @@ class StreamedData:
     inverse: tf.Tensor | None = None
     others: int = 0
     categories: tuple[int, ...] = ()
+    x_unlabelled: np.ndarray | None = None
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -144,7 +146,7 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         split: The encoded split.
         fits_bytes: Bytes that the device may keep.
         resident: Makes resident data from x_train, y_train, x_valid, y_valid, w_train, w_valid,
-            `inverse`, `others` and `categories`.
+            `inverse`, `others`, `categories` and `x_unlabelled`.
     """
     w_train, w_valid = (
         None if w is None else tf.constant(w, tf.float32) for w in (split.w_train, split.w_valid)
@@ -157,11 +159,15 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         "others": split.others,
         "categories": split.categories,
     }
-    needed = 4 * split.x_train.shape[1] * (len(split.x_train) + len(split.x_valid))
+    aside = split.x_unlabelled
+    rows = len(split.x_train) + len(split.x_valid) + (0 if aside is None else len(aside))
+    needed = 4 * split.x_train.shape[1] * rows
     if needed <= fits_bytes:
         prepared = split.prepared()
         parts = (prepared.x_train, prepared.y_train, prepared.x_valid, prepared.y_valid)
         tensors = (tf.constant(part) for part in parts)
+        if aside is not None:
+            more["x_unlabelled"] = tf.constant(split.prepare(aside))
         return resident(*tensors, **more)
     return StreamedData(
         split.x_train,
@@ -170,5 +176,6 @@ def put(split: Any, fits_bytes: int, resident: Callable[..., Any]) -> Any:
         tf.constant(split.target(split.y_valid)),
         split.prepare,
         RUN_BYTES,
+        x_unlabelled=aside,
         **more,
     )

@@ -111,6 +111,7 @@ def script(
         rates=_rates(network, stack),
         initial=_initial(stack),
         pretraining=_pretraining(stack, planned),
+        unlabelled=stack["pretraining"] == "autoencoder" and dataset.unlabelled is not None,
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
