@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.metrics.own import OwnMetric
+from trainstack.search.own_network import OwnNetwork
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 
@@ -149,6 +150,7 @@ class StudySpec:
         class_weight: `balanced`, or class name → weight; empty: none.
         folds: Folds of a search trial, whose score is their mean; 1: none, a part is held out.
         repeats: Times that the rows are divided into folds anew.
+        network: The network of the user's own that stacks are put into; null: dense layers.
         version: Version of this package.
     """
 
@@ -181,6 +183,7 @@ class StudySpec:
     class_weight: str | Mapping[str, float] = ""
     folds: int = 1
     repeats: int = 1
+    network: OwnNetwork | None = None
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -194,6 +197,8 @@ class StudySpec:
         document["launched_with"] = dict(self.launched_with)
         if self.own_metric is not None:
             document["own_metric"] = dataclasses.asdict(self.own_metric)
+        if self.network is not None:
+            document["network"] = self.network.to_json()
         if isinstance(self.class_weight, Mapping):
             document["class_weight"] = dict(self.class_weight)
         return document
@@ -242,7 +247,7 @@ class StudySpec:
         Raises:
             RequestError: A key is unknown or missing.
         """
-        own = document.get("own_metric")
+        own, network = document.get("own_metric"), document.get("network")
         return _strict(
             cls,
             {
@@ -252,6 +257,7 @@ class StudySpec:
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
                 "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
+                "network": None if network is None else OwnNetwork.from_json(network),
             },
             "spec",
         )
@@ -313,6 +319,8 @@ def _words(flags: Mapping[str, str]) -> str:
 def _difference(path: str, mine: Any, theirs: Any) -> str:
     if path == "own_metric.code" and None not in (mine, theirs):
         return "the metric's file holds another text"
+    if path == "network.code" and None not in (mine, theirs):
+        return "the network's file holds another text"
     return f"{path}: {mine!r} here, {theirs!r} asked"
 
 

@@ -19,9 +19,10 @@ from trainstack.spaces.choices import Choice
 from trainstack.spaces.domains import Choices, Domain, Fixed, read_domain
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.own_numbers import read_numbers
 from trainstack.spaces.stack import Stack
 
-_TOP = ("name", "about", "cost", "axes")
+_TOP = ("name", "about", "cost", "axes", "network")
 _ARMED = (BUNDLE_AXIS, UNITS_AXIS, *(axis for axis in CHOICE_AXES if axis != "initializer"))
 _ALL_AXES = (*_ARMED, *NUMBER_AXES)
 # An axis missing from a space takes its first choice: none, plain, or the usual stopping.
@@ -88,6 +89,7 @@ def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
             numbers, axis, lambda g=given, p=parameter, a=axis: read_domain(g, p, f"axes.{a}")
         )
     parts["arms"], parts["numbers"] = arms, numbers
+    yield from _caught(parts, "network", lambda: read_numbers(document.get("network", {})))
 
 
 def _first(axis: str) -> str:
@@ -141,7 +143,7 @@ def _read_parameters(
         )
 
 
-def _caught(found: dict, name: str, read: Callable[[], Domain]) -> Iterator[RequestError]:
+def _caught(found: dict, name: str, read: Callable[[], Any]) -> Iterator[RequestError]:
     try:
         found[name] = read()
     except RequestError as problem:
