@@ -103,8 +103,7 @@ def record(found: Sequence[dict[str, Any]]) -> str:
             f"# scikit-learn's checks of the estimators with real studies, on {machine()}",
             f"{about} Repeat: `python -m benchmarks.estimators LOG`.",
             "\n".join(lines),
-            *(_reason(row) for row in others),
-            "",
+            "\n".join(_reason(row) for row in others),
         ]
     )
 

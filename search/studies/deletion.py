@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, delete, select
+from sqlalchemy import URL, Connection, Engine, delete, select
 
 from trainstack.search.artifacts import folder_of, open_store
 from trainstack.search.database.connection import artifacts, connected, home
 from trainstack.search.database.schema import durable, ensure, studies, tasks
 from trainstack.search.queue import queries, study_store
-from trainstack.search.sampling.optuna_storage import delete_copy
 from trainstack.spaces.errors import RequestError, TrainstackError
 
 
@@ -42,13 +42,20 @@ def delete_study(url: URL, name: str) -> None:
             kept = {file for row in connection.scalars(named) for file in row.values()}
             connection.execute(delete(studies).where(studies.c.study_id == study.study_id))
             given = _given(study.spec) - _given(_specs(connection))
-        delete_copy(here, name)
+        _delete_copy(here, name)
     with contextlib.suppress(OSError, TrainstackError):
         for file in sorted(kept):
             open_store(artifacts()).remove(file)
     for path in given:
         path.unlink(missing_ok=True)
     shutil.rmtree(home() / "logs" / folder_of(name), ignore_errors=True)
+
+
+def _delete_copy(here: Engine, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook, tqdm's about a package for its bars
+        from trainstack.search.sampling.optuna_storage import delete_copy
+    delete_copy(here, name)
 
 
 def _specs(connection: Connection) -> list[Any]:

@@ -54,9 +54,10 @@ def test_the_notebook_runs(kernels: Shell, tmp_path: Path) -> None:
     views = [output for output in cells[0].outputs if output.output_type == "display_data"]
     assert len(views) == 1
     assert "concluded" in shown(cells[0])
+    assert "#000000" not in shown(cells[0])  # it is read on dark pages, too
     assert "<th>2</th>" in texts[0]
     assert "<td>validation loss</td>" in texts[1]
-    assert any("<iframe" in text for text in texts)
+    assert any("<iframe" in text and "plotly" in text for text in texts)
     assert "did you mean 'trials'?" in texts[-1]
     written = [output.text for cell in cells for output in cell.outputs if "text" in output]
     assert len(written) == 1  # the printed error; nothing else writes to the streams
