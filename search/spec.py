@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.metrics.own import OwnMetric
+from trainstack.search.reused import Reused
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 
@@ -149,6 +150,7 @@ class StudySpec:
         class_weight: `balanced`, or class name → weight; empty: none.
         folds: Folds of a search trial, whose score is their mean; 1: none, a part is held out.
         repeats: Times that the rows are divided into folds anew.
+        reused: The saved model whose layers networks may start with; null: none.
         version: Version of this package.
     """
 
@@ -181,6 +183,7 @@ class StudySpec:
     class_weight: str | Mapping[str, float] = ""
     folds: int = 1
     repeats: int = 1
+    reused: Reused | None = None
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -194,6 +197,11 @@ class StudySpec:
         document["launched_with"] = dict(self.launched_with)
         if self.own_metric is not None:
             document["own_metric"] = dataclasses.asdict(self.own_metric)
+        if self.reused is not None:
+            document["reused"] = {
+                **dataclasses.asdict(self.reused),
+                "units": list(self.reused.units),
+            }
         if isinstance(self.class_weight, Mapping):
             document["class_weight"] = dict(self.class_weight)
         return document
@@ -242,7 +250,7 @@ class StudySpec:
         Raises:
             RequestError: A key is unknown or missing.
         """
-        own = document.get("own_metric")
+        own, reused = document.get("own_metric"), document.get("reused")
         return _strict(
             cls,
             {
@@ -252,6 +260,9 @@ class StudySpec:
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
                 "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
+                "reused": None
+                if reused is None
+                else _strict(Reused, {**reused, "units": tuple(reused["units"])}, "reused"),
             },
             "spec",
         )

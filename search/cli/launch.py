@@ -37,6 +37,7 @@ from trainstack.search.cli.data_options import (
     Keep,
     Numeric,
     PartColumn,
+    Reuse,
     Target,
     TargetTransform,
     Task,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.data.dataset import Dataset
+    from trainstack.search.reused import Reused
     from trainstack.search.spec import StudySpec
     from trainstack.spaces.stack import Stack
 
@@ -151,6 +153,7 @@ def launch(
     valid: ValidFile = None,
     test: TestFile = None,
     unlabelled: Unlabelled = None,
+    reuse: Reuse = None,
     folds: Folds = None,
     repeats: Repeats = 1,
     earlier_studies: Annotated[
@@ -210,6 +213,7 @@ def launch(
         weight=weight,
         plan=plan_of(group, time, gap, part, valid, test),
         unlabelled=unlabelled,
+        reuse=reuse,
     )
     spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:
@@ -237,7 +241,7 @@ def launch(
             from trainstack.search.cli.range_test import narrow
 
             spec = narrow(spec, storage)
-        _prepare_artifacts(shared)
+        _prepare_artifacts(shared, spec.reused)
         del shared
         if crew is None and range_test and not detach:
             _start_early(local, count)
@@ -290,13 +294,15 @@ def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
     crew.close()
 
 
-def _prepare_artifacts(shared: Dataset | None) -> None:
-    """Check the artifact store, and upload the data if it is to be shared."""
+def _prepare_artifacts(shared: Dataset | None, reused: Reused | None) -> None:
+    """Check the artifact store, and upload the data to be shared and the model to be reused."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import ARTIFACTS, artifacts
 
     store = open_store(artifacts())
     store.check()
+    if reused is not None:
+        reused.share(store)
     if shared is None:
         return
     from trainstack.search.data.sharing import share

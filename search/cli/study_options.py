@@ -44,6 +44,7 @@ def make_spec(
     weight: str | None = None,
     plan: SplitPlan,
     unlabelled: str | None = None,
+    reuse: str | None = None,
     folds: int | None = 1,
     repeats: int = 1,
     seed: int = 0,
@@ -57,7 +58,7 @@ def make_spec(
     Args:
         overrules: What the user says about a table's columns.
         plan: How a table's rows become parts.
-        unlabelled: As `--unlabelled`.
+        unlabelled: As `--unlabelled`; likewise `reuse`.
         folds: As `--folds`; likewise `repeats`.
         loaded: The data of these flags, if it is loaded already.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
@@ -75,6 +76,7 @@ def make_spec(
     from trainstack.search.data.target_transform import TRANSFORMS
     from trainstack.search.evidence.constraints import read_all
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
+    from trainstack.search.reused import check_reuse, read_reused
     from trainstack.search.sampling.pruning import PRUNERS
     from trainstack.search.sampling.samplers import SAMPLERS
 
@@ -101,6 +103,10 @@ def make_spec(
     if searched.name in space_names():  # a user's own space stays as it is
         most = max(dataset.inputs.categories, default=0)
         searched = searched.for_rows(rows).for_task(dataset.task).for_categories(most)
+    reused = None if reuse is None else read_reused(reuse, dataset.features)
+    if reused is not None:
+        searched = searched.with_reused(reused.layers)
+    check_reuse(reused, searched, given)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
     spec = StudySpec(
@@ -118,6 +124,7 @@ def make_spec(
         version=version("trainstack"),
         folds=folds,
         repeats=repeats,
+        reused=reused,
         seed=seed,
         replicates=replicates,
         most_replicates=most_replicates,

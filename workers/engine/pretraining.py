@@ -69,7 +69,7 @@ def pretrain(
             are used.
         epochs: Maximum epochs of the study. Those of pretraining are in addition to the plan.
     """
-    if stack["pretraining"] == "none":
+    if stack["pretraining"] in ("none", "reuse"):
         return
     of, rows = autoencoder_of(stack), _reconstructing(data)
     count = pretraining_epochs(stack["pretraining.length"], stack.planned_epochs(epochs))
