@@ -23,6 +23,18 @@ PRETRAININGS: dict[str, Choice] = table(
         ),
     ),
     Choice(
+        "auxiliary",
+        "the lowest layers are first trained to tell which values of a row were replaced by those "
+        "of other rows (Yoon et al. 2020)",
+        (
+            Parameter("layers", 2, 1, 1000, integer=True),
+            Parameter("length", 0.25, 0.01, 1.0),
+            Parameter("learning_rate", 0.001, 1e-6, 1.0),
+            Parameter("corruption", 0.3, 0.01, 0.9),
+            *_AFTERWARDS,
+        ),
+    ),
+    Choice(
         "reuse",
         "the lowest layers are those of a saved model (--reuse), frozen for a share of the epochs",
         (Parameter("layers", 1, 1, 1000, integer=True), *_AFTERWARDS),

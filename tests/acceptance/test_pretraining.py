@@ -42,8 +42,8 @@ def test_the_data_says_how_many_rows_have_no_target(shell: Shell, few: Path) -> 
 
 
 def test_a_study_trains_what_is_pretrained(shell: Shell, few: Path) -> None:
-    """Stacks of both kinds are trained to their end, and the study is concluded."""
-    kinds = ("autoencoder", "reuse")
+    """Stacks of every kind are trained to their end, and the study is concluded."""
+    kinds = ("autoencoder", "auxiliary", "reuse")
     given = [Stack.of(pretraining=kind, **SMALL).to_json() for kind in kinds]
     few.with_name("stacks.json").write_text(json.dumps(given), "utf-8")
     done = shell.run(
