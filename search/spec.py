@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.metrics.own import OwnMetric
 from trainstack.search.own_network import OwnNetwork
+from trainstack.search.reused import Reused
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 
@@ -151,6 +152,7 @@ class StudySpec:
         folds: Folds of a search trial, whose score is their mean; 1: none, a part is held out.
         repeats: Times that the rows are divided into folds anew.
         network: The network of the user's own that stacks are put into; null: dense layers.
+        reused: The saved model whose layers networks may start with; null: none.
         version: Version of this package.
     """
 
@@ -184,6 +186,7 @@ class StudySpec:
     folds: int = 1
     repeats: int = 1
     network: OwnNetwork | None = None
+    reused: Reused | None = None
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -199,6 +202,11 @@ class StudySpec:
             document["own_metric"] = dataclasses.asdict(self.own_metric)
         if self.network is not None:
             document["network"] = self.network.to_json()
+        if self.reused is not None:
+            document["reused"] = {
+                **dataclasses.asdict(self.reused),
+                "units": list(self.reused.units),
+            }
         if isinstance(self.class_weight, Mapping):
             document["class_weight"] = dict(self.class_weight)
         return document
@@ -248,6 +256,7 @@ class StudySpec:
             RequestError: A key is unknown or missing.
         """
         own, network = document.get("own_metric"), document.get("network")
+        reused = document.get("reused")
         return _strict(
             cls,
             {
@@ -258,6 +267,9 @@ class StudySpec:
                 "experiment": tuple(document.get("experiment", ())),
                 "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
                 "network": None if network is None else OwnNetwork.from_json(network),
+                "reused": None
+                if reused is None
+                else _strict(Reused, {**reused, "units": tuple(reused["units"])}, "reused"),
             },
             "spec",
         )

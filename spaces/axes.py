@@ -99,6 +99,22 @@ BUNDLE_AXIS = "bundle"
 BUNDLES: dict[str, str] = {
     "self_normalizing": "SELU, LeCun normal, a plain stack, no regularizer but alpha dropout",
     "free": "every choice on its own, within the pairing of initializer and activation",
+    "reused": "widths and activation of the saved model of --reuse, some of whose layers it takes",
+}
+
+# Choices of a stack whose layers may be those of another network: dense layers alone.
+PLAIN_LAYERS: dict[str, str] = {
+    "connection": "plain",
+    "normalization": "none",
+    "input_normalization": "none",
+    "max_norm": "none",
+    "embedding": "none",
+    "input_scale": "none",
+    "parametrization": "standard",
+    "bias": "zeros",
+    "calibration": "none",
+    "members": "one",
+    "categories": "one_hot",
 }
 
 # Choices fixed by the self-normalizing bundle (Klambauer et al. 2017; chapter section 1).
@@ -129,11 +145,11 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
 
     AdamW decays the weights itself, without dropout and decay there is nothing to schedule, and
     dense layers before batch normalization have no biases. Neither weights fitted to rows, which it
-    would replace, nor several members are pretrained.
+    would replace, nor several members are pretrained; only dense layers alone are reused.
 
     Args:
         axis: An axis of `CHOICE_AXES`.
-        chosen: The choices on the axes before it.
+        chosen: The choices on the axes before it, and on the axis itself if it is decided.
     """
     if axis == "decay" and chosen["optimizer"] == "adamw":
         return "none"
@@ -141,7 +157,10 @@ def only_choice(axis: str, chosen: Mapping[str, Any]) -> str | None:
         return "zeros"
     if axis == "pretraining":
         fitted = chosen["bias"] == "data" or chosen["calibration"] == "weights"
-        return "none" if fitted or chosen["members"] != "one" else None
+        more = fitted or chosen["members"] != "one"
+        if chosen.get(axis) == "reuse":
+            more = any(chosen[other] != choice for other, choice in PLAIN_LAYERS.items())
+        return "none" if more else None
     if axis == "regularizer_schedule":
         decays = chosen["decay"] != "none" or chosen["optimizer"] == "adamw"
         return None if decays or chosen["dropout"] != "none" else "constant"

@@ -20,9 +20,10 @@ from trainstack.spaces.domains import Choices, Domain, Fixed, read_domain
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.own_numbers import read_numbers
+from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.stack import Stack
 
-_TOP = ("name", "about", "cost", "axes", "network")
+_TOP = ("name", "about", "cost", "axes", "network", "reused")
 _ARMED = (BUNDLE_AXIS, UNITS_AXIS, *(axis for axis in CHOICE_AXES if axis != "initializer"))
 _ALL_AXES = (*_ARMED, *NUMBER_AXES)
 # An axis missing from a space takes its first choice: none, plain, or the usual stopping.
@@ -90,6 +91,15 @@ def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
         )
     parts["arms"], parts["numbers"] = arms, numbers
     yield from _caught(parts, "network", lambda: read_numbers(document.get("network", {})))
+    yield from _reused(document.get("reused"), parts)
+
+
+def _reused(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
+    """Read the layers of a saved model, which the bundle of that name needs."""
+    if document is not None:
+        yield from _caught(parts, "reused", lambda: Reusable.from_json(document))
+    elif "reused" in parts["arms"].get(BUNDLE_AXIS, ()):
+        yield RequestError("axes.bundle.reused has no model", "--reuse MODEL.keras, which adds it")
 
 
 def _first(axis: str) -> str:

@@ -23,6 +23,7 @@ from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.own_numbers import PREFIX, OwnNumber
 from trainstack.spaces.parsing import read_space
+from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.shapes import SHAPES
 from trainstack.spaces.stack import Stack
 
@@ -57,6 +58,7 @@ class Space:
             `initializer`, a domain of names.
         numbers: Axis → domain, for the axes that are one number.
         network: Numbers of a user's own network by name, in the order in which it asks for them.
+        reused: The layers of the saved model that its bundle `reused` starts with, or None.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Space:
     arms: Mapping[str, Mapping[str, Mapping[str, Domain]]]
     numbers: Mapping[str, Domain]
     network: Mapping[str, OwnNumber] = field(default_factory=dict)
+    reused: Reusable | None = None
 
     def draw(self, trial: TrialLike) -> Stack:
         """Draw a valid stack with the suggestions of `trial`.
@@ -108,6 +111,24 @@ class Space:
         arms = arms or {"one_hot": {}}
         return dataclasses.replace(self, arms={**self.arms, "categories": arms})
 
+    def with_reused(self, reused: Reusable) -> Space:
+        """Return this space with networks that start with layers of a saved model.
+
+        They have its widths and activation, and plain dense layers: the first question is whether
+        a stack is one of them, so that every such stack fits. An arm `reuse` of the space's own
+        keeps its numbers.
+        """
+        layers = tuple(range(1, len(reused.units) + 1))
+        numbers = {
+            "layers": Fixed(1) if len(layers) == 1 else Choices(layers),
+            "frozen": Choices((0.1, 0.25, 0.5)),
+            "rate_factor": Choices((0.1, 0.3, 1.0)),
+        }
+        pretraining = {"none": {}, "reuse": numbers, **self.arms["pretraining"]}
+        bundle = {**self.arms[BUNDLE_AXIS], "reused": {}}
+        arms = {**self.arms, "pretraining": pretraining, BUNDLE_AXIS: bundle}
+        return dataclasses.replace(self, arms=arms, reused=reused)
+
     def offers(self, stack: Stack) -> bool:
         """Return whether every choice of `stack` is one of the space, whatever its numbers."""
         return all(stack[axis] in self.arms[axis] for axis in CHOICE_AXES if axis in self.arms)
@@ -137,6 +158,9 @@ class Space:
         """Yield every representation of `stack` in a space: by bundle and by shape."""
         document = stack.to_json()
         bundles = ["self_normalizing", "free"] if stack.self_normalizing else ["free"]
+        if stack["pretraining"] == "reuse":
+            yield {**document, BUNDLE_AXIS: "reused"}
+            return
         for bundle in bundles:
             for shape in SHAPES.values():
                 if (numbers := shape.numbers(stack.units)) is not None:
@@ -146,16 +170,21 @@ class Space:
     def _walk(self, decide: Callable[[str, Domain, str], Any]) -> Stack:
         """Decide each axis in order by `decide(name, domain, key)`."""
         bundle, _ = self._arm(BUNDLE_AXIS, decide)
-        shape, widths = self._arm(UNITS_AXIS, decide)
-        chosen: dict[str, Any] = {UNITS_AXIS: SHAPES[shape].widths(widths)}
-        fixed = SELF_NORMALIZING if bundle == "self_normalizing" else {}
+        reused = self.reused if bundle == "reused" else None
+        chosen: dict[str, Any] = {}
+        if reused is not None:
+            chosen[UNITS_AXIS] = list(reused.units)
+        else:
+            shape, widths = self._arm(UNITS_AXIS, decide)
+            chosen[UNITS_AXIS] = SHAPES[shape].widths(widths)
+        fixed = SELF_NORMALIZING if bundle == "self_normalizing" else reused.fixed if reused else {}
         for axis in CHOICE_AXES:
             if axis in fixed:
                 chosen[axis] = fixed[axis]
             elif (only := only_choice(axis, chosen)) is not None:
                 chosen[axis] = only
             elif axis != "initializer":
-                arm, values = self._arm(axis, decide)
+                arm, values = self._arm(axis, decide, reused is not None)
                 chosen[axis] = arm
                 if axis == "activation":
                     chosen["initializer"] = values.pop("initializer")
@@ -168,9 +197,19 @@ class Space:
                 chosen[key] = decide(key, number.domain, key)
         return Stack.from_json(chosen)
 
-    def _arm(self, axis: str, decide: Callable[[str, Domain, str], Any]) -> tuple[str, dict]:
-        """Decide an axis and the parameters of its chosen arm."""
+    def _arm(
+        self, axis: str, decide: Callable[[str, Domain, str], Any], reused: bool = False
+    ) -> tuple[str, dict]:
+        """Decide an axis and the parameters of its chosen arm.
+
+        Args:
+            axis: The axis.
+            decide: As in `_walk`.
+            reused: Whether the stack is one that reuses layers; only these do.
+        """
         arms = self.arms[axis]
+        if axis == "pretraining":
+            arms = {arm: v for arm, v in arms.items() if (arm == "reuse") == reused} or {"none": {}}
         names = tuple(arms)
         domain = Fixed(names[0]) if len(names) == 1 else Choices(names)
         arm = decide(axis, domain, axis)
@@ -195,9 +234,17 @@ class Space:
         axes.update({axis: domain.to_json() for axis, domain in self.numbers.items()})
         usual = {k: v if k in NUMBER_AXES else {v: {}} for k, v in BEYOND_CHAPTER.items()}
         axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
-        own = {name: number.to_json() for name, number in self.network.items()}
-        told = {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
-        return {**told, "network": own} if own else told
+        told: dict[str, Any] = {
+            "name": self.name,
+            "about": self.about,
+            "cost": self.cost,
+            "axes": axes,
+        }
+        if self.network:
+            told["network"] = {name: number.to_json() for name, number in self.network.items()}
+        if self.reused is not None:
+            told["reused"] = self.reused.to_json()
+        return told
 
     def with_axis(self, axis: str, choices: Any = None, /, **named: Any) -> Space:
         """Return this space with one axis replaced; see `Space.of`.

@@ -257,6 +257,7 @@ _EXCLUSIONS = {
     "bias": "dense layers before batch normalization have no biases",
     "pretraining": "the stack has several members, or initial weights fitted to rows",
 }
+_NOT_REUSED = "only dense layers with an activation are reused, and nothing beside them"
 
 
 def _check_rules(values: Mapping[str, Any]) -> None:
@@ -270,7 +271,8 @@ def _check_rules(values: Mapping[str, Any]) -> None:
         )
     for axis, reason in _EXCLUSIONS.items():
         if (only := only_choice(axis, values)) not in (None, values[axis]):
-            raise RequestError(f"{axis} is {values[axis]!r}", f"{only!r}: {reason}")
+            why = _NOT_REUSED if values[axis] == "reuse" else reason
+            raise RequestError(f"{axis} is {values[axis]!r}", f"{only!r}: {why}")
     if activation == "rrelu" and values["activation.lower"] > values["activation.upper"]:
         raise RequestError("activation.lower is above activation.upper", "lower ≤ upper")
     if values["schedule"] == "piecewise" and values["schedule.first"] > values["schedule.second"]:

@@ -69,6 +69,10 @@ Unlabelled = Annotated[
         "x_unlabelled is kept."
     ),
 ]
+Reuse = Annotated[
+    str | None,
+    typer.Option(help="Saved Keras model whose lower dense layers networks may start with."),
+]
 
 
 def plan_of(

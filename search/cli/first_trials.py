@@ -26,6 +26,7 @@ def first_trials(
     from trainstack.search.evidence.earlier_studies import warm_stacks
     from trainstack.search.plan_length import training_rows
     from trainstack.search.queue.earlier_studies import earlier_studies
+    from trainstack.spaces.portfolio import suited
     from trainstack.spaces.references import first_stacks, network_stacks
     from trainstack.spaces.space import Space
 
@@ -35,6 +36,8 @@ def first_trials(
         return network_stacks()
     rows = training_rows(loaded, spec.folds, spec.seed)
     first = first_stacks(Space.from_json(spec.space), spec.data.task, rows)
+    if spec.reused is not None:  # early, so that few trials compare it
+        first.insert(2, ("reused", suited(spec.reused.layers.first(), rows)))
     if not earlier:
         return first
     with reach(storage) as (_, engine):

@@ -37,6 +37,7 @@ from trainstack.search.cli.data_options import (
     Keep,
     Numeric,
     PartColumn,
+    Reuse,
     Target,
     TargetTransform,
     Task,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.data.dataset import Dataset
+    from trainstack.search.reused import Reused
     from trainstack.search.spec import StudySpec
     from trainstack.spaces.stack import Stack
 
@@ -152,6 +154,7 @@ def launch(
     valid: ValidFile = None,
     test: TestFile = None,
     unlabelled: Unlabelled = None,
+    reuse: Reuse = None,
     folds: Folds = None,
     repeats: Repeats = 1,
     network: NetworkFlag = None,
@@ -213,6 +216,7 @@ def launch(
         plan=plan_of(group, time, gap, part, valid, test),
         unlabelled=unlabelled,
         network=network,
+        reuse=reuse,
     )
     spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:
@@ -240,7 +244,7 @@ def launch(
             from trainstack.search.cli.range_test import narrow
 
             spec = narrow(spec, storage)
-        _prepare_artifacts(shared)
+        _prepare_artifacts(shared, spec.reused)
         del shared
         if crew is None and range_test and not detach:
             _start_early(local, count)
@@ -293,13 +297,15 @@ def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
     crew.close()
 
 
-def _prepare_artifacts(shared: Dataset | None) -> None:
-    """Check the artifact store, and upload the data if it is to be shared."""
+def _prepare_artifacts(shared: Dataset | None, reused: Reused | None) -> None:
+    """Check the artifact store, and upload the data to be shared and the model to be reused."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import ARTIFACTS, artifacts
 
     store = open_store(artifacts())
     store.check()
+    if reused is not None:
+        reused.share(store)
     if shared is None:
         return
     from trainstack.search.data.sharing import share

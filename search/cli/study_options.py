@@ -45,6 +45,7 @@ def make_spec(
     weight: str | None = None,
     plan: SplitPlan,
     unlabelled: str | None = None,
+    reuse: str | None = None,
     folds: int | None = 1,
     repeats: int = 1,
     seed: int = 0,
@@ -59,7 +60,7 @@ def make_spec(
     Args:
         overrules: What the user says about a table's columns.
         plan: How a table's rows become parts.
-        unlabelled: As `--unlabelled`.
+        unlabelled: As `--unlabelled`; likewise `reuse`.
         folds: As `--folds`; likewise `repeats`.
         network: As `--network`.
         loaded: The data of these flags, if it is loaded already.
@@ -79,6 +80,7 @@ def make_spec(
     from trainstack.search.data.target_transform import TRANSFORMS
     from trainstack.search.evidence.constraints import read_all
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
+    from trainstack.search.reused import check_reuse, read_reused
     from trainstack.search.sampling.pruning import PRUNERS
     from trainstack.search.sampling.samplers import SAMPLERS
 
@@ -112,8 +114,14 @@ def make_spec(
         given = tuple(held(stack) for stack in given)
         if precision != PRECISIONS[0]:
             raise RequestError(f"--precision {precision} with --network", PRECISIONS[0])
+        if reuse is not None:
+            raise RequestError("--reuse with --network", "one of them")
         if loaded is None:
             tell(looked)
+    reused = None if reuse is None else read_reused(reuse, dataset.features)
+    if reused is not None:
+        searched = searched.with_reused(reused.layers)
+    check_reuse(reused, searched, given)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
     spec = StudySpec(
@@ -131,6 +139,7 @@ def make_spec(
         version=version("trainstack"),
         folds=folds,
         repeats=repeats,
+        reused=reused,
         seed=seed,
         replicates=replicates,
         most_replicates=most_replicates,

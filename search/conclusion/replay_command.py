@@ -45,6 +45,7 @@ def _question_flags(spec: StudySpec) -> str:
         "metric": f"{own.file}:{own.function}" if own else spec.metric,
         "loss": spec.loss,
         "weight": spec.data.weight or "",
+        "reuse": spec.reused.file if spec.reused else "",
         "class-weight": classes if isinstance(classes, str) else json.dumps(dict(classes)),
     }
     return "".join(f" --{flag} {shlex.quote(value)}" for flag, value in asked.items() if value)

@@ -27,7 +27,7 @@ from trainstack.spaces.stack import Stack
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
-    *("embedding", "categories", "input_scale"),
+    *("pretraining", "embedding", "categories", "input_scale"),
     *("parametrization", "head", "bias", "calibration", "bias_rate"),
 )
 MOST_AXES = 8
@@ -95,10 +95,15 @@ def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablati
     """
     finished = [c.stack for c in searched(runs)]
     found = []
+    # A stack whose layers are a saved model's has its widths and activation.
+    reuses = spec.reused is not None and stack["pretraining"] == "reuse"
+    held = ("units", "activation") if reuses else ()
     # Departures from the default come first; the sort is stable.
     for axis in sorted(searched_axes(spec), key=lambda a: stack[a] == BASELINE[a]):
         others = (s for s in (BASELINE, *finished) if s[axis] != stack[axis])
         other = next(others, None)
+        if axis in held:
+            continue
         if other is not None and only_choice(axis, dict(stack.items)) is None:
             variant = changed(stack, axis, other, finished)
             found.append(Ablation(axis, _rates(variant) if axis in TUNED else (variant,)))

@@ -51,6 +51,8 @@ _WORDS = {
     ("bias", "data"): "biases from the data",
     ("calibration", "weights"): "calibrated weights",
     ("pretraining", "autoencoder"): "lower layers of an autoencoder",
+    ("pretraining", "auxiliary"): "lower layers of an auxiliary task",
+    ("pretraining", "reuse"): "lower layers of a saved model",
 }
 _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 

@@ -27,6 +27,7 @@ from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.schedules import SCHEDULES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
+from trainstack.workers.engine.corruption import corrupted
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.export.columns import levels_of
 from trainstack.workers.export.keras_code import script
@@ -100,6 +101,10 @@ STACKS = {
         **{"penalty": "l2", "decay": "decoupled", **SMALL},
     ),
     "autoencoder, embedding": Stack.of(pretraining="autoencoder", embedding="piecewise", **SMALL),
+    "auxiliary": Stack.of(pretraining="auxiliary", embedding="piecewise", **SMALL),
+    "auxiliary, ntk": Stack.of(
+        pretraining="auxiliary", pretraining__layers=1, parametrization="ntk", **SMALL
+    ),
     "normal biases": Stack.of(bias="normal", **SMALL),
     "fitted weights": Stack.of(bias="data", calibration="weights", dropout="all", **SMALL),
     "fitted weights, ntk": Stack.of(
@@ -349,6 +354,21 @@ def test_the_script_freezes_pretrained_layers(small: Any) -> None:
     names["pretrain"] = watched
     model = names["train"](*names["load_data"](7)[:4])
     assert not any(map(np.array_equal, found[-1], model.get_weights()))
+
+
+def test_the_script_corrupts_as_the_engine_does(small: Any) -> None:
+    """Its rows are ours from the same numbers, and only the lower layers are trained on them."""
+    names = executed(written(small, STACKS["auxiliary, ntk"], epochs=4))
+    x = np.random.default_rng(0).normal(size=(90, 4)).astype(np.float32)
+    ours, theirs = (
+        f(x, 0.3, (2,), np.random.default_rng(1)) for f in (corrupted, names["corrupted"])
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    model = names["build"](4)
+    fresh = model.get_weights()
+    assert len(names["pretrain"](model, x)) == 2
+    changed = [not np.array_equal(a, b) for a, b in zip(fresh, model.get_weights(), strict=True)]
+    assert changed == [True] * 2 + [False] * 4
 
 
 def test_the_script_pretrains_on_rows_without_a_target(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from trainstack.search.payloads import Refit
 from trainstack.search.records import CONFIRMATION, Measurement, Result
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.corruption import corrupted
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.losses import RECONSTRUCTION
+from trainstack.workers.engine.losses import CORRUPTION, RECONSTRUCTION
 from trainstack.workers.engine.pretraining import autoencoder_of
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.training import batch_order
@@ -58,6 +59,54 @@ def started(bench: JobBench, stack: Stack, data: Any = None) -> list[np.ndarray]
     program, _ = bench.program(stack, resident, EPOCHS)
     bench.start(program, stack, SEED, data or resident, EPOCHS)
     return program.weights()
+
+
+def test_rows_are_corrupted_by_values_of_other_rows() -> None:
+    """A share of the values is replaced by one of the same column; a category's features together.
+
+    A replaced value may be the row's own: a third of the replaced categories are.
+    """
+    rng = np.random.default_rng(0)
+    kinds = np.eye(3)[rng.integers(3, size=20_000)]
+    x = np.concatenate([rng.normal([0, 100], 1, (20_000, 2)), kinds], axis=1)
+    found = corrupted(x, 0.4, (3,), np.random.default_rng(1))
+    assert np.isin(found[:, 0], x[:, 0]).all()
+    assert np.isin(found[:, 1], x[:, 1]).all()
+    assert (found[:, 2:].sum(axis=1) == 1).all()
+    differs = found != x
+    np.testing.assert_allclose(differs[:, :2].mean(axis=0), 0.4, atol=0.02)
+    np.testing.assert_allclose(differs[:, 2:].any(axis=1).mean(), 0.4 * 2 / 3, atol=0.02)
+    both = differs[:, 0] & differs[:, 1]
+    np.testing.assert_allclose(both.mean(), 0.16, atol=0.02)
+    again = corrupted(x, 0.4, (3,), np.random.default_rng(1))
+    np.testing.assert_array_equal(found, again)
+
+
+def test_the_lower_layers_are_those_of_keras_auxiliary_task(bench: JobBench) -> None:
+    """Trained by Keras to tell replaced values on the same batches, a network has them too."""
+    data = with_unlabelled(bench.split(PLACE, STACK)[1], 50)
+    stack = STACK.but(
+        **{"pretraining": "auxiliary", "pretraining__layers": 1, "pretraining__length": 0.5},
+        **{"pretraining__learning_rate": 0.01, "pretraining__corruption": 0.4},
+    )
+    ours = started(bench, stack, data)
+    x = np.concatenate([data.x_unlabelled.numpy(), data.x_train.numpy()])
+    seed = int(np.random.default_rng([SEED, 7]).integers(2**31))
+    rows: Any = tf.constant(x)
+    rows = DeviceData(rows, rows, rows, rows)
+    fresh, _ = bench.program(autoencoder_of(stack), rows, 4, 1, 13, CORRUPTION)
+    fresh.reset(autoencoder_of(stack), seed)
+    inputs = keras.Input((13,))
+    code = keras.layers.Dense(12, activation="selu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(13, activation="sigmoid")(code))
+    model.set_weights(fresh.weights())
+    model.compile(keras.optimizers.Nadam(0.01), "binary_crossentropy")
+    for epoch in range(1, 5):
+        replaced = corrupted(x, 0.4, (), np.random.default_rng([seed, 8, epoch]))
+        for batch in batch_order(seed, epoch, len(x), len(x) // 16, 16):
+            model.train_on_batch(replaced[batch], (replaced != x)[batch])
+    for a, b in zip(ours[:2], model.get_weights()[:2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("unlabelled", [0, 50])
@@ -171,10 +220,14 @@ def test_thawed_layers_learn_at_their_multiple_of_the_rate(compiled: bool) -> No
         np.testing.assert_allclose(b, factor * a, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["autoencoder", "auxiliary"])
 @pytest.mark.parametrize("unlabelled", [0, 50])
-def test_streamed_rows_pretrain_the_same_layers(unlabelled: int, bench: JobBench) -> None:
+def test_streamed_rows_pretrain_the_same_layers(
+    kind: str, unlabelled: int, bench: JobBench
+) -> None:
     """Rows that stay on the host give the weights of those on the device, and so does padding."""
-    split, data = bench.split(PLACE, STACK)
+    stack = STACK.but(pretraining=kind, pretraining__layers=1)
+    split, data = bench.split(PLACE, stack)
     assert isinstance(data, DeviceData)
     aside = 3 * split.x_test[:1] + np.linspace(0, 1, unlabelled)[:, None] if unlabelled else None
     streamed = StreamedData(
@@ -184,10 +237,10 @@ def test_streamed_rows_pretrain_the_same_layers(unlabelled: int, bench: JobBench
     )
     if aside is not None:
         data = replace(data, x_unlabelled=tf.constant(split.prepare(aside)))
-    resident = started(bench, STACK, data)
+    resident = started(bench, stack, data)
     longer = data.padded(data.lengths[0] + 7, data.lengths[1] + 7)
     for other in (streamed, longer):
-        for a, b in zip(started(bench, STACK, other), resident, strict=True):
+        for a, b in zip(started(bench, stack, other), resident, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
@@ -209,11 +262,16 @@ def curve(result: Result) -> list[tuple[float, float]]:
     return [(m.train_loss, m.valid_loss) for m in result.measurements]
 
 
-def test_an_interrupted_run_is_the_uninterrupted_one(bench: JobBench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["autoencoder", "auxiliary"])
+def test_an_interrupted_run_is_the_uninterrupted_one(
+    kind: str, bench: JobBench, tmp_path: Path
+) -> None:
     """In the frozen epochs or after them, or when all is lost, the curve is the same."""
+    stack = STACK.but(pretraining=kind, pretraining__layers=1, pretraining__frozen=0.5)
 
     def run(folder: str, stop: int = 0) -> Result:
-        job = Job("t", CONFIRMATION, STACK, SEED, (PLACE,), EPOCHS, folder=folder)
+        folder = f"{kind} {folder}"
+        job = Job("t", CONFIRMATION, stack, SEED, (PLACE,), EPOCHS, folder=folder)
 
         def judge(measured: Measurement) -> str | None:
             return INTERRUPTED if measured.epoch == stop else None
@@ -226,13 +284,15 @@ def test_an_interrupted_run_is_the_uninterrupted_one(bench: JobBench, tmp_path: 
         run(f"stop {stop}", stop)
         assert curve(run(f"stop {stop}")) == curve(whole)
     other = JobBench(bench.spec, 0, str(tmp_path))
-    job = Job("t", CONFIRMATION, STACK, SEED, (PLACE,), EPOCHS, folder="other")
+    job = Job("t", CONFIRMATION, stack, SEED, (PLACE,), EPOCHS, folder="other")
     assert curve(other.train(job, lambda measured: None)) == curve(whole)
 
 
-def test_runs_trained_at_once_are_pretrained_each(bench: JobBench) -> None:
+@pytest.mark.parametrize("kind", ["autoencoder", "auxiliary"])
+def test_runs_trained_at_once_are_pretrained_each(kind: str, bench: JobBench) -> None:
     """Seeds in one program have the curves that they have alone."""
-    jobs = [Job(f"t{k}", CONFIRMATION, STACK, k, (SplitId(k),), EPOCHS) for k in (1, 2)]
+    stack = STACK.but(pretraining=kind, pretraining__layers=1)
+    jobs = [Job(f"t{k}", CONFIRMATION, stack, k, (SplitId(k),), EPOCHS) for k in (1, 2)]
     assert bench.room(jobs[0])
     for job, result in zip(jobs, bench.train_bundle(jobs, lambda *_: None), strict=True):
         alone = bench.train(job, lambda measured: None)

@@ -7,7 +7,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from trainstack.search.database.connection import artifacts as artifact_place
 from trainstack.search.database.connection import home
 from trainstack.search.folds import SplitId
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bundle import Bundle
@@ -37,6 +38,7 @@ from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.pretraining import pretrain
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.program_cache import Programs
+from trainstack.workers.engine.saved_layers import saved_layers, take_over
 from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
 from trainstack.workers.engine.structure import (
     Structure,
@@ -203,7 +205,17 @@ class Bench:
     ) -> None:
         """Reset a program for a run of at most `epochs`, with its pretrained layers."""
         program.reset(stack, seed, data, initializer)
+        if stack["pretraining"] == "reuse":
+            take_over(program, stack, self.reused)
         pretrain(self.program, self.progressed, program, stack, seed, data, epochs)
+
+    @cached_property
+    def reused(self) -> list[np.ndarray]:
+        """Weights of the hidden layers of the study's saved model, first to last."""
+        reused = self.spec.reused
+        if reused is None:
+            raise RequestError("pretraining is 'reuse'", "a study launched with --reuse")
+        return saved_layers(reused.content(self.artifacts), len(reused.units))
 
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""

@@ -11,6 +11,8 @@ from trainstack.search.metrics.losses import FOCUS, LOSSES
 
 # A task besides the data's own, whose targets are the inputs themselves.
 RECONSTRUCTION = "reconstruction"
+# Another, whose targets are 1 where a value was replaced, else 0.
+CORRUPTION = "corruption"
 
 
 def inverted(outputs: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
@@ -29,13 +31,14 @@ def losses(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """Return each row's loss, shape [B]; of several targets its mean over them.
 
     Args:
-        loss: A name of `LOSSES`, or RECONSTRUCTION (the mean squared error of [B, D]).
+        loss: A name of `LOSSES`; or RECONSTRUCTION, the mean squared error of [B, D]; or
+            CORRUPTION, their mean cross-entropy.
         targets: Labels [B], standardised targets [B], inputs [B, D], or several targets [B, T]:
             labels of two classes, or standardised numbers.
         outputs: Logits [B, K], or [B, 1]; of several targets [B, T].
     """
     several = targets.shape.rank == 2
-    if loss in ("cross_entropy", "focal"):
+    if loss in ("cross_entropy", "focal", CORRUPTION):
         each = _entropies(targets, outputs, several)
         if loss == "focal":
             each = _focal(each)
@@ -99,7 +102,7 @@ def scores(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     It is 1 where the class is right, the share of labels that are right, or the squared error; of
     several quantities those of each, [B, T].
     """
-    if loss == RECONSTRUCTION:
+    if loss in (RECONSTRUCTION, CORRUPTION):
         return losses(loss, targets, outputs)
     several = targets.shape.rank == 2
     if LOSSES[loss].task == "classification":

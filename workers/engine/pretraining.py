@@ -1,4 +1,4 @@
-"""Pretraining: the lower layers of a network, trained to reconstruct the inputs.
+"""Pretraining: the lower layers of a network, trained without its targets.
 
 The autoencoder is the network up to its highest pretrained layer, with a linear layer of the
 inputs' width above it. Its loss is the mean squared error of the prepared inputs of all training
@@ -7,6 +7,9 @@ layers with their dropout, penalties and max-norm, and is trained by Nadam at a 
 own, whatever the stack's optimizer and schedule: networks that differ in these start from the same
 lower layers. It is a pure function of stack, seed and rows, so a trial that is taken up again has
 the same weights.
+
+The auxiliary task has the same network, whose outputs say instead which values of its inputs were
+replaced by those of other rows, anew in each epoch. Its loss is the mean cross-entropy over them.
 
 Reference: Bengio et al., "Greedy layer-wise training of deep networks", 2007.
 """
@@ -22,16 +25,20 @@ import tensorflow as tf
 
 from trainstack.spaces.pretrainings import pretraining_epochs
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.corruption import corrupting
 from trainstack.workers.engine.device_data import DeviceData
-from trainstack.workers.engine.losses import RECONSTRUCTION
+from trainstack.workers.engine.losses import CORRUPTION, RECONSTRUCTION
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.training import batch_order, epoch_key
 
+# Choice → what its lower layers are trained for.
+TASKS = {"autoencoder": RECONSTRUCTION, "auxiliary": CORRUPTION}
+
 
 def autoencoder_of(stack: Stack) -> Stack:
-    """Return the stack of the autoencoder that pretrains a stack's lower layers."""
+    """Return the stack of the network that pretrains a stack's lower layers."""
     units = stack.units[: stack["pretraining.layers"]]
     changes: dict[str, Any] = {
         **{"units": list(units), "pretraining": "none", "plan_fraction": 1.0},
@@ -69,11 +76,11 @@ def pretrain(
             are used.
         epochs: Maximum epochs of the study. Those of pretraining are in addition to the plan.
     """
-    if stack["pretraining"] == "none":
+    if stack["pretraining"] not in TASKS:
         return
     of, rows = autoencoder_of(stack), _reconstructing(data)
     count = pretraining_epochs(stack["pretraining.length"], stack.planned_epochs(epochs))
-    trained, _ = program_of(of, rows, count, 1, data.features, RECONSTRUCTION)
+    trained, _ = program_of(of, rows, count, 1, data.features, TASKS[stack["pretraining"]])
     own = int(np.random.default_rng([seed, 7]).integers(2**31))
     trained.reset(of, own, data)  # bins are those of training rows
     batch = min(of["batch_size"], rows.rows[0])
@@ -81,7 +88,11 @@ def pretrain(
     maker = RateMaker(of, steps, count)
     for epoch in range(1, count + 1):
         order = batch_order(own, epoch, rows.rows[0], steps, batch)
-        trained.epoch(of, rows, *maker.plan(epoch, order, epoch_key(own, epoch)).arguments)
+        now = rows
+        if stack["pretraining"] == "auxiliary":
+            drawn = np.random.default_rng([own, 8, epoch])
+            now = corrupting(rows, stack["pretraining.corruption"], drawn)
+        trained.epoch(of, now, *maker.plan(epoch, order, epoch_key(own, epoch)).arguments)
         progressed()
     lower = trained.weights()[:-2]  # without the kernel and bias of the last layer
     program.set_weights([*lower, *program.weights()[len(lower) :]])

@@ -33,6 +33,7 @@ MOST_WEIGHTS_ON_CPU = 10_000
 # costs this many times as much as compiling one network (docs/engine.md).
 BUNDLE_SAVES, BUNDLE_COSTS = 0.6, 1.35
 
+_PRETRAINING = ("length", "learning_rate", "corruption", "frozen", "rate_factor")
 # Stack keys that never change the program: run-time numbers, choices applied on the host, and the
 # distribution of initial weights.
 _FREE = (
@@ -49,7 +50,7 @@ _FREE = (
         "penalty.l1",
         "penalty.l2",
         "embedding.sigma",
-        *(f"pretraining.{k}" for k in ("length", "learning_rate", "frozen", "rate_factor")),
+        *(f"pretraining.{k}" for k in _PRETRAINING),
     ),
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate", "decay.weight_decay"),
     *(f"optimizer.{knob}" for knob in KNOBS),

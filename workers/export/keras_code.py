@@ -28,9 +28,12 @@ from trainstack.spaces.schedules import (
 )
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
+from trainstack.workers.engine.corruption import BLOCK, corrupted
 from trainstack.workers.engine.embeddings import BIN_ROWS, EMBEDDED, bins_of
 from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
 from trainstack.workers.engine.model_plan import NTK, NTK_HEAD, Node, Plan, plan
+from trainstack.workers.engine.pretraining import TASKS
+from trainstack.workers.engine.saved_layers import dense_layers
 from trainstack.workers.export.rendering import render
 
 # Layers whose class a script brings along, the last two only if the rate of dropout changes.
@@ -111,7 +114,12 @@ def script(
         rates=_rates(network, stack),
         initial=_initial(stack),
         pretraining=_pretraining(stack, planned),
-        unlabelled=stack["pretraining"] == "autoencoder" and dataset.unlabelled is not None,
+        reused_file=spec.reused.file if spec.reused else "",
+        dense_layers=dense_layers,
+        unlabelled=stack["pretraining"] in TASKS and dataset.unlabelled is not None,
+        corrupted=corrupted,
+        corruption_block=BLOCK,
+        categories=dataset.inputs.categories,
         optimizer=optimizer.call.path,
         optimizer_numbers=optimizer.call.keywords(stack.numbers("optimizer")),
         stopping=stopping_of(stack, planned),
@@ -246,13 +254,15 @@ def _pretraining(stack: Stack, planned: int) -> dict[str, Any] | None:
     if stack["pretraining"] == "none":
         return None
     numbers = stack.numbers("pretraining")
-    return {
+    found = {
         "layers": min(numbers["layers"], len(stack.units)),
-        "epochs": pretraining_epochs(numbers["length"], planned),
-        "learning_rate": numbers["learning_rate"],
         "frozen": frozen_epochs(numbers["frozen"], planned),
         "rate_factor": numbers["rate_factor"],
     }
+    if stack["pretraining"] == "reuse":
+        return found
+    epochs = pretraining_epochs(numbers["length"], planned)
+    return {**numbers, **found, "epochs": epochs}
 
 
 def _keywords(arguments: Mapping[str, Any]) -> str:

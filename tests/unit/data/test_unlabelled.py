@@ -81,7 +81,7 @@ KEPT: dict[Callable[[Path], Dataset], int] = {
 def test_rows_without_a_target_are_in_no_part(make: Any, tmp_path: Path) -> None:
     """They are counted, and encoded as other rows are; nothing is fitted to them."""
     data = make(tmp_path)
-    split = data.split(0)
+    split: Any = data.split(0)
     assert split.x_unlabelled.shape == (KEPT[make], data.features)
     assert data.describe().unlabelled == summary_of(data).unlabelled == KEPT[make]
     assert data.rows + KEPT[make] <= 200
@@ -95,7 +95,8 @@ def test_rows_without_a_target_are_in_no_part(make: Any, tmp_path: Path) -> None
 def test_a_table_gives_them_the_values_of_its_columns(tmp_path: Path) -> None:
     """Gaps get the training rows' median, and a category that only they have is none."""
     data = csv(tmp_path)
-    split, names = data.split(0), list(data.split(0).feature_names)
+    split: Any = data.split(0)
+    names = list(split.feature_names)
     rooms = split.x_unlabelled[:, next(k for k, n in enumerate(names) if n.endswith("rooms"))]
     assert (np.delete(rooms, 4) == 1000).all()
     assert 1 <= rooms[4] < 9
@@ -112,7 +113,7 @@ def test_the_generated_lines_read_them(make: Any, validation: bool, tmp_path: Pa
     data = make(tmp_path)
     scope: dict[str, Any] = {"seed": 3}
     exec("\n".join(python_lines(data, validation)), scope)
-    split = data.split(3) if validation else data.whole()
+    split: Any = data.split(3) if validation else data.whole()
     parts = [name for name in PARTS if validation or "valid" not in name]
     for name in (*parts, "x_unlabelled"):
         np.testing.assert_array_equal(scope[name], getattr(split, name))
@@ -126,7 +127,8 @@ def test_shared_data_has_them(make: Any, tmp_path: Path) -> None:
     share(here, store)
     gone = dataclasses.replace(here.describe(), source="/no/such/place.npz", target=None, split={})
     there = obtain(gone, lambda: store, tmp_path / "cache")
-    ours, theirs = here.split(3), there.split(3)
+    ours: Any = here.split(3)
+    theirs: Any = there.split(3)
     np.testing.assert_array_equal(ours.x_unlabelled, theirs.x_unlabelled)
     scope: dict[str, Any] = {"seed": 3}
     exec("\n".join(python_lines(there)), scope)

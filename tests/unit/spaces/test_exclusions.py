@@ -102,6 +102,9 @@ def test_a_draw_pretrains_what_can_be() -> None:
         parameters = of.encode(stack)
         assert parameters is not None
         assert of.draw(optuna.trial.FixedTrial(parameters)) == stack
+    for choice in UNPRETRAINED:
+        with pytest.raises(RequestError):
+            Stack.of(pretraining="auxiliary", **choice)
     for stack in drawn(space(pretraining=pretrained, bundle={"self_normalizing": {}}), 20):
         assert stack["pretraining"] == "none"
 
