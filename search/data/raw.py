@@ -9,6 +9,7 @@ from pathlib import Path
 from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.overrules import Overrules
+from trainstack.search.data.several_inputs import Shapes
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
@@ -37,6 +38,7 @@ class Raw:
     overrules: Overrules = field(default_factory=Overrules)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    inputs: Shapes = ()
     weight: str | None = None
     plan: SplitPlan = RANDOM
     keys: SplitKeys = NO_KEYS

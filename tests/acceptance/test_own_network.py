@@ -116,3 +116,19 @@ def test_another_machine_runs_a_network_only_if_told_to(
         (tmp_path / "networks" / f"{spec.network.content}.py").write_text("other", "utf-8")
         with pytest.raises(RequestError, match="not from this machine"):
             check_trust(spec, given=False)
+
+
+def test_a_network_gets_several_inputs_by_name(shell: Shell, tmp_path: Path) -> None:
+    """An archive with `x_train_NAME` gives a network its inputs, in their shapes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "network.py").write_text(CODE, "utf-8")
+    np.savez(
+        tmp_path / "two.npz",
+        x_train_table=rng.normal(size=(60, 24)),
+        x_train_series=rng.normal(size=(60, 20, 2)),
+        y_train=np.arange(60) % 3,
+    )
+    argv = ("launch", "two.npz", "--network", "network.py:two", "--study", "two", "--detach")
+    done = shell.run(*argv, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "network.py:two: table 24, series 20 × 2; 0 numbers of its own" in done.stderr
