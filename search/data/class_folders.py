@@ -1,4 +1,4 @@
-"""A folder with a folder of images for each class, or with such folders in `train`, `valid`, `test`.
+"""A folder with a folder of images for each class, perhaps below `train`, `valid` and `test`.
 
 Images are PNG or JPEG of one size. They become bytes [H, W, 1] if all are gray, else [H, W, 3].
 """
@@ -22,7 +22,8 @@ _GRAY = ("1", "L", "LA", "I", "I;16")
 
 _PYTHON = """\
 def read_images(part):
-    paths = [sorted(p for p in (part / name).iterdir() if p.suffix.lower() in endings) for name in classes]
+    folders = [sorted((part / name).iterdir()) for name in classes]
+    paths = [[p for p in folder if p.suffix.lower() in endings] for folder in folders]
     images = [np.asarray(Image.open(p).convert(mode)) for of_class in paths for p in of_class]
     labels = np.repeat(np.arange(len(classes)), [len(of_class) for of_class in paths])
     return np.stack(images).reshape(len(images), *images[0].shape[:2], -1), labels"""
@@ -96,9 +97,9 @@ def _looked_at(paths: Sequence[Path]) -> tuple[tuple[int, int], str]:
     """Return height and width of all images, and Pillow's mode to read them in."""
     size, gray = None, True
     for path in paths:
-        image = _opened(path)
-        here = (image.height, image.width)
-        size, gray = size or here, gray and image.mode in _GRAY
+        with _opened(path) as image:
+            here = (image.height, image.width)
+            size, gray = size or here, gray and image.mode in _GRAY
         if here != size:
             raise RequestError(
                 f"{path} is {here[0]} × {here[1]} pixels, {paths[0]} {size[0]} × {size[1]}",
@@ -126,7 +127,8 @@ def _opened(path: Path) -> Any:
 def _pixels(path: Path, mode: str) -> np.ndarray:
     """Return an image's bytes, [H, W, C]."""
     try:
-        pixels = np.asarray(_opened(path).convert(mode))
+        with _opened(path) as image:
+            pixels = np.asarray(image.convert(mode))
     except (OSError, SyntaxError, ValueError):
         raise RequestError(f"{path} is damaged", "a PNG or JPEG file") from None
     return pixels.reshape(*pixels.shape[:2], -1)

@@ -40,7 +40,8 @@ def load(
 
     Args:
         source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
-            a folder of IDX files or of class folders with images. A name takes precedence over a file of that name.
+            a folder of IDX files, or of a folder with images for each class. A name takes
+            precedence over a file of that name.
         target: Column to predict, or several, also as one text separated by commas; required for
             tables, invalid otherwise except for the names that an archive's columns get.
         task: `auto`, `classification`, `multilabel` or `regression`. `auto` takes text, booleans
