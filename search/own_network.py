@@ -42,6 +42,11 @@ class OwnNetwork:
         return hashlib.sha256(self.code.encode()).hexdigest()[:12]
 
     @property
+    def name(self) -> str:
+        """The flag's value, without a folder."""
+        return f"{self.file}:{self.function}"
+
+    @property
     def place(self) -> str:
         """The function with its file and line, in words."""
         line = line_of(FLAG, self.file, self.function, self.code)

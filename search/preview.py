@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainstack.spaces.axes import BUNDLE_AXIS, UNITS_AXIS
+from trainstack.spaces.domains import Choices
+from trainstack.spaces.own_numbers import PREFIX
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -85,9 +87,10 @@ class _Choosing:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Return an arm, or the number at `share` of a list."""
-        if not all(isinstance(choice, str) for choice in choices):
+        own = name.startswith(PREFIX)
+        if not own and not all(isinstance(choice, str) for choice in choices):
             return choices[round(self._share * (len(choices) - 1))]
-        axis, _, owner = name.partition(".")
+        axis, _, owner = (name, "", "") if own else name.partition(".")
         for choice in choices:
             self.offered[f"{axis}={choice}"] = _brings(axis, owner)
         fresh = [choice for choice in choices if f"{axis}={choice}" not in self._seen]
@@ -126,11 +129,20 @@ def covering(space: Space) -> list[Sample]:
         open_arms = {arm: brings for arm, brings in open_arms.items() if arm not in seen}
         samples.append(Sample(stack, trial.arms))
     for shape in space.arms[UNITS_AXIS]:
-        stack = space.draw(_Choosing(seen, {UNITS_AXIS: shape}, 1.0))
-        if all(stack.units != sample.stack.units for sample in samples):
+        last = {name: arms[-1] for name, arms in _own_choices(space).items()}
+        stack = space.draw(_Choosing(seen, {UNITS_AXIS: shape, **last}, 1.0))
+        if space.network:
+            samples.append(Sample(stack, {"network at its largest": "network"}, typical=False))
+        elif all(stack.units != sample.stack.units for sample in samples):
             named = {f"{UNITS_AXIS}={shape} at its largest": UNITS_AXIS}
             samples.append(Sample(stack, named, typical=False))
     return samples
+
+
+def _own_choices(space: Space) -> dict[str, tuple[Any, ...]]:
+    """Return the choices of a user's own network, by stack key."""
+    domains = {PREFIX + name: number.domain for name, number in space.network.items()}
+    return {key: domain.values for key, domain in domains.items() if isinstance(domain, Choices)}
 
 
 def singled_out(space: Space, failed: Sample, good: Sequence[Sample]) -> list[Sample]:

@@ -222,6 +222,11 @@ class StudySpec:
         return over_folds(self.folds, self.repeats) or "one part held out"
 
     @property
+    def network_name(self) -> str:
+        """Name of the user's own network; empty if there is none."""
+        return "" if self.network is None else self.network.name
+
+    @property
     def asked(self) -> Metric:
         """The metric that decides."""
         from trainstack.search.metrics.table import metric_named

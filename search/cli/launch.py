@@ -188,6 +188,7 @@ def launch(
     """
     from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.study_options import make_spec
+    from trainstack.search.studies.network_trust import trust
 
     _check_counts(trials, epochs, replicates, seed)
     trackers = read_trackers(track, detach)
@@ -246,6 +247,7 @@ def launch(
             spec = narrow(spec, storage)
         _prepare_artifacts(shared, spec.reused)
         del shared
+        trust(spec.network)
         if crew is None and range_test and not detach:
             _start_early(local, count)
         url = create(spec, storage, first)
@@ -255,14 +257,14 @@ def launch(
             count = min(MOST_WORKERS_UNASKED, crew.room)
         if detach:
             if crew is not None:
-                _place(crew, url, spec.study, count)
+                _place(crew, url, spec, count)
             _print_detached(spec.study, as_json)
             return
         from trainstack.search.cli.recommend import conclude
         from trainstack.search.cli.watch import work
 
         with tracking(url, spec.study, trackers):
-            work(url, spec.study, count, _joining(local) if crew is None else crew.start)
+            work(url, spec.study, count, _joining(local) if crew is None else _starting(crew, spec))
             conclude(url, spec.study, as_json)
 
 
@@ -289,11 +291,16 @@ def _joining(local: LocalWorkers) -> Callable[[str, str, int], LocalWorkers]:
     return lambda url, study, count: local.join(url)
 
 
-def _place(crew: RayWorkers, url: URL, study: str, count: int) -> None:
+def _starting(crew: RayWorkers, spec: StudySpec) -> Callable[[str, str, int], RayWorkers]:
+    """Return the start of workers elsewhere, which may run the network of their own study."""
+    return partial(crew.start, flags=("--trust-network",) if spec.network else ())
+
+
+def _place(crew: RayWorkers, url: URL, spec: StudySpec, count: int) -> None:
     """Place workers on the engine and detach."""
     from trainstack.search.database.connection import exported
 
-    crew.start(exported(url), study, count).placed()
+    _starting(crew, spec)(exported(url), spec.study, count).placed()
     crew.close()
 
 

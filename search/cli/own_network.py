@@ -52,7 +52,7 @@ class LookedAt:
             f"{name} {' × '.join(map(str, shape))}" for name, shape in network.inputs
         )
         own = f"{count} number{'s' if count != 1 else ''} of its own"
-        lines = [f"network {network.file}:{network.function}: {shapes}; {own}"]
+        lines = [f"network {network.name}: {shapes}; {own}"]
         lines += [f"  {told}" for told in numbers_told(self.numbers)]
         if self.voids:
             lines.append(f"It has {self.voids}, so it cannot be self-normalizing.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trainstack.search.cli.common import err, number, out, print_json, seconds
+from trainstack.search.cli.own_network import numbers_told
 from trainstack.search.cli.worker_request import answers
 from trainstack.search.preview import Sample, Tried, covering, singled_out
 from trainstack.search.preview_record import Preview, name_of, preview_of
@@ -100,6 +101,7 @@ def _lines(spec: StudySpec, found: Preview) -> list[str]:
         for axis, arms in Space.from_json(dict(spec.space)).arms.items():
             if len(arms) > 1:
                 lines.append(f"  {axis}: {', '.join(arms)}")
+        lines += [f"  {told}" for told in numbers_told(Space.from_json(dict(spec.space)).network)]
     worked = [row for row in found.tried if not row.cause]
     lines.append(f"one batch: {len(worked)} of {len(found.tried)} stacks work")
     lines += [f"  cannot be trained: {row.what} ({row.cause})" for row in found.refused]

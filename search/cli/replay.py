@@ -172,12 +172,15 @@ def replay(
     from trainstack.search.queue import queries
     from trainstack.search.queue.progress import record
     from trainstack.search.records import CONFIRMATION, SEARCH
+    from trainstack.search.studies.network_trust import check_trust
 
     if not 0 <= tolerance < 1:
         raise RequestError(f"--tolerance {tolerance:g}", "0 or more, and less than 1")
     with reach(storage) as (_, engine):
         spec = queries.spec_of(engine, study)
         first = record(engine, study, trial, CONFIRMATION if confirmation else SEARCH)
+    if told := check_trust(spec, given=False):
+        err().print(told, markup=False)
     err().print(
         f"training {len(first.curve)} epochs again with seed {first.seed} "
         f"and {first.threads or 'all'} threads",

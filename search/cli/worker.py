@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,6 +52,7 @@ class Wanted:
         start_timeout: Seconds to wait at the start for an unavailable database.
         memory_mb: Memory limit of each trainer, in MiB; 0: no limit.
         data: Local path of the study's data; None: the study's path.
+        trust_network: Whether to run a network's code that is not from this machine.
     """
 
     gpus: str
@@ -60,6 +62,7 @@ class Wanted:
     start_timeout: float
     memory_mb: int
     data: str | None
+    trust_network: bool = False
 
     def flags(self) -> tuple[str, ...]:
         """Return the equivalent arguments of `python -m trainstack.workers`."""
@@ -70,6 +73,8 @@ class Wanted:
             flags.append(f"--memory-mb={self.memory_mb}")
         if self.data is not None:
             flags.append(f"--data={self.data}")
+        if self.trust_network:
+            flags.append("--trust-network")
         return (*flags, "--log-level=INFO")
 
 
@@ -104,6 +109,10 @@ def worker(
     data: Annotated[
         str | None, typer.Option(help="Local path of the data; default: the study's path.")
     ] = None,
+    trust_network: Annotated[
+        bool,
+        typer.Option("--trust-network", help="Run a network's code that is from another machine."),
+    ] = False,
     storage: Storage = None,
 ) -> None:
     """Join this machine to a study; only the storage and the name are needed.
@@ -123,7 +132,10 @@ def worker(
         raise RequestError(
             f"--gpus {gpus} with --on", "--gpus-per-worker: the engine chooses which"
         )
-    wanted = Wanted(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data)
+    wanted = Wanted(
+        *(gpus, count, max_trials, drain_timeout, start_timeout, memory_mb, data),
+        trust_network=trust_network,
+    )
     if place is not None:
         raise typer.Exit(join_by(reach_engine(place, storage), storage, study, wanted))
     raise typer.Exit(join(storage, study, wanted))
@@ -150,7 +162,8 @@ def join(storage: str | None, study: str, wanted: Wanted) -> int:
             "or omit --count, or pass --gpus none",
         )
     url = storage_url(storage)
-    news = patiently(lambda: _look(url, study), wanted.start_timeout)
+    look = partial(_look, url, study, wanted.trust_network)
+    news = patiently(look, wanted.start_timeout)
     flags = wanted.flags()
     share = f"--threads={max(1, cores() // max(1, len(chosen) * wanted.count))}"
     with Interruption(*interruption_signals()) as starting:
@@ -188,7 +201,8 @@ def join_by(crew: RayWorkers, storage: str | None, study: str, wanted: Wanted) -
     url = storage_url(storage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        news, here = patiently(lambda: _look(url, study), wanted.start_timeout), shared_engine(url)
+        look = partial(_look, url, study, wanted.trust_network)
+        news, here = patiently(look, wanted.start_timeout), shared_engine(url)
         crew.show = True
         crew.start(exported(url), study, wanted.count, wanted.flags())
         with Interruption(signal.SIGINT, signal.SIGTERM) as interruption:
@@ -229,17 +243,19 @@ def _polling(url: URL, crew: Workers, then: Callable[[], object] = lambda: None)
     return Polling(pause, POLL_SECONDS, away_seconds=math.inf, going=crew.alive)
 
 
-def _look(url: URL, study: str) -> WorkersWanted:
-    """Check the study and the artifact store before any process is started."""
+def _look(url: URL, study: str, trust_network: bool) -> WorkersWanted:
+    """Check study, network and artifact store before any process is started."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import artifacts, connected
     from trainstack.search.database.schema import ensure
     from trainstack.search.queue import queries
     from trainstack.search.queue.budget import WorkersWanted
+    from trainstack.search.studies.network_trust import check_trust
 
     with connected(url) as here:
         ensure(here)
-        queries.spec_of(here, study)
+        if told := check_trust(queries.spec_of(here, study), trust_network):
+            err().print(told, markup=False)
         wanted = WorkersWanted(here, study)
         here.dispose()  # not held while workers run on GPUs
     open_store(artifacts()).check()

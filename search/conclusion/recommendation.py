@@ -259,7 +259,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         replay=replay_command(spec, candidate),
         counts=counts,
         stack_id=mine,
-        description=describe(chosen.stack),
+        description=describe(chosen.stack, spec.network_name),
         targets=scores_of_targets(own_part, deciding),
         earlier_studies=earlier,
     )

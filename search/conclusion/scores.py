@@ -145,7 +145,7 @@ def runners_up(
         RunnerUp(
             stack=candidate.stack,
             stack_id=candidate.stack_id,
-            description=describe(candidate.stack),
+            description=describe(candidate.stack, deciding.network),
             label=candidate.label,
             trial=candidate.number,
             search_value=candidate.search_value,

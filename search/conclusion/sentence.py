@@ -25,9 +25,9 @@ def sentence(
         deciding: What decides the study.
     """
     value, difference = deciding.value(objective), deciding.difference(difference)
-    head = f"Use {describe(chosen.stack)}"
+    head = f"Use {describe(chosen.stack, deciding.network)}"
     if chosen.stack == chosen.baseline:
-        head = f"Use the chapter's default: {describe(chosen.stack)}"
+        head = f"Use the chapter's default: {describe(chosen.stack, deciding.network)}"
     if not value.n:
         return f"{head}; no seed has confirmed it."
     head += f": validation {deciding.figure} {about(value)} over {seeds(value.n)}"

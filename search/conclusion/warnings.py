@@ -94,7 +94,7 @@ def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
     """Warn if a failed run ruled out a candidate, or if the baseline has failed runs."""
     by_id = {c.stack_id: c for c in chosen.candidates}
     found = [
-        f"A candidate left the race ({why}): {describe(by_id[i].stack)}."
+        f"A candidate left the race ({why}): {describe(by_id[i].stack, spec.network_name)}."
         for i, why in chosen.out.items()
         if not why.startswith("clearly worse")
     ]

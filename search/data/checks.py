@@ -89,6 +89,7 @@ def finish(raw: Raw, source: str, task: str) -> Dataset:
         overrules=raw.overrules,
         unlabelled=unlabelled,
         image_shape=shape if shape is not None and len(shape) > 1 else None,
+        named_inputs=raw.inputs,
         warnings=raw.warnings,
         notes=tuple(notes),
         python=raw.python,

@@ -13,6 +13,7 @@ import numpy as np
 from trainstack.search.data.columns import Column
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.overrules import Overrules
+from trainstack.search.data.several_inputs import Shapes
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.split_checks import check_folds, check_parts
 from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
@@ -78,6 +79,7 @@ class Dataset:
         described: What becomes of each of a table's columns, in the file's order.
         overrules: What the user says about them.
         image_shape: Shape of one example before it was flattened, or None.
+        named_inputs: Name and shape of several inputs, side by side in a row; empty: one input.
         transform: `log` if a network is trained on the logarithm of the target, else `none`.
         warnings: What is left out, and what is a guess, one sentence each.
         notes: How the rest is read, one sentence each.
@@ -102,6 +104,7 @@ class Dataset:
     described: tuple[Column, ...] = ()
     overrules: Overrules = field(default_factory=Overrules)
     image_shape: tuple[int, ...] | None = None
+    named_inputs: Shapes = ()
     transform: str = NONE
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from trainstack.search.data import split_plan
 from trainstack.search.data.catalogue import DATASETS
 from trainstack.search.data.checks import check_task, finish
+from trainstack.search.data.class_folders import is_class_folder, read_class_folders
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.idx import read_folder
 from trainstack.search.data.npz import read_npz
@@ -41,7 +42,8 @@ def load(
 
     Args:
         source: A name of the catalogue, or the path of an `.npz`, `.csv` or `.parquet` file or of
-            a folder of IDX files. A name takes precedence over a file of that name.
+            a folder of IDX files, or of a folder with images for each class. A name takes
+            precedence over a file of that name.
         target: Column to predict, or several, also as one text separated by commas; required for
             tables, invalid otherwise except for the names that an archive's columns get.
         task: `auto`, `classification`, `multilabel` or `regression`. `auto` takes text, booleans
@@ -92,6 +94,8 @@ def load(
         raw = read_table(path, target, task, overrules, limit_bytes, weight, plan, unlabelled)
     elif suffix == ".npz":
         raw = read_npz(path, limit_bytes, unlabelled)
+    elif is_class_folder(path):
+        raw = read_class_folders(path, limit_bytes)
     else:
         raw = read_folder(path, limit_bytes)
     dataset = finish(raw, source if path is None else str(path), task)

@@ -1,5 +1,6 @@
 """NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`.
 
+Several inputs of a network are `x_train_NAME`, and likewise in the other parts.
 Several targets are columns of `y`, [N, T]. The rows' weights are `w_train`, `w_valid` and `w_test`,
 for all parts or for none. Rows without a target are `x_unlabelled`.
 """
@@ -9,18 +10,28 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
+from trainstack.search.data.several_inputs import (
+    column_names,
+    input_names,
+    python_of,
+    side_by_side,
+)
 from trainstack.search.data.unlabelled import DROP, KEEP, nothing_to_keep
 from trainstack.search.data.weighting import check_weights
 from trainstack.spaces.errors import RequestError, nearest
 
-_NAMES = tuple(f"{axis}_{part}" for part in ("train", "valid", "test") for axis in "xyw")
+# Name of an array → its type and shape.
+Headers = Mapping[str, tuple[np.dtype, tuple[int, ...]]]
+
+_PARTS = ("train", "valid", "test")
+_NAMES = tuple(f"{axis}_{part}" for part in _PARTS for axis in "xyw")
 UNLABELLED = "x_unlabelled"
 # Exceptions of NumPy and zipfile for truncated, damaged or invalid archives.
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError)
@@ -44,13 +55,76 @@ def read_npz(path: Path, limit_bytes: int | None = None, unlabelled: str | None 
     except (*DAMAGED, OSError):
         raise RequestError(f"{path} is not an .npz archive", "what numpy.savez writes") from None
     known = (*_NAMES, UNLABELLED)
+    kept = UNLABELLED in headers and unlabelled != DROP
+    if unlabelled == KEEP and not kept:
+        raise nothing_to_keep(str(path), f"{path} has no {UNLABELLED}")
+    inputs = input_names(tuple(headers))
+    if inputs:
+        return _several(path, headers, inputs, limit_bytes)
     for name in headers:
         if name[:2] in ("x_", "y_", "w_", "X_", "Y_", "W_") and name not in known:
             raise RequestError(f"{path} holds '{name}'", _EXPECTED, nearest(name, known))
     names = [name for name in _NAMES if name in headers]
-    kept = UNLABELLED in headers and unlabelled != DROP
-    if unlabelled == KEEP and not kept:
-        raise nothing_to_keep(str(path), f"{path} has no {UNLABELLED}")
+    _check_names(path, headers, names)
+    read = [*names, UNLABELLED] if kept else names
+    arrays = _arrays(path, headers, read, limit_bytes)
+    ignored = sorted(set(headers) - set(read))
+    return Raw(
+        {
+            name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"], _weights(arrays, name[2:]))
+            for name in names
+            if name[0] == "x"
+        },
+        python=(
+            *_opened(path),
+            *(f'{name} = archive["{name}"]' for name in read),
+        ),
+        unlabelled=arrays.get(UNLABELLED),
+        notes=(f"The archive's {', '.join(ignored)} is not used.",) if ignored else (),
+    )
+
+
+def _several(path: Path, headers: Headers, inputs: tuple[str, ...], limit: int | None) -> Raw:
+    """Read an archive with several inputs, whose rows are put side by side."""
+    known = [f"x_{part}_{name}" for part in _PARTS for name in inputs]
+    known += [name for name in _NAMES if name[0] != "x"]
+    for name in headers:
+        if name[:2] in ("x_", "y_", "w_") and name not in known:
+            raise RequestError(
+                f"{path} holds '{name}' beside several inputs",
+                f"x_PART_NAME of {', '.join(inputs)}, and y_PART",
+                nearest(name, known),
+            )
+    given = [part for part in _PARTS if any(f"x_{part}_{name}" in headers for name in inputs)]
+    held = [name for name in _NAMES if name in headers]
+    _check_names(path, headers, [*held, *(f"x_{part}" for part in given)])
+    names = [name for name in known if name in headers]
+    arrays = _arrays(path, headers, names, limit)
+    parts, lines, shapes = {}, [], {}
+    for part in given:
+        x, shapes[part] = side_by_side(arrays, part, inputs)
+        parts[part] = Part(x, arrays[f"y_{part}"], _weights(arrays, part))
+        lines += [python_of(part, inputs), f'y_{part} = archive["y_{part}"]']
+        if f"w_{part}" in arrays:
+            lines.append(f'w_{part} = archive["w_{part}"]')
+        if shapes[part] != shapes["train"]:
+            raise RequestError(f"inputs of {part} have other shapes than those of train")
+    told = ", ".join(f"{name} {' × '.join(map(str, s))}" for name, s in shapes["train"])
+    return Raw(
+        parts,
+        python=(*_opened(path), *lines),
+        columns=column_names(shapes["train"]),
+        inputs=shapes["train"],
+        notes=(f"Its inputs are side by side in a row: {told}.",),
+    )
+
+
+def _opened(path: Path) -> tuple[str, ...]:
+    return "import numpy as np", "", f"archive = np.load({str(path)!r})"
+
+
+def _check_names(path: Path, headers: Headers, names: Sequence[str]) -> None:
+    """Reject parts that lack an array, and weights of some parts only."""
     for part in ("train", "valid", "test"):
         lacking = [n for n in (f"x_{part}", f"y_{part}") if n not in names]
         if len(lacking) == 1 or (lacking and part == "train"):
@@ -61,8 +135,13 @@ def read_npz(path: Path, limit_bytes: int | None = None, unlabelled: str | None 
         raise RequestError(
             f"{path} has weights of some parts only", f"w_{min(odd)} as well, or no weights"
         )
-    read = [*names, UNLABELLED] if kept else names
-    for name in read:
+
+
+def _arrays(
+    path: Path, headers: Headers, names: Sequence[str], limit_bytes: int | None
+) -> dict[str, np.ndarray]:
+    """Return an archive's arrays after checking their types and sizes."""
+    for name in names:
         if headers[name][0].hasobject:
             raise RequestError(
                 f"{name} in {path} holds pickled Python objects, which could run code",
@@ -73,25 +152,9 @@ def read_npz(path: Path, limit_bytes: int | None = None, unlabelled: str | None 
     check_memory(sum(sizes), str(path), limit_bytes)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in read}
+            return {name: archive[name] for name in names}
     except (*DAMAGED, OSError) as error:
         raise RequestError(f"{path} is damaged ({error})", hint="save it again") from None
-    ignored = sorted(set(headers) - set(read))
-    return Raw(
-        {
-            name[2:]: Part(arrays[name], arrays[f"y_{name[2:]}"], _weights(arrays, name[2:]))
-            for name in names
-            if name[0] == "x"
-        },
-        python=(
-            "import numpy as np",
-            "",
-            f"archive = np.load({str(path)!r})",
-            *(f'{name} = archive["{name}"]' for name in read),
-        ),
-        unlabelled=arrays.get(UNLABELLED),
-        notes=(f"The archive's {', '.join(ignored)} is not used.",) if ignored else (),
-    )
 
 
 def _weights(arrays: Mapping[str, np.ndarray], part: str) -> np.ndarray | None:

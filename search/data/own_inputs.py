@@ -15,6 +15,8 @@ def inputs_of(dataset: Dataset) -> tuple[tuple[str, tuple[int, ...]], ...]:
 
     Images [N, H, W] of bytes have one channel: [H, W, 1].
     """
+    if dataset.named_inputs:
+        return dataset.named_inputs
     if dataset.is_table or dataset.image_shape is None:
         return ((INPUTS, (dataset.features,)),)
     shape = dataset.image_shape

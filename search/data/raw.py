@@ -10,6 +10,7 @@ from typing import Any
 from trainstack.search.data.columns import Column
 from trainstack.search.data.dataset import Part
 from trainstack.search.data.overrules import Overrules
+from trainstack.search.data.several_inputs import Shapes
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
@@ -39,6 +40,7 @@ class Raw:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unlabelled: Any = None
+    inputs: Shapes = ()
     weight: str | None = None
     plan: SplitPlan = RANDOM
     keys: SplitKeys = NO_KEYS

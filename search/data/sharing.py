@@ -203,6 +203,7 @@ def packed(dataset: Dataset) -> dict[str, np.ndarray]:
         "numeric": dataset.numeric,
         "text": dataset.text,
         "image_shape": dataset.image_shape,
+        "named_inputs": dataset.named_inputs,
         "weight": dataset.weight,
         "spellings": {name: spelling.to_json() for name, spelling in dataset.spellings.items()},
         "origins": dict(dataset.origins),
@@ -286,6 +287,7 @@ def unpacked(
         origins={str(name): str(of) for name, of in header.get("origins", {}).items()},
         image_shape=None if shape is None else tuple(map(int, shape)),
         unlabelled=unlabelled,
+        named_inputs=tuple((str(n), tuple(s)) for n, s in header.get("named_inputs", ())),
         python=_python(path, arrays, list(parts), numeric, text),
         weight=header.get("weight"),
         keys=SplitKeys(

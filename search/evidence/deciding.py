@@ -27,6 +27,7 @@ class Deciding:
         rises: Whether higher is better.
         beside: The figure that is always given beside the loss: `accuracy` or `rmse`.
         resolution: Least difference of the figure that means something; see `resolution_of`.
+        network: Name of the user's own network that stacks are put into; empty: there is none.
     """
 
     figure: str = LOSS
@@ -34,15 +35,16 @@ class Deciding:
     rises: bool = False
     beside: str = "accuracy"
     resolution: float = 0.0
+    network: str = ""
 
     @classmethod
     def of(cls, spec: StudySpec) -> Deciding:
         """Return what decides a study."""
         asked, beside = spec.asked, BESIDE[spec.data.task]
         if spec.decided_by_loss:
-            return cls(LOSS, asked.name, False, beside)
+            return cls(LOSS, asked.name, False, beside, network=spec.network_name)
         least = resolution_of(spec.data, spec.folds) if asked.counts else 0.0
-        return cls(asked.name, asked.name, asked.rises, beside, least)
+        return cls(asked.name, asked.name, asked.rises, beside, least, spec.network_name)
 
     @property
     def objective(self) -> str:

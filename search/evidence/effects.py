@@ -21,6 +21,7 @@ from trainstack.search.evidence.comparisons import LEVEL, Pair, contrasts, verdi
 from trainstack.search.evidence.estimates import Estimate, Interval, Verdict
 from trainstack.search.records import CONFIRMATION, SEARCH, Run, Word
 from trainstack.spaces.axes import AXES
+from trainstack.spaces.own_numbers import PREFIX
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
@@ -66,7 +67,7 @@ class Effect:
 
 def axis_value(stack: Stack, axis: str) -> Any:
     """Return a stack's choice on an axis in its JSON form (widths as a list)."""
-    value = stack[axis]
+    value = stack.get(axis)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -76,7 +77,7 @@ def differ_only(first: Stack, second: Stack, axis: str) -> bool:
     What follows from the axis (an activation's initializer), the axis's own numbers, and the
     learning rate may differ.
     """
-    if first[axis] == second[axis]:
+    if first.get(axis) == second.get(axis):
         return False
     follows = _FOLLOWS.get(axis, ())
     return rest(first, (axis, *follows)) == rest(second, (axis, *follows))
@@ -87,7 +88,7 @@ def rest(stack: Stack, without: Sequence[str]) -> dict[str, Any]:
     return {
         key: value
         for key, value in stack.items
-        if key.partition(".")[0] not in without and key not in _TUNED
+        if not {key, key.partition(".")[0]}.intersection((*without, *_TUNED))
     }
 
 
@@ -129,7 +130,7 @@ def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
 def effects(
     stack: Stack, runs: Sequence[Run], scale: float, resolution: float = 0.0
 ) -> tuple[Effect, ...]:
-    """Return one row per axis.
+    """Return one row per axis, and per number of a user's own network.
 
     All intervals hold simultaneously. Half of the error probability goes to the axes on which the
     stack departs from the chapter's default, half to all others; if there is only one kind, it has
@@ -142,9 +143,10 @@ def effects(
         scale: The baseline's loss, of which the equivalence margin is a fraction.
         resolution: As for `contrasts`.
     """
-    found = {axis: _best_paired(stack, runs, axis) for axis in AXES}
-    compared = [axis for axis in AXES if found[axis][1]]
-    departing = [axis for axis in compared if stack[axis] != CHAPTER_DEFAULT[axis]]
+    every = (*AXES, *(key for key, _ in stack.items if key.startswith(PREFIX)))
+    found = {axis: _best_paired(stack, runs, axis) for axis in every}
+    compared = [axis for axis in every if found[axis][1]]
+    departing = [axis for axis in compared if stack[axis] != CHAPTER_DEFAULT.get(axis)]
     kinds = [k for k in (departing, [a for a in compared if a not in departing]) if k]
     table, values = confirmed_losses(runs), dict[str, Estimate]()
     for axes in kinds:
@@ -155,7 +157,7 @@ def effects(
         _paired(stack, axis, *found[axis], values[axis], scale)
         if axis in values
         else _observed(stack, runs, axis)
-        for axis in AXES
+        for axis in every
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainstack.search.evidence.estimates import Estimate
+from trainstack.spaces.own_numbers import PREFIX
 from trainstack.spaces.stack import Stack
 
 # Names of choices in sentences, if different from the identifier.
@@ -57,13 +58,19 @@ _WORDS = {
 _SCHEDULES = {"constant": "a constant rate", "power": "a power schedule"}
 
 
-def describe(stack: Stack) -> str:
+def describe(stack: Stack, network: str = "") -> str:
     """Describe a stack in words, without the choices that are off.
+
+    Args:
+        stack: The stack.
+        network: Name of the user's own network that it is put into, which has no widths.
 
     >>> describe(Stack.of())
     '300-100 SELU (LeCun normal), Nadam at 0.001 with performance scheduling, batches of 32'
+    >>> describe(Stack.of(network__filters=8), "net.py:build").partition(",")[0]
+    'net.py:build (filters 8) with SELU (LeCun normal)'
     """
-    parts = [f"{shape(stack.units)} {name(stack['activation'])} ({_initializer(stack)})"]
+    parts = [f"{_layers(stack, network)} {name(stack['activation'])} ({_initializer(stack)})"]
     if stack["connection"] != "plain":
         parts.append(f"{stack['connection']} connections")
     if stack["normalization"] != "none":
@@ -100,6 +107,17 @@ def describe(stack: Stack) -> str:
         parts.append(f"gradients clipped by {stack['clipping']} {number(stack['clipping.limit'])}")
     parts.append(f"batches of {stack['batch_size']}")
     return ", ".join(parts)
+
+
+def _layers(stack: Stack, network: str) -> str:
+    """Return the widths, or the name of a user's own network with its numbers."""
+    numbers = {k.removeprefix(PREFIX): v for k, v in stack.items if k.startswith(PREFIX)}
+    if not network and not numbers:
+        return shape(stack.units)
+    shown = ", ".join(
+        f"{key} {number(v) if isinstance(v, float) else v}" for key, v in numbers.items()
+    )
+    return f"{network or 'own network'}{f' ({shown})' if shown else ''} with"
 
 
 def shape(units: Sequence[int]) -> str:

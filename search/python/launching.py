@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainstack.search.python.files import data_file, space_file, stacks_file
+from trainstack.search.python.files import data_file, network_file, space_file, stacks_file
 from trainstack.search.python.functions import metric_file
 from trainstack.search.python.options import as_words
 from trainstack.search.python.progress import Progress
@@ -12,7 +12,12 @@ from trainstack.search.python.running import run
 from trainstack.search.python.study import Study, on_storage
 
 # Options that take objects, and how each is written as the command takes it.
-OBJECTS = {"space": space_file, "stacks": stacks_file, "metric": metric_file}
+OBJECTS = {
+    "space": space_file,
+    "stacks": stacks_file,
+    "metric": metric_file,
+    "network": network_file,
+}
 
 
 def launch(
@@ -42,7 +47,8 @@ def launch(
         storage: PostgreSQL URL; None: TRAINSTACK_STORAGE, else the embedded database.
         **options: The flags of `launch` by name, with underscores: `trials=40`, `workers=2`,
             `metric="roc_auc"`. A repeatable flag takes a list; `space` also a `Space`, `stacks`
-            also a list of `Stack`s, `metric` also a function, `valid` and `test` also frames,
+            also a list of `Stack`s, `metric` and `network` also a function, `valid` and `test` also
+            frames,
             `class_weight` also a mapping, `timeout` also a `timedelta`.
 
     Returns:

@@ -160,7 +160,7 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
     return {
         "spec": spec,
         "found": found,
-        "baseline_description": formatting.describe(found.baseline.stack),
+        "baseline_description": formatting.describe(found.baseline.stack, spec.network_name),
         "is_default": found.stack == found.baseline.stack,
         "contenders": _contenders(found, names),
         "effects": [*paired, *observed],

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 from tests.support.own_networks import CODE
 from tests.support.shell import SMALL, Launched, Shell, refused
+from trainstack.spaces.errors import RequestError
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -88,3 +89,46 @@ def test_a_wrong_network_is_refused_before_anything_is_created(
     argv = ("launch", "images.npz", "--network", flag, "--study", "never-made")
     assert WRONG[flag] in refused(launched.shell.within(*argv, cwd=folder), 2)
     assert "never-made" not in {row["study"] for row in launched.shell.json("status")}
+
+
+def test_another_machine_runs_a_network_only_if_told_to(
+    images: tuple[Launched, Path], tmp_path: Path
+) -> None:
+    """Without `--trust-network` a machine that did not launch the study runs nothing of it."""
+    from trainstack.search.database.connection import connected, storage_url
+    from trainstack.search.queue import queries
+    from trainstack.search.studies.network_trust import check_trust
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in images[0].shell.environment.items():
+            patch.setenv(name, value)
+        with connected(storage_url()) as engine:
+            spec = queries.spec_of(engine, "own-network")
+        assert spec.network is not None
+        assert "runs the code of network.py:nested" in check_trust(spec, given=False)
+        patch.setenv("TRAINSTACK_HOME", str(tmp_path))
+        with pytest.raises(RequestError, match="--trust-network") as refused_here:
+            check_trust(spec, given=False)
+        copy = Path(str(refused_here.value).rpartition("read it first: ")[2])
+        assert copy.read_text("utf-8") == CODE
+        check_trust(spec, given=True)
+        assert "network.py:nested" in check_trust(spec, given=False)
+        (tmp_path / "networks" / f"{spec.network.content}.py").write_text("other", "utf-8")
+        with pytest.raises(RequestError, match="not from this machine"):
+            check_trust(spec, given=False)
+
+
+def test_a_network_gets_several_inputs_by_name(shell: Shell, tmp_path: Path) -> None:
+    """An archive with `x_train_NAME` gives a network its inputs, in their shapes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "network.py").write_text(CODE, "utf-8")
+    np.savez(
+        tmp_path / "two.npz",
+        x_train_table=rng.normal(size=(60, 24)),
+        x_train_series=rng.normal(size=(60, 20, 2)),
+        y_train=np.arange(60) % 3,
+    )
+    argv = ("launch", "two.npz", "--network", "network.py:two", "--study", "two", "--detach")
+    done = shell.run(*argv, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "network.py:two: table 24, series 20 × 2; 0 numbers of its own" in done.stderr

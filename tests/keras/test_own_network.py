@@ -53,9 +53,12 @@ def orders() -> list[np.ndarray]:
     return [rows.reshape(STEPS, BATCH).astype("int32") for rows in each]
 
 
-@pytest.mark.parametrize("name", ["lenet", "recurrent", "residual", "two"])
+@pytest.mark.parametrize("name", ["lenet", "recurrent", "residual", "two", "penalized"])
 def test_the_engine_trains_a_network_as_fit_does(name: str) -> None:
-    """Convolutional, recurrent, residual and two-input networks have the weights of `fit`."""
+    """Convolutional, recurrent, residual and two-input networks have the weights of `fit`.
+
+    So has one with a layer of the user's own that adds a penalty to the loss.
+    """
     network, rate = own_network(name), 0.01
     program, data = program_of(network, STACK)
     start = program.plain(program.weights())
@@ -127,6 +130,21 @@ def test_equal_seeds_give_equal_weights_of_all_layers() -> None:
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     drawn = [(a, b) for a, b in zip(first, other, strict=True) if a.ndim > 1 and a.std() > 0]
     assert all((a != b).any() for a, b in drawn)
+
+
+def test_augmentation_works_in_training_only() -> None:
+    """Random layers of the user change each step but no prediction, with averages too."""
+    stack = STACK.but(averaging="exponential", normalization="none")
+    program, data = program_of(own_network("shifted"), stack)
+    x = data.x_train.numpy()
+    assert (program.outputs(x) == program.outputs(x)).all()
+    order, rates = orders()[0], np.full(STEPS, 0.0, "float32")
+    losses = [program.epoch(stack, data, order, rates, None, k).train_loss for k in range(2)]
+    assert losses[0] != losses[1]
+    program.reset(stack, 1, data)
+    assert program.epoch(stack, data, order, rates, None, 0).train_loss == losses[0]
+    program.settle()
+    assert np.isfinite(program.outputs(x)).all()
 
 
 def test_dropout_of_convolutions_drops_whole_channels() -> None:

@@ -37,6 +37,17 @@ def two(stack, inputs, outputs):
     return stack.head(outputs)(keras.layers.Concatenate()([x, y]))
 
 
+def penalized(stack, inputs, outputs):
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Dense(6, kernel_regularizer=keras.regularizers.L2(0.1))(x)
+    return stack.head(outputs)(stack.dense(8)(x))
+
+
+def shifted(stack, inputs, outputs):
+    x = keras.layers.RandomTranslation(0.3, 0.3)(inputs)
+    return stack.head(outputs)(keras.layers.Flatten()(stack.conv2d(2, 3)(x)))
+
+
 def plain(stack, inputs, outputs):
     return stack.head(outputs)(stack.dense(8)(stack.dense(8)(keras.layers.Flatten()(inputs))))
 

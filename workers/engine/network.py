@@ -228,7 +228,7 @@ class Network:
         with tf.GradientTape() as tape:
             tape.watch(parts)
             weights = split(parts)
-            outputs, moved = self._call(weights, fixed, x, training=True)
+            outputs, moved, *added = self._call(weights, fixed, x, training=True)
             # As Keras: the sum of weight · loss, divided by the number of rows.
             kind = self.structure.trained_on
             outputs, y, mass = apart(outputs, y, mass)
@@ -240,6 +240,8 @@ class Network:
                 for place, gain in zip(self._hidden_places, self.gains, strict=False):
                     w = weights[place] if gain == 1.0 else gain * weights[place]
                     total += l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w))
+            for loss_of_layer in added[0] if added else ():
+                total += loss_of_layer
         gradients: list[Any] = tape.gradient(total, parts)
         if self._clipping == "value":
             gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
@@ -275,6 +277,9 @@ class Network:
         """
         found = []
         for a, w in zip(average, now, strict=True):
+            if not w.dtype.is_floating:  # the state of a random layer
+                found.append(w)
+                continue
             shape = [-1, *[1] * (w.shape.rank - 1)] if kept.shape.rank else []
             share = tf.reshape(kept, shape)
             found.append(share * a + (1.0 - share) * w)
@@ -377,7 +382,7 @@ class Network:
             if self.independent:
                 outputs = members_call(self.member, self.context, weights, fixed, x[part])
             else:
-                outputs, _ = self._call(weights, fixed, x[part], training=False)
+                outputs = self._call(weights, fixed, x[part], training=False)[0]
             outputs = self.combined(outputs)
             answers.append(outputs)
             measured = outputs if inverse is None else inverted(outputs, inverse)
@@ -391,13 +396,14 @@ class Network:
         """Return the joint outputs of the members, [B, K], if there are several."""
         return combined(outputs, self.structure.trained_on, self.structure.task)
 
-    def _call(
-        self, weights: list[Any], fixed: list[Any], x: tf.Tensor, training: bool
-    ) -> tuple[Any, list[Any]]:
-        """Run the network with these weights; also return batch normalization's new averages."""
+    def _call(self, weights: list[Any], fixed: list[Any], x: tf.Tensor, training: bool) -> Any:
+        """Run the network with these weights; also return batch normalization's new averages.
+
+        In training a user's network returns the losses that its own layers add, as a third part.
+        """
         model = self._learner if training else self.member
-        found: Any = model.stateless_call(weights, fixed, x, training=training)
-        return found
+        told = {"return_losses": True} if training and self.own is not None else {}
+        return model.stateless_call(weights, fixed, x, training=training, **told)
 
 
 def by_name(numbers: Any) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=0, help="0: one per core")
     parser.add_argument("--gpu", help="number of the GPU to use; without it, the CPU is used")
     parser.add_argument("--data", help="path of the study's data on this machine")
+    parser.add_argument(
+        "--trust-network",
+        action="store_true",
+        help="run the network's code even if this machine did not launch the study",
+    )
     parser.add_argument("--max-trials", type=int)
     parser.add_argument(
         "--start-timeout",

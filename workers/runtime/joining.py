@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import logging
 import os
 import signal
 import socket
@@ -15,11 +16,14 @@ from importlib.metadata import version
 from trainstack.search.database import retry
 from trainstack.search.database.connection import artifacts, storage_url
 from trainstack.search.queue.maintenance import REQUEUE_SECONDS
+from trainstack.search.studies.network_trust import check_trust
 from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
 from trainstack.workers.messages import Setup
 from trainstack.workers.runtime.limits import Limits
 from trainstack.workers.runtime.supervisor import Supervisor
 from trainstack.workers.runtime.trainer_process import Child
+
+log = logging.getLogger("trainstack.worker")
 
 INTERRUPTED = 130
 # Time that the running trial has to write its checkpoint after Ctrl-C.
@@ -58,6 +62,8 @@ def work(options: argparse.Namespace, trainer: Child, start: Callable[[], Child]
     )
     client = retry.patiently(join, options.start_timeout)
     spec = client.spec
+    if told := check_trust(spec, options.trust_network):
+        log.info(told)
     if options.data is not None:
         # The data's path differs between machines; its fingerprint identifies it.
         spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))

@@ -195,7 +195,9 @@ def _program(
     kind: str,
     own: Mapping[str, Sequence[float]],
 ) -> str:
-    """Return a program that trains a model again; empty for an ensemble."""
+    """Return a program that trains a model again; empty for an ensemble, or a user's network."""
+    if bench.spec.network is not None:
+        return ""
     about = bench.dataset, bench.spec, asked.chosen
     if kind == SINGLE:
         return script(*about, [run.seed for run in runs], test)

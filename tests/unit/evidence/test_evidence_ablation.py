@@ -15,7 +15,7 @@ from trainstack.search.evidence.ablation import ablations, changed, searched_axe
 from trainstack.search.evidence.comparisons import contrast
 from trainstack.search.evidence.effects import differ_only, effects
 from trainstack.search.evidence.race import choice, next_runs, race
-from trainstack.search.records import CONFIRMATION, Run
+from trainstack.search.records import CONFIRMATION, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 from trainstack.spaces.space import Space
@@ -229,3 +229,19 @@ def test_one_noisy_stack_does_not_blur_the_others() -> None:
     noisy = contrast(pairs, {**table, "9": dict(enumerate(map(float, 20 * rng.normal(size=5))))})
     assert calm.ci95 is not None
     assert noisy.ci95 == pytest.approx(calm.ci95, rel=0.2)
+
+
+def test_a_number_of_a_users_network_has_an_effect() -> None:
+    """Stacks that differ in one number of the user's network are pairs for it, and for it only."""
+    few, many = (CHAPTER_DEFAULT.but(**{"network.filters": n, "network.top": "a"}) for n in (8, 16))
+    rows = {few: (0.50, 0.52, 0.49), many: (0.30, 0.31, 0.30)}
+    runs = [
+        Run(CONFIRMATION, k, stack, stack.stack_id, k, k, outcome=Outcome.COMPLETED, value=value)
+        for stack, values in rows.items()
+        for k, value in enumerate(values)
+    ]
+    found = {e.axis: e for e in effects(many, runs, 0.5)}
+    effect = found["network.filters"]
+    assert (effect.choice, effect.alternative, effect.n_pairs) == (16, 8, 3)
+    assert effect.effect == pytest.approx(np.mean([0.20, 0.21, 0.19]) * -1)
+    assert found["network.top"].n_pairs == found["activation"].n_pairs == 0
