@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,14 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
+from sqlalchemy import make_url
 
 import trainstack
 from trainstack.search.python import fitting
 from trainstack.search.python.estimators import EXPECTED_FAILED_CHECKS
 from trainstack.search.python.fitting import Learned, Rows, as_data
+from trainstack.search.python.fitting import learn as of_a_study
+from trainstack.search.python.study import Study
 
 ESTIMATORS = (trainstack.StackClassifier, trainstack.StackRegressor)
 
@@ -123,6 +127,40 @@ def test_clones_and_pickles() -> None:
     assert not hasattr(copy, "classes_")
     again = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(again.predict_proba(FLOWERS.data), fitted.predict_proba(FLOWERS.data))
+
+
+def by_error(y: Any, p: Any, w: Any) -> float:
+    """Return the share of wrong answers."""
+    return np.average(p.argmax(axis=1) != y, weights=w)
+
+
+def by_misses(y: Any, p: Any, w: Any) -> float:
+    """Return the share of rows of class 1 that are missed."""
+    return np.average((p[:, 1] < 0.5) & (y == 1), weights=w)
+
+
+def test_a_fit_is_named_by_its_rows_and_options(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same rows, options and function give one study; another function gives another."""
+    monkeypatch.setenv("TRAINSTACK_HOME", str(tmp_path))
+    launched: list[dict[str, Any]] = []
+    for name, stand_in in {
+        "on_storage": lambda storage: make_url("postgresql://none"),
+        "answers_of": lambda url, study: None,
+        "launch": lambda path, target, **asked: launched.append(asked),
+    }.items():
+        monkeypatch.setattr(fitting, name, stand_in)
+    monkeypatch.setattr(Study, "concluded", False)
+    rows = Rows(FLOWERS.data, FLOWERS.target, None, "classification")
+    names = [
+        of_a_study(rows, {"trials": 2, "metric": metric}, None, False).study
+        for metric in (by_error, by_error, by_misses, "accuracy")
+    ]
+    assert names[0] == names[1]
+    assert len({*names}) == 3
+    assert [asked["study"] for asked in launched] == names
+    assert launched[0]["metric"].endswith(".py:by_error")
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
