@@ -58,6 +58,7 @@ def requeue_expired(
         expired = connection.execute(
             select(tasks)
             .where(running, tasks.c.lease_until < func.clock_timestamp())
+            .order_by(tasks.c.task_id)
             .with_for_update()
         ).all()
         return [requeue(connection, task_of(row), LEASE_EXPIRED) for row in expired]

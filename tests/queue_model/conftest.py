@@ -12,6 +12,14 @@ from tests.support.databases import database, fresh, server
 from trainstack.search.database.connection import engine
 
 __all__ = ["database", "server"]
+_SETTINGS = (
+    "fsync = off",
+    "full_page_writes = off",
+    # A plan, and so the order in which it finds rows, does not change from one run to the next.
+    "autovacuum = off",
+    # The scheduler of transactions looks for deadlocks itself.
+    "deadlock_timeout = '1h'",
+)
 
 
 @pytest.fixture
@@ -19,7 +27,8 @@ def url(server: URL) -> Iterator[URL]:
     """The URL of an empty database on a server that does not wait for the disk."""
     root = engine(server).execution_options(isolation_level="AUTOCOMMIT")
     with root.connect() as connection:
-        connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        for setting in _SETTINGS:
+            connection.execute(text(f"ALTER SYSTEM SET {setting}"))
         connection.execute(text("SELECT pg_reload_conf()"))
     root.dispose()
     with fresh(server) as url:

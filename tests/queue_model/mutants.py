@@ -118,6 +118,13 @@ MUTANTS = [
         [CLAIM, ("wait", 60.0), ("reap", 1)],
     ),
     Mutant(
+        "a lease is taken before its end",
+        "recovery",
+        "tasks.c.lease_until < func.clock_timestamp()",
+        "tasks.c.lease_until < seconds_from_now(3600.0)",
+        [CLAIM, ("reap", 1)],
+    ),
+    Mutant(
         "two attempts get the same token",
         "claiming",
         "secrets.token_hex(8)",
@@ -266,9 +273,8 @@ MUTANTS = [
     Mutant(
         "expired tasks are read without a lock",
         "recovery",
-        ".where(running, tasks.c.lease_until < func.clock_timestamp())\n"
-        "            .with_for_update()",
-        ".where(running, tasks.c.lease_until < func.clock_timestamp())",
+        ".order_by(tasks.c.task_id)\n            .with_for_update()",
+        ".order_by(tasks.c.task_id)",
         two_workers_and_a_reaper,
     ),
     Mutant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -27,6 +28,7 @@ Chooser = Callable[[int, Sequence[str]], int]
 # A lease that has expired when it begins: the reaper may take it at any moment.
 EXPIRED = -1.0
 _STACK = next(iter(REFERENCES.values()))
+_SPEC = spec_of(replicates=1)
 
 
 class Case:
@@ -34,7 +36,7 @@ class Case:
 
     def __init__(self, bench: Bench, trials: int, seconds: float = EXPIRED) -> None:
         self.bench, self.name, self.seconds = bench, next(bench.names), seconds
-        spec = spec_of(study=self.name, trials=trials, replicates=1)
+        spec = replace(_SPEC, study=self.name, trials=trials)
         study_store.create(bench.engine, spec, ())
         with bench.engine.connect() as connection:
             self.study_id = study_store.find(connection, self.name).study_id
@@ -115,6 +117,22 @@ def two_workers_and_a_reaper(bench: Bench, choose: Chooser) -> Run:
     assert isinstance(done.replies["reaper"], int), done
     assert done.replies["reaper"] >= replies.count("lost"), done
     assert "nothing" not in replies, done
+    return done
+
+
+def a_worker_a_claim_and_a_reaper(bench: Bench, choose: Chooser) -> Run:
+    """Let a worker claim and finish, and another claim, while a reaper takes their leases away.
+
+    Raises:
+        AssertionError: The result was lost or counted twice.
+    """
+    case = Case(bench, trials=2)
+    done = case.run(choose, a=case.work(0), b=lambda here: case.claim(here, 1), reaper=case.reap)
+    ended = [task for task in case.after().tasks.values() if task.status == "done"]
+    reply = done.replies["a"]
+    assert reply == "finished" or (reply == "lost" and done.replies["reaper"]), done
+    assert len(ended) == (reply == "finished"), done
+    assert done.replies["b"] is not None, done
     return done
 
 

@@ -2,14 +2,21 @@
 
 One thread runs at a time, up to where its transaction begins or is about to end; which is next is a
 choice. A thread that waits for a lock of another's transaction counts as blocked until that ends,
-which PostgreSQL itself knows (`pg_blocking_pids`). So a list of choices gives one run, always the
-same, and all lists are tried for a short program: stateless model checking, see Godefroid,
-"Model checking for programming languages using VeriSoft", POPL 1997.
+which PostgreSQL itself knows (`pg_blocking_pids`). Its server process is stopped meanwhile, so that
+of several threads that one commit releases, the first to have come goes on alone, then the next.
+So a list of choices gives one run, always the same, and all lists are tried for a short program:
+stateless model checking, see Godefroid, "Model checking for programming languages using VeriSoft",
+POPL 1997.
+
+The server must be on this machine, and must not look for deadlocks itself (`deadlock_timeout`),
+for which a process takes locks that it must not be stopped with.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,33 +108,59 @@ def run(
     actors = [_Actor(name, *program, turn) for name, program in programs.items()]
     choices: list[int] = []
     enabled: list[tuple[str, ...]] = []
-    for actor in actors:
-        with turn:
-            actor.start()
-            _settle(watching, actors, turn)
-    while not all(actor.is_over for actor in actors):
-        with turn:
-            ready = [actor for actor in actors if not actor.is_running and not actor.is_over]
-            assert ready, f"all wait for each other after {choices}"
-            enabled.append(tuple(actor.name for actor in ready))
-            choices.append(choose(len(choices), enabled[-1]))
-            ready[choices[-1]].go()
-            _settle(watching, actors, turn)
+    line: list[_Actor] = []  # those that wait for a lock, in the order in which they came
+    try:
+        for actor in actors:
+            with turn:
+                actor.start()
+                _settle(watching, actors, line, actor, turn)
+        while not all(actor.is_over for actor in actors):
+            with turn:
+                ready = [actor for actor in actors if not actor.is_running and not actor.is_over]
+                assert ready, f"all wait for each other after {choices}"
+                enabled.append(tuple(actor.name for actor in ready))
+                choices.append(choose(len(choices), enabled[-1]))
+                ready[choices[-1]].go()
+                _settle(watching, actors, line, ready[choices[-1]], turn)
+    finally:
+        for actor in line:
+            os.kill(actor.pid, signal.SIGCONT)
     for actor in actors:
         actor.end()
     replies = {actor.name: actor.reply for actor in actors}
     return Run(tuple(choices), tuple(enabled), replies)
 
 
-def _settle(watching: Connection, actors: Sequence[_Actor], turn: threading.Condition) -> None:
-    """Wait until each has stopped, ended, or waits for a lock of one that has stopped."""
-    while busy := [actor for actor in actors if actor.is_running and actor._thread.ident]:
-        turn.wait(0.002)
-        pids = [actor.pid for actor in busy if actor.is_running]
-        ours = [actor.pid for actor in actors]
-        blocked = watching.execute(_BLOCKED, {"pids": pids, "ours": ours}).scalars()
-        if set(pids) == set(blocked):
+def _settle(
+    watching: Connection,
+    actors: Sequence[_Actor],
+    line: list[_Actor],
+    going: _Actor,
+    turn: threading.Condition,
+) -> None:
+    """Wait until a thread, and then each that it has released, has stopped, ended or is blocked."""
+    ours = [actor.pid for actor in actors]
+    while True:
+        while going.is_running:
+            turn.wait(0.002)
+            if going.is_running and _blocked(watching, [going], ours):
+                os.kill(going.pid, signal.SIGSTOP)
+                line.append(going)
+                break
+        # Locks are handed over before a commit is answered, so nothing is granted later.
+        blocked = _blocked(watching, line, ours) if line else set()
+        released = [actor for actor in line if actor.pid not in blocked]
+        if not released:
             return
+        going = released[0]
+        line.remove(going)
+        os.kill(going.pid, signal.SIGCONT)
+
+
+def _blocked(watching: Connection, actors: Sequence[_Actor], ours: Sequence[int]) -> set[int]:
+    """Return the processes that wait for a lock of one of ours."""
+    pids = [actor.pid for actor in actors]
+    return set(watching.execute(_BLOCKED, {"pids": pids, "ours": list(ours)}).scalars())
 
 
 def by_choices(choices: Sequence[int]) -> Callable[[int, Sequence[str]], int]:
