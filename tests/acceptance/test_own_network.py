@@ -69,6 +69,12 @@ def test_an_exported_network_predicts_images(images: tuple[Launched, Path]) -> N
     assert found["metrics"]["accuracy"] == pytest.approx(expected, abs=0.1)
 
 
+def test_a_network_is_not_printed_as_python(images: tuple[Launched, Path]) -> None:
+    """`export --format python` of a user's network names the forms that there are."""
+    done = images[0].shell.within("export", "own-network", "--format", "python", "-o", "x.py")
+    assert "expected keras or json" in refused(done, 2)
+
+
 WRONG = {
     "network.py:nothing": "has no function nothing",
     "nowhere.py:build": "there is no file nowhere.py",
