@@ -65,6 +65,12 @@ def _folds() -> list:
     return searches_on_folds()
 
 
+def _tracking() -> list:
+    from benchmarks.tracking import rows
+
+    return rows()
+
+
 GROUPS: dict[str, Callable[[], list]] = {
     "epochs": _epochs,
     "trials": _trials,
@@ -74,6 +80,7 @@ GROUPS: dict[str, Callable[[], list]] = {
     "metrics": _metrics,
     "together": _together,
     "folds": _folds,
+    "tracking": _tracking,
 }
 
 

@@ -18,7 +18,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "Study": (
         *("status", "concluded", "trials", "runs", "recommendation", "conclude", "watch"),
         *("report", "export"),
-        *("predict", "predict_proba", "pause", "resume", "stop", "cancel", "void"),
+        *("predict", "predict_proba", "pause", "resume", "stop", "cancel", "void", "delete"),
     ),
     "StackEstimator": (),
     "StackClassifier": ("fit", "predict", "predict_proba"),

@@ -16,6 +16,7 @@ class Word(str, Enum):
 
     # Enum's own differ between Python 3.10, 3.11 and 3.12.
     __str__ = str.__str__
+    __repr__ = str.__repr__
     __format__ = str.__format__
 
 

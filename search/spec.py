@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.metrics.own import OwnMetric
+from trainstack.search.own_network import OwnNetwork
 from trainstack.search.reused import Reused
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
@@ -151,6 +152,7 @@ class StudySpec:
         folds: Folds of a search trial, whose score is their mean; 1: none, a part is held out.
         repeats: Times that the rows are divided into folds anew.
         reused: The saved model whose layers networks may start with; null: none.
+        network: The network of the user's own that stacks are put into; null: dense layers.
         version: Version of this package.
     """
 
@@ -184,6 +186,7 @@ class StudySpec:
     folds: int = 1
     repeats: int = 1
     reused: Reused | None = None
+    network: OwnNetwork | None = None
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -202,6 +205,8 @@ class StudySpec:
                 **dataclasses.asdict(self.reused),
                 "units": list(self.reused.units),
             }
+        if self.network is not None:
+            document["network"] = self.network.to_json()
         if isinstance(self.class_weight, Mapping):
             document["class_weight"] = dict(self.class_weight)
         return document
@@ -251,6 +256,7 @@ class StudySpec:
             RequestError: A key is unknown or missing.
         """
         own, reused = document.get("own_metric"), document.get("reused")
+        network = document.get("network")
         return _strict(
             cls,
             {
@@ -263,6 +269,7 @@ class StudySpec:
                 "reused": None
                 if reused is None
                 else _strict(Reused, {**reused, "units": tuple(reused["units"])}, "reused"),
+                "network": None if network is None else OwnNetwork.from_json(network),
             },
             "spec",
         )
@@ -324,6 +331,8 @@ def _words(flags: Mapping[str, str]) -> str:
 def _difference(path: str, mine: Any, theirs: Any) -> str:
     if path == "own_metric.code" and None not in (mine, theirs):
         return "the metric's file holds another text"
+    if path == "network.code" and None not in (mine, theirs):
+        return "the network's file holds another text"
     return f"{path}: {mine!r} here, {theirs!r} asked"
 
 

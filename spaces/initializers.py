@@ -27,7 +27,7 @@ class Initializer(Choice):
     fan: str = "fan_in"
     call: Call = field(default_factory=lambda: Call(""))
 
-    def variance(self, fan_in: int, fan_out: int) -> float:
+    def variance(self, fan_in: float, fan_out: float) -> float:
         """Return the variance of a weight between layers of these widths.
 
         >>> INITIALIZERS["he_normal"].variance(100, 50)

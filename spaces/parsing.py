@@ -19,10 +19,11 @@ from trainstack.spaces.choices import Choice
 from trainstack.spaces.domains import Choices, Domain, Fixed, read_domain
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.own_numbers import read_numbers
 from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.stack import Stack
 
-_TOP = ("name", "about", "cost", "axes", "reused")
+_TOP = ("name", "about", "cost", "axes", "network", "reused")
 _ARMED = (BUNDLE_AXIS, UNITS_AXIS, *(axis for axis in CHOICE_AXES if axis != "initializer"))
 _ALL_AXES = (*_ARMED, *NUMBER_AXES)
 # An axis missing from a space takes its first choice: none, plain, or the usual stopping.
@@ -89,6 +90,7 @@ def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
             numbers, axis, lambda g=given, p=parameter, a=axis: read_domain(g, p, f"axes.{a}")
         )
     parts["arms"], parts["numbers"] = arms, numbers
+    yield from _caught(parts, "network", lambda: read_numbers(document.get("network", {})))
     yield from _reused(document.get("reused"), parts)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.network_space import held
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -117,6 +118,16 @@ def first_stacks(space: Space, task: str, rows: int) -> list[tuple[str, Stack]]:
     else:
         others = [(name, REFERENCES[name]) for name in CLASSICS]
     return [("chapter-default", CHAPTER_DEFAULT), default, *others]
+
+
+def network_stacks() -> list[tuple[str, Stack]]:
+    """Return the stacks with which the search for a user's own network starts, by name.
+
+    They are the chapter's default and its classics. Those of the portfolio are from studies of
+    dense layers on tables.
+    """
+    classics = [(name, held(REFERENCES[name])) for name in CLASSICS]
+    return [("chapter-default", CHAPTER_DEFAULT), *classics]
 
 
 def read_stacks(document: Any, task: str) -> tuple[Stack, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from trainstack.spaces.axes import (
 from trainstack.spaces.building import axis_document
 from trainstack.spaces.domains import Choices, Domain, Fixed, asked
 from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.own_numbers import PREFIX, OwnNumber
 from trainstack.spaces.parsing import read_space
 from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.shapes import SHAPES
@@ -56,6 +57,7 @@ class Space:
             `units`, whose choices are shapes, included). An activation's parameters include its
             `initializer`, a domain of names.
         numbers: Axis → domain, for the axes that are one number.
+        network: Numbers of a user's own network by name, in the order in which it asks for them.
         reused: The layers of the saved model that its bundle `reused` starts with, or None.
     """
 
@@ -64,6 +66,7 @@ class Space:
     cost: str
     arms: Mapping[str, Mapping[str, Mapping[str, Domain]]]
     numbers: Mapping[str, Domain]
+    network: Mapping[str, OwnNumber] = field(default_factory=dict)
     reused: Reusable | None = None
 
     def draw(self, trial: TrialLike) -> Stack:
@@ -188,6 +191,10 @@ class Space:
                 chosen.update({f"{axis}.{k}": v for k, v in values.items()})
         for axis, domain in self.numbers.items():
             chosen[axis] = decide(axis, domain, axis)
+        for name, number in self.network.items():
+            if number.active(chosen):
+                key = PREFIX + name
+                chosen[key] = decide(key, number.domain, key)
         return Stack.from_json(chosen)
 
     def _arm(
@@ -227,8 +234,10 @@ class Space:
         axes.update({axis: domain.to_json() for axis, domain in self.numbers.items()})
         usual = {k: v if k in NUMBER_AXES else {v: {}} for k, v in BEYOND_CHAPTER.items()}
         axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
+        own = {name: number.to_json() for name, number in self.network.items()}
+        told = {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
         more = {} if self.reused is None else {"reused": self.reused.to_json()}
-        return {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes, **more}
+        return {**told, "network": own, **more} if own else {**told, **more}
 
     def with_axis(self, axis: str, choices: Any = None, /, **named: Any) -> Space:
         """Return this space with one axis replaced; see `Space.of`.

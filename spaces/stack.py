@@ -20,6 +20,7 @@ from trainstack.spaces.axes import (
 )
 from trainstack.spaces.choices import look_up
 from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.own_numbers import PREFIX, check_value
 from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
 from trainstack.spaces.stopping import STOPPINGS
 
@@ -29,7 +30,8 @@ class Stack:
     """One configuration, flat: axis → choice, `axis.parameter` → number.
 
     Build one with `Stack.of` (defaults filled in) or `Stack.from_json` (nothing left out). Only
-    active parameters are kept, in one order, so equal stacks are equal objects.
+    active parameters are kept, in one order, so equal stacks are equal objects. The numbers of a
+    user's own network are `network.NAME`, in the order of their names.
 
     >>> stack = Stack.of(units=[300, 100], activation="relu", initializer="he_normal")
     >>> stack["optimizer"], stack["optimizer.learning_rate"]
@@ -200,7 +202,7 @@ def _read(document: Mapping[str, Any], complete: bool) -> Stack:
 def _check_keys(document: Mapping[str, Any]) -> None:
     known = stack_keys()
     for key in document:
-        if key not in known:
+        if key not in known and not str(key).startswith(PREFIX):
             raise RequestError(f"stack key {key!r} is not known", hint=nearest(str(key), known))
 
 
@@ -221,7 +223,8 @@ def _active(document: Mapping[str, Any], complete: bool) -> list[tuple[str, Any]
             items.append((key, parameter.check(value(key, parameter.default), key)))
     for name, parameter in NUMBER_AXES.items():
         items.append((name, parameter.check(value(name, parameter.default), name)))
-    return items
+    own = sorted(key for key in document if str(key).startswith(PREFIX))
+    return [*items, *((key, check_value(key, document[key])) for key in own)]
 
 
 def _default(axis: str, document: Mapping[str, Any]) -> str:

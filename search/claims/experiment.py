@@ -255,6 +255,10 @@ class Look:
         """The stack itself."""
         return self.stack
 
+    def seeds(self, replicates: int) -> range:
+        """Return the seed indices of the runs to measure."""
+        return range(replicates)
+
 
 def choice(spec: StudySpec, runs: Sequence[Run]) -> Look | None:
     """Return what to measure on the test set; None if no claim needs it."""

@@ -27,11 +27,13 @@ def first_trials(
     from trainstack.search.plan_length import training_rows
     from trainstack.search.queue.earlier_studies import earlier_studies
     from trainstack.spaces.portfolio import suited
-    from trainstack.spaces.references import first_stacks
+    from trainstack.spaces.references import first_stacks, network_stacks
     from trainstack.spaces.space import Space
 
     if spec.stacks:
         return []
+    if spec.network is not None:
+        return network_stacks()
     rows = training_rows(loaded, spec.folds, spec.seed)
     first = first_stacks(Space.from_json(spec.space), spec.data.task, rows)
     if spec.reused is not None:  # early, so that few trials compare it

@@ -53,6 +53,7 @@ from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, O
 from trainstack.search.cli.first_trials import first_trials
 from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial_lines
 from trainstack.search.cli.local_workers import LocalWorkers
+from trainstack.search.cli.own_network import NetworkFlag
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.cli.tracking import Track, read_trackers, tracking
 from trainstack.search.ray.placement import on_ray
@@ -156,6 +157,7 @@ def launch(
     reuse: Reuse = None,
     folds: Folds = None,
     repeats: Repeats = 1,
+    network: NetworkFlag = None,
     earlier_studies: Annotated[
         bool,
         typer.Option(
@@ -214,6 +216,7 @@ def launch(
         plan=plan_of(group, time, gap, part, valid, test),
         unlabelled=unlabelled,
         reuse=reuse,
+        network=network,
     )
     spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:

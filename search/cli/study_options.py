@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.cli.common import read_json
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.network_space import held
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.references import read_stacks
 from trainstack.spaces.space import Space, space_names
@@ -50,6 +51,7 @@ def make_spec(
     seed: int = 0,
     replicates: int = 5,
     most_replicates: int = 0,
+    network: str | None = None,
     loaded: Dataset | None = None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
@@ -60,6 +62,7 @@ def make_spec(
         plan: How a table's rows become parts.
         unlabelled: As `--unlabelled`; likewise `reuse`.
         folds: As `--folds`; likewise `repeats`.
+        network: As `--network`.
         loaded: The data of these flags, if it is loaded already.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
 
@@ -71,6 +74,7 @@ def make_spec(
     """
     from trainstack.search.cli.checks import known
     from trainstack.search.cli.fold_options import folds_of
+    from trainstack.search.cli.own_network import look_at, tell
     from trainstack.search.cli.question import question
     from trainstack.search.data.load import load
     from trainstack.search.data.target_transform import TRANSFORMS
@@ -103,15 +107,26 @@ def make_spec(
     if searched.name in space_names():  # a user's own space stays as it is
         most = max(dataset.inputs.categories, default=0)
         searched = searched.for_rows(rows).for_task(dataset.task).for_categories(most)
+    if reuse is not None and network is not None:
+        raise RequestError(f"--reuse {reuse} with --network", "one of them")
     reused = None if reuse is None else read_reused(reuse, dataset.features)
     if reused is not None:
         searched = searched.with_reused(reused.layers)
     check_reuse(reused, searched, given)
+    described = dataset.describe()
+    looked = None if network is None else look_at(network, dataset, described.outputs)
+    if looked is not None:
+        searched = looked.space(searched)
+        given = tuple(held(stack) for stack in given)
+        if precision != PRECISIONS[0]:
+            raise RequestError(f"--precision {precision} with --network", PRECISIONS[0])
+        if loaded is None:
+            tell(looked)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
     spec = StudySpec(
         study=name,
-        data=dataset.describe(),
+        data=described,
         space=searched.to_json(),
         profile=profile,
         trials=len(given) or trials,
@@ -128,6 +143,7 @@ def make_spec(
         seed=seed,
         replicates=replicates,
         most_replicates=most_replicates,
+        network=None if looked is None else looked.network,
         **asked,
         **rest,
     )

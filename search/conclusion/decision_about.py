@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainstack.search.evidence.candidates import confirmed, losses
+from trainstack.search.evidence.candidates import losses
 from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.decision import Decision, decide
@@ -26,7 +26,7 @@ def decision_about(
     Returns:
         None if no pair of runs compares a stack with the default.
     """
-    table = confirmed(chosen.candidates, runs)
+    table = chosen.table(runs)
     rows, base = losses(table), chosen.baseline.stack_id
     if base not in rows:
         return None

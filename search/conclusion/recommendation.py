@@ -32,7 +32,8 @@ from trainstack.search.conclusion.yardsticks import (
     trivial_warnings,
     yardstick,
 )
-from trainstack.search.evidence.candidates import confirmed, losses
+from trainstack.search.evidence.candidates import losses
+from trainstack.search.evidence.challenge import effects_with
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
     LEVEL,
@@ -44,7 +45,7 @@ from trainstack.search.evidence.comparisons import (
 from trainstack.search.evidence.deciding import LOSS, Deciding
 from trainstack.search.evidence.decision import Decision
 from trainstack.search.evidence.earlier_studies import sources
-from trainstack.search.evidence.effects import Effect, effects
+from trainstack.search.evidence.effects import Effect
 from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
 from trainstack.search.evidence.finite import (
     left_out_warning,
@@ -188,7 +189,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     own_part, base_part = document.get("chosen", {}), document.get("baseline", {})
     deciding = Deciding.of(spec)
     metric = deciding.beside
-    table = confirmed(chosen.candidates, runs)
+    table = chosen.table(runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
     difference = _difference(rows, mine, base, chosen.level, deciding.resolution)
@@ -199,7 +200,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     word = Verdict.EQUIVALENT if mine == base else verdict(difference, scale)
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
     search_value = candidate.search_value if candidate else None
-    found = effects(chosen.stack, runs, scale, deciding.resolution)
+    found = effects_with(chosen.challenge, chosen.stack, runs, scale, deciding.resolution)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(
         *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),
@@ -247,7 +248,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         warnings=(
             *trivial_warnings(floor, test, loss, metric),
             *disagreement(word, on_test),
-            *bettered(found, deciding),
+            *bettered(found, deciding, chosen.challenge),
             *([] if own_part.get("test") else [UNOPENED]),
             *warnings(spec, runs, chosen),
             *non_finite_warning(runs),

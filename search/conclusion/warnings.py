@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainstack.search.evidence.candidates import candidates, confirmed, usable
+from trainstack.search.evidence.candidates import usable
+from trainstack.search.evidence.challenge import Challenge
 from trainstack.search.evidence.constraints import read_all, told
 from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.effects import Effect
@@ -37,13 +38,21 @@ def warnings(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     return [text for warner in WARNERS for text in warner(spec, runs, chosen)]
 
 
-def bettered(found: Sequence[Effect], deciding: Deciding = BY_LOSS) -> list[str]:
-    """Warn if paired runs made after the choice favour another choice on an axis."""
+def bettered(
+    found: Sequence[Effect], deciding: Deciding = BY_LOSS, tested: Challenge | None = None
+) -> list[str]:
+    """Warn if paired runs made after the choice favour another choice on an axis.
+
+    Args:
+        found: The effects.
+        deciding: What decides the study.
+        tested: The challenge, which the reasons tell about.
+    """
     rows = [
         f"{e.axis.replace('_', ' ')} {name(e.alternative)} instead of {name(e.choice)} "
         f"({deciding.objective} {interval([-end for end in reversed(e.ci95)], signed)})"
         for e in found
-        if e.word is Verdict.WORSE and e.ci95
+        if e.word is Verdict.WORSE and e.ci95 and (tested is None or e.axis != tested.axis)
     ]
     if not rows:
         return []
@@ -55,7 +64,7 @@ def bettered(found: Sequence[Effect], deciding: Deciding = BY_LOSS) -> list[str]
 
 def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Warn if there are too few seeds for intervals, or none."""
-    row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {})
+    row = chosen.table(runs).get(chosen.stack.stack_id, {})
     n = len(row)
     if n >= FEW_REPLICATES:
         return []
@@ -72,7 +81,7 @@ def few_replicates(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list
 
 def untouched_folds(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Warn if there are fewer seeds than folds, so that some rows validate in no run."""
-    n = len(confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {}))
+    n = len(chosen.table(runs).get(chosen.stack.stack_id, {}))
     if not 0 < n < spec.folds:
         return []
     return [
@@ -106,7 +115,7 @@ def left_race(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]
 
 def constraints_kept(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Warn if the chosen stack breaks a constraint, or the bounded figure was not measured."""
-    row = confirmed(chosen.candidates, runs).get(chosen.stack.stack_id, {})
+    row = chosen.table(runs).get(chosen.stack.stack_id, {})
     own = list(row.values()) or [r for r in runs if r.stack_id == chosen.stack.stack_id]
     return told(read_all(spec.constraints), own)
 
@@ -132,7 +141,7 @@ def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[s
 
 def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
     """Warn if the chosen stack's validation loss still fell at the end of its plan."""
-    row = confirmed(candidates(spec, runs), runs).get(chosen.stack.stack_id, {}).values()
+    row = chosen.table(runs).get(chosen.stack.stack_id, {}).values()
     own = list(row) or [r for r in runs if r.finished and r.stack_id == chosen.stack.stack_id]
     planned = chosen.stack.planned_epochs(spec.epochs)
     falling = [r for r in own if r.epochs >= planned and falls_at_end(r.curve)]

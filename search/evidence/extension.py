@@ -93,7 +93,7 @@ def extend(
     held = levels_of(spec)
     ids = {c.stack_id for c in entrants}
     raced = [r for r in runs if r.phase == CONFIRMATION and r.stack_id in ids]
-    sought = _elapsed([r for r in runs if r.phase == SEARCH])
+    sought = elapsed([r for r in runs if r.phase == SEARCH])
 
     def free(stacks: Sequence[Candidate]) -> tuple[Candidate, ...]:
         return tuple(c for c in stacks if c.stack_id not in {*out, *barred})
@@ -110,7 +110,7 @@ def extend(
         going = _still_open(spec, entrants, free(entrants), contenders, seen, held[end])
         if after <= spec.least_replicates:
             going = going or _pair(contenders, seen)
-        elif going and not _affordable(spec, going, seen, sought, after - end):
+        elif going and not affordable(spec, going, seen, sought, after - end):
             break
         if len(going) < 2:
             break
@@ -200,7 +200,7 @@ def _pair(contenders: Sequence[Candidate], runs: Sequence[Run]) -> tuple[Candida
     return (*sorted(others, key=lambda c: score(c, rows))[:1], *default)
 
 
-def _affordable(
+def affordable(
     spec: StudySpec,
     going: Sequence[Candidate],
     runs: Sequence[Run],
@@ -223,10 +223,10 @@ def _affordable(
     times = finite(r.seconds.get("total") for r in runs if r.stack_id in ids)
     one = sum(times) / max(1, len(times))
     further = [r for r in runs if r.seed_index >= spec.replicates]
-    return _elapsed(further) + one * len(going) * seeds / _workers(runs) <= limit
+    return elapsed(further) + one * len(going) * seeds / _workers(runs) <= limit
 
 
-def _elapsed(runs: Sequence[Run]) -> float:
+def elapsed(runs: Sequence[Run]) -> float:
     """Return the time that runs took, shared among their workers."""
     return sum(finite(r.seconds.get("total") for r in runs)) / _workers(runs)
 

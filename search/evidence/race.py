@@ -13,9 +13,9 @@ configuring metaheuristics", 2002 (blocks of paired runs).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from trainstack.search.evidence import ablation
+from trainstack.search.evidence import ablation, challenge
 from trainstack.search.evidence.candidates import (
     BASELINE,
     Candidate,
@@ -24,6 +24,7 @@ from trainstack.search.evidence.candidates import (
     losses,
     usable,
 )
+from trainstack.search.evidence.challenge import FIRST_INDEX, Challenge, compared_runs, of_race
 from trainstack.search.evidence.comparisons import LEVEL, compare
 from trainstack.search.evidence.constraints import read_all, violation
 from trainstack.search.evidence.deciding import Deciding
@@ -78,6 +79,7 @@ class Choice:
         barred: Ids of stacks excluded because they break a constraint.
         compared: Number of stacks with a confirmed loss that are not barred.
         level: Level of a family of intervals, so that they hold at every look.
+        challenge: The challenge of the race's choice, if there is one.
     """
 
     stack: Stack
@@ -89,6 +91,16 @@ class Choice:
     barred: frozenset[str] = frozenset()
     compared: int = 0
     level: float = LEVEL
+    challenge: Challenge | None = None
+
+    def seeds(self, replicates: int) -> range:
+        """Return the seed indices of the runs to measure on the test set."""
+        first = FIRST_INDEX if self.challenge is not None and self.challenge.won else 0
+        return range(first, first + replicates)
+
+    def table(self, runs: Sequence[Run]) -> dict[str, dict[int, Run]]:
+        """Return the runs that count in the comparison: stack's id → seed index → run."""
+        return confirmed(self.candidates, compared_runs(runs, self.challenge))
 
 
 def blocks(replicates: int) -> list[int]:
@@ -102,6 +114,7 @@ def blocks(replicates: int) -> list[int]:
 
 def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
     """Evaluate the race from the existing runs."""
+    runs = of_race(runs)
     entrants = candidates(spec, runs)
     known = {
         (r.stack_id, r.seed_index): r
@@ -152,20 +165,53 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
 def next_runs(spec: StudySpec, runs: Sequence[Run]) -> list[Planned]:
     """Return the missing confirmation runs, in the order to train them.
 
-    First those of the race; when it is done and the choice settled, those of the ablations. Empty
-    while the last planned runs are under way, when the confirmation is done, and if no search trial
-    finished. A run that failed, diverged or was infeasible is not repeated.
+    First those of the race; when it is done and the choice settled, those of the ablations, and
+    then those of a challenger. Empty while the last planned runs are under way, when the
+    confirmation is done, and if no search trial finished. A run that failed, diverged or was
+    infeasible is not repeated.
     """
     standing = race(spec, runs)
-    chosen = choice(spec, runs) if standing.done else None
+    chosen = _settled(spec, of_race(runs)) if standing.done else None
     if chosen is None:
         return list(standing.wanted)
     entrants = [c.stack for c in standing.entrants]
-    return ablation.wanted(spec, runs, chosen.stack, entrants)
+    further = ablation.wanted(spec, runs, chosen.stack, entrants)
+    made = None if further else _challenge(spec, runs, chosen)
+    return list(made.planned) if made is not None else further
+
+
+def _challenge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> Challenge | None:
+    """Return the challenge of a settled choice."""
+    candidate = next(c for c in chosen.candidates if c.stack == chosen.stack)
+    return challenge.challenge(spec, runs, candidate, chosen.candidates)
 
 
 def choice(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
-    """Choose a stack by the rule of `picking.pick`.
+    """Choose a stack: that of the race, or the challenger that is shown to be better.
+
+    Returns:
+        The choice, also if the confirmation was cut short; None if no trial finished.
+    """
+    settled = _settled(spec, of_race(runs))
+    made = None if settled is None else _challenge(spec, runs, settled)
+    if settled is None or made is None or made.planned:
+        return settled
+    said = challenge.about(made, Deciding.of(spec))
+    if not made.won:
+        return replace(settled, reasons=(*settled.reasons, said), challenge=made)
+    return replace(
+        settled,
+        stack=made.stack,
+        leader=made.stack,
+        candidates=(made.candidate, *settled.candidates),
+        reasons=(said,),
+        compared=settled.compared + 1,
+        challenge=made,
+    )
+
+
+def _settled(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
+    """Choose a stack of the race by the rule of `picking.pick`.
 
     Stacks that break a constraint are compared, but not chosen, unless all break one. With fewer
     than two replicates no stacks can be told apart: the lowest loss is chosen.

@@ -15,7 +15,7 @@ from trainstack.search.spec import StudySpec
 
 
 def most_runs(spec: StudySpec) -> int:
-    """Return the most confirmation runs of a search: race, further seeds, and ablations.
+    """Return the most confirmation runs of a search: race, further seeds, ablations, a challenge.
 
     Most studies take far fewer: the race drops stacks, and further seeds end once it is decided.
     """
@@ -24,4 +24,6 @@ def most_runs(spec: StudySpec) -> int:
     further = max((0, *(end - first for end in ends_of(spec))))
     axes = searched_axes(spec) if first >= FEWEST_SEEDS else ()
     costs = sorted((first + (len(FACTORS) if axis in TUNED else 0) for axis in axes), reverse=True)
-    return stacks * first + min(stacks, MOST_CONTENDERS + 1) * further + sum(costs[:MOST_AXES])
+    again = 3 * first if costs and spec.most_replicates >= 2 * first else 0
+    seeds = stacks * first + min(stacks, MOST_CONTENDERS + 1) * further
+    return seeds + sum(costs[:MOST_AXES]) + again

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from trainstack.search.user_code import raised, read_code, run_code
 from trainstack.spaces.errors import RequestError, nearest
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 # Names that a figure of the product has already.
 _TAKEN = ("loss", "parameters", "latency_ms", "nonzero_fraction")
-_MOST_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class OwnMetric:
         try:
             found = called(np.array(y), np.array(p), np.array(w))
         except (Exception, SystemExit) as error:
-            raise _raised(self.file, self.function, error) from None
+            raise raised("--metric", self.file, self.function, error) from None
         try:
             number = math.nan if isinstance(found, str | bytes) else float(found)
         except Exception:  # a user's object can raise anything
@@ -104,16 +101,7 @@ def read_own(text: str, known: tuple[str, ...] = ()) -> OwnMetric | None:
         if text.endswith(".py"):
             raise RequestError(f"--metric {text}", "FILE.py:FUNCTION", "name the function")
         return None
-    path = Path(os.path.expanduser(place))
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise RequestError(f"--metric: {place} is long", f"at most {_MOST_BYTES:,} bytes")
-        code = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise RequestError(f"--metric: there is no file {place}", "an existing file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise RequestError(f"--metric: {place} cannot be read ({reason})") from None
+    path, code = Path(place), read_code("--metric", place)
     if name in (*known, *_TAKEN):
         raise RequestError(f"--metric: {name} is a figure of its own", "another name of a function")
     function = _function(path.name, name, code)
@@ -128,27 +116,10 @@ def read_own(text: str, known: tuple[str, ...] = ()) -> OwnMetric | None:
 
 def _function(file: str, name: str, code: str) -> Callable[..., Any]:
     """Run a file's text and return its function."""
-    module = ModuleType(file.removesuffix(".py"))
-    try:
-        exec(compile(code, file, "exec"), module.__dict__)
-    except SyntaxError as error:
-        raise RequestError(
-            f"--metric: {file}, line {error.lineno}: {error.msg}", "a Python file"
-        ) from None
-    except (Exception, SystemExit) as error:
-        raise _raised(file, "the file", error) from None
+    module = run_code("--metric", file, code)
     functions = [k for k, v in vars(module).items() if inspect.isfunction(v)]
     if name not in functions:
         raise RequestError(
             f"--metric: {file} has no function {name}", hint=nearest(name, functions)
         )
     return vars(module)[name]
-
-
-def _raised(file: str, what: str, error: BaseException) -> RequestError:
-    """Return the error of a user's code in one line, with its own line and message."""
-    frames = traceback.extract_tb(error.__traceback__)
-    line = next((f.lineno for f in reversed(frames) if f.filename == file), None)
-    place = file if line is None else f"{file}, line {line}"
-    said = " ".join(str(error).split())[:200]
-    return RequestError(f"--metric: {what} raised {type(error).__name__}: {said} ({place})")

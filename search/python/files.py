@@ -43,7 +43,7 @@ def data_file(data: Any, target: str | None = None) -> tuple[str, str | None]:
     if isinstance(data, str | os.PathLike):
         return os.fspath(data), target
     if isinstance(data, pd.DataFrame):
-        return str(_kept(_parquet(data), "frame", ".parquet")), target
+        return str(keep(_parquet(data), "frame", ".parquet")), target
     if isinstance(data, tuple) and len(data) == 2:
         x, y = data
         if isinstance(x, pd.DataFrame):
@@ -53,7 +53,7 @@ def data_file(data: Any, target: str | None = None) -> tuple[str, str | None]:
             return data_file(x.assign(**{name: np.asarray(y)}), name)
         data = {"x_train": x, "y_train": y}
     if isinstance(data, Mapping):
-        return str(_kept(_npz(data), "arrays", ".npz")), target
+        return str(keep(_npz(data), "arrays", ".npz")), target
     raise RequestError(f"data of type {type(data).__name__}", _EXPECTED)
 
 
@@ -114,11 +114,15 @@ def _npz(arrays: Mapping[str, Any]) -> bytes:
 
 def _json(document: Any, kind: str) -> str:
     text = json.dumps(json_safe(document), indent=1)
-    return str(_kept(text.encode(), kind, ".json"))
+    return str(keep(text.encode(), kind, ".json"))
 
 
-def _kept(content: bytes, kind: str, suffix: str) -> Path:
-    """Write a file named after its contents unless it is there; return its path."""
+def keep(content: bytes, kind: str, suffix: str) -> Path:
+    """Write a file named after its contents unless it is there; return its path.
+
+    Raises:
+        RequestError: It cannot be written.
+    """
     from trainstack.search.database.connection import home
 
     digest = hashlib.blake2b(content, digest_size=6).hexdigest()

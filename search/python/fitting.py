@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.data.checks import MIN_MEAN_ROWS_PER_CLASS, MIN_ROWS
 from trainstack.search.json_values import json_safe
 from trainstack.search.python.files import data_file
+from trainstack.search.python.functions import metric_file
 from trainstack.search.python.launching import launch
 from trainstack.search.python.prediction import Answers, answers_of
 from trainstack.search.python.study import Study, on_storage
@@ -89,7 +90,10 @@ def learn(
     data, asked = as_data(rows)
     path, target = data_file(data, asked.pop("target", None))
     asked = {**asked, **{k: v for k, v in options.items() if v is not None}}
-    text = json.dumps([Path(path).stem, target, json_safe(asked)], sort_keys=True, default=str)
+    if "metric" in asked:
+        asked["metric"] = metric_file(asked["metric"])
+    named = {k: Path(v).name if k == "metric" else v for k, v in asked.items()}
+    text = json.dumps([Path(path).stem, target, json_safe(named)], sort_keys=True, default=str)
     name = f"fit-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
     study = Study(name, on_storage(storage))
     if not study.concluded:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from trainstack.search.python.files import data_file, space_file, stacks_file
+from trainstack.search.python.functions import metric_file
 from trainstack.search.python.options import as_words
 from trainstack.search.python.progress import Progress
 from trainstack.search.python.running import run
 from trainstack.search.python.study import Study, on_storage
+
+# Options that take objects, and how each is written as the command takes it.
+OBJECTS = {"space": space_file, "stacks": stacks_file, "metric": metric_file}
 
 
 def launch(
@@ -38,8 +42,8 @@ def launch(
         storage: PostgreSQL URL; None: TRAINSTACK_STORAGE, else the embedded database.
         **options: The flags of `launch` by name, with underscores: `trials=40`, `workers=2`,
             `metric="roc_auc"`. A repeatable flag takes a list; `space` also a `Space`, `stacks`
-            also a list of `Stack`s, `valid` and `test` also frames, `class_weight` also a
-            mapping, `timeout` also a `timedelta`.
+            also a list of `Stack`s, `metric` also a function, `valid` and `test` also frames,
+            `class_weight` also a mapping, `timeout` also a `timedelta`.
 
     Returns:
         The study: concluded, or with `detach` just created.
@@ -54,7 +58,7 @@ def launch(
     from trainstack.search.data.several_targets import as_flag
 
     asked = dict(options)
-    for name, written in (("space", space_file), ("stacks", stacks_file)):
+    for name, written in OBJECTS.items():
         if asked.get(name) is not None:
             asked[name] = written(asked[name])
     for name in ("valid", "test"):

@@ -20,6 +20,8 @@ LOG = logging.getLogger("trainstack")
 WIDTH = 100
 # Seconds between two drawings.
 EVERY_SECONDS = 1.0
+# How rich writes the default colour.
+_BLACK = "color: #000000; text-decoration-color: #000000; "
 
 
 def in_notebook() -> bool:
@@ -118,4 +120,5 @@ def view_of(study: str, url: URL) -> str:
     )
     console.print(found)
     lines = '<pre style="line-height: 1.3; font-family: monospace">{code}</pre>'
-    return console.export_html(inline_styles=True, code_format=lines)
+    page = console.export_html(inline_styles=True, code_format=lines)
+    return page.replace(_BLACK, "")  # a notebook's own colour, which may be light on dark

@@ -47,6 +47,7 @@ class Recommended(Recommendation):
         """Return the recommendation as HTML: the sentence, the scores, the caveats."""
         from trainstack.search.evidence.estimates import Estimate
         from trainstack.search.evidence.formatting import about
+        from trainstack.search.python.running import as_keywords
 
         def shown(score: Estimate) -> str:
             return f"{about(score, 4)} (n = {score.n})" if score.n else "–"
@@ -64,7 +65,7 @@ class Recommended(Recommendation):
             )
             for what in self.deciding.shown
         ]
-        caveats = "".join(f"<li>{html.escape(text)}</li>" for text in self.warnings)
+        caveats = "".join(f"<li>{html.escape(as_keywords(text))}</li>" for text in self.warnings)
         return "".join(
             (
                 f"<p><b>{html.escape(self.sentence)}</b></p>",

@@ -125,13 +125,13 @@ def _failure(code: int, message: str) -> TrainstackError:
     """Return the error for the exit code and the last message of the command."""
     if code == INTERRUPTED or code < 0:
         return TrainstackError("the command was interrupted", hint="call again to go on")
-    return of_exit_code(code, _as_keywords(message))
+    return of_exit_code(code, as_keywords(message))
 
 
-def _as_keywords(message: str) -> str:
+def as_keywords(message: str) -> str:
     """Write the command's flags as keywords; commands in backticks stay as they are.
 
-    >>> _as_keywords("--target-transform 'x' is not known; see `trainstack launch --help`")
+    >>> as_keywords("--target-transform 'x' is not known; see `trainstack launch --help`")
     "target_transform 'x' is not known; see `trainstack launch --help`"
     """
     parts = message.split("`")

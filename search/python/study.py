@@ -174,6 +174,19 @@ class Study:
 
         void_trial(self.url, self.name, trial, reason)
 
+    def delete(self) -> None:
+        """Delete the study: its trials and runs, its models and logs, and the frame it was given.
+
+        Files of a frame or of arrays stay while another study of the storage uses them.
+
+        Raises:
+            RequestError: Workers are at the study; `cancel` it first.
+            StudyError: There is no such study.
+        """
+        from trainstack.search.studies.deletion import delete_study
+
+        delete_study(self.url, self.name)
+
     def predict(self, rows: Any) -> Any:
         """Predict with the recommended model, which is loaded on the first call.
 

@@ -60,6 +60,9 @@ class Choice(Protocol):
     def stack(self) -> Stack: ...
     @property
     def baseline(self) -> Stack: ...
+    def seeds(self, replicates: int) -> range:
+        """Return the seed indices of the runs to measure."""
+        ...
 
 
 class Judge(Protocol):
@@ -253,13 +256,14 @@ def _measure(
         _conclude(connection, study, "" if over else "no trial finished")
         return
     asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
+    seeds = chosen.seeds(study.spec["replicates"])  # without the runs that tuned a learning rate
     confirmed = [
         row
         for row in rows
         if row.kind == CONFIRMATION
         and row.outcome == Outcome.COMPLETED
         and row.stack_id in asked
-        and row.seed_index < study.spec["replicates"]  # without the runs that tuned a learning rate
+        and row.seed_index in seeds
     ]
     kept = {
         stack_id: {str(r.seed_index): r.artifacts for r in confirmed if r.stack_id == stack_id}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence import formatting
-from trainstack.search.evidence.candidates import confirmed
 from trainstack.search.evidence.race import Choice
 from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.search.report.figures import (
@@ -88,7 +87,7 @@ def layers(
     Each confirmed stack is represented by its first seed, at initialization and with the restored
     weights; a column has one scale, so that rows can be compared.
     """
-    table = confirmed(chosen.candidates, runs)
+    table = chosen.table(runs)
     shown = [(names[i], row[min(row)]) for i in names if (row := table.get(i))]
     shown += [
         (f"trial {r.number} (diverged)", r)

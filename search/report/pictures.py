@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.conclusion.recommendation import Recommendation
-from trainstack.search.evidence.candidates import confirmed, usable
+from trainstack.search.evidence.candidates import usable
 from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.deciding import heading
 from trainstack.search.evidence.effects import Kind, axis_value
@@ -103,7 +103,7 @@ def confirmation(
     base = chosen.baseline.stack_id
     table = {
         stack_id: {j: float(r.value or 0.0) for j, r in row.items()}
-        for stack_id, row in confirmed(chosen.candidates, runs).items()
+        for stack_id, row in chosen.table(runs).items()
         if row
     }
     others = [i for i in names if i in table and i != base]
@@ -144,7 +144,7 @@ def curves(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
     """Draw validation loss over epochs of the confirmed stacks, one line per seed."""
-    table = confirmed(chosen.candidates, runs)
+    table = chosen.table(runs)
     lines = [
         (i, f"seed {j + 1}", r)
         for i in names

@@ -80,3 +80,18 @@ def refuse_foreign(here: Engine, name: str) -> None:
         ours = connection.execute(select(studies.c.name).where(studies.c.name == name)).first()
     if name in names and ours is None:
         raise _foreign(name)
+
+
+def delete_copy(here: Engine, name: str) -> None:
+    """Delete the Optuna study of one of ours, if there is one."""
+    if not inspect(here).has_table(_OPTUNAS_STUDIES):
+        return
+    storage = open_storage(here)
+    try:
+        copy_id = storage.get_study_id_from_name(name)
+        if SPEC_KEY in storage.get_study_user_attrs(copy_id):
+            storage.delete_study(copy_id)
+    except KeyError:
+        return
+    finally:
+        storage.engine.dispose()

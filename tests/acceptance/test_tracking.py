@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import json
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.shell import Shell, refused
+from tests.support.mlflow_server import Server, runs_of, server_in
+from tests.support.shell import Launched, Shell, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-
-class Server:
-    """An MLflow server with its store in a folder."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.uri, self._folder = f"http://127.0.0.1:{port}", folder
-        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-        store += ["--artifacts-destination", str(folder / "artifacts")]
-        place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        self._command = [sys.executable, "-m", "mlflow", "server", *store, *place]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-        deadline = time.monotonic() + 120
-        while not self._answers():
-            assert self._process.poll() is None, (self._folder / "server.log").read_text()
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """Kill it with all its processes."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, 9)
-            self._process.wait()
-            self._process = None
+# Folders of a study's artifacts in MLflow.
+KINDS = ("model", "report")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server that is not started."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    made = Server(tmp_path, port)
-    yield made
-    made.kill()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the module, started by the tests."""
+    with server_in(tmp_path_factory.mktemp("mlflow")) as made:
+        yield made
 
 
 @pytest.mark.timeout(900)
@@ -88,7 +43,7 @@ def test_mlflow_has_the_whole_study_although_it_was_away(shell: Shell, server: S
         *("launch", "digits", "--study", "tracked", "--trials", "40", "--workers", "1"),
         *("--pruner", "none", "--track", f"mlflow={server.uri}", *quick),
     )
-    _until(lambda: len(_runs(client, "tracked")) > 2)
+    _until(lambda: len(runs_of(client, "tracked")) > 2)
     server.kill()
     ended = _ended(canned)
     _until(lambda: _ended(canned) > ended or process.poll() is not None)
@@ -98,7 +53,7 @@ def test_mlflow_has_the_whole_study_although_it_was_away(shell: Shell, server: S
     if "does not have the whole study" in errors:  # the end came before the next attempt
         done = canned.run("track", "tracked", f"mlflow={server.uri}", timeout=600)
         assert done.returncode == 0, done.stderr
-    found = _runs(client, "tracked")
+    found = runs_of(client, "tracked")
     trials = canned.json("trials", "tracked")
     confirmations = canned.json("trials", "tracked", "--confirmation")
     assert len(found) == 1 + len(trials) + len(confirmations)
@@ -117,6 +72,35 @@ def test_mlflow_has_the_whole_study_although_it_was_away(shell: Shell, server: S
     assert study.data.metrics["validation_loss"] == pytest.approx(loss)
     files = {entry.path for entry in client.list_artifacts(study.info.run_id, "report")}
     assert {"report/report.html", "report/recommendation.json"} <= files
+
+
+@pytest.mark.timeout(600)
+def test_mlflow_has_the_model_and_the_report(
+    digits: Launched, server: Server, tmp_path: Path
+) -> None:
+    """The model downloaded from MLflow predicts, and the report is the command's."""
+    from mlflow import MlflowClient
+
+    server.start()
+    shell, client = digits.shell, MlflowClient(tracking_uri=server.uri)
+    done = shell.run("track", "digits", f"mlflow={server.uri}", timeout=400)
+    assert done.returncode == 0, done.stderr
+    run = runs_of(client, "digits")["study"].info.run_id
+    model, report = (Path(client.download_artifacts(run, kind, str(tmp_path))) for kind in KINDS)
+    document = json.loads((report / "recommendation.json").read_text("utf-8"))
+    assert document == shell.json("recommend", "digits")
+    page = (report / "report.html").read_text("utf-8")
+    assert document["sentence"] in page
+    assert "plotly" in page
+    code = (
+        "import sys, keras, numpy\n"
+        "found = keras.saving.load_model(sys.argv[1]).predict(numpy.zeros((3, 64)), verbose=0)\n"
+        "print(found.shape, abs(found.sum(axis=1) - 1).max() < 1e-4)"
+    )
+    words = [sys.executable, "-c", code, str(model / "model.keras")]
+    loaded = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert loaded.stdout == "(3, 10) True\n", loaded.stderr
+    assert (model / "model.predict.py").read_text("utf-8").startswith('"""Predicts')
 
 
 def test_what_cannot_be_tracked_is_refused_before_anything_starts(shell: Shell) -> None:
@@ -140,14 +124,6 @@ def test_a_tracker_that_is_away_is_one_line(shell: Shell) -> None:
 
 def _ended(shell: Shell) -> int:
     return sum(row["outcome"] == "completed" for row in shell.json("trials", "tracked"))
-
-
-def _runs(client: Any, study: str) -> dict[str, Any]:
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None:
-        return {}
-    found = client.search_runs([experiment.experiment_id])
-    return {run.data.tags["trainstack.key"]: run for run in found}
 
 
 def _until(true: Callable[[], bool], seconds: float = 120) -> None:

@@ -36,6 +36,16 @@ def table(seed: int) -> pd.DataFrame:
     return pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "kind": np.where(x[:, 0] > 0, "up", "down")})
 
 
+def missed(y: Any, p: Any, w: Any) -> float:
+    """Return the share of rows whose class is not the most probable one."""
+    return np.average(p.argmax(axis=1) != y, weights=w)
+
+
+def alive(y: Any, p: Any, w: Any) -> Any:
+    """Use a function of this module, which no other process has."""
+    return live(y, p)
+
+
 def live(shell: Shell, monkeypatch: pytest.MonkeyPatch, **canned: Any) -> None:
     """Let this process's launches use the shell's home and canned trainers."""
     for name, value in shell.canned(**canned).environment.items():
@@ -145,6 +155,43 @@ def test_steering(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
         study.void(7, "a test")
     study.cancel()
     assert study.status().state == "stopped"
+
+
+def test_deletion(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deleted study is gone with its files; a frame stays while another study uses it."""
+    live(shell, monkeypatch)
+    first = trainstack.launch(table(8), target="kind", study="deleted", **SMALL)
+    other = trainstack.launch(table(8), target="kind", study="kept", detach=True, **SMALL)
+    with connected(first.url) as here:
+        source = Path(queries.spec_of(here, "kept").data.source)
+    logs = shell.home / "logs" / "deleted"
+    assert logs.is_dir()
+    first.delete()
+    with pytest.raises(trainstack.TrainstackError, match="no study 'deleted'"):
+        first.status()
+    assert not logs.exists()
+    assert other.status().state == "searching"
+    assert source.is_file()
+    other.delete()
+    assert not source.exists()
+    again = trainstack.launch(table(8), target="kind", study="deleted", detach=True, **SMALL)
+    assert again.status().counts["completed"] == 0
+    with pytest.raises(trainstack.TrainstackError, match="no study 'kept'"):
+        other.delete()
+
+
+def test_a_metric_of_the_program(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function is the study's metric, with its code in the spec."""
+    live(shell, monkeypatch)
+    asked = {**SMALL, "metric": missed, "detach": True}
+    study = trainstack.launch(table(9), target="kind", study="own-metric", **asked)
+    with connected(study.url) as here:
+        own = queries.spec_of(here, "own-metric").own_metric
+    assert own is not None
+    assert own.function == "missed"
+    assert own.value(np.array([0, 1]), np.eye(2), np.ones(2)) == 0.0
+    with pytest.raises(trainstack.TrainstackError, match="uses 'live', which is of this program"):
+        trainstack.launch(table(9), target="kind", study="other", **{**asked, "metric": alive})
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_average_is_the_mean_of_its_networks(study: Any) -> None:
     assert document["rows"] == len(split.y_train)
     single = []
     for refit in study.asked.refits:
-        found = refitted(bench, CHOSEN, refit)
+        found = next(refitted(bench, CHOSEN, [refit]))
         assert found is not None
         single.append(predictions(export_model(bench, CHOSEN, *found), split.x_test))
     scorer = Scorer.of(bench.spec, split)

@@ -19,6 +19,7 @@ from trainstack.search.data import new_tables
 from trainstack.spaces.errors import RequestError
 from trainstack.workers.tasks import predict as task
 from trainstack.workers.tasks.predict import predict
+from trainstack.workers.tasks.predictor import Predictor
 
 pytestmark = pytest.mark.keras
 ROWS = 300
@@ -242,6 +243,18 @@ def test_arrays_are_predicted(tmp_path: Path) -> None:
     np.testing.assert_allclose(some.iloc[:, 1:], everything.iloc[5:9, 1:], atol=1e-6)
     evaluated = [model.asked(s, evaluate=True)[-1] for s in (Path("wine"), tmp_path / "new.npz")]
     assert [answer["evaluated"] for answer in evaluated] == [len(y), 4]
+
+
+def test_many_models_in_one_program_print_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Models that are loaded one after the other, as by cross-validation, give no warning."""
+    path, rows = exported(tmp_path, "wine", None), np.ones((3, 13))
+    capfd.readouterr()
+    answers = [Predictor(path).of_rows(rows) for _ in range(8)]
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)
+    assert capfd.readouterr() == ("", "")
+    assert caplog.messages == []
 
 
 # What is asked → words of the line.

@@ -301,7 +301,7 @@ def test_runs_trained_at_once_are_pretrained_each(kind: str, bench: JobBench) ->
 
 def test_a_refit_is_pretrained(bench: JobBench) -> None:
     """While the lower layers are frozen, those of the exported model are the pretrained ones."""
-    found = refitted(bench, STACK, Refit(SEED, 4))
+    found = next(refitted(bench, STACK, [Refit(SEED, 4)]))
     assert found is not None
     program, _ = found
     ours = program.weights()

@@ -19,6 +19,7 @@ from trainstack.search.payloads import MeasurementPayload, Refit
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, Outcome
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.jobs import JobBench
@@ -39,7 +40,7 @@ def bench_of(folder: Path) -> JobBench:
 def test_a_refit_is_the_plan_cut_short(stack: Stack, tmp_path: Path) -> None:
     """Its weights are those of a run on the same rows after the same epochs of the whole plan."""
     bench = bench_of(tmp_path)
-    found = refitted(bench, stack, Refit(3, TRAINED))
+    found = next(refitted(bench, stack, [Refit(3, TRAINED)]))
     assert found is not None
     program, split = found
     ours = program.weights()
@@ -61,7 +62,7 @@ def test_performance_scheduling_lowers_the_rate_after_the_recorded_epochs(tmp_pa
     stack = Stack.of(units=[8], schedule="performance", schedule__factor=0.01, optimizer="sgd")
 
     def weights(epochs: int, lowered_after: tuple[int, ...]) -> np.ndarray:
-        found = refitted(bench, stack, Refit(3, epochs, lowered_after))
+        found = next(refitted(bench, stack, [Refit(3, epochs, lowered_after)]))
         assert found is not None
         return np.concatenate([array.ravel() for array in found[0].weights()])
 
@@ -73,7 +74,24 @@ def test_a_refit_that_diverges_is_none(tmp_path: Path) -> None:
     """The export then falls back on the first confirmation run."""
     wild = Stack.of(units=[64] * 4, activation="relu", initializer="he_normal", optimizer="sgd")
     wild = wild.but(optimizer__learning_rate=100.0)
-    assert refitted(bench_of(tmp_path), wild, Refit(3, EPOCHS)) is None
+    refits = [Refit(3, EPOCHS), Refit(4, EPOCHS)]
+    assert list(refitted(bench_of(tmp_path), wild, refits)) == [None, None]
+
+
+@pytest.mark.parametrize("stack", [STACK, STACK.but(averaging="exponential")])
+def test_networks_trained_together_are_those_trained_alone(stack: Stack, tmp_path: Path) -> None:
+    """Each has its own seed and length, and the weights that it has alone."""
+    bench, asked = bench_of(tmp_path), [Refit(3, TRAINED), Refit(4, 2), Refit(5, TRAINED)]
+    data = bench.split(None, stack)[1]
+    assert isinstance(data, DeviceData)
+    assert bench.most_networks(stack, data) >= len(asked)
+    together = [made[0].weights() for made in refitted(bench, stack, asked) if made]
+    assert len(together) == len(asked)
+    for refit, ours in zip(asked, together, strict=True):
+        made = next(refitted(bench, stack, [refit]))
+        assert made is not None
+        for mine, alone in zip(ours, made[0].weights(), strict=True):
+            np.testing.assert_allclose(mine, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_refit_is_measured_and_exported(tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ class Plan:
     baseline: Stack = CHAPTER_DEFAULT
     condition: Condition = PLAIN
 
+    def seeds(self, replicates: int) -> range:
+        """The runs to measure, of a choice."""
+        return range(replicates)
+
     @property
     def stack_id(self) -> str:
         """Identity of its runs."""

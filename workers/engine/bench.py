@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from trainstack.search.artifacts import open_store
 from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.data.channels import by_channel
 from trainstack.search.data.sharing import obtain
 from trainstack.search.data.splitting import LOG, NONE
 from trainstack.search.data.weighting import scaled_for_counts, weighted
@@ -98,7 +99,11 @@ class Bench:
         key = which, preparation, replace(condition, initializer="", pretrained="")
         if key not in self._splits:
             classes = len(self.spec.data.classes)
-            split = self._encoded(which).prepared_by(*preparation)
+            split = self._encoded(which)
+            if self.spec.network is None:
+                split = split.prepared_by(*preparation)
+            else:
+                split = by_channel(split, [shape for _, shape in self.spec.network.inputs])
             split = conditions.changed(split, condition, classes, which.seed if which else 0)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
             if which is not None and which.fold is not None and isinstance(data, DeviceData):
@@ -176,11 +181,14 @@ class Bench:
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=data.lengths,
-            compiled=worth_compiling(stack, first_width(stack, data.layout), steps, runs),
+            # What XLA saves is measured for dense layers only.
+            compiled=self.spec.network is None
+            and worth_compiling(stack, first_width(stack, data.layout), steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
             answers=own and reads_answers(self.spec),
+            network=self.spec.network,
         )
         program, _ = self.programs.get(structure, lambda: Program(structure, stack))
         program.use(data)
@@ -211,7 +219,9 @@ class Bench:
 
     def most_networks(self, stack: Stack, data: DeviceData) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
-        if not worth_bundling(stack, first_width(stack, data.layout), self.device):
+        if self.spec.network is not None or not worth_bundling(
+            stack, first_width(stack, data.layout), self.device
+        ):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         most = MOST_NETWORKS[self.device] // max(1, independent_members(stack))

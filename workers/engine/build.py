@@ -201,19 +201,26 @@ def _optimizer(
     return optimizer
 
 
-def fresh_kernel(row: Initializer, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def fresh_kernel(
+    row: Initializer,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    fans: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Draw a kernel from the initializer's distribution.
 
     Args:
         row: Row of the table of initializers.
-        shape: (fan_in, fan_out).
+        shape: Its shape.
         rng: Source of randomness.
+        fans: (fan_in, fan_out); None: they are the shape.
 
     Returns:
         float32 array of that shape. The normal form is truncated at two deviations and rescaled to
         the table's variance, as Keras does.
     """
-    deviation = row.variance(*shape) ** 0.5
+    fan_in, fan_out = fans or shape
+    deviation = row.variance(fan_in, fan_out) ** 0.5
     if row.name.endswith("uniform"):
         limit = deviation * 3**0.5
         return rng.uniform(-limit, limit, shape).astype(np.float32)

@@ -106,6 +106,20 @@ class Dropout(_Random):
         return tf.where(self.kept(inputs), inputs / (1.0 - self.context.rate), 0.0)
 
 
+class SpatialDropout(Dropout):
+    """Inverted dropout of whole channels: one mask for all positions of a row, [B, …, C].
+
+    Reference: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.context.widths[self.place] = cast(int, input_shape[-1])
+
+    def words(self, inputs: tf.Tensor) -> tf.Tensor:
+        found = self.context.words(self.place, tf.shape(inputs)[0])
+        return tf.reshape(found, [-1, *[1] * (inputs.shape.rank - 2), inputs.shape[-1]])
+
+
 class AlphaDropout(_Random):
     """Alpha dropout: set dropped units to SELU's negative limit, then restore mean and deviation.
 

@@ -30,6 +30,7 @@ from trainstack.workers.engine.losses import inverted, losses, scores, smoothed_
 from trainstack.workers.engine.members import apart, combined
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.optimizer_updates import global_norm
+from trainstack.workers.engine.own_network import BuiltNetwork, built
 from trainstack.workers.engine.packing import Packing
 from trainstack.workers.engine.structure import NUMBERS, Structure
 from trainstack.workers.engine.variables import thrifty
@@ -48,11 +49,13 @@ class Network:
         context: Run-time values that its random layers read while a step is traced.
         model: The Keras model; of independent members all their weights (`Members`).
         member: The Keras model of one network.
+        own: The user's network that it is, or None.
         independent: Number of independent members; 0: one network.
         hidden: Output of each hidden block.
         packing: Layout of the flat weights.
         dense: The dense layers, the head last.
-        kernels: Their kernels.
+        kernels: Their kernels; of a user's network those that the stack made.
+        hidden_kernels: Those that penalties and max-norm apply to: all but the head's.
         gains: Numbers by which the layers multiply their kernels in use (1 but for NTK). Penalties
             and max-norm apply to these products.
         embedding: The layers of the embedding of numbers, two or none.
@@ -62,8 +65,13 @@ class Network:
     def __init__(self, structure: Structure, stack: Stack) -> None:
         self.structure = structure
         self.context = Context()
+        self.own: BuiltNetwork | None = None
         shape = (stack, structure.inputs, structure.outputs, self.context)
-        self.member, self.hidden = training_model(*shape)
+        if structure.network is None:
+            self.member, self.hidden = training_model(*shape)
+        else:
+            self.own = built(structure.network, stack, structure.outputs, self.context)
+            self.member, self.hidden = self.own.model, self.own.hidden
         # Measurements and exports use float32; mixed precision applies to training steps only.
         self._learner = self.member
         if structure.precision == "mixed":
@@ -82,6 +90,10 @@ class Network:
             for layer in self.dense
         ]
         self.gains = [gain_of(layer) for layer in self.dense]
+        self.hidden_kernels = self.kernels[:-1]
+        self._incoming: list[tuple[int, ...]] = [(-2,)] * len(self.hidden_kernels)
+        if self.own is not None:
+            self._take_kernels(self.own)
         self.embedding = [
             each
             for each in layers
@@ -89,6 +101,8 @@ class Network:
         ]
         a_row = structure.inputs.numbers * components(stack) * max(1, self.independent)
         most = EVALUATION_ROWS // stack.get("members.count", 1)  # every member answers each row
+        if self.own is not None:
+            a_row = self.own.largest
         self.slice_rows = min(most, max(1, MOST_COMPONENTS // max(1, a_row)))
         self._hidden_places = [
             self._place(self.model.trainable_variables, kernel) for kernel in self.hidden_kernels
@@ -109,16 +123,33 @@ class Network:
         self.is_scheduled = stack["regularizer_schedule"] != "constant"
         self._decays = [thrifty(part) for part in self.packing.joined(decays)]
         # Place of a variable → place of its rate factor among the numbers.
-        network = plan(stack, structure.inputs, structure.outputs)
         self._factors = {
             place: NUMBERS.index(key)
-            for place, key in enumerate(rated(self.member, network))
+            for place, key in enumerate(self._rated(stack))
             if key is not None and stack[key] != 1.0
         }
         self._pretrained: set[int] = set()
         if stack["pretraining"] != "none":
             below = keras.Model(self.member.input, self.hidden[: stack["pretraining.layers"]][-1])
             self._pretrained = {self._place(variables, v) for v in below.trainable_variables}
+
+    def _take_kernels(self, own: BuiltNetwork) -> None:
+        """Take the kernels of a user's network in place of those of dense layers."""
+        hidden = own.hidden_kernels
+        self.dense = []
+        self.hidden_kernels = [kernel.variable for kernel in hidden]
+        self._incoming = [kernel.incoming for kernel in hidden]
+        head = [] if own.top is None else [own.top.kernel]
+        self.kernels = [*self.hidden_kernels, *head]
+        self.gains = [1.0] * len(self.kernels)
+
+    def _rated(self, stack: Stack) -> list[str | None]:
+        """Return the key of the number that multiplies each trainable variable's learning rate."""
+        if self.own is not None:
+            keys = self.own.rates()
+            return [keys.get(id(variable)) for variable in self.member.trainable_variables]
+        network = plan(stack, self.structure.inputs, self.structure.outputs)
+        return rated(self.member, network)
 
     @property
     def has_rate_factors(self) -> bool:
@@ -137,9 +168,11 @@ class Network:
         return [keras.Model(*pair) for pair in pairwise(ends)]
 
     @property
-    def hidden_kernels(self) -> list[Any]:
-        """The kernels that penalties and max-norm apply to: all but the head's."""
-        return self.kernels[:-1]
+    def observed_kernels(self) -> list[Any]:
+        """The kernel that makes each of the hidden outputs."""
+        if self.own is None:
+            return [layer.kernel for layer in self.dense[:-1]]
+        return [block.kernels[-1].variable for block in self.own.blocks]
 
     def gradients(
         self,
@@ -264,6 +297,10 @@ class Network:
 
         Independent members follow one another.
         """
+        if self.own is not None:  # without the states of random layers
+            kept = {id(variable) for variable in self.member.weights}
+            pairs = zip(self.model.variables, weights, strict=True)
+            return [weight for variable, weight in pairs if id(variable) in kept]
         gains = {id(kernel): gain for kernel, gain in zip(self.kernels, self.gains, strict=True)}
         found = [
             weight * np.float32(gains.get(id(variable), 1.0))
@@ -303,8 +340,8 @@ class Network:
         """Clip each hidden neuron's incoming weight vector to the radius among the numbers."""
         radius = by_name(numbers)["radius"]
         weights = self.packing.split(flat)
-        for place, gain in zip(self._hidden_places, self.gains, strict=False):
-            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), -2, keepdims=True))
+        for place, gain, axes in zip(self._hidden_places, self.gains, self._incoming, strict=False):
+            norms = tf.sqrt(tf.reduce_sum(tf.square(weights[place]), axes, keepdims=True))
             norms = norms if gain == 1.0 else gain * norms
             weights[place] *= tf.clip_by_value(norms, 0.0, radius) / (norms + 1e-7)
         return self.packing.join(weights)

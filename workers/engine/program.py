@@ -27,6 +27,7 @@ from trainstack.workers.engine.initial_weights import fit, set_kernels, set_sign
 from trainstack.workers.engine.losses import inverted, losses
 from trainstack.workers.engine.model_plan import plan
 from trainstack.workers.engine.network import Network, by_name
+from trainstack.workers.engine.own_network import draw_kernels, fresh_variables
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -128,6 +129,11 @@ class Program(Network):
         self, stack: Stack, seed: int, data: DeviceData | StreamedData | None, initializer: str
     ) -> None:
         """Give the Keras model the fresh weights of a seed, as `reset` does."""
+        if self.own is not None and self.structure.network is not None:
+            found = fresh_variables(self.structure.network, stack, self.structure.outputs, seed)
+            assign(self.member.variables, found)
+            draw_kernels(self.own, stack, seed, initializer)
+            return
         network = plan(stack, self.structure.inputs, self.structure.outputs)
         dense = [node for node in network.nodes if node.role in ("dense", "head")]
         set_kernels(self, dense, seed, initializer)

@@ -10,6 +10,7 @@ from typing import Any
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.metrics.losses import LOSSES
 from trainstack.search.metrics.table import USUAL_LOSS
+from trainstack.search.own_network import OwnNetwork
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.stack import Stack
 
@@ -75,6 +76,7 @@ class Structure:
         loss: Name of the loss (`trainstack.search.metrics.losses`); empty: the task's usual one.
         answers: Whether an epoch also returns the outputs for the validation part.
         networks: Number of networks of a bundle; 0: a program of one network.
+        network: The network of the user's own; None: the stack's dense layers.
     """
 
     stack: tuple[tuple[str, Any], ...]
@@ -88,6 +90,7 @@ class Structure:
     loss: str = ""
     answers: bool = False
     networks: int = 0
+    network: OwnNetwork | None = None
 
     @property
     def trained_on(self) -> str:

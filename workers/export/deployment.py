@@ -13,20 +13,23 @@ import tensorflow as tf
 # Rows per prediction: a single request, and a batch.
 BATCHES = (1, 64)
 PRECISIONS = ("float32", "float16", "int8")
-ROUNDS, CALLS = 20, 10
+# Rounds of calls; slow models have fewer rounds, at least LEAST_ROUNDS, within ROUNDS_SECONDS.
+ROUNDS, LEAST_ROUNDS, CALLS = 20, 5, 10
+ROUNDS_SECONDS = 0.2
 _WARM_UP = 10
 
 
 def median_ms(answer: Callable[[], Any]) -> float:
-    """Return the median time of a call in milliseconds, in the fastest of ROUNDS rounds of CALLS.
+    """Return the median time of a call in milliseconds, in the fastest of several rounds of CALLS.
 
     Other programs on the machine only make calls slower, so a median over all calls would measure
     their load.
     """
     for _ in range(_WARM_UP):
         answer()
-    rounds = []
-    for _ in range(ROUNDS):
+    rounds: list[float] = []
+    until = time.perf_counter() + ROUNDS_SECONDS
+    while len(rounds) < ROUNDS and (len(rounds) < LEAST_ROUNDS or time.perf_counter() < until):
         seconds = []
         for _ in range(CALLS):
             began = time.perf_counter()

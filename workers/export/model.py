@@ -19,6 +19,7 @@ from trainstack.search.data.target_log import FARTHEST, TargetLog
 from trainstack.search.metrics.conformal import Residuals
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import plain_model
+from trainstack.workers.engine.own_network import built
 from trainstack.workers.engine.program import Program
 from trainstack.workers.export.columns import from_columns, levels_of
 from trainstack.workers.export.predict_script import predict_script
@@ -39,7 +40,10 @@ def export_model(bench: Bench, stack: Stack, program: Program, split: Any) -> ke
     `model(x)` keeps their digits, while Keras's `model.predict(x)` rounds inputs to float32.
     """
     features = split.x_train.shape[1]
-    network = plain_model(stack, split.inputs, bench.spec.data.outputs)
+    own, width = bench.spec.network, bench.spec.data.outputs
+    network = (
+        plain_model(stack, split.inputs, width) if own is None else built(own, stack, width).model
+    )
     for variable, value in zip(network.weights, program.plain(program.weights()), strict=True):
         variable.assign(value)
     shape = bench.dataset.image_shape or (features,)

@@ -238,7 +238,9 @@ class _Maker:
         return Made(network, (Member(stack, run.seed),), self._of_run(run))
 
     def _refit(self) -> Made | str:
-        members = [(self.asked.chosen, self.asked.refits[0], 1)]
+        stack, refits = self.asked.chosen, self.asked.refits
+        self._networks([(stack, refit) for refit in refits])  # the average needs all of them
+        members = [(stack, refits[0], 1)]
         valid = together([self._of_run(run) for run in self.runs])
         return self._mean(members, valid, is_scored=False)
 
@@ -274,7 +276,7 @@ class _Maker:
         is_scored: bool = True,
     ) -> Made | str:
         """Return the weighted mean of networks trained on all rows; none may diverge."""
-        found = [self._network(stack, refit) for stack, refit, _ in wanted]
+        found = self._networks([(stack, refit) for stack, refit, _ in wanted])
         made = [network for network in found if network is not None]
         if len(made) < len(wanted):
             return "a training on all rows diverged"
@@ -284,12 +286,18 @@ class _Maker:
         members = tuple(Member(stack, r.seed, r.epochs, weight) for stack, r, weight in wanted)
         return Made(Network(model, made[0].split, parameters), members, valid, is_scored)
 
-    def _network(self, stack: Stack, refit: Refit) -> Network | None:
-        key = stack.stack_id, refit
-        if key not in self.trained:
-            found = refitted(self.bench, stack, refit)
-            self.trained[key] = None if found is None else _network(self.bench, stack, *found)
-        return self.trained[key]
+    def _networks(self, wanted: Sequence[tuple[Stack, Refit]]) -> list[Network | None]:
+        """Return networks trained on all rows; those of one stack are trained together."""
+        by_stack: dict[Stack, list[Refit]] = {}
+        for stack, refit in dict.fromkeys(wanted):
+            if (stack.stack_id, refit) not in self.trained:
+                by_stack.setdefault(stack, []).append(refit)
+        for stack, missing in by_stack.items():
+            trained = refitted(self.bench, stack, missing)
+            for refit, found in zip(missing, trained, strict=True):
+                network = None if found is None else _network(self.bench, stack, *found)
+                self.trained[stack.stack_id, refit] = network
+        return [self.trained[stack.stack_id, refit] for stack, refit in wanted]
 
     def _of_run(self, run: Kept) -> Validated | None:
         files = [run.predictions] if run.predictions else []

@@ -46,11 +46,14 @@ class Predictor:
         else:
             (signature,) = given
         self._kinds = {each.name: each.dtype for each in model.inputs}
+        self._model = model  # a concrete function does not keep it alive
+        # TensorFlow would take the functions of several models in one program for one that is
+        # traced again and again, and warn.
         self._answer = tf.function(
             lambda inputs: model(inputs, training=False),
             input_signature=[signature],
             autograph=False,
-        )
+        ).get_concrete_function()
 
     def of_columns(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the model's answers [N, K] for a table's columns [N] by the inputs' names."""

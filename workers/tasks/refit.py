@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainstack.search.payloads import Refit
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.epoch import EpochPlan
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
+from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.training import batch_order, epoch_key
 
 if TYPE_CHECKING:
@@ -19,36 +23,89 @@ if TYPE_CHECKING:
 log = logging.getLogger("trainstack.trainer")
 
 
-def refitted(bench: Bench, stack: Stack, asked: Refit) -> tuple[Program, Any] | None:
-    """Train a stack without validation, as long as the confirmation found best.
+def refitted(
+    bench: Bench, stack: Stack, asked: Sequence[Refit]
+) -> Iterator[tuple[Program, Any] | None]:
+    """Train networks of a stack without validation, as long as the confirmation found best.
 
     A planned schedule runs as in the plan up to that epoch; performance scheduling lowers its rate
-    after the same epochs as in the confirmation.
+    after the same epochs as in the confirmation. Networks are trained together where that pays.
 
     Args:
         bench: The bench.
         stack: The stack.
-        asked: Length and seed of the training.
+        asked: Length and seed of each network's training.
 
-    Returns:
-        The program with the trained weights, and the split; None if the training diverged.
+    Yields:
+        For each network the program, which holds its weights until the next one, and the split;
+        None if the training diverged.
     """
     split, data = bench.split(None, stack)
-    rows = data.rows[0]
-    batch = min(stack["batch_size"], rows)
-    steps = rows // batch
-    program, _ = bench.program(stack, data, bench.spec.epochs)
-    bench.start(program, stack, asked.seed, data, bench.spec.epochs)
-    maker = RateMaker(stack, steps, stack.planned_epochs(bench.spec.epochs))
-    for epoch in range(1, asked.epochs + 1):
-        order = batch_order(asked.seed, epoch, rows, steps, batch)
-        plan = maker.plan(epoch, order, epoch_key(asked.seed, epoch))
+    most = bench.most_networks(stack, data) if isinstance(data, DeviceData) else 1
+    for start in range(0, len(asked), most):
+        group = asked[start : start + most]
+        program, _ = bench.program(stack, data, bench.spec.epochs, len(group))
+        if isinstance(data, DeviceData) and len(group) > 1:
+            trained = _together(bench, stack, group, program, data)
+        else:
+            trained = [_alone(bench, stack, group[0], program, data)]
+        for weights in trained:
+            if weights is None:
+                yield None
+                continue
+            program.use(data)
+            program.set_weights(weights)
+            yield program, split
+
+
+def _alone(
+    bench: Bench, stack: Stack, refit: Refit, program: Program, data: DeviceData | StreamedData
+) -> list[np.ndarray] | None:
+    """Return the weights of one network, or None if its training diverged."""
+    bench.start(program, stack, refit.seed, data, bench.spec.epochs)
+    for plan in _plans(bench, stack, refit, data.rows[0]):
         result = program.epoch(stack, data, *plan.arguments)
         bench.progressed()
         if not np.isfinite(result.train_loss):
-            log.warning("training on all rows diverged in epoch %d", epoch)
+            log.warning("training on all rows diverged")
             return None
-        if epoch in asked.lowered_after:
+    return program.measured()
+
+
+def _together(
+    bench: Bench, stack: Stack, refits: Sequence[Refit], program: Program, data: DeviceData
+) -> list[list[np.ndarray] | None]:
+    """Return the weights of networks that are trained at once; None for one that diverged."""
+    bundle = bench.bundle(program, stack, len(refits))
+    for place, refit in enumerate(refits):
+        bench.start(program, stack, refit.seed, data, bench.spec.epochs)
+        bundle.load(place)
+    rows, parts = data.rows[0], bundle.joined([data] * len(refits))
+    plans = [_plans(bench, stack, refit, rows) for refit in refits]
+    found: list[list[np.ndarray] | None] = [None] * len(refits)
+    going = set(range(len(refits)))
+    while going:
+        epoch = [next(left, None) if k in going else None for k, left in enumerate(plans)]
+        for place in [place for place in going if epoch[place] is None]:
+            found[place] = bundle.measured(place)
+            going.remove(place)
+        if not going:
+            break
+        results = bundle.epoch([stack] * len(refits), parts, epoch)
+        bench.progressed()
+        for place in [p for p in going if not np.isfinite(results[p].train_loss)]:
+            log.warning("training on all rows diverged")
+            going.remove(place)
+    return found
+
+
+def _plans(bench: Bench, stack: Stack, refit: Refit, rows: int) -> Iterator[EpochPlan]:
+    """Yield the plans of a training's epochs."""
+    batch = min(stack["batch_size"], rows)
+    steps = rows // batch
+    maker = RateMaker(stack, steps, stack.planned_epochs(bench.spec.epochs))
+    for epoch in range(1, refit.epochs + 1):
+        order = batch_order(refit.seed, epoch, rows, steps, batch)
+        yield maker.plan(epoch, order, epoch_key(refit.seed, epoch))
+        if epoch in refit.lowered_after:
             maker.lower()
-    program.settle()
-    return program, split

@@ -51,7 +51,7 @@ def test_values_are_written_as_typed(options: dict[str, Any], words: list[str]) 
         ({"json": True}, "has no option 'json'"),
         ({"range_test": 1}, "range_test=1; expected True or False"),
         ({"trials": True}, "trials=True; expected a text or a number"),
-        ({"metric": len}, "metric=<built-in function len>; expected a text or a number"),
+        ({"seed": len}, "seed=<built-in function len>; expected a text or a number"),
     ],
 )
 def test_a_wrong_keyword_is_refused(options: dict[str, Any], message: str) -> None:

@@ -26,11 +26,18 @@ def domains(parameter: Parameter) -> st.SearchStrategy[Any]:
     number: Any = kind(int(low), int(high)) if parameter.integer else kind(low, high)
     several = st.lists(number, min_size=2, max_size=4, unique=True)
     ends = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
+    logarithmic = st.booleans() if low > 0 else st.just(False)
     return st.one_of(
         number.map(lambda n: (n, n)),
         several.map(lambda values: (values, {"choices": values})),
-        ends.map(lambda e: (Range(*e), {"low": e[0], "high": e[1]})),
+        st.builds(range_of, ends, logarithmic),
     )
+
+
+def range_of(ends: list[Any], log: bool) -> tuple[Range, dict[str, Any]]:
+    """Return a range as (Python's object, JSON)."""
+    document = {"low": ends[0], "high": ends[1]}
+    return Range(*ends, log=log), document | ({"log": True} if log else {})
 
 
 @st.composite

@@ -113,6 +113,14 @@ def test_every_draw_round_trips_through_json(draws: tuple[Space, list[Stack]]) -
         assert again.stack_id == stack.stack_id
 
 
+def test_every_draw_round_trips_through_keywords(draws: tuple[Space, list[Stack]]) -> None:
+    """The keywords of a stack build the same stack; none is more or less than the JSON's."""
+    for stack in draws[1][:100]:
+        given = stack.to_keywords()
+        assert Stack.of(**given) == stack
+        assert {key.replace("__", ".") for key in given} <= stack.to_json().keys()
+
+
 def test_inactive_parameters_leave_no_trace(draws: tuple[Space, list[Stack]]) -> None:
     """A draw with added parameters of other choices is the same stack."""
     _, stacks = draws

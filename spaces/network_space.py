@@ -1,0 +1,67 @@
+"""Spaces and stacks for a user's own network: what it leaves open of the choices."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, UNITS_AXIS
+from trainstack.spaces.domains import Fixed
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.own_numbers import OwnNumber
+from trainstack.spaces.preparations import STANDARD
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
+
+# What the stack says about dense layers only, or the user's code says itself. The widths are those
+# of the chapter's default and mean nothing: the network has its own.
+HELD: Mapping[str, str] = {
+    "connection": "plain",
+    "input_normalization": "none",
+    "embedding": "none",
+    "input_scale": "none",
+    "parametrization": "standard",
+    "bias": "zeros",
+    "calibration": "none",
+    "preparation": STANDARD,
+    "members": "one",
+    "categories": "one_hot",
+    "pretraining": "none",
+}
+_UNITS = Stack.of().units
+
+
+def for_network(
+    space: Space, numbers: Mapping[str, OwnNumber], has_head: bool, voids: str
+) -> Space:
+    """Return a space for a user's own network: with its numbers, without what it does not have.
+
+    Args:
+        space: The space.
+        numbers: The network's own numbers.
+        has_head: Whether the stack makes its last layer.
+        voids: Why it cannot be self-normalizing; empty: it can.
+
+    Raises:
+        RequestError: The space offers self-normalizing networks only.
+    """
+    arms = dict(space.arms)
+    arms |= {axis: {choice: {}} for axis, choice in HELD.items()}
+    arms[UNITS_AXIS] = {"list": {"units": Fixed(_UNITS)}}
+    if not has_head:
+        arms["head"] = {next(iter(CHOICE_AXES["head"])): {}}
+    if voids:
+        arms[BUNDLE_AXIS] = {"free": {}}
+        if "free" not in space.arms[BUNDLE_AXIS]:
+            raise RequestError(
+                f"space '{space.name}' with a network that has {voids}",
+                "plain dense layers: only they are self-normalizing",
+                "take another --space or --profile",
+            )
+    return dataclasses.replace(space, arms=arms, network=numbers)
+
+
+def held(stack: Stack) -> Stack:
+    """Return a stack as it is put into a user's own network."""
+    changes = {axis: choice for axis, choice in HELD.items() if stack[axis] != choice}
+    return stack.but(units=list(_UNITS), **changes)

@@ -1,0 +1,87 @@
+"""Spaces of a user's own network: its numbers are drawn where they are asked for."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from trainstack.spaces.domains import Choices, Range
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.network_space import HELD, for_network, held
+from trainstack.spaces.own_numbers import OwnNumber
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, network_stacks
+from trainstack.spaces.space import Space
+from trainstack.spaces.stack import Stack
+
+NUMBERS = {
+    "top": OwnNumber(Choices(("dense", "mean"))),
+    "units": OwnNumber(Range(4, 32, log=True, integer=True), {"top": ("dense",)}),
+    "share": OwnNumber(Range(0.1, 0.5)),
+}
+SPACE = for_network(Space.named("chapter"), NUMBERS, has_head=False, voids="a convolution")
+
+
+def drawn(space: Space, count: int) -> list[tuple[Stack, dict]]:
+    """Return some stacks of a space with their parameters."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+    trials = [study.ask() for _ in range(count)]
+    return [(space.draw(trial), dict(trial.params)) for trial in trials]
+
+
+def test_a_conditional_number_is_drawn_with_its_choice_only() -> None:
+    """A number is in a stack if the choice that it depends on is made, and else leaves no trace."""
+    tops = set()
+    for stack, parameters in drawn(SPACE, 40):
+        top = stack["network.top"]
+        tops.add(top)
+        assert (stack.get("network.units") is not None) == (top == "dense")
+        assert ("network.units" in parameters) == (top == "dense")
+        assert 0.1 <= stack["network.share"] <= 0.5
+    assert tops == {"dense", "mean"}
+
+
+def test_a_stack_of_a_network_round_trips() -> None:
+    """Stack, parameters and space are read back as they were written."""
+    assert Space.from_json(SPACE.to_json()) == SPACE
+    for stack, parameters in drawn(SPACE, 20):
+        assert Stack.from_json(stack.to_json()) == stack
+        encoded = SPACE.encode(stack)
+        assert encoded is not None
+        assert SPACE.draw(optuna.trial.FixedTrial(encoded)) == stack
+        assert {k: v for k, v in encoded.items() if "network" in k} == {
+            k: v for k, v in parameters.items() if "network" in k
+        }
+
+
+def test_what_a_network_does_not_have_is_held() -> None:
+    """Widths and choices of dense layers stay at those of the chapter's default."""
+    for stack, _ in drawn(SPACE, 20):
+        assert stack.units == CHAPTER_DEFAULT.units
+        assert all(stack[axis] == choice for axis, choice in HELD.items())
+        assert stack["head"] == "glorot"
+    realmlp = held(REFERENCES["realmlp-td-s"])
+    assert all(realmlp[axis] == choice for axis, choice in HELD.items())
+    assert realmlp["optimizer.learning_rate"] == 0.04
+
+
+def test_a_search_for_a_network_starts_with_the_default_and_the_classics() -> None:
+    """The first stacks are distinct, the chapter's default first, all as a network has them."""
+    stacks = [stack for _, stack in network_stacks()]
+    assert stacks[0] == CHAPTER_DEFAULT
+    assert len(set(stacks)) == len(stacks) > 3
+    assert all(held(stack) == stack for stack in stacks)
+
+
+def test_a_network_that_is_not_plain_takes_the_self_normalizing_bundle_away() -> None:
+    """Only plain dense layers are self-normalizing; a space of nothing else is refused."""
+    assert list(SPACE.arms["bundle"]) == ["free"]
+    plain = for_network(Space.named("chapter"), {}, has_head=True, voids="")
+    assert "self_normalizing" in plain.arms["bundle"]
+    with pytest.raises(RequestError, match="recurrence"):
+        for_network(Space.named("self-normalizing"), {}, has_head=True, voids="recurrence")
+
+
+def test_other_keys_and_values_are_refused() -> None:
+    """A stack's numbers of a network are texts, numbers and truth values."""
+    with pytest.raises(RequestError, match="filters is"):
+        Stack.of(network__filters=[1])

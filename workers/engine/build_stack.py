@@ -1,0 +1,256 @@
+"""What a user's `build(stack, inputs, outputs)` makes its layers with: `stack`.
+
+A *block* is a Keras layer with a kernel and what the stack puts around it: normalization,
+activation and dropout in the stack's order, its initializer, penalty and max-norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from trainstack.spaces.activations import ACTIVATIONS
+from trainstack.spaces.choices import Call
+from trainstack.spaces.domains import Choices, Domain, Fixed, Range
+from trainstack.spaces.errors import RequestError
+from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.own_numbers import PREFIX, usual
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.build import keras_object
+from trainstack.workers.engine.kernels import Kernel, is_recurrent, kernels_of
+from trainstack.workers.engine.layers import RUNTIME, Context, RReLU, SpatialDropout
+
+_linear: Any = keras.activations.linear
+
+
+@dataclass(eq=False)
+class Block:
+    """A block, which is called with a tensor like a layer.
+
+    Attributes:
+        stack: What made it.
+        layer: The layer with the kernel; None for an activation alone.
+        kernels: Its kernels, that which makes the outputs last.
+        activates: Whether activation and dropout follow.
+        output: Its output where it was first called.
+    """
+
+    stack: BuildStack
+    layer: Any = None
+    kernels: tuple[Kernel, ...] = ()
+    activates: bool = True
+    output: Any = None
+    _after: list[Any] | None = None
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the block's output for a tensor; further calls share its weights."""
+        outputs = inputs if self.layer is None else self.layer(inputs)
+        if self._after is None:
+            self._after = self.stack.after(self, len(outputs.shape))
+        for layer in self._after:
+            outputs = layer(outputs)
+        if self.output is None:
+            self.output = outputs
+        return outputs
+
+
+@dataclass(eq=False)
+class BuildStack:
+    """The stack as a user's `build` uses it.
+
+    Attributes:
+        chosen: The stack.
+        context: Run-time values of the layers of the engine; None: Keras's own layers.
+        activations: Number of activations of the network, of which the last is known; 0: unknown.
+        asked: Numbers that the network asked for, by name, in order.
+        blocks: Its blocks with a kernel, in order.
+        top: The layer that `head` made, or None.
+    """
+
+    chosen: Stack
+    context: Context | None = None
+    activations: int = 0
+    asked: dict[str, Domain] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+    top: Any = None
+    _activated: int = 0
+    _places: int = 0
+
+    def dense(self, units: int, **keywords: Any) -> Block:
+        """Return a block of a dense layer; further arguments are those of `keras.layers.Dense`."""
+        return self._made(keras.layers.Dense, units, **keywords)
+
+    def conv2d(self, filters: int, kernel_size: Any, **keywords: Any) -> Block:
+        """Return a block of a convolution; further arguments are those of `Conv2D`."""
+        return self._made(keras.layers.Conv2D, filters, kernel_size, **keywords)
+
+    def separable_conv2d(self, filters: int, kernel_size: Any, **keywords: Any) -> Block:
+        """Return a block of a separable convolution, as `SeparableConv2D`."""
+        return self._made(keras.layers.SeparableConv2D, filters, kernel_size, **keywords)
+
+    def lstm(self, units: int, **keywords: Any) -> Block:
+        """Return a block of an LSTM, as `keras.layers.LSTM`, whose activations it keeps."""
+        return self._made(keras.layers.LSTM, units, **keywords)
+
+    def gru(self, units: int, **keywords: Any) -> Block:
+        """Return a block of a GRU, as `keras.layers.GRU`, whose activations it keeps."""
+        return self._made(keras.layers.GRU, units, **keywords)
+
+    def _made(self, kind: Any, *arguments: Any, **keywords: Any) -> Block:
+        bare = "activation" in keywords and keywords["activation"] is None
+        return self.block(kind(*arguments, **keywords), activate=not bare)
+
+    def block(self, layer: Any, activate: bool = True) -> Block:
+        """Return a block of any Keras layer with a kernel.
+
+        Args:
+            layer: The layer, new and without an activation of its own.
+            activate: False leaves out activation and dropout, which `activation` adds: for a sum
+                with a skip between them. `activation=None` says the same to `dense` and the others.
+
+        Raises:
+            RequestError: The layer has no kernel, or one already.
+        """
+        kernels = kernels_of(layer)
+        if not kernels:
+            kind = type(layer).__name__
+            raise RequestError(f"stack.block({kind}) has no kernel", "a layer such as Conv1D")
+        if layer.built:
+            raise RequestError(
+                f"stack.block: the layer {layer.name} is in use already", "a new one"
+            )
+        if not is_recurrent(layer):
+            if layer.activation is not _linear:
+                raise RequestError(
+                    f"the layer {layer.name} has an activation of its own",
+                    "none: the stack brings it",
+                )
+            if self.chosen["normalization"] == "before":  # its shift is the bias
+                layer.use_bias = False
+        made = Block(self, layer, kernels, activate)
+        if self.context is None:
+            self._say(kernels)
+        elif layer.use_bias:
+            layer.rates = {"bias": "bias_rate"}
+        self.blocks.append(made)
+        return made
+
+    def _say(self, kernels: Sequence[Kernel]) -> None:
+        """Give Keras's kernels what the engine applies itself."""
+        stack = self.chosen
+        for kernel in kernels:
+            if kernel.is_drawn:
+                kernel.set("initializer", keras_object(INITIALIZERS[stack["initializer"]].call))
+            if penalty := stack.numbers("penalty"):
+                kernel.set("regularizer", keras.regularizers.L1L2(**penalty))
+            if stack["max_norm"] == "clip":
+                axes: Any = list(kernel.incoming)
+                bound = keras.constraints.MaxNorm(stack["max_norm.radius"], axis=axes)
+                kernel.set("constraint", bound)
+
+    def activation(self) -> Block:
+        """Return activation, normalization if it comes after it, and dropout, without a layer."""
+        return Block(self)
+
+    def head(self, units: int) -> Any:
+        """Return the last layer: dense, with the stack's initial weights for it."""
+        zeros = self.chosen["head"] == "zeros"
+        self.top = keras.layers.Dense(
+            units, kernel_initializer="zeros" if zeros else "glorot_uniform"
+        )
+        self.top.rates = {"bias": "bias_rate"}
+        return self.top
+
+    def choice(self, name: str, values: Sequence[Any]) -> Any:
+        """Return one of several values, an axis of the study; the first one is the usual one."""
+        values = tuple(values)
+        if not values or len(set(values)) < len(values):
+            raise RequestError(f"stack.choice({name!r}) has {list(values)}", "values, each once")
+        return self._number(name, Fixed(values[0]) if len(values) == 1 else Choices(values))
+
+    def integer(self, name: str, low: int, high: int, log: bool = False) -> int:
+        """Return a whole number of a range, an axis of the study."""
+        return self._number(name, self._range(name, low, high, log, integer=True))
+
+    def real(self, name: str, low: float, high: float, log: bool = False) -> float:
+        """Return a number of a range, an axis of the study; `log`: on a logarithmic scale."""
+        return self._number(name, self._range(name, low, high, log, integer=False))
+
+    @staticmethod
+    def _range(name: str, low: float, high: float, log: bool, integer: bool) -> Range:
+        if not low < high or (log and low <= 0):
+            above = " above 0" if log else ""
+            raise RequestError(f"{name!r} goes from {low} to {high}", f"low < high{above}")
+        kind: Any = int if integer else float
+        return Range(kind(low), kind(high), bool(log), integer)
+
+    def _number(self, name: str, domain: Domain) -> Any:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise RequestError(f"the number {name!r}", "a name of letters, digits and _")
+        if self.asked.setdefault(name, domain) != domain:
+            raise RequestError(f"{name!r} is asked for twice with other values", "one question")
+        value = self.chosen.get(PREFIX + name, usual(domain))
+        if not domain.holds(value):
+            raise RequestError(f"{PREFIX}{name} is {value!r}", f"a value of {domain.to_json()}")
+        return value
+
+    def after(self, block: Block, rank: int) -> list[Any]:
+        """Return the layers that follow a block's layer, for outputs of so many axes."""
+        placement, found = self.chosen["normalization"], []
+        recurrent = block.layer is not None and is_recurrent(block.layer)
+        if block.layer is not None and placement == "before":
+            found.append(self._normalization())
+        if not block.activates:
+            return found
+        if not recurrent:  # its gates have activations of their own
+            found.append(self._activation(rank))
+        if placement == "after":
+            found.append(self._normalization())
+        self._activated += 1
+        last = self._activated == self.activations
+        drops = self.chosen["dropout"]
+        if drops in ("all", "hidden") or (drops == "last" and last):
+            found.append(self.dropout(rank))
+        return found
+
+    def _normalization(self) -> Any:
+        return keras.layers.BatchNormalization(momentum=self.chosen["normalization.momentum"])
+
+    def _activation(self, rank: int) -> Any:
+        call = ACTIVATIONS[self.chosen["activation"]].call
+        assert call is not None
+        numbers = call.keywords(self.chosen.numbers("activation"))
+        if self.chosen["activation"] == "prelu":
+            numbers["shared_axes"] = list(range(1, rank - 1)) or None
+        if call.path != "RReLU":
+            return keras_object(Call(call.path, numbers))
+        if self.context is not None:
+            return RReLU(self.context, self._place(), **numbers)
+        return keras.layers.LeakyReLU(negative_slope=(numbers["lower"] + numbers["upper"]) / 2)
+
+    def dropout(self, rank: int) -> Any:
+        """Return dropout for tensors of so many axes: of whole channels if there are more than 2.
+
+        Of [B, n] it is alpha dropout with SELU, as elsewhere.
+        """
+        rate, alpha = self.chosen["dropout.rate"], self.chosen["activation"] == "selu"
+        if rank > 2 and self.context is not None:
+            return SpatialDropout(self.context, self._place())
+        if rank > 2:
+            return getattr(keras.layers, f"SpatialDropout{rank - 2}D")(rate)
+        kind = "layers.AlphaDropout" if alpha else "layers.Dropout"
+        if self.context is not None:
+            return RUNTIME[kind](self.context, self._place())
+        return keras_object(Call(kind, {"rate": rate}))
+
+    def _place(self) -> int:
+        self._places += 1
+        return self._places
+
+    @property
+    def activated(self) -> int:
+        """Number of activations so far."""
+        return self._activated
