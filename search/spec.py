@@ -151,8 +151,8 @@ class StudySpec:
         class_weight: `balanced`, or class name → weight; empty: none.
         folds: Folds of a search trial, whose score is their mean; 1: none, a part is held out.
         repeats: Times that the rows are divided into folds anew.
-        network: The network of the user's own that stacks are put into; null: dense layers.
         reused: The saved model whose layers networks may start with; null: none.
+        network: The network of the user's own that stacks are put into; null: dense layers.
         version: Version of this package.
     """
 
@@ -185,8 +185,8 @@ class StudySpec:
     class_weight: str | Mapping[str, float] = ""
     folds: int = 1
     repeats: int = 1
-    network: OwnNetwork | None = None
     reused: Reused | None = None
+    network: OwnNetwork | None = None
     version: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -200,13 +200,13 @@ class StudySpec:
         document["launched_with"] = dict(self.launched_with)
         if self.own_metric is not None:
             document["own_metric"] = dataclasses.asdict(self.own_metric)
-        if self.network is not None:
-            document["network"] = self.network.to_json()
         if self.reused is not None:
             document["reused"] = {
                 **dataclasses.asdict(self.reused),
                 "units": list(self.reused.units),
             }
+        if self.network is not None:
+            document["network"] = self.network.to_json()
         if isinstance(self.class_weight, Mapping):
             document["class_weight"] = dict(self.class_weight)
         return document
@@ -260,8 +260,8 @@ class StudySpec:
         Raises:
             RequestError: A key is unknown or missing.
         """
-        own, network = document.get("own_metric"), document.get("network")
-        reused = document.get("reused")
+        own, reused = document.get("own_metric"), document.get("reused")
+        network = document.get("network")
         return _strict(
             cls,
             {
@@ -271,10 +271,10 @@ class StudySpec:
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
                 "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
-                "network": None if network is None else OwnNetwork.from_json(network),
                 "reused": None
                 if reused is None
                 else _strict(Reused, {**reused, "units": tuple(reused["units"])}, "reused"),
+                "network": None if network is None else OwnNetwork.from_json(network),
             },
             "spec",
         )

@@ -234,17 +234,10 @@ class Space:
         axes.update({axis: domain.to_json() for axis, domain in self.numbers.items()})
         usual = {k: v if k in NUMBER_AXES else {v: {}} for k, v in BEYOND_CHAPTER.items()}
         axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
-        told: dict[str, Any] = {
-            "name": self.name,
-            "about": self.about,
-            "cost": self.cost,
-            "axes": axes,
-        }
-        if self.network:
-            told["network"] = {name: number.to_json() for name, number in self.network.items()}
-        if self.reused is not None:
-            told["reused"] = self.reused.to_json()
-        return told
+        own = {name: number.to_json() for name, number in self.network.items()}
+        told = {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
+        more = {} if self.reused is None else {"reused": self.reused.to_json()}
+        return {**told, "network": own, **more} if own else {**told, **more}
 
     def with_axis(self, axis: str, choices: Any = None, /, **named: Any) -> Space:
         """Return this space with one axis replaced; see `Space.of`.

@@ -216,8 +216,8 @@ def launch(
         weight=weight,
         plan=plan_of(group, time, gap, part, valid, test),
         unlabelled=unlabelled,
-        network=network,
         reuse=reuse,
+        network=network,
     )
     spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:

@@ -107,6 +107,12 @@ def make_spec(
     if searched.name in space_names():  # a user's own space stays as it is
         most = max(dataset.inputs.categories, default=0)
         searched = searched.for_rows(rows).for_task(dataset.task).for_categories(most)
+    if reuse is not None and network is not None:
+        raise RequestError(f"--reuse {reuse} with --network", "one of them")
+    reused = None if reuse is None else read_reused(reuse, dataset.features)
+    if reused is not None:
+        searched = searched.with_reused(reused.layers)
+    check_reuse(reused, searched, given)
     described = dataset.describe()
     looked = None if network is None else look_at(network, dataset, described.outputs)
     if looked is not None:
@@ -114,14 +120,8 @@ def make_spec(
         given = tuple(held(stack) for stack in given)
         if precision != PRECISIONS[0]:
             raise RequestError(f"--precision {precision} with --network", PRECISIONS[0])
-        if reuse is not None:
-            raise RequestError("--reuse with --network", "one of them")
         if loaded is None:
             tell(looked)
-    reused = None if reuse is None else read_reused(reuse, dataset.features)
-    if reused is not None:
-        searched = searched.with_reused(reused.layers)
-    check_reuse(reused, searched, given)
     if epochs is None:
         epochs = default_epochs(dataset.task, rows, batch_sizes(searched, given))
     spec = StudySpec(

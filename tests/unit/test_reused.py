@@ -186,3 +186,9 @@ def test_a_reusing_stack_is_not_varied_where_it_would_not_fit() -> None:
     assert varied["pretraining"]["pretraining"] == "none"
     assert not {"units", "activation"} & varied.keys()
     assert all(reused.layers.fits(variant) for variant in varied.values())
+
+
+def test_a_network_of_ones_own_reuses_no_layers(tmp_path: Path) -> None:
+    """Both flags together are refused in one line."""
+    with pytest.raises(RequestError, match="with --network; expected one of them"):
+        asked(tmp_path, reuse="m.keras", network="net.py:build")
