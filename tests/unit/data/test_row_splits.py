@@ -201,7 +201,9 @@ def check_inputs(request: Request) -> None:
     far = rng.normal(0, 1e6, held.sum())
     if data.is_table:
         x.loc[held, "number"] *= far
-        x.loc[held, "holed"] = np.where(np.arange(held.sum()) % 3, far, np.nan)
+        # The whole table decides which columns have an indicator of missing values.
+        holes = np.nan if x["holed"].isna().any() else 0.0
+        x.loc[held, "holed"] = np.where(np.arange(held.sum()) % 3, far, holes)
     else:
         x[held, 1] *= far
     if not data.classes:  # classes decide where rows go
