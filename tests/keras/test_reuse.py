@@ -185,7 +185,7 @@ def test_runs_trained_at_once_and_refits_reuse_layers(bench: JobBench, model: An
         np.testing.assert_allclose(
             curve(result), curve(bench.train(job, lambda measured: None)), rtol=1e-3
         )
-    found = refitted(bench, STACK, Refit(SEED, 3))  # all of them frozen
+    found = next(refitted(bench, STACK, [Refit(SEED, 3)]))  # all of them frozen
     assert found is not None
     np.testing.assert_array_equal(found[0].weights()[0], model[1][0])
 
