@@ -49,8 +49,9 @@ def refits(runs: Sequence[TaskRow]) -> tuple[Refit, ...]:
 def pool(spec: Mapping[str, Any], rows: Sequence[TaskRow]) -> tuple[PoolMember, ...]:
     """Return the ensemble's candidates, the lowest objective first.
 
-    They are the finished search trials, and the confirmation runs as far as they predict the same
-    validation rows as those: with folds, the runs of each whole division, together.
+    They are the finished search trials and, with folds, the confirmation's runs of each whole
+    division together, which predict the same rows as those. Without folds every seed of the
+    confirmation holds out other rows.
     """
     found = [
         (row.value or 0.0, PoolMember(row.stack, _as_trained(row), (row.artifacts["predictions"],)))
@@ -58,10 +59,10 @@ def pool(spec: Mapping[str, Any], rows: Sequence[TaskRow]) -> tuple[PoolMember, 
         if row.kind == SEARCH and _can_vote(row) and row.stack is not None
     ]
     by_stack: dict[str, dict[int, TaskRow]] = {}
-    for row in rows:
+    size = spec.get("folds", 1)
+    for row in rows if size > 1 else ():
         if row.kind == CONFIRMATION and _can_vote(row) and row.seed_index < spec["replicates"]:
             by_stack.setdefault(row.stack_id or "", {})[row.seed_index] = row
-    size = spec.get("folds", 1)
     for runs in by_stack.values():
         for start in range(0, spec["replicates"], size):
             block = [runs[k] for k in range(start, start + size) if k in runs]

@@ -160,23 +160,23 @@ def test_steering(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_deletion(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deleted study is gone with its files; a frame stays while another study uses it."""
     live(shell, monkeypatch)
-    first = trainstack.launch(table(8), target="kind", study="deleted", **SMALL)
-    other = trainstack.launch(table(8), target="kind", study="kept", detach=True, **SMALL)
+    first = trainstack.launch(table(8), target="kind", study="given-frame", **SMALL)
+    other = trainstack.launch(table(8), target="kind", study="same-frame", detach=True, **SMALL)
     with connected(first.url) as here:
-        source = Path(queries.spec_of(here, "kept").data.source)
-    logs = shell.home / "logs" / "deleted"
+        source = Path(queries.spec_of(here, "same-frame").data.source)
+    logs = shell.home / "logs" / "given-frame"
     assert logs.is_dir()
     first.delete()
-    with pytest.raises(trainstack.TrainstackError, match="no study 'deleted'"):
+    with pytest.raises(trainstack.TrainstackError, match="no study 'given-frame'"):
         first.status()
     assert not logs.exists()
     assert other.status().state == "searching"
     assert source.is_file()
     other.delete()
     assert not source.exists()
-    again = trainstack.launch(table(8), target="kind", study="deleted", detach=True, **SMALL)
+    again = trainstack.launch(table(8), target="kind", study="given-frame", detach=True, **SMALL)
     assert again.status().counts["completed"] == 0
-    with pytest.raises(trainstack.TrainstackError, match="no study 'kept'"):
+    with pytest.raises(trainstack.TrainstackError, match="no study 'same-frame'"):
         other.delete()
 
 

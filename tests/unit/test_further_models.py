@@ -73,6 +73,13 @@ def test_only_finished_runs_with_predictions_are_candidates(changes: dict[str, A
     assert pool(spec, [row(SEARCH, 1)]) == (PoolMember(STACK, Refit(101, 5), ("search-1",)),)
 
 
+def test_without_folds_the_confirmation_has_no_candidates() -> None:
+    """Its runs predict other rows; however good, they take no search trial's place."""
+    runs = [row(CONFIRMATION, k, value=0.1) for k in range(MOST_CANDIDATES)]
+    found = pool({"replicates": MOST_CANDIDATES, "folds": 1}, [*runs, row(SEARCH, 1)])
+    assert [member.predictions for member in found] == [("search-1",)]
+
+
 def test_the_runs_of_a_division_are_one_candidate() -> None:
     """With three folds, runs 0 to 2 of a stack count together; runs 3 and 4 miss a fold."""
     runs = [row(CONFIRMATION, k) for k in range(5)]
