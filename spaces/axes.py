@@ -102,38 +102,36 @@ BUNDLES: dict[str, str] = {
     "reused": "widths and activation of the saved model of --reuse, some of whose layers it takes",
 }
 
-# Choices of a stack whose layers may be those of another network: dense layers alone.
-PLAIN_LAYERS: dict[str, str] = {
+# A chain of dense layers, with nothing before the first or after the last.
+CHAIN: dict[str, str] = {
     "connection": "plain",
-    "normalization": "none",
     "input_normalization": "none",
-    "max_norm": "none",
     "embedding": "none",
     "input_scale": "none",
     "parametrization": "standard",
     "bias": "zeros",
     "calibration": "none",
-    "members": "one",
     "categories": "one_hot",
+}
+
+# Choices of a stack whose layers may be those of another network: dense layers alone.
+PLAIN_LAYERS: dict[str, str] = {
+    **CHAIN,
+    "normalization": "none",
+    "max_norm": "none",
+    "members": "one",
 }
 
 # Choices fixed by the self-normalizing bundle (Klambauer et al. 2017; chapter section 1).
 SELF_NORMALIZING: dict[str, str] = {
-    "connection": "plain",
+    **CHAIN,
     "activation": "selu",
     "initializer": "lecun_normal",
     "normalization": "none",
-    "input_normalization": "none",
     "penalty": "none",
     "max_norm": "none",
     "decay": "none",
-    "embedding": "none",
-    "input_scale": "none",
-    "parametrization": "standard",
-    "bias": "zeros",
-    "calibration": "none",
     "preparation": STANDARD,
-    "categories": "one_hot",
     "pretraining": "none",
 }
 

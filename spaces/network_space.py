@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from trainstack.spaces.axes import BUNDLE_AXIS, CHOICE_AXES, UNITS_AXIS
+from trainstack.spaces.axes import BUNDLE_AXIS, CHAIN, CHOICE_AXES, UNITS_AXIS
 from trainstack.spaces.domains import Fixed
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.own_numbers import OwnNumber
@@ -16,16 +16,9 @@ from trainstack.spaces.stack import Stack
 # What the stack says about dense layers only, or the user's code says itself. The widths are those
 # of the chapter's default and mean nothing: the network has its own.
 HELD: Mapping[str, str] = {
-    "connection": "plain",
-    "input_normalization": "none",
-    "embedding": "none",
-    "input_scale": "none",
-    "parametrization": "standard",
-    "bias": "zeros",
-    "calibration": "none",
+    **CHAIN,
     "preparation": STANDARD,
     "members": "one",
-    "categories": "one_hot",
     "pretraining": "none",
 }
 _UNITS = Stack.of().units

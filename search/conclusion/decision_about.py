@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainstack.search.evidence.candidates import losses
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.decision import Decision, decide
-from trainstack.search.evidence.race import Choice
 from trainstack.search.records import Run
 
 

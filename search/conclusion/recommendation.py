@@ -34,6 +34,7 @@ from trainstack.search.conclusion.yardsticks import (
 )
 from trainstack.search.evidence.candidates import losses
 from trainstack.search.evidence.challenge import effects_with
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
     LEVEL,
@@ -55,7 +56,7 @@ from trainstack.search.evidence.finite import (
 from trainstack.search.evidence.formatting import describe
 from trainstack.search.evidence.measured import Measured
 from trainstack.search.evidence.prediction import profile_note
-from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.evidence.race import choice
 from trainstack.search.json_values import HIDDEN
 from trainstack.search.records import OUTCOMES, SEARCH, Run
 from trainstack.search.spec import StudySpec

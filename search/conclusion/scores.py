@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainstack.search.evidence.candidates import departures, losses
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import compare, score
 from trainstack.search.evidence.deciding import LOSS, Deciding
 from trainstack.search.evidence.estimates import Difference, Estimate, Score
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import describe
-from trainstack.search.evidence.race import Choice
 from trainstack.search.metrics.table import METRICS
 from trainstack.search.records import Run
 from trainstack.spaces.stack import Stack

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.estimates import Estimate, Verdict
 from trainstack.search.evidence.formatting import about, describe, interval, number, seeds
-from trainstack.search.evidence.race import Choice
 
 
 def sentence(

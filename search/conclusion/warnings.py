@@ -8,13 +8,13 @@ from typing import Any
 
 from trainstack.search.evidence.candidates import usable
 from trainstack.search.evidence.challenge import Challenge
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.constraints import read_all, told
 from trainstack.search.evidence.deciding import BY_LOSS, Deciding
 from trainstack.search.evidence.effects import Effect
 from trainstack.search.evidence.estimates import Verdict
 from trainstack.search.evidence.finite import finite
 from trainstack.search.evidence.formatting import describe, interval, name, number, signed
-from trainstack.search.evidence.race import Choice
 from trainstack.search.records import COUNTED, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stopping import cool_from

@@ -24,7 +24,8 @@ from trainstack.search.evidence.candidates import (
     losses,
     usable,
 )
-from trainstack.search.evidence.challenge import FIRST_INDEX, Challenge, compared_runs, of_race
+from trainstack.search.evidence.challenge import Challenge, of_race
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import LEVEL, compare
 from trainstack.search.evidence.constraints import read_all, violation
 from trainstack.search.evidence.deciding import Deciding
@@ -35,9 +36,8 @@ from trainstack.search.evidence.reasons import reasons
 from trainstack.search.evidence.simplicity import spared
 from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.stack import Stack
 
-__all__ = ["Candidate", "Choice", "Planned", "candidates", "choice", "confirmation_seed"]
+__all__ = ["Candidate", "Planned", "candidates", "choice", "confirmation_seed"]
 __all__ += ["Race", "next_runs", "race"]
 
 # Seeds before anything is dropped: three show a spread, two hardly do.
@@ -63,44 +63,6 @@ class Race:
     wanted: tuple[Planned, ...] = ()
     done: bool = False
     level: float = LEVEL
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The recommended stack and its competitors.
-
-    Attributes:
-        stack: The chosen stack.
-        baseline: The chapter's default.
-        candidates: All compared stacks, the baseline last.
-        leader: The stack with the lowest confirmed loss.
-        reasons: Sentences that justify the choice.
-        out: Stack's id → reason why it left the race.
-        barred: Ids of stacks excluded because they break a constraint.
-        compared: Number of stacks with a confirmed loss that are not barred.
-        level: Level of a family of intervals, so that they hold at every look.
-        challenge: The challenge of the race's choice, if there is one.
-    """
-
-    stack: Stack
-    baseline: Stack
-    candidates: tuple[Candidate, ...]
-    leader: Stack
-    reasons: tuple[str, ...] = ()
-    out: Mapping[str, str] = field(default_factory=dict)
-    barred: frozenset[str] = frozenset()
-    compared: int = 0
-    level: float = LEVEL
-    challenge: Challenge | None = None
-
-    def seeds(self, replicates: int) -> range:
-        """Return the seed indices of the runs to measure on the test set."""
-        first = FIRST_INDEX if self.challenge is not None and self.challenge.won else 0
-        return range(first, first + replicates)
-
-    def table(self, runs: Sequence[Run]) -> dict[str, dict[int, Run]]:
-        """Return the runs that count in the comparison: stack's id → seed index → run."""
-        return confirmed(self.candidates, compared_runs(runs, self.challenge))
 
 
 def blocks(replicates: int) -> list[int]:

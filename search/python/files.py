@@ -6,16 +6,12 @@ is launched again is the same file, and the study of that data is found again.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
 import io
 import json
 import os
 import secrets
-import textwrap
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,48 +71,6 @@ def stacks_file(stacks: Any) -> str:
     if isinstance(stacks, Sequence) and not isinstance(stacks, str):
         return _json(list(stacks), "stacks")
     return os.fspath(stacks)
-
-
-def network_file(network: Any) -> str:
-    """Return `FILE.py:FUNCTION` of a network: of a function, or as it is.
-
-    The file holds the imports, functions, classes and constants of the function's module, or of a
-    notebook the function alone, and `import keras`. Other statements are left out: workers must not
-    repeat them.
-
-    Raises:
-        RequestError: The function has no source that can be read.
-    """
-    if isinstance(network, str | os.PathLike):
-        return os.fspath(network)
-    try:
-        name, source = network.__name__, textwrap.dedent(inspect.getsource(network))
-        module = inspect.getsourcefile(network) or ""
-        kept = [source]
-        if module.endswith(".py") and Path(module).is_file():
-            text = Path(module).read_text("utf-8")
-            kept = [part for part in map(partial(_definition, text), ast.parse(text).body) if part]
-            if not any(source.strip() in part for part in kept):
-                kept.append(source)
-    except (AttributeError, OSError, TypeError, SyntaxError) as error:
-        raise RequestError(
-            f"network={network!r}: its source cannot be read ({error})", "a function of a file"
-        ) from None
-    code = "\n\n".join(["import keras", *kept]) + "\n"
-    return f"{keep(code.encode(), 'network', '.py')}:{name}"
-
-
-def _definition(text: str, statement: ast.stmt) -> str | None:
-    """Return a statement's text if it defines something; None for what a program does."""
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-    constant = isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-    if not (isinstance(statement, kinds) or constant):
-        return None
-    if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
-        return None
-    decorators = getattr(statement, "decorator_list", [])
-    first = min([statement.lineno, *(each.lineno for each in decorators)]) - 1
-    return "\n".join(text.splitlines()[first : statement.end_lineno])
 
 
 def _parquet(frame: Any) -> bytes:

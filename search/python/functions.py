@@ -1,11 +1,15 @@
-"""A program's function as a file that workers read: `metric=` of `launch`."""
+"""A program's functions as files that workers read: `metric=` and `network=` of `launch`."""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import os
 import symtable
 import textwrap
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -83,3 +87,45 @@ def _given(function: str, name: str, values: dict[str, Any]) -> str:
         "modules, numbers and texts",
         "define it inside of the function, or write a file and give metric='FILE.py:FUNCTION'",
     )
+
+
+def network_file(network: Any) -> str:
+    """Return `FILE.py:FUNCTION` of a network: of a function, or as it is.
+
+    The file holds the imports, functions, classes and constants of the function's module, or of a
+    notebook the function alone, and `import keras`. Other statements are left out: workers must not
+    repeat them.
+
+    Raises:
+        RequestError: The function has no source that can be read.
+    """
+    if isinstance(network, str | os.PathLike):
+        return os.fspath(network)
+    try:
+        name, source = network.__name__, textwrap.dedent(inspect.getsource(network))
+        module = inspect.getsourcefile(network) or ""
+        kept = [source]
+        if module.endswith(".py") and Path(module).is_file():
+            text = Path(module).read_text("utf-8")
+            kept = [part for part in map(partial(_definition, text), ast.parse(text).body) if part]
+            if not any(source.strip() in part for part in kept):
+                kept.append(source)
+    except (AttributeError, OSError, TypeError, SyntaxError) as error:
+        raise RequestError(
+            f"network={network!r}: its source cannot be read ({error})", "a function of a file"
+        ) from None
+    code = "\n\n".join(["import keras", *kept]) + "\n"
+    return f"{keep(code.encode(), 'network', '.py')}:{name}"
+
+
+def _definition(text: str, statement: ast.stmt) -> str | None:
+    """Return a statement's text if it defines something; None for what a program does."""
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    constant = isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+    if not (isinstance(statement, kinds) or constant):
+        return None
+    if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+        return None
+    decorators = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(each.lineno for each in decorators)]) - 1
+    return "\n".join(text.splitlines()[first : statement.end_lineno])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainstack.search.python.files import data_file, network_file, space_file, stacks_file
-from trainstack.search.python.functions import metric_file
+from trainstack.search.python.files import data_file, space_file, stacks_file
+from trainstack.search.python.functions import metric_file, network_file
 from trainstack.search.python.options import as_words
 from trainstack.search.python.progress import Progress
 from trainstack.search.python.running import run

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence import formatting
-from trainstack.search.evidence.race import Choice
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.search.report.figures import (
     INK,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.evidence.candidates import usable
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.deciding import heading
 from trainstack.search.evidence.effects import Kind, axis_value
 from trainstack.search.evidence.formatting import name, number, signed
-from trainstack.search.evidence.race import Choice
 from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.search.report.figures import (
     INK,

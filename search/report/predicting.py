@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.conclusion.recommendation import Recommendation
+from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.formatting import number
 from trainstack.search.evidence.prediction import affordable
-from trainstack.search.evidence.race import Choice
 from trainstack.search.records import Run
 from trainstack.search.report.figures import (
     axis,

@@ -50,7 +50,7 @@ def _claim(task: Task, op: Operation, until: float) -> Sequence[Task]:
     if task.status != "waiting":
         return ()
     begun = replace(task, status="running", attempts=task.attempts + 1, held_until=until)
-    if op.reply is None:  # nobody knows its token
+    if op.reply is None:  # its token is unknown
         return (replace(begun, token=None, held_until=-math.inf),)
     return (
         (replace(begun, token=op.reply["token"]),) if op.reply["attempt"] == begun.attempts else ()

@@ -83,7 +83,7 @@ POSSIBLE = {
 }
 IMPOSSIBLE = {
     "a result that is lost": [claim("a", 0, 1), write("finish", "a", 2, 3), read("waiting", 1)],
-    "a result that nobody gave": [claim("a", 0, 1), read("done", 1, "completed", 0.5)],
+    "a result without a finish": [claim("a", 0, 1), read("done", 1, "completed", 0.5)],
     "a result of another": [
         claim("a", 0, 1),
         write("finish", "a", 2, 3),

@@ -198,7 +198,7 @@ class BuildStack:
         return value
 
     def after(self, block: Block, rank: int) -> list[Any]:
-        """Return the layers that follow a block's layer, for outputs of so many axes."""
+        """Return the layers after a block's layer, for outputs with `rank` axes."""
         placement, found = self.chosen["normalization"], []
         recurrent = block.layer is not None and is_recurrent(block.layer)
         if block.layer is not None and placement == "before":
@@ -232,7 +232,7 @@ class BuildStack:
         return keras.layers.LeakyReLU(negative_slope=(numbers["lower"] + numbers["upper"]) / 2)
 
     def dropout(self, rank: int) -> Any:
-        """Return dropout for tensors of so many axes: of whole channels if there are more than 2.
+        """Return dropout for tensors with `rank` axes: of whole channels if there are more than 2.
 
         Of [B, n] it is alpha dropout with SELU, as elsewhere.
         """

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.conclusion import warnings as table
-from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.evidence.choice import Choice
+from trainstack.search.evidence.race import choice
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT

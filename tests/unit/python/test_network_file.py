@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainstack.search.own_network import read_network
-from trainstack.search.python.files import network_file
+from trainstack.search.python.functions import network_file
 from trainstack.search.user_code import run_code
 from trainstack.spaces.errors import RequestError
 

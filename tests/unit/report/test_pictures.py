@@ -12,7 +12,8 @@ from tests.support.measurements import SPARSITY
 from tests.support.planted_study import study
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.evidence.candidates import confirmed
-from trainstack.search.evidence.race import Choice, choice
+from trainstack.search.evidence.choice import Choice
+from trainstack.search.evidence.race import choice
 from trainstack.search.lr_range_test import RangeTest
 from trainstack.search.records import Run
 from trainstack.search.report.figures import LINES, escaped
