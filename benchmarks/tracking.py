@@ -3,9 +3,9 @@
     python -m benchmarks.tracking [PAIRS]
 
 runs the same study without and with a tracker, in turns, on a real MLflow server of this machine.
-Processor time is compared, since other work on the machine hardly affects it: of the launch, its
-workers and the database, where a tracker could be in the way; and of the tracker's own process,
-which has the lowest priority. Beside them stand the seconds until the recommendation is printed.
+Compared, pair by pair, are the processor time of the launch, its workers and the database, where a
+tracker could be in the way, and the seconds until the recommendation is printed. The processor time
+of the tracker's own process, which has the lowest priority, is printed for each study.
 """
 
 from __future__ import annotations
@@ -152,26 +152,26 @@ def rows(pairs: int = PAIRS) -> list[Row]:
     def middle(found: Sequence[Cost], what: str) -> float:
         return statistics.median(getattr(cost, what) for cost in found)
 
+    def more(what: str) -> float:
+        return 100 * (statistics.median(_ratios(plain, tracked, what)) - 1)
+
     title = f"a study of {TRIALS} trials in MLflow"
-    without, mine = middle(plain, "hot"), middle(tracked, "hot")
-    more = statistics.median(b.hot / a.hot for a, b in zip(plain, tracked, strict=True))
-    own, took = middle(tracked, "tracker"), middle(tracked, "seconds")
-    share = 100 * own / without
     return [
         Row(
-            f"{title}: processor time of launch, workers and database",
-            *(f"{mine:.1f} s", f"untracked: {without:.1f} s", 100 * (more - 1), BAR, False, "%"),
-        ),
-        Row(
-            f"{title}: the tracker's own processor time",
-            *(f"{own:.1f} s", f"the study's: {without:.1f} s", share, BAR, False, "%"),
-        ),
-        Row(
-            f"{title}: until the recommendation",
-            *(f"{took:.0f} s", f"untracked: {middle(plain, 'seconds'):.0f} s"),
-            *(100 * (took / middle(plain, "seconds") - 1), BAR, False, "%"),
-        ),
+            f"{title}: {name}",
+            *(f"{middle(tracked, what):.0f} s", f"untracked: {middle(plain, what):.0f} s"),
+            *(more(what), BAR, False, "%"),
+        )
+        for what, name in (
+            ("hot", "processor time of launch, workers and database"),
+            ("seconds", "until the recommendation"),
+        )
     ]
+
+
+def _ratios(plain: Sequence[Cost], tracked: Sequence[Cost], what: str) -> list[float]:
+    """Return a figure of the tracked study over the untracked one's, pair by pair."""
+    return [getattr(b, what) / getattr(a, what) for a, b in zip(plain, tracked, strict=True)]
 
 
 if __name__ == "__main__":
