@@ -34,13 +34,17 @@ _TITLES = {"Args": "Arguments", "Attributes": "Attributes", "Raises": "Errors"}
 
 def python_page() -> str:
     """Return the reference of the Python interface."""
-    options = [(code(name), option.help) for name, option in keywords("launch").items()]
+    first = {}  # keyword of each option; a second one is its opposite
+    for name, option in keywords("launch").items():
+        first.setdefault(option, name)
+    options = [(code(name), option.help) for option, name in first.items()]
     return page(
         "The Python interface",
         "Everything here is imported from `trainstack`. For a first walk through it see "
         "[From a data frame to a model](../from-python.md).",
         _part("launch", trainstack.launch, 2),
         "### Options of `launch`",
+        "`True` and `False` turn a flag on and off; `no_yardstick=True` is `yardstick=False`.",
         table(("keyword", "meaning"), options),
         *(_part(name, getattr(trainstack, name), 2) for name in FUNCTIONS),
         *(_class(name, methods) for name, methods in METHODS.items()),

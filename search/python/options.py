@@ -17,16 +17,16 @@ _PRINTED = ("json", "preview", "output")
 def keywords(verb: str) -> dict[str, Any]:
     """Return the options of a verb, as the command declares them, by keyword.
 
-    A keyword is the flag's name with underscores.
+    A keyword is the flag's name with underscores; a flag that has an opposite has two keywords.
     """
     from trainstack.search.cli.main import command
 
-    found = {}
-    for option in command().commands[verb].params:
-        flags = [flag for flag in option.opts if flag.startswith("--")]
-        if flags and (name := flags[0][2:].replace("-", "_")) not in _PRINTED:
-            found[name] = option
-    return found
+    return {
+        name: option
+        for option in command().commands[verb].params
+        for flag in (*option.opts, *option.secondary_opts)
+        if flag.startswith("--") and (name := flag[2:].replace("-", "_")) not in _PRINTED
+    }
 
 
 def as_words(verb: str, options: Mapping[str, Any]) -> list[str]:
@@ -56,7 +56,8 @@ def _words(name: str, option: Any, value: Any) -> list[str]:
     if option.is_flag:
         if not isinstance(value, bool):
             raise RequestError(f"{name}={value!r}", "True or False")
-        return [flag] if value else list(option.secondary_opts)
+        opposite = option.opts if flag in option.secondary_opts else option.secondary_opts
+        return [flag] if value else list(opposite)
     if option.multiple:
         several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
         return [f"{flag}={_text(name, one)}" for one in several]

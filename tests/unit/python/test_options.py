@@ -16,10 +16,11 @@ NOT_FOR_PROGRAMS = {"data", "preview", "json"}
 
 
 def test_every_flag_is_a_keyword() -> None:
-    """Each flag of `launch` is a keyword of its name, with underscores."""
+    """Each flag of `launch`, and its opposite, is a keyword of its name, with underscores."""
     flags = {
-        next(name for name in p.opts if not name.startswith("-") or name.startswith("--"))
+        name
         for p in command().commands["launch"].params
+        for name in (*p.opts[:1], *p.secondary_opts)
     }
     expected = {flag.lstrip("-").replace("-", "_") for flag in flags} - NOT_FOR_PROGRAMS
     assert set(keywords("launch")) == expected
@@ -30,6 +31,11 @@ def test_every_flag_is_a_keyword() -> None:
     [
         ({"trials": 4, "epochs": None}, ["--trials=4"]),
         ({"yardstick": False}, ["--no-yardstick"]),
+        (
+            {"no_yardstick": True, "no_earlier_studies": True},
+            ["--no-yardstick", "--no-earlier-studies"],
+        ),
+        ({"no_yardstick": False}, ["--yardstick"]),
         ({"yardstick": True, "range_test": True}, ["--yardstick", "--range-test"]),
         ({"range_test": False}, []),
         ({"drop": ["a", "b,c"]}, ["--drop=a", "--drop=b,c"]),
