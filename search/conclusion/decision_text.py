@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Above this no more digits are given.
 MOST_SURE = 0.999
+# Length of an interval of relative gains from which it says nothing about the gain.
+MOST_LENGTH = 1.0
 
 
 def decision_line(found: Recommendation) -> str:
@@ -77,8 +79,12 @@ def _range(gain: Interval) -> str:
 
     >>> _range((0.15, 0.35)), _range((-0.05, 0.4)), _range((-0.3, -0.1))
     ('by 15 % to 35 %', 'between 5 % worse and 40 % better', 'worse by 10 % to 30 %')
+    >>> _range((-3.9, 2.9))
+    'but these runs cannot say by how much'
     """
     low, high = gain
+    if high - low > MOST_LENGTH:
+        return "but these runs cannot say by how much"
     if low >= 0.0:
         return f"by {_percent(low)} to {_percent(high)}"
     if high <= 0.0:

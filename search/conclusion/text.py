@@ -20,7 +20,7 @@ def lines_beside(found: Recommendation) -> list[str]:
     lines = (
         measured_default_line(found),
         trivial_line(found.trivial, found.deciding),
-        yardstick_line(found.yardstick, found.deciding),
+        yardstick_line(found.yardstick, found.deciding, found.models),
     )
     return [line for line in lines if line]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from trainstack.search.conclusion.models import Models
 from trainstack.search.evidence.deciding import LOSS, Deciding
 from trainstack.search.evidence.estimates import Estimate, Figures, Score
 from trainstack.search.evidence.formatting import interval, number, signed
@@ -234,38 +235,54 @@ def _against(value: float | None, score: Estimate, higher: bool) -> Standing:
     return Standing.BETTER if (value > high) is higher else Standing.WORSE
 
 
-def yardstick_line(beside: Yardstick, deciding: Deciding) -> str:
-    """Return the yardstick in one line, or why it is left out; empty if not requested."""
+def yardstick_line(beside: Yardstick, deciding: Deciding, models: Models) -> str:
+    """Return the yardstick in one line, or why it is left out; empty if not requested.
+
+    Args:
+        beside: Its figures.
+        deciding: What decides the study.
+        models: The models that can be exported: the default one may beat it where one network of
+            the recommended stack does not.
+    """
     title = f"Gradient boosting (scikit-learn's {beside.model} with its defaults)"
     if beside.left_out:
         return f"{title} was left out: {beside.left_out}."
     if math.isnan(beside.test.loss):
         return ""
-    comparison = _compared(beside.against, deciding)
-    return f"{title} on the same rows: {_parts(beside, deciding)}{comparison}."
+    comparison, standing = _compared(beside.against, deciding)
+    ending = _ending(standing, beside, deciding, models)
+    return f"{title} on the same rows: {_parts(beside, deciding)}{comparison}{ending}."
 
 
-_ENDINGS = {
-    Standing.BETTER: ". The network does not beat it, and may not be the right tool here",
-    Standing.LEVEL: ". The network does not beat it",
-    Standing.WORSE: "",
-}
-
-
-def _compared(against: Against, deciding: Deciding) -> str:
-    """Return the comparison of the yardstick with the network; empty without a network."""
+def _compared(against: Against, deciding: Deciding) -> tuple[str, Standing]:
+    """Return the comparison with the network in words, and the standing that counts."""
     loss, accuracy = against.loss, against.accuracy
     if loss is Standing.UNKNOWN:
-        return ""
-    if against.metric not in (None, Standing.UNKNOWN):
+        return "", loss
+    if against.metric is not None and against.metric is not Standing.UNKNOWN:
         level = against.metric is Standing.LEVEL
         how = "level with" if level else f"{against.metric.value} than"
-        return f"; {how} the network in {deciding.figure}{_ENDINGS[against.metric]}"
+        return f"; {how} the network in {deciding.figure}", against.metric
     how = "level with" if loss is Standing.LEVEL else f"{loss.value} than"
     line = f"; {how} the network"
     if accuracy not in (None, Standing.UNKNOWN, loss):
         line += f" in loss, {accuracy.value} in accuracy"
-    return line + _ENDINGS[loss]
+    return line, loss
+
+
+def _ending(standing: Standing, beside: Yardstick, deciding: Deciding, models: Models) -> str:
+    """Return what a yardstick that the network does not beat means for the user."""
+    if standing not in (Standing.BETTER, Standing.LEVEL):
+        return ""
+    exported, figure = models.each().get(models.default), deciding.figure
+    other = beside.test.figure(figure)
+    if exported is not None and other is not None:
+        mine = exported.test.figure(figure).mean
+        if (mine > other) if deciding.rises else (mine < other):
+            value = f"test {figure} {number(mine)}"
+            return f". One network does not beat it, the {models.default} model does: {value}"
+    doubt = ", and may not be the right tool here" if standing is Standing.BETTER else ""
+    return f". The network does not beat it{doubt}"
 
 
 def trivial_line(beside: Trivial, deciding: Deciding) -> str:

@@ -240,6 +240,22 @@ def test_the_yardstick_is_compared_with_the_network(
     assert line in " ".join(text_of(found).split())
 
 
+@pytest.mark.parametrize(
+    ("average", "words"),
+    [
+        (0.39, "One network does not beat it, the average model does: test loss 0.39."),
+        (0.42, "The network does not beat it, and may not be the right tool here."),
+    ],
+)
+def test_the_exported_model_may_beat_the_yardstick(average: float, words: str) -> None:
+    """Where one network does not, the line says whether the model that is exported does."""
+    measured = measured_beside(YARDSTICK, loss=[0.6, 0.61, 0.62])
+    model = {"test": {"loss": [average], "accuracy": [0.9]}, "latency_ms": 1.0, "parameters": 10}
+    model |= {"rows": 9, "members": [{"stack_id": "a", "seed": 1, "weight": 1}]}
+    found = recommend(*finished_study(), {**measured, "models": {"average": model}})
+    assert words in " ".join(text_of(found).split())
+
+
 def test_a_yardstick_left_out_has_its_reason() -> None:
     """The line gives the reason, and the figures are null."""
     left_out = {"model": "HistGradientBoostingClassifier", "left_out": "MemoryError: no room"}
