@@ -132,7 +132,7 @@ class StudySpec:
         confirm_seconds: Time limit of the seeds beyond `replicates`; None: half of the search's
             time, at least 20 s.
         simplicity: Price of a departure from the default in percent of its loss, by which the
-            stack is chosen; None: the simplest that cannot be told from the best.
+            stack is chosen; None: PRICE, among those shown to beat the default.
         reopened: Times that `confirm` has continued the study after its test set was opened.
         launched_with: Fields that `confirm` has changed → their values at launch.
         seed: Random seed.

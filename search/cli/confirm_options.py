@@ -33,8 +33,8 @@ ConfirmTime = Annotated[
 Simplicity = Annotated[
     str | None,
     typer.Option(
-        help="Price of a departure from the default, e.g. 0.5%: choose the least expected loss; "
-        "default: the simplest stack that cannot be told from the best."
+        help="Price of a departure from the default: choose the least expected loss of all "
+        "stacks; default: 0.5% among those shown to beat the default."
     ),
 ]
 

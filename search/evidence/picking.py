@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainstack.search.evidence.candidates import BASELINE, Candidate, departures
 from trainstack.search.evidence.comparisons import compare, paired
@@ -12,6 +12,11 @@ from trainstack.search.evidence.simplicity import simplicity
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.profiles import PROFILES
+
+# Price of a departure from the chapter's default among stacks shown to beat it, in percent of its
+# mean loss; chosen by the regret on recorded runs (`python -m benchmarks.choosing`).
+PRICE = 0.5
+BEATING = " that beat the chapter's default"
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Picked:
         apart: Stack's id → its loss minus the leader's.
         against: Stack's id → its loss minus the default's; empty without the default.
         among: Restriction of the choice, if any (` that …`).
+        price: Price of a departure from the default if it decided, in percent of its loss.
     """
 
     chosen: Candidate
@@ -35,6 +41,7 @@ class Picked:
     apart: Mapping[str, Estimate]
     against: Mapping[str, Estimate]
     among: str = ""
+    price: float | None = None
 
 
 def pick(
@@ -45,13 +52,14 @@ def pick(
     confidence: float,
     resolution: float,
 ) -> Picked:
-    """Choose the simplest stack that cannot be told from the best, or by a price of simplicity.
+    """Choose the cheapest of the stacks shown to beat the chapter's default; without one, that.
 
-    Stacks shown to beat the chapter's default take precedence; without one the default is chosen.
-    Among them the simplest (`simplicity.simplicity`) of those that cannot be told from the leader
-    is chosen. In a profile that spares something (`Profile.spares`), of all stacks that cannot be
-    told from the leader the one with least of it. With `spec.simplicity` the stack with the least
-    mean loss, to which each departure from the default adds that share of the default's loss.
+    The cheapest has the least mean loss, to which each departure from the default adds PRICE
+    percent of the default's loss. With `spec.simplicity`, that price counts, and all stacks may be
+    chosen. In a profile that spares something (`Profile.spares`), of all stacks that cannot be told
+    from the leader the one with least of it is chosen. If the default is shown to be worse than the
+    leader and no stack to beat it, or if it was not confirmed, the simplest of those that cannot be
+    told from the leader is chosen (`simplicity.simplicity`).
 
     Args:
         spec: Spec of the study.
@@ -69,27 +77,39 @@ def pick(
         return Picked(leader, leader, [leader], [], apart, against)
     level = [c for c in finalists if c is leader or not above(apart[c.stack_id])]
     ahead = [c for c in finalists if (e := against.get(c.stack_id)) and (e.high or 0.0) < 0.0]
+    found = Picked(leader, leader, level, ahead, apart, against)
+    sparing = PROFILES[spec.profile].spares is not None
     if spec.simplicity is not None and base in rows:
-        scale = sum(rows[base].values()) / len(rows[base])
-        price = spec.simplicity / 100.0 * abs(scale)
-
-        def cost(candidate: Candidate) -> float:
-            return score(candidate, rows) + price * len(departures(candidate.stack))
-
-        chosen = min(finalists, key=lambda c: (cost(c), not c.is_baseline))
-        return Picked(chosen, leader, level, ahead, apart, against)
+        return _cheapest(found, finalists, rows, spec.simplicity)
+    if ahead and not sparing:
+        return _cheapest(replace(found, among=BEATING), ahead, rows, PRICE)
     default = [c for c in level if c.is_baseline]
-    both = [c for c in level if c in ahead]
-    if PROFILES[spec.profile].spares is not None and default:
-        # It may choose a stack that does not beat the default.
-        pool: Sequence[Candidate] = level
-    elif ahead:
-        pool = both = both or ahead
+    if sparing and default:
+        pool, among = level, ""  # it may choose a stack that does not beat the default
+    elif sparing and ahead:
+        pool = [c for c in level if c in ahead] or ahead
+        among = BEATING
     else:
-        pool = default or level
+        pool, among = default or level, ""
     chosen = min(pool, key=lambda c: simplicity(c, table[c.stack_id], spec.profile))
-    among = " that beat the chapter's default" if pool is both else ""
-    return Picked(chosen, leader, level, ahead, apart, against, among)
+    return replace(found, chosen=chosen, among=among)
+
+
+def _cheapest(
+    found: Picked,
+    pool: Sequence[Candidate],
+    rows: Mapping[str, Mapping[int, float]],
+    price: float,
+) -> Picked:
+    """Choose the stack of a pool with the least mean loss and price of its departures."""
+    base = rows[BASELINE.stack_id]
+    each = price / 100.0 * abs(sum(base.values()) / len(base))
+
+    def cost(candidate: Candidate) -> float:
+        return score(candidate, rows) + each * len(departures(candidate.stack))
+
+    chosen = min(pool, key=lambda c: (cost(c), not c.is_baseline))
+    return replace(found, chosen=chosen, price=price)
 
 
 def above(difference: Estimate) -> bool:

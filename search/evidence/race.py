@@ -208,7 +208,7 @@ def _settled(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
         why = f"One replicate cannot tell stacks apart; this one had the {best}."
         return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), *sure)
     because = spared(spec.profile, table[chosen.stack_id])
-    why = reasons(picked, compared, because, spec.simplicity, deciding)
+    why = reasons(picked, compared, because, deciding)
     why = (*_about_bounds(spec, entrants, runs, barred), *why)
     return Choice(chosen.stack, BASELINE, entrants, leader.stack, why, *sure)
 

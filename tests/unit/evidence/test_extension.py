@@ -29,6 +29,7 @@ from trainstack.spaces.references import CHAPTER_DEFAULT
 
 AMPLE = {"most_replicates": 40, "confirm_seconds": 1e9}
 # One deviation better; at shared 0.2 five seeds find it in a fifth of all studies.
+LAST_COSINE = LAST.but(schedule="cosine")
 SMALL = Planted({"dropout": {"last": -0.02}}, deviation=0.02, shared=0.2)
 
 
@@ -170,6 +171,26 @@ def test_a_price_of_simplicity_chooses_the_least_expected_loss() -> None:
     assert _chosen(replace(spec, simplicity=0.0), runs).stack_id == best
     assert _chosen(replace(spec, simplicity=50.0), runs) == CHAPTER_DEFAULT
     assert "priced at 50 %" in " ".join(recommend(replace(spec, simplicity=50.0), runs, {}).reasons)
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected", "axes"), [(-0.02, LAST_COSINE, "2 axes"), (-0.001, LAST, "1 axis")]
+)
+def test_of_stacks_that_beat_the_default_the_cheapest_is_chosen(
+    gain: float, expected: Any, axes: str
+) -> None:
+    """A second departure is chosen where it gains more than its price, half a per cent of 0.5."""
+    effects = {"dropout": {"last": -0.1}, "schedule": {"cosine": gain}}
+    planted = Planted(effects, base=0.5, deviation=0.02, shared=0.5)
+    spec = made_up_spec(space={"axes": {}}, trials=3, seed=1)
+    runs = planted.confirm(spec, planted.search(spec, (CHAPTER_DEFAULT, LAST, LAST_COSINE)))
+    found = recommend(spec, runs, {})
+    assert found.stack == expected
+    assert found.verdict == "better"
+    assert found.reasons[0] == (
+        "2 of the 3 stacks compared are shown to beat the default; with each departure from the "
+        f"default priced at 0.5 % of its loss, this one, which departs in {axes}, costs least."
+    )
 
 
 def _chosen(spec: StudySpec, runs: list[Run]) -> Any:
