@@ -1,16 +1,19 @@
 """A worker in the tests' own process, which has imported TensorFlow already.
 
-A launch starts a worker and a trainer, each a process with its own imports. Tests of what a study
-concludes use this; tests of launches, workers and signals start real ones.
+A launch starts a worker and a trainer, `predict` and `replay` a process that predicts or trains,
+each with its own imports. Tests of what a study concludes or a model predicts use this; tests of
+launches, workers and signals start real ones.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
 import queue
 import threading
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from subprocess import CompletedProcess
@@ -74,5 +77,12 @@ def concluded(shell: Shell, *words: object) -> CompletedProcess[str]:
         card = WorkerCard("here", os.getpid(), "cpu", 0, version("trainstack"))
         client = WorkerClient.open(storage_url(), json.loads(done.stdout)["study"], card)
         setup = Setup(client.spec, artifacts())
-        Supervisor(client, setup, ThreadedTrainer(), ThreadedTrainer).run()  # type: ignore[arg-type]
+        Supervisor(client, setup, ThreadedTrainer(), ThreadedTrainer).run()
     return done
+
+
+def answers_here(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
+    """Answer a request as `worker_request.answers` does, without another process."""
+    answer = getattr(importlib.import_module(module), module.rpartition(".")[2])
+    for found in answer(json.loads(json.dumps(request))):
+        yield json.loads(json.dumps(found))
