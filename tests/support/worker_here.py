@@ -23,6 +23,7 @@ from unittest.mock import patch
 from tests.support.shell import Shell
 from trainstack.search.database.connection import artifacts, storage_url
 from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
+from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.messages import Setup
 from trainstack.workers.runtime import trainer
 from trainstack.workers.runtime.supervisor import Supervisor
@@ -83,6 +84,7 @@ def concluded(shell: Shell, *words: object) -> CompletedProcess[str]:
 
 def answers_here(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
     """Answer a request as `worker_request.answers` does, without another process."""
+    set_keras()
     answer = getattr(importlib.import_module(module), module.rpartition(".")[2])
     for found in answer(json.loads(json.dumps(request))):
         yield json.loads(json.dumps(found))
