@@ -12,11 +12,11 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(STAMP)  ## search scikit-learn's digits and print the recommendation
 	$(BIN)/trainstack launch digits --study demo --trials 40 --epochs 40 --workers 2
 
-check:  ## what needs neither TensorFlow, a server nor another process: the inner loop
+check:  ## lint, and the quick tests that start nothing and need no TensorFlow: the inner loop
 	$(MAKE) --jobs 2 lint quick
 
 quick: $(STAMP)
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not (keras or process)" tests/unit tests/contract
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not (keras or process or thorough)" tests/unit tests/contract
 
 test: lint unit  ## every check and test
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.shell import LAUNCH, Launched
+from tests.support.worker_here import answers_here
+from trainstack.search.cli import predict, replay
 
 __all__ = ["LAUNCH", "Launched", "fresh_home"]
 
@@ -15,3 +17,10 @@ __all__ = ["LAUNCH", "Launched", "fresh_home"]
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unused home."""
     return tmp_path_factory.mktemp("fresh") / "home"
+
+
+@pytest.fixture
+def requests_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `predict` and `replay` predict and train in this process, if run in it."""
+    for verb in (predict, replay):
+        monkeypatch.setattr(verb, "answers", answers_here)

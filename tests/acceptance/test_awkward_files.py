@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 
 from tests.support.shell import Shell, refused
+from tests.support.worker_here import concluded
 from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
 ROWS = 400
-ALONE = ("--replicates", "1", "--workers", "1", "--no-yardstick")
+ALONE = ("--replicates", "1", "--no-yardstick", "--no-models")
 QUICK = ("--trials", "1", "--space", "quick", "--folds", "1", *ALONE)
 
 
@@ -227,10 +228,8 @@ def test_an_infinity_is_named_by_its_place(
 
 
 def trained(shell: Shell, path: Path, *asked: object) -> tuple[Any, Any]:
-    """Launch a study of this file to its end; return its output and its recommendation."""
-    done = shell.run("launch", path, *asked)
-    assert done.returncode == 0, done.stderr
-    return done, shell.json("recommend", path.stem)
+    """Run a study of this file to its end; return the launch's output and the recommendation."""
+    return concluded(shell, path, *asked), shell.json("recommend", path.stem)
 
 
 def test_codes_stay_codes_in_another_file(shell: Shell, tmp_path: Path) -> None:
@@ -278,11 +277,11 @@ def test_a_rare_class_trains_and_is_not_overrated(shell: Shell, tmp_path: Path) 
     }
     (tmp_path / "stack.json").write_text(json.dumps([stack]))
     asked = ("--stacks", tmp_path / "stack.json", "--epochs", "10", *ALONE)
-    done, found = trained(shell, tmp_path / "rare.csv", "--target", "fraud", *asked)
+    _, found = trained(shell, tmp_path / "rare.csv", "--target", "fraud", *asked)
     (row,) = shell.json("trials", "rare")
     assert (row["outcome"], row["epochs"]) == ("completed", 10)
     assert row["curve"][-1] < 0.05 < row["curve"][0]
-    output = " ".join(done.stdout.split())
+    output = " ".join(shell.within("recommend", "rare").stdout.split())
     assert "no better than always answering the class shares" in output
     assert "is the majority class's share: judge by the loss" in output
     assert found["test"]["accuracy"]["mean"] == pytest.approx(0.998, abs=0.001)

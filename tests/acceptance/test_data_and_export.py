@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 
 from tests.support.shell import SMALL, Launched, Shell, adds_up, refused
+from tests.support.worker_here import concluded
 from trainstack.search.evidence.default_model import KINDS
 from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-# Runs a script in which this package cannot be imported, as if not installed.
+# Runs scripts in which this package cannot be imported, as if not installed.
 ALONE = """
 import sys
 
@@ -30,18 +31,34 @@ class Absent:
             raise ModuleNotFoundError(f"{name} is not installed")
 
 sys.meta_path.insert(0, Absent())
-sys.argv = sys.argv[1:]
-import runpy
-runpy.run_path(sys.argv[0], run_name="__main__")
+import contextlib, io, json, runpy
+
+outputs = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = words
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        try:
+            runpy.run_path(words[0], run_name="__main__")
+        except SystemExit as ended:
+            if ended.code:
+                raise
+    outputs.append(output.getvalue())
+json.dump(outputs, sys.stdout)
 """
 
 
 def alone(folder: Path, script: Path, *arguments: object) -> str:
     """Run a Python file in a process without access to this package; return its output."""
-    command = [sys.executable, "-I", "-c", ALONE, str(script), *map(str, arguments)]
+    return each_alone(folder, (script, *arguments))[0]
+
+
+def each_alone(folder: Path, *commands: tuple[object, ...]) -> list[str]:
+    """Run Python files with their arguments one after the other in one such process."""
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    command = [sys.executable, "-I", "-c", ALONE, words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return json.loads(done.stdout)
 
 
 def houses(rows: int = 400) -> pd.DataFrame:
@@ -64,12 +81,30 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     houses().to_csv(path, index=False)
     stack = Stack.of(units=[64, 32], activation="relu", batch_size=16)
     path.with_suffix(".json").write_text(json.dumps([stack.to_json()]), "utf-8")
-    done = shell.run(
-        *("launch", path, "--target", "price", "--stacks", path.with_suffix(".json")),
-        *("--epochs", "30", "--replicates", "2", "--workers", "1", "--folds", "1"),
+    concluded(
+        *(shell, path, "--target", "price", "--stacks", path.with_suffix(".json")),
+        *("--epochs", "30", "--replicates", "2", "--folds", "1"),
     )
-    assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture(scope="module")
+def deployed(shell: Shell, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a folder for each model of `houses`: its files alone.
+
+    Beside these are, as KIND.csv, its script's predictions for the raw rows.
+    """
+    folder = tmp_path_factory.mktemp("deployed")
+    houses().drop(columns="price").to_csv(folder / "rows.csv", index=False)
+    commands = []
+    for kind in KINDS:
+        file = folder / kind / "mine.keras"
+        done = shell.within("export", "houses", "--format", "keras", "--model", kind, "-o", file)
+        assert done.returncode == 0, done.stderr
+        commands.append((file.with_name("mine.predict.py"), folder / "rows.csv"))
+    for kind, output in zip(KINDS, each_alone(folder, *commands), strict=True):
+        (folder / f"{kind}.csv").write_text(output, "utf-8")
+    return folder
 
 
 def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
@@ -90,19 +125,12 @@ def test_a_table_is_recommended_for_in_its_targets_unit(shell: Shell, table: Pat
     assert "log_loss" in found["measured"]
 
 
-def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: Path) -> None:
+def test_a_tables_model_predicts_raw_rows(shell: Shell, deployed: Path) -> None:
     """The model and the script reproduce the recorded rmse from a raw CSV."""
-    model = exported(shell, "houses", "keras", tmp_path / "mine.keras")
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in (deployed / "single").iterdir()}
     assert names == {"mine.keras", "mine.predict.py"}
-    rows = tmp_path / "rows.csv"
-    frame = houses()
-    frame.drop(columns="price").to_csv(rows, index=False)
-    output = alone(tmp_path, tmp_path / "mine.predict.py", rows)
-    (tmp_path / "predicted.csv").write_text(output, "utf-8")
-    predicted = pd.read_csv(tmp_path / "predicted.csv")["price"]
+    frame, predicted = houses(), pd.read_csv(deployed / "single.csv")["price"]
     assert len(predicted) == len(frame)
-    assert model.exists()
 
     # The recorded figure is that of the first confirmation seed, on the held-out fifth.
     from sklearn.model_selection import train_test_split
@@ -115,20 +143,10 @@ def test_a_tables_model_predicts_raw_rows(shell: Shell, table: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_model_gives_its_recorded_figure(
-    kind: str, shell: Shell, table: Path, tmp_path: Path
-) -> None:
+def test_each_model_gives_its_recorded_figure(kind: str, shell: Shell, deployed: Path) -> None:
     """All four models predict the raw rows of the test part with the recorded rmse."""
-    found = shell.json("recommend", "houses")["models"]
-    done = shell.within(
-        *("export", "houses", "--format", "keras", "--model", kind, "-o", tmp_path / "m.keras")
-    )
-    assert done.returncode == 0, done.stderr
-    frame = houses()
-    frame.drop(columns="price").to_csv(tmp_path / "rows.csv", index=False)
-    output = alone(tmp_path, tmp_path / "m.predict.py", tmp_path / "rows.csv")
-    (tmp_path / "predicted.csv").write_text(output, "utf-8")
-    residuals = (pd.read_csv(tmp_path / "predicted.csv")["price"] - frame["price"]).to_numpy()
+    found, frame = shell.json("recommend", "houses")["models"], houses()
+    residuals = (pd.read_csv(deployed / f"{kind}.csv")["price"] - frame["price"]).to_numpy()
 
     from sklearn.model_selection import train_test_split
 
@@ -253,8 +271,7 @@ def pictures(folder: Path, rows: int = 120) -> Path:
 def test_pictures_go_through_in_their_own_shape(shell: Shell, tmp_path: Path) -> None:
     """IDX files are flattened with a note; the exported model takes whole pictures."""
     folder = pictures(tmp_path / "halves")
-    done = shell.run("launch", folder, "--trials", "1", *SMALL)
-    assert done.returncode == 0, done.stderr
+    done = concluded(shell, folder, "--trials", "1", *SMALL)
     assert "flattened" in done.stderr
     model = exported(shell, "halves", "keras", tmp_path / "m.keras")
     check = tmp_path / "check.py"
@@ -282,8 +299,7 @@ def archive(path: Path, parts: tuple[str, ...]) -> Path:
 def test_given_parts_are_kept_to_the_end(shell: Shell, tmp_path: Path) -> None:
     """An .npz with its own validation and test parts is searched and measured on exactly these."""
     path = archive(tmp_path / "parts.npz", ("train", "valid", "test"))
-    done = shell.run("launch", path, "--trials", "1", *SMALL)
-    assert done.returncode == 0, done.stderr
+    concluded(shell, path, "--trials", "1", *SMALL)
     accuracy = recorded(shell, "parts", "accuracy")[0]
     # A multiple of 1/270, the rows of the given test part, to float32 precision.
     assert accuracy * 270 == pytest.approx(round(accuracy * 270), abs=1e-3)

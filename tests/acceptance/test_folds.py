@@ -12,24 +12,28 @@ import pandas as pd
 import pytest
 
 from tests.support.shell import Shell, refused
+from tests.support.worker_here import concluded
 from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import SplitPlan
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.spaces.stack import Stack
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("requests_here"),
+]
 LAUNCH = (
     *("launch", "wine", "--study", "folds", "--trials", "9", "--epochs", "2"),
-    *("--replicates", "3", "--workers", "1", "--space", "quick"),
+    *("--replicates", "3", "--workers", "1", "--space", "quick", "--no-yardstick", "--no-models"),
 )
 
 
 @pytest.fixture(scope="module")
 def trials(shell: Shell) -> list[dict[str, Any]]:
     """The search trials of a finished study on three folds."""
-    done = shell.run(*LAUNCH, "--folds", "3")
-    assert done.returncode == 0, done.stderr
-    assert " ".join(done.stdout.split()).count("the mean over 3 folds") == 1
+    concluded(shell, *LAUNCH[1:], "--folds", "3")
+    said = shell.within("recommend", "folds").stdout
+    assert " ".join(said.split()).count("the mean over 3 folds") == 1
     found: list[dict[str, Any]] = shell.json("trials", "folds")
     return found
 
@@ -66,7 +70,7 @@ def test_a_repeated_launch_keeps_its_folds_or_is_refused(
     """Without the flag it resumes; with another number one line names the difference."""
     again = shell.run(*LAUNCH)
     assert again.returncode == 0, again.stderr
-    other = shell.run(*LAUNCH, "--folds", "4")
+    other = shell.within(*LAUNCH, "--folds", "4", "--detach")
     line = "a trial is scored by the mean over 3 folds here, by the mean over 4 folds asked"
     assert line in refused(other, 4)
 
@@ -82,12 +86,11 @@ def test_groups_and_times_are_divided_into_folds(kind: str, shell: Shell, tmp_pa
     stacks = [Stack.of(units=[units], batch_size=16).to_json() for units in (4, 8)]
     (tmp_path / "stacks.json").write_text(json.dumps(stacks), "utf-8")
     column, study = {"group": "who", "time": "day"}[kind], f"folds by {kind}"
-    done = shell.run(
-        *("launch", path, "--target", "kind", f"--{kind}", column, "--study", study),
+    concluded(
+        *(shell, path, "--target", "kind", f"--{kind}", column, "--study", study),
         *("--stacks", tmp_path / "stacks.json", "--folds", "2", "--epochs", "2"),
-        *("--replicates", "1", "--workers", "1", "--no-yardstick"),
+        *("--replicates", "1", "--no-yardstick", "--no-models"),
     )
-    assert done.returncode == 0, done.stderr
     assert shell.json("status", study)["concluded"]
     completed = ("trials", study, "--outcome", "completed")
     assert {len(trial["folds"]) for trial in shell.json(*completed)} == {2}

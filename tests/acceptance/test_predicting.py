@@ -15,9 +15,13 @@ from sklearn.model_selection import train_test_split
 
 from tests.acceptance.test_data_and_export import houses
 from tests.support.shell import Shell, refused
+from tests.support.worker_here import concluded
 from trainstack.spaces.stack import Stack
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("requests_here"),
+]
 ROWS = 1200
 STUDY = "flats"
 
@@ -56,12 +60,10 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     flats()[0].to_csv(path, index=False)
     stack = Stack.of(units=[32], activation="relu", batch_size=16)
     path.with_suffix(".json").write_text(json.dumps([stack.to_json()]), "utf-8")
-    done = shell.run(
-        *("launch", path, "--target", "price", "--stacks", path.with_suffix(".json")),
-        *("--epochs", "20", "--replicates", "1", "--workers", "1", "--folds", "2"),
-        *("--study", STUDY),
+    concluded(
+        *(shell, path, "--target", "price", "--stacks", path.with_suffix(".json")),
+        *("--epochs", "20", "--replicates", "1", "--folds", "2", "--study", STUDY),
     )
-    assert done.returncode == 0, done.stderr
     return path
 
 

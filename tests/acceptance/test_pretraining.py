@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.exported_models import exported
 from tests.support.shell import Shell, refused
+from tests.support.worker_here import concluded
 from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
@@ -46,12 +47,11 @@ def test_a_study_trains_what_is_pretrained(shell: Shell, few: Path) -> None:
     kinds = ("autoencoder", "auxiliary", "reuse")
     given = [Stack.of(pretraining=kind, **SMALL).to_json() for kind in kinds]
     few.with_name("stacks.json").write_text(json.dumps(given), "utf-8")
-    done = shell.run(
-        *("launch", few, "--study", "pretrained", "--stacks", few.with_name("stacks.json")),
+    concluded(
+        *(shell, few, "--study", "pretrained", "--stacks", few.with_name("stacks.json")),
         *("--reuse", few.with_name("model.keras"), "--unlabelled", "keep", "--epochs", "4"),
-        *("--replicates", "1", "--workers", "1", "--folds", "1", "--no-yardstick", "--no-models"),
+        *("--replicates", "1", "--folds", "1", "--no-yardstick", "--no-models"),
     )
-    assert done.returncode == 0, done.stderr
     trials = shell.json("trials", "pretrained")
     assert {trial["stack"]["pretraining"] for trial in trials} == {*kinds}
     assert {trial["outcome"] for trial in trials} <= {"completed", "pruned"}

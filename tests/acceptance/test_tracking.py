@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.mlflow_server import Server, runs_of, server_in
 from tests.support.shell import Launched, Shell, refused
+from tests.support.worker_here import concluded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
@@ -115,8 +116,7 @@ def test_a_tracker_that_is_away_is_one_line(shell: Shell) -> None:
     """`track` says that the tracker cannot be reached, and exits 2."""
     canned = shell.canned(epoch_seconds=0.0)
     quick = ("--trials", "1", "--epochs", "1", "--folds", "1", "--replicates", "0")
-    done = canned.run("launch", "wine", "--study", "kept", "--workers", "1", *quick)
-    assert done.returncode == 0, done.stderr
+    concluded(canned, "wine", "--study", "kept", *quick)
     line = refused(shell.run("track", "kept", "mlflow=http://me:secret@127.0.0.1:9"), 2)
     assert "secret" not in line
     assert "cannot be reached" in line

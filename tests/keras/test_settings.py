@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from trainstack.workers.engine.keras_settings import absent
 
 pytestmark = pytest.mark.keras
 
@@ -61,3 +64,17 @@ def test_nothing_is_inherited(
     ]
     written = json.loads((tmp_path / ".keras" / "keras.json").read_text("utf-8"))
     assert written == document
+
+
+def test_an_absent_module_can_be_imported_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its import fails as if it were not installed, and works later; a known module stays."""
+    (tmp_path / "optional_pictures.py").write_text("", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with absent("optional_pictures"), pytest.raises(ImportError):
+        importlib.import_module("optional_pictures")
+    importlib.import_module("optional_pictures")
+    with absent("optional_pictures"):
+        importlib.import_module("optional_pictures")
+    del sys.modules["optional_pictures"]

@@ -11,6 +11,7 @@ from tests.support.engine_stacks import made_up_data, structure_of
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure
 
 RATE, STEPS, BATCH = 0.05, 4, 8
 LINEAR = Stack.of(units=[3], activation="linear", initializer="glorot_normal", batch_size=BATCH)
@@ -25,7 +26,7 @@ def trained(stack: Stack, compiled: bool = False) -> tuple[Weights, Weights]:
     Biases start at 0.1.
     """
     x, y = (tf.constant(part[: BATCH * STEPS]) for part in made_up_data("regression"))
-    program = Program(structure_of(stack, "regression", compiled), stack)
+    program = _program(structure_of(stack, "regression", compiled), stack)
     program.reset(stack, 3)
     names = [variable.name for variable in program.model.variables]
     weights = zip(names, program.weights(), strict=True)
@@ -35,6 +36,16 @@ def trained(stack: Stack, compiled: bool = False) -> tuple[Weights, Weights]:
     rates = np.full(STEPS, RATE, np.float32)
     program.epoch(stack, DeviceData(x, y, x, y), order, rates, None, key=1)
     return start, program.weights()
+
+
+_programs: dict[Structure, Program] = {}
+
+
+def _program(structure: Structure, stack: Stack) -> Program:
+    """Return the program of a structure; like a trainer, tests that differ in numbers share it."""
+    if structure not in _programs:
+        _programs[structure] = Program(structure, stack)
+    return _programs[structure]
 
 
 def descended(stack: Stack, start: Weights, factors: Mapping[int, float]) -> Weights:

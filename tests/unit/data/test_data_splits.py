@@ -211,6 +211,7 @@ def test_split_and_dataset_survive_pickling(name):
     np.testing.assert_array_equal(split.x_valid, again.split(1).x_valid)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_fashion_mnist_has_the_chapters_split(monkeypatch, tmp_path):
     """The first 5,000 training images are for validation, the other 55,000 for training."""

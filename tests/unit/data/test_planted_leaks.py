@@ -88,6 +88,7 @@ LEAKS: dict[str, tuple[Any, int, str, SplitPlan]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_random_split_is_dishonest_and_the_right_one_is_not(leak: str, tmp_path: Path) -> None:
     """At random, the error on new rows is over twice that on validation; else within a quarter."""

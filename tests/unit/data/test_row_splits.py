@@ -137,6 +137,7 @@ def rows_of(split: Split) -> list[np.ndarray]:
     return [x[:, place].astype(int) for x in (split.x_train, split.x_valid, split.x_test)]
 
 
+@pytest.mark.thorough
 @given(requests())
 @settings(HUNDRED, max_examples=1000)
 def test_parts_share_nothing_keep_the_classes_and_leak_nothing(request: Request) -> None:
@@ -146,6 +147,7 @@ def test_parts_share_nothing_keep_the_classes_and_leak_nothing(request: Request)
     check_inputs(request)
 
 
+@pytest.mark.thorough
 @given(requests(mixed=True))
 @settings(HUNDRED, max_examples=20)
 def test_no_cell_held_out_influences_an_encoder(request: Request) -> None:

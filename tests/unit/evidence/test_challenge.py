@@ -120,6 +120,7 @@ def test_a_choice_that_rests_on_more_is_not_challenged(changes: dict[str, Any]) 
     assert fresh(runs) == []
 
 
+@pytest.mark.thorough
 def test_without_an_effect_nothing_is_challenged_or_lost() -> None:
     """Where no choice matters, at most one study in twenty has a challenge, and none is won."""
     challenges = won = 0

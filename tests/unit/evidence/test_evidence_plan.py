@@ -225,6 +225,7 @@ def test_an_initializer_that_came_with_its_activation_is_no_departure() -> None:
     assert departures(CHAPTER_DEFAULT) == ()
 
 
+@pytest.mark.thorough
 def test_planted_truth_survives_search_race_and_choice() -> None:
     """Over 60 studies without a difference at most 5 % leave the default; the confirmed score is
     unbiased, the best trial's is biased by more than a deviation."""

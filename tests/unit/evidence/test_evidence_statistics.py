@@ -88,6 +88,7 @@ def test_equal_losses_compare_as_exactly_equal() -> None:
     assert found["b"].ci95 == pytest.approx([0.0, 0.0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("deviations", "studies", "least", "most"),
     [

@@ -108,6 +108,7 @@ def test_expected_failures_are_checks_that_are_made() -> None:
 FLOWERS = load_iris()
 
 
+@pytest.mark.thorough
 def test_it_works_inside_of_scikit_learn() -> None:
     """A classifier works in a pipeline, in cross-validation and in a grid search."""
     pipe = make_pipeline(StandardScaler(), trainstack.StackClassifier())
