@@ -18,6 +18,7 @@ from trainstack.search.json_values import json_safe
 from trainstack.search.queue.eligibility import seconds_from_now
 from trainstack.search.queue.rows import TaskRow, task_of
 from trainstack.search.queue.study_store import change, locked, record_event
+from trainstack.search.queue.worker_registry import WorkerRemoved
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Outcome, Result, Status
 
 MOST_STRIKES = 3
@@ -88,6 +89,9 @@ def heartbeat(
 
     Returns:
         The study's requested state (go, pause, stop, cancel); None if the lease is lost.
+
+    Raises:
+        WorkerRemoved: The worker's row was removed; the lease was not renewed.
     """
     with engine.begin() as connection:
         study_id = connection.execute(
@@ -96,16 +100,13 @@ def heartbeat(
             .values(seen_at=func.now(), state=state, left_at=None)
             .returning(workers.c.study_id)
         ).scalar()
-        if study_id is None:  # its row was removed: the lease must not outlast this reply
-            return None
-        renewed = (
-            held is None
-            or connection.execute(
-                update(tasks).where(mine(*held)).values(lease_until=seconds_from_now(seconds))
-            ).rowcount
-        )
-        if not renewed:
-            return None
+        if study_id is None:
+            raise WorkerRemoved(f"worker {worker_id}")
+        if held is not None:
+            # A task whose worker's row was removed is its worker's again.
+            renewed = {"lease_until": seconds_from_now(seconds), "worker_id": worker_id}
+            if not connection.execute(update(tasks).where(mine(*held)).values(renewed)).rowcount:
+                return None
         return connection.execute(
             select(studies.c.requested_state).where(studies.c.study_id == study_id)
         ).scalar_one()

@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Executable, case, func, insert, select, update
 
 from trainstack.search.database.schema import attempts, durable, tasks
 from trainstack.search.queue.attempts import owned
 from trainstack.search.queue.eligibility import (
+    NOT_FAILED,
+    ROOM,
     kinds_open,
     next_waiting,
     open_to_search,
@@ -20,11 +22,12 @@ from trainstack.search.queue.eligibility import (
 )
 from trainstack.search.queue.rows import TaskRow, task_of
 from trainstack.search.queue.study_store import change, locked, search_task
+from trainstack.search.queue.worker_registry import present
 from trainstack.search.records import CONFIRMATION, SEARCH, Status
 from trainstack.spaces.stack import Stack
 
 
-def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) -> TaskRow | None:
+def claim(engine: Engine, study_id: int, worker_id: int, seconds: float) -> TaskRow | None:
     """Claim the next task, or open a new place in the budget and claim that.
 
     Order: the measurement, a confirmation, a search trial that was given back, one that was
@@ -40,14 +43,17 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
 
     Returns:
         The task's row with its token; None if there is nothing to do at present.
+
+    Raises:
+        WorkerRemoved: The worker's row was removed.
     """
     with engine.begin() as connection:
         durable(connection)
         study = locked(connection, study_id)
+        present(connection, worker_id)
         search = open_to_search(connection, study)
         kinds = kinds_open(study, search)
-        elsewhere = or_(tasks.c.worker_id.is_distinct_from(worker_id), tasks.c.strikes == 0)
-        task_id = next_waiting(connection, study_id, worker_id, kinds, elsewhere)
+        task_id = next_waiting(connection, study_id, worker_id, kinds, NOT_FAILED)
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
             change(connection, study_id, held=study.held + 1, opened=study.opened + 1)
@@ -56,9 +62,8 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
             begun = insert(tasks).values({**new, **leased})
         else:
             if task_id is None:
-                room = tasks.c.avoided_worker.is_distinct_from(worker_id)
                 others = other_workers(connection, study_id, worker_id, seconds)
-                anyway = (room,) if others else ()
+                anyway = (ROOM,) if others else ()
                 task_id = next_waiting(connection, study_id, worker_id, kinds, *anyway)
             if task_id is None:
                 return None
@@ -77,7 +82,7 @@ def claim(engine: Engine, study_id: int, worker_id: int | None, seconds: float) 
 def claim_alike(
     engine: Engine,
     lease: tuple[int, str],
-    worker_id: int | None,
+    worker_id: int,
     seconds: float,
     most: int,
     alike: Callable[[Stack, Stack], bool],
@@ -100,9 +105,11 @@ def claim_alike(
 
     Raises:
         LeaseLost: The worker no longer holds the task.
+        WorkerRemoved: The worker's row was removed.
     """
     with engine.begin() as connection:
         first = owned(connection, *lease)
+        present(connection, worker_id)
         if CONFIRMATION not in kinds_open(locked(connection, first.study_id), search=False):
             return []
         of_study = (tasks.c.study_id == first.study_id) & (tasks.c.kind == CONFIRMATION)
@@ -128,13 +135,13 @@ def claim_alike(
         ]
 
 
-def _leased(worker_id: int | None, seconds: float) -> dict[str, Any]:
+def _leased(worker_id: int, seconds: float) -> dict[str, Any]:
     """Return the columns of a lease that begins now."""
     leased = {"status": Status.RUNNING, "worker_id": worker_id, "claimed_at": func.now()}
     return leased | {"token": secrets.token_hex(8), "lease_until": seconds_from_now(seconds)}
 
 
-def _again(worker_id: int | None, seconds: float) -> dict[str, Any]:
+def _again(worker_id: int, seconds: float) -> dict[str, Any]:
     """Return the columns of a lease of a waiting task."""
     fresh = {"attempts": tasks.c.attempts + 1, "curve": [], "train_curve": []}
     return _leased(worker_id, seconds) | fresh

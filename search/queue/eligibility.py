@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, Select, bindparam, case, func, select
 from sqlalchemy.sql import ColumnElement
 
 from trainstack.search.database.schema import tasks, workers
 from trainstack.search.queue.rows import StudyRow
 from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, SEARCHING, STOP
 from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Status
+
+_WORKER = bindparam("worker_id")
+# Conditions on a task: this worker did not run out of memory with it; nor did it fail it.
+ROOM = tasks.c.avoided_worker.is_distinct_from(_WORKER)
+NOT_FAILED = ROOM & (tasks.c.worker_id.is_distinct_from(_WORKER) | (tasks.c.strikes == 0))
+
+_SILENT = func.extract("epoch", func.clock_timestamp() - workers.c.seen_at)
+# Built once, as building it takes longer than to run it.
+_OTHERS = (
+    select(func.count())
+    .select_from(workers)
+    .where(workers.c.study_id == bindparam("study_id"), workers.c.worker_id != _WORKER)
+    # A heartbeat that is as far ahead, if the database's clock was set back, is no sign of life.
+    .where(workers.c.left_at.is_(None), func.abs(_SILENT) <= bindparam("alive_seconds"))
+)
 
 
 def seconds_from_now(seconds: float) -> ColumnElement[Any]:
@@ -29,22 +45,11 @@ def open_to_search(connection: Connection, study: StudyRow) -> bool:
 
 
 def other_workers(
-    connection: Connection, study_id: int, worker_id: int | None, alive_seconds: float
+    connection: Connection, study_id: int, worker_id: int, alive_seconds: float
 ) -> int:
     """Return the number of other workers that have sent a heartbeat within `alive_seconds`."""
-    others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
-    return connection.execute(
-        select(func.count())
-        .select_from(workers)
-        .where(
-            others,
-            workers.c.left_at.is_(None),
-            # Later than this, if the database's clock has been set back, is no sign of life.
-            workers.c.seen_at.between(
-                seconds_from_now(-alive_seconds), seconds_from_now(alive_seconds)
-            ),
-        )
-    ).scalar_one()
+    named = {"study_id": study_id, "worker_id": worker_id, "alive_seconds": float(alive_seconds)}
+    return connection.execute(_OTHERS, named).scalar_one()
 
 
 def kinds_open(study: StudyRow, search: bool) -> list[str]:
@@ -59,7 +64,7 @@ def kinds_open(study: StudyRow, search: bool) -> list[str]:
 def next_waiting(
     connection: Connection,
     study_id: int,
-    worker_id: int | None,
+    worker_id: int,
     kinds: list[str],
     *only: ColumnElement[bool],
 ) -> int | None:
@@ -70,19 +75,27 @@ def next_waiting(
         study_id: Id of the study.
         worker_id: Id of the claiming worker.
         kinds: Kinds of task to consider.
-        only: Further conditions on the task.
+        only: Further conditions on the task: ROOM, NOT_FAILED.
     """
+    named = {"study_id": study_id, "worker_id": worker_id, "kinds": kinds}
+    return connection.execute(_next(*only), named).scalar()
+
+
+@functools.cache
+def _next(*only: ColumnElement[bool]) -> Select[Any]:
+    """Build the query of `next_waiting`, which takes longer than to run it."""
+    study_id = bindparam("study_id")
     order = case((tasks.c.kind == MEASUREMENT, 0), (tasks.c.kind == CONFIRMATION, 1), else_=2)
     begun = tasks.alias("begun")
     confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
-    own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == worker_id)
+    own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == _WORKER)
     any_worker = select(begun.c.stack_id).where(confirmed, begun.c.worker_id.is_not(None))
     mine, new = tasks.c.stack_id.in_(own), tasks.c.stack_id.not_in(any_worker)
     again = case((mine, 0), (new, 1), else_=2)
-    return connection.execute(
+    return (
         select(tasks.c.task_id)
         .where(tasks.c.study_id == study_id, tasks.c.status == Status.WAITING)
-        .where(tasks.c.kind.in_(kinds), *only)
+        .where(tasks.c.kind.in_(bindparam("kinds", expanding=True)), *only)
         .order_by(
             order,
             (tasks.c.attempts > 0).desc(),
@@ -90,4 +103,4 @@ def next_waiting(
             tasks.c.task_id,
         )
         .limit(1)
-    ).scalar()
+    )

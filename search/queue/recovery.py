@@ -10,7 +10,8 @@ from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import end, owned, requeue, write
 from trainstack.search.queue.eligibility import other_workers, seconds_from_now
 from trainstack.search.queue.rows import TaskRow, WorkerRow, task_of
-from trainstack.search.queue.study_store import SEARCHING, change, locked, record_event
+from trainstack.search.queue.study_store import CONFIRMING, SEARCHING, change, locked, record_event
+from trainstack.search.queue.worker_registry import WorkerRemoved
 from trainstack.search.records import SEARCH, Outcome, Status
 
 LEASE_EXPIRED = "lease expired: the worker stopped responding"
@@ -64,13 +65,15 @@ def requeue_expired(
         return [requeue(connection, task_of(row), LEASE_EXPIRED) for row in expired]
 
 
-def no_room(engine: Engine, task_id: int, token: str, cause: str, alive_seconds: float) -> TaskRow:
+def no_room(
+    engine: Engine, lease: tuple[int, str], worker_id: int, cause: str, alive_seconds: float
+) -> TaskRow:
     """Requeue a task that ran out of memory for another worker, once; else end it as infeasible.
 
     Args:
         engine: The database.
-        task_id: Id of the task.
-        token: Token of the lease.
+        lease: Id and token of the task.
+        worker_id: Id of the worker that ran out of memory.
         cause: The error message.
         alive_seconds: Workers with a heartbeat within this time count as alive.
 
@@ -78,12 +81,12 @@ def no_room(engine: Engine, task_id: int, token: str, cause: str, alive_seconds:
         LeaseLost: The token is no longer the task's.
     """
     with engine.begin() as connection:
-        row = owned(connection, task_id, token)
+        row = owned(connection, *lease)
         if row.avoided_worker is not None or not other_workers(
-            connection, row.study_id, row.worker_id, alive_seconds
+            connection, row.study_id, worker_id, alive_seconds
         ):
-            return end(connection, task_id, token, {"outcome": Outcome.INFEASIBLE, "cause": cause})
-        row = write(connection, task_id, token, avoided_worker=row.worker_id)
+            return end(connection, *lease, {"outcome": Outcome.INFEASIBLE, "cause": cause})
+        row = write(connection, *lease, avoided_worker=worker_id)
         return requeue(connection, row, cause)
 
 
@@ -91,6 +94,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
     """Quarantine a worker that fails every task, and requeue the tasks that it failed.
 
     A search trial whose place was filled meanwhile stays failed, so that the budget stays exact.
+    So does every task of a study that has concluded.
 
     Args:
         engine: The database.
@@ -100,16 +104,21 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
 
     Returns:
         Number of tasks requeued.
+
+    Raises:
+        WorkerRemoved: The worker's row was removed.
     """
     with engine.begin() as connection:
         durable(connection)
-        worker = connection.execute(
+        study_id = connection.execute(
             update(workers)
             .where(workers.c.worker_id == worker_id)
             .values(state="quarantined", left_at=func.now())
-            .returning(workers.c.worker_id, workers.c.study_id)
-        ).one()
-        study = locked(connection, worker.study_id)
+            .returning(workers.c.study_id)
+        ).scalar()
+        if study_id is None:
+            raise WorkerRemoved(f"worker {worker_id}")
+        study = locked(connection, study_id)
         record_event(connection, WorkerRow(study.study_id, worker_id), "quarantined", why)
         room = study.trials - study.held if study.phase == SEARCHING else 0
         spoilt = connection.execute(
@@ -121,7 +130,8 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
         ).all()
         failed_here = [task_of(row) for row in spoilt]
         search = [row for row in failed_here if row.kind == SEARCH][:room]
-        again = [*search, *(row for row in failed_here if row.kind != SEARCH)]
+        later = failed_here if study.phase == CONFIRMING else []
+        again = [*search, *(row for row in later if row.kind != SEARCH)]
         for row in again:
             _wait_again(connection, row, why)
         held, failed = studies.c.held + len(search), studies.c.failed - len(search)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
-from trainstack.search.database.schema import workers
+from trainstack.search.database.schema import studies, workers
 from trainstack.search.queue.rows import WorkerRow
 from trainstack.search.queue.study_store import record_event
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.errors import RequestError
+from trainstack.spaces.errors import RequestError, StudyError
 from trainstack.spaces.space import Space
+
+# The id of a removed worker is not given out again, so its worker can have it back.
+_AGAIN = text(
+    "INSERT INTO trainstack_workers (worker_id, study_id, host, pid, device, threads, version)"
+    " OVERRIDING SYSTEM VALUE"
+    " VALUES (:worker_id, :study_id, :host, :pid, :device, :threads, :version)"
+    " ON CONFLICT (worker_id) DO NOTHING"
+)
+
+
+class WorkerRemoved(Exception):  # noqa: N818 - not a fault: it registers again
+    """The worker's row was removed, as an administrator may: nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,35 @@ def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
         ).scalar_one()
         record_event(connection, WorkerRow(study_id, row.worker_id), "joined")
         return row.worker_id, before
+
+
+def present(connection: Connection, worker_id: int) -> None:
+    """Keep a worker's row from being removed until the transaction ends.
+
+    Raises:
+        WorkerRemoved: It has been removed.
+    """
+    row = select(workers.c.worker_id).where(workers.c.worker_id == worker_id)
+    if connection.execute(row.with_for_update(read=True, key_share=True)).first() is None:
+        raise WorkerRemoved(f"worker {worker_id}")
+
+
+def rejoin(engine: Engine, study_id: int, worker_id: int, card: WorkerCard) -> None:
+    """Register a worker whose row was removed, under its old id; repeating it is harmless.
+
+    Raises:
+        StudyError: The study was deleted.
+    """
+    again = {"worker_id": worker_id, "study_id": study_id, **asdict(card)}
+    with engine.begin() as connection:
+        study = select(studies.c.study_id).where(studies.c.study_id == study_id)
+        kept = connection.execute(study.with_for_update(read=True, key_share=True)).first()
+        if kept is None:
+            raise StudyError("the study was deleted", hint="launch it again")
+        if connection.execute(_AGAIN, again).rowcount:
+            record_event(
+                connection, WorkerRow(study_id, worker_id), "joined", "its row was removed"
+            )
 
 
 def leave(engine: Engine, worker_id: int) -> None:

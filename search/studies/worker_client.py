@@ -6,7 +6,8 @@
         else: train, call `heartbeat`, `report` epochs, `verdict` at rungs, then `finish`
 
 Every method may raise StorageAwayError (repeat it later, which is safe), and those that write to a
-lease may raise LeaseLost (drop the trial, claim the next).
+lease may raise LeaseLost (drop the trial, claim the next). A worker whose row was removed is
+registered again, under its id, by its next heartbeat or claim, and keeps its lease.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from trainstack.search.queue.lease import LEASE_SECONDS, HeartbeatReply, Lease, 
 from trainstack.search.queue.maintenance import REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.rows import TaskRow
 from trainstack.search.queue.search_trials import fold_values
-from trainstack.search.queue.worker_registry import WorkerCard
+from trainstack.search.queue.worker_registry import WorkerCard, WorkerRemoved
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import behind
 from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
@@ -69,12 +70,17 @@ T = TypeVar("T")
 def _reaching(
     method: Callable[Concatenate[WorkerClient, P], T],
 ) -> Callable[Concatenate[WorkerClient, P], T]:
-    """Raise StorageAwayError if the database does not answer."""
+    """Register a removed worker again, and raise StorageAwayError if the database is away."""
 
     @functools.wraps(method)
     def wrapped(self: WorkerClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with guarded(self.url):
-            return method(self, *args, **kwargs)
+            while True:
+                try:
+                    return method(self, *args, **kwargs)
+                except WorkerRemoved:
+                    here, study_id = self._engine, self.study_id
+                    worker_registry.rejoin(here, study_id, self.worker_id, self.card)
 
     return wrapped
 
@@ -314,8 +320,8 @@ class WorkerClient:
         Raises:
             LeaseLost: The worker no longer holds the task.
         """
-        alive = self._lease_seconds
-        recovery.no_room(self._engine, lease.task_id, lease.token, cause, alive)
+        held, alive = (lease.task_id, lease.token), self._lease_seconds
+        recovery.no_room(self._engine, held, self.worker_id, cause, alive)
 
     @_reaching
     def quarantine(self, task_ids: Sequence[int], why: str) -> None:
