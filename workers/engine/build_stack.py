@@ -133,8 +133,8 @@ class BuildStack:
         made = Block(self, layer, kernels, activate)
         if self.context is None:
             self._say(kernels)
-        elif layer.use_bias:
-            layer.rates = {"bias": "bias_rate"}
+        if self.context is None or self.context.by_keras:
+            self._penalize(kernels)
         self.blocks.append(made)
         return made
 
@@ -144,12 +144,16 @@ class BuildStack:
         for kernel in kernels:
             if kernel.is_drawn:
                 kernel.set("initializer", keras_object(INITIALIZERS[stack["initializer"]].call))
-            if penalty := stack.numbers("penalty"):
-                kernel.set("regularizer", keras.regularizers.L1L2(**penalty))
             if stack["max_norm"] == "clip":
                 axes: Any = list(kernel.incoming)
                 bound = keras.constraints.MaxNorm(stack["max_norm.radius"], axis=axes)
                 kernel.set("constraint", bound)
+
+    def _penalize(self, kernels: Sequence[Kernel]) -> None:
+        """Give Keras's kernels their penalty."""
+        if penalty := self.chosen.numbers("penalty"):
+            for kernel in kernels:
+                kernel.set("regularizer", keras.regularizers.L1L2(**penalty))
 
     def activation(self) -> Block:
         """Return activation, normalization if it comes after it, and dropout, without a layer."""
@@ -161,7 +165,6 @@ class BuildStack:
         self.top = keras.layers.Dense(
             units, kernel_initializer="zeros" if zeros else "glorot_uniform"
         )
-        self.top.rates = {"bias": "bias_rate"}
         return self.top
 
     def choice(self, name: str, values: Sequence[Any]) -> Any:

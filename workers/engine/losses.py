@@ -113,3 +113,10 @@ def scores(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(right, tf.float32)
     answers = tf.exp(outputs) if LOSSES[loss].logarithmic else outputs
     return tf.square(answers - targets) if several else losses("squared", targets, answers)
+
+
+def times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+    """Return weights [B] · values, [B] or [B, T]; the values alone if there are no weights."""
+    if weights is None:
+        return values
+    return (weights[:, None] if values.shape.rank == 2 else weights) * values

@@ -17,17 +17,12 @@ import tensorflow as tf
 
 from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine import category_embeddings
 from trainstack.workers.engine.build import training_optimizer
-from trainstack.workers.engine.device_data import DeviceData, even_steps
-from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
+from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.independent import member_seed
-from trainstack.workers.engine.initial_weights import fit, set_kernels, set_signs
 from trainstack.workers.engine.losses import inverted, losses
-from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import Network, by_name
-from trainstack.workers.engine.own_network import draw_kernels, fresh_variables
+from trainstack.workers.engine.network import Network
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
@@ -37,6 +32,7 @@ from trainstack.workers.engine.structure import (
     usual_momentum,
 )
 from trainstack.workers.engine.variables import Knob, assign, thrifty, values
+from trainstack.workers.engine.weight_updates import averaged, by_name, scheduled
 
 # Distance between the keys of an epoch's steps (odd, so that none repeats).
 STEP_KEY = 0x85EBCA6B
@@ -61,7 +57,7 @@ class Program(Network):
     def __init__(self, structure: Structure, stack: Stack) -> None:
         super().__init__(structure, stack)
         self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
-        self.optimizer = training_optimizer(stack, self.knobs)
+        self.optimizer = self._optimizer(stack)
         self.optimizer.build(self.packing.flat)
         averaged = [] if self.averaging == "none" else self._own
         self.averages = [keras.Variable(v.numpy(), trainable=False) for v in averaged]
@@ -73,13 +69,19 @@ class Program(Network):
             self._trace_epoch, jit_compile=structure.compiled, autograph=False
         )
         self._run = tf.function(self._trace_run, jit_compile=structure.compiled, autograph=False)
-        self._sums = tf.function(self._trace_sums, jit_compile=structure.compiled, autograph=False)
-        self._forward = tf.function(
+        self._sums: Any = tf.function(
+            self._trace_sums, jit_compile=structure.compiled, autograph=False
+        )
+        self._forward: Any = tf.function(
             lambda x: self.combined(self.model(x, training=False)),
             reduce_retracing=True,
             autograph=False,
         )
         self.used = False
+
+    def _optimizer(self, stack: Stack) -> keras.Optimizer:
+        """Make the stack's optimizer."""
+        return training_optimizer(stack, self.knobs)
 
     @property
     def _own(self) -> list[Any]:
@@ -117,41 +119,13 @@ class Program(Network):
             variable.assign(np.broadcast_to(value, variable.shape))
         for member in range(self.independent):
             self.model.renew()
-            self._draw(stack, member_seed(seed, member), data, initializer)
+            self.architecture.draw(stack, member_seed(seed, member), data, initializer)
             self.model.put(member)
         if not self.independent:
-            self._draw(stack, seed, data, initializer)
+            self.architecture.draw(stack, seed, data, initializer)
         self._pack()
         for name, knob in self.knobs.items():
             knob.assign(stack[f"optimizer.{name}"])
-
-    def _draw(
-        self, stack: Stack, seed: int, data: DeviceData | StreamedData | None, initializer: str
-    ) -> None:
-        """Give the Keras model the fresh weights of a seed, as `reset` does."""
-        if self.own is not None and self.structure.network is not None:
-            found = fresh_variables(self.structure.network, stack, self.structure.outputs, seed)
-            assign(self.member.variables, found)
-            draw_kernels(self.own, stack, seed, initializer)
-            return
-        network = plan(stack, self.structure.inputs, self.structure.outputs)
-        dense = [node for node in network.nodes if node.role in ("dense", "head")]
-        set_kernels(self, dense, seed, initializer)
-        if self.embedding:
-            rng = np.random.default_rng([seed, 5])
-            set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
-        category_embeddings.set_fresh(self.member, seed)
-        set_signs(self, seed)
-        fit(self, stack, seed, data)
-
-    def _numbers(self, stack: Stack, data: DeviceData | StreamedData | None) -> np.ndarray | None:
-        """Return the numbers of training rows, [N, numbers], if the embedding has bins."""
-        if stack["embedding"] != "piecewise":
-            return None
-        if data is None:
-            raise ValueError("the bins of this stack need training rows")
-        rows = even_steps(data.rows[0], BIN_ROWS)
-        return np.asarray(data.inputs(rows))[:, : self.structure.inputs.numbers]
 
     def use(self, data: DeviceData | StreamedData) -> None:
         """Measure losses as this split does; only the logarithm of a target depends on it."""
@@ -219,12 +193,18 @@ class Program(Network):
                 *(x, y, tf.constant(rows), tf.constant(paces[part])),
                 *(numbers, tf.constant(shifted, tf.uint32), w),
             ).numpy()
+        return self._validated(data, trained / len(order))
+
+    def _validated(
+        self, data: DeviceData | StreamedData, train_loss: float
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the numbers of an epoch and the outputs, as `_trace_epoch`, slice by slice."""
         parts = [self._sums(x, y, w) for x, y, w in data.validation()]
         sums = np.sum([part.numpy() for part, _ in parts], axis=0)
         count = data.rows[1] if data.w_valid is None else tf.reduce_sum(data.w_valid).numpy()
         answers = [found.numpy() for _, found in parts if found is not None]
-        whole = np.concatenate(answers) if answers else None
-        return np.array([trained / len(order), *(sums / count)]), whole
+        whole = np.concatenate(answers)[: data.rows[1]] if answers else None
+        return np.array([train_loss, *(sums / count)]), whole
 
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
@@ -341,7 +321,7 @@ class Program(Network):
 
     def _average(self, kept: tf.Tensor) -> None:
         """Trace the change of the averages after a step or an epoch."""
-        found = self.averaged(values(self.averages), values(self._own), kept)
+        found = averaged(values(self.averages), values(self._own), kept)
         assign(self.averages, found)
 
     def _step(
@@ -354,22 +334,22 @@ class Program(Network):
         pace: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
-        if self.is_scheduled:
-            numbers = self.scheduled(numbers, pace["strength"])
+        if self.updates.is_scheduled:
+            numbers = scheduled(numbers, pace["strength"])
             if (decay := self.knobs.get("weight_decay")) is not None:
                 decay.assign(by_name(numbers)["decay"])
         before, fixed = self._now()
         gradients, moved, loss = self.gradients(before, fixed, x, y, mass, numbers, key)
-        if self.is_decayed:
+        if self.updates.is_decayed:
             rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"]
-            assign(self.packing.flat, self.decayed(before, rate, decay))
+            assign(self.packing.flat, self.updates.decayed(before, rate, decay))
         self.optimizer.apply(gradients, self.packing.flat)
-        if self.has_rate_factors:
-            now = self._now()[0]
-            assign(self.packing.flat, self.at_own_rates(before, now, numbers, pace["pretrained"]))
+        if self.updates.has_rates:
+            now = self._now()[0], numbers, pace["pretrained"]
+            assign(self.packing.flat, self.updates.at_own_rates(before, *now))
         assign(self.model.non_trainable_variables, moved)
-        if self.is_bounded:
-            assign(self.packing.flat, self.bounded(self._now()[0], numbers))
+        if self.updates.is_bounded:
+            assign(self.packing.flat, self.updates.bounded(self._now()[0], numbers))
         if self.averaging == "exponential":
             self._average(pace["kept"])
         return loss
