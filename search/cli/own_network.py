@@ -56,6 +56,8 @@ class LookedAt:
         lines += [f"  {told}" for told in numbers_told(self.numbers)]
         if self.voids:
             lines.append(f"It has {self.voids}, so it cannot be self-normalizing.")
+        if network.fit:
+            lines.append(f"It has {network.fit}, so Keras's fit trains it, which is slower.")
         return lines
 
 
@@ -97,6 +99,7 @@ def look_at(text: str, dataset: Dataset, outputs: int) -> LookedAt:
     request = {"network": network.to_json(), "outputs": outputs}
     (found,) = answers("trainstack.workers.tasks.own_network", request)
     numbers = read_numbers(found["numbers"])
+    network = replace(network, fit=found["fit"], eager=found["eager"])
     return LookedAt(network, numbers, found["has_head"], found["voids"])
 
 

@@ -28,6 +28,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.fit_program import FitProgram
 from trainstack.workers.engine.independent import independent_members
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.engine.losses import losses
@@ -175,22 +176,25 @@ class Bench:
         began = time.perf_counter()
         steps = stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
         own = not task or task == self.spec.data.task
+        network = self.spec.network
+        by_fit = network is not None and bool(network.fit)
         structure = Structure(
-            stack=shaping_items(stack),
+            stack=stack.items if by_fit else shaping_items(stack),
             inputs=data.layout,
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=data.lengths,
             # What XLA saves is measured for dense layers only.
-            compiled=self.spec.network is None
+            compiled=network is None
             and worth_compiling(stack, first_width(stack, data.layout), steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
             answers=own and reads_answers(self.spec),
-            network=self.spec.network,
+            network=network,
         )
-        program, _ = self.programs.get(structure, lambda: Program(structure, stack))
+        kind = FitProgram if by_fit else Program
+        program, _ = self.programs.get(structure, lambda: kind(structure, stack))
         program.use(data)
         return program, time.perf_counter() - began
 
