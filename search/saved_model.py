@@ -6,6 +6,7 @@ It travels through the artifact store, where it lies under that hash.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,20 @@ class SavedModel:
             "the same file",
             "launch again with it",
         )
+
+
+def read_saved(text: str) -> SavedModel:
+    """Return the saved model of a path.
+
+    Raises:
+        RequestError: It cannot be read.
+    """
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    try:
+        return SavedModel(str(path), digest_of(path.read_bytes()))
+    except OSError as error:
+        reason = error.strerror or error
+        raise RequestError(f"{text} cannot be read ({reason})", "a .keras file") from None
 
 
 def digest_of(content: bytes) -> str:

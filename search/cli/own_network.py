@@ -92,14 +92,15 @@ def look_at(text: str, dataset: Dataset, outputs: int) -> LookedAt:
     """
     from trainstack.search.cli.worker_request import answers
     from trainstack.search.data.own_inputs import inputs_of
-    from trainstack.search.own_network import read_network
+    from trainstack.search.own_network import OwnNetwork, read_network
     from trainstack.spaces.own_numbers import read_numbers
 
     network = replace(read_network(text), inputs=inputs_of(dataset))
     request = {"network": network.to_json(), "outputs": outputs}
     (found,) = answers("trainstack.workers.tasks.own_network", request)
     numbers = read_numbers(found["numbers"])
-    network = replace(network, fit=found["fit"], eager=found["eager"])
+    more = {key: found[key] for key in ("fit", "eager", "files")}
+    network = OwnNetwork.from_json({**network.to_json(), **more})
     return LookedAt(network, numbers, found["has_head"], found["voids"])
 
 

@@ -76,6 +76,10 @@ class Architecture(Protocol):
         """Return the key of the number that multiplies each trainable variable's rate, or None."""
         ...
 
+    def completed(self, stack: Stack) -> Stack:
+        """Return a stack with what the network chooses where the stack says nothing."""
+        ...
+
     def draw(
         self, stack: Stack, seed: int, data: DeviceData | StreamedData | None, initializer: str
     ) -> None:

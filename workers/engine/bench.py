@@ -39,6 +39,7 @@ from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.pretraining import pretrain
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.program_cache import Programs
+from trainstack.workers.engine.saved_block import hold
 from trainstack.workers.engine.saved_layers import saved_layers, take_over
 from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
 from trainstack.workers.engine.structure import (
@@ -79,6 +80,8 @@ class Bench:
         check_precision(spec.precision, gpus)
         self.spec, self.artifacts = spec, open_store(artifacts)
         self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
+        for _, saved in spec.network.files if spec.network else ():
+            hold(saved, self.artifacts)
         self.programs = Programs()
         # Called after each epoch that no judge sees; the trainer reports that it is alive.
         self.progressed: Callable[[], None] = lambda: None

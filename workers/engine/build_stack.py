@@ -12,16 +12,26 @@ from typing import Any
 
 import keras
 
+from trainstack.search.saved_model import SavedModel, read_saved
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Call
 from trainstack.spaces.domains import Choices, Domain, Fixed, Range
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.own_numbers import PREFIX, usual
+from trainstack.spaces.own_pretrained import (
+    CHOICE,
+    FRESH,
+    FROZEN,
+    FROZEN_EPOCHS,
+    RATE_FACTOR,
+    THAWED,
+)
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import keras_object
 from trainstack.workers.engine.kernels import Kernel, is_recurrent, kernels_of
 from trainstack.workers.engine.layers import RUNTIME, Context, RReLU, SpatialDropout
+from trainstack.workers.engine.saved_block import SavedBlock
 
 _linear: Any = keras.activations.linear
 
@@ -65,17 +75,21 @@ class BuildStack:
         chosen: The stack.
         context: Run-time values of the layers of the engine; None: Keras's own layers.
         activations: Number of activations of the network, of which the last is known; 0: unknown.
+        files: Saved models by the names that the user gives them; further ones are read from disk.
         asked: Numbers that the network asked for, by name, in order.
         blocks: Its blocks with a kernel, in order.
         top: The layer that `head` made, or None.
+        saved: The block that `pretrained` made, or None.
     """
 
     chosen: Stack
     context: Context | None = None
     activations: int = 0
+    files: dict[str, SavedModel] = field(default_factory=dict)
     asked: dict[str, Domain] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     top: Any = None
+    saved: SavedBlock | None = None
     _activated: int = 0
     _places: int = 0
 
@@ -154,6 +168,41 @@ class BuildStack:
         if penalty := self.chosen.numbers("penalty"):
             for kernel in kernels:
                 kernel.set("regularizer", keras.regularizers.L1L2(**penalty))
+
+    def pretrained(
+        self,
+        file: str,
+        layer: str | None = None,
+        freeze: bool = True,
+        unfreeze_after: int | Sequence[int] = (3, 10),
+        rate_factor: float | Sequence[float] = (0.1, 0.3, 1.0),
+        fresh: bool = True,
+    ) -> SavedBlock:
+        """Return layers of a saved Keras model as a block; what becomes of them is an axis.
+
+        Args:
+            file: The `.keras` file.
+            layer: Name of the last layer to take; None: the whole model.
+            freeze: Whether they may stay frozen to the end.
+            unfreeze_after: Epochs after which they may be thawed, one number or several to choose
+                from; none: they may not.
+            rate_factor: The factor on their learning rate from then on, likewise.
+            fresh: Whether the same layers may start with fresh weights instead.
+
+        Raises:
+            RequestError: There is no such model or layer, or nothing to choose from.
+        """
+        if self.saved is not None:
+            raise RequestError("stack.pretrained is called twice", "one saved model in a network")
+        offered = {FROZEN: freeze, THAWED: unfreeze_after != (), FRESH: fresh}
+        chosen = self.choice(CHOICE, [name for name, is_offered in offered.items() if is_offered])
+        if chosen == THAWED:
+            self.choice(FROZEN_EPOCHS, _several(unfreeze_after))
+            self.choice(RATE_FACTOR, _several(rate_factor))
+        if file not in self.files:
+            self.files[file] = read_saved(file)
+        self.saved = SavedBlock.of(file, self.files[file], layer, is_fresh=chosen == FRESH)
+        return self.saved
 
     def activation(self) -> Block:
         """Return activation, normalization if it comes after it, and dropout, without a layer."""
@@ -257,3 +306,8 @@ class BuildStack:
     def activated(self) -> int:
         """Number of activations so far."""
         return self._activated
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    """Return several numbers to choose from, for one number or several."""
+    return (values,) if isinstance(values, int | float) else tuple(values)

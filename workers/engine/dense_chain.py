@@ -90,6 +90,10 @@ class DenseChain:
         network = plan(self._stack, self._structure.inputs, self._structure.outputs)
         return rated(self.model, network)
 
+    def completed(self, stack: Stack) -> Stack:
+        """Return the stack, which says everything."""
+        return stack
+
     def draw(
         self, stack: Stack, seed: int, data: DeviceData | StreamedData | None, initializer: str
     ) -> None:

@@ -93,6 +93,10 @@ class Network:
             pretrained={places[id(self._of(variable))] for variable in made.pretrained},
         )
 
+    def completed(self, stack: Stack) -> Stack:
+        """Return a stack with what the network chooses where the stack says nothing."""
+        return self.architecture.completed(stack)
+
     def _made(self, stack: Stack) -> Architecture:
         """Build the network of the structure."""
         structure = self.structure

@@ -13,16 +13,19 @@ import keras
 import numpy as np
 
 from trainstack.search.own_network import FLAG, OwnNetwork
+from trainstack.search.saved_model import SavedModel
 from trainstack.search.user_code import raised, run_code
 from trainstack.spaces.domains import Domain
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import GLOROT, INITIALIZERS
+from trainstack.spaces.own_pretrained import completed
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.architecture import UsedKernel
 from trainstack.workers.engine.build import fresh_kernel
 from trainstack.workers.engine.build_stack import Block, BuildStack
 from trainstack.workers.engine.kernels import Kernel
 from trainstack.workers.engine.layers import Context
+from trainstack.workers.engine.saved_block import SavedBlock
 from trainstack.workers.engine.variables import assign
 
 # Activations that turn a head's numbers into probabilities.
@@ -42,6 +45,8 @@ class BuiltNetwork:
         blocks: Its blocks, in the order in which they were made.
         top: The head, if the stack made it.
         asked: Numbers that it asked for, by name, in order.
+        saved: The saved model that it takes layers of, or None.
+        files: Saved models by the names that the user gives them.
     """
 
     network: OwnNetwork
@@ -52,6 +57,8 @@ class BuiltNetwork:
     blocks: tuple[Block, ...]
     top: Any
     asked: Mapping[str, Domain]
+    saved: SavedBlock | None
+    files: Mapping[str, SavedModel]
 
     @property
     def learner(self) -> keras.Model:
@@ -87,9 +94,14 @@ class BuiltNetwork:
         return found if isinstance(found, list) else [found]
 
     @property
-    def pretrained(self) -> tuple[Any, ...]:
-        """None of its variables are pretrained."""
-        return ()
+    def pretrained(self) -> list[Any]:
+        """The trainable variables of the saved model, unless they start fresh."""
+        saved = self.saved
+        return [] if saved is None or saved.is_fresh else saved.model.trainable_variables
+
+    def completed(self, stack: Stack) -> Stack:
+        """Return a stack with the network's choice about the saved model."""
+        return completed(stack, self.asked)
 
     def rate_keys(self) -> list[str | None]:
         """Return `bias_rate` for the biases of blocks and head, in the order of the variables."""
@@ -100,7 +112,8 @@ class BuiltNetwork:
     @property
     def numbers_a_row(self) -> int:
         """Numbers of the largest output of a layer for one row."""
-        shapes = [each.output.shape for each in self.inside.layers if hasattr(each.output, "shape")]
+        layers = cast(Any, self.inside)._flatten_layers(include_self=False)
+        shapes = [getattr(getattr(each, "output", None), "shape", ()) for each in layers]
         return max(math.prod(int(n or 1) for n in shape[1:]) for shape in shapes)
 
     def draw(self, stack: Stack, seed: int, data: Any = None, initializer: str = "") -> None:
@@ -130,8 +143,12 @@ def built(
     """
     activations = 0
     if stack["dropout"] == "last":
-        activations = _run(network, BuildStack(stack, context), outputs)[0].activated
-    made, inside = _run(network, BuildStack(stack, context, activations), outputs)
+        activations = _run(network, BuildStack(stack, context, files=dict(network.files)), outputs)[
+            0
+        ].activated
+    made, inside = _run(
+        network, BuildStack(stack, context, activations, dict(network.files)), outputs
+    )
     if not made.blocks:
         raise _wrong(network, "makes no layer with the stack", "stack.dense, stack.conv2d, …")
     rows: Any = keras.Input((sum(network.sizes),), name="rows")
@@ -144,7 +161,8 @@ def built(
     parts = keras.tree.map_structure(lambda tensor: each[tensor.name], inside.input)
     blocks, asked = tuple(made.blocks), dict(made.asked)
     entry, model = keras.Model(rows, parts), keras.Model(rows, inside(parts))
-    return BuiltNetwork(network, outputs, model, inside, entry, blocks, made.top, asked)
+    found = network, outputs, model, inside, entry, blocks, made.top, asked, made.saved
+    return BuiltNetwork(*found, dict(made.files))
 
 
 def _run(network: OwnNetwork, made: BuildStack, outputs: int) -> tuple[BuildStack, keras.Model]:

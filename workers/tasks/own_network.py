@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.own_network import FLAG, OwnNetwork
@@ -34,9 +35,10 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     """Answer `{"network", "outputs"}` with what the network asks for and what it is.
 
     Yields:
-        `{"numbers", "has_head", "voids", "fit", "eager"}`: its own numbers as `OwnNumber.to_json`,
-        whether the stack makes its last layer, why some of its choices cannot be self-normalizing,
-        why `fit` trains it (both empty if there is no reason), and whether it does so eagerly.
+        `{"numbers", "has_head", "voids", "fit", "eager", "files"}`: its own numbers as
+        `OwnNumber.to_json`, whether the stack makes its last layer, why some of its choices cannot
+        be self-normalizing, why `fit` trains it (both empty if there is no reason), whether it does
+        so eagerly, and its saved models as `OwnNetwork` has them.
 
     Raises:
         RequestError: The network cannot be built, or asks for numbers in an order that differs
@@ -47,6 +49,7 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     from trainstack.workers.engine.unknown_to_engine import why_unknown
 
     network, outputs = OwnNetwork.from_json(request["network"]), request["outputs"]
+    files: dict[str, Any] = {}
     void = fit = ""
     eager = False
 
@@ -54,6 +57,7 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
         nonlocal void, fit, eager
         stack = Stack.of(**{f"{PREFIX}{name}": value for name, value in numbers.items()})
         found = built(network, stack, outputs)
+        files.update({name: asdict(saved) for name, saved in found.files.items()})
         void = void or voids(found)
         reason, needs_python = why_unknown(found)
         fit, eager = fit or reason, eager or needs_python
@@ -69,7 +73,7 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     yield {
         "numbers": {name: number.to_json() for name, number in numbers.items()},
         "has_head": first.top is not None,
-        **{"voids": void, "fit": fit, "eager": eager},
+        **{"voids": void, "fit": fit, "eager": eager, "files": files},
     }
 
 
