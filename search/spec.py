@@ -228,6 +228,11 @@ class StudySpec:
         return "" if self.network is None else self.network.name
 
     @property
+    def voids(self) -> str:
+        """What in the user's own network voids self-normalization; empty: nothing does."""
+        return self.space.get("voids", "")
+
+    @property
     def saved_models(self) -> tuple[SavedModel, ...]:
         """The saved models of which networks take layers."""
         reused = () if self.reused is None else (self.reused,)
