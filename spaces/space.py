@@ -58,8 +58,7 @@ class Space:
             `initializer`, a domain of names.
         numbers: Axis → domain, for the axes that are one number.
         network: Numbers of a user's own network by name, in the order in which it asks for them.
-        voids: What in a user's own network voids self-normalization, such as `a convolution`; empty:
-            nothing does.
+        voids: What in a user's own network voids self-normalization, in words; empty: nothing does.
         reused: The layers of the saved model that its bundle `reused` starts with, or None.
     """
 

@@ -284,8 +284,8 @@ def trained_by_fit(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list
     if spec.network is None or not spec.network.fit:
         return []
     return [
-        f"The network has {spec.network.fit}, so Keras's fit trained it, not the engine. State that "
-        "Keras does not save is not in the exported model."
+        f"The network has {spec.network.fit}, so Keras's fit trained it, not the engine. State "
+        "that Keras does not save is not in the exported model."
     ]
 
 
