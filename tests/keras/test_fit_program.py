@@ -36,10 +36,14 @@ import tensorflow as tf
 
 
 class Doubled(keras.Model):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs=inputs, outputs=outputs)
+        self.factor = keras.Variable(2.0, name="factor")  # trained, but no part of the network
+
     def train_step(self, data):
         x, y = data
         with tf.GradientTape() as tape:
-            loss = 2.0 * self.compute_loss(x, y, self(x, training=True))
+            loss = self.factor * self.compute_loss(x, y, self(x, training=True))
         found = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(found, self.trainable_variables))
         return {"loss": loss}
@@ -211,7 +215,10 @@ def test_a_training_step_of_the_users_own_is_taken() -> None:
 
 @pytest.mark.parametrize("name", ["doubled", "counting", "looking", "remembering", "eager"])
 def test_a_resumed_training_by_fit_equals_one_in_a_go(name: str, tmp_path: Path) -> None:
-    """Interrupted between epochs and resumed in a new program, weights and curve are the same."""
+    """Interrupted between epochs and resumed in a new program, weights and curve are the same.
+
+    They are the same up to rounding, which in `fit` depends on TensorFlow's threads.
+    """
     stack, data, network = (
         STACKS["penalty, max-norm, batch normalization"],
         data_of(),
@@ -223,13 +230,10 @@ def test_a_resumed_training_by_fit_equals_one_in_a_go(name: str, tmp_path: Path)
     stopped = trained(other, stack, data, shelf=shelf, stops={2: INTERRUPTED})
     assert (stopped.outcome, len(stopped.measurements)) == (INTERRUPTED, 2)
     resumed = trained(other, stack, data, shelf=shelf)
-    assert [m.valid_loss for m in resumed.measurements] == [
-        m.valid_loss for m in whole.measurements
-    ]
-    for ours, theirs in zip(other.weights(), program.weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(other.slots(), program.slots(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    found, expected = ([m.valid_loss for m in r.measurements] for r in (resumed, whole))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert apart(other.weights(), program.weights()) < 1e-4
+    assert apart(other.slots(), program.slots()) < 1e-3
 
 
 def test_a_state_that_keras_does_not_know_starts_anew_with_each_run() -> None:

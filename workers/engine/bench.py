@@ -31,7 +31,7 @@ from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.fit_program import FitProgram
 from trainstack.workers.engine.independent import independent_members
 from trainstack.workers.engine.keras_settings import set_keras
-from trainstack.workers.engine.losses import losses
+from trainstack.workers.engine.losses import untrained_loss
 from trainstack.workers.engine.memory import limit_memory
 from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.objective import Objective, reads_answers
@@ -292,23 +292,3 @@ class Bench:
     def out_of_memory(error: Exception) -> bool:
         """Return whether the device or the machine ran out of memory."""
         return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
-
-
-def untrained_loss(split: Any, loss: str) -> float:
-    """Return the loss of a network whose outputs are all 0.
-
-    For classes it is that of equal probabilities, for cross-entropy ln K for K classes: the
-    entropy of the class frequencies can be far lower, but fresh weights do not know them. For
-    numbers it is that of the mean, for the squared error 1.
-
-    Args:
-        split: The split.
-        loss: Name of the loss.
-    """
-    y = split.target(split.y_train)
-    if y.dtype.kind != "f":
-        y, width = y[:1], max(2, int(y.max()) + 1) if y.ndim == 1 else y.shape[1]
-    else:
-        width = 1 if y.ndim == 1 else y.shape[1]
-    found = losses(loss, tf.constant(y), tf.zeros((len(y), width)))
-    return float(np.mean(found.numpy(), dtype=np.float64))

@@ -15,10 +15,8 @@ import keras
 from trainstack.search.saved_model import SavedModel, read_saved
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Call
-from trainstack.spaces.domains import Choices, Domain, Fixed, Range
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import INITIALIZERS
-from trainstack.spaces.own_numbers import PREFIX, usual
 from trainstack.spaces.own_pretrained import (
     CHOICE,
     FRESH,
@@ -27,7 +25,7 @@ from trainstack.spaces.own_pretrained import (
     RATE_FACTOR,
     THAWED,
 )
-from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.asked_numbers import AskedNumbers, several
 from trainstack.workers.engine.build import keras_object
 from trainstack.workers.engine.kernels import Kernel, is_recurrent, kernels_of
 from trainstack.workers.engine.layers import RUNTIME, Context, RReLU, SpatialDropout
@@ -68,25 +66,21 @@ class Block:
 
 
 @dataclass(eq=False)
-class BuildStack:
+class BuildStack(AskedNumbers):
     """The stack as a user's `build` uses it.
 
     Attributes:
-        chosen: The stack.
         context: Run-time values of the layers of the engine; None: Keras's own layers.
         activations: Number of activations of the network, of which the last is known; 0: unknown.
         files: Saved models by the names that the user gives them; further ones are read from disk.
-        asked: Numbers that the network asked for, by name, in order.
         blocks: Its blocks with a kernel, in order.
         top: The layer that `head` made, or None.
         saved: The block that `pretrained` made, or None.
     """
 
-    chosen: Stack
     context: Context | None = None
     activations: int = 0
     files: dict[str, SavedModel] = field(default_factory=dict)
-    asked: dict[str, Domain] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     top: Any = None
     saved: SavedBlock | None = None
@@ -197,8 +191,8 @@ class BuildStack:
         offered = {FROZEN: freeze, THAWED: unfreeze_after != (), FRESH: fresh}
         chosen = self.choice(CHOICE, [name for name, is_offered in offered.items() if is_offered])
         if chosen == THAWED:
-            self.choice(FROZEN_EPOCHS, _several(unfreeze_after))
-            self.choice(RATE_FACTOR, _several(rate_factor))
+            self.choice(FROZEN_EPOCHS, several(unfreeze_after))
+            self.choice(RATE_FACTOR, several(rate_factor))
         if file not in self.files:
             self.files[file] = read_saved(file)
         self.saved = SavedBlock.of(file, self.files[file], layer, is_fresh=chosen == FRESH)
@@ -215,39 +209,6 @@ class BuildStack:
             units, kernel_initializer="zeros" if zeros else "glorot_uniform"
         )
         return self.top
-
-    def choice(self, name: str, values: Sequence[Any]) -> Any:
-        """Return one of several values, an axis of the study; the first one is the usual one."""
-        values = tuple(values)
-        if not values or len(set(values)) < len(values):
-            raise RequestError(f"stack.choice({name!r}) has {list(values)}", "values, each once")
-        return self._number(name, Fixed(values[0]) if len(values) == 1 else Choices(values))
-
-    def integer(self, name: str, low: int, high: int, log: bool = False) -> int:
-        """Return a whole number of a range, an axis of the study."""
-        return self._number(name, self._range(name, low, high, log, integer=True))
-
-    def real(self, name: str, low: float, high: float, log: bool = False) -> float:
-        """Return a number of a range, an axis of the study; `log`: on a logarithmic scale."""
-        return self._number(name, self._range(name, low, high, log, integer=False))
-
-    @staticmethod
-    def _range(name: str, low: float, high: float, log: bool, integer: bool) -> Range:
-        if not low < high or (log and low <= 0):
-            above = " above 0" if log else ""
-            raise RequestError(f"{name!r} goes from {low} to {high}", f"low < high{above}")
-        kind: Any = int if integer else float
-        return Range(kind(low), kind(high), bool(log), integer)
-
-    def _number(self, name: str, domain: Domain) -> Any:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise RequestError(f"the number {name!r}", "a name of letters, digits and _")
-        if self.asked.setdefault(name, domain) != domain:
-            raise RequestError(f"{name!r} is asked for twice with other values", "one question")
-        value = self.chosen.get(PREFIX + name, usual(domain))
-        if not domain.holds(value):
-            raise RequestError(f"{PREFIX}{name} is {value!r}", f"a value of {domain.to_json()}")
-        return value
 
     def after(self, block: Block, rank: int) -> list[Any]:
         """Return the layers after a block's layer, for outputs with `rank` axes."""
@@ -306,8 +267,3 @@ class BuildStack:
     def activated(self) -> int:
         """Number of activations so far."""
         return self._activated
-
-
-def _several(values: Any) -> tuple[Any, ...]:
-    """Return several numbers to choose from, for one number or several."""
-    return (values,) if isinstance(values, int | float) else tuple(values)

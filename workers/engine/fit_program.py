@@ -96,12 +96,11 @@ class FitProgram(Program):
     def __init__(self, structure: Structure, stack: Stack) -> None:
         super().__init__(structure, stack)
         assert structure.network is not None
-        found = cast(BuiltNetwork, self.architecture)
-        self.inside, self._entry = found.inside, found.entry
+        self._entry = self._built.entry
         smoothing = stack["label_smoothing"] if structure.classifies else 0.0
         self._loss = StackLoss(structure.trained_on, smoothing)
         eager = structure.network.eager
-        self.inside.compile(self.optimizer, self._loss, run_eagerly=eager, jit_compile=False)
+        self._built.fitted.compile(self.optimizer, self._loss, run_eagerly=eager, jit_compile=False)
         self._after = tf.function(self._trace_after, autograph=False)
         if eager:
             self._sums = self._trace_sums
@@ -123,16 +122,30 @@ class FitProgram(Program):
             others = [v for v in self.packing.flat if id(v) not in kernels]
             optimizer.exclude_from_weight_decay(others)
             optimizer.weight_decay = self.decay = Knob(0.0, trainable=False)
+        known = {id(variable) for variable in self.packing.flat}
+        more = [v for v in self._built.fitted.trainable_variables if id(v) not in known]
+        optimizer.build([*self.packing.flat, *more])
         return optimizer
 
     @property
+    def _built(self) -> BuiltNetwork:
+        return cast(BuiltNetwork, self.architecture)
+
+    @property
+    def _beside(self) -> list[Any]:
+        """Variables that only the training of the user's own has: Keras's, then others."""
+        fitted, known = self._built.fitted, {id(variable) for variable in self.member.variables}
+        own = [variable for variable in fitted.variables if id(variable) not in known]
+        return [*own, *unknown_states(fitted)]
+
+    @property
     def slot_variables(self) -> list[Any]:
-        """The variables besides the model's, those that Keras does not know among them."""
-        return [*super().slot_variables, *unknown_states(self.member)]
+        """The variables besides the network's, those of the user's own training among them."""
+        return [*super().slot_variables, *self._beside]
 
     @property
     def _state(self) -> list[Any]:
-        return [*super()._state, *unknown_states(self.member)]
+        return [*super()._state, *self._beside]
 
     def epoch(
         self,
@@ -157,7 +170,9 @@ class FitProgram(Program):
         steps, logs = _Steps(self, paces, numbers, key), {}
         for part, *arrays in data.runs(order):
             batches = self._batches(arrays, order[part].shape, steps, part.start)
-            logs = self.inside.fit(batches, shuffle=False, verbose=0, callbacks=[steps]).history
+            logs = self._built.fitted.fit(
+                batches, shuffle=False, verbose=0, callbacks=[steps]
+            ).history
         if self.averaging == "last":
             self._average(tf.constant(paces[-1, PACES.index("kept")]))
         batches = self._loss.batches.numpy()

@@ -40,7 +40,8 @@ class BuiltNetwork:
         network: The network.
         outputs: Width of its output.
         model: The network of rows [B, D].
-        inside: The network of the inputs in their shapes, as the user built it.
+        inside: The network of the inputs in their shapes.
+        fitted: The model whose `fit` may train it: `inside`, or the user's with its own training.
         entry: Rows → the inputs in their shapes, as `inside` takes them.
         blocks: Its blocks, in the order in which they were made.
         top: The head, if the stack made it.
@@ -53,6 +54,7 @@ class BuiltNetwork:
     outputs: int
     model: keras.Model
     inside: keras.Model
+    fitted: keras.Model
     entry: keras.Model
     blocks: tuple[Block, ...]
     top: Any
@@ -141,14 +143,10 @@ def built(
     Raises:
         RequestError: The function raises, or what it returns is no such network; with its line.
     """
-    activations = 0
+    files, activations = dict(network.files), 0
     if stack["dropout"] == "last":
-        activations = _run(network, BuildStack(stack, context, files=dict(network.files)), outputs)[
-            0
-        ].activated
-    made, inside = _run(
-        network, BuildStack(stack, context, activations, dict(network.files)), outputs
-    )
+        activations = _run(network, BuildStack(stack, context, files=files), outputs)[0].activated
+    made, fitted = _run(network, BuildStack(stack, context, activations, files), outputs)
     if not made.blocks:
         raise _wrong(network, "makes no layer with the stack", "stack.dense, stack.conv2d, …")
     rows: Any = keras.Input((sum(network.sizes),), name="rows")
@@ -158,10 +156,12 @@ def built(
         part: Any = dropped if len(network.sizes) == 1 else dropped[:, first : first + size]
         each[name] = part if len(shape) == 1 else keras.layers.Reshape(shape)(part)
         first += size
+    # Of Keras's own class, since the exported model has no code of the user's.
+    inside = keras.Model(fitted.input, fitted.output) if own_training(fitted) else fitted
     parts = keras.tree.map_structure(lambda tensor: each[tensor.name], inside.input)
     blocks, asked = tuple(made.blocks), dict(made.asked)
     entry, model = keras.Model(rows, parts), keras.Model(rows, inside(parts))
-    found = network, outputs, model, inside, entry, blocks, made.top, asked, made.saved
+    found = network, outputs, model, inside, fitted, entry, blocks, made.top, asked, made.saved
     return BuiltNetwork(*found, dict(made.files))
 
 

@@ -24,11 +24,10 @@ def why_unknown(found: BuiltNetwork) -> tuple[str, bool]:
     of Python that leave a trace in the layers themselves, or cannot be traced, are found; a model
     compiled with `run_eagerly` says so itself.
     """
-    inside: Any = found.inside
-    if inside.run_eagerly:
+    if found.fitted.run_eagerly:
         return "run_eagerly", True
-    trained = own_training(inside)
-    layers = _layers(inside)
+    trained = own_training(found.fitted)
+    layers = _layers(found.fitted)
     before = [_python_state(layer) for layer in layers]
     rows = tf.TensorSpec((2, sum(found.network.sizes)), tf.float32)
     try:
