@@ -112,7 +112,7 @@ REASONS = {
     "counting": ("a layer Counting that changes in Python when it is called", True),
     "looking": ("a layer that cannot be traced", True),
     "remembering": ("a layer Remembering with a tf.Variable", False),
-    "eager": ("run_eagerly", True),
+    "eager": ("a model compiled with run_eagerly", True),
     "usual": ("", False),
 }
 PLAIN = Stack.of(

@@ -25,7 +25,7 @@ def why_unknown(found: BuiltNetwork) -> tuple[str, bool]:
     compiled with `run_eagerly` says so itself.
     """
     if found.fitted.run_eagerly:
-        return "run_eagerly", True
+        return "a model compiled with run_eagerly", True
     trained = own_training(found.fitted)
     layers = _layers(found.fitted)
     before = [_python_state(layer) for layer in layers]
