@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from trainstack.search.saved_model import SavedModel
 from trainstack.search.user_code import at_line, line_of, read_code
 from trainstack.spaces.errors import RequestError
 
@@ -29,12 +30,18 @@ class OwnNetwork:
         code: Text of the file.
         inputs: Name and shape of each input, in the order in which a row of the data holds them
             one after the other. A single input has the name `inputs`.
+        fit: Why Keras's `fit` trains it, in words; empty: the engine does.
+        eager: Whether `fit` runs it step by step in Python, since it cannot be traced.
+        files: Saved models whose layers it takes, by the names that it gives.
     """
 
     file: str
     function: str
     code: str
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    fit: str = ""
+    eager: bool = False
+    files: tuple[tuple[str, SavedModel], ...] = ()
 
     @property
     def content(self) -> str:
@@ -59,17 +66,21 @@ class OwnNetwork:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `from_json` reads."""
-        inputs = [{"name": name, "shape": list(shape)} for name, shape in self.inputs]
         return {
             **{"file": self.file, "function": self.function, "code": self.code},
-            "inputs": inputs,
+            "inputs": [{"name": name, "shape": list(shape)} for name, shape in self.inputs],
+            **{"fit": self.fit, "eager": self.eager},
+            "files": {name: asdict(model) for name, model in self.files},
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> OwnNetwork:
         """Read a document written by `to_json`."""
         inputs = tuple((each["name"], tuple(each["shape"])) for each in document["inputs"])
-        return cls(document["file"], document["function"], document["code"], inputs)
+        files = tuple((n, SavedModel(**each)) for n, each in document.get("files", {}).items())
+        training = document.get("fit", ""), document.get("eager", False)
+        where = document["file"], document["function"], document["code"]
+        return cls(*where, inputs, *training, files)
 
 
 def read_network(text: str) -> OwnNetwork:

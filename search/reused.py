@@ -6,7 +6,6 @@ workers load its weights, from the artifact store, where it lies under the hash 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import zipfile
@@ -16,11 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainstack.search.saved_model import SavedModel, digest_of
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.reusable import Reusable, by_name
 
 if TYPE_CHECKING:
-    from trainstack.search.artifacts import Store
     from trainstack.spaces.space import Space
     from trainstack.spaces.stack import Stack
 
@@ -36,69 +35,21 @@ _OTHER_NAMES = {"silu": "swish"}
 
 
 @dataclass(frozen=True)
-class Reused:
-    """A saved model.
+class Reused(SavedModel):
+    """A saved model of dense layers.
 
     Attributes:
-        file: Absolute path that the user gave.
-        digest: Hash of its content, 32 hexadecimal digits.
         units: Widths of its hidden layers that can be reused, first to last.
         activation: Their activation.
     """
 
-    file: str
-    digest: str
     units: tuple[int, ...]
     activation: str
-
-    @property
-    def name(self) -> str:
-        """Its name in the artifact store."""
-        return f"reused/{self.digest}.keras"
 
     @property
     def layers(self) -> Reusable:
         """The layers that networks may start with."""
         return Reusable(tuple(self.units), self.activation)
-
-    def share(self, store: Store) -> None:
-        """Write the file into the artifact store, for all workers.
-
-        Raises:
-            OSError: As `Store.write`.
-            RequestError: The file has changed since it was read.
-        """
-        content = self.content(store, here=True)
-        store.write(self.name, lambda file: file.write(content))
-
-    def content(self, store: Store, here: bool = False) -> bytes:
-        """Return the file's content: from the store, or else from its path.
-
-        Args:
-            store: The artifact store.
-            here: Whether to read the path only.
-
-        Raises:
-            RequestError: It is in neither, or another file.
-        """
-        for kept in (False,) if here else (True, False):
-            try:
-                with store.read(self.name) if kept else Path(self.file).open("rb") as file:
-                    content = file.read()
-            except OSError:
-                continue
-            if digest_of(content) == self.digest:
-                return content
-        raise RequestError(
-            f"--reuse {self.file} is not the model with which the study was launched",
-            "the same file",
-            "launch again with it",
-        )
-
-
-def digest_of(content: bytes) -> str:
-    """Return the hash of a file's content."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def read_reused(text: str, features: int) -> Reused:

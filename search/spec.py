@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.metrics.own import OwnMetric
 from trainstack.search.own_network import OwnNetwork
 from trainstack.search.reused import Reused
+from trainstack.search.saved_model import SavedModel
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 
@@ -225,6 +226,18 @@ class StudySpec:
     def network_name(self) -> str:
         """Name of the user's own network; empty if there is none."""
         return "" if self.network is None else self.network.name
+
+    @property
+    def voids(self) -> str:
+        """What in the user's own network voids self-normalization; empty: nothing does."""
+        return self.space.get("voids", "")
+
+    @property
+    def saved_models(self) -> tuple[SavedModel, ...]:
+        """The saved models of which networks take layers."""
+        reused = () if self.reused is None else (self.reused,)
+        own = () if self.network is None else tuple(model for _, model in self.network.files)
+        return *reused, *own
 
     @property
     def asked(self) -> Metric:

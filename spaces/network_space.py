@@ -51,7 +51,7 @@ def for_network(
                 "plain dense layers: only they are self-normalizing",
                 "take another --space or --profile",
             )
-    return dataclasses.replace(space, arms=arms, network=numbers)
+    return dataclasses.replace(space, arms=arms, network=numbers, voids=voids)
 
 
 def held(stack: Stack) -> Stack:

@@ -23,7 +23,7 @@ from trainstack.spaces.own_numbers import read_numbers
 from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.stack import Stack
 
-_TOP = ("name", "about", "cost", "axes", "network", "reused")
+_TOP = ("name", "about", "cost", "axes", "network", "voids", "reused")
 _ARMED = (BUNDLE_AXIS, UNITS_AXIS, *(axis for axis in CHOICE_AXES if axis != "initializer"))
 _ALL_AXES = (*_ARMED, *NUMBER_AXES)
 # An axis missing from a space takes its first choice: none, plain, or the usual stopping.
@@ -57,7 +57,7 @@ def _problems(document: Any, parts: dict[str, Any]) -> Iterator[RequestError]:
     for key in document:
         if key not in _TOP:
             yield RequestError(f"{key!r} is no part of a space", hint=nearest(str(key), _TOP))
-    for key in ("name", "about", "cost"):
+    for key in ("name", "about", "cost", "voids"):
         parts[key] = document.get(key, "")
         if not isinstance(parts[key], str) or (key == "name" and not parts[key]):
             yield RequestError(f"{key} is {parts[key]!r}", "a text")

@@ -58,6 +58,7 @@ class Space:
             `initializer`, a domain of names.
         numbers: Axis → domain, for the axes that are one number.
         network: Numbers of a user's own network by name, in the order in which it asks for them.
+        voids: What in a user's own network voids self-normalization, in words; empty: nothing does.
         reused: The layers of the saved model that its bundle `reused` starts with, or None.
     """
 
@@ -67,6 +68,7 @@ class Space:
     arms: Mapping[str, Mapping[str, Mapping[str, Domain]]]
     numbers: Mapping[str, Domain]
     network: Mapping[str, OwnNumber] = field(default_factory=dict)
+    voids: str = ""
     reused: Reusable | None = None
 
     def draw(self, trial: TrialLike) -> Stack:
@@ -236,7 +238,8 @@ class Space:
         axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
         own = {name: number.to_json() for name, number in self.network.items()}
         told = {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
-        more = {} if self.reused is None else {"reused": self.reused.to_json()}
+        more = {"voids": self.voids} if self.voids else {}
+        more |= {} if self.reused is None else {"reused": self.reused.to_json()}
         return {**told, "network": own, **more} if own else {**told, **more}
 
     def with_axis(self, axis: str, choices: Any = None, /, **named: Any) -> Space:

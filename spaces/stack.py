@@ -70,7 +70,10 @@ class Stack:
 
     @property
     def self_normalizing(self) -> bool:
-        """True if all conditions of self-normalization hold."""
+        """True if all choices of self-normalization are made.
+
+        A user's own network decides as well: `Space.voids`.
+        """
         return all(self[axis] == choice for axis, choice in SELF_NORMALIZING.items())
 
     @property
@@ -79,6 +82,14 @@ class Stack:
         if self.self_normalizing:
             return "self-normalizing"
         return "plain" if self["normalization"] == "none" else "batch-normalized"
+
+    def family_in(self, voids: str) -> str:
+        """Return the family in a network that has what voids self-normalization; empty: nothing.
+
+        >>> Stack.of().family_in(""), Stack.of().family_in("a convolution")
+        ('self-normalizing', 'plain')
+        """
+        return "plain" if voids and self.self_normalizing else self.family
 
     @cached_property
     def stack_id(self) -> str:

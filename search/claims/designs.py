@@ -14,15 +14,25 @@ from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 from trainstack.spaces.stack import Stack
 
 
-def breaks_self_normalization(stack: Stack) -> bool:
-    """Tell whether a stack would not self-normalize whatever its activation."""
+def breaks_self_normalization(stack: Stack, voids: str) -> bool:
+    """Tell whether a stack would not self-normalize whatever its activation.
+
+    Args:
+        stack: The stack.
+        voids: What in a user's own network voids self-normalization; empty: nothing does.
+    """
     rest = SELF_NORMALIZING.keys() - {"activation", "initializer"}
-    return any(stack[axis] != SELF_NORMALIZING[axis] for axis in rest)
+    return bool(voids) or any(stack[axis] != SELF_NORMALIZING[axis] for axis in rest)
 
 
-def self_normalizing_but_for_regularizers(stack: Stack) -> bool:
+def self_normalizing_but_for_regularizers(stack: Stack, voids: str) -> bool:
     """Tell whether a stack self-normalizes, or would without its penalty or max-norm."""
-    return stack.but(penalty="none", max_norm="none").self_normalizing
+    return not voids and stack.but(penalty="none", max_norm="none").self_normalizing
+
+
+def in_a_chain(stack: Stack, voids: str) -> bool:
+    """Tell whether a stack's network is a chain of dense layers, which can self-normalize."""
+    return not voids
 
 
 def broken(name: str, **change: str) -> Contrast:

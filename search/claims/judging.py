@@ -37,7 +37,7 @@ def of_a_study(claim: Claim, context: Context) -> Judgement:
         return Judgement(reason=f"needs {claim.needs}")
     runs = [r for r in context.runs if r.phase == CONFIRMATION and r.stack is not None]
     if claim.among is not None:
-        runs = [r for r in runs if r.stack is not None and claim.among(r.stack)]
+        runs = [r for r in runs if r.stack is not None and claim.among(r.stack, context.voids)]
     shown = [c for c in claim.contrasts if c.factor is None and not c.conditional]
     if not shown:
         return Judgement(reason=f"needs {claim.needs}")

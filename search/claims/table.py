@@ -26,6 +26,7 @@ from trainstack.search.claims.designs import (
     breaks_self_normalization,
     broken,
     condition_broken,
+    in_a_chain,
     reused,
     self_normalizing_but_for_regularizers,
     wrong_initializers,
@@ -77,6 +78,7 @@ CLAIMS: dict[str, Claim] = {
             ),
             DEEP,
             every=True,
+            among=in_a_chain,
         ),
         Claim(
             *("C5", "Batch normalization helps, before or after the activation"),

@@ -105,6 +105,7 @@ class Context:
         comparisons: Number of claims judged together.
         measured: Test-set measurement of the recommended stack.
         resolution: Least difference of the objective that means something (`Deciding`).
+        voids: What in a user's own network voids self-normalization; empty: nothing does.
     """
 
     runs: Sequence[Run]
@@ -113,6 +114,7 @@ class Context:
     comparisons: int = 1
     measured: Measured = field(default_factory=Measured)
     resolution: float = 0.0
+    voids: str = ""
 
 
 class Answer(Word):
@@ -176,7 +178,7 @@ class Claim:
         contrasts: Comparisons that decide the claim; they define the arms of its experiment.
         base: The stack that an experiment modifies by the contrasts' choices.
         every: True if each contrast must hold; else one suffices, and none may be refuted.
-        among: Selects the stacks to which the claim applies; None: all.
+        among: Selects the stacks to which the claim applies, by `Context.voids`; None: all.
         judge: Decides the claim in place of the contrasts' pairs.
         measures: Choices of the stack whose test-set measurement `judge` needs.
         needs: What would decide the claim if it has neither contrasts nor a judge.
@@ -188,7 +190,7 @@ class Claim:
     contrasts: tuple[Contrast, ...] = ()
     base: Stack = CHAPTER_DEFAULT
     every: bool = False
-    among: Callable[[Stack], bool] | None = None
+    among: Callable[[Stack, str], bool] | None = None
     judge: Judge | None = None
     measures: Mapping[str, Any] | None = None
     needs: str = "an experiment designed for it"

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
     from trainstack.search.cli.ray_workers import RayWorkers
     from trainstack.search.data.dataset import Dataset
-    from trainstack.search.reused import Reused
+    from trainstack.search.saved_model import SavedModel
     from trainstack.search.spec import StudySpec
     from trainstack.spaces.stack import Stack
 
@@ -245,7 +245,7 @@ def launch(
             from trainstack.search.cli.range_test import narrow
 
             spec = narrow(spec, storage)
-        _prepare_artifacts(shared, spec.reused)
+        _prepare_artifacts(shared, spec.saved_models)
         del shared
         trust(spec.network)
         if crew is None and range_test and not detach:
@@ -304,15 +304,15 @@ def _place(crew: RayWorkers, url: URL, spec: StudySpec, count: int) -> None:
     crew.close()
 
 
-def _prepare_artifacts(shared: Dataset | None, reused: Reused | None) -> None:
-    """Check the artifact store, and upload the data to be shared and the model to be reused."""
+def _prepare_artifacts(shared: Dataset | None, saved: Iterable[SavedModel]) -> None:
+    """Check the artifact store, and upload the data to be shared and the saved models."""
     from trainstack.search.artifacts import open_store
     from trainstack.search.database.connection import ARTIFACTS, artifacts
 
     store = open_store(artifacts())
     store.check()
-    if reused is not None:
-        reused.share(store)
+    for model in saved:
+        model.share(store)
     if shared is None:
         return
     from trainstack.search.data.sharing import share

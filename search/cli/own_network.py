@@ -56,6 +56,8 @@ class LookedAt:
         lines += [f"  {told}" for told in numbers_told(self.numbers)]
         if self.voids:
             lines.append(f"It has {self.voids}, so it cannot be self-normalizing.")
+        if network.fit:
+            lines.append(f"It has {network.fit}, so Keras's fit trains it, which is slower.")
         return lines
 
 
@@ -90,13 +92,15 @@ def look_at(text: str, dataset: Dataset, outputs: int) -> LookedAt:
     """
     from trainstack.search.cli.worker_request import answers
     from trainstack.search.data.own_inputs import inputs_of
-    from trainstack.search.own_network import read_network
+    from trainstack.search.own_network import OwnNetwork, read_network
     from trainstack.spaces.own_numbers import read_numbers
 
     network = replace(read_network(text), inputs=inputs_of(dataset))
     request = {"network": network.to_json(), "outputs": outputs}
     (found,) = answers("trainstack.workers.tasks.own_network", request)
     numbers = read_numbers(found["numbers"])
+    more = {key: found[key] for key in ("fit", "eager", "files")}
+    network = OwnNetwork.from_json({**network.to_json(), **more})
     return LookedAt(network, numbers, found["has_head"], found["voids"])
 
 

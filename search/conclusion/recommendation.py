@@ -207,6 +207,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),
         measured=seen,
         resolution=deciding.resolution,
+        voids=spec.voids,
     )
     test, earlier = score_on_test(own_part, deciding), sources(runs)
     on_test = Difference.of(difference_on_test(own_part, base_part, deciding), deciding.objective)
@@ -224,7 +225,13 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         stack=chosen.stack,
         verdict=word,
         sentence=opening + sentence(chosen, word, validation.minimized, difference, deciding),
-        reasons=(*chosen.reasons, *([note] if note else ()), *_scoring(spec), *_warmed(earlier)),
+        reasons=(
+            *chosen.reasons,
+            *([note] if note else ()),
+            *_scoring(spec),
+            *_void(spec),
+            *_warmed(earlier),
+        ),
         validation=validation,
         test=test,
         baseline=Baseline(
@@ -274,6 +281,13 @@ def _scoring(spec: StudySpec) -> tuple[str, ...]:
         f"A search trial was scored by {spec.scored}; each confirmation run trains and validates "
         "on one fold, the same for every stack of a pair.",
     )
+
+
+def _void(spec: StudySpec) -> tuple[str, ...]:
+    """Return a sentence about what voids self-normalization; none for a chain of dense layers."""
+    if not spec.voids:
+        return ()
+    return (f"The network has {spec.voids}, so no stack of it can be self-normalizing.",)
 
 
 def _warmed(earlier: Sequence[str]) -> tuple[str, ...]:

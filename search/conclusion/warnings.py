@@ -279,6 +279,16 @@ def looked_before(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
     ]
 
 
+def trained_by_fit(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
+    """Say that Keras's `fit` trained a user's network, and why."""
+    if spec.network is None or not spec.network.fit:
+        return []
+    return [
+        f"The network has {spec.network.fit}, so Keras's fit trained it, not the engine. State "
+        "that Keras does not save is not in the exported model."
+    ]
+
+
 WARNERS: tuple[Warner, ...] = (
     looked_before,
     few_replicates,
@@ -293,6 +303,7 @@ WARNERS: tuple[Warner, ...] = (
     thin_arms,
     pruned_on_course,
     bad_trials,
+    trained_by_fit,
 )
 
 

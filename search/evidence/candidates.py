@@ -95,7 +95,7 @@ def candidates(
     others = [c for c in ranked if not c.is_baseline]
     firsts: dict[str, Candidate] = {}
     for candidate in others:
-        firsts.setdefault(candidate.stack.family, candidate)
+        firsts.setdefault(candidate.stack.family_in(spec.voids), candidate)
     measured = [c for c in others if c.label == MEASURED_DEFAULT]
     taken = {c.stack_id for c in [*measured, *firsts.values(), *others][:most]}
     # A family's best that is also among the overall best counts once.

@@ -253,7 +253,8 @@ def trials(engine: Engine, name: str, phase: str = SEARCH) -> list[TrialRecord]:
     Raises:
         StudyError: There is no such study.
     """
-    return [trial_of(run) for run in runs(engine, name, phase)]
+    voids = spec_of(engine, name).voids
+    return [trial_of(run, voids) for run in runs(engine, name, phase)]
 
 
 def measurement(engine: Engine, name: str) -> dict[str, Any] | None:

@@ -65,8 +65,8 @@ class TrialRecord:
     folds: tuple[float, ...] = field(metadata=OR_NULL)
 
 
-def trial_of(run: Run) -> TrialRecord:
-    """Return the record of a run."""
+def trial_of(run: Run, voids: str = "") -> TrialRecord:
+    """Return the record of a run, in a network that has what voids self-normalization."""
     return TrialRecord(
         number=run.number if run.number >= 0 else None,
         outcome=run.outcome,
@@ -79,7 +79,7 @@ def trial_of(run: Run) -> TrialRecord:
         stack=run.stack,
         stack_id=run.stack_id,
         condition=run.condition,
-        family=run.stack.family if run.stack else None,
+        family=run.stack.family_in(voids) if run.stack else None,
         label=run.label,
         seed=run.seed,
         seed_index=run.seed_index,

@@ -116,12 +116,12 @@ class TrialConverter:
             if epoch <= len(trial.curve)
         }
 
-    @staticmethod
-    def attributes(trial: SearchTrial) -> dict[str, Any]:
+    def attributes(self, trial: SearchTrial) -> dict[str, Any]:
         """Return the user attributes of a trial, which Optuna's tools show."""
         found: dict[str, Any] = {"seed": trial.seed, "label": trial.label}
         if trial.stack is not None:
-            found["stack_id"], found["family"] = trial.stack.stack_id, trial.stack.family
+            found["stack_id"] = trial.stack.stack_id
+            found["family"] = trial.stack.family_in(self.spec.voids)
             found["stack"] = trial.stack.to_json()
         if trial.status == Status.DONE:
             found |= {"outcome": trial.outcome, "cause": trial.cause, "attempts": trial.attempts}

@@ -41,8 +41,10 @@ def fresh(stack: Stack, data: DeviceData | StreamedData | None) -> Program:
 
 def layers(program: Program, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each hidden layer's products W · x, [N, K], and biases, [K], of ELU networks."""
-    for kernel, gain, layer in zip(program.kernels, program.gains, program.dense, strict=True):
-        if layer is program.dense[-1]:
+    for kernel, gain, layer in zip(
+        program.kernels, program.gains, program.architecture.dense, strict=True
+    ):
+        if layer is program.architecture.dense[-1]:
             return
         products, bias = gain * (x @ kernel.numpy()), layer.bias.numpy()
         yield products, bias
@@ -78,7 +80,7 @@ def test_biases_from_data_lie_among_the_products_of_the_rows(base: Stack, calibr
         assert (-bias >= products.min(axis=0)).all()
         assert (-bias <= products.max(axis=0)).all()
         assert len(np.unique(bias)) == len(bias)
-    assert (program.dense[-1].bias.numpy() == 0).all()
+    assert (program.architecture.dense[-1].bias.numpy() == 0).all()
 
 
 def test_a_combination_has_uniform_shares() -> None:
@@ -99,7 +101,7 @@ def test_normal_biases_have_deviation_1_in_hidden_layers_only() -> None:
     found = []
     for seed in (1, 2):
         program.reset(stack, seed)
-        found += [layer.bias.numpy() for layer in program.dense]
+        found += [layer.bias.numpy() for layer in program.architecture.dense]
     *hidden, head = found[:3]
     assert np.concatenate(hidden).std() == pytest.approx(1.0, abs=0.1)
     assert abs(np.concatenate(hidden).mean()) < 0.15

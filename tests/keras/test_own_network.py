@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,23 +12,28 @@ import pytest
 import tensorflow as tf
 
 from tests.support.own_networks import IMAGES, own_network
+from trainstack.search.artifacts import FolderStore
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.own_network import OwnNetwork
+from trainstack.search.records import Outcome, Result
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.build import make_optimizer
+from trainstack.workers.engine.checkpoint import Shelf
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.kernels import kernels_of
 from trainstack.workers.engine.own_network import built
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.self_normalizing import voids
 from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.engine.training import Training
+from trainstack.workers.messages import INTERRUPTED
 from trainstack.workers.tasks.own_network import look
 
 pytestmark = pytest.mark.keras
 
-ROWS, STEPS, BATCH, CLASSES = 96, 5, 16, 3
+ROWS, STEPS, BATCH, CLASSES, EPOCHS = 96, 5, 16, 3, 5
 STACK = Stack.of(
     **{"activation": "elu", "initializer": "he_normal", "normalization": "before"},
     **{"penalty": "l2", "penalty__l2": 0.01, "max_norm": "clip", "max_norm__radius": 0.7},
@@ -78,8 +85,69 @@ def test_the_engine_trains_a_network_as_fit_does(name: str) -> None:
         x, y = data.x_train.numpy()[rows], data.y_train.numpy()[rows]
         model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     for mine, theirs in zip(ours, model.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+        assert np.linalg.norm(mine - theirs) <= 1e-6 * np.linalg.norm(theirs)
     assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(start, ours, strict=True))
+
+
+RESUMED = {
+    "lenet": {"optimizer": "nadam", "dropout": "hidden", "averaging": "exponential"},
+    "recurrent": {"schedule": "1cycle", "optimizer": "sgd", "decay": "decoupled"},
+    "two": {"optimizer": "adamw", "dropout": "all", "label_smoothing": 0.1},
+    "shifted": {"normalization": "after", "clipping": "norm", "averaging": "last"},
+}
+
+
+@pytest.mark.parametrize("name", [*RESUMED])
+def test_a_resumed_network_equals_one_trained_in_a_go(name: str, tmp_path: Path) -> None:
+    """Interrupted after any epochs, weights, slots, curve and best epoch are the same bit for bit.
+
+    So are the states of random layers of the user's own.
+    """
+    stack, dice = STACK.but(**RESUMED[name], stopping="none"), random.Random(7)
+    (program, data), (other, _) = (program_of(own_network(name), stack) for _ in range(2))
+    whole = trained(program, stack, data)
+    for turn in range(5):
+        shelf = Shelf(FolderStore(tmp_path), f"{turn}.npz", {"turn": turn})
+        for epoch in sorted(dice.sample(range(1, EPOCHS), dice.choice((1, 2)))):
+            stopped = trained(other, stack, data, shelf, {epoch: INTERRUPTED})
+            assert (stopped.outcome, len(stopped.measurements)) == (INTERRUPTED, epoch)
+        resumed = trained(other, stack, data, shelf)
+        assert timeless(resumed) == timeless(whole)
+        for ours, theirs in zip(other.weights(), program.weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        for ours, theirs in zip(other.slots(), program.slots(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_pruned_network_leaves_nothing_to_the_next_trial(tmp_path: Path) -> None:
+    """A trial that is pruned between epochs keeps no checkpoint, and the next starts afresh."""
+    program, data = program_of(own_network("shifted"), STACK)
+    first = trained(program, STACK, data)
+    shelf = Shelf(FolderStore(tmp_path), "pruned.npz", {}, every_seconds=0.0)
+    pruned = trained(program, STACK, data, shelf, {2: Outcome.PRUNED})
+    assert (pruned.outcome, len(pruned.measurements)) == (Outcome.PRUNED, 2)
+    assert timeless(pruned)[:2] == timeless(first)[:2]
+    assert shelf.load() is None
+    assert timeless(trained(program, STACK, data)) == timeless(first)
+
+
+def trained(
+    program: Program,
+    stack: Stack,
+    data: DeviceData,
+    shelf: Shelf | None = None,
+    stops: dict[int, str] | None = None,
+) -> Result:
+    """Train from fresh weights or the checkpoint; end after the epochs in `stops`."""
+    program.reset(stack, 1, data)
+    training = Training(program, stack, 1, EPOCHS, 1.0986, shelf=shelf)
+    return training.run(data, lambda measured: (stops or {}).get(measured.epoch))
+
+
+def timeless(result: Result) -> list[tuple[float, ...]]:
+    """Return a result's curve."""
+    each = result.measurements
+    return [(m.epoch, m.train_loss, m.valid_loss, m.metric) for m in each]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +255,24 @@ def build(stack, inputs, outputs):
     assert voids(built(network, Stack.of(), CLASSES)) == "a skip"
 
 
+def test_a_single_choice_can_void_self_normalization() -> None:
+    """A skip that only one choice makes is found: some stacks could not be self-normalizing."""
+    code = """
+import keras
+def build(stack, inputs, outputs):
+    x = y = stack.dense(64)(keras.layers.Flatten()(inputs))
+    for _ in range(stack.integer("layers", 1, 2)):
+        y = stack.dense(64)(y)
+    if stack.choice("skip", [False, True]):
+        y = keras.layers.Add()([x, y])
+    return stack.head(outputs)(y)
+"""
+    network = OwnNetwork("network.py", "build", code, IMAGES)
+    assert voids(built(network, Stack.of(), CLASSES)) == ""
+    (found,) = look({"network": network.to_json(), "outputs": CLASSES})
+    assert found["voids"] == "a skip"
+
+
 def test_conditional_numbers_are_found_with_their_conditions() -> None:
     """Numbers asked for inside an `if` or a loop depend on the choice around them."""
     (found,) = look({"network": own_network("nested").to_json(), "outputs": CLASSES})
@@ -201,6 +287,7 @@ def test_conditional_numbers_are_found_with_their_conditions() -> None:
 
 WRONG = {
     "    return stack.dense(4)(inputs).nothing": "AttributeError",
+    "    return keras.Sequential([keras.layers.Dense(outputs)])": "not made of its inputs",
     "    return 3": "returned 3; expected a keras.Model or its output tensor",
     "    return stack.dense(4)(keras.layers.Flatten()(inputs))": "shape (None, 4)",
     "    return keras.layers.Dense(outputs)(keras.layers.Flatten()(inputs))": "makes no layer",

@@ -57,7 +57,7 @@ def test_factors_share_a_program_unless_they_are_1() -> None:
     """Factors are run-time numbers; a factor of 1 has the program of the chapter's stacks."""
     items = {f: shaping_items(BASE.but(bias_rate=f)) for f in (0.1, 0.2, 1.0)}
     assert items[0.1] == items[0.2] != items[1.0] == shaping_items(BASE)
-    assert not program_of(BASE).has_rate_factors
+    assert not program_of(BASE).updates.has_rates
 
 
 @pytest.mark.parametrize("name", ["periodic", "piecewise"])

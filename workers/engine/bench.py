@@ -28,9 +28,10 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.fit_program import FitProgram
 from trainstack.workers.engine.independent import independent_members
 from trainstack.workers.engine.keras_settings import set_keras
-from trainstack.workers.engine.losses import losses
+from trainstack.workers.engine.losses import untrained_loss
 from trainstack.workers.engine.memory import limit_memory
 from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.objective import Objective, reads_answers
@@ -38,6 +39,7 @@ from trainstack.workers.engine.precision import check_precision
 from trainstack.workers.engine.pretraining import pretrain
 from trainstack.workers.engine.program import Program, rewrite_graphs
 from trainstack.workers.engine.program_cache import Programs
+from trainstack.workers.engine.saved_block import hold
 from trainstack.workers.engine.saved_layers import saved_layers, take_over
 from trainstack.workers.engine.streaming import StreamedData, put, resident_bytes
 from trainstack.workers.engine.structure import (
@@ -78,6 +80,8 @@ class Bench:
         check_precision(spec.precision, gpus)
         self.spec, self.artifacts = spec, open_store(artifacts)
         self.dataset = obtain(spec.data, lambda: open_store(artifact_place()), home() / "shared")
+        for _, saved in spec.network.files if spec.network else ():
+            hold(saved, self.artifacts)
         self.programs = Programs()
         # Called after each epoch that no judge sees; the trainer reports that it is alive.
         self.progressed: Callable[[], None] = lambda: None
@@ -175,22 +179,25 @@ class Bench:
         began = time.perf_counter()
         steps = stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
         own = not task or task == self.spec.data.task
+        network = self.spec.network
+        by_fit = network is not None and bool(network.fit)
         structure = Structure(
-            stack=shaping_items(stack),
+            stack=stack.items if by_fit else shaping_items(stack),
             inputs=data.layout,
             outputs=outputs or self.spec.data.outputs,
             task=task or self.spec.data.task,
             rows=data.lengths,
             # What XLA saves is measured for dense layers only.
-            compiled=self.spec.network is None
+            compiled=network is None
             and worth_compiling(stack, first_width(stack, data.layout), steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
             answers=own and reads_answers(self.spec),
-            network=self.spec.network,
+            network=network,
         )
-        program, _ = self.programs.get(structure, lambda: Program(structure, stack))
+        kind = FitProgram if by_fit else Program
+        program, _ = self.programs.get(structure, lambda: kind(structure, stack))
         program.use(data)
         return program, time.perf_counter() - began
 
@@ -285,23 +292,3 @@ class Bench:
     def out_of_memory(error: Exception) -> bool:
         """Return whether the device or the machine ran out of memory."""
         return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
-
-
-def untrained_loss(split: Any, loss: str) -> float:
-    """Return the loss of a network whose outputs are all 0.
-
-    For classes it is that of equal probabilities, for cross-entropy ln K for K classes: the
-    entropy of the class frequencies can be far lower, but fresh weights do not know them. For
-    numbers it is that of the mean, for the squared error 1.
-
-    Args:
-        split: The split.
-        loss: Name of the loss.
-    """
-    y = split.target(split.y_train)
-    if y.dtype.kind != "f":
-        y, width = y[:1], max(2, int(y.max()) + 1) if y.ndim == 1 else y.shape[1]
-    else:
-        width = 1 if y.ndim == 1 else y.shape[1]
-    found = losses(loss, tf.constant(y), tf.zeros((len(y), width)))
-    return float(np.mean(found.numpy(), dtype=np.float64))

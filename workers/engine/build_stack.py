@@ -12,16 +12,24 @@ from typing import Any
 
 import keras
 
+from trainstack.search.saved_model import SavedModel, read_saved
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.choices import Call
-from trainstack.spaces.domains import Choices, Domain, Fixed, Range
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.initializers import INITIALIZERS
-from trainstack.spaces.own_numbers import PREFIX, usual
-from trainstack.spaces.stack import Stack
+from trainstack.spaces.own_pretrained import (
+    CHOICE,
+    FRESH,
+    FROZEN,
+    FROZEN_EPOCHS,
+    RATE_FACTOR,
+    THAWED,
+)
+from trainstack.workers.engine.asked_numbers import AskedNumbers, several
 from trainstack.workers.engine.build import keras_object
 from trainstack.workers.engine.kernels import Kernel, is_recurrent, kernels_of
 from trainstack.workers.engine.layers import RUNTIME, Context, RReLU, SpatialDropout
+from trainstack.workers.engine.saved_block import SavedBlock
 
 _linear: Any = keras.activations.linear
 
@@ -58,24 +66,24 @@ class Block:
 
 
 @dataclass(eq=False)
-class BuildStack:
+class BuildStack(AskedNumbers):
     """The stack as a user's `build` uses it.
 
     Attributes:
-        chosen: The stack.
         context: Run-time values of the layers of the engine; None: Keras's own layers.
         activations: Number of activations of the network, of which the last is known; 0: unknown.
-        asked: Numbers that the network asked for, by name, in order.
+        files: Saved models by the names that the user gives them; further ones are read from disk.
         blocks: Its blocks with a kernel, in order.
         top: The layer that `head` made, or None.
+        saved: The block that `pretrained` made, or None.
     """
 
-    chosen: Stack
     context: Context | None = None
     activations: int = 0
-    asked: dict[str, Domain] = field(default_factory=dict)
+    files: dict[str, SavedModel] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     top: Any = None
+    saved: SavedBlock | None = None
     _activated: int = 0
     _places: int = 0
 
@@ -133,8 +141,8 @@ class BuildStack:
         made = Block(self, layer, kernels, activate)
         if self.context is None:
             self._say(kernels)
-        elif layer.use_bias:
-            layer.rates = {"bias": "bias_rate"}
+        if self.context is None or self.context.by_keras:
+            self._penalize(kernels)
         self.blocks.append(made)
         return made
 
@@ -144,12 +152,51 @@ class BuildStack:
         for kernel in kernels:
             if kernel.is_drawn:
                 kernel.set("initializer", keras_object(INITIALIZERS[stack["initializer"]].call))
-            if penalty := stack.numbers("penalty"):
-                kernel.set("regularizer", keras.regularizers.L1L2(**penalty))
             if stack["max_norm"] == "clip":
                 axes: Any = list(kernel.incoming)
                 bound = keras.constraints.MaxNorm(stack["max_norm.radius"], axis=axes)
                 kernel.set("constraint", bound)
+
+    def _penalize(self, kernels: Sequence[Kernel]) -> None:
+        """Give Keras's kernels their penalty."""
+        if penalty := self.chosen.numbers("penalty"):
+            for kernel in kernels:
+                kernel.set("regularizer", keras.regularizers.L1L2(**penalty))
+
+    def pretrained(
+        self,
+        file: str,
+        layer: str | None = None,
+        freeze: bool = True,
+        unfreeze_after: int | Sequence[int] = (3, 10),
+        rate_factor: float | Sequence[float] = (0.1, 0.3, 1.0),
+        fresh: bool = True,
+    ) -> SavedBlock:
+        """Return layers of a saved Keras model as a block; what becomes of them is an axis.
+
+        Args:
+            file: The `.keras` file.
+            layer: Name of the last layer to take; None: the whole model.
+            freeze: Whether they may stay frozen to the end.
+            unfreeze_after: Epochs after which they may be thawed, one number or several to choose
+                from; none: they may not.
+            rate_factor: The factor on their learning rate from then on, likewise.
+            fresh: Whether the same layers may start with fresh weights instead.
+
+        Raises:
+            RequestError: There is no such model or layer, or nothing to choose from.
+        """
+        if self.saved is not None:
+            raise RequestError("stack.pretrained is called twice", "one saved model in a network")
+        offered = {FROZEN: freeze, THAWED: unfreeze_after != (), FRESH: fresh}
+        chosen = self.choice(CHOICE, [name for name, is_offered in offered.items() if is_offered])
+        if chosen == THAWED:
+            self.choice(FROZEN_EPOCHS, several(unfreeze_after))
+            self.choice(RATE_FACTOR, several(rate_factor))
+        if file not in self.files:
+            self.files[file] = read_saved(file)
+        self.saved = SavedBlock.of(file, self.files[file], layer, is_fresh=chosen == FRESH)
+        return self.saved
 
     def activation(self) -> Block:
         """Return activation, normalization if it comes after it, and dropout, without a layer."""
@@ -161,41 +208,7 @@ class BuildStack:
         self.top = keras.layers.Dense(
             units, kernel_initializer="zeros" if zeros else "glorot_uniform"
         )
-        self.top.rates = {"bias": "bias_rate"}
         return self.top
-
-    def choice(self, name: str, values: Sequence[Any]) -> Any:
-        """Return one of several values, an axis of the study; the first one is the usual one."""
-        values = tuple(values)
-        if not values or len(set(values)) < len(values):
-            raise RequestError(f"stack.choice({name!r}) has {list(values)}", "values, each once")
-        return self._number(name, Fixed(values[0]) if len(values) == 1 else Choices(values))
-
-    def integer(self, name: str, low: int, high: int, log: bool = False) -> int:
-        """Return a whole number of a range, an axis of the study."""
-        return self._number(name, self._range(name, low, high, log, integer=True))
-
-    def real(self, name: str, low: float, high: float, log: bool = False) -> float:
-        """Return a number of a range, an axis of the study; `log`: on a logarithmic scale."""
-        return self._number(name, self._range(name, low, high, log, integer=False))
-
-    @staticmethod
-    def _range(name: str, low: float, high: float, log: bool, integer: bool) -> Range:
-        if not low < high or (log and low <= 0):
-            above = " above 0" if log else ""
-            raise RequestError(f"{name!r} goes from {low} to {high}", f"low < high{above}")
-        kind: Any = int if integer else float
-        return Range(kind(low), kind(high), bool(log), integer)
-
-    def _number(self, name: str, domain: Domain) -> Any:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise RequestError(f"the number {name!r}", "a name of letters, digits and _")
-        if self.asked.setdefault(name, domain) != domain:
-            raise RequestError(f"{name!r} is asked for twice with other values", "one question")
-        value = self.chosen.get(PREFIX + name, usual(domain))
-        if not domain.holds(value):
-            raise RequestError(f"{PREFIX}{name} is {value!r}", f"a value of {domain.to_json()}")
-        return value
 
     def after(self, block: Block, rank: int) -> list[Any]:
         """Return the layers after a block's layer, for outputs with `rank` axes."""

@@ -22,11 +22,11 @@ from trainstack.workers.engine.bundle_data import BundleData
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
 from trainstack.workers.engine.independent import mapped
-from trainstack.workers.engine.network import by_name
 from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import Program, step_key
 from trainstack.workers.engine.structure import as_vector, run_time_numbers, usual_momentum
 from trainstack.workers.engine.variables import Knob, assign, values
+from trainstack.workers.engine.weight_updates import averaged, by_name, scheduled
 
 
 class Bundle:
@@ -243,8 +243,8 @@ class Bundle:
         pace: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Trace one update of every network; return the losses, [networks]."""
-        if self.program.is_scheduled:
-            numbers = self.program.scheduled(numbers, pace["strength"])
+        if self.program.updates.is_scheduled:
+            numbers = scheduled(numbers, pace["strength"])
             if (decay := self.knobs.get("weight_decay")) is not None:
                 decay.assign(by_name(numbers)["decay"][:, None])
 
@@ -256,17 +256,17 @@ class Bundle:
 
         flat, fixed = values(self._flat), values(self._fixed)
         found, moved, losses = mapped(gradients, (flat, fixed, batch, numbers, keys))
-        if self.program.is_decayed:
+        if self.program.updates.is_decayed:
             rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"][:, None]
-            assign(self._flat, self.program.decayed(flat, rate, decay))
+            assign(self._flat, self.program.updates.decayed(flat, rate, decay))
         self.optimizer.apply(found, self._flat)
         assign(self._fixed, moved)
-        if self.program.has_rate_factors:
+        if self.program.updates.has_rates:
             now = flat, values(self._flat), numbers, pace["pretrained"][:, 0]
-            assign(self._flat, mapped(lambda of: self.program.at_own_rates(*of), now))
-        if self.program.is_bounded:
+            assign(self._flat, mapped(lambda of: self.program.updates.at_own_rates(*of), now))
+        if self.program.updates.is_bounded:
             now = values(self._flat), numbers
-            assign(self._flat, mapped(lambda of: self.program.bounded(*of), now))
+            assign(self._flat, mapped(lambda of: self.program.updates.bounded(*of), now))
         if self.program.averaging == "exponential":
             self._average(pace["kept"])
         return losses
@@ -274,7 +274,7 @@ class Bundle:
     def _average(self, kept: tf.Tensor) -> None:
         """Trace the change of the averages after a step or an epoch; kept: [networks, 1]."""
         now = values(self._averages), values(self._own)
-        assign(self._averages, self.program.averaged(*now, kept))
+        assign(self._averages, averaged(*now, kept))
 
     def _sums(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -61,6 +62,17 @@ class DeviceData:
     def inputs(self, rows: np.ndarray) -> tf.Tensor:
         """Return the inputs of some training rows, by their places."""
         return tf.gather(self.x_train, rows)
+
+    def runs(self, order: np.ndarray) -> Iterator[tuple[slice, Any, Any, Any]]:
+        """Yield an epoch's steps with their rows, as `StreamedData.runs`: in a single run."""
+        rows = order.ravel()
+        parts = (self.x_train, self.y_train, self.w_train)
+        x, y, w = (None if part is None else tf.gather(part, rows) for part in parts)
+        yield slice(0, len(order)), x, y, w
+
+    def validation(self) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]]:
+        """Yield the validation part, as `StreamedData.validation`: in a single slice."""
+        yield self.x_valid, self.y_valid, self.w_valid
 
     def padded(self, train: int, valid: int) -> DeviceData:
         """Return the same split with parts of at least these lengths, for one program of several.

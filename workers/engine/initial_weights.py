@@ -8,8 +8,9 @@ averages are fresh.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
+import keras
 import numpy as np
 
 from trainstack.spaces.initializers import INITIALIZERS
@@ -18,7 +19,6 @@ from trainstack.workers.engine.build import fresh_kernel, initializer_of
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.layers import MemberScale
 from trainstack.workers.engine.model_plan import Node
-from trainstack.workers.engine.network import Network
 from trainstack.workers.engine.streaming import StreamedData
 
 # Most training rows that initial weights are fitted to.
@@ -27,18 +27,37 @@ ROWS = 1024
 COMBINED = 5
 
 
-def set_kernels(network: Network, nodes: Sequence[Node], seed: int, initializer: str = "") -> None:
+class Chain(Protocol):
+    """Dense layers one after the other (`trainstack.workers.engine.dense_chain.DenseChain`)."""
+
+    @property
+    def dense(self) -> list[Any]:
+        """The dense layers, the head last."""
+        ...
+
+    @property
+    def gains(self) -> list[float]:
+        """Numbers by which they multiply their kernels in use."""
+        ...
+
+    @property
+    def stages(self) -> list[keras.Model]:
+        """The network between them."""
+        ...
+
+
+def set_kernels(chain: Chain, nodes: Sequence[Node], seed: int, initializer: str = "") -> None:
     """Draw the kernels of the dense layers.
 
     Args:
-        network: The network, whose weights are zeros or ones.
+        chain: The network, whose weights are zeros or ones.
         nodes: Its dense nodes, the head last.
         seed: Seed of the weights.
         initializer: Name of an initializer for the hidden layers instead of the stack's own; it
             takes the same random numbers.
     """
     rng = np.random.default_rng([seed, 0])
-    for layer, gain, node in zip(network.dense, network.gains, nodes, strict=True):
+    for layer, gain, node in zip(chain.dense, chain.gains, nodes, strict=True):
         row = initializer_of(node)
         if initializer and node.role == "dense":
             row = INITIALIZERS[initializer]
@@ -50,10 +69,10 @@ def set_kernels(network: Network, nodes: Sequence[Node], seed: int, initializer:
             layer.kernel.assign(np.reshape(drawn, layer.kernel.shape) / np.float32(gain))
 
 
-def set_signs(network: Network, seed: int) -> None:
+def set_signs(model: keras.Model, seed: int) -> None:
     """Start the members' scales of the inputs with random signs, by a seed."""
     rng = np.random.default_rng([seed, 6])
-    for layer in network.member.layers:
+    for layer in model.layers:
         if isinstance(layer, MemberScale):
             signs = rng.integers(0, 2, size=layer.kernel.shape) * 2.0 - 1.0
             layer.kernel.assign(signs.astype(np.float32))
@@ -64,11 +83,11 @@ def is_fitted(stack: Stack) -> bool:
     return stack["bias"] == "data" or stack["calibration"] == "weights"
 
 
-def fit(network: Network, stack: Stack, seed: int, data: DeviceData | StreamedData | None) -> None:
+def fit(chain: Chain, stack: Stack, seed: int, data: DeviceData | StreamedData | None) -> None:
     """Calibrate the hidden kernels and set the hidden biases, as the stack says.
 
     Args:
-        network: The network with its kernels drawn.
+        chain: The network with its kernels drawn.
         stack: Its stack.
         seed: Seed of biases and of the sample of rows.
         data: The split, of which up to ROWS training rows are used; None is enough for a stack
@@ -78,7 +97,7 @@ def fit(network: Network, stack: Stack, seed: int, data: DeviceData | StreamedDa
         ValueError: The stack's initial weights need rows, and there are none.
     """
     rng = np.random.default_rng([seed, 4])
-    layers = network.dense[:-1]
+    layers = chain.dense[:-1]
     if stack["bias"] == "normal":
         for layer in layers:
             layer.bias.assign(rng.standard_normal(layer.units, dtype=np.float32))
@@ -87,7 +106,7 @@ def fit(network: Network, stack: Stack, seed: int, data: DeviceData | StreamedDa
     if data is None:
         raise ValueError("the initial weights of this stack need training rows")
     x = data.inputs(rng.choice(data.rows[0], min(ROWS, data.rows[0]), replace=False))
-    for stage, layer, gain in zip(network.stages, layers, network.gains, strict=False):
+    for stage, layer, gain in zip(chain.stages, layers, chain.gains, strict=False):
         x = stage(x, training=False)
         kernel = gain * layer.kernel.numpy()
         if stack["calibration"] == "weights":

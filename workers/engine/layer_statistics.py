@@ -64,7 +64,7 @@ def _of_network(
         *hidden, outputs = inside(x, training=True)
         outputs, y = apart(outputs, y)
         loss = tf.reduce_mean(losses(program.structure.trained_on, y, outputs))
-    kernels = [kernel.value for kernel in program.observed_kernels]
+    kernels = [kernel.value for kernel in program.architecture.observed_kernels]
     gradients = tape.gradient(loss, kernels)
     for variable, value in zip(averages, kept, strict=True):
         variable.assign(value)

@@ -25,12 +25,14 @@ class Context:
         rate: Dropout rate, a scalar float32 tensor in [0, 1).
         key: Random key of this step, a scalar uint32 tensor, a new object each time.
         monte_carlo: True while dropout is on at prediction; the rest stays in inference mode.
+        by_keras: Whether Keras adds the penalties to the loss, instead of the engine.
         widths: Place of each random layer → numbers that it draws per row.
     """
 
     rate: Any = None
     key: Any = None
     monte_carlo: bool = False
+    by_keras: bool = False
     widths: dict[int, int] = field(default_factory=dict)
     _drawn: tuple[Any, dict[int, tf.Tensor]] = (None, {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trainstack.search.data.target_log import FARTHEST
@@ -113,3 +114,30 @@ def scores(loss: str, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(right, tf.float32)
     answers = tf.exp(outputs) if LOSSES[loss].logarithmic else outputs
     return tf.square(answers - targets) if several else losses("squared", targets, answers)
+
+
+def times(weights: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+    """Return weights [B] · values, [B] or [B, T]; the values alone if there are no weights."""
+    if weights is None:
+        return values
+    return (weights[:, None] if values.shape.rank == 2 else weights) * values
+
+
+def untrained_loss(split: Any, loss: str) -> float:
+    """Return the loss of a network whose outputs are all 0.
+
+    For classes it is that of equal probabilities, for cross-entropy ln K for K classes: the
+    entropy of the class frequencies can be far lower, but fresh weights do not know them. For
+    numbers it is that of the mean, for the squared error 1.
+
+    Args:
+        split: The split.
+        loss: Name of the loss.
+    """
+    y = split.target(split.y_train)
+    if y.dtype.kind != "f":
+        y, width = y[:1], max(2, int(y.max()) + 1) if y.ndim == 1 else y.shape[1]
+    else:
+        width = 1 if y.ndim == 1 else y.shape[1]
+    found = losses(loss, tf.constant(y), tf.zeros((len(y), width)))
+    return float(np.mean(found.numpy(), dtype=np.float64))

@@ -65,3 +65,31 @@ class Packing:
             for k, part in zip(group, np.split(array, ends), strict=True):
                 weights[k] = part.reshape(self.shapes[k])
         return weights
+
+
+class Unpacked(Packing):
+    """A model's trainable variables as they are, for Keras's own training."""
+
+    def __init__(self, variables: list[Any]) -> None:
+        super().__init__(variables, whole=False)
+        self.groups = [[k] for k in range(len(variables))]
+        self.flat = list(variables)
+
+    def split(self, flat: list[Any]) -> list[Any]:
+        """Return the weights in the model's order and shapes, which they have already."""
+        return list(flat)
+
+    def join(self, weights: list[Any]) -> list[Any]:
+        """Return the weights in the order of `flat`, which they have already."""
+        return list(weights)
+
+    def joined(self, weights: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the arrays in the order of `flat`, which they have already."""
+        return list(weights)
+
+    def arrays(self, flat: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the arrays in the model's order and shapes, which they have already."""
+        return list(flat)
+
+    def pack(self, variables: list[Any]) -> None:
+        """Do nothing: the variables are the model's own."""

@@ -6,10 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.program import Program
+
 
 class Networks(Protocol):
     """The weights and slots of several networks, by their places."""
 
+    @property
+    def program(self) -> Program: ...
     def weights(self, index: int) -> list[np.ndarray]: ...
     def measured(self, index: int) -> list[np.ndarray]: ...
     def set_weights(self, index: int, weights: list[np.ndarray]) -> None: ...
@@ -22,6 +27,10 @@ class Place:
 
     def __init__(self, networks: Networks, index: int) -> None:
         self.networks, self.index = networks, index
+
+    def completed(self, stack: Stack) -> Stack:
+        """Return a stack with what its network chooses where the stack says nothing."""
+        return self.networks.program.completed(stack)
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the network's weights, in the order of the model's variables."""

@@ -9,34 +9,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from trainstack.search.data.splitting import LOG
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine import category_embeddings
-from trainstack.workers.engine.build import training_optimizer
-from trainstack.workers.engine.device_data import DeviceData, even_steps
-from trainstack.workers.engine.embeddings import BIN_ROWS, set_fresh
+from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import PACES, EpochPlan, EpochResult, epoch_result
-from trainstack.workers.engine.independent import member_seed
-from trainstack.workers.engine.initial_weights import fit, set_kernels, set_signs
-from trainstack.workers.engine.losses import inverted, losses
-from trainstack.workers.engine.model_plan import plan
-from trainstack.workers.engine.network import Network, by_name
-from trainstack.workers.engine.own_network import draw_kernels, fresh_variables
+from trainstack.workers.engine.network_state import NetworkState
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.structure import (
     Structure,
     as_vector,
-    knobs,
     run_time_numbers,
     usual_momentum,
 )
-from trainstack.workers.engine.variables import Knob, assign, thrifty, values
+from trainstack.workers.engine.variables import assign, values
+from trainstack.workers.engine.weight_updates import by_name, scheduled
 
 # Distance between the keys of an epoch's steps (odd, so that none repeats).
 STEP_KEY = 0x85EBCA6B
@@ -51,112 +41,14 @@ def rewrite_graphs(wanted: bool) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
 
 
-class Program(Network):
-    """A structure's model, optimizer and compiled epoch; reset before each trial.
-
-    During training the weights are held in a few flat variables (see `Packing`); `set_weights`
-    copies them to the model's own variables, which all other code reads.
-    """
+class Program(NetworkState):
+    """A structure's model, optimizer and compiled epoch; reset before each trial."""
 
     def __init__(self, structure: Structure, stack: Stack) -> None:
         super().__init__(structure, stack)
-        self.knobs = {name: Knob(0.0, trainable=False, name=name) for name in knobs(stack)}
-        self.optimizer = training_optimizer(stack, self.knobs)
-        self.optimizer.build(self.packing.flat)
-        averaged = [] if self.averaging == "none" else self._own
-        self.averages = [keras.Variable(v.numpy(), trainable=False) for v in averaged]
-        self._inverse: Any = None
-        if structure.transform == LOG:
-            self._inverse = tf.Variable(tf.zeros((3, structure.outputs)))
-        self._at_start = [thrifty(v.numpy()) for v in self._state]
-        self._epoch = tf.function(
-            self._trace_epoch, jit_compile=structure.compiled, autograph=False
-        )
-        self._run = tf.function(self._trace_run, jit_compile=structure.compiled, autograph=False)
-        self._sums = tf.function(self._trace_sums, jit_compile=structure.compiled, autograph=False)
-        self._forward = tf.function(
-            lambda x: self.combined(self.model(x, training=False)),
-            reduce_retracing=True,
-            autograph=False,
-        )
-        self.used = False
-
-    @property
-    def _own(self) -> list[Any]:
-        """The packed weights and the other variables of the model."""
-        return [*self.packing.flat, *self.model.non_trainable_variables]
-
-    @property
-    def slot_variables(self) -> list[Any]:
-        """The variables besides the model's: the optimizer's, then the averages of the weights."""
-        return [*self.optimizer.variables, *self.averages]
-
-    @property
-    def _state(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables]
-
-    def reset(
-        self,
-        stack: Stack,
-        seed: int,
-        data: DeviceData | StreamedData | None = None,
-        initializer: str = "",
-    ) -> None:
-        """Give the model fresh weights and the optimizer fresh slots.
-
-        Args:
-            stack: The trial's stack (of this program's structure).
-            seed: Seed of the weights, which do not depend on earlier trials.
-            data: The trial's split, to whose training rows some stacks fit their weights or bins.
-            initializer: Name of another initializer of the hidden layers than the stack's.
-
-        Raises:
-            ValueError: The stack fits its weights, and there is no data.
-        """
-        for variable, value in zip(self._state, self._at_start, strict=True):
-            variable.assign(np.broadcast_to(value, variable.shape))
-        for member in range(self.independent):
-            self.model.renew()
-            self._draw(stack, member_seed(seed, member), data, initializer)
-            self.model.put(member)
-        if not self.independent:
-            self._draw(stack, seed, data, initializer)
-        self._pack()
-        for name, knob in self.knobs.items():
-            knob.assign(stack[f"optimizer.{name}"])
-
-    def _draw(
-        self, stack: Stack, seed: int, data: DeviceData | StreamedData | None, initializer: str
-    ) -> None:
-        """Give the Keras model the fresh weights of a seed, as `reset` does."""
-        if self.own is not None and self.structure.network is not None:
-            found = fresh_variables(self.structure.network, stack, self.structure.outputs, seed)
-            assign(self.member.variables, found)
-            draw_kernels(self.own, stack, seed, initializer)
-            return
-        network = plan(stack, self.structure.inputs, self.structure.outputs)
-        dense = [node for node in network.nodes if node.role in ("dense", "head")]
-        set_kernels(self, dense, seed, initializer)
-        if self.embedding:
-            rng = np.random.default_rng([seed, 5])
-            set_fresh(self.embedding, stack, rng, self._numbers(stack, data))
-        category_embeddings.set_fresh(self.member, seed)
-        set_signs(self, seed)
-        fit(self, stack, seed, data)
-
-    def _numbers(self, stack: Stack, data: DeviceData | StreamedData | None) -> np.ndarray | None:
-        """Return the numbers of training rows, [N, numbers], if the embedding has bins."""
-        if stack["embedding"] != "piecewise":
-            return None
-        if data is None:
-            raise ValueError("the bins of this stack need training rows")
-        rows = even_steps(data.rows[0], BIN_ROWS)
-        return np.asarray(data.inputs(rows))[:, : self.structure.inputs.numbers]
-
-    def use(self, data: DeviceData | StreamedData) -> None:
-        """Measure losses as this split does; only the logarithm of a target depends on it."""
-        if self._inverse is not None:
-            self._inverse.assign(data.inverse)
+        traced = {"jit_compile": structure.compiled, "autograph": False}
+        self._epoch = tf.function(self._trace_epoch, **traced)
+        self._run = tf.function(self._trace_run, **traced)
 
     def epoch(
         self,
@@ -219,75 +111,7 @@ class Program(Network):
                 *(x, y, tf.constant(rows), tf.constant(paces[part])),
                 *(numbers, tf.constant(shifted, tf.uint32), w),
             ).numpy()
-        parts = [self._sums(x, y, w) for x, y, w in data.validation()]
-        sums = np.sum([part.numpy() for part, _ in parts], axis=0)
-        count = data.rows[1] if data.w_valid is None else tf.reduce_sum(data.w_valid).numpy()
-        answers = [found.numpy() for _, found in parts if found is not None]
-        whole = np.concatenate(answers) if answers else None
-        return np.array([trained / len(order), *(sums / count)]), whole
-
-    def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
-        """Return the head's outputs (logits, or the standardised prediction), shape [N, K].
-
-        It uses the model's own weights: call `settle` or `set_weights` first.
-        """
-        parts = [
-            self._forward(tf.convert_to_tensor(x[k : k + self.slice_rows])).numpy()
-            for k in range(0, len(x), self.slice_rows)
-        ]
-        return np.concatenate(parts)
-
-    def loss(self, x: np.ndarray, y: np.ndarray, w: np.ndarray | None = None) -> float:
-        """Return the mean penalty-free loss of inputs [N, D] with targets and weights [N].
-
-        It is computed as in validation.
-        """
-        outputs = tf.constant(self.outputs(x))
-        if self._inverse is not None:
-            outputs = inverted(outputs, self._inverse)
-        found = losses(self.structure.trained_on, tf.constant(y), outputs)
-        return float(np.average(found.numpy(), weights=w))
-
-    def slots(self) -> list[np.ndarray]:
-        """Return copies of `slot_variables`."""
-        return [np.array(variable.numpy()) for variable in self.slot_variables]
-
-    def set_slots(self, slots: list[np.ndarray]) -> None:
-        """Set variables that `slots` returned."""
-        assign(self.slot_variables, slots)
-
-    def weights(self) -> list[np.ndarray]:
-        """Return copies of the current weights, in the order of the model's variables."""
-        return self.ordered([np.array(v.numpy()) for v in self._own])
-
-    def measured(self) -> list[np.ndarray]:
-        """Return copies of the weights that are measured and kept, in the same order.
-
-        They are the current weights or their average, as the stack has it.
-        """
-        return self.ordered([np.array(v.numpy()) for v in self.averages or self._own])
-
-    def ordered(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """Return packed weights, followed by the other variables, in the model's order."""
-        packed = len(self.packing.flat)
-        trained, others = iter(self.packing.arrays(arrays[:packed])), iter(arrays[packed:])
-        return [next(trained if v.trainable else others) for v in self.model.variables]
-
-    def settle(self) -> None:
-        """Copy the weights that are measured to the model's own variables."""
-        self.set_weights(self.measured())
-
-    def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Set weights that `weights` or `measured` returned; an average starts from them."""
-        for variable, value in zip(self.model.variables, weights, strict=True):
-            variable.assign(value)
-        self._pack()
-
-    def _pack(self) -> None:
-        """Copy the model's own variables to the packed weights, from which averages start."""
-        self.packing.pack(self.model.trainable_variables)
-        if self.averages:
-            assign(self.averages, values(self._own))
+        return self._validated(data, trained / len(order))
 
     def _trace_epoch(
         self,
@@ -339,11 +163,6 @@ class Program(Network):
             self._average(paces[-1, PACES.index("kept")])
         return trained
 
-    def _average(self, kept: tf.Tensor) -> None:
-        """Trace the change of the averages after a step or an epoch."""
-        found = self.averaged(values(self.averages), values(self._own), kept)
-        assign(self.averages, found)
-
     def _step(
         self,
         x: tf.Tensor,
@@ -354,22 +173,22 @@ class Program(Network):
         pace: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Trace one update; return the batch's penalty-free loss."""
-        if self.is_scheduled:
-            numbers = self.scheduled(numbers, pace["strength"])
+        if self.updates.is_scheduled:
+            numbers = scheduled(numbers, pace["strength"])
             if (decay := self.knobs.get("weight_decay")) is not None:
                 decay.assign(by_name(numbers)["decay"])
         before, fixed = self._now()
         gradients, moved, loss = self.gradients(before, fixed, x, y, mass, numbers, key)
-        if self.is_decayed:
+        if self.updates.is_decayed:
             rate, decay = self.optimizer._learning_rate.value, by_name(numbers)["decay"]
-            assign(self.packing.flat, self.decayed(before, rate, decay))
+            assign(self.packing.flat, self.updates.decayed(before, rate, decay))
         self.optimizer.apply(gradients, self.packing.flat)
-        if self.has_rate_factors:
-            now = self._now()[0]
-            assign(self.packing.flat, self.at_own_rates(before, now, numbers, pace["pretrained"]))
+        if self.updates.has_rates:
+            now = self._now()[0], numbers, pace["pretrained"]
+            assign(self.packing.flat, self.updates.at_own_rates(before, *now))
         assign(self.model.non_trainable_variables, moved)
-        if self.is_bounded:
-            assign(self.packing.flat, self.bounded(self._now()[0], numbers))
+        if self.updates.is_bounded:
+            assign(self.packing.flat, self.updates.bounded(self._now()[0], numbers))
         if self.averaging == "exponential":
             self._average(pace["kept"])
         return loss
@@ -377,13 +196,6 @@ class Program(Network):
     def _now(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """Return the packed weights and the other variables of the model as tensors."""
         return values(self.packing.flat), values(self.model.non_trainable_variables)
-
-    def _trace_sums(
-        self, x: tf.Tensor, y: tf.Tensor, w: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Trace the validation pass, as `sums`, of the weights that are measured."""
-        found, packed = values(self.averages or self._own), len(self.packing.flat)
-        return self.sums(found[:packed], found[packed:], x, y, w, self._inverse)
 
 
 def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trainstack.spaces.averagings import averaged_epochs
+from trainstack.spaces.own_pretrained import own_rate
 from trainstack.spaces.pretrainings import frozen_epochs
 from trainstack.spaces.schedules import SCHEDULES, patience_epochs, regularizer_strength
 from trainstack.spaces.stack import Stack
@@ -75,7 +76,7 @@ class RateMaker:
     def pretrained(self, epoch: int) -> float:
         """Return the factor on the learning rate of pretrained layers in an epoch."""
         if self.stack["pretraining"] == "none":
-            return 1.0
+            return own_rate(self.stack, epoch)
         frozen = epoch <= frozen_epochs(self.stack["pretraining.frozen"], self.epochs)
         return 0.0 if frozen else self.stack["pretraining.rate_factor"]
 

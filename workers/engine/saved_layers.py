@@ -7,16 +7,14 @@ rate).
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.saved_block import loaded
 
 
 def dense_layers(model: Any) -> Any:
@@ -40,14 +38,7 @@ def saved_layers(content: bytes, count: int) -> list[np.ndarray]:
     Raises:
         RequestError: Keras cannot load the model.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reused.keras"
-        path.write_bytes(content)
-        try:
-            model = keras.models.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise RequestError(f"--reuse: Keras cannot load the model ({reason})") from None
+    model = loaded("--reuse", content)
     return [array for layer in dense_layers(model)[:count] for array in layer.get_weights()]
 
 

@@ -34,6 +34,8 @@ def voids(network: BuiltNetwork) -> str:
             return "recurrence"
         if not isinstance(layer, keras.layers.Dense):
             return "a convolution"
+    if network.saved is not None:
+        return "a saved model"
     if len(network.inside.inputs) > 1:
         return "several inputs"
     used = Counter()

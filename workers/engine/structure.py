@@ -12,6 +12,7 @@ from trainstack.search.metrics.losses import LOSSES
 from trainstack.search.metrics.table import USUAL_LOSS
 from trainstack.search.own_network import OwnNetwork
 from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.own_pretrained import SCHEDULED
 from trainstack.spaces.stack import Stack
 
 # Optimizer parameters that are run-time values. The others (betas, rho, epsilon) are constants of
@@ -54,6 +55,7 @@ _FREE = (
     ),
     *("max_norm.radius", "clipping.limit", "optimizer.learning_rate", "decay.weight_decay"),
     *(f"optimizer.{knob}" for knob in KNOBS),
+    *SCHEDULED,
 )
 
 # Run-time numbers of a program, in the order in which it expects them.

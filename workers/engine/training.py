@@ -107,7 +107,8 @@ class Training:
         batch = min(self.stack["batch_size"], rows)
         steps = rows // batch
         planned = self.stack.planned_epochs(self.epochs)
-        maker = RateMaker(self.stack, steps, planned, lowered_after=self.lowered_after)
+        stack = self.program.completed(self.stack)
+        maker = RateMaker(stack, steps, planned, lowered_after=self.lowered_after)
         stopping = stopping_of(self.stack, planned)
         outcome, cause = Outcome.COMPLETED, None
         known = self._resumed()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from trainstack.search.own_network import FLAG, OwnNetwork
 from trainstack.spaces.domains import Choices, Domain, Fixed, Range
@@ -16,6 +17,9 @@ from trainstack.spaces.errors import RequestError
 from trainstack.spaces.own_numbers import PREFIX, OwnNumber, usual
 from trainstack.spaces.stack import Stack
 from trainstack.workers.tasks.requests import serve
+
+if TYPE_CHECKING:
+    from trainstack.workers.engine.own_network import BuiltNetwork
 
 # Whole numbers of a range that are tried one by one, since other numbers may depend on them.
 MOST_WHOLE = 10
@@ -31,8 +35,10 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     """Answer `{"network", "outputs"}` with what the network asks for and what it is.
 
     Yields:
-        `{"numbers", "has_head", "voids"}`: its own numbers as `OwnNumber.to_json`, whether the
-        stack makes its last layer, and why it cannot be self-normalizing, or an empty text.
+        `{"numbers", "has_head", "voids", "fit", "eager", "files"}`: its own numbers as
+        `OwnNumber.to_json`, whether the stack makes its last layer, why some of its choices cannot
+        be self-normalizing, why `fit` trains it (both empty if there is no reason), whether it does
+        so eagerly, and its saved models as `OwnNetwork` has them.
 
     Raises:
         RequestError: The network cannot be built, or asks for numbers in an order that differs
@@ -40,25 +46,34 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     """
     from trainstack.workers.engine.own_network import built
     from trainstack.workers.engine.self_normalizing import voids
+    from trainstack.workers.engine.unknown_to_engine import why_unknown
 
     network, outputs = OwnNetwork.from_json(request["network"]), request["outputs"]
-    first = built(network, Stack.of(), outputs)
+    files: dict[str, Any] = {}
+    void = fit = ""
+    eager = False
 
-    def asking(numbers: Mapping[str, Any]) -> Mapping[str, Domain]:
+    def seen(numbers: Mapping[str, Any]) -> BuiltNetwork:
+        nonlocal void, fit, eager
         stack = Stack.of(**{f"{PREFIX}{name}": value for name, value in numbers.items()})
-        return built(network, stack, outputs).asked
+        found = built(network, stack, outputs)
+        files.update({name: asdict(saved) for name, saved in found.files.items()})
+        void = void or voids(found)
+        reason, needs_python = why_unknown(found)
+        fit, eager = fit or reason, eager or needs_python
+        return found
 
-    again = asking({})
+    first, again = seen({}), seen({}).asked
     if list(again.items()) != list(first.asked.items()):
         raise RequestError(
             f"{FLAG}: {network.place} asks for {_shown(first.asked)}, then for {_shown(again)}",
             "the same numbers whenever the choices are the same",
         )
-    numbers = explored(asking, network.place)
+    numbers = explored(lambda chosen: seen(chosen).asked, network.place)
     yield {
         "numbers": {name: number.to_json() for name, number in numbers.items()},
         "has_head": first.top is not None,
-        "voids": voids(first),
+        **{"voids": void, "fit": fit, "eager": eager, "files": files},
     }
 
 

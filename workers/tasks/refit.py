@@ -63,7 +63,7 @@ def _alone(
 ) -> list[np.ndarray] | None:
     """Return the weights of one network, or None if its training diverged."""
     bench.start(program, stack, refit.seed, data, bench.spec.epochs)
-    for plan in _plans(bench, stack, refit, data.rows[0]):
+    for plan in _plans(bench, program.completed(stack), refit, data.rows[0]):
         result = program.epoch(stack, data, *plan.arguments)
         bench.progressed()
         if not np.isfinite(result.train_loss):
@@ -81,7 +81,7 @@ def _together(
         bench.start(program, stack, refit.seed, data, bench.spec.epochs)
         bundle.load(place)
     rows, parts = data.rows[0], bundle.joined([data] * len(refits))
-    plans = [_plans(bench, stack, refit, rows) for refit in refits]
+    plans = [_plans(bench, program.completed(stack), refit, rows) for refit in refits]
     found: list[list[np.ndarray] | None] = [None] * len(refits)
     going = set(range(len(refits)))
     while going:

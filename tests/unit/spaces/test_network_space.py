@@ -5,6 +5,13 @@ from __future__ import annotations
 import optuna
 import pytest
 
+from trainstack.search.claims.designs import (
+    breaks_self_normalization,
+    self_normalizing_but_for_regularizers,
+)
+from trainstack.search.queue.trial_record import trial_of
+from trainstack.search.records import SEARCH, Run
+from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.spaces.domains import Choices, Range
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.network_space import HELD, for_network, held
@@ -75,10 +82,23 @@ def test_a_search_for_a_network_starts_with_the_default_and_the_classics() -> No
 def test_a_network_that_is_not_plain_takes_the_self_normalizing_bundle_away() -> None:
     """Only plain dense layers are self-normalizing; a space of nothing else is refused."""
     assert list(SPACE.arms["bundle"]) == ["free"]
+    assert SPACE.to_json()["voids"] == "a convolution"
     plain = for_network(Space.named("chapter"), {}, has_head=True, voids="")
     assert "self_normalizing" in plain.arms["bundle"]
     with pytest.raises(RequestError, match="recurrence"):
         for_network(Space.named("self-normalizing"), {}, has_head=True, voids="recurrence")
+
+
+def test_no_stack_of_a_network_that_is_not_plain_counts_as_self_normalizing() -> None:
+    """The chapter's default in a convolutional network is a plain stack, in a chain it is not."""
+    spec = StudySpec("s", DataSpec("d", None, "classification", "", 4, ("a", "b")), SPACE.to_json())
+    run = Run(SEARCH, 0, CHAPTER_DEFAULT, 0.5, 3)
+    assert spec.voids == "a convolution"
+    assert trial_of(run, spec.voids).family == "plain"
+    assert trial_of(run).family == "self-normalizing"
+    assert not self_normalizing_but_for_regularizers(CHAPTER_DEFAULT, spec.voids)
+    assert breaks_self_normalization(CHAPTER_DEFAULT, spec.voids)
+    assert not breaks_self_normalization(CHAPTER_DEFAULT, "")
 
 
 def test_other_keys_and_values_are_refused() -> None:
