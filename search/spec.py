@@ -11,6 +11,7 @@ from trainstack.search.metrics.own import OwnMetric
 from trainstack.search.own_network import OwnNetwork
 from trainstack.search.reused import Reused
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.own_numbers import OwnNumber, read_numbers
 from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
@@ -225,6 +226,11 @@ class StudySpec:
     def network_name(self) -> str:
         """Name of the user's own network; empty if there is none."""
         return "" if self.network is None else self.network.name
+
+    @property
+    def network_numbers(self) -> dict[str, OwnNumber] | None:
+        """The own numbers of the user's own network by name; None: dense layers."""
+        return None if self.network is None else read_numbers(self.space.get("network", {}))
 
     @property
     def asked(self) -> Metric:

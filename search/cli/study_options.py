@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.cli.common import read_json
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
-from trainstack.spaces.network_space import held
+from trainstack.spaces.network_space import put_into
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.references import read_stacks
 from trainstack.spaces.space import Space, space_names
@@ -117,7 +117,7 @@ def make_spec(
     looked = None if network is None else look_at(network, dataset, described.outputs)
     if looked is not None:
         searched = looked.space(searched)
-        given = tuple(held(stack) for stack in given)
+        given = tuple(put_into(stack, looked.numbers) for stack in given)
         if precision != PRECISIONS[0]:
             raise RequestError(f"--precision {precision} with --network", PRECISIONS[0])
         if loaded is None:
