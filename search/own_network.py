@@ -29,12 +29,15 @@ class OwnNetwork:
         code: Text of the file.
         inputs: Name and shape of each input, in the order in which a row of the data holds them
             one after the other. A single input has the name `inputs`.
+        places: Places in a row of the numbers of each input, for the columns of a table; empty:
+            the inputs follow one another.
     """
 
     file: str
     function: str
     code: str
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    places: tuple[tuple[int, ...], ...] = ()
 
     @property
     def content(self) -> str:
@@ -60,16 +63,18 @@ class OwnNetwork:
     def to_json(self) -> dict[str, Any]:
         """Return the document that `from_json` reads."""
         inputs = [{"name": name, "shape": list(shape)} for name, shape in self.inputs]
+        places = {"places": [list(each) for each in self.places]} if self.places else {}
         return {
             **{"file": self.file, "function": self.function, "code": self.code},
-            "inputs": inputs,
+            **{"inputs": inputs, **places},
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> OwnNetwork:
         """Read a document written by `to_json`."""
         inputs = tuple((each["name"], tuple(each["shape"])) for each in document["inputs"])
-        return cls(document["file"], document["function"], document["code"], inputs)
+        places = tuple(map(tuple, document.get("places", ())))
+        return cls(document["file"], document["function"], document["code"], inputs, places)
 
 
 def read_network(text: str) -> OwnNetwork:

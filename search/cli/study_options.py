@@ -52,6 +52,7 @@ def make_spec(
     replicates: int = 5,
     most_replicates: int = 0,
     network: str | None = None,
+    inputs: Sequence[str] = (),
     loaded: Dataset | None = None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
@@ -62,7 +63,7 @@ def make_spec(
         plan: How a table's rows become parts.
         unlabelled: As `--unlabelled`; likewise `reuse`.
         folds: As `--folds`; likewise `repeats`.
-        network: As `--network`.
+        network: As `--network`; likewise `inputs`, as `--input`.
         loaded: The data of these flags, if it is loaded already.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
 
@@ -114,7 +115,9 @@ def make_spec(
         searched = searched.with_reused(reused.layers)
     check_reuse(reused, searched, given)
     described = dataset.describe()
-    looked = None if network is None else look_at(network, dataset, described.outputs)
+    if inputs and network is None:
+        raise RequestError(f"--input {inputs[0]} without --network", "a network of your own")
+    looked = None if network is None else look_at(network, dataset, described.outputs, inputs)
     if looked is not None:
         searched = looked.space(searched)
         given = tuple(put_into(stack, looked.numbers) for stack in given)

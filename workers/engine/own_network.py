@@ -98,8 +98,10 @@ def built(
     if stack["dropout"] == "all":
         inputs = made.dropout(2)(inputs)
     parts, first = [], 0
-    for (_, shape), size in zip(network.inputs, network.sizes, strict=True):
+    for place, ((_, shape), size) in enumerate(zip(network.inputs, network.sizes, strict=True)):
         part = inputs if len(network.sizes) == 1 else inputs[:, first : first + size]
+        if network.places:
+            part = keras.ops.take(inputs, np.array(network.places[place], np.int32), axis=1)
         parts.append(part if len(shape) == 1 else keras.layers.Reshape(shape)(part))
         first += size
     model = keras.Model(rows, inside(parts if len(parts) > 1 else parts[0]))
