@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.support.planted_study import Planted, made_up_spec
+from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.evidence.ablation import LABEL, ablations, searched_axes, with_number
 from trainstack.search.evidence.effects import Effect, effects
 from trainstack.search.evidence.race import choice
@@ -29,9 +31,9 @@ NETWORK = OwnNetwork("lenet.py", "build", "")
 SIXTEEN = CHAPTER_DEFAULT.but(network__filters=16, network__top="mean")
 
 
-def concluded(planted: Planted, *stacks: Stack) -> tuple[StudySpec, list[Run], Stack]:
+def concluded(planted: Planted, *stacks: Stack, **asked: Any) -> tuple[StudySpec, list[Run], Stack]:
     """A confirmed study of a network over some stacks, and its recommended stack."""
-    spec = made_up_spec(space=SPACE.to_json(), network=NETWORK, trials=len(stacks))
+    spec = made_up_spec(space=SPACE.to_json(), network=NETWORK, trials=len(stacks), **asked)
     runs = planted.confirm(spec, planted.search(spec, stacks))
     found = choice(spec, runs)
     assert found is not None
@@ -93,3 +95,16 @@ def test_each_variant_changes_one_number_and_what_depends_on_it() -> None:
     labels = {r.label for r in runs if r.phase == CONFIRMATION}
     assert labels.intersection(a.label for a in own)
     assert all(a.label.startswith(f"{LABEL}network.") for a in own)
+
+
+def test_a_number_that_the_ablations_speak_for_is_tested_on_fresh_seeds() -> None:
+    """The default with another number challenges the default, and is recommended if better."""
+    effects_of = {"network.filters": {16: -0.2}, "optimizer": {"adam": 0.5}}
+    planted, slow = Planted(effects=effects_of, deviation=0.01), SIXTEEN.but(optimizer="adam")
+    spec, runs, stack = concluded(planted, CHAPTER_DEFAULT, slow, most_replicates=10)
+    assert stack["network.filters"] == 16
+    assert stack["optimizer"] == CHAPTER_DEFAULT["optimizer"]
+    found = recommend(spec, runs, {})
+    assert any("network.filters 16 instead of 8" in reason for reason in found.reasons)
+    effect = next(e for e in found.effects if e.axis == "network.filters")
+    assert (effect.choice, effect.alternative, effect.word) == (16, 8, "better")
