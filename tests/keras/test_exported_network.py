@@ -10,8 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
+from tests.support.documents import ROOT
 from tests.support.own_networks import CODE, INPUTS
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.load import load
@@ -131,6 +133,35 @@ def test_the_script_runs_from_its_own_data(
     words = capsys.readouterr().out.split()
     assert words[:2] == ["seed", "7:"]
     assert np.isfinite(float(words[4].rstrip(",")))
+
+
+def test_the_script_divides_a_tables_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each input has the features of its columns, as the study's network has."""
+    rng, good = np.random.default_rng(0), np.arange(ROWS) % 2
+    gaps = np.where(rng.random(ROWS) < 0.1, np.nan, rng.normal(size=ROWS))
+    frame = pd.DataFrame({"price": gaps, "shop": rng.choice(["a", "b"], ROWS)})
+    frame = frame.assign(length=rng.normal(size=ROWS) + 3 * good, good=good)
+    frame.to_csv(tmp_path / "reviews.csv", index=False)
+    dataset = load(str(tmp_path / "reviews.csv"), "good")
+    found = inputs_of(dataset, ["text=length"])
+    code = (ROOT / "docs/examples/reviews.py").read_text("utf-8")
+    network = OwnNetwork("reviews.py", "build", code, found.shapes, found.places)
+    stack = Stack.of(batch_size=8, network__units=16)
+    spec = StudySpec("s", dataset.describe(), {}, epochs=6, network=network)
+    (tmp_path / "train.network.py").write_text(code, "utf-8")
+    names: dict[str, Any] = {"__name__": "script", "__file__": str(tmp_path / "train.py")}
+    text = script(dataset, spec, stack, [7], {})
+    exec(compile(text, "train.py", "exec", dont_inherit=True), names)
+    x = rng.normal(size=(5, dataset.features)).astype("f4")
+    theirs, ours = names["build"](dataset.features), built(network, stack, 2).model
+    theirs.set_weights(ours.get_weights())
+    expected = keras.ops.softmax(ours(x, training=False))
+    np.testing.assert_allclose(theirs(x, training=False), expected, rtol=1e-5, atol=1e-6)
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    assert float(capsys.readouterr().out.split()[-1]) > 0.7
 
 
 @pytest.mark.parametrize("name", ["lenet", "two"])
