@@ -71,6 +71,12 @@ def _tracking() -> list:
     return rows()
 
 
+def _network() -> list:
+    from benchmarks.own_network import rows
+
+    return rows()
+
+
 GROUPS: dict[str, Callable[[], list]] = {
     "epochs": _epochs,
     "trials": _trials,
@@ -81,6 +87,7 @@ GROUPS: dict[str, Callable[[], list]] = {
     "together": _together,
     "folds": _folds,
     "tracking": _tracking,
+    "network": _network,
 }
 
 

@@ -48,6 +48,12 @@ class Subject:
         )
         return Program(structure, stack)
 
+    def model(self, stack: Stack) -> keras.Model:
+        """Return the network of Keras's layers for a stack."""
+        from trainstack.workers.engine.build import plain_model
+
+        return plain_model(stack, Inputs(self.features), self.classes)
+
     def train(self, program: Program, stack: Stack, epochs: int, seed: int = 0) -> None:
         """Train a stack to its end, as in a trial."""
         program.reset(stack, seed)
@@ -95,9 +101,9 @@ class EpochTimes(keras.callbacks.Callback):
 
 def fit_epoch_seconds(subject: Subject, stack: Stack, **compiling: object) -> float:
     """Return the median time of an epoch of `fit` in steady state, validation included."""
-    from trainstack.workers.engine.build import make_optimizer, plain_model
+    from trainstack.workers.engine.build import make_optimizer
 
-    model = plain_model(stack, Inputs(subject.features), subject.classes)
+    model = subject.model(stack)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(make_optimizer(stack), loss, metrics=["accuracy"], **compiling)
     times = EpochTimes()

@@ -40,9 +40,15 @@ def mixed_stacks() -> list[Stack]:
 def against_a_loop(data: str, epochs: int, bar: float) -> Row:
     """Time both from command to end, each in separate processes."""
     stacks = mixed_stacks()
-    with tempfile.TemporaryDirectory() as folder:
-        ours = _launch(Path(folder), data, epochs, stacks)
     spec = StudySpec("loop", load(data).describe(), {}, epochs=epochs, stacks=tuple(stacks))
+    what = f"{STACKS} mixed stacks × {epochs} epochs, {data}, {WORKERS} workers"
+    return against_the_loop_of(spec, what, bar)
+
+
+def against_the_loop_of(spec: StudySpec, what: str, bar: float, *flags: str) -> Row:
+    """Time a launch of a spec's stacks, with further flags, and a loop of `fit` over them."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours = _launch(Path(folder), spec.data.source, spec.epochs, [*spec.stacks], *flags)
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "benchmarks.plainkeras"],
@@ -53,19 +59,20 @@ def against_a_loop(data: str, epochs: int, bar: float) -> Row:
     )
     theirs = time.perf_counter() - began
     return Row(
-        f"{STACKS} mixed stacks × {epochs} epochs, {data}, {WORKERS} workers",
+        what,
         f"{ours:.0f} s",
         f"loop of `fit`: {theirs:.0f} s",
         *(theirs / ours, bar),
     )
 
 
-def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack]) -> float:
+def _launch(folder: Path, data: str, epochs: int, stacks: list[Stack], *flags: str) -> float:
     file = folder / "stacks.json"
     file.write_text(json.dumps([stack.to_json() for stack in stacks]))
     command = [sys.executable, "-m", "trainstack.search.cli", "launch", data, "--stacks", str(file)]
     # No confirmation, as the loop has none.
     command += [f"--epochs={epochs}", f"--workers={WORKERS}", "--replicates=0", "--json"]
+    command += flags
     environment = {**os.environ, "TRAINSTACK_HOME": str(folder / "home")}
     began = time.perf_counter()
     subprocess.run(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from trainstack.search.data.channels import by_channel
 from trainstack.search.data.inputs import Inputs
+from trainstack.search.own_network import OwnNetwork
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.schedules import SCHEDULES, patience_epochs
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import stopping_of
 from trainstack.workers.engine.build import make_optimizer, plain_model
+from trainstack.workers.engine.own_network import built
 
 
 class PerStep(keras.callbacks.Callback):
@@ -35,6 +38,7 @@ def fit(
     outputs: int,
     epochs: int,
     early: bool = True,
+    network: OwnNetwork | None = None,
     **compiling: object,
 ) -> keras.callbacks.History:
     """Train a stack with `fit`.
@@ -45,10 +49,14 @@ def fit(
         outputs: Number of classes.
         epochs: Maximum number of epochs.
         early: Whether to stop early by the stack's rule.
+        network: Network that the stack is put into; None: dense layers.
         **compiling: Additional arguments of `compile`.
     """
     x_train, y_train, x_valid, y_valid = arrays
-    model = plain_model(stack, Inputs(x_train.shape[1]), outputs)
+    inputs = Inputs(x_train.shape[1])
+    model = plain_model(stack, inputs, outputs)
+    if network is not None:
+        model = built(network, stack, outputs).model
     optimizer = make_optimizer(stack)
     if stack["clipping"] == "value":
         optimizer.clipvalue = stack["clipping.limit"]
@@ -86,11 +94,15 @@ def loop(spec: StudySpec) -> None:
     """Train every stack of a spec in turn: the loop that a search replaces."""
     from trainstack.search.data.load import load
 
-    split = load(spec.data.source).split(spec.seed).prepared()
-    arrays = (split.x_train, split.y_train, split.x_valid, split.y_valid)
+    split, network = load(spec.data.source).split(spec.seed), spec.network
+    if network is not None:
+        split = by_channel(split, [shape for _, shape in network.inputs])
+    found = split.prepared()
+    arrays = (found.x_train, found.y_train, found.x_valid, found.y_valid)
     for stack in spec.stacks:
         keras.utils.set_random_seed(0)
-        fit(stack, arrays, spec.data.outputs, stack.planned_epochs(spec.epochs))
+        planned = stack.planned_epochs(spec.epochs)
+        fit(stack, arrays, spec.data.outputs, planned, network=network)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class OwnNetwork:
         code: Text of the file.
         inputs: Name and shape of each input, in the order in which a row of the data holds them
             one after the other. A single input has the name `inputs`.
+        places: Places in a row of the numbers of each input, for the columns of a table; empty:
+            the inputs follow one another.
         fit: Why Keras's `fit` trains it, in words; empty: the engine does.
         eager: Whether `fit` runs it step by step in Python, since it cannot be traced.
         files: Saved models whose layers it takes, by the names that it gives.
@@ -39,6 +41,7 @@ class OwnNetwork:
     function: str
     code: str
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    places: tuple[tuple[int, ...], ...] = ()
     fit: str = ""
     eager: bool = False
     files: tuple[tuple[str, SavedModel], ...] = ()
@@ -66,10 +69,11 @@ class OwnNetwork:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `from_json` reads."""
+        inputs = [{"name": name, "shape": list(shape)} for name, shape in self.inputs]
+        places = {"places": [list(each) for each in self.places]} if self.places else {}
         return {
             **{"file": self.file, "function": self.function, "code": self.code},
-            "inputs": [{"name": name, "shape": list(shape)} for name, shape in self.inputs],
-            **{"fit": self.fit, "eager": self.eager},
+            **{"inputs": inputs, **places, "fit": self.fit, "eager": self.eager},
             "files": {name: asdict(model) for name, model in self.files},
         }
 
@@ -77,10 +81,11 @@ class OwnNetwork:
     def from_json(cls, document: Mapping[str, Any]) -> OwnNetwork:
         """Read a document written by `to_json`."""
         inputs = tuple((each["name"], tuple(each["shape"])) for each in document["inputs"])
+        places = tuple(map(tuple, document.get("places", ())))
         files = tuple((n, SavedModel(**each)) for n, each in document.get("files", {}).items())
         training = document.get("fit", ""), document.get("eager", False)
         where = document["file"], document["function"], document["code"]
-        return cls(*where, inputs, *training, files)
+        return cls(*where, inputs, places, *training, files)
 
 
 def read_network(text: str) -> OwnNetwork:

@@ -12,6 +12,7 @@ from trainstack.search.own_network import OwnNetwork
 from trainstack.search.reused import Reused
 from trainstack.search.saved_model import SavedModel
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.own_numbers import OwnNumber, read_numbers
 from trainstack.spaces.stack import Stack
 
 if TYPE_CHECKING:
@@ -238,6 +239,11 @@ class StudySpec:
         reused = () if self.reused is None else (self.reused,)
         own = () if self.network is None else tuple(model for _, model in self.network.files)
         return *reused, *own
+
+    @property
+    def network_numbers(self) -> dict[str, OwnNumber] | None:
+        """The own numbers of the user's own network by name; None: dense layers."""
+        return None if self.network is None else read_numbers(self.space.get("network", {}))
 
     @property
     def asked(self) -> Metric:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from trainstack.spaces.axes import BUNDLE_AXIS, CHAIN, CHOICE_AXES, UNITS_AXIS
 from trainstack.spaces.domains import Fixed
-from trainstack.spaces.errors import RequestError
-from trainstack.spaces.own_numbers import OwnNumber
+from trainstack.spaces.errors import RequestError, nearest
+from trainstack.spaces.own_numbers import PREFIX, OwnNumber, asked_for
 from trainstack.spaces.preparations import STANDARD
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -21,6 +21,7 @@ HELD: Mapping[str, str] = {
     "members": "one",
     "pretraining": "none",
 }
+WITHOUT_CHOICE = (UNITS_AXIS, *HELD)
 _UNITS = Stack.of().units
 
 
@@ -52,6 +53,36 @@ def for_network(
                 "take another --space or --profile",
             )
     return dataclasses.replace(space, arms=arms, network=numbers, voids=voids)
+
+
+def filled(stack: Stack, numbers: Mapping[str, OwnNumber] | None) -> Stack:
+    """Return a stack with just the numbers that its network asks for, missing ones as usual.
+
+    The network that it gives is the same. The chapter's default has none of these numbers.
+    """
+    if not numbers:
+        return stack
+    others = {k: v for k, v in stack.to_json().items() if not k.startswith(PREFIX)}
+    return Stack.from_json({**others, **asked_for(numbers, dict(stack.items))})
+
+
+def put_into(stack: Stack, numbers: Mapping[str, OwnNumber]) -> Stack:
+    """Return a stack of a user's as it is put into the network; one without its numbers has none.
+
+    Raises:
+        RequestError: The network does not ask for a number, or does not offer its value.
+    """
+    stack = held(stack)
+    own = {k.removeprefix(PREFIX): v for k, v in stack.items if k.startswith(PREFIX)}
+    for name, value in own.items():
+        if name not in numbers:
+            hint = nearest(name, [*numbers]) if numbers else ""
+            raise RequestError(f"{PREFIX}{name} is no number of the network", hint=hint)
+        if not numbers[name].domain.holds(value):
+            raise RequestError(
+                f"{PREFIX}{name} is {value!r}", f"a value of {numbers[name].domain.to_json()}"
+            )
+    return filled(stack, numbers) if own else stack
 
 
 def held(stack: Stack) -> Stack:

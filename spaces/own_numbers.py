@@ -48,6 +48,34 @@ class OwnNumber:
         return {**domain, **kind, **({"when": when} if when else {})}
 
 
+def asked_for(numbers: Mapping[str, OwnNumber], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a network asks for, by stack key: the numbers chosen, the others as usual.
+
+    Args:
+        numbers: The network's numbers, each after those that it depends on.
+        chosen: Some of them by stack key, asked for or not.
+    """
+    found: dict[str, Any] = {}
+    for name, number in numbers.items():
+        if number.active(found):
+            found[PREFIX + name] = chosen.get(PREFIX + name, number.usual)
+    return found
+
+
+def dependents(numbers: Mapping[str, OwnNumber], name: str) -> set[str]:
+    """Return the names of the numbers that are asked for by the value of another one.
+
+    >>> top, units = OwnNumber(Choices(("dense", "mean"))), Fixed(4)
+    >>> dependents({"top": top, "units": OwnNumber(units, {"top": ("dense",)})}, "top")
+    {'units'}
+    """
+    found: set[str] = set()
+    for other, number in numbers.items():
+        if not number.when.keys().isdisjoint({name, *found}):
+            found.add(other)
+    return found
+
+
 def usual(domain: Domain) -> Any:
     """Return a domain's first value: of choices the first, of a range the lower end."""
     if isinstance(domain, Fixed):

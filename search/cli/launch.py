@@ -53,7 +53,7 @@ from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, O
 from trainstack.search.cli.first_trials import first_trials
 from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial_lines
 from trainstack.search.cli.local_workers import LocalWorkers
-from trainstack.search.cli.own_network import NetworkFlag
+from trainstack.search.cli.own_network import InputFlag, NetworkFlag
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
 from trainstack.search.cli.tracking import Track, read_trackers, tracking
 from trainstack.search.ray.placement import on_ray
@@ -158,6 +158,7 @@ def launch(
     folds: Folds = None,
     repeats: Repeats = 1,
     network: NetworkFlag = None,
+    inputs: InputFlag = None,
     earlier_studies: Annotated[
         bool,
         typer.Option(
@@ -218,6 +219,7 @@ def launch(
         unlabelled=unlabelled,
         reuse=reuse,
         network=network,
+        inputs=inputs or (),
     )
     spec, loaded = asked(folds=folds, repeats=repeats)
     if preview:

@@ -184,7 +184,7 @@ def _workers(status: StudyStatus, glance: Glance, width: int) -> Table | None:
             *_at(worker, running, status.epochs, width),
         ]
         if width >= WIDE:
-            cells.append(_stack(running))
+            cells.append(_stack(running, status.network))
         table.add_row(*cells)
     return table
 
@@ -202,10 +202,10 @@ def _at(worker: WorkerStatus, running: Running | None, epochs: int, width: int) 
     return f"{what} {'' if running.number is None else running.number}", progress + loss
 
 
-def _stack(running: Running | None) -> str:
+def _stack(running: Running | None, network: str) -> str:
     from trainstack.search.evidence.formatting import describe
 
-    return describe(running.stack) if running and running.stack else ""
+    return describe(running.stack, network) if running and running.stack else ""
 
 
 def _event(event: Event) -> Any:

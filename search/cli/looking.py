@@ -95,6 +95,8 @@ def status_lines(s: StudyStatus) -> list[str]:
         + (f", {seconds(s.remaining_seconds)} left" if s.remaining_seconds else ""),
         "  " + (", ".join(f"{v} {k}" for k, v in used.items()) or "nothing yet"),
     ]
+    if s.network:
+        lines.append(f"  network: {s.network}")
     confirmation = {k: v for k, v in s.confirmation.items() if v}
     if confirmation:
         counted = ", ".join(f"{v} {k}" for k, v in confirmation.items())
@@ -150,12 +152,13 @@ def trials(
         def look() -> list[TrialRecord]:
             return chosen(queries.trials(engine, study, phase), outcomes, arms, best)
 
-        objective = queries.status(engine, study).objective
+        status = queries.status(engine, study)
+        words = {"objective": status.objective, "network": status.network}
         if follow:
             follow_study(
                 *(engine, study, lambda _: look(), _news),
-                partial(_latest, objective=objective),
-                partial(trial_line, objective=objective),
+                partial(_latest, **words),
+                partial(trial_line, **words),
                 as_json,
             )
             return
@@ -163,7 +166,7 @@ def trials(
     if as_json:
         print_json(rows)
         return
-    out().print(trials_table(rows, objective))
+    out().print(trials_table(rows, **words))
 
 
 def _news(last: Sequence[TrialRecord] | None, now: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -172,22 +175,23 @@ def _news(last: Sequence[TrialRecord] | None, now: Sequence[TrialRecord]) -> lis
     return changed(last, begun, lambda row: row.number, lambda row: row.outcome)
 
 
-def _cells(row: TrialRecord) -> tuple[str, ...]:
+def _cells(row: TrialRecord, network: str) -> tuple[str, ...]:
     from trainstack.search.evidence.formatting import describe
 
     return (
         *("–" if row.number is None else str(row.number), row.outcome),
         *(number(row.value), str(row.epochs), seconds(row.seconds.get("total"))),
-        describe(row.stack) if row.stack else "",
+        describe(row.stack, network) if row.stack else "",
     )
 
 
-def trials_table(rows: Sequence[TrialRecord], objective: str) -> Table:
+def trials_table(rows: Sequence[TrialRecord], objective: str, network: str = "") -> Table:
     """Return a table with one row per trial.
 
     Args:
         rows: The trials.
         objective: Name of what is minimized, the title of the values.
+        network: Name of the user's own network; empty: dense layers.
     """
     from rich.table import Table
 
@@ -196,20 +200,20 @@ def trials_table(rows: Sequence[TrialRecord], objective: str) -> Table:
         right = title not in ("outcome", "stack")
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "stack")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, network))
     return table
 
 
-def _latest(rows: Sequence[TrialRecord], objective: str) -> Table:
+def _latest(rows: Sequence[TrialRecord], objective: str, network: str) -> Table:
     """Return a table of the latest rows that fit the terminal."""
-    table = trials_table(rows[-max(1, out().height - 2) :], objective)
+    table = trials_table(rows[-max(1, out().height - 2) :], objective, network)
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table
 
 
-def trial_line(row: TrialRecord, objective: str) -> str:
-    """Return a trial in one line; `objective` as for `trials_table`."""
-    which, outcome, value, epochs, time, stack = _cells(row)
+def trial_line(row: TrialRecord, objective: str, network: str = "") -> str:
+    """Return a trial in one line; `objective` and `network` as for `trials_table`."""
+    which, outcome, value, epochs, time, stack = _cells(row, network)
     return (
         f"trial {which}: {outcome}, {objective} {value}, {epochs} epochs, {time}  {stack}".rstrip()
     )

@@ -10,7 +10,7 @@ import typer
 from trainstack.search.cli.common import err
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from trainstack.search.data.dataset import Dataset
     from trainstack.search.own_network import OwnNetwork
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 NetworkFlag = Annotated[
     str | None,
     typer.Option("--network", help="Your own network: FILE.py:FUNCTION; default: dense layers."),
+]
+InputFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        help="Input of your own network: NAME=COLUMN,COLUMN of a table. Repeatable; the other "
+        "columns are the input `rest`.",
+    ),
 ]
 
 
@@ -79,23 +87,25 @@ def numbers_told(numbers: Mapping[str, OwnNumber]) -> list[str]:
     return lines
 
 
-def look_at(text: str, dataset: Dataset, outputs: int) -> LookedAt:
+def look_at(text: str, dataset: Dataset, outputs: int, columns: Sequence[str] = ()) -> LookedAt:
     """Read `--network` and build the network once for each of its choices.
 
     Args:
         text: `FILE.py:FUNCTION`.
         dataset: The loaded data.
         outputs: Width of the network's output.
+        columns: The values of `--input`.
 
     Raises:
-        RequestError: The file or the network is wrong.
+        RequestError: The file, an input or the network is wrong.
     """
     from trainstack.search.cli.worker_request import answers
     from trainstack.search.data.own_inputs import inputs_of
     from trainstack.search.own_network import OwnNetwork, read_network
     from trainstack.spaces.own_numbers import read_numbers
 
-    network = replace(read_network(text), inputs=inputs_of(dataset))
+    inputs = inputs_of(dataset, columns)
+    network = replace(read_network(text), inputs=inputs.shapes, places=inputs.places)
     request = {"network": network.to_json(), "outputs": outputs}
     (found,) = answers("trainstack.workers.tasks.own_network", request)
     numbers = read_numbers(found["numbers"])

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-# The file exported with a table's model: a script that predicts from a file of rows.
-SIDECARS = {"predict": ".predict.py"}
+# Files exported beside others, by format, what they are, and how their names end.
+SIDECARS = {
+    "keras": ("predict", "for tables", ".predict.py"),
+    "python": ("network", "which it needs", ".network.py"),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -130,12 +133,11 @@ def export(
     target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
     store = open_store(artifacts())
     copy_from(store, kept[form], target)
-    if form == "keras":
-        for name, ending in SIDECARS.items():
-            if name in kept:
-                beside = target.with_suffix(ending)
-                copy_from(store, kept[name], beside)
-                err().print(f"beside it, for tables: {beside}", markup=False)
+    name, purpose, ending = SIDECARS.get(form, ("", "", ""))
+    if name in kept:
+        beside = target.with_suffix(ending)
+        copy_from(store, kept[name], beside)
+        err().print(f"beside it, {purpose}: {beside}", markup=False)
     out().print(str(target), markup=False)
 
 
@@ -150,12 +152,6 @@ def _files(
     """
     from trainstack.search.evidence.default_model import SINGLE, default_model
 
-    if form == "python" and spec.network is not None:
-        raise RequestError(
-            f"--format python for {spec.network_name}",
-            "keras or json",
-            "its layers are in your own file; the stack is in the JSON",
-        )
     having = {kind: model for kind, model in models.items() if form in model.get("artifacts", {})}
     if not having:
         raise NothingToRecommend(

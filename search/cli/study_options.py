@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.cli.common import read_json
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
-from trainstack.spaces.network_space import held
+from trainstack.spaces.network_space import put_into
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.references import read_stacks
 from trainstack.spaces.space import Space, space_names
@@ -52,6 +52,7 @@ def make_spec(
     replicates: int = 5,
     most_replicates: int = 0,
     network: str | None = None,
+    inputs: Sequence[str] = (),
     loaded: Dataset | None = None,
     **rest: Any,
 ) -> tuple[StudySpec, Dataset]:
@@ -62,7 +63,7 @@ def make_spec(
         plan: How a table's rows become parts.
         unlabelled: As `--unlabelled`; likewise `reuse`.
         folds: As `--folds`; likewise `repeats`.
-        network: As `--network`.
+        network: As `--network`; likewise `inputs`, as `--input`.
         loaded: The data of these flags, if it is loaded already.
         metric: As `--metric`; likewise `loss`, `class_weight` and `weight`.
 
@@ -114,10 +115,12 @@ def make_spec(
         searched = searched.with_reused(reused.layers)
     check_reuse(reused, searched, given)
     described = dataset.describe()
-    looked = None if network is None else look_at(network, dataset, described.outputs)
+    if inputs and network is None:
+        raise RequestError(f"--input {inputs[0]} without --network", "a network of your own")
+    looked = None if network is None else look_at(network, dataset, described.outputs, inputs)
     if looked is not None:
         searched = looked.space(searched)
-        given = tuple(held(stack) for stack in given)
+        given = tuple(put_into(stack, looked.numbers) for stack in given)
         if precision != PRECISIONS[0]:
             raise RequestError(f"--precision {precision} with --network", PRECISIONS[0])
         if loaded is None:

@@ -75,14 +75,20 @@ class Entrant:
     places: tuple[Place, ...]
 
     @classmethod
-    def of(cls, stack: Stack, places: tuple[Place, ...]) -> Entrant:
-        """Return a stack's record from its places, in the order of the data sets."""
+    def of(cls, stack: Stack, places: tuple[Place, ...], network: str = "") -> Entrant:
+        """Return a stack's record from its places, in the order of the data sets.
+
+        Args:
+            stack: The stack.
+            places: Its results.
+            network: Name of the user's own network that every study is of; empty: dense layers.
+        """
         regrets = [place.regret for place in places]
         return cls(
             stack=stack,
             stack_id=stack.stack_id,
             label=_LABELS.get(stack.stack_id),
-            description=describe(stack),
+            description=describe(stack, network),
             mean_regret=fmean(regrets),
             worst_regret=max(regrets),
             mean_rank=fmean(place.rank for place in places),
@@ -160,8 +166,10 @@ def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
     data = tuple(_title(group) for group in by_data.values())
     common = {name: rows for name, rows in tables.items() if len(rows) == len(by_data)}
     common = {k: rows for k, rows in common.items() if any(math.isfinite(v) for v, _ in rows)}
+    networks = {spec.network_name for spec, _ in studies}
+    network = networks.pop() if len(networks) == 1 else ""
     entrants = sorted(
-        (Entrant.of(stacks[name], _places(name, common, data)) for name in common),
+        (Entrant.of(stacks[name], _places(name, common, data), network) for name in common),
         key=lambda e: (e.mean_regret, len(departures(e.stack)), e.stack_id),
     )
     word, difference = _against_default(entrants)

@@ -201,7 +201,8 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     word = Verdict.EQUIVALENT if mine == base else verdict(difference, scale)
     candidate = next((c for c in chosen.candidates if c.stack_id == mine), None)
     search_value = candidate.search_value if candidate else None
-    found = effects_with(chosen.challenge, chosen.stack, runs, scale, deciding.resolution)
+    about = chosen.challenge, chosen.stack, runs, scale, deciding.resolution
+    found = effects_with(*about, spec.network_numbers)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(
         *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),

@@ -165,7 +165,7 @@ def note_of(status: StudyStatus, runs: Sequence[Run], conclusion: str | None) ->
         lines.append(
             f"**Best of the search**: trial {best.number}, validation {status.objective} "
             f"{best.value:.4f}{status.over_folds}. "
-            f"{describe(best.stack)}."
+            f"{describe(best.stack, status.network)}."
         )
     if any(status.confirmation.values()):
         runs_done = status.confirmation[Outcome.COMPLETED]

@@ -64,7 +64,9 @@ class Overrules:
         """
         found: dict[str, Any] = {}
         for flag, asked in self:
-            wanted = [name for text in asked for name in _split(text, names, f"--{flag}", file)]
+            wanted = [
+                name for text in asked for name in columns_named(text, names, f"--{flag}", file)
+            ]
             twice = next((name for name in wanted if wanted.count(name) > 1), None)
             if twice is not None:
                 raise RequestError(f"--{flag} names {shown(twice)} twice", "each column once")
@@ -98,8 +100,12 @@ def _contradiction(name: str, flag: str, other: str) -> RequestError:
     return RequestError(f"--{flag} and --{other} both name {shown(name)}", "one of them")
 
 
-def _split(text: str, names: Sequence[str], flag: str, file: str) -> list[str]:
-    """Return the columns that a flag's value names: one, or several separated by commas."""
+def columns_named(text: str, names: Sequence[str], flag: str, file: str) -> list[str]:
+    """Return the columns that a flag's value names: one, or several separated by commas.
+
+    Raises:
+        RequestError: There is no such column; the hint is the nearest name.
+    """
     parts = [text] if find(text, names) is not None else text.split(",")
     return [column_named(part.strip(), names, flag, file) for part in parts]
 

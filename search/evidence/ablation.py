@@ -20,7 +20,9 @@ from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.records import CONFIRMATION, Outcome, Run, Status
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.axes import BUNDLE_AXIS, SELF_NORMALIZING, only_choice
+from trainstack.spaces.network_space import filled
 from trainstack.spaces.optimizers import OPTIMIZERS
+from trainstack.spaces.own_numbers import PREFIX, OwnNumber
 from trainstack.spaces.stack import Stack
 
 # Axes in order of interest (departures from the default come first), and the most to ablate.
@@ -66,12 +68,18 @@ class Ablation:
 
 
 def searched_axes(spec: StudySpec) -> tuple[str, ...]:
-    """Return the axes of AXES with a choice in the space; none for given stacks."""
+    """Return the axes of AXES with a choice in the space; none for given stacks.
+
+    A user's own network has its numbers in place of the widths.
+    """
     axes: Mapping[str, Any] = spec.space.get("axes", {})
     if spec.stacks:
         return ()
     fixed = SELF_NORMALIZING if list(axes.get(BUNDLE_AXIS, ())) == ["self_normalizing"] else {}
-    return tuple(a for a in AXES if a not in fixed and _open(axes.get(a), a == "units"))
+    found = [a for a in AXES if a not in fixed and _open(axes.get(a), a == "units")]
+    own = [PREFIX + name for name, given in spec.space.get("network", {}).items() if _open(given)]
+    place = sum(axis in AXES[: AXES.index("units")] for axis in found)
+    return (*found[:place], *own, *found[place:])
 
 
 def _open(domain: Any, inside: bool = False) -> bool:
@@ -93,19 +101,27 @@ def ablations(spec: StudySpec, runs: Sequence[Run], stack: Stack) -> list[Ablati
     The alternative is the chapter default's choice if different, else the choice of the best search
     trial with a different one; an axis without either is left out.
     """
-    finished = [c.stack for c in searched(runs)]
+    numbers = spec.network_numbers
+    finished = [filled(c.stack, numbers) for c in searched(runs)]
+    mine, default = filled(stack, numbers), filled(BASELINE, numbers)
     found = []
     # A stack whose layers are a saved model's has its widths and activation.
     reuses = spec.reused is not None and stack["pretraining"] == "reuse"
     held = ("units", "activation") if reuses else ()
     # Departures from the default come first; the sort is stable.
-    for axis in sorted(searched_axes(spec), key=lambda a: stack[a] == BASELINE[a]):
-        others = (s for s in (BASELINE, *finished) if s[axis] != stack[axis])
-        other = next(others, None)
-        if axis in held:
+    for axis in sorted(searched_axes(spec), key=lambda a: mine.get(a) == default.get(a)):
+        choice = mine.get(axis)
+        if axis in held or choice is None:  # a network does not ask for every number
             continue
+        others = (s for s in (default, *finished) if s.get(axis) not in (choice, None))
+        other = next(others, None)
         if other is not None and only_choice(axis, dict(stack.items)) is None:
-            variant = changed(stack, axis, other, finished)
+            own = axis.startswith(PREFIX)
+            variant = (
+                with_number(mine, axis, other, numbers)
+                if own
+                else changed(stack, axis, other, finished)
+            )
             found.append(Ablation(axis, _rates(variant) if axis in TUNED else (variant,)))
     return found[:MOST_AXES]
 
@@ -125,6 +141,17 @@ def changed(stack: Stack, axis: str, other: Stack, finished: Sequence[Stack] = (
         rates = (s["optimizer.learning_rate"] for s in finished if s[axis] == value)
         changes[_RATE] = next(rates, OPTIMIZERS[other["optimizer"]].parameters[0].default)
     return stack.but(**changes)
+
+
+def with_number(
+    stack: Stack, key: str, other: Stack, numbers: Mapping[str, OwnNumber] | None
+) -> Stack:
+    """Return a stack with another one's value of a number of a user's own network.
+
+    Numbers that the network then asks for besides have the other stack's values.
+    """
+    own = {k: v for k, v in other.items if k.startswith(PREFIX)}
+    return filled(Stack.from_json({**own, **stack.to_json(), key: other[key]}), numbers)
 
 
 def _rates(variant: Stack) -> tuple[Stack, ...]:

@@ -13,8 +13,8 @@ chooses by more than the loss, so that a lower loss alone does not challenge it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trainstack.search.evidence.ablation import LABEL as ABLATION
@@ -36,6 +36,8 @@ from trainstack.search.evidence.formatting import interval, name, number
 from trainstack.search.evidence.planned_run import Planned, confirmation_seed
 from trainstack.search.records import CONFIRMATION, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.network_space import filled
+from trainstack.spaces.own_numbers import OwnNumber
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.stack import Stack
 
@@ -52,6 +54,7 @@ class Challenge:
         axis: Axis on which it departs from the race's choice.
         stack: The challenger.
         beaten: The race's choice.
+        before: Its value on the axis.
         planned: Runs that are missing.
         difference: Its loss minus the choice's on the fresh seeds; None while runs are missing.
     """
@@ -59,6 +62,7 @@ class Challenge:
     axis: str
     stack: Stack
     beaten: Stack
+    before: Any
     planned: tuple[Planned, ...] = ()
     difference: Estimate | None = None
 
@@ -99,7 +103,8 @@ def challenge(
     found = _nominated(spec, of_race(runs), chosen.stack, entrants)
     if found is None:
         return None
-    made = Challenge(found[0], found[1], chosen.stack)
+    effect, stack = found
+    made = Challenge(effect.axis, stack, chosen.stack, effect.choice)
     three = {c.stack_id: c for c in (made.candidate, chosen, entrants[-1])}
     raced = {c.stack_id for c in entrants}
     seen = [r for r in of_race(runs) if r.phase == CONFIRMATION and r.stack_id in raced]
@@ -118,15 +123,17 @@ def challenge(
         if (c.stack_id, j) not in known
     )
     if planned:
-        return Challenge(made.axis, made.stack, chosen.stack, planned)
-    return Challenge(made.axis, made.stack, chosen.stack, difference=_fresh(spec, runs, made))
+        return replace(made, planned=planned)
+    return replace(made, difference=_fresh(spec, runs, made))
 
 
 def _nominated(
     spec: StudySpec, runs: Sequence[Run], chosen: Stack, entrants: Sequence[Candidate]
-) -> tuple[str, Stack] | None:
-    """Return the axis and the stack of the ablation that is better by most, or None."""
+) -> tuple[Effect, Stack] | None:
+    """Return the effect and the stack of the ablation that is better by most, or None."""
     rows, bounds = confirmed_losses(runs), read_all(spec.constraints)
+    numbers = spec.network_numbers
+    mine = filled(chosen, numbers)
     if chosen.stack_id not in rows:
         return None
     scale = sum(rows[chosen.stack_id].values()) / len(rows[chosen.stack_id])
@@ -136,21 +143,24 @@ def _nominated(
         for r in runs
         if r.stack is not None and usable(r) and (r.label or "").startswith(ABLATION)
     }
-    best: tuple[float, str, Stack] | None = None
-    for effect in effects(chosen, runs, scale, Deciding.of(spec).resolution):
+    best: tuple[float, Effect, Stack] | None = None
+    for effect in effects(chosen, runs, scale, Deciding.of(spec).resolution, numbers):
         if effect.word is not Verdict.WORSE:
             continue
         for stack_id, stack in tried.items():
             row = rows.get(stack_id or "", {})
-            if stack_id in raced or not row or not differ_only(chosen, stack, effect.axis):
+            theirs = filled(stack, numbers)
+            if stack_id in raced or not row:
                 continue
-            if axis_value(stack, effect.axis) != effect.alternative:
+            if not differ_only(mine, theirs, effect.axis, numbers):
+                continue
+            if axis_value(theirs, effect.axis) != effect.alternative:
                 continue
             if violation(bounds, [r for r in runs if r.stack_id == stack_id and usable(r)]):
                 continue
             gain = paired(row, rows[chosen.stack_id])
             if gain.n and (best is None or gain.mean < best[0]):
-                best = gain.mean, effect.axis, stack
+                best = gain.mean, effect, stack
     return best[1:] if best else None
 
 
@@ -180,7 +190,12 @@ def compared_runs(runs: Sequence[Run], made: Challenge | None) -> Sequence[Run]:
 
 
 def effects_with(
-    made: Challenge | None, stack: Stack, runs: Sequence[Run], scale: float, resolution: float
+    made: Challenge | None,
+    stack: Stack,
+    runs: Sequence[Run],
+    scale: float,
+    resolution: float,
+    numbers: Mapping[str, OwnNumber] | None = None,
 ) -> tuple[Effect, ...]:
     """Return the effects of a recommended stack, as `effects`.
 
@@ -188,36 +203,37 @@ def effects_with(
     the race's choice, which agrees with the recommended stack on them.
     """
     if made is None or not made.won or made.difference is None:
-        return effects(stack, of_race(runs), scale, resolution)
-    before = effects(made.beaten, of_race(runs), scale, resolution)
-    searched = {e.axis: e for e in effects(stack, [r for r in runs if r.phase == SEARCH], scale)}
+        return effects(stack, of_race(runs), scale, resolution, numbers)
+    before = effects(made.beaten, of_race(runs), scale, resolution, numbers)
+    drawn = [r for r in runs if r.phase == SEARCH]
+    searched = {e.axis: e for e in effects(stack, drawn, scale, numbers=numbers)}
     value = made.difference
     own = Effect(
         made.axis,
         axis_value(stack, made.axis),
-        axis_value(made.beaten, made.axis),
+        made.before,
         value.mean,
         value.ci95,
         value.n,
         verdict(value, scale),
         Kind.PAIRED,
     )
-    same = {e.axis: _same(stack, made.beaten, e.axis) for e in before}
+    rested = {e.axis: e for e in before}
     return tuple(
-        own if e.axis == made.axis else e if same[e.axis] else searched[e.axis] for e in before
+        own
+        if axis == made.axis
+        else rested[axis]
+        if axis in rested and rested[axis].choice == e.choice
+        else e
+        for axis, e in searched.items()
     )
-
-
-def _same(one: Stack, other: Stack, axis: str) -> bool:
-    first: Any = axis_value(one, axis)
-    return first == axis_value(other, axis)
 
 
 def about(made: Challenge, deciding: Deciding) -> str:
     """Return a sentence on a challenge that has ended."""
     change = (
         f"{made.axis.replace('_', ' ')} {name(made.stack[made.axis])} instead of "
-        f"{name(made.beaten[made.axis])}"
+        f"{name(made.before)}"
     )
     value = made.difference
     if value is None or not value.n:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trainstack.search.evidence.ablation import TUNING_INDEX
@@ -21,7 +21,8 @@ from trainstack.search.evidence.comparisons import LEVEL, Pair, contrasts, verdi
 from trainstack.search.evidence.estimates import Estimate, Interval, Verdict
 from trainstack.search.records import CONFIRMATION, SEARCH, Run, Word
 from trainstack.spaces.axes import AXES
-from trainstack.spaces.own_numbers import PREFIX
+from trainstack.spaces.network_space import WITHOUT_CHOICE, filled
+from trainstack.spaces.own_numbers import PREFIX, OwnNumber, dependents
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
@@ -71,15 +72,24 @@ def axis_value(stack: Stack, axis: str) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def differ_only(first: Stack, second: Stack, axis: str) -> bool:
+def differ_only(
+    first: Stack, second: Stack, axis: str, numbers: Mapping[str, OwnNumber] | None = None
+) -> bool:
     """Tell whether two stacks make different choices on one axis and agree on all else.
 
-    What follows from the axis (an activation's initializer), the axis's own numbers, and the
-    learning rate may differ.
+    What follows from the axis (an activation's initializer, numbers that a network asks for by
+    it), the axis's own numbers, and the learning rate may differ.
+
+    Args:
+        first: A stack.
+        second: Another one.
+        axis: The axis, or the key of a network's number.
+        numbers: The own numbers of the network, of which both stacks have all that it asks for.
     """
     if first.get(axis) == second.get(axis):
         return False
-    follows = _FOLLOWS.get(axis, ())
+    own = axis.removeprefix(PREFIX) if axis.startswith(PREFIX) else ""
+    follows = (*_FOLLOWS.get(axis, ()), *(PREFIX + name for name in dependents(numbers or {}, own)))
     return rest(first, (axis, *follows)) == rest(second, (axis, *follows))
 
 
@@ -92,16 +102,22 @@ def rest(stack: Stack, without: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def pairs(runs: Iterable[Run], axis: str, choice: Any, alternative: Any) -> list[Pair]:
-    """Return every pair for a choice against an alternative.
+def pairs(
+    runs: Iterable[Run],
+    axis: str,
+    choice: Any,
+    alternative: Any,
+    numbers: Mapping[str, OwnNumber] | None = None,
+) -> list[Pair]:
+    """Return every pair for a choice against an alternative; `numbers` as for `differ_only`.
 
     Returns:
         (id of the stack with the choice, id of the other, seed index, loss difference), sorted.
     """
     rows: dict[str, tuple[Stack, dict[int, float]]] = {}
     for run in runs:
-        if run.phase == CONFIRMATION and usable(run) and run.stack is not None:
-            entry = rows.setdefault(run.stack.stack_id, (run.stack, {}))
+        if run.phase == CONFIRMATION and usable(run) and run.stack is not None and run.stack_id:
+            entry = rows.setdefault(run.stack_id, (run.stack, {}))
             entry[1][run.seed_index] = float(run.value or 0.0)
     mine = [r for r in rows.items() if axis_value(r[1][0], axis) == choice]
     theirs = [r for r in rows.items() if axis_value(r[1][0], axis) == alternative]
@@ -109,7 +125,7 @@ def pairs(runs: Iterable[Run], axis: str, choice: Any, alternative: Any) -> list
         (a, b, j, first[j] - second[j])
         for a, (one, first) in mine
         for b, (other, second) in theirs
-        if differ_only(one, other, axis)
+        if differ_only(one, other, axis, numbers)
         for j in first.keys() & second.keys()
     )
 
@@ -128,9 +144,13 @@ def confirmed_losses(runs: Iterable[Run]) -> dict[str, dict[int, float]]:
 
 
 def effects(
-    stack: Stack, runs: Sequence[Run], scale: float, resolution: float = 0.0
+    stack: Stack,
+    runs: Sequence[Run],
+    scale: float,
+    resolution: float = 0.0,
+    numbers: Mapping[str, OwnNumber] | None = None,
 ) -> tuple[Effect, ...]:
-    """Return one row per axis, and per number of a user's own network.
+    """Return one row per axis, and per number that a user's own network asks for.
 
     All intervals hold simultaneously. Half of the error probability goes to the axes on which the
     stack departs from the chapter's default, half to all others; if there is only one kind, it has
@@ -142,11 +162,16 @@ def effects(
         runs: All runs.
         scale: The baseline's loss, of which the equivalence margin is a fraction.
         resolution: As for `contrasts`.
+        numbers: Own numbers of the user's network; None: dense layers.
     """
-    every = (*AXES, *(key for key, _ in stack.items if key.startswith(PREFIX)))
-    found = {axis: _best_paired(stack, runs, axis) for axis in every}
+    stack, default = filled(stack, numbers), filled(CHAPTER_DEFAULT, numbers)
+    if numbers:
+        runs = [replace(r, stack=filled(r.stack, numbers)) if r.stack else r for r in runs]
+    axes = AXES if numbers is None else [axis for axis in AXES if axis not in WITHOUT_CHOICE]
+    every = (*axes, *(key for key, _ in stack.items if key.startswith(PREFIX)))
+    found = {axis: _best_paired(stack, runs, axis, numbers) for axis in every}
     compared = [axis for axis in every if found[axis][1]]
-    departing = [axis for axis in compared if stack[axis] != CHAPTER_DEFAULT.get(axis)]
+    departing = [axis for axis in compared if stack[axis] != default.get(axis)]
     kinds = [k for k in (departing, [a for a in compared if a not in departing]) if k]
     table, values = confirmed_losses(runs), dict[str, Estimate]()
     for axes in kinds:
@@ -161,12 +186,14 @@ def effects(
     )
 
 
-def _best_paired(stack: Stack, runs: Sequence[Run], axis: str) -> tuple[Any, list[Pair]]:
+def _best_paired(
+    stack: Stack, runs: Sequence[Run], axis: str, numbers: Mapping[str, OwnNumber] | None
+) -> tuple[Any, list[Pair]]:
     """Return the alternative with the most pairs, and its pairs."""
     choice = axis_value(stack, axis)
     best: tuple[Any, list[Pair]] = (None, [])
     for alternative in _alternatives(runs, axis, choice, CONFIRMATION):
-        rows = pairs(runs, axis, choice, alternative)
+        rows = pairs(runs, axis, choice, alternative, numbers)
         if len(rows) > len(best[1]):
             best = (alternative, rows)
     return best
@@ -185,7 +212,7 @@ def _alternatives(runs: Sequence[Run], axis: str, choice: Any, phase: str) -> li
         if r.stack is not None
     }
     ranked = sorted(made, key=lambda key: (-made[key], key))
-    return [values[key] for key in ranked if values[key] != choice]
+    return [values[key] for key in ranked if values[key] not in (choice, None)]
 
 
 def _paired(

@@ -70,7 +70,8 @@ def describe(stack: Stack, network: str = "") -> str:
     >>> describe(Stack.of(network__filters=8), "net.py:build").partition(",")[0]
     'net.py:build (filters 8) with SELU (LeCun normal)'
     """
-    parts = [f"{_layers(stack, network)} {name(stack['activation'])} ({_initializer(stack)})"]
+    own = " with" if network or _own_numbers(stack) else ""
+    parts = [f"{layers(stack, network)}{own} {name(stack['activation'])} ({_initializer(stack)})"]
     if stack["connection"] != "plain":
         parts.append(f"{stack['connection']} connections")
     if stack["normalization"] != "none":
@@ -109,15 +110,23 @@ def describe(stack: Stack, network: str = "") -> str:
     return ", ".join(parts)
 
 
-def _layers(stack: Stack, network: str) -> str:
-    """Return the widths, or the name of a user's own network with its numbers."""
-    numbers = {k.removeprefix(PREFIX): v for k, v in stack.items if k.startswith(PREFIX)}
+def layers(stack: Stack, network: str = "") -> str:
+    """Return the widths, or the name of a user's own network with its numbers.
+
+    >>> layers(Stack.of(network__filters=8, network__rate=0.25), "net.py:build")
+    'net.py:build (filters 8, rate 0.25)'
+    """
+    numbers = _own_numbers(stack)
     if not network and not numbers:
         return shape(stack.units)
     shown = ", ".join(
         f"{key} {number(v) if isinstance(v, float) else v}" for key, v in numbers.items()
     )
-    return f"{network or 'own network'}{f' ({shown})' if shown else ''} with"
+    return f"{network or 'own network'}{f' ({shown})' if shown else ''}"
+
+
+def _own_numbers(stack: Stack) -> dict[str, Any]:
+    return {k.removeprefix(PREFIX): v for k, v in stack.items if k.startswith(PREFIX)}
 
 
 def shape(units: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trainstack.search.python.files import data_file, space_file, stacks_file
@@ -11,12 +12,22 @@ from trainstack.search.python.progress import Progress
 from trainstack.search.python.running import run
 from trainstack.search.python.study import Study, on_storage
 
+
+def input_flags(given: Any) -> Any:
+    """Return a mapping of inputs to their columns as `--input` takes it; anything else as it is."""
+    if not isinstance(given, Mapping):
+        return given
+    listed = {name: [of] if isinstance(of, str) else of for name, of in given.items()}
+    return [f"{name}={','.join(map(str, columns))}" for name, columns in listed.items()]
+
+
 # Options that take objects, and how each is written as the command takes it.
 OBJECTS = {
     "space": space_file,
     "stacks": stacks_file,
     "metric": metric_file,
     "network": network_file,
+    "input": input_flags,
 }
 
 
@@ -47,9 +58,9 @@ def launch(
         storage: PostgreSQL URL; None: TRAINSTACK_STORAGE, else the embedded database.
         **options: The flags of `launch` by name, with underscores: `trials=40`, `workers=2`,
             `metric="roc_auc"`. A repeatable flag takes a list; `space` also a `Space`, `stacks`
-            also a list of `Stack`s, `metric` and `network` also a function, `valid` and `test` also
-            frames,
-            `class_weight` also a mapping, `timeout` also a `timedelta`.
+            also a list of `Stack`s, `metric` and `network` also a function, `input` also a mapping
+            of names to lists of columns, `valid` and `test` also frames, `class_weight` also a
+            mapping, `timeout` also a `timedelta`.
 
     Returns:
         The study: concluded, or with `detach` just created.

@@ -126,6 +126,7 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
         elapsed_seconds=((study.concluded_at or now) - study.created_at).total_seconds(),
         concluded=study.phase == CONCLUDED,
         confirmation_at_most=_most_runs(spec),
+        network=spec.network_name,
     )
 
 

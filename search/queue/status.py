@@ -88,6 +88,7 @@ class StudyStatus:
         concluded: Whether the study is finished.
         confirmation_at_most: Most runs that the confirmation may take; those that wait or run are
             certain.
+        network: Name of the user's own network; empty: dense layers.
     """
 
     study: str
@@ -110,6 +111,7 @@ class StudyStatus:
     elapsed_seconds: float
     concluded: bool
     confirmation_at_most: int = 0
+    network: str = ""
 
     @property
     def over_folds(self) -> str:

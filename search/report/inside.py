@@ -94,7 +94,8 @@ def layers(
         for r in runs
         if r.phase == SEARCH and r.outcome == Outcome.DIVERGED and r.layers.get("start")
     ][:MOST_DIVERGED]
-    rows = [(_label(n, run), run.layers) for n, run in shown if run.layers.get("start")]
+    network = found.deciding.network
+    rows = [(_label(n, run, network), run.layers) for n, run in shown if run.layers.get("start")]
     return picture(rows) if rows else "No run has layer statistics."
 
 
@@ -142,12 +143,11 @@ def _share(col: int, count: int) -> list[float]:
     return [col * width, (col + 1) * width - _GAP]
 
 
-def _label(letter: str, run: Run) -> str:
+def _label(letter: str, run: Run, network: str) -> str:
     if run.stack is None:
         return letter
-    return (
-        f"{letter}: {formatting.shape(run.stack.units)} {formatting.name(run.stack['activation'])}"
-    )
+    layers, activation = formatting.layers(run.stack, network), run.stack["activation"]
+    return f"{letter}: {layers} {formatting.name(activation)}"
 
 
 def _traces(moments: Layers, figure: str, ends: tuple[float, float]) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ from trainstack.search.report.figures import (
 from trainstack.search.report.inside import layers
 from trainstack.search.report.predicting import prediction
 from trainstack.spaces.axes import AXES
+from trainstack.spaces.own_numbers import PREFIX
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -196,10 +197,11 @@ def arms(
     """Draw the search's finished trials by choice, axis by axis."""
     finished = [r for r in runs if r.phase == SEARCH and usable(r)]
     labels, x, y, hints = [], [], [], []
-    for axis_name in AXES:
+    own = {key: None for run in finished if run.stack for key, _ in run.stack.items}
+    for axis_name in (*AXES, *(key for key in own if key.startswith(PREFIX))):
         by_choice: dict[str, list[Run]] = {}
         for run in finished:
-            if run.stack is not None:
+            if run.stack is not None and run.stack.get(axis_name) is not None:
                 by_choice.setdefault(name(axis_value(run.stack, axis_name)), []).append(run)
         if len(by_choice) < 2:
             continue

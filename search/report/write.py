@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +168,7 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "silent": [
             e.axis.replace("_", " ")
             for e in found.effects
-            if e.kind is Kind.NONE and found.stack[e.axis] != BEYOND_CHAPTER.get(e.axis)
+            if e.kind is Kind.NONE and e.choice != BEYOND_CHAPTER.get(e.axis)
         ],
         "judged": judged,
         "unjudged": [c for c in found.claims if not c.judgement.n_pairs],
@@ -186,7 +187,7 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "models": table(found.models, found.deciding),
         "default_model": default_line(found.models),
         "inside": any(r.layers for r in runs),
-        "describe": formatting.describe,
+        "describe": partial(formatting.describe, network=spec.network_name),
         "shown": lambda run: formatting.number(run.value),
         "margin": f"{100 * EQUIVALENCE_MARGIN:g} %",
         "counts": {k: v for k, v in found.counts.items() if v},

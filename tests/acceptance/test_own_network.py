@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def images(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Laun
     (folder / "network.py").write_text(CODE, "utf-8")
     done = shell.run(
         *("launch", "images.npz", "--network", "network.py:nested", "--study", "own-network"),
-        *("--trials", "3", "--no-models", "--no-yardstick", *SMALL),
+        *("--trials", "3", "--no-models", "--no-yardstick", *SMALL, "--epochs", "8"),
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
@@ -53,6 +55,14 @@ def test_a_network_is_searched_confirmed_and_recommended(images: tuple[Launched,
     assert found["measured"]["parameters"] < 10_000
 
 
+def test_trials_and_status_name_the_network(images: tuple[Launched, Path]) -> None:
+    """They have the network's name and numbers, not the widths of the chapter's default."""
+    shell = images[0].shell
+    shown = shell.within("trials", "own-network").stdout + shell.within("status").stdout
+    assert "network.py:nested" in shown
+    assert "300-100" not in shown
+
+
 def test_a_trial_of_a_network_is_replayed_exactly(images: tuple[Launched, Path]) -> None:
     """`replay` builds the network from the study's record, and the curves agree."""
     assert images[0].shell.json("replay", "own-network", "1")["same"]
@@ -69,10 +79,27 @@ def test_an_exported_network_predicts_images(images: tuple[Launched, Path]) -> N
     assert found["metrics"]["accuracy"] == pytest.approx(expected, abs=0.1)
 
 
-def test_a_network_is_not_printed_as_python(images: tuple[Launched, Path]) -> None:
-    """`export --format python` of a user's network names the forms that there are."""
-    done = images[0].shell.within("export", "own-network", "--format", "python", "-o", "x.py")
-    assert "expected keras or json" in refused(done, 2)
+def test_a_network_is_trained_again_without_the_package(
+    images: tuple[Launched, Path], tmp_path: Path
+) -> None:
+    """`export --format python` writes a program, and the user's file beside it, that run alone."""
+    launched, folder = images
+    shell, program = launched.shell, tmp_path / "again.py"
+    done = shell.within("export", "own-network", "--format", "python", "-o", program)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again.network.py").read_text("utf-8") == CODE
+    without = "import runpy, sys\nsys.modules['trainstack'] = None\nsys.argv = ['again.py']\n"
+    again = subprocess.run(
+        [sys.executable, "-c", f"{without}runpy.run_path({str(program)!r}, run_name='__main__')"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    found = float(again.stdout.split()[-1])
+    expected = shell.json("recommend", "own-network")["test"]["accuracy"]["mean"]
+    assert found == pytest.approx(expected, abs=0.15)
 
 
 WRONG = {

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
-from tests.support.documents import ROOT
 from tests.support.fake_bench import fake
 from tests.support.fleet import Fleet
-from tests.support.shell import TRAINSTACK, Shell
+from tests.support.shell import Shell
+from tests.support.slurm import submit
 from trainstack.search.database.connection import STORAGE, exported
 
 pytestmark = [pytest.mark.fleet, pytest.mark.postgres]
-
-SCRIPT = ROOT / "deploy" / "slurm" / "worker.sbatch"
-
-
-def submit(shell: Shell, task: int, **exported_variables: str) -> subprocess.Popen[str]:
-    """Start one task of the array."""
-    slurm = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": str(task)}
-    programs = f"{Path(TRAINSTACK).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen(
-        ["bash", str(SCRIPT)],
-        env={**shell.environment, **slurm, "PATH": programs, **exported_variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def test_an_array_of_workers(fleet: Fleet, url: URL, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Planted:
 
     def truth(self, stack: Stack) -> float:
         """Return the loss of a stack without noise."""
-        loss = self.base + sum(of.get(stack[axis], 0.0) for axis, of in self.effects.items())
+        loss = self.base + sum(of.get(stack.get(axis), 0.0) for axis, of in self.effects.items())
         best = self.rates.get(stack["optimizer"])
         if best is not None:
             rate = float(stack["optimizer.learning_rate"])

@@ -152,8 +152,10 @@ def built(
     rows: Any = keras.Input((sum(network.sizes),), name="rows")
     dropped = made.dropout(2)(rows) if stack["dropout"] == "all" else rows
     each, first = {}, 0
-    for (name, shape), size in zip(network.inputs, network.sizes, strict=True):
+    for k, ((name, shape), size) in enumerate(zip(network.inputs, network.sizes, strict=True)):
         part: Any = dropped if len(network.sizes) == 1 else dropped[:, first : first + size]
+        if network.places:
+            part = keras.ops.take(dropped, np.array(network.places[k], np.int32), axis=1)
         each[name] = part if len(shape) == 1 else keras.layers.Reshape(shape)(part)
         first += size
     # Of Keras's own class, since the exported model has no code of the user's.

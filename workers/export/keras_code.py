@@ -16,8 +16,8 @@ from trainstack.search.metrics.losses import FOCUS
 from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.averagings import averaged_epochs
-from trainstack.spaces.choices import Call
 from trainstack.spaces.initializers import INITIALIZERS
+from trainstack.spaces.network_space import held
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.pretrainings import frozen_epochs, pretraining_epochs
 from trainstack.spaces.schedules import (
@@ -34,6 +34,8 @@ from trainstack.workers.engine.initial_weights import COMBINED, ROWS, is_fitted
 from trainstack.workers.engine.model_plan import NTK, NTK_HEAD, Node, Plan, plan
 from trainstack.workers.engine.pretraining import TASKS
 from trainstack.workers.engine.saved_layers import dense_layers
+from trainstack.workers.export.expressions import keywords
+from trainstack.workers.export.own_network import own_network
 from trainstack.workers.export.rendering import render
 
 # Layers whose class a script brings along, the last two only if the rate of dropout changes.
@@ -64,6 +66,7 @@ def script(
     Returns:
         A program that needs only Keras, TensorFlow, scikit-learn and NumPy (pandas for tables).
     """
+    stack = stack if spec.network is None else held(stack)
     planned = stack.planned_epochs(spec.epochs)
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
     scheduled = _scheduled(stack)
@@ -110,6 +113,7 @@ def script(
         regularizer_strength=regularizer_strength,
         lowered_after=list(refit.lowered_after) if refit and schedule.reacts else [],
         network=_network(network, spec.data.outputs, _OWN if scheduled else ("RReLU",)),
+        own=None if spec.network is None else own_network(spec.network, stack),
         undecayed=_names(network),
         rates=_rates(network, stack),
         initial=_initial(stack),
@@ -179,7 +183,7 @@ def _network(network: Plan, outputs: int, own: Sequence[str]) -> dict[str, Any]:
     alike = groupby(network.blocks, key=lambda block: (block.residual, block.nodes[1:]))
     return {
         "ntk": network.head.path in (NTK, NTK_HEAD),
-        "shared": _keywords({name: shared[name] for name in shared if name != "units"}),
+        "shared": keywords({name: shared[name] for name in shared if name != "units"}),
         "functions": [node.path for node in network.entry if node.path in EMBEDDED],
         "entry": [_applied(node, own) for node in network.entry],
         "hidden": [
@@ -198,7 +202,7 @@ def _network(network: Plan, outputs: int, own: Sequence[str]) -> dict[str, Any]:
 def _layer(node: Node, own: Sequence[str]) -> str:
     path = node.path.split(".")[-1] if node.path in own else f"keras.{node.path}"
     signs = ", kernel_initializer=signs" if node.role == "members" else ""
-    return f"{path}({_keywords(node.arguments)}{signs})"
+    return f"{path}({keywords(node.arguments)}{signs})"
 
 
 def _head(node: Node) -> str:
@@ -210,13 +214,13 @@ def _head(node: Node) -> str:
     if not usual:
         found["kernel_initializer"] = node.arguments["kernel_initializer"]
     units = [repr(node.arguments["units"])] if "units" in node.arguments else []
-    return f"{path}({', '.join([*units, *([_keywords(found)] if found else [])])}"
+    return f"{path}({', '.join([*units, *([keywords(found)] if found else [])])}"
 
 
 def _applied(node: Node, own: Sequence[str]) -> str:
     """Return the call of a node's layer, or of its function, on `x`."""
     if node.path in EMBEDDED:  # the script brings this function along
-        return f"{node.path}(x, {_keywords(node.arguments)})"
+        return f"{node.path}(x, {keywords(node.arguments)})"
     return f"{_layer(node, own)}(x)"
 
 
@@ -263,16 +267,3 @@ def _pretraining(stack: Stack, planned: int) -> dict[str, Any] | None:
         return found
     epochs = pretraining_epochs(numbers["length"], planned)
     return {**numbers, **found, "epochs": epochs}
-
-
-def _keywords(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_expression(value)}" for name, value in arguments.items())
-
-
-def _expression(value: Any) -> str:
-    if not isinstance(value, Call):
-        return repr(value)
-    for name, row in INITIALIZERS.items():
-        if row.call == value:
-            return repr(name)
-    return f"keras.{value.path}({_keywords(value.arguments)})"

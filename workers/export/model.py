@@ -140,6 +140,9 @@ def save_all(bench: Bench, delivered: Delivered, folder: str) -> dict[str, str]:
         if delivered.program:
             written["python"] = target / "train.py"
             written["python"].write_text(delivered.program, "utf-8")
+            if spec.network is not None:
+                written["network"] = target / "train.network.py"
+                written["network"].write_text(spec.network.code, "utf-8")
         written["json"] = target / "stack.json"
         each = [stack.to_json() for stack in delivered.stacks]
         document = each if len(each) > 1 else each[0]

@@ -195,9 +195,7 @@ def _program(
     kind: str,
     own: Mapping[str, Sequence[float]],
 ) -> str:
-    """Return a program that trains a model again; empty for an ensemble, or a user's network."""
-    if bench.spec.network is not None:
-        return ""
+    """Return a program that trains a model again; empty for an ensemble."""
     about = bench.dataset, bench.spec, asked.chosen
     if kind == SINGLE:
         return script(*about, [run.seed for run in runs], test)

@@ -36,7 +36,7 @@ def test_images_are_read_with_their_classes(tmp_path: Path) -> None:
     dataset = load(str(tmp_path / "pets"))
     assert dataset.classes == ("ant", "cat")
     assert dataset.x.dtype == np.uint8
-    assert inputs_of(dataset) == (("inputs", (6, 5, 1)),)
+    assert inputs_of(dataset).shapes == (("inputs", (6, 5, 1)),)
     expected = np.concatenate([images["ant"], images["cat"]]).reshape(30, -1)
     np.testing.assert_array_equal(dataset.x, expected)
     np.testing.assert_array_equal(dataset.y, [0] * 15 + [1] * 15)

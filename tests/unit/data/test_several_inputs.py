@@ -31,7 +31,7 @@ def saved(folder: Path, **changes: Any) -> str:
 def test_inputs_are_side_by_side_in_a_row(tmp_path: Path) -> None:
     """A row has the numbers of each input in the order of the archive, which the data remembers."""
     dataset = load(saved(tmp_path))
-    assert inputs_of(dataset) == (("image", (4, 3, 2)), ("table", (5,)))
+    assert inputs_of(dataset).shapes == (("image", (4, 3, 2)), ("table", (5,)))
     np.testing.assert_array_equal(dataset.x[:, :24], IMAGE.reshape(ROWS, 24))
     np.testing.assert_array_equal(dataset.x[:, 24:], TABLE)
     assert dataset.columns[23:25] == ("image23", "table0")
@@ -56,7 +56,7 @@ def test_the_printed_code_loads_the_same(tmp_path: Path) -> None:
 def test_channels_are_standardised_and_features_by_themselves(tmp_path: Path) -> None:
     """Positions of a channel share their statistics, those of the training rows."""
     dataset = load(saved(tmp_path))
-    split = by_channel(dataset.split(0), [shape for _, shape in inputs_of(dataset)])
+    split = by_channel(dataset.split(0), [shape for _, shape in inputs_of(dataset).shapes])
     x = split.prepare(split.x_train)
     image, table = x[:, :24].reshape(-1, 2), x[:, 24:]
     for part in (image, table):

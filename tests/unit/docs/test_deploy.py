@@ -39,8 +39,8 @@ def containers(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def defaulted(text: str) -> str:
-    """Replace each `${NAME:-default}` by its default."""
-    return re.sub(r"\$\{\w+:-(\w+)\}", r"\1", text)
+    """Replace each `${NAME:-default}` by its default, and `${NAME:+words}` by the words."""
+    return re.sub(r"\$\{\w+:[-+]([\w-]+)\}", r"\1", text)
 
 
 @pytest.mark.parametrize("name", OURS)

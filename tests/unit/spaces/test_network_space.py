@@ -14,7 +14,7 @@ from trainstack.search.records import SEARCH, Run
 from trainstack.search.spec import DataSpec, StudySpec
 from trainstack.spaces.domains import Choices, Range
 from trainstack.spaces.errors import RequestError
-from trainstack.spaces.network_space import HELD, for_network, held
+from trainstack.spaces.network_space import HELD, filled, for_network, held, put_into
 from trainstack.spaces.own_numbers import OwnNumber
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, network_stacks
 from trainstack.spaces.space import Space
@@ -99,6 +99,21 @@ def test_no_stack_of_a_network_that_is_not_plain_counts_as_self_normalizing() ->
     assert not self_normalizing_but_for_regularizers(CHAPTER_DEFAULT, spec.voids)
     assert breaks_self_normalization(CHAPTER_DEFAULT, spec.voids)
     assert not breaks_self_normalization(CHAPTER_DEFAULT, "")
+
+
+def test_a_stack_of_a_users_has_the_numbers_that_its_network_asks_for() -> None:
+    """Missing numbers are the usual ones, those not asked for are dropped, wrong ones refused."""
+    found = put_into(Stack.of(network__top="mean", network__units=8), NUMBERS)
+    assert {k: v for k, v in found.items if "network" in k} == {
+        "network.top": "mean",
+        "network.share": 0.1,
+    }
+    assert put_into(CHAPTER_DEFAULT, NUMBERS) == CHAPTER_DEFAULT
+    assert filled(CHAPTER_DEFAULT, NUMBERS)["network.units"] == 4
+    with pytest.raises(RequestError, match=r"network.tops is no number .* did you mean 'top'"):
+        put_into(Stack.of(network__tops="mean"), NUMBERS)
+    with pytest.raises(RequestError, match=r"network.units is 64; expected a value of"):
+        put_into(Stack.of(network__units=64), NUMBERS)
 
 
 def test_other_keys_and_values_are_refused() -> None:

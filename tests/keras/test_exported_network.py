@@ -1,0 +1,207 @@
+"""The exported script of a user's own network: plain Keras, the same network, the same training."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.documents import ROOT
+from tests.support.own_networks import CODE, INPUTS
+from trainstack.search.data.inputs import Inputs
+from trainstack.search.data.load import load
+from trainstack.search.data.own_inputs import inputs_of
+from trainstack.search.own_network import OwnNetwork
+from trainstack.search.payloads import Refit
+from trainstack.search.spec import StudySpec
+from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.own_network import built
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.structure import Structure, shaping_items
+from trainstack.workers.export.keras_code import script
+
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("one_trace")]
+
+BATCH, CLASSES, ROWS = 16, 3, 150
+COMMON = {"optimizer": "adam", "schedule": "constant", "batch_size": BATCH}
+STACKS = {
+    "bounded": Stack.of(
+        **{"activation": "elu", "initializer": "he_normal", "normalization": "before"},
+        **{"penalty": "l2", "penalty__l2": 0.01, "max_norm": "clip", "max_norm__radius": 0.7},
+        **COMMON,
+    ),
+    "decayed": Stack.of(
+        **{"activation": "prelu", "normalization": "after", "decay": "decoupled"},
+        **{"decay__weight_decay": 0.1, "bias_rate": 0.1, "clipping": "norm", "head": "zeros"},
+        **{"network__blocks": 2, "network__filters_0": 4, "network__pool": "mean", **COMMON},
+    ),
+}
+RANDOM = {
+    "falling": Stack.of(dropout="all", regularizer_schedule="flat_cosine", optimizer="adamw"),
+    "last": Stack.of(activation="rrelu", dropout="last", schedule="1cycle", network__blocks=3),
+    "averaged": Stack.of(dropout="hidden", averaging="exponential", normalization="after"),
+}
+NETWORKS = ("lenet", "recurrent", "residual", "two", "nested")
+
+
+def dataset_of(name: str, folder: Path) -> Any:
+    """Write and load the arrays of a network's inputs, with classes that depend on them."""
+    rng, y = np.random.default_rng(0), np.arange(ROWS) % CLASSES
+    shapes = dict(INPUTS.get(name, (("", (8, 8, 1)),)))
+    arrays = {
+        f"x_train{'_' if len(shapes) > 1 else ''}{key if len(shapes) > 1 else ''}": (
+            rng.normal(size=(ROWS, *shape)) * 3 + y.reshape(-1, *[1] * len(shape))
+        )
+        for key, shape in shapes.items()
+    }
+    np.savez(folder / "data.npz", y_train=y, **arrays)
+    return load(str(folder / "data.npz"))
+
+
+class Exported:
+    """A network, its data and the definitions of its exported script."""
+
+    def __init__(self, name: str, stack: Stack, folder: Path, refit: Refit | None = None) -> None:
+        self.dataset = dataset_of(name, folder)
+        self.network = OwnNetwork("network.py", name, CODE, inputs_of(self.dataset).shapes)
+        spec = StudySpec("s", self.dataset.describe(), {}, epochs=2, network=self.network)
+        self.text = script(self.dataset, spec, stack, [7, 8], {"loss": [0.5]}, refit)
+        (folder / "train.network.py").write_text(CODE, "utf-8")
+        self.names: dict[str, Any] = {"__name__": "script", "__file__": str(folder / "train.py")}
+        exec(compile(self.text, "train.py", "exec", dont_inherit=True), self.names)
+
+
+@pytest.mark.parametrize("kind", [*STACKS])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_script_trains_a_network_as_the_engine_does(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the same weights and batches the script's optimizer gives the engine's weights."""
+    stack = STACKS[kind]
+    made = Exported(name, stack, tmp_path)
+    split = made.dataset.split(7)
+    x = np.random.default_rng(1).normal(size=(96, split.x_train.shape[1])).astype("f4")
+    y = np.random.default_rng(2).integers(0, CLASSES, 96).astype("i4")
+    data = DeviceData(*(keras.ops.convert_to_tensor(part) for part in (x, y, x, y)))
+    shape = (Inputs(x.shape[1]), CLASSES, "classification", data.rows, False)
+    program = Program(Structure(shaping_items(stack), *shape, network=made.network), stack)
+    program.reset(stack, 1, data)
+    start, rate = program.plain(program.weights()), stack["optimizer.learning_rate"]
+    order = np.arange(96, dtype="int32").reshape(-1, BATCH)
+    for epoch in range(2):
+        program.epoch(stack, data, order, np.full(len(order), rate, "f4"), None, epoch)
+    ours, original = program.plain(program.weights()), keras.Model.fit
+
+    def fit(model: Any, *args: Any, **options: Any) -> Any:
+        model.set_weights(start)
+        model.jit_compile = False
+        return original(model, x, y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    model = made.names["train"](x, y, x, y)
+    for mine, theirs in zip(ours, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(start, ours, strict=True))
+    expected = keras.ops.softmax(built_with(made, stack, ours)(x, training=False))
+    np.testing.assert_allclose(model(x, training=False), expected, rtol=1e-4, atol=1e-5)
+
+
+def built_with(made: Exported, stack: Stack, weights: list[np.ndarray]) -> Any:
+    """The network of Keras's layers with some weights."""
+    model = built(made.network, stack, CLASSES).model
+    model.set_weights(weights)
+    return model
+
+
+@pytest.mark.parametrize("refit", [None, Refit(7, 2, ())])
+@pytest.mark.parametrize("kind", [*RANDOM])
+def test_the_script_runs_from_its_own_data(
+    kind: str, refit: Refit | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With dropout, averages and changing strengths it trains and prints finite test figures."""
+    made = Exported("nested", RANDOM[kind], tmp_path, refit)
+    made.names["sys"] = SimpleNamespace(argv=["train.py"])
+    made.names["main"]()
+    words = capsys.readouterr().out.split()
+    assert words[:2] == ["seed", "7:"]
+    assert np.isfinite(float(words[4].rstrip(",")))
+
+
+def test_the_script_divides_a_tables_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each input has the features of its columns, as the study's network has."""
+    rng, good = np.random.default_rng(0), np.arange(ROWS) % 2
+    gaps = np.where(rng.random(ROWS) < 0.1, np.nan, rng.normal(size=ROWS))
+    frame = pd.DataFrame({"price": gaps, "shop": rng.choice(["a", "b"], ROWS)})
+    frame = frame.assign(length=rng.normal(size=ROWS) + 3 * good, good=good)
+    frame.to_csv(tmp_path / "reviews.csv", index=False)
+    dataset = load(str(tmp_path / "reviews.csv"), "good")
+    found = inputs_of(dataset, ["text=length"])
+    code = (ROOT / "docs/examples/reviews.py").read_text("utf-8")
+    network = OwnNetwork("reviews.py", "build", code, found.shapes, found.places)
+    stack = Stack.of(batch_size=8, network__units=16)
+    spec = StudySpec("s", dataset.describe(), {}, epochs=6, network=network)
+    (tmp_path / "train.network.py").write_text(code, "utf-8")
+    names: dict[str, Any] = {"__name__": "script", "__file__": str(tmp_path / "train.py")}
+    text = script(dataset, spec, stack, [7], {})
+    exec(compile(text, "train.py", "exec", dont_inherit=True), names)
+    x = rng.normal(size=(5, dataset.features)).astype("f4")
+    theirs, ours = names["build"](dataset.features), built(network, stack, 2).model
+    theirs.set_weights(ours.get_weights())
+    expected = keras.ops.softmax(ours(x, training=False))
+    np.testing.assert_allclose(theirs(x, training=False), expected, rtol=1e-5, atol=1e-6)
+    names["sys"] = SimpleNamespace(argv=["train.py"])
+    names["main"]()
+    assert float(capsys.readouterr().out.split()[-1]) > 0.7
+
+
+@pytest.mark.parametrize("name", ["lenet", "two"])
+def test_the_script_standardises_by_channel(name: str, tmp_path: Path) -> None:
+    """Means and deviations are those with which the study standardises its inputs."""
+    from trainstack.search.data.channels import by_channel
+
+    made = Exported(name, STACKS["bounded"], tmp_path)
+    split = made.dataset.split(7)
+    expected: Any = by_channel(split, [shape for _, shape in made.network.inputs]).preparation
+    mean, deviation = made.names["channels"](split.x_train)
+    np.testing.assert_allclose(mean, expected.shift, rtol=1e-5)
+    np.testing.assert_allclose(deviation, expected.scale, rtol=1e-5)
+
+
+def test_the_scripts_kernels_have_the_fans_of_their_kind(tmp_path: Path) -> None:
+    """A depthwise kernel counts the positions of one channel; other layers are Keras's."""
+    made = Exported("lenet", Stack.of(activation="relu", initializer="he_normal"), tmp_path)
+    keras.utils.set_random_seed(0)
+    stack = made.names["Stack"]()
+    stack.separable_conv2d(64, 5)(keras.Input((8, 8, 64)))
+    stack.dense(400)(keras.Input((300,)))
+    for kernel in stack.kernels:
+        made.names["rescale"](kernel)
+    depthwise, pointwise, dense = (kernel.variable.numpy() for kernel in stack.kernels)
+    for kernel, fan in ((depthwise, 25), (pointwise, 64), (dense, 300)):
+        assert kernel.var() == pytest.approx(2 / fan, rel=0.1)
+
+
+def test_the_scripts_are_formatted_and_clean(tmp_path: Path) -> None:
+    """A formatter changes nothing in the scripts, and a linter finds nothing."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    for number, stack in enumerate((*STACKS.values(), *RANDOM.values())):
+        for name in ("lenet", "two"):
+            text = Exported(name, stack, tmp_path).text
+            (folder / f"train_{name}_{number}.py").write_text(text, "utf-8")
+    ruff = (sys.executable, "-m", "ruff")
+    options = ("--isolated", "--line-length=100", str(folder))
+    rules = ("--select=E,W,F,I,N,UP,SIM,C4,RET,PIE", "--ignore=E501")
+    for command in (("format", "--diff", *options), ("check", *rules, *options)):
+        done = subprocess.run((*ruff, *command), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
