@@ -52,6 +52,13 @@ class OwnNetwork:
         return hashlib.sha256(self.code.encode()).hexdigest()[:12]
 
     @property
+    def not_written(self) -> str:
+        """Why no program in plain Keras is written for it, in words; empty: one is."""
+        if self.fit:
+            return f"Keras's fit trains it ({self.fit})"
+        return "it takes layers of a saved model" if self.files else ""
+
+    @property
     def name(self) -> str:
         """The flag's value, without a folder."""
         return f"{self.file}:{self.function}"

@@ -152,6 +152,12 @@ def _files(
     """
     from trainstack.search.evidence.default_model import SINGLE, default_model
 
+    if form == "python" and spec.network is not None and spec.network.not_written:
+        raise RequestError(
+            f"--format python for {spec.network_name}: {spec.network.not_written}",
+            "keras or json",
+            "its layers are in your own file; the stack is in the JSON",
+        )
     having = {kind: model for kind, model in models.items() if form in model.get("artifacts", {})}
     if not having:
         raise NothingToRecommend(

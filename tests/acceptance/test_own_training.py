@@ -84,6 +84,7 @@ def test_a_network_with_its_own_training_is_recommended_and_exported(
     assert shell.within("export", "flipping", "--format", "keras", "-o", path).returncode == 0
     predicted = shell.json("predict", path, folder / "images.npz", "--evaluate")
     assert 0.0 <= predicted["metrics"]["accuracy"] <= 1.0
+    assert "Keras's fit trains it (a train_step" in no_program(shell, folder, "flipping")
 
 
 def test_layers_of_a_saved_model_are_an_axis_of_the_study(shell: Shell, folder: Path) -> None:
@@ -102,6 +103,13 @@ def test_layers_of_a_saved_model_are_an_axis_of_the_study(shell: Shell, folder: 
     path = folder / "taking.keras"
     assert shell.within("export", "taking", "--format", "keras", "-o", path).returncode == 0
     assert shell.json("predict", path, folder / "images.npz", "--evaluate")["metrics"]
+    assert "it takes layers of a saved model" in no_program(shell, folder, "taking")
+
+
+def no_program(shell: Shell, folder: Path, study: str) -> str:
+    """Return the line that refuses to write a program in plain Keras."""
+    path = folder / "train.py"
+    return refused(shell.within("export", study, "--format", "python", "-o", path), 2)
 
 
 def test_a_missing_saved_model_is_refused_with_the_users_line(shell: Shell, folder: Path) -> None:

@@ -195,7 +195,10 @@ def _program(
     kind: str,
     own: Mapping[str, Sequence[float]],
 ) -> str:
-    """Return a program that trains a model again; empty for an ensemble."""
+    """Return a program that trains a model again; empty if there is none, as for an ensemble."""
+    network = bench.spec.network
+    if network is not None and network.not_written:
+        return ""
     about = bench.dataset, bench.spec, asked.chosen
     if kind == SINGLE:
         return script(*about, [run.seed for run in runs], test)
