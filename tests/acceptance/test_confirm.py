@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
 LAUNCH = (
     *("launch", "wine", "--trials", "2", "--epochs", "2", "--replicates", "2", "--folds", "1"),
-    *("--workers", "1", "--space", "quick", "--no-yardstick"),
+    *("--workers", "1", "--space", "quick", "--no-yardstick", "--no-models"),
 )
 
 

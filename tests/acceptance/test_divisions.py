@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 
 from tests.support.shell import Shell, refused
+from tests.support.worker_here import concluded
 from trainstack.search.data.load import load
 from trainstack.search.data.split_plan import SplitPlan
 from trainstack.spaces.stack import Stack
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("requests_here"),
+]
 ROWS = 300
 FLAGS = {"group": ("--group", "who"), "time": ("--time", "when", "--gap", "3d")}
 
@@ -37,12 +41,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def launch(shell: Shell, table: Path, study: str, *flags: str) -> Any:
-    """Launch a small study of the table to its end."""
-    return shell.run(
-        *("launch", table, "--target", "kind", "--study", study, *flags),
+def asked(table: Path, study: str, *flags: str) -> tuple[object, ...]:
+    """Return the arguments of the launch of a small study of the table."""
+    return (
+        *(table, "--target", "kind", "--study", study, *flags),
         *("--stacks", table.parent / "stacks.json", "--seed", "4"),
-        *("--epochs", "3", "--replicates", "1", "--workers", "1", "--folds", "1"),
+        *("--epochs", "3", "--replicates", "1", "--folds", "1", "--no-yardstick", "--no-models"),
     )
 
 
@@ -51,10 +55,9 @@ def test_a_study_follows_its_division_to_the_exported_script(
     kind: str, shell: Shell, table: Path, tmp_path: Path
 ) -> None:
     """The study ends, replays bit by bit, and its script loads the product's parts."""
-    done = launch(shell, table, kind, *FLAGS[kind])
-    assert done.returncode == 0, done.stderr
+    concluded(shell, *asked(table, kind, *FLAGS[kind]))
     trial = shell.json("trials", kind)[0]["number"]
-    replayed = shell.run("replay", kind, trial)
+    replayed = shell.within("replay", kind, trial)
     assert replayed.returncode == 0, replayed.stderr
     script = tmp_path / "train.py"
     done = shell.within("export", kind, "--format", "python", "--model", "single", "-o", script)
@@ -66,9 +69,8 @@ def test_a_study_follows_its_division_to_the_exported_script(
     theirs = names["load_data"](9)
     for name, array in zip(("x_train", "y_train", "x_valid"), theirs, strict=False):
         np.testing.assert_array_equal(getattr(ours, name), array)
-    again = launch(shell, table, kind, *FLAGS["time" if kind == "group" else "group"])
-    assert again.returncode == 4
-    assert "rows are divided with --g" in again.stderr
+    other = asked(table, kind, *FLAGS["time" if kind == "group" else "group"])
+    assert "rows are divided with --g" in refused(shell.within("launch", *other, "--detach"), 4)
 
 
 # Flags → a word of the line.

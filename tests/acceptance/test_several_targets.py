@@ -17,9 +17,13 @@ from sklearn.model_selection import train_test_split
 
 from tests.acceptance.test_data_and_export import alone, exported
 from tests.support.shell import Shell, adds_up, refused
+from tests.support.worker_here import concluded
 from trainstack.spaces.stack import Stack
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("requests_here"),
+]
 ROWS = 400
 QUANTITIES, LABELS = ["price", "rent"], ["wet", "cold", "loud, at night"]
 
@@ -46,11 +50,10 @@ def launched(shell: Shell, folder: Path, columns: list[str], *flags: object) -> 
     rooms()[["a", "b", "c", "town", *columns]].to_csv(path, index=False)
     stack = Stack.of(units=[32, 16], activation="relu", batch_size=16)
     (folder / "stacks.json").write_text(json.dumps([stack.to_json()]), "utf-8")
-    done = shell.run(
-        *("launch", path, *flags, "--stacks", folder / "stacks.json"),
-        *("--epochs", "20", "--replicates", "2", "--workers", "1", "--folds", "1"),
+    concluded(
+        *(shell, path, *flags, "--stacks", folder / "stacks.json", "--no-models"),
+        *("--epochs", "20", "--replicates", "2", "--folds", "1"),
     )
-    assert done.returncode == 0, done.stderr
     return path
 
 
@@ -104,11 +107,15 @@ def figures(shell: Shell, study: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: values[0] for name, values in chosen["test"].items()}, each
 
 
-def test_quantities_are_predicted_in_their_own_units(
-    shell: Shell, quantities: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def predicted(shell: Shell, quantities: Path) -> pd.DataFrame:
+    """The predictions of the exported script of `quantities`, which stays beside its table."""
+    return predictions(shell, "quantities", quantities.parent)
+
+
+def test_quantities_are_predicted_in_their_own_units(shell: Shell, predicted: pd.DataFrame) -> None:
     """The script's predictions give each target's recorded rmse, and their mean is the study's."""
-    predicted, rows = predictions(shell, "quantities", tmp_path), held_out()
+    rows = held_out()
     assert list(predicted) == QUANTITIES
     expected = {
         name: root_mean_squared_error(rooms()[name].iloc[rows], predicted[name].iloc[rows])
@@ -124,12 +131,12 @@ def test_quantities_are_predicted_in_their_own_units(
 
 
 def test_the_reloaded_model_gives_the_scripts_predictions(
-    shell: Shell, quantities: Path, tmp_path: Path
+    predicted: pd.DataFrame, quantities: Path
 ) -> None:
     """Keras reloads the model, which maps a table's columns to both units."""
-    predicted = predictions(shell, "quantities", tmp_path)
-    model: Any = keras.models.load_model(tmp_path / "mine.keras")
-    rows = runpy.run_path(str(tmp_path / "mine.predict.py"))["features"](rooms())
+    model: Any = keras.models.load_model(quantities.with_name("mine.keras"))
+    script = quantities.with_name("mine.predict.py")
+    rows = runpy.run_path(str(script))["features"](rooms())
     found = np.asarray(model(rows, training=False))
     np.testing.assert_allclose(found, predicted.to_numpy(), rtol=1e-5)
 

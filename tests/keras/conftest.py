@@ -1,4 +1,4 @@
-"""Fixtures of tests that train with Keras's `fit`."""
+"""Fixtures of tests that train with the engine, or with Keras's `fit`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ from typing import Any
 
 import keras
 import pytest
+
+from trainstack.workers.engine.program import rewrite_graphs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_of_a_trainer() -> None:
+    """Leave graphs as they are traced, as a trainer on a CPU does."""
+    rewrite_graphs(False)
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `fit` call Python in every step. The numbers are the same, and a few steps of a network
+    that is used once cost less than tracing it."""
+    compile_only = keras.Model.compile
+
+    def compile_eagerly(model: keras.Model, *args: Any, **options: Any) -> None:
+        compile_only(model, *args, **{**options, "run_eagerly": True})
+
+    monkeypatch.setattr(keras.Model, "compile", compile_eagerly)
 
 
 @pytest.fixture

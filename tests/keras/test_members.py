@@ -151,8 +151,8 @@ def test_members_share_trained_slopes() -> None:
     assert slopes == [(1, 7), (1, 5)]
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("compiled", [False, True])
+# XLA compiles the weighted loss, of which the other one is a part.
+@pytest.mark.parametrize(("compiled", "weighted"), [(False, False), (False, True), (True, True)])
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression", "regressions"])
 def test_training_minimises_the_mean_of_the_members_losses(
     task: str, compiled: bool, weighted: bool
