@@ -169,6 +169,7 @@ def replay(
 
     Example: trainstack replay digits 3
     """
+    from trainstack.search.evidence.formatting import describe
     from trainstack.search.queue import queries
     from trainstack.search.queue.progress import record
     from trainstack.search.records import CONFIRMATION, SEARCH
@@ -181,6 +182,7 @@ def replay(
         first = record(engine, study, trial, CONFIRMATION if confirmation else SEARCH)
     if told := check_trust(spec, given=False):
         err().print(told, markup=False)
+    err().print(describe(first.stack, spec.network_name), markup=False, soft_wrap=True)
     err().print(
         f"training {len(first.curve)} epochs again with seed {first.seed} "
         f"and {first.threads or 'all'} threads",

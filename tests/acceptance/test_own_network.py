@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,9 @@ def test_trials_and_status_name_the_network(images: tuple[Launched, Path]) -> No
 
 def test_a_trial_of_a_network_is_replayed_exactly(images: tuple[Launched, Path]) -> None:
     """`replay` builds the network from the study's record, and the curves agree."""
-    assert images[0].shell.json("replay", "own-network", "1")["same"]
+    done = images[0].shell.within("replay", "own-network", "1", "--json")
+    assert json.loads(done.stdout)["same"]
+    assert "network.py:nested with" in done.stderr
 
 
 def test_an_exported_network_predicts_images(images: tuple[Launched, Path]) -> None:
