@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import OperationalError
 
 from tests.queue_model.snapshot import Snapshot, Task
 from trainstack.search.queue.lease import HeartbeatReply, Lease
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tests.queue_model.world import Did
 
 LEASE, MOST_STRIKES = timedelta(seconds=60), 3
-# A worker whose row was removed cannot claim; users may lose the database, too.
-TOLERATED = (IntegrityError, DBAPIError)
+# Operations that need the worker's row, and so register a removed worker again.
+_REGISTER = ("claim", "beat", "idle", "quarantine")
+# Operations of several transactions, of which the first may be committed when the line breaks.
+_SEVERAL = ("claim", "advance", "maintain")
 
 # The tasks that differ: before (None: new) and after (None: dropped).
 Changes = Mapping[int, tuple[Task | None, Task | None]]
@@ -28,9 +30,7 @@ Changes = Mapping[int, tuple[Task | None, Task | None]]
 
 def is_away(reply: Any) -> bool:
     """Return whether the database did not answer."""
-    return isinstance(reply, StorageAwayError | DBAPIError) and not isinstance(
-        reply, IntegrityError
-    )
+    return isinstance(reply, StorageAwayError | OperationalError)
 
 
 def check(did: Did, before: Snapshot, after: Snapshot, now: datetime, tokens: set[str]) -> None:
@@ -46,13 +46,12 @@ def check(did: Did, before: Snapshot, after: Snapshot, now: datetime, tokens: se
     Raises:
         AssertionError: It did not.
     """
-    gone = did.worker_id not in before.workers
-    assert gone or not isinstance(did.reply, IntegrityError), "a key that is there twice"
+    _registered(did, before.workers, after.workers)
     old, new = before.tasks, after.tasks
     changes: Changes = {
         k: (old.get(k), new.get(k)) for k in old.keys() | new.keys() if old.get(k) != new.get(k)
     }
-    if did.name != "claim" and did.fault == "before the commit":
+    if did.name not in _SEVERAL and did.fault == "before the commit":
         assert not changes, f"written without a commit: {changes}"
         return
     fresh = [
@@ -66,14 +65,27 @@ def check(did: Did, before: Snapshot, after: Snapshot, now: datetime, tokens: se
         _EFFECTS.get(did.name, _none)(did, before, after, changes, now)
 
 
+def _registered(did: Did, before: frozenset[int], after: frozenset[int]) -> None:
+    """Check which workers have a row."""
+    if did.name == "remove":
+        assert after == before - {did.worker_id}
+    elif did.name == "crash":
+        assert before < after
+        assert len(after - before) == 1
+    elif did.name in _REGISTER:
+        assert did.fault or did.worker_id in after, "a worker without a row"
+        assert before <= after <= before | {did.worker_id}
+    else:
+        assert after == before
+
+
 def _leased(did: Did, before: Snapshot, changes: Changes, now: datetime) -> None:
     """Check an operation that names a lease: all of it if the lease is live, else nothing."""
     assert did.lease is not None
     task = before.tasks.get(did.lease.task_id)
     live = task is not None and task.status == "running" and task.token == did.lease.token
     refused = isinstance(did.reply, LeaseLost) or did.reply is HeartbeatReply.LOST
-    here = did.name != "beat" or did.worker_id in before.workers
-    if not (live and here):
+    if not live:
         assert refused or did.fault, f"a stale lease was accepted: {did.reply}"
         assert not changes, f"a stale lease has written: {changes}"
         return
@@ -81,17 +93,19 @@ def _leased(did: Did, before: Snapshot, changes: Changes, now: datetime) -> None
     assert not refused, "a live lease was refused"
     assert did.reply is None or did.fault or did.reply == before.study.requested_state, did.reply
     wanted = _WANTED[did.name](task, did, before, now)
+    if did.fault and did.worker_id not in before.workers:
+        wanted = [*wanted, task]  # it may have been cut off when it was registered again
     got = changes.get(task.task_id, (task, task))[1]
     assert len(changes.keys() - {task.task_id}) == 0, f"another task was changed: {changes}"
     assert got in wanted, f"{got} instead of {wanted}"
 
 
 def _beaten(task: Task, did: Did, before: Snapshot, now: datetime) -> list[Task]:
-    return [replace(task, lease_until=now + LEASE)]
+    return [replace(task, lease_until=now + LEASE, worker_id=did.worker_id)]
 
 
 def _reported(task: Task, did: Did, before: Snapshot, now: datetime) -> list[Task]:
-    losses = tuple(m.minimized for m in did.argument)
+    losses = [m.minimized for m in did.argument]
     return [replace(task, curve=losses + task.curve[len(losses) :])]
 
 
@@ -106,7 +120,7 @@ def _finished(task: Task, did: Did, before: Snapshot, now: datetime) -> list[Tas
             open=0,
             value=result.value,
             cause=result.cause,
-            curve=tuple(m.minimized for m in result.measurements) or task.curve,
+            curve=[m.minimized for m in result.measurements] or task.curve,
         )
     ]
 
@@ -133,7 +147,7 @@ def _without_room(task: Task, did: Did, before: Snapshot, now: datetime) -> list
         "lease_until": None,
         "open": 0,
     }
-    moved = replace(_returned(task, cause), avoided_worker=task.worker_id)
+    moved = replace(_returned(task, cause), avoided_worker=did.worker_id)
     return [replace(task, **ended, cause=cause), *([moved] if task.avoided_worker is None else [])]
 
 
@@ -173,7 +187,7 @@ def _claimed(did: Did, before: Snapshot, after: Snapshot, changes: Changes, now:
         assert [(t.task_id, t.token) for t in begun] == [(did.reply.task_id, did.reply.token)]
     else:
         assert len(begun) <= (1 if did.fault else 0), f"begun without a reply: {begun}"
-    if did.reply is None and did.worker_id in before.workers:
+    if did.reply is None:
         waiting = [t for t in after.tasks.values() if t.status == "waiting"]
         free = [t for t in waiting if t.kind in _open_kinds(after) and t.avoided_worker is None]
         assert not free, f"nothing was claimed, but there is {free}"

@@ -29,6 +29,7 @@ from tests.queue_model.linearizability import Operation
 from tests.queue_model.snapshot import check, check_counts, snapshot
 from tests.queue_model.task_history import impossible, read_log, repeated_tokens
 from tests.support.studies import CARD, FakeJudge, completed, epochs, spec_of
+from trainstack.search.database.connection import engine
 from trainstack.search.database.schema import studies, tasks, workers
 from trainstack.search.queue import (
     attempts,
@@ -178,7 +179,7 @@ def work(url: URL, study: str, path: Path, dice: random.Random) -> None:
         path: The log to write.
         dice: Choices of what this worker does.
     """
-    log, line, card = _Log(path), Line(url), replace(CARD, pid=os.getpid())
+    log, line, card = _Log(path), Line(engine(url)), replace(CARD, pid=os.getpid())
     line.engine.update_execution_options(compiled_cache=_COMPILED)
     with _recording(log):
         opened, worker_id = _join(line, study, card)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.queue_model.bench import AFTER, BEFORE, Bench
 from tests.queue_model.world import ENDINGS, World
@@ -18,31 +25,46 @@ LINES = st.integers(0, Bench.LINES - 1)
 LEASES = st.integers(0, 5)
 # Most operations are not disturbed.
 FAULTS = st.sampled_from(["", "", "", "", BEFORE, AFTER])
-SECONDS = st.sampled_from([1.0, 12.0, 29.0, 59.0, 60.0, 61.0, 700.0, -5.0, -100.0, -4000.0])
+# The transaction that is disturbed, of an operation that may have several.
+COMMITS = st.integers(1, 3)
+SECONDS = st.sampled_from([1.0, 12.0, 29.0, 59.0, 60.0, 61.0, 700.0, 4000.0, -5.0, -100.0, -4000.0])
 WANTED = st.sampled_from(["go", "go", "go", "pause", "stop", "cancel"])
+
+# Steps of one study.
+_STEPS = 200
 
 
 class Counting:
-    """Counts the steps of a run."""
+    """Counts the operations of a run, its studies, and comparisons with Optuna's copy."""
 
     def __init__(self) -> None:
-        self.steps = self.studies = 0
+        self.operations = self.studies = self.compared = 0
+
+
+def holds(queue: Any) -> bool:
+    """Return whether there is a lease to use."""
+    return bool(queue.world.held)
+
+
+def exports(queue: Any) -> bool:
+    """Return whether the export may run: it takes longer than all else, and so runs less often."""
+    return queue.world.done % 3 == 0
 
 
 def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
     """Return the state machine over a database; each run of it is a new study."""
 
     class Queue(RuleBasedStateMachine):
-        def __init__(self) -> None:
-            super().__init__()
-            self.world = World(bench)
-            counting.studies += 1
+        world: World
 
         def do(self, name: str, *arguments: Any, **faults: Any) -> None:
             getattr(self.world, name)(*arguments, **faults)
-            counting.steps += 1
 
-        @rule(line=LINES, fault=FAULTS, commit=st.integers(1, 3))
+        @initialize(trials=st.integers(1, 3))
+        def begin(self, trials: int) -> None:
+            self.world = World(bench, trials)
+
+        @rule(line=LINES, fault=FAULTS, commit=COMMITS)
         def claim(self, line: int, fault: str, commit: int) -> None:
             self.do("claim", line, fault=fault, commit=commit)
 
@@ -50,26 +72,31 @@ def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
         def claim_again(self, line: int) -> None:
             self.do("claim", line)
 
+        @precondition(holds)
         @rule(pick=LEASES, fault=FAULTS)
         def beat(self, pick: int, fault: str) -> None:
             self.do("beat", pick, fault=fault)
 
-        @rule(line=LINES, fault=FAULTS)
-        def idle(self, line: int, fault: str) -> None:
-            self.do("idle", line, fault=fault)
+        @rule(line=LINES, fault=FAULTS, commit=COMMITS)
+        def idle(self, line: int, fault: str, commit: int) -> None:
+            self.do("idle", line, fault=fault, commit=commit)
 
+        @precondition(holds)
         @rule(pick=LEASES, count=st.integers(1, 4), fault=FAULTS)
         def report(self, pick: int, count: int, fault: str) -> None:
             self.do("report", pick, count, fault=fault)
 
+        @precondition(holds)
         @rule(pick=LEASES, ending=st.sampled_from(sorted(ENDINGS)), fault=FAULTS)
         def finish(self, pick: int, ending: str, fault: str) -> None:
             self.do("finish", pick, ending, fault=fault)
 
+        @precondition(holds)
         @rule(pick=LEASES, cause=st.sampled_from([INTERRUPTED, "trainer died"]), fault=FAULTS)
         def give_back(self, pick: int, cause: str, fault: str) -> None:
             self.do("give_back", pick, cause, fault=fault)
 
+        @precondition(holds)
         @rule(pick=LEASES, fault=FAULTS)
         def no_room(self, pick: int, fault: str) -> None:
             self.do("no_room", pick, fault=fault)
@@ -78,13 +105,13 @@ def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
         def reap(self, line: int, fault: str) -> None:
             self.do("reap", line, fault=fault)
 
-        @rule(line=LINES, fault=FAULTS)
-        def maintain(self, line: int, fault: str) -> None:
-            self.do("maintain", line, fault=fault)
+        @rule(line=LINES, fault=FAULTS, commit=COMMITS)
+        def maintain(self, line: int, fault: str, commit: int) -> None:
+            self.do("maintain", line, fault=fault, commit=commit)
 
-        @rule(line=LINES, fault=FAULTS)
-        def advance(self, line: int, fault: str) -> None:
-            self.do("advance", line, fault=fault)
+        @rule(line=LINES, fault=FAULTS, commit=COMMITS)
+        def advance(self, line: int, fault: str, commit: int) -> None:
+            self.do("advance", line, fault=fault, commit=commit)
 
         @rule(line=LINES, fault=FAULTS)
         def quarantine(self, line: int, fault: str) -> None:
@@ -110,36 +137,48 @@ def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
         def set_budget(self, trials: int, fault: str) -> None:
             self.do("set_budget", trials, fault=fault)
 
+        @precondition(exports)
+        @rule(line=LINES, fault=FAULTS, commit=st.integers(1, 9))
+        def export(self, line: int, fault: str, commit: int) -> None:
+            self.do("export", line, fault=fault, commit=commit)
+
         def teardown(self) -> None:
-            self.world.to_the_end()
+            if hasattr(self, "world"):
+                counting.operations += self.world.done
+                self.world.to_the_end()
+                counting.studies += 1
+                counting.compared += self.world.compared
 
     return Queue
 
 
-def explore(bench: Bench, studies: int, steps: int, seed: int, shrink: bool = False) -> Counting:
-    """Run the state machine.
+def explore(bench: Bench, operations: int, seed: int, shrink: bool = False) -> Counting:
+    """Run the state machine until enough operations have been carried out.
+
+    Hypothesis begins with the simplest study, whose operations are all the same, and counts studies
+    that it ends early; so it gets more than one, and as many as it takes.
 
     Args:
         bench: The database.
-        studies: Number of studies.
-        steps: Steps in each.
+        operations: Least number of operations.
         seed: Seed of the choices.
         shrink: Look for the shortest failing sequence, which takes minutes.
 
     Returns:
-        The numbers of steps and of studies.
+        The numbers of operations, of studies, and of comparisons with Optuna's copy.
     """
     counting = Counting()
     queue = machine(bench, counting)
-    run_state_machine_as_test(
-        seeded(seed)(queue),
-        settings=settings(
-            max_examples=studies,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    while counting.operations < operations:
+        run_state_machine_as_test(
+            seeded(seed + 1_000_000 * counting.studies)(queue),
+            settings=settings(
+                max_examples=1 + math.ceil((operations - counting.operations) / _STEPS),
+                stateful_step_count=_STEPS,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
     return counting

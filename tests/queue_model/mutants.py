@@ -80,11 +80,11 @@ MUTANTS = [
     Mutant(
         "a worker that restarts under its old id keeps its old task's lease alive",
         "attempts",
-        "        renewed = (\n            held is None\n",
+        "        if held is not None:\n",
         "        connection.execute(update(tasks).where(tasks.c.worker_id == worker_id)"
         ".where(tasks.c.status == Status.RUNNING)"
         ".values(lease_until=seconds_from_now(seconds)))\n"
-        "        renewed = (\n            held is None\n",
+        "        if held is not None:\n",
         [CLAIM, RESTART, ("wait", 1.0), ("idle", 0)],
     ),
     Mutant(
@@ -96,18 +96,38 @@ MUTANTS = [
         [CLAIM, ("remove", 0), ("wait", 61.0), ("reap", 1)],
     ),
     Mutant(
-        "a removed worker's heartbeat renews the lease that it reports as lost",
+        "a removed worker's heartbeat loses its lease",
         "attempts",
-        "        if study_id is None:",
-        "        if study_id is None:\n            connection.execute(update(tasks)"
-        ".where(mine(*held)).values(lease_until=seconds_from_now(seconds)))",
+        'raise WorkerRemoved(f"worker {worker_id}")',
+        "return None",
         [CLAIM, ("remove", 0), ("wait", 1.0), ("beat", 0)],
+    ),
+    Mutant(
+        "a removed worker's task stays without a worker",
+        "attempts",
+        '{"lease_until": seconds_from_now(seconds), "worker_id": worker_id}',
+        '{"lease_until": seconds_from_now(seconds)}',
+        [CLAIM, ("remove", 0), ("beat", 0)],
+    ),
+    Mutant(
+        "a removed worker cannot claim",
+        "claiming",
+        "        present(connection, worker_id)\n        search",
+        "        search",
+        [("remove", 0), CLAIM],
+    ),
+    Mutant(
+        "a removed worker gets the task back for which it has no room",
+        "recovery",
+        "avoided_worker=worker_id",
+        "avoided_worker=row.worker_id",
+        [CLAIM, ("remove", 0), ("no_room", 0)],
     ),
     Mutant(
         "a heartbeat renews for too short a time",
         "attempts",
-        "values(lease_until=seconds_from_now(seconds))",
-        "values(lease_until=seconds_from_now(seconds / 2))",
+        '{"lease_until": seconds_from_now(seconds), "worker_id"',
+        '{"lease_until": seconds_from_now(seconds / 2), "worker_id"',
         [CLAIM, ("wait", 1.0), ("beat", 0)],
     ),
     Mutant(
@@ -261,13 +281,36 @@ MUTANTS = [
         "unwatched > watched_seconds",
         [("claim", 1), ("wait", 1.0), ("wait", -4000.0), ("maintain", 0)],
     ),
+    Mutant(
+        "a lease's end is read from the worker's clock",
+        "attempts",
+        '{"lease_until": seconds_from_now(seconds), "worker_id"',
+        '{"lease_until": __import__("datetime").datetime.now().astimezone()'
+        ' + __import__("datetime").timedelta(seconds=seconds), "worker_id"',
+        [CLAIM, ("beat", 0)],
+    ),
+    # Optuna's copy.
+    Mutant(
+        "a voided trial stays in Optuna's copy",
+        "study_store",
+        "cause=reason, exported=False",
+        "cause=reason",
+        [CLAIM, ("finish", 0), ("export", 0), ("void", 0), ("export", 0)],
+    ),
+    Mutant(
+        "a quarantined worker's trial that waits again has failed in Optuna's copy",
+        "recovery",
+        "            exported=False,\n",
+        "",
+        [CLAIM, ("finish", 0, "failed"), ("export", 0), ("quarantine", 0), ("export", 0)],
+    ),
     # Concurrency.
     Mutant(
         "a claim reads the budget without the lock",
         "claiming",
-        "study = locked(connection, study_id)\n        search =",
+        "study = locked(connection, study_id)\n        present(",
         "study = __import__('trainstack.search.queue.lifecycle', fromlist=['_row'])"
-        "._row(connection, study_id)\n        search =",
+        "._row(connection, study_id)\n        present(",
         two_claims_and_a_budget,
     ),
     Mutant(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from trainstack.search.database.schema import attempts, studies, tasks, workers
 from trainstack.search.queue import queries
@@ -34,39 +33,45 @@ class Task:
     attempts: int
     strikes: int
     value: float | None
-    curve: tuple[float, ...]
+    curve: Sequence[float]
     cause: str | None
     number: int | None
     cached_of: int | None
     stack_id: str | None
     avoided_worker: int | None
-
     begun: int
     open: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Columns of a study's row."""
+
+    study_id: int
+    phase: str
+    requested_state: str
+    trials: int
+    held: int
+    failed: int
+    voided: int
+    expiry_checked_at: datetime | None
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """A study's row, its tasks, and the ids of its workers."""
 
-    study: Any
+    study: Study
     tasks: Mapping[int, Task]
     workers: frozenset[int]
 
 
 def snapshot(connection: Connection, study_id: int) -> Snapshot:
     """Read a study, while nobody writes to it."""
-    here = select(workers.c.worker_id).where(workers.c.study_id == study_id)
-    study = connection.execute(
-        select(studies, func.array(here.scalar_subquery()).label("workers")).where(
-            studies.c.study_id == study_id
-        )
-    ).one()
-    rows = connection.execute(
-        select(*_TASK).where(tasks.c.study_id == study_id).order_by(tasks.c.task_id)
-    )
-    found = {r.task_id: Task(**{**r._mapping, "curve": tuple(r.curve)}) for r in rows}
-    return Snapshot(study, found, frozenset(study.workers))
+    here = {"study_id": study_id}
+    *columns, present = connection.execute(_STUDY, here).one()
+    rows = [Task(*row) for row in connection.execute(_TASKS, here)]
+    return Snapshot(Study(*columns), {row.task_id: row for row in rows}, frozenset(present))
 
 
 def check(now: Snapshot) -> None:
@@ -91,13 +96,20 @@ def check(now: Snapshot) -> None:
     assert now.study.phase == "searching" or held == now.study.trials, "places left over"
 
 
-def check_counts(connection: Connection, now: Snapshot) -> None:
+def check_counts(
+    connection: Connection, now: Snapshot, kinds: Iterable[str] = tuple(TaskKind)
+) -> None:
     """Check that the counts that `status` shows are those of the tables.
+
+    Args:
+        connection: Reads them.
+        now: The tables.
+        kinds: The kinds of task whose counts are read.
 
     Raises:
         AssertionError: They are not.
     """
-    for kind in TaskKind:
+    for kind in kinds:
         shown = queries._counts(connection, now.study.study_id, kind)
         rows = [task for task in now.tasks.values() if task.kind == kind]
         words = Counter(task.outcome or task.status for task in rows)
@@ -105,10 +117,19 @@ def check_counts(connection: Connection, now: Snapshot) -> None:
         assert shown == {**dict.fromkeys(OUTCOMES, 0), **words, "retried": retried}, shown
 
 
-_of_task = attempts.c.task_id == tasks.c.task_id
-_begun = select(func.count()).select_from(attempts).where(_of_task)
-_TASK = [
-    *(tasks.c[field.name] for field in fields(Task) if field.name not in ("begun", "open")),
-    _begun.scalar_subquery().label("begun"),
-    _begun.where(attempts.c.ended_at.is_(None)).scalar_subquery().label("open"),
-]
+# Read after every operation, and so not built anew.
+_present = select(workers.c.worker_id).where(workers.c.study_id == studies.c.study_id)
+_STUDY = select(
+    *(studies.c[field.name] for field in fields(Study)), func.array(_present.scalar_subquery())
+).where(studies.c.study_id == bindparam("study_id"))
+_TASKS = (
+    select(
+        *(tasks.c[field.name] for field in fields(Task) if field.name not in ("begun", "open")),
+        func.count(attempts.c.attempt_id),
+        func.count(attempts.c.attempt_id).filter(attempts.c.ended_at.is_(None)),
+    )
+    .join_from(tasks, attempts, attempts.c.task_id == tasks.c.task_id, isouter=True)
+    .where(tasks.c.study_id == bindparam("study_id"))
+    .group_by(tasks.c.task_id)
+    .order_by(tasks.c.task_id)
+)

@@ -34,8 +34,8 @@ def violation(attempt: Callable[[], object]) -> str | None:
             lambda bench, seed: two_workers_and_a_reaper(bench, by_seed(seed)),
         ),
         (
-            "a retry forgets its attempt",
-            lambda bench, seed: explore(bench, studies=1, steps=30, seed=seed),
+            "a write does not check that the task is running",
+            lambda bench, seed: explore(bench, operations=400, seed=seed),
         ),
     ],
     ids=["an order of transactions", "random operations"],

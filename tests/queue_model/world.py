@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.queue_model import effects
 from tests.queue_model.bench import Bench
+from tests.queue_model.optuna_copy import check_copy
 from tests.queue_model.snapshot import Snapshot, check, check_counts, snapshot
 from tests.support.studies import CARD, FakeJudge, completed, epochs, spec_of
 from trainstack.search.database.schema import workers
 from trainstack.search.queue import budget, study_store, worker_registry
 from trainstack.search.queue.lease import Lease
 from trainstack.search.records import Outcome, Result
+from trainstack.search.sampling.optuna_export import OptunaExport
 from trainstack.search.studies.opening import open_study
 from trainstack.search.studies.worker_client import INTERRUPTED, LeaseLost, WorkerClient
 from trainstack.spaces.errors import RequestError, StorageAwayError
@@ -36,8 +39,6 @@ ENDINGS = {
 }
 # The stacks that are drawn, one after the other: some are drawn twice, and so cached.
 _DRAWN = [list(REFERENCES.values())[k] for k in (0, 1, 0, 2, 1, 3)]
-# The counts that `status` shows are compared after this number of operations.
-_COUNTS_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ class World:
         self.drawn = itertools.cycle(_DRAWN)
         self.clients = [self._joined(line) for line in range(bench.LINES)]
         self.held: list[Held] = []
+        self.done = self.compared = 0
         self.tokens: set[str] = set()
         self.failed: dict[int, list[int]] = {}
-        self.done = 0
         self.seen: Snapshot = snapshot(bench.watching, self.study_id)
 
     def _joined(self, line: int, worker_id: int | None = None) -> WorkerClient:
@@ -125,9 +126,10 @@ class World:
         if held := self._pick(pick):
             self._leased(held, "beat", held.client.heartbeat, "training", fault=fault)
 
-    def idle(self, line: int, fault: str = "") -> None:
+    def idle(self, line: int, fault: str = "", commit: int = 1) -> None:
         """Send the heartbeat of a worker that holds nothing, or does not know that it does."""
-        self._do(line, "idle", self.clients[line].heartbeat, None, fault=fault)
+        act = self.clients[line].heartbeat
+        self._do(line, "idle", act, None, fault=fault, commit=commit)
 
     def report(self, pick: int, count: int = 2, fault: str = "") -> None:
         """Report epochs."""
@@ -159,23 +161,23 @@ class World:
         if checked is None or checked <= self.bench.clock.now:
             self._do(line, "reap", self.clients[line].requeue_expired, fault=fault)
 
-    def maintain(self, line: int, fault: str = "") -> None:
+    def maintain(self, line: int, fault: str = "", commit: int = 1) -> None:
         """Let a worker run its maintenance, if no other has lately."""
         client = self.clients[line]
         client._maintenance._checked = -math.inf
-        self._do(line, "maintain", client._maintenance.run_if_due, fault=fault)
+        act = client._maintenance.run_if_due
+        self._do(line, "maintain", act, fault=fault, commit=commit)
         client._maintenance._checked = math.inf
 
-    def advance(self, line: int, fault: str = "") -> None:
+    def advance(self, line: int, fault: str = "", commit: int = 1) -> None:
         """Advance the study."""
-        self._do(line, "advance", self.clients[line].advance, fault=fault)
+        self._do(line, "advance", self.clients[line].advance, fault=fault, commit=commit)
 
     def quarantine(self, line: int, fault: str = "") -> None:
         """Let a worker give up, with the tasks that it has failed."""
         client = self.clients[line]
         failed = self.failed.get(client.worker_id, [])
-        if client.worker_id in self.seen.workers:
-            self._do(line, "quarantine", client.quarantine, failed, "sick", fault=fault)
+        self._do(line, "quarantine", client.quarantine, failed, "sick", fault=fault)
 
     def leave(self, line: int) -> None:
         """Let a worker leave; its next heartbeat brings it back."""
@@ -231,6 +233,24 @@ class World:
         here = self.bench.lines[0].engine
         self._do(0, "budget", budget._adjust, here, self.name, trials, None, None, fault=fault)
 
+    # The copy in Optuna's storage.
+
+    def export(self, line: int, fault: str = "", commit: int = 1) -> None:
+        """Export to Optuna's storage: one round that may be cut short, or all that is left.
+
+        Its transaction is on the worker's line, and encloses those of Optuna, on a line of theirs.
+        """
+        here, copy = self.bench.lines[line], self.bench.copy
+        export = OptunaExport(here.engine, self.name)
+        export._storage = copy.storage
+        copy.line.break_at(fault, commit)
+        act = export.run_if_due if fault else export.finish
+        reply = self._do(line, "export", act, fault=fault)
+        copy.line.break_at("")
+        if not isinstance(reply, Exception) and not fault:
+            check_copy(copy.trials(self.name), self.seen)
+            self.compared += 1
+
     # How an operation is carried out.
 
     def _pick(self, pick: int) -> Held | None:
@@ -255,10 +275,10 @@ class World:
         here.break_at(fault, commit)
         try:
             reply = act(*arguments)
-        except (LeaseLost, StorageAwayError, RequestError) as error:
+        except (LeaseLost, StorageAwayError, RequestError, OperationalError) as error:
             reply = error
-        except effects.TOLERATED as error:
-            reply = error
+        except IntegrityError as error:
+            raise AssertionError(f"{name}: {error.orig}") from error
         here.break_at("")
         lease = use.lease if isinstance(use, Held) else None
         did = Did(
@@ -275,8 +295,8 @@ class World:
             effects.check(did, before, self.seen, self.bench.clock.now, self.tokens)
             check(self.seen)
             self.done += 1
-            if self.done % _COUNTS_EVERY == 0:
-                check_counts(self.bench.watching, self.seen)
+            kinds = _changed_kinds(before, self.seen)
+            check_counts(self.bench.watching, self.seen, kinds)
         except AssertionError as error:
             raise AssertionError(f"{did.name}: {error}\n{did}") from error
         self.tokens |= {task.token for task in self.seen.tasks.values() if task.token}
@@ -291,16 +311,24 @@ class World:
         self.request(study_store.GO)
         self.crash(0)
         for _ in range(60):
-            if self.seen.study.phase == "concluded":
-                break
-            self.idle(0)
-            self.maintain(0)
-            self.advance(0)
             known = len(self.held)
             self.claim(0)
             if len(self.held) > known:
                 self.finish(0)
-            else:
-                self.wait(LEASE_SECONDS / 4)
+                continue
+            self.advance(0)
+            if self.seen.study.phase == "concluded":
+                break
+            self.wait(LEASE_SECONDS / 3)
+            self.idle(0)
+            self.maintain(0)
+        self.export(0)
         assert self.seen.study.phase == "concluded", "the study never ends"
         assert all(task.status == "done" for task in self.seen.tasks.values()), "never ended"
+
+
+def _changed_kinds(before: Snapshot, after: Snapshot) -> set[str]:
+    """Return the kinds of the tasks that differ; no other counts can."""
+    old, new = before.tasks, after.tasks
+    changed = [k for k in old.keys() | new.keys() if old.get(k) != new.get(k)]
+    return {(new.get(k) or old[k]).kind for k in changed}
