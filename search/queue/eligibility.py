@@ -18,6 +18,16 @@ _WORKER = bindparam("worker_id")
 ROOM = tasks.c.avoided_worker.is_distinct_from(_WORKER)
 NOT_FAILED = ROOM & (tasks.c.worker_id.is_distinct_from(_WORKER) | (tasks.c.strikes == 0))
 
+_SILENT = func.extract("epoch", func.clock_timestamp() - workers.c.seen_at)
+# Built once, as building it takes longer than to run it.
+_OTHERS = (
+    select(func.count())
+    .select_from(workers)
+    .where(workers.c.study_id == bindparam("study_id"), workers.c.worker_id != _WORKER)
+    # A heartbeat that is as far ahead, if the database's clock was set back, is no sign of life.
+    .where(workers.c.left_at.is_(None), func.abs(_SILENT) <= bindparam("alive_seconds"))
+)
+
 
 def seconds_from_now(seconds: float) -> ColumnElement[Any]:
     """Return the time `seconds` from now, by the database's clock."""
@@ -38,19 +48,8 @@ def other_workers(
     connection: Connection, study_id: int, worker_id: int, alive_seconds: float
 ) -> int:
     """Return the number of other workers that have sent a heartbeat within `alive_seconds`."""
-    others = (workers.c.study_id == study_id) & (workers.c.worker_id != worker_id)
-    return connection.execute(
-        select(func.count())
-        .select_from(workers)
-        .where(
-            others,
-            workers.c.left_at.is_(None),
-            # Later than this, if the database's clock has been set back, is no sign of life.
-            workers.c.seen_at.between(
-                seconds_from_now(-alive_seconds), seconds_from_now(alive_seconds)
-            ),
-        )
-    ).scalar_one()
+    named = {"study_id": study_id, "worker_id": worker_id, "alive_seconds": float(alive_seconds)}
+    return connection.execute(_OTHERS, named).scalar_one()
 
 
 def kinds_open(study: StudyRow, search: bool) -> list[str]:

@@ -10,7 +10,7 @@ from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import end, owned, requeue, write
 from trainstack.search.queue.eligibility import other_workers, seconds_from_now
 from trainstack.search.queue.rows import TaskRow, WorkerRow, task_of
-from trainstack.search.queue.study_store import SEARCHING, change, locked, record_event
+from trainstack.search.queue.study_store import CONFIRMING, SEARCHING, change, locked, record_event
 from trainstack.search.queue.worker_registry import WorkerRemoved
 from trainstack.search.records import SEARCH, Outcome, Status
 
@@ -94,6 +94,7 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
     """Quarantine a worker that fails every task, and requeue the tasks that it failed.
 
     A search trial whose place was filled meanwhile stays failed, so that the budget stays exact.
+    So does every task of a study that has concluded.
 
     Args:
         engine: The database.
@@ -129,7 +130,8 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
         ).all()
         failed_here = [task_of(row) for row in spoilt]
         search = [row for row in failed_here if row.kind == SEARCH][:room]
-        again = [*search, *(row for row in failed_here if row.kind != SEARCH)]
+        later = failed_here if study.phase == CONFIRMING else []
+        again = [*search, *(row for row in later if row.kind != SEARCH)]
         for row in again:
             _wait_again(connection, row, why)
         held, failed = studies.c.held + len(search), studies.c.failed - len(search)

@@ -55,6 +55,9 @@ class OptunaCopy:
     def __init__(self, here: Engine) -> None:
         self.storage = open_storage(here)
         self.line = Line(self.storage.engine, "no answer")
+        # An export closes its connections, and the next one would open them anew.
+        self.close = self.storage.engine.dispose
+        self.storage.engine.dispose = lambda close=True: None  # type: ignore[method-assign]
 
     def trials(self, study: str) -> list[FrozenTrial]:
         """Return what it holds of a study."""
@@ -82,5 +85,6 @@ class Bench:
     def close(self) -> None:
         """Close every connection."""
         self.watching.close()
-        for here in (self.engine, self.copy.storage.engine, *(line.engine for line in self.lines)):
+        self.copy.close()
+        for here in (self.engine, *(line.engine for line in self.lines)):
             here.dispose()

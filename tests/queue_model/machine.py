@@ -48,7 +48,7 @@ def holds(queue: Any) -> bool:
 
 def exports(queue: Any) -> bool:
     """Return whether the export may run: it takes longer than all else, and so runs less often."""
-    return queue.world.done % 3 == 0
+    return queue.world.done % 6 == 0
 
 
 def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:

@@ -224,6 +224,18 @@ MUTANTS = [
         [CLAIM, ("finish", 0, "failed"), *[("claim", 1)] * 3, ("quarantine", 0)],
     ),
     Mutant(
+        "a quarantined worker's runs wait again after the study's end",
+        "recovery",
+        "later = failed_here if study.phase == CONFIRMING else []",
+        "later = failed_here",
+        [
+            ("set_budget", 1),
+            *(CLAIM, ("finish", 0), ("advance", 0)),
+            *(CLAIM, ("finish", 0, "failed"), CLAIM, ("finish", 0), ("advance", 0)),
+            *(CLAIM, ("finish", 0), ("advance", 0), ("quarantine", 0)),
+        ],
+    ),
+    Mutant(
         "the budget of a search that ended early is not reduced",
         "lifecycle",
         '{"trials": studies.c.held, "phase": CONFIRMING}',

@@ -88,6 +88,7 @@ def check(now: Snapshot) -> None:
         assert (task.begun, task.open) == (task.attempts, int(running)), f"attempts: {task}"
         if task.cached_of is not None and task.outcome == "completed":
             assert now.tasks[task.cached_of].outcome == "completed", f"a voided result: {task}"
+        assert done or now.study.phase != "concluded", f"never ends: {task}"
     search = Counter(t.outcome or t.status for t in now.tasks.values() if t.kind == "search")
     held = sum(search[word] for word in (*COUNTED, "running", "waiting"))
     assert (now.study.held, now.study.failed) == (held, search["failed"]), "places held"

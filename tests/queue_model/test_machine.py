@@ -10,13 +10,13 @@ from tests.queue_model.bench import Bench
 from tests.queue_model.machine import explore
 
 pytestmark = pytest.mark.postgres
-RUNS, OPERATIONS = int(os.environ.get("QUEUE_RUNS", "4")), 5_000
+RUNS, OPERATIONS = int(os.environ.get("QUEUE_RUNS", "8")), 2_500
 FIRST_SEED = int(os.environ.get("QUEUE_SEED", "0"))
 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + RUNS))
 def test_random_operations(bench: Bench, seed: int) -> None:
-    """5,000 random operations, faults and jumps of the clock break no promise of the queue.
+    """2,500 random operations, faults and jumps of the clock break no promise of the queue.
 
     Each study comes to its end, when Optuna's copy equals our tables.
     """

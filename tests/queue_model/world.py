@@ -324,7 +324,8 @@ class World:
             self.maintain(0)
         self.export(0)
         assert self.seen.study.phase == "concluded", "the study never ends"
-        assert all(task.status == "done" for task in self.seen.tasks.values()), "never ended"
+        left = [task for task in self.seen.tasks.values() if task.status != "done"]
+        assert not left, f"never ended: {left}"
 
 
 def _changed_kinds(before: Snapshot, after: Snapshot) -> set[str]:
