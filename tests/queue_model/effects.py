@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
+from tests.queue_model.did import Did
 from tests.queue_model.snapshot import Snapshot, Task
 from trainstack.search.queue.lease import HeartbeatReply, Lease
 from trainstack.search.records import COUNTED
 from trainstack.search.studies.worker_client import INTERRUPTED, LeaseLost
 from trainstack.spaces.errors import RequestError, StorageAwayError
-
-if TYPE_CHECKING:
-    from tests.queue_model.world import Did
 
 LEASE, MOST_STRIKES = timedelta(seconds=60), 3
 # Operations that need the worker's row, and so register a removed worker again.

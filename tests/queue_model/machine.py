@@ -29,7 +29,6 @@ FAULTS = st.sampled_from(["", "", "", "", BEFORE, AFTER])
 COMMITS = st.integers(1, 3)
 SECONDS = st.sampled_from([1.0, 12.0, 29.0, 59.0, 60.0, 61.0, 700.0, 4000.0, -5.0, -100.0, -4000.0])
 WANTED = st.sampled_from(["go", "go", "go", "pause", "stop", "cancel"])
-
 # Steps of one study.
 _STEPS = 200
 
@@ -57,90 +56,87 @@ def machine(bench: Bench, counting: Counting) -> type[RuleBasedStateMachine]:
     class Queue(RuleBasedStateMachine):
         world: World
 
-        def do(self, name: str, *arguments: Any, **faults: Any) -> None:
-            getattr(self.world, name)(*arguments, **faults)
-
         @initialize(trials=st.integers(1, 3))
         def begin(self, trials: int) -> None:
             self.world = World(bench, trials)
 
         @rule(line=LINES, fault=FAULTS, commit=COMMITS)
         def claim(self, line: int, fault: str, commit: int) -> None:
-            self.do("claim", line, fault=fault, commit=commit)
+            self.world.claim(line, fault=fault, commit=commit)
 
         @rule(line=LINES)
         def claim_again(self, line: int) -> None:
-            self.do("claim", line)
+            self.world.claim(line)
 
         @precondition(holds)
         @rule(pick=LEASES, fault=FAULTS)
         def beat(self, pick: int, fault: str) -> None:
-            self.do("beat", pick, fault=fault)
+            self.world.beat(pick, fault=fault)
 
         @rule(line=LINES, fault=FAULTS, commit=COMMITS)
         def idle(self, line: int, fault: str, commit: int) -> None:
-            self.do("idle", line, fault=fault, commit=commit)
+            self.world.idle(line, fault=fault, commit=commit)
 
         @precondition(holds)
         @rule(pick=LEASES, count=st.integers(1, 4), fault=FAULTS)
         def report(self, pick: int, count: int, fault: str) -> None:
-            self.do("report", pick, count, fault=fault)
+            self.world.report(pick, count, fault=fault)
 
         @precondition(holds)
         @rule(pick=LEASES, ending=st.sampled_from(sorted(ENDINGS)), fault=FAULTS)
         def finish(self, pick: int, ending: str, fault: str) -> None:
-            self.do("finish", pick, ending, fault=fault)
+            self.world.finish(pick, ending, fault=fault)
 
         @precondition(holds)
         @rule(pick=LEASES, cause=st.sampled_from([INTERRUPTED, "trainer died"]), fault=FAULTS)
         def give_back(self, pick: int, cause: str, fault: str) -> None:
-            self.do("give_back", pick, cause, fault=fault)
+            self.world.give_back(pick, cause, fault=fault)
 
         @precondition(holds)
         @rule(pick=LEASES, fault=FAULTS)
         def no_room(self, pick: int, fault: str) -> None:
-            self.do("no_room", pick, fault=fault)
+            self.world.no_room(pick, fault=fault)
 
         @rule(line=LINES, fault=FAULTS)
         def reap(self, line: int, fault: str) -> None:
-            self.do("reap", line, fault=fault)
+            self.world.reap(line, fault=fault)
 
         @rule(line=LINES, fault=FAULTS, commit=COMMITS)
         def maintain(self, line: int, fault: str, commit: int) -> None:
-            self.do("maintain", line, fault=fault, commit=commit)
+            self.world.maintain(line, fault=fault, commit=commit)
 
         @rule(line=LINES, fault=FAULTS, commit=COMMITS)
         def advance(self, line: int, fault: str, commit: int) -> None:
-            self.do("advance", line, fault=fault, commit=commit)
+            self.world.advance(line, fault=fault, commit=commit)
 
         @rule(line=LINES, fault=FAULTS)
         def quarantine(self, line: int, fault: str) -> None:
-            self.do("quarantine", line, fault=fault)
+            self.world.quarantine(line, fault=fault)
 
         @rule(line=LINES, what=st.sampled_from(["leave", "crash", "restart", "remove"]))
         def befall(self, line: int, what: str) -> None:
-            self.do(what, line)
+            getattr(self.world, what)(line)
 
         @rule(seconds=SECONDS)
         def wait(self, seconds: float) -> None:
-            self.do("wait", seconds)
+            self.world.wait(seconds)
 
         @rule(wanted=WANTED, fault=FAULTS)
         def request(self, wanted: str, fault: str) -> None:
-            self.do("request", wanted, fault=fault)
+            self.world.request(wanted, fault=fault)
 
         @rule(pick=LEASES, fault=FAULTS)
         def void(self, pick: int, fault: str) -> None:
-            self.do("void", pick, fault=fault)
+            self.world.void(pick, fault=fault)
 
         @rule(trials=st.integers(0, 6), fault=FAULTS)
         def set_budget(self, trials: int, fault: str) -> None:
-            self.do("set_budget", trials, fault=fault)
+            self.world.set_budget(trials, fault=fault)
 
         @precondition(exports)
         @rule(line=LINES, fault=FAULTS, commit=st.integers(1, 9))
         def export(self, line: int, fault: str, commit: int) -> None:
-            self.do("export", line, fault=fault, commit=commit)
+            self.world.export(line, fault=fault, commit=commit)
 
         def teardown(self) -> None:
             if hasattr(self, "world"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete
@@ -17,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.queue_model import effects
 from tests.queue_model.bench import Bench
+from tests.queue_model.did import Did, Held
 from tests.queue_model.optuna_copy import check_copy
 from tests.queue_model.snapshot import Snapshot, check, check_counts, snapshot
 from tests.support.studies import CARD, FakeJudge, completed, epochs, spec_of
@@ -39,38 +39,6 @@ ENDINGS = {
 }
 # The stacks that are drawn, one after the other: some are drawn twice, and so cached.
 _DRAWN = [list(REFERENCES.values())[k] for k in (0, 1, 0, 2, 1, 3)]
-
-
-@dataclass(frozen=True)
-class Held:
-    """A lease as the worker that claimed it remembers it, perhaps for too long."""
-
-    line: int
-    client: WorkerClient
-    lease: Lease
-
-
-@dataclass(frozen=True)
-class Did:
-    """An operation: its name, what it answered, and when.
-
-    Attributes:
-        name: Name of the method of `World`.
-        fault: Where the worker lost the database; empty: it did not.
-        reply: What it returned; an exception if it raised one.
-        lease: The lease that it used or got.
-        worker_id: The worker.
-        argument: What else it was given.
-        undone: Token of a task that the worker is to give back, as its claim was cut off.
-    """
-
-    name: str
-    fault: str
-    reply: Any
-    lease: Lease | None
-    worker_id: int | None
-    argument: Any
-    undone: str | None
 
 
 class World:
