@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 
 from tests.queue_model.bench import Bench
 from tests.queue_model.schedule import Program, Run, run
 from tests.queue_model.snapshot import Snapshot, check, check_counts, snapshot
 from tests.support.studies import CARD, completed, spec_of
+from trainstack.search.database.schema import workers
 from trainstack.search.queue import (
     attempts,
     budget,
@@ -22,6 +23,7 @@ from trainstack.search.queue import (
     worker_registry,
 )
 from trainstack.search.queue.attempts import LeaseLost
+from trainstack.search.queue.worker_registry import WorkerRemoved
 from trainstack.spaces.references import REFERENCES
 
 Chooser = Callable[[int, Sequence[str]], int]
@@ -74,6 +76,26 @@ class Case:
             own = {"stack": _STACK.to_json(), "stack_id": _STACK.stack_id}
             row = attempts.write(connection, row.task_id, row.token, **own)
         return "copied" if deduplication.finish_as_duplicate(here, row) else "training"
+
+    def stay(self, here: Engine) -> str | None:
+        """Claim a task and send a heartbeat, registering again whenever the row is gone."""
+        worker_id = self.workers[0]
+        row = self._registered(here, lambda: self.claim(here))
+        held = row.task_id, row.token
+        beat = (here, worker_id, "training", held, self.seconds)
+        return self._registered(here, lambda: attempts.heartbeat(*beat))
+
+    def _registered(self, here: Engine, act: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return act()
+            except WorkerRemoved:
+                worker_registry.rejoin(here, self.study_id, self.workers[0], CARD)
+
+    def remove(self, here: Engine) -> None:
+        """Delete the first worker's row."""
+        with here.begin() as connection:
+            connection.execute(delete(workers).where(workers.c.worker_id == self.workers[0]))
 
     def void(self, here: Engine) -> None:
         """Void trial 0."""
@@ -151,6 +173,19 @@ def a_copy_and_a_void(bench: Bench, choose: Chooser) -> Run:
     done = case.run(choose, worker=case.draw_again, user=case.void)
     assert not any(isinstance(reply, Exception) for reply in done.replies.values()), done
     case.after()
+    return done
+
+
+def a_worker_and_its_removal(bench: Bench, choose: Chooser) -> Run:
+    """Let a worker claim and send a heartbeat while its row is removed.
+
+    Raises:
+        AssertionError: It lost its lease, or an error reached it.
+    """
+    case = Case(bench, trials=2, seconds=60.0)
+    done = case.run(choose, worker=case.stay, user=case.remove)
+    assert done.replies == {"worker": "go", "user": None}, done
+    assert [task.status for task in case.after().tasks.values()] == ["running"], done
     return done
 
 

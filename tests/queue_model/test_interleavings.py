@@ -12,6 +12,7 @@ from tests.queue_model.programs import (
     Chooser,
     a_copy_and_a_void,
     a_worker_a_claim_and_a_reaper,
+    a_worker_and_its_removal,
     two_claims_and_a_budget,
     two_workers_and_a_reaper,
 )
@@ -25,6 +26,7 @@ Short = Callable[[Bench, Chooser], Run]
 ORDERS = [
     (two_claims_and_a_budget, 30),
     (a_copy_and_a_void, 17),
+    (a_worker_and_its_removal, 8),
     (a_worker_a_claim_and_a_reaper, 120),
 ]
 # Takes about half a minute of processor time.
