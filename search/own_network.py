@@ -54,9 +54,7 @@ class OwnNetwork:
     @property
     def not_written(self) -> str:
         """Why no program in plain Keras is written for it, in words; empty: one is."""
-        if self.fit:
-            return f"Keras's fit trains it ({self.fit})"
-        return "it takes layers of a saved model" if self.files else ""
+        return f"Keras's fit trains it ({self.fit})" if self.fit else ""
 
     @property
     def name(self) -> str:

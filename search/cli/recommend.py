@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-# Files exported beside others, by format, what they are, and how their names end.
+# Files exported beside others, by format: what they are, and how their names end.
 SIDECARS = {
-    "keras": ("predict", "for tables", ".predict.py"),
-    "python": ("network", "which it needs", ".network.py"),
+    "keras": (("predict", "for tables", ".predict.py"),),
+    "python": (
+        ("network", "which it needs", ".network.py"),
+        ("saved", "which it needs", ".saved.keras"),
+    ),
 }
 
 
@@ -133,11 +136,11 @@ def export(
     target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
     store = open_store(artifacts())
     copy_from(store, kept[form], target)
-    name, purpose, ending = SIDECARS.get(form, ("", "", ""))
-    if name in kept:
-        beside = target.with_suffix(ending)
-        copy_from(store, kept[name], beside)
-        err().print(f"beside it, {purpose}: {beside}", markup=False)
+    for name, purpose, ending in SIDECARS.get(form, ()):
+        if name in kept:
+            beside = target.with_suffix(ending)
+            copy_from(store, kept[name], beside)
+            err().print(f"beside it, {purpose}: {beside}", markup=False)
     out().print(str(target), markup=False)
 
 

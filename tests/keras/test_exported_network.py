@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,16 @@ import pytest
 
 from tests.support.documents import ROOT
 from tests.support.own_networks import CODE, INPUTS
+from tests.support.saved_networks import code as taking
+from tests.support.saved_networks import saved_model
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.load import load
 from trainstack.search.data.own_inputs import inputs_of
 from trainstack.search.own_network import OwnNetwork
 from trainstack.search.payloads import Refit
+from trainstack.search.saved_model import read_saved
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.own_pretrained import own_rate
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.own_network import built
@@ -69,12 +74,17 @@ def dataset_of(name: str, folder: Path) -> Any:
 class Exported:
     """A network, its data and the definitions of its exported script."""
 
-    def __init__(self, name: str, stack: Stack, folder: Path, refit: Refit | None = None) -> None:
+    def __init__(
+        self, name: str, stack: Stack, folder: Path, refit: Refit | None = None, taken: str = ""
+    ) -> None:
         self.dataset = dataset_of(name, folder)
-        self.network = OwnNetwork("network.py", name, CODE, inputs_of(self.dataset).shapes)
+        text = taking(taken, 'layer="mean", unfreeze_after=1') if taken else CODE
+        self.network = OwnNetwork("network.py", name, text, inputs_of(self.dataset).shapes)
+        if taken:
+            self.network = replace(self.network, files=((taken, read_saved(taken)),))
         spec = StudySpec("s", self.dataset.describe(), {}, epochs=2, network=self.network)
         self.text = script(self.dataset, spec, stack, [7, 8], {"loss": [0.5]}, refit)
-        (folder / "train.network.py").write_text(CODE, "utf-8")
+        (folder / "train.network.py").write_text(text, "utf-8")
         self.names: dict[str, Any] = {"__name__": "script", "__file__": str(folder / "train.py")}
         exec(compile(self.text, "train.py", "exec", dont_inherit=True), self.names)
 
@@ -87,6 +97,22 @@ def test_the_script_trains_a_network_as_the_engine_does(
     """From the same weights and batches the script's optimizer gives the engine's weights."""
     stack = STACKS[kind]
     made = Exported(name, stack, tmp_path)
+    start, ours, model, x = both_trained(made, stack, monkeypatch)
+    for mine, theirs in zip(ours, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(start, ours, strict=True))
+    expected = keras.ops.softmax(built_with(made, stack, ours)(x, training=False))
+    np.testing.assert_allclose(model(x, training=False), expected, rtol=1e-4, atol=1e-5)
+
+
+def both_trained(
+    made: Exported, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[np.ndarray], list[np.ndarray], Any, np.ndarray]:
+    """Train two epochs of the same batches by the engine and by the script, from equal weights.
+
+    Returns:
+        The weights before and after, the script's model, the rows.
+    """
     split = made.dataset.split(7)
     x = np.random.default_rng(1).normal(size=(96, split.x_train.shape[1])).astype("f4")
     y = np.random.default_rng(2).integers(0, CLASSES, 96).astype("i4")
@@ -96,22 +122,40 @@ def test_the_script_trains_a_network_as_the_engine_does(
     program.reset(stack, 1, data)
     start, rate = program.plain(program.weights()), stack["optimizer.learning_rate"]
     order = np.arange(96, dtype="int32").reshape(-1, BATCH)
-    for epoch in range(2):
-        program.epoch(stack, data, order, np.full(len(order), rate, "f4"), None, epoch)
+    for epoch in (1, 2):
+        rates, factor = np.full(len(order), rate, "f4"), own_rate(stack, epoch)
+        program.epoch(stack, data, order, rates, None, epoch, pretrained=factor)
     ours, original = program.plain(program.weights()), keras.Model.fit
 
-    def fit(model: Any, *args: Any, **options: Any) -> Any:
+    def fit(model: Any, *args: Any, callbacks: Any, **options: Any) -> Any:
         model.set_weights(start)
         model.jit_compile = False
-        return original(model, x, y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
+        used = [each for each in callbacks if type(each).__name__ == "Thawing"]
+        asked = {"batch_size": BATCH, "epochs": 2, "shuffle": False, "verbose": 0}
+        return original(model, x, y, callbacks=used, **asked)
 
     monkeypatch.setattr(keras.Model, "fit", fit)
-    model = made.names["train"](x, y, x, y)
-    for mine, theirs in zip(ours, model.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
-    assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(start, ours, strict=True))
-    expected = keras.ops.softmax(built_with(made, stack, ours)(x, training=False))
-    np.testing.assert_allclose(model(x, training=False), expected, rtol=1e-4, atol=1e-5)
+    return start, ours, made.names["train"](x, y, x, y), x
+
+
+@pytest.mark.parametrize("choice", ["frozen", "thawed", "fresh"])
+def test_the_script_takes_layers_of_a_saved_model(
+    choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen, thawed after an epoch at a lower rate, or fresh, they get the engine's weights."""
+    model = saved_model()
+    model.save(tmp_path / "train.saved.keras")
+    stack = STACKS["bounded"].but(network__pretrained=choice, optimizer="sgd")
+    if choice == "thawed":
+        stack = stack.but(network__pretrained_frozen=1, network__pretrained_rate_factor=0.3)
+    made = Exported("build", stack, tmp_path, taken=str(tmp_path / "train.saved.keras"))
+    start, ours, theirs, _ = both_trained(made, stack, monkeypatch)
+    for mine, other in zip(ours, theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+    lower = model.get_layer("lower").get_weights()[0]
+    place = next(k for k, weights in enumerate(start) if weights.shape == lower.shape)
+    assert np.array_equal(start[place], lower) == (choice != "fresh")
+    assert np.array_equal(start[place], ours[place]) == (choice == "frozen")
 
 
 def built_with(made: Exported, stack: Stack, weights: list[np.ndarray]) -> Any:

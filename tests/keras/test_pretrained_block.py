@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.own_networks import IMAGES
+from tests.support.saved_networks import code, saved_model
 from trainstack.search.artifacts import FolderStore
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.load import load
@@ -44,28 +45,6 @@ THAWED = STACK.but(
     **{"network__pretrained": "thawed", "network__pretrained_frozen": 2},
     network__pretrained_rate_factor=1.0,
 )
-
-
-def saved_model() -> keras.Model:
-    """Return a small convolutional model with batch normalization and a head of four units."""
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((8, 8, 1))
-    x = keras.layers.Conv2D(3, 3, activation="relu", name="lower")(inputs)
-    x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-    model = keras.Model(inputs, keras.layers.Dense(4, name="top")(x))
-    for variable in model.variables:
-        variable.assign(variable + 0.05)
-    return model
-
-
-def code(file: Any, arguments: str = 'layer="mean", unfreeze_after=(2, 3)') -> str:
-    """Return the text of a network that takes layers of a saved model."""
-    return f"""
-def build(stack, inputs, outputs):
-    x = stack.pretrained({str(file)!r}, {arguments})(inputs)
-    return stack.head(outputs)(stack.dense(6)(x))
-"""
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from trainstack.search.payloads import Refit
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.averagings import averaged_epochs
 from trainstack.spaces.initializers import INITIALIZERS
-from trainstack.spaces.network_space import held
+from trainstack.spaces.network_space import filled, held
 from trainstack.spaces.optimizers import OPTIMIZERS
 from trainstack.spaces.pretrainings import frozen_epochs, pretraining_epochs
 from trainstack.spaces.schedules import (
@@ -35,7 +35,7 @@ from trainstack.workers.engine.model_plan import NTK, NTK_HEAD, Node, Plan, plan
 from trainstack.workers.engine.pretraining import TASKS
 from trainstack.workers.engine.saved_layers import dense_layers
 from trainstack.workers.export.expressions import keywords
-from trainstack.workers.export.own_network import own_network
+from trainstack.workers.export.own_network import own_network, thawing
 from trainstack.workers.export.rendering import render
 
 # Layers whose class a script brings along, the last two only if the rate of dropout changes.
@@ -66,7 +66,8 @@ def script(
     Returns:
         A program that needs only Keras, TensorFlow, scikit-learn and NumPy (pandas for tables).
     """
-    stack = stack if spec.network is None else held(stack)
+    if spec.network is not None:
+        stack = filled(held(stack), spec.network_numbers or {})
     planned = stack.planned_epochs(spec.epochs)
     schedule, optimizer = SCHEDULES[stack["schedule"]], OPTIMIZERS[stack["optimizer"]]
     scheduled = _scheduled(stack)
@@ -117,7 +118,7 @@ def script(
         undecayed=_names(network),
         rates=_rates(network, stack),
         initial=_initial(stack),
-        pretraining=_pretraining(stack, planned),
+        pretraining=_pretraining(stack, planned) or thawing(stack, planned),
         reused_file=spec.reused.file if spec.reused else "",
         dense_layers=dense_layers,
         unlabelled=stack["pretraining"] in TASKS and dataset.unlabelled is not None,

@@ -143,6 +143,9 @@ def save_all(bench: Bench, delivered: Delivered, folder: str) -> dict[str, str]:
             if spec.network is not None:
                 written["network"] = target / "train.network.py"
                 written["network"].write_text(spec.network.code, "utf-8")
+                for _, saved in spec.network.files:  # at most one
+                    written["saved"] = target / "train.saved.keras"
+                    written["saved"].write_bytes(saved.content(bench.artifacts))
         written["json"] = target / "stack.json"
         each = [stack.to_json() for stack in delivered.stacks]
         document = each if len(each) > 1 else each[0]

@@ -11,6 +11,7 @@ from trainstack.search.own_network import OwnNetwork
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.own_numbers import PREFIX
+from trainstack.spaces.own_pretrained import CHOICE, FRESH, FROZEN_EPOCHS, RATE_FACTOR
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import kernels
 from trainstack.workers.export.expressions import keywords
@@ -32,6 +33,8 @@ class ExportedNetwork:
         fan_average: Whether the initializer's variance is by the mean of both fans.
         penalty: Arguments of the weight penalty.
         kernels: What the kernels of a layer are.
+        saved: Whether it takes layers of a saved model.
+        is_fresh: Whether these start with fresh weights.
     """
 
     function: str
@@ -45,6 +48,8 @@ class ExportedNetwork:
     fan_average: bool
     penalty: str
     kernels: str
+    saved: bool
+    is_fresh: bool
 
 
 def own_network(network: OwnNetwork, stack: Stack) -> ExportedNetwork:
@@ -69,7 +74,25 @@ def own_network(network: OwnNetwork, stack: Stack) -> ExportedNetwork:
         fan_average=initializer.fan == "fan_avg",
         penalty=keywords(stack.numbers("penalty")),
         kernels=source[source.index("_RECURRENT =") :].strip(),
+        saved=bool(network.files),
+        is_fresh=_choice(stack) == FRESH,
     )
+
+
+def thawing(stack: Stack, planned: int) -> dict[str, Any] | None:
+    """Return in how many epochs the layers of a saved model are frozen, and the factor after them.
+
+    None if they learn as the others do, or there are none. Layers that stay frozen are so in all
+    planned epochs.
+    """
+    if _choice(stack) == FRESH:
+        return None
+    frozen = stack.get(PREFIX + FROZEN_EPOCHS, planned)
+    return {"frozen": frozen, "rate_factor": stack.get(PREFIX + RATE_FACTOR, 0.0)}
+
+
+def _choice(stack: Stack) -> str:
+    return stack.get(PREFIX + CHOICE, FRESH)
 
 
 def _parts(network: OwnNetwork) -> list[str]:
