@@ -24,7 +24,7 @@ REALMLP = "realmlp-td-s"
 # Regret of a stack that diverged, and the most that counts: e² = 7.4 times the least loss.
 MOST_REGRET = 2.0
 # Least mean regret by which a further stack of a portfolio lowers that of those before it.
-LEAST_GAIN = 0.001
+LEAST_GAIN = 0.005
 # Least share of the chapter's error: a test part may have no wrong answer at all.
 LEAST_SHARE = 0.01
 

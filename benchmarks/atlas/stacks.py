@@ -48,6 +48,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "activation=relu": {"activation": "relu", "initializer": "he_normal"},
     "activation=mish|selu": {},  # the one that the form for this task does not have
     "normalization=before": {"normalization": "before", "bias": "zeros"},
+    "members=shared": {"members": "shared", "members__count": 8},
     "units=512x3": {"units": [512, 512, 512]},
     "units=128x2": {"units": [128, 128]},
 }
