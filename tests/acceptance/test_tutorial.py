@@ -16,7 +16,15 @@ from typing import Any
 import pytest
 
 from docs.documents import DOCUMENTS
-from tests.support.documents import ROOT, Example, examples, our_commands, program, shell_lines
+from tests.support.documents import (
+    ROOT,
+    Example,
+    examples,
+    first_program,
+    our_commands,
+    program,
+    shell_lines,
+)
 from tests.support.json_shapes import problems
 from tests.support.shell import Shell
 from trainstack.search.cli.main import run
@@ -163,7 +171,7 @@ def test_a_how_to_can_be_followed(page: Path, here: Here) -> None:
     """After the tutorial, a how-to's sessions run as shown, and its launches can be created."""
     text = page.read_text("utf-8")
     if saved := re.search(r"save it as `(\w+\.py)`", text):
-        (here.reader.folder / saved[1]).write_text(program(text), "utf-8")
+        (here.reader.folder / saved[1]).write_text(first_program(text[saved.end() :]), "utf-8")
     for example in examples(text):
         if "range-test" not in example.command:  # trains for long; tested separately
             as_shown(example, here.type(example.command))

@@ -35,6 +35,9 @@ class Canned:
     def __init__(self, losses: list[float]) -> None:
         self.losses, self.trained = losses, 0
 
+    def completed(self, stack: Stack) -> Stack:
+        return stack
+
     def epoch(self, *_: Any) -> EpochResult:
         self.trained += 1
         loss = self.losses[min(self.trained, len(self.losses)) - 1]

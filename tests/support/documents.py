@@ -78,6 +78,11 @@ def program(text: str) -> str:
     return "\n".join(_PROGRAMS.findall(text))
 
 
+def first_program(text: str) -> str:
+    """Return a Markdown text's first Python block."""
+    return _PROGRAMS.findall(text)[0]
+
+
 def shell_lines(text: str) -> list[str]:
     """Return the commands of a Markdown text's shell blocks, continuations joined."""
     scripts = "\n".join(_SCRIPTS.findall(text)).replace("\\\n", " ")
