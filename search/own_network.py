@@ -54,7 +54,12 @@ class OwnNetwork:
     @property
     def not_written(self) -> str:
         """Why no program in plain Keras is written for it, in words; empty: one is."""
-        return f"Keras's fit trains it ({self.fit})" if self.fit else ""
+        return f"its model has {self.fit}" if self.fit.startswith("a fit ") else ""
+
+    @property
+    def has_own_steps(self) -> bool:
+        """Whether its model has a training step, or the loss in it, of its own."""
+        return self.fit.endswith(" of its own")
 
     @property
     def name(self) -> str:

@@ -86,8 +86,7 @@ def test_a_network_with_its_own_training_is_recommended_and_exported(
     assert shell.within("export", "flipping", "--format", "keras", "-o", path).returncode == 0
     predicted = shell.json("predict", path, folder / "images.npz", "--evaluate")
     assert 0.0 <= predicted["metrics"]["accuracy"] <= 1.0
-    program = "export", "flipping", "--format", "python", "-o", folder / "train.py"
-    assert "Keras's fit trains it (a train_step" in refused(shell.within(*program), 2)
+    assert "accuracy" in ran(shell, folder, "flipping")
 
 
 def test_layers_of_a_saved_model_are_an_axis_of_the_study(shell: Shell, folder: Path) -> None:
@@ -106,14 +105,19 @@ def test_layers_of_a_saved_model_are_an_axis_of_the_study(shell: Shell, folder: 
     path = folder / "taking.keras"
     assert shell.within("export", "taking", "--format", "keras", "-o", path).returncode == 0
     assert shell.json("predict", path, folder / "images.npz", "--evaluate")["metrics"]
-    program = folder / "program/train.py"
-    program.parent.mkdir()
-    assert shell.within("export", "taking", "--format", "python", "-o", program).returncode == 0
-    beside = program.with_suffix(".saved.keras")
+    assert "accuracy" in ran(shell, folder, "taking")
+    beside = folder / "taking/train.saved.keras"
     assert beside.read_bytes() == (folder / "old.keras").read_bytes()
-    ran = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert "accuracy" in ran.stdout
+
+
+def ran(shell: Shell, folder: Path, study: str) -> str:
+    """Export a study's program into a folder of its own and run it; return what it prints."""
+    program = folder / study / "train.py"
+    program.parent.mkdir()
+    assert shell.within("export", study, "--format", "python", "-o", program).returncode == 0
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_a_missing_saved_model_is_refused_with_the_users_line(shell: Shell, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +27,7 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.own_pretrained import own_rate
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.fit_program import FitProgram
 from trainstack.workers.engine.own_network import built
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import Structure, shaping_items
@@ -75,13 +75,16 @@ class Exported:
     """A network, its data and the definitions of its exported script."""
 
     def __init__(
-        self, name: str, stack: Stack, folder: Path, refit: Refit | None = None, taken: str = ""
+        self,
+        name: str,
+        stack: Stack,
+        folder: Path,
+        refit: Refit | None = None,
+        text: str = CODE,
+        **more: Any,
     ) -> None:
         self.dataset = dataset_of(name, folder)
-        text = taking(taken, 'layer="mean", unfreeze_after=1') if taken else CODE
-        self.network = OwnNetwork("network.py", name, text, inputs_of(self.dataset).shapes)
-        if taken:
-            self.network = replace(self.network, files=((taken, read_saved(taken)),))
+        self.network = OwnNetwork("network.py", name, text, inputs_of(self.dataset).shapes, **more)
         spec = StudySpec("s", self.dataset.describe(), {}, epochs=2, network=self.network)
         self.text = script(self.dataset, spec, stack, [7, 8], {"loss": [0.5]}, refit)
         (folder / "train.network.py").write_text(text, "utf-8")
@@ -118,7 +121,8 @@ def both_trained(
     y = np.random.default_rng(2).integers(0, CLASSES, 96).astype("i4")
     data = DeviceData(*(keras.ops.convert_to_tensor(part) for part in (x, y, x, y)))
     shape = (Inputs(x.shape[1]), CLASSES, "classification", data.rows, False)
-    program = Program(Structure(shaping_items(stack), *shape, network=made.network), stack)
+    structure = Structure(shaping_items(stack), *shape, network=made.network)
+    program = (FitProgram if made.network.fit else Program)(structure, stack)
     program.reset(stack, 1, data)
     start, rate = program.plain(program.weights()), stack["optimizer.learning_rate"]
     order = np.arange(96, dtype="int32").reshape(-1, BATCH)
@@ -148,7 +152,9 @@ def test_the_script_takes_layers_of_a_saved_model(
     stack = STACKS["bounded"].but(network__pretrained=choice, optimizer="sgd")
     if choice == "thawed":
         stack = stack.but(network__pretrained_frozen=1, network__pretrained_rate_factor=0.3)
-    made = Exported("build", stack, tmp_path, taken=str(tmp_path / "train.saved.keras"))
+    file = str(tmp_path / "train.saved.keras")
+    text = taking(file, 'layer="mean", unfreeze_after=1')
+    made = Exported("build", stack, tmp_path, text=text, files=((file, read_saved(file)),))
     start, ours, theirs, _ = both_trained(made, stack, monkeypatch)
     for mine, other in zip(ours, theirs.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
@@ -156,6 +162,45 @@ def test_the_script_takes_layers_of_a_saved_model(
     place = next(k for k, weights in enumerate(start) if weights.shape == lower.shape)
     assert np.array_equal(start[place], lower) == (choice != "fresh")
     assert np.array_equal(start[place], ours[place]) == (choice == "frozen")
+
+
+FLIPPING = """
+import keras
+import tensorflow as tf
+
+
+class Flipping(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x[:, ::-1], training=True))
+        found = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(found, self.trainable_variables))
+        return {"loss": loss}
+
+
+def flipping(stack, inputs, outputs):
+    x = keras.layers.Flatten()(stack.conv2d(3, 3)(inputs))
+    return Flipping(inputs, stack.head(outputs)(x))
+"""
+
+
+def test_the_script_trains_by_the_steps_of_the_users_own_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training step that mirrors its rows gives the weights of the study's training by `fit`."""
+    stack, reason = STACKS["bounded"].but(optimizer="sgd"), "a train_step of its own"
+    made = Exported("flipping", stack, tmp_path, text=FLIPPING, fit=reason)
+    start, ours, model, _ = both_trained(made, stack, monkeypatch)
+    for mine, theirs in zip(ours, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(start, ours, strict=True))
+    monkeypatch.undo()
+    plain = Exported(
+        "flipping", stack, tmp_path, text=FLIPPING.replace("[:, ::-1]", ""), fit=reason
+    )
+    _, others, *_ = both_trained(plain, stack, monkeypatch)
+    assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(others, ours, strict=True))
 
 
 def built_with(made: Exported, stack: Stack, weights: list[np.ndarray]) -> Any:

@@ -35,6 +35,8 @@ class ExportedNetwork:
         kernels: What the kernels of a layer are.
         saved: Whether it takes layers of a saved model.
         is_fresh: Whether these start with fresh weights.
+        steps: Whether the user's model has a training step, or the loss in it, of its own.
+        eager: Whether it is trained step by step in Python.
     """
 
     function: str
@@ -50,6 +52,8 @@ class ExportedNetwork:
     kernels: str
     saved: bool
     is_fresh: bool
+    steps: bool
+    eager: bool
 
 
 def own_network(network: OwnNetwork, stack: Stack) -> ExportedNetwork:
@@ -76,6 +80,8 @@ def own_network(network: OwnNetwork, stack: Stack) -> ExportedNetwork:
         kernels=source[source.index("_RECURRENT =") :].strip(),
         saved=bool(network.files),
         is_fresh=_choice(stack) == FRESH,
+        steps=network.has_own_steps,
+        eager=network.eager,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 import pytest
 
@@ -9,6 +11,7 @@ from trainstack.search.claims.designs import (
     breaks_self_normalization,
     self_normalizing_but_for_regularizers,
 )
+from trainstack.search.own_network import OwnNetwork
 from trainstack.search.queue.trial_record import trial_of
 from trainstack.search.records import SEARCH, Run
 from trainstack.search.spec import DataSpec, StudySpec
@@ -120,3 +123,13 @@ def test_other_keys_and_values_are_refused() -> None:
     """A stack's numbers of a network are texts, numbers and truth values."""
     with pytest.raises(RequestError, match="filters is"):
         Stack.of(network__filters=[1])
+
+
+def test_a_program_is_written_unless_fit_itself_is_the_users() -> None:
+    """A training step of the user's own is in the user's file; a fit of its own may do anything."""
+    network = OwnNetwork("mine.py", "build", "")
+    assert not network.not_written
+    assert not replace(network, fit="a train_step of its own").not_written
+    assert replace(network, fit="a train_step of its own").has_own_steps
+    assert not replace(network, fit="a layer Counting that changes in Python").has_own_steps
+    assert replace(network, fit="a fit of its own").not_written == "its model has a fit of its own"
