@@ -288,6 +288,16 @@ def test_the_scripts_are_formatted_and_clean(tmp_path: Path) -> None:
         for name in ("lenet", "two"):
             text = Exported(name, stack, tmp_path).text
             (folder / f"train_{name}_{number}.py").write_text(text, "utf-8")
+    file, thawed = tmp_path / "train.saved.keras", {"network__pretrained": "thawed"}
+    saved_model().save(file)
+    thawed |= {"network__pretrained_frozen": 1, "network__pretrained_rate_factor": 0.3}
+    taken = {"text": taking(file), "files": ((str(file), read_saved(str(file))),)}
+    steps = {"text": FLIPPING, "fit": "a train_step of its own"}
+    for number, stack in enumerate(STACKS.values()):
+        made = Exported("build", stack.but(**thawed), tmp_path, **taken)
+        (folder / f"train_taking_{number}.py").write_text(made.text, "utf-8")
+        made = Exported("flipping", stack, tmp_path, **steps)
+        (folder / f"train_flipping_{number}.py").write_text(made.text, "utf-8")
     ruff = (sys.executable, "-m", "ruff")
     options = ("--isolated", "--line-length=100", str(folder))
     rules = ("--select=E,W,F,I,N,UP,SIM,C4,RET,PIE", "--ignore=E501")
