@@ -85,13 +85,13 @@ def world_of(found: Sequence[Run]) -> World:
     own = noise - noise.mean(axis=0)
     alone = float((own**2).sum() / ((len(losses) - 1) * (SEEDS - 1)))
     shared = min(1.0, max(0.0, 1.0 - alone / variance))
-    first, *others = {BASELINE: None, **stacks}
+    others = (stack for name, stack in stacks.items() if name != BASELINE)
     return World(
         deviation=variance**0.5,
         shared=shared,
         valid=means["valid"],
         tested=means["test"],
-        stacks=(stacks[first], *(stacks[name] for name in others)),
+        stacks=(CHAPTER_DEFAULT, *others),
     )
 
 

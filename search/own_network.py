@@ -33,6 +33,7 @@ class OwnNetwork:
         places: Places in a row of the numbers of each input, for the columns of a table; empty:
             the inputs follow one another.
         fit: Why Keras's `fit` trains it, in words; empty: the engine does.
+        defines: Part of its training that the user's own model defines, such as `train_step`.
         eager: Whether `fit` runs it step by step in Python, since it cannot be traced.
         files: Saved models whose layers it takes, by the names that it gives.
     """
@@ -43,6 +44,7 @@ class OwnNetwork:
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
     places: tuple[tuple[int, ...], ...] = ()
     fit: str = ""
+    defines: str = ""
     eager: bool = False
     files: tuple[tuple[str, SavedModel], ...] = ()
 
@@ -54,12 +56,7 @@ class OwnNetwork:
     @property
     def not_written(self) -> str:
         """Why no program in plain Keras is written for it, in words; empty: one is."""
-        return f"its model has {self.fit}" if self.fit.startswith("a fit ") else ""
-
-    @property
-    def has_own_steps(self) -> bool:
-        """Whether its model has a training step, or the loss in it, of its own."""
-        return self.fit.endswith(" of its own")
+        return "its model has a fit of its own" if self.defines == "fit" else ""
 
     @property
     def name(self) -> str:
@@ -83,7 +80,8 @@ class OwnNetwork:
         places = {"places": [list(each) for each in self.places]} if self.places else {}
         return {
             **{"file": self.file, "function": self.function, "code": self.code},
-            **{"inputs": inputs, **places, "fit": self.fit, "eager": self.eager},
+            **{"inputs": inputs, **places, "fit": self.fit},
+            **{"defines": self.defines, "eager": self.eager},
             "files": {name: asdict(model) for name, model in self.files},
         }
 
@@ -93,9 +91,10 @@ class OwnNetwork:
         inputs = tuple((each["name"], tuple(each["shape"])) for each in document["inputs"])
         places = tuple(map(tuple, document.get("places", ())))
         files = tuple((n, SavedModel(**each)) for n, each in document.get("files", {}).items())
-        training = document.get("fit", ""), document.get("eager", False)
+        training = document.get("fit", ""), document.get("defines", "")
+        eager = document.get("eager", False)
         where = document["file"], document["function"], document["code"]
-        return cls(*where, inputs, places, *training, files)
+        return cls(*where, inputs, places, *training, eager, files)
 
 
 def read_network(text: str) -> OwnNetwork:

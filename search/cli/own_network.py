@@ -109,7 +109,7 @@ def look_at(text: str, dataset: Dataset, outputs: int, columns: Sequence[str] = 
     request = {"network": network.to_json(), "outputs": outputs}
     (found,) = answers("trainstack.workers.tasks.own_network", request)
     numbers = read_numbers(found["numbers"])
-    more = {key: found[key] for key in ("fit", "eager", "files")}
+    more = {key: found[key] for key in ("fit", "defines", "eager", "files")}
     network = OwnNetwork.from_json({**network.to_json(), **more})
     return LookedAt(network, numbers, found["has_head"], found["voids"])
 

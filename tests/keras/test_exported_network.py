@@ -185,20 +185,35 @@ def flipping(stack, inputs, outputs):
 """
 
 
+COUNTING = FLIPPING.replace(
+    "class Flipping",
+    """class Counting(keras.layers.Layer):
+    calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x
+
+
+class Flipping""",
+).replace("3)(inputs))", "3)(Counting()(inputs)))")
+
+
+@pytest.mark.parametrize("eager", [False, True])
 def test_the_script_trains_by_the_steps_of_the_users_own_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    eager: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A training step that mirrors its rows gives the weights of the study's training by `fit`."""
-    stack, reason = STACKS["bounded"].but(optimizer="sgd"), "a train_step of its own"
-    made = Exported("flipping", stack, tmp_path, text=FLIPPING, fit=reason)
+    """A training step that mirrors its rows gives the weights of the study's training by `fit`,
+    also where a layer in Python is the reason for it."""
+    stack, text = STACKS["bounded"].but(optimizer="sgd"), COUNTING if eager else FLIPPING
+    more: dict[str, Any] = {"fit": "a reason", "defines": "train_step", "eager": eager}
+    made = Exported("flipping", stack, tmp_path, text=text, **more)
     start, ours, model, _ = both_trained(made, stack, monkeypatch)
     for mine, theirs in zip(ours, model.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
     assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(start, ours, strict=True))
     monkeypatch.undo()
-    plain = Exported(
-        "flipping", stack, tmp_path, text=FLIPPING.replace("[:, ::-1]", ""), fit=reason
-    )
+    plain = Exported("flipping", stack, tmp_path, text=text.replace("[:, ::-1]", ""), **more)
     _, others, *_ = both_trained(plain, stack, monkeypatch)
     assert any(not np.allclose(a, b, atol=1e-3) for a, b in zip(others, ours, strict=True))
 
@@ -292,7 +307,7 @@ def test_the_scripts_are_formatted_and_clean(tmp_path: Path) -> None:
     saved_model().save(file)
     thawed |= {"network__pretrained_frozen": 1, "network__pretrained_rate_factor": 0.3}
     taken = {"text": taking(file), "files": ((str(file), read_saved(str(file))),)}
-    steps = {"text": FLIPPING, "fit": "a train_step of its own"}
+    steps = {"text": FLIPPING, "fit": "a reason", "defines": "train_step"}
     for number, stack in enumerate(STACKS.values()):
         made = Exported("build", stack.but(**thawed), tmp_path, **taken)
         (folder / f"train_taking_{number}.py").write_text(made.text, "utf-8")

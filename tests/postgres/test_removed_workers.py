@@ -126,7 +126,7 @@ def test_study_goes_on_whoever_is_removed(url: URL, database: Engine) -> None:
 
 
 def test_deleted_study_is_named(url: URL, database: Engine) -> None:
-    """A worker whose study was deleted is told so."""
+    """A worker whose study was deleted gets a StudyError."""
     here = begun(url, trials=1)
     with database.begin() as connection:
         connection.execute(delete(studies))

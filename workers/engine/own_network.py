@@ -210,7 +210,7 @@ def _run(network: OwnNetwork, made: BuildStack, outputs: int) -> tuple[BuildStac
 
 def own_training(model: keras.Model) -> str:
     """Return which part of its training a model defines itself, such as `train_step`, or ''."""
-    parts = ("train_step", "compute_loss", "fit")
+    parts = ("fit", "train_step", "compute_loss")
     return next((p for p in parts if getattr(type(model), p) is not getattr(keras.Model, p)), "")
 
 

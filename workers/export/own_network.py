@@ -35,7 +35,7 @@ class ExportedNetwork:
         kernels: What the kernels of a layer are.
         saved: Whether it takes layers of a saved model.
         is_fresh: Whether these start with fresh weights.
-        steps: Whether the user's model has a training step, or the loss in it, of its own.
+        by_fit: Whether the user's own model trains it, step by step.
         eager: Whether it is trained step by step in Python.
     """
 
@@ -52,7 +52,7 @@ class ExportedNetwork:
     kernels: str
     saved: bool
     is_fresh: bool
-    steps: bool
+    by_fit: bool
     eager: bool
 
 
@@ -80,7 +80,7 @@ def own_network(network: OwnNetwork, stack: Stack) -> ExportedNetwork:
         kernels=source[source.index("_RECURRENT =") :].strip(),
         saved=bool(network.files),
         is_fresh=_choice(stack) == FRESH,
-        steps=network.has_own_steps,
+        by_fit=bool(network.fit),
         eager=network.eager,
     )
 

@@ -35,32 +35,34 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     """Answer `{"network", "outputs"}` with what the network asks for and what it is.
 
     Yields:
-        `{"numbers", "has_head", "voids", "fit", "eager", "files"}`: its own numbers as
+        `{"numbers", "has_head", "voids", "fit", "defines", "eager", "files"}`: its own numbers as
         `OwnNumber.to_json`, whether the stack makes its last layer, why some of its choices cannot
-        be self-normalizing, why `fit` trains it (both empty if there is no reason), whether it does
-        so eagerly, and its saved models as `OwnNetwork` has them.
+        be self-normalizing, why `fit` trains it (both empty if there is no reason), which part of
+        its training it defines, whether it is trained eagerly, and its saved models as `OwnNetwork`
+        has them.
 
     Raises:
         RequestError: The network cannot be built, or asks for numbers in an order that differs
             from call to call.
     """
-    from trainstack.workers.engine.own_network import built
+    from trainstack.workers.engine.own_network import built, own_training
     from trainstack.workers.engine.self_normalizing import voids
     from trainstack.workers.engine.unknown_to_engine import why_unknown
 
     network, outputs = OwnNetwork.from_json(request["network"]), request["outputs"]
     files: dict[str, Any] = {}
-    void = fit = ""
+    void = fit = defines = ""
     eager = False
 
     def seen(numbers: Mapping[str, Any]) -> BuiltNetwork:
-        nonlocal void, fit, eager
+        nonlocal void, fit, defines, eager
         stack = Stack.of(**{f"{PREFIX}{name}": value for name, value in numbers.items()})
         found = built(network, stack, outputs)
         files.update({name: asdict(saved) for name, saved in found.files.items()})
         void = void or voids(found)
         reason, needs_python = why_unknown(found)
         fit, eager = fit or reason, eager or needs_python
+        defines = defines or own_training(found.fitted)
         return found
 
     first, again = seen({}), seen({}).asked
@@ -73,7 +75,7 @@ def look(request: Any) -> Iterator[dict[str, Any]]:
     yield {
         "numbers": {name: number.to_json() for name, number in numbers.items()},
         "has_head": first.top is not None,
-        **{"voids": void, "fit": fit, "eager": eager, "files": files},
+        **{"voids": void, "fit": fit, "defines": defines, "eager": eager, "files": files},
     }
 
 
