@@ -1,99 +1,82 @@
-"""Measure the test errors of the models that a study can export.
+"""Compare the models that studies can export by their test errors.
 
-    python -m benchmarks.delivering TABLES -o RESULTS.jsonl [--data …] [--seeds 5] [FLAGS]
+    python -m benchmarks.delivering FOLDER
 
-TABLES is a folder of Parquet files whose last column is the target. Each table is searched once for
-each seed of the study, in a home of its own; other FLAGS are those of `trainstack launch`. What is
-in RESULTS is not run again, so that the command continues where it stopped. It then prints the
-median change of the test error (1 - accuracy, or rmse) and of the test loss against the single
-network.
+FOLDER holds launches that `benchmarks.launches` recorded. The change of the test error
+(1 - accuracy, or rmse) and of the test loss against the single network is a mean over a table's
+seeds; the table gives the median over the data sets with the interval of the middle 95 % of 10,000
+bootstrap samples of the data sets (Efron and Tibshirani 1993, section 13.3).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from benchmarks.launches import read
+
 KINDS = ("refit", "average", "ensemble", "default")
+FIGURES = ("error", "loss")
+SAMPLES = 10_000
 
 
-def launched(path: Path, seed: int, flags: Sequence[str]) -> dict[str, Any]:
-    """Search a table and return the recommendation's document."""
-    from pyarrow import parquet
-
-    target = parquet.read_schema(path).names[-1]
-    with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [
-                *(Path(sys.executable).with_name("trainstack"), "launch", path),
-                *("--target", target, "--seed", str(seed), "--study", "s", "--json", *flags),
-            ],
-            env={**os.environ, "TRAINSTACK_HOME": home},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    return json.loads(done.stdout)
+def figure(test: Mapping[str, Any], name: str) -> float:
+    """Return the loss of a model's test scores, or its error."""
+    if name == "loss":
+        return test["loss"]["mean"]
+    return test["rmse"]["mean"] if "rmse" in test else 1 - test["accuracy"]["mean"]
 
 
-def row(data: str, seed: int, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the line of a study: the test loss and error of each of its models."""
-    models = {kind: _figures(found["models"][kind]["test"]) for kind in _made(found["models"])}
-    return {"data": data, "seed": seed, "default": found["models"]["default"], "models": models}
+def changes(records: Iterable[Mapping[str, Any]], kind: str, name: str) -> dict[str, float]:
+    """Return each table's mean relative change of a figure against the single network."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        models = record["found"]["models"]
+        other = models[models["default"] if kind == "default" else kind]
+        single = figure(models["single"]["test"], name)
+        if other is not None and single > 0:
+            found[record["table"]].append(figure(other["test"], name) / single - 1)
+    return {table: fmean(values) for table, values in found.items()}
 
 
-def _made(models: Mapping[str, Any]) -> list[str]:
-    return [kind for kind in ("single", *KINDS[:-1]) if models[kind] is not None]
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the bootstrap interval of a median.
 
-
-def _figures(test: Mapping[str, Any]) -> dict[str, float]:
-    error = test["rmse"]["mean"] if "rmse" in test else 1 - test["accuracy"]["mean"]
-    return {"loss": test["loss"]["mean"], "error": error}
-
-
-def changes(rows: Sequence[Mapping[str, Any]], kind: str, figure: str) -> list[float]:
-    """Return the relative changes of a figure against the single network, one for each study."""
-    found = []
-    for each in rows:
-        models = each["models"]
-        other = models.get(each["default"] if kind == "default" else kind)
-        if other is not None and models["single"][figure] > 0:
-            found.append(other[figure] / models["single"][figure] - 1)
-    return found
+    >>> interval([1.0, 1.0, 1.0])
+    (1.0, 1.0)
+    """
+    draws = np.random.default_rng(0).choice(values, (SAMPLES, len(values)))
+    low, high = np.quantile(np.median(draws, axis=1), (0.025, 0.975))
+    return float(low), float(high)
 
 
 def main() -> None:
-    """Run what is missing, then print one line for each model."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("tables", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--data", nargs="*", default=[])
-    parser.add_argument("--seeds", type=int, default=5)
-    asked, flags = parser.parse_known_args()
-    lines = asked.output.read_text().splitlines() if asked.output.exists() else []
-    rows = [json.loads(line) for line in lines]
-    there = {(each["data"], each["seed"]) for each in rows}
-    paths = sorted(asked.tables.glob("*.parquet"), key=lambda path: path.stat().st_size)
-    for seed in range(asked.seeds):
-        for path in paths:
-            if (path.stem, seed) in there or (asked.data and path.stem not in asked.data):
+    """Print one line for each kind of model and task."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    records = list(read(parser.parse_args().folder))
+    tasks = {
+        "classification": [each for each in records if "rmse" not in each["found"]["test"]],
+        "regression": [each for each in records if "rmse" in each["found"]["test"]],
+    }
+    print("| task | model | data sets | launches | test error | test loss |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for task, there in tasks.items():
+        for kind in KINDS:
+            found = [list(changes(there, kind, name).values()) for name in FIGURES]
+            if not found[0]:
                 continue
-            rows.append(row(path.stem, seed, launched(path, seed, flags)))
-            with asked.output.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-    print("| model | studies | test error | test loss |\n| --- | ---: | ---: | ---: |")
-    for kind in KINDS:
-        error, loss = (changes(rows, kind, figure) for figure in ("error", "loss"))
-        if error and loss:
-            print(f"| {kind} | {len(loss)} | {median(error):+.1%} | {median(loss):+.1%} |")
+            cells = []
+            for values in found:
+                low, high = interval(values)
+                cells.append(f"{np.median(values):+.1%} ({low:+.1%} to {high:+.1%})")
+            print(f"| {task} | {kind} | {len(found[0])} | {len(there)} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -1,141 +1,97 @@
-"""Test losses of the recommendations of default launches on tables, compared between two versions.
+"""Compare what default launches recommend with an earlier version and with gradient boosting.
 
-    python -m benchmarks.recommending run TABLES -o RUNS.jsonl [--command trainstack] [--seeds 0 1]
-    python -m benchmarks.recommending table TABLES BEFORE.jsonl AFTER.jsonl
+    python -m benchmarks.recommending AFTER [BEFORE]
 
-TABLES is a folder of Parquet files whose last column is the target. `run` launches every table with
-default flags, one study seed at a time, and resumes where it stopped; `--command` selects the
-version to measure. `table` compares two such files, together with scikit-learn's
-HistGradientBoosting with its defaults on the same training and test rows.
+AFTER and BEFORE are folders of launches that `benchmarks.launches` recorded; BEFORE is by default
+the code whose runs stopped after ten epochs without improvement and whose plans had thirty epochs.
+A table's losses are means over the seeds that both folders hold. The delivered model is the one
+that `trainstack export` writes by default.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-DATA = (
-    *("pima_diabetes", "vehicle", "concrete", "yeast"),
-    *("abalone", "satellite", "cpu_act", "california_housing"),
-)
-KEPT = ("verdict", "stack", "validation", "test", "baseline")
+from benchmarks.launches import DATA, read
+from benchmarks.table import RESULTS
+
+DECIDED = ("better", "equivalent", "worse")
 
 
-def target_of(tables: Path, data: str) -> str:
-    """Return the name of a table's last column."""
-    import pyarrow.parquet as pq
-
-    return pq.read_schema(tables / f"{data}.parquet").names[-1]
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the recorded launches."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def by_table(records: Iterable[dict[str, Any]]) -> dict[str, dict[int, dict[str, Any]]]:
+    """Return the records by table and seed."""
+    found: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for record in records:
+        found[record["table"]][record["seed"]] = record
+    return found
 
 
-def run(tables: Path, out: Path, command: str, seeds: list[int], data: list[str]) -> None:
-    """Run the launches that are not recorded yet."""
-    done = {(row["table"], row["seed"]) for row in read(out)} if out.exists() else set()
-    with tempfile.TemporaryDirectory() as home:
-        for seed in seeds:
-            for name in data:
-                if (name, seed) in done:
-                    continue
-                words = [command, "launch", str(tables / f"{name}.parquet"), "--json"]
-                words += ["--target", target_of(tables, name)]
-                words += ["--study", f"{name}-{seed}", "--seed", str(seed)]
-                began = time.perf_counter()
-                environment = {**os.environ, "TRAINSTACK_HOME": home}
-                ended = subprocess.run(
-                    words, env=environment, capture_output=True, text=True, cwd=home, check=False
-                )
-                row: dict[str, Any] = {"table": name, "seed": seed, "exit": ended.returncode}
-                row["seconds"] = round(time.perf_counter() - began, 1)
-                if ended.returncode == 0:
-                    found = json.loads(ended.stdout)
-                    row |= {key: found[key] for key in KEPT}
-                else:
-                    print(ended.stderr[-500:], file=sys.stderr)
-                with out.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+def loss(record: Mapping[str, Any]) -> float:
+    """Return the recommended stack's mean test loss over its seeds."""
+    return record["found"]["test"]["loss"]["mean"]
 
 
-def yardstick(tables: Path, data: str) -> float:
-    """Return the test loss of HistGradientBoosting, trained on the confirmation's first split."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.metrics import log_loss
-
-    from trainstack.search.data.load import load
-    from trainstack.search.evidence.planned_run import confirmation_seed
-
-    split = load(str(tables / f"{data}.parquet"), target_of(tables, data)).split(
-        confirmation_seed(0, 0)
-    )
-    standard = split.prepared()
-    if split.y_train.dtype.kind == "i":
-        model = HistGradientBoostingClassifier(random_state=0).fit(split.x_train, split.y_train)
-        return float(log_loss(split.y_test, model.predict_proba(split.x_test)))
-    model = HistGradientBoostingRegressor(random_state=0).fit(standard.x_train, standard.y_train)
-    return float(((model.predict(standard.x_test) - standard.y_test) ** 2).mean())
+def delivered(record: Mapping[str, Any]) -> float:
+    """Return the test loss of the model that is exported by default."""
+    models = record["found"]["models"]
+    return models[models["default"]]["test"]["loss"]["mean"]
 
 
-def table(tables: Path, before: Path, after: Path) -> None:
-    """Print both files side by side, as medians over their common seeds."""
-    found: list[dict[str, dict[int, Any]]] = []
-    for path in (before, after):
-        losses: dict[str, dict[int, Any]] = defaultdict(dict)
-        for row in read(path):
-            if row["exit"] == 0:
-                losses[row["table"]][row["seed"]] = row
-        found.append(losses)
-    print("table | seeds | test loss before | after | after / before | boosting | seconds")
-    ratios, beaten = [], [0, 0]
-    for data in (name for name in DATA if name in found[0] and name in found[1]):
-        seeds = sorted(set(found[0][data]) & set(found[1][data]))
-        if not seeds:
-            continue
-        old, new = (median(side[data][s]["test"]["loss"]["mean"] for s in seeds) for side in found)
-        spent = [fmean(side[data][s]["seconds"] or 0.0 for s in seeds) for side in found]
-        stick = yardstick(tables, data)
-        ratios.append(new / old)
-        beaten = [beaten[0] + (old < stick), beaten[1] + (new < stick)]
-        print(
-            f"{data} | {len(seeds)} | {old:.4f} | {new:.4f} | {new / old:.2f} | {stick:.4f} | "
-            f"{spent[0]:.0f}, {spent[1]:.0f}"
-        )
-    print(
-        f"median ratio {median(ratios):.2f}; boosting is beaten on {beaten[0]} tables before and "
-        f"{beaten[1]} after"
-    )
+def boosting(record: Mapping[str, Any]) -> float:
+    """Return the test loss of scikit-learn's gradient boosting on the same rows."""
+    return record["found"]["yardstick"]["test"]["loss"]
+
+
+def decided(record: Mapping[str, Any]) -> bool:
+    """Return whether the study says how the recommended stack compares with the default."""
+    return record["found"]["verdict"] in DECIDED
 
 
 def main() -> None:
-    """Run, or print the table."""
+    """Print one line for each table, then the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    runs = verbs.add_parser("run")
-    runs.add_argument("tables", type=Path)
-    runs.add_argument("-o", type=Path, required=True)
-    runs.add_argument("--command", default="trainstack")
-    runs.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
-    runs.add_argument("--data", nargs="*", default=list(DATA))
-    shown = verbs.add_parser("table")
-    for name in ("tables", "before", "after"):
-        shown.add_argument(name, type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("before", type=Path, nargs="?", default=RESULTS / "launches" / "before")
     given = parser.parse_args()
-    if given.verb == "run":
-        run(given.tables, given.o, given.command, given.seeds, given.data)
-    else:
-        table(given.tables, given.before, given.after)
+    old, new = by_table(read(given.before)), by_table(read(given.after))
+    print(
+        "| data | seeds | before | stack | / before | delivered | / before | boosting | undecided "
+        "| seconds |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    )
+    ratios, beaten = [], [0, 0, 0]
+    tables = [name for name in DATA if name in new] + sorted(set(new) - set(DATA))
+    for name in tables:
+        both = sorted(set(new[name]) & set(old[name])) if name in old else []
+        records = [new[name][seed] for seed in both or sorted(new[name])]
+        stack, model, stick = (fmean(map(f, records)) for f in (loss, delivered, boosting))
+        former = fmean(loss(old[name][seed]) for seed in both) if both else None
+        beaten = [
+            n + (value is not None and value < stick)
+            for n, value in zip(beaten, (former, stack, model), strict=True)
+        ]
+        ratios += [] if former is None else [(stack / former, model / former)]
+        parts = [f"{value / former:.2f}" if former else "" for value in (stack, model)]
+        then = f"{former:.4f}" if former else ""
+        print(
+            f"| {name} | {len(records)} | {then} | {stack:.4f} "
+            f"| {parts[0]} | {model:.4f} | {parts[1]} | {stick:.4f} "
+            f"| {sum(not decided(record) for record in records)} "
+            f"| {median(record['seconds'] for record in records):.0f} |"
+        )
+    if ratios:
+        print(
+            f"\nmedian ratio: stack {median(a for a, _ in ratios):.2f}, "
+            f"delivered model {median(b for _, b in ratios):.2f}"
+        )
+    print(
+        f"lower loss than boosting, of {len(tables)} tables: {beaten[0]} before, "
+        f"{beaten[1]} the stack, {beaten[2]} the delivered model"
+    )
 
 
 if __name__ == "__main__":
