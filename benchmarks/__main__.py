@@ -77,6 +77,12 @@ def _network() -> list:
     return rows()
 
 
+def _layers() -> list:
+    from benchmarks.layers import rows
+
+    return rows()
+
+
 GROUPS: dict[str, Callable[[], list]] = {
     "epochs": _epochs,
     "trials": _trials,
@@ -88,6 +94,7 @@ GROUPS: dict[str, Callable[[], list]] = {
     "folds": _folds,
     "tracking": _tracking,
     "network": _network,
+    "layers": _layers,
 }
 
 
