@@ -48,11 +48,10 @@ class NetworkState(Network):
         self._sums: Any = tf.function(
             self._trace_sums, jit_compile=structure.compiled, autograph=False
         )
-        self._forward: Any = tf.function(
-            lambda x: self.combined(self.model(x, training=False)),
-            reduce_retracing=True,
-            autograph=False,
-        )
+        # Tracing a dense network's forward pass takes ten times as long as the pass itself.
+        self._forward: Any = self._predicted
+        if structure.network is not None:
+            self._forward = tf.function(self._predicted, reduce_retracing=True, autograph=False)
         self.used = False
 
     def _optimizer(self, stack: Stack) -> keras.Optimizer:
@@ -118,6 +117,9 @@ class NetworkState(Network):
         answers = [found.numpy() for _, found in parts if found is not None]
         whole = np.concatenate(answers)[: data.rows[1]] if answers else None
         return np.array([train_loss, *(sums / count)]), whole
+
+    def _predicted(self, x: tf.Tensor) -> tf.Tensor:
+        return self.combined(self.model(x, training=False))
 
     def outputs(self, x: np.ndarray | tf.Tensor) -> np.ndarray:
         """Return the head's outputs (logits, or the standardised prediction), shape [N, K].

@@ -126,6 +126,7 @@ def _engine() -> Callable[[Setup], Bench]:
         set_keras()  # imports TensorFlow, seconds
         from trainstack.workers.tasks.jobs import JobBench
     gc.enable()
+    gc.freeze()  # what was imported stays; each later collection would look through all of it
     # TensorFlow warns of every newly traced structure, which is normal in a search.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return lambda setup: JobBench(setup.spec, setup.threads, setup.artifacts, setup.memory_mb)
