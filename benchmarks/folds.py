@@ -30,6 +30,8 @@ TOGETHER = 25
 POINTS = 12
 WIDTH_SHARE, MOST_LAYERS, LEAST_UNITS = 1 / 8, 3, 8
 MOST_STACKS = 40
+# Weights between layers up to which stacks are recorded.
+MOST_WEIGHTS = 10_000
 
 
 class _Unkept:
@@ -51,10 +53,8 @@ def stacks(space: Any, features: int) -> list[Any]:
 
 def small(stack: Any, features: int) -> Any:
     """Return a stack with narrow layers, so that bundles of it pay on a CPU."""
-    from trainstack.workers.engine.structure import MOST_WEIGHTS_ON_CPU
-
     units = [max(LEAST_UNITS, int(WIDTH_SHARE * width)) for width in stack.units[:MOST_LAYERS]]
-    while sum(a * b for a, b in pairwise((features, *units))) > MOST_WEIGHTS_ON_CPU:
+    while sum(a * b for a, b in pairwise((features, *units))) > MOST_WEIGHTS:
         units = [width // 2 for width in units]
     return stack.but(units=units)
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import pytest
 
+from trainstack.workers.engine import structure
 from trainstack.workers.engine.program import rewrite_graphs
 
 
@@ -14,6 +15,13 @@ from trainstack.workers.engine.program import rewrite_graphs
 def graphs_of_a_trainer() -> None:
     """Leave graphs as they are traced, as a trainer on a CPU does."""
     rewrite_graphs(False)
+
+
+@pytest.fixture
+def bundles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train small networks at once although a test's few steps do not repay tracing a bundle."""
+    monkeypatch.setattr(structure, "TRACING_SECONDS", 0.0)
+    monkeypatch.setattr(structure, "MOST_PRODUCTS_ON_CPU", 200_000)
 
 
 @pytest.fixture

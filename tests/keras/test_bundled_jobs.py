@@ -16,11 +16,10 @@ from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.space import Space
-from trainstack.workers.engine.structure import MOST_WEIGHTS_ON_CPU, worth_bundling
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.jobs import JobBench
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("bundles")]
 EPOCHS = 5
 STACK = CHAPTER_DEFAULT.but(units=[16, 12, 8], batch_size=32, stopping__share=0.2)
 
@@ -105,11 +104,3 @@ def test_what_can_be_trained_at_once(bench: JobBench) -> None:
     assert bench.room(job(0, kind=SEARCH)) == 0
     assert bench.room(job(0, condition=Condition(pretrained=AUTOENCODER))) == 0
     assert bench.room(job(0, stack=STACK.but(units=[300, 100]))) == 0
-
-
-def test_the_rule_for_training_at_once() -> None:
-    """On a CPU networks up to a number of weights between layers; on a GPU all."""
-    edge = STACK.but(units=[MOST_WEIGHTS_ON_CPU // 10])
-    assert worth_bundling(edge, 10, "cpu")
-    assert not worth_bundling(edge, 11, "cpu")
-    assert worth_bundling(edge, 10_000, "gpu")

@@ -20,7 +20,7 @@ from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.messages import INTERRUPTED, Job
 from trainstack.workers.tasks.jobs import JobBench
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("bundles")]
 
 FOLDS, EPOCHS, SEED = 3, 6, 11
 SMALL = Stack.of(units=[8, 8], normalization="before", dropout="all", dropout__rate=0.2)

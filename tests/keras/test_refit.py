@@ -78,13 +78,14 @@ def test_a_refit_that_diverges_is_none(tmp_path: Path) -> None:
     assert list(refitted(bench_of(tmp_path), wild, refits)) == [None, None]
 
 
+@pytest.mark.usefixtures("bundles")
 @pytest.mark.parametrize("stack", [STACK, STACK.but(averaging="exponential")])
 def test_networks_trained_together_are_those_trained_alone(stack: Stack, tmp_path: Path) -> None:
     """Each has its own seed and length, and the weights that it has alone."""
     bench, asked = bench_of(tmp_path), [Refit(3, TRAINED), Refit(4, 2), Refit(5, TRAINED)]
     data = bench.split(None, stack)[1]
     assert isinstance(data, DeviceData)
-    assert bench.most_networks(stack, data) >= len(asked)
+    assert bench.most_networks(stack, data, EPOCHS) >= len(asked)
     together = [made[0].weights() for made in refitted(bench, stack, asked) if made]
     assert len(together) == len(asked)
     for refit, ours in zip(asked, together, strict=True):

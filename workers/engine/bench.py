@@ -59,6 +59,11 @@ MOST_NETWORKS = {"cpu": 8, "gpu": 64}
 MOST_SPLITS = 8
 
 
+def planned_steps(stack: Stack, data: DeviceData | StreamedData, epochs: int) -> int:
+    """Return the steps of a run of at most `epochs` that does not end early."""
+    return stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
+
+
 class Bench:
     """Device, data and compiled programs, which the trainer keeps between jobs.
 
@@ -177,7 +182,7 @@ class Bench:
         Its head has the width `outputs` and its loss is that of `task`; both default to the data's.
         """
         began = time.perf_counter()
-        steps = stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
+        steps = planned_steps(stack, data, epochs)
         own = not task or task == self.spec.data.task
         network = self.spec.network
         by_fit = network is not None and bool(network.fit)
@@ -224,11 +229,10 @@ class Bench:
             raise RequestError("pretraining is 'reuse'", "a study launched with --reuse")
         return saved_layers(reused.content(self.artifacts), len(reused.units))
 
-    def most_networks(self, stack: Stack, data: DeviceData) -> int:
+    def most_networks(self, stack: Stack, data: DeviceData, epochs: int) -> int:
         """Return how many networks of a stack, each with a split of this size, to train at once."""
-        if self.spec.network is not None or not worth_bundling(
-            stack, first_width(stack, data.layout), self.device
-        ):
+        width, steps = first_width(stack, data.layout), planned_steps(stack, data, epochs)
+        if self.spec.network is not None or not worth_bundling(stack, width, steps, self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         most = MOST_NETWORKS[self.device] // max(1, independent_members(stack))

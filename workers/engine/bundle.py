@@ -25,7 +25,7 @@ from trainstack.workers.engine.independent import mapped
 from trainstack.workers.engine.place import Place
 from trainstack.workers.engine.program import Program, step_key
 from trainstack.workers.engine.structure import as_vector, run_time_numbers, usual_momentum
-from trainstack.workers.engine.variables import Knob, assign, values
+from trainstack.workers.engine.variables import Knob, assign, put, values
 from trainstack.workers.engine.weight_updates import averaged, by_name, scheduled
 
 
@@ -79,7 +79,7 @@ class Bundle:
         theirs = [*of.packing.flat, *of.model.non_trainable_variables, *of.slot_variables]
         for ours, variable in zip(self._state, theirs, strict=True):
             value = np.reshape(variable.numpy(), ours.shape[1:])
-            ours.value[index].assign(value)
+            put(ours, index, value)
 
     def weights(self, index: int) -> list[np.ndarray]:
         """Return copies of a network's weights, in the order of the model's variables."""
@@ -99,7 +99,7 @@ class Bundle:
         fixed = [value for v, value in own if not v.trainable]
         for variables in filter(None, (self._own, self._averages)):
             for variable, value in zip(variables, [*flat, *fixed], strict=True):
-                variable.value[index].assign(value)
+                put(variable, index, value)
 
     def slots(self, index: int) -> list[np.ndarray]:
         """Return copies of a network's slots, as `Program.slots`."""
@@ -112,7 +112,7 @@ class Bundle:
     def set_slots(self, index: int, slots: list[np.ndarray]) -> None:
         """Set a network's slots, as `slots` returned them."""
         for variable, value in zip([*self._slots, *self._averages], slots, strict=True):
-            variable.value[index].assign(np.reshape(value, variable.shape[1:]))
+            put(variable, index, np.reshape(value, variable.shape[1:]))
 
     def take(self, other: Bundle, indices: Sequence[int]) -> None:
         """Copy networks of another bundle to the first places, in this order."""

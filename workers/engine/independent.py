@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.layers import Context
-from trainstack.workers.engine.variables import assign, values
+from trainstack.workers.engine.variables import assign, put, values
 
 # Distance between the keys of the members' masks (odd, so that none repeats).
 MEMBER_KEY = 0x9E3779B9
@@ -80,7 +80,7 @@ class Members:
     def put(self, member: int) -> None:
         """Copy the model's variables to a member."""
         for ours, of in zip(self.variables, self.member.variables, strict=True):
-            ours.value[member].assign(of.value)
+            put(ours, member, of.value)
 
     def take(self, member: int) -> None:
         """Copy a member's variables to the model."""

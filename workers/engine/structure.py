@@ -26,13 +26,14 @@ RATE_FACTORS = (
     "categories.rate_factor",
 )
 
-# Weights between layers up to which batched products pay off on a CPU: the calls of a step then
-# cost more than its products (docs/engine.md, `python -m benchmarks.bundles`).
-MOST_WEIGHTS_ON_CPU = 10_000
-
-# A step of a compiled bundle saves this share of what its networks save alone, and compiling it
-# costs this many times as much as compiling one network (docs/engine.md).
-BUNDLE_SAVES, BUNDLE_COSTS = 0.6, 1.35
+# On a CPU a bundle saves most of the time of a step's calls for each network, in seconds, and less
+# the larger its products are: with this many multiplications in a forward pass it saves nothing
+# (docs/engine.md, `python -m benchmarks.bundles`).
+CALLS_SECONDS, MOST_PRODUCTS_ON_CPU = 70e-6, 8_000_000
+# Tracing a bundle takes this many seconds for each of its networks and layers.
+TRACING_SECONDS = 0.035
+# Compiling a bundle costs this many times as much as compiling one network.
+BUNDLE_COSTS = 1.25
 
 _PRETRAINING = ("length", "learning_rate", "corruption", "frozen", "rate_factor")
 # Stack keys that never change the program: run-time numbers, choices applied on the host, and the
@@ -168,8 +169,8 @@ def worth_compiling_bundle(stack: Stack, features: int, steps: int, networks: in
         steps: Steps of one network without early stopping.
         networks: Number of networks.
     """
-    saved = BUNDLE_SAVES * networks * saved_seconds_a_step(stack, features) * steps
-    return saved > BUNDLE_COSTS * compiling_seconds(stack)
+    saved = networks * _saved_by_weights(stack, features) + _saved_by_layers(stack)
+    return saved * steps > BUNDLE_COSTS * compiling_seconds(stack)
 
 
 def compiling_seconds(stack: Stack) -> float:
@@ -182,9 +183,17 @@ def saved_seconds_a_step(stack: Stack, features: int) -> float:
 
     The saving is in passes over each hidden weight and in calls of each layer's operations.
     """
-    weights = _hidden_weights(stack, features)
-    a_layer = 0.02e-3 if stack["normalization"] == "none" else 0.07e-3
-    return 1.6e-9 * weights + a_layer * len(stack.units)
+    return _saved_by_weights(stack, features) + _saved_by_layers(stack)
+
+
+def _saved_by_weights(stack: Stack, features: int) -> float:
+    """Return the part that each network of a bundle saves."""
+    return 1.6e-9 * _hidden_weights(stack, features)
+
+
+def _saved_by_layers(stack: Stack) -> float:
+    """Return the part that a bundle saves once, because its networks share the calls."""
+    return (0.02e-3 if stack["normalization"] == "none" else 0.07e-3) * len(stack.units)
 
 
 def _hidden_weights(stack: Stack, features: int) -> int:
@@ -193,16 +202,18 @@ def _hidden_weights(stack: Stack, features: int) -> int:
     return weights * stack.get("members.count", 1)
 
 
-def worth_bundling(stack: Stack, features: int, device: str) -> bool:
+def worth_bundling(stack: Stack, features: int, steps: int, device: str) -> bool:
     """Return whether networks of a stack train faster at once than one after the other.
 
     Args:
         stack: Their stack.
         features: Width of the first layer's input.
+        steps: Steps of one network without early stopping.
         device: `cpu` or `gpu`.
     """
-    weights = _hidden_weights(stack, features)
-    return device == "gpu" or weights <= MOST_WEIGHTS_ON_CPU
+    products = stack["batch_size"] * _hidden_weights(stack, features)
+    saved = CALLS_SECONDS * max(0.0, 1 - products / MOST_PRODUCTS_ON_CPU) * steps
+    return device == "gpu" or saved > TRACING_SECONDS * len(stack.units)
 
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:

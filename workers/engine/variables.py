@@ -29,6 +29,16 @@ def assign(variables: list[Any], tensors: list[Any]) -> None:
         variable.assign(tensor)
 
 
+def put(variable: keras.Variable, index: int, value: Any) -> None:
+    """Assign a tensor or array to one entry of a variable's first axis.
+
+    Assigned as a slice, TensorFlow would copy the whole variable whenever it is read afterwards,
+    which a step of a bundle does for all weights and slots.
+    """
+    entry = tf.convert_to_tensor(value, variable.dtype)[None]
+    variable.assign(tf.tensor_scatter_nd_update(variable.value, [[index]], entry))
+
+
 def thrifty(value: np.ndarray) -> np.ndarray:
     """Return a single number if all are equal (mostly zeros and ones), else the array."""
     flat = value.reshape(-1)

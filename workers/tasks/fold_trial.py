@@ -15,6 +15,7 @@ from typing import Protocol
 from trainstack.search.folds import fold_seed
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
+from trainstack.workers.engine.bench import planned_steps
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.program import Program
@@ -183,17 +184,16 @@ def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
     """Return whether to compile a bundle of folds, which is used for this trial only."""
     stack = stack_of(folds[0])
     _, data = bench.split(folds[0].split, stack)
-    steps = data.rows[0] // min(stack["batch_size"], data.rows[0])
-    planned = stack.planned_epochs(folds[0].epochs)
-    width = first_width(stack, data.layout)
-    return worth_compiling_bundle(stack, width, steps * planned, len(folds))
+    steps = planned_steps(stack, data, folds[0].epochs)
+    return worth_compiling_bundle(stack, first_width(stack, data.layout), steps, len(folds))
 
 
 def _most(bench: RunBench, fold: Job) -> int:
     """Return the number of folds to train at once."""
     stack = stack_of(fold)
     _, data = bench.split(fold.split, stack, fold.condition)
-    return bench.most_networks(stack, data) if isinstance(data, DeviceData) else 1
+    together = isinstance(data, DeviceData)
+    return bench.most_networks(stack, data, fold.epochs) if together else 1
 
 
 def _outcome(runs: Sequence[PreparedRun]) -> tuple[str, str | None]:

@@ -41,7 +41,8 @@ def refitted(
         None if the training diverged.
     """
     split, data = bench.split(None, stack)
-    most = bench.most_networks(stack, data) if isinstance(data, DeviceData) else 1
+    together = isinstance(data, DeviceData)
+    most = bench.most_networks(stack, data, bench.spec.epochs) if together else 1
     for start in range(0, len(asked), most):
         group = asked[start : start + most]
         program, _ = bench.program(stack, data, bench.spec.epochs, len(group))
