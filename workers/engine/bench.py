@@ -54,7 +54,7 @@ from trainstack.workers.messages import Kept
 log = logging.getLogger("trainstack.trainer")
 
 # Networks that are trained at once, at most.
-MOST_NETWORKS = {"cpu": 8, "gpu": 64}
+MOST_NETWORKS = {"cpu": 32, "gpu": 64}
 # Splits kept on the device, at least: a confirmation trains every candidate on the same few.
 MOST_SPLITS = 8
 
