@@ -37,7 +37,14 @@ MOST_WEIGHTS = 10_000
 class _Unkept:
     """A place in a bundle whose weights are not wanted."""
 
-    def weights(self) -> list[Any]:
+    def __init__(self, program: Any) -> None:
+        self.program = program
+
+    def completed(self, stack: Any) -> Any:
+        """Return the stack as `Place.completed`."""
+        return self.program.completed(stack)
+
+    def measured(self) -> list[Any]:
         """Return nothing, which is then not restored."""
         return []
 
@@ -84,7 +91,7 @@ def record(bench: Any, stack: Any, splits: Sequence[Any], first_seed: int, epoch
 
     def bundle_of(networks: int) -> Any:
         found = bench.bundle(program, stack, networks)
-        found.places = [_Unkept()] * networks
+        found.places = [_Unkept(program)] * networks
         return found
 
     data = [part for _, part in splits]

@@ -31,8 +31,8 @@ Repeats = Annotated[int, typer.Option(help="Times that the rows are divided into
 def default_folds(dataset: Dataset) -> int:
     """Return the number of folds of a study without `--folds`; 1: one part is held out.
 
-    Measured on tables of 142 to 5,148 rows (docs/folds.md). Rows in time have one part, for which
-    folds were not measured, and so has data whose validation part is given.
+    Measured on tables of 142 to 5,148 rows (docs/folds.md). Rows in time have one part, which chose
+    better than expanding windows, and so has data whose validation part is given.
 
     Args:
         dataset: The data. `folds_of` checks that it can be divided into the folds.

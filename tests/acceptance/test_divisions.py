@@ -33,9 +33,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame["who"] = rng.integers(0, 40, ROWS)
     frame["when"] = pd.date_range("2024-01-01", periods=ROWS, freq="12h").astype(str)
     frame["word"] = rng.choice(["left", "right"], ROWS)
+    frame["once"] = "2024-01-31"
     frame["kind"] = np.where(x[:, 0] + rng.normal(0, 0.5, ROWS) > 0, "up", "down")
     path = tmp_path_factory.mktemp("divided") / "rows.csv"
     frame.to_csv(path, index=False)
+    frame.rename(columns={"a": "d"}).to_csv(path.with_name("other.csv"), index=False)
     stack = Stack.of(units=[16], activation="relu", batch_size=16)
     (path.parent / "stacks.json").write_text(json.dumps([stack.to_json()]), "utf-8")
     return path
@@ -77,6 +79,8 @@ def test_a_study_follows_its_division_to_the_exported_script(
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "the target": (("--group", "kind"), "--group names the target 'kind'"),
     "no time": (("--time", "word"), "the time 'word' of rows.csv holds text such as 'left'"),
+    "one time": (("--time", "once"), "the time 'once' is 2024-01-31 in every row"),
+    "other columns": (("--test", "other.csv"), "other.csv has other columns than rows.csv"),
     "no gap": (("--gap", "3d"), "--gap 3d without --time"),
     "two divisions": (("--group", "who", "--time", "when"), "--group with --time"),
     "no part": (("--part", "who"), "the part 'who' holds"),

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trainstack.search.data.load import load
+from trainstack.search.data.split_plan import SplitPlan
 from trainstack.search.folds import SplitId, fold_seed, search_splits
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.program import Program
+from trainstack.workers.engine.streaming import put
+from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import INTERRUPTED, Job
 from trainstack.workers.tasks.jobs import JobBench
 
@@ -185,6 +192,39 @@ def test_padding_changes_no_figure(bench: JobBench) -> None:
         assert result.valid_loss == pytest.approx(loss, rel=1e-5)
         accuracy = (program.outputs(standard.x_valid).argmax(1) == standard.y_valid).mean()
         assert result.metric == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("stack", [LARGE, LARGE.but(averaging="last")], ids=["plain", "averaged"])
+def test_folds_of_unequal_length_are_traced_once(
+    tmp_path: Path, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if they have unequal numbers of steps, as groups or periods may; each is as alone."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 3)), columns=[*"aby"])
+    frame["who"] = np.repeat(np.arange(9), [4, 16, 6, 14, 8, 12, 5, 15, 10])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data = load(str(tmp_path / "t.csv"), "y", "regression", plan=SplitPlan(group="who"))
+    stack, traced = stack.but(batch_size=8), []
+    trace = Program._trace_epoch
+
+    def noted(program: Program, *arguments: Any) -> Any:
+        traced.append(program)
+        return trace(program, *arguments)
+
+    monkeypatch.setattr(Program, "_trace_epoch", noted)
+    bench = JobBench(StudySpec("s", data.describe(), {}, folds=FOLDS), 0, str(tmp_path))
+    found = bench.train_folds(job_of(bench, stack), Script())
+    splits = [bench.split(which, stack) for which in search_splits(bench.spec)]
+    assert len({split.rows[0] // 8 for _, split in splits}) > 1
+    assert len(traced) == 1
+    for fold, (split, _) in enumerate(splits):
+        fresh, seed = put(split, math.inf, DeviceData), fold_seed(SEED, fold)
+        program, _ = bench.program(stack, fresh, EPOCHS)
+        bench.start(program, stack, seed, fresh, EPOCHS)
+        training = Training(
+            program, stack, seed, EPOCHS, untrained_loss=bench.untrained_loss(split)
+        )
+        alone = training.run(fresh, lambda measurement: None)
+        assert found.payload["folds"][fold] == pytest.approx(alone.value, rel=1e-5)
 
 
 def test_repeats_add_folds_of_other_divisions(tmp_path: Path) -> None:

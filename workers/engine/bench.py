@@ -116,7 +116,7 @@ class Bench:
             split = conditions.changed(split, condition, classes, which.seed if which else 0)
             data = put(split, self.fits_bytes // self.most_splits, DeviceData)
             if which is not None and which.fold is not None and isinstance(data, DeviceData):
-                data = data.padded(*self._lengths(which.seed))
+                data = self._evened(data, which.seed)
             while len(self._splits) >= self.most_splits:
                 del self._splits[next(iter(self._splits))]
             self._splits[key] = split, data
@@ -159,14 +159,14 @@ class Bench:
             self._folds = seed, self.dataset.fold_positions(self.spec.folds, repeats, seed)
         return self._folds[1]
 
-    def _lengths(self, seed: int) -> tuple[int, int]:
-        """Return the lengths of the longest parts of a division into folds.
+    def _evened(self, data: DeviceData, seed: int) -> DeviceData:
+        """Return a fold with parts as long as the longest ones of its division.
 
         All its folds have parts of these lengths, so that one program serves them.
         """
         each = self._division(seed)
-        train, valid = (max(len(rows[part]) for rows in each) for part in ("train", "valid"))
-        return train, valid
+        lengths = {(len(rows["train"]), len(rows["valid"])) for rows in each}
+        return data if len(lengths) == 1 else data.padded(*map(max, zip(*lengths, strict=True)))
 
     def program(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import tensorflow as tf
@@ -33,14 +33,12 @@ class BundleData:
         rows = tuple(split.rows for split in splits)
         if all(split is splits[0] for split in splits):
             return cls(rows, True, splits[0])
-        train, valid = (max(lengths) for lengths in zip(*(s.lengths for s in splits), strict=True))
-        padded = [split.padded(train, valid) for split in splits]
-        if len({split.w_valid is None for split in padded}) > 1:
-            ones = [tf.ones(valid) if s.w_valid is None else s.w_valid for s in padded]
-            padded = [replace(s, w_valid=w) for s, w in zip(padded, ones, strict=True)]
+        if len({(split.lengths, split.w_valid is None) for split in splits}) > 1:
+            train, valid = map(max, zip(*(split.lengths for split in splits), strict=True))
+            splits = [split.padded(train, valid) for split in splits]
         same = ("counts", "others", "categories")
         names = [field.name for field in fields(DeviceData) if field.name not in same]
-        tensors: Any = {name: _stacked([getattr(s, name) for s in padded]) for name in names}
+        tensors: Any = {name: _stacked([getattr(s, name) for s in splits]) for name in names}
         return cls(rows, False, DeviceData(**tensors))
 
 

@@ -77,17 +77,14 @@ class DeviceData:
     def padded(self, train: int, valid: int) -> DeviceData:
         """Return the same split with parts of at least these lengths, for one program of several.
 
-        Padding is never trained on and has weight 0 in validation.
+        Padding is never trained on and has weight 0 in validation. Also a split that is long enough
+        gets counts and weights, since a program is traced anew for data without them.
 
         Args:
             train: Length of the training part.
             valid: Length of the validation part.
         """
-        if self.lengths == (train, valid):
-            return self
-        w_valid = self.w_valid
-        if w_valid is None and valid > self.lengths[1]:
-            w_valid = tf.ones(self.lengths[1])
+        w_valid = tf.ones(self.lengths[1]) if self.w_valid is None else self.w_valid
         return replace(
             self,
             x_train=lengthened(self.x_train, train),
@@ -95,7 +92,7 @@ class DeviceData:
             w_train=None if self.w_train is None else lengthened(self.w_train, train),
             x_valid=lengthened(self.x_valid, valid),
             y_valid=lengthened(self.y_valid, valid),
-            w_valid=None if w_valid is None else lengthened(w_valid, valid),
+            w_valid=lengthened(w_valid, valid),
             counts=self.rows,
         )
 

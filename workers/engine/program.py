@@ -8,6 +8,7 @@ trial of its structure. Model, optimizer and gradient are ordinary Keras 3 and T
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -83,16 +84,29 @@ class Program(NetworkState):
         if isinstance(data, StreamedData):
             result, answers = self._streamed_epoch(data, order, paces, numbers, key)
         else:
+            steps = None
+            if data.counts is not None:
+                steps, (order, paces) = tf.constant(len(order)), self._lengthened(order, paces)
             result, answers = self._epoch(
                 *(data.x_train, data.y_train, data.x_valid, data.y_valid),
                 *(tf.constant(order), tf.constant(paces), numbers),
-                *(tf.constant(key, tf.uint32), data.w_train, data.w_valid),
+                *(tf.constant(key, tf.uint32), data.w_train, data.w_valid, steps),
             )
             result = result.numpy()
             answers = None if answers is None else answers.numpy()[: data.rows[1]]
         self.used = True
         found = epoch_result(self.structure.task, result, answers)
         return replace(found, seconds=time.perf_counter() - began, fresh=fresh)
+
+    def _lengthened(self, *arrays: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield arrays of an epoch's steps with as many as those of the longest part.
+
+        The steps beyond its own are never trained; without them the epoch is traced anew.
+        """
+        batch = arrays[0].shape[1]
+        for array in arrays:
+            missing = max(0, self.structure.rows[0] // batch - len(array))
+            yield np.pad(array, ((0, missing), (0, 0)))
 
     def _streamed_epoch(
         self,
@@ -125,10 +139,11 @@ class Program(NetworkState):
         key: tf.Tensor,
         w_train: tf.Tensor | None,
         w_valid: tf.Tensor | None,
+        steps: tf.Tensor | None,
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the loop over the epoch's steps and the validation pass after it."""
-        steps = tf.cast(tf.shape(order)[0], tf.float32)
-        trained = self._trace_run(x_train, y_train, order, paces, numbers, key, w_train)
+        trained = self._trace_run(x_train, y_train, order, paces, numbers, key, w_train, steps)
+        steps = tf.cast(tf.shape(order)[0] if steps is None else steps, tf.float32)
         count = cast(int, x_valid.shape[0]) if w_valid is None else tf.reduce_sum(w_valid)
         sums, answers = self._trace_sums(x_valid, y_valid, w_valid)
         return tf.concat([[trained / steps], sums / count], 0), answers
@@ -142,8 +157,12 @@ class Program(NetworkState):
         numbers: tf.Tensor,
         key: tf.Tensor,
         w_train: tf.Tensor | None,
+        steps: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Trace the loop over a run of steps; return the sum of their losses."""
+        """Trace the loop over a run of steps; return the sum of their losses.
+
+        With `steps` only that many of them are trained.
+        """
         knob = self.knobs.get("momentum")
 
         def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -156,11 +175,11 @@ class Program(NetworkState):
             loss = self._step(*batch, numbers, step_key(key, k), pace)
             return k + 1, total + loss
 
-        steps = tf.shape(order)[0]
+        steps = tf.shape(order)[0] if steps is None else steps
         start = (tf.constant(0), tf.constant(0.0))
         trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
         if self.averaging == "last":
-            self._average(paces[-1, PACES.index("kept")])
+            self._average(paces[steps - 1, PACES.index("kept")])
         return trained
 
     def _step(
