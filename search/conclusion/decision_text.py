@@ -78,7 +78,7 @@ def _range(gain: Interval) -> str:
     """Return the interval of a gain in words.
 
     >>> _range((0.15, 0.35)), _range((-0.05, 0.4)), _range((-0.3, -0.1))
-    ('by 15 % to 35 %', 'between 5 % worse and 40 % better', 'worse by 10 % to 30 %')
+    ('by 15 to 35 %', 'between 5 % worse and 40 % better', 'worse by 10 to 30 %')
     >>> _range((-3.9, 2.9))
     'but these runs cannot say by how much'
     """
@@ -86,9 +86,9 @@ def _range(gain: Interval) -> str:
     if high - low > MOST_LENGTH:
         return "but these runs cannot say by how much"
     if low >= 0.0:
-        return f"by {_percent(low)} to {_percent(high)}"
+        return f"by {_digits(low)} to {_percent(high)}"
     if high <= 0.0:
-        return f"worse by {_percent(-high)} to {_percent(-low)}"
+        return f"worse by {_digits(-high)} to {_percent(-low)}"
     return f"between {_percent(-low)} worse and {_percent(high)} better"
 
 
@@ -98,5 +98,9 @@ def _percent(share: float) -> str:
     >>> _percent(0.264), _percent(0.0512), _percent(0.00123)
     ('26 %', '5.1 %', '0.12 %')
     """
+    return f"{_digits(share)} %"
+
+
+def _digits(share: float) -> str:
     percent = 100.0 * share
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
+    return f"{percent:.0f}" if percent >= 9.95 else f"{percent:.2g}"
