@@ -37,7 +37,7 @@ from trainstack.search.evidence.candidates import confirmed, losses
 from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import compare, contrast, verdict
 from trainstack.search.evidence.estimates import Estimate, Verdict
-from trainstack.search.evidence.race import choice, race
+from trainstack.search.evidence.race import _settled, race
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT
@@ -160,15 +160,21 @@ def block(cell: Cell, seeds: range) -> Tally:
     for seed in seeds:
         world = replace(planted, world=seed, uneven=cell.uneven)
         spec = made_up_spec(space={"axes": {}}, trials=len(stacks), seed=seed, **RULES[rule])
-        runs = confirm(world, spec, world.search(spec, stacks))
-        found = choice(spec, runs)
-        if again and found is not None and found.stack == CHAPTER_DEFAULT:
+        runs, found = _concluded(world, spec, world.search(spec, stacks))
+        if again and found.stack == CHAPTER_DEFAULT:
             spec = replace(spec, least_replicates=again, most_replicates=again)
-            runs = confirm(world, spec, runs)
-            found = choice(spec, runs)
-        assert found is not None
+            runs, found = _concluded(world, spec, runs)
         total.add(_about(world, runs, found, cell.gain))
     return total
+
+
+def _concluded(planted: Planted, spec: StudySpec, runs: Sequence[Run]) -> tuple[list[Run], Choice]:
+    """Return the runs with those of the race, and the choice of the race."""
+    with looking_once():
+        found = confirm(planted, spec, list(runs))
+        chosen = _settled(spec, found)
+    assert chosen is not None
+    return found, chosen
 
 
 def _about(world: Planted, runs: Sequence[Run], found: Choice, gain: float) -> Tally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from trainstack.search.evidence.decision import MOST_SEEDS
 from trainstack.search.evidence.estimates import Interval
 from trainstack.search.evidence.formatting import seeds
 
@@ -39,7 +40,18 @@ def decision_line(found: Recommendation) -> str:
         total = decision.n_pairs + more.seeds
         command = f"trainstack confirm {shlex.quote(found.study)} --replicates {total}"
         parts.append(f"About {seeds(more.seeds)} more{time} would decide: {command}")
+    elif _is_open(decision.ci95, found.equivalence_margin):
+        parts.append(f"It would take more than {MOST_SEEDS} seeds to decide.")
     return " ".join(parts)
+
+
+def _is_open(gain: Interval | None, margin: float) -> bool:
+    """Tell whether an interval of relative gains decides nothing.
+
+    >>> _is_open((-0.1, 0.2), 0.05), _is_open((-0.01, 0.02), 0.05), _is_open((0.1, 0.2), 0.05)
+    (True, False, False)
+    """
+    return gain is not None and gain[0] <= 0.0 <= gain[1] and max(-gain[0], gain[1]) > margin
 
 
 def duration(seconds: float) -> str:
