@@ -39,19 +39,40 @@ def line_of(status: StudyStatus) -> str:
     elif not spent(confirm) + confirm["waiting"] + confirm["running"]:
         text = f"{status.state}: {spent(counts)} trials searched"
     else:
-        total = spent(confirm) + confirm["waiting"] + confirm["running"]
-        text = f"{status.state}: {spent(confirm)} of {total} runs with fresh seeds"
-        text += at_most(status, total)
+        return _confirming_line(status)
     if best:
         text += f", best {status.objective} {number(best.value)}"
     return f"{text}, {seconds(status.elapsed_seconds)}"
 
 
-def at_most(status: StudyStatus, certain: int) -> str:
-    """Return the most runs of a confirmation that goes on, if more than the certain ones."""
-    if status.concluded or status.phase == "searching" or status.confirmation_at_most <= certain:
-        return ""
-    return f" (at most {status.confirmation_at_most})"
+def _confirming_line(status: StudyStatus) -> str:
+    """Return the certain and the possible runs of a confirmation, each with its time."""
+    certain, most = certain_runs(status), most_runs(status)
+    text = f"{status.state}: {spent(status.confirmation)} of {certain} runs with fresh seeds"
+    if most > certain:
+        text += f" (at most {most})"
+    if status.best and status.concluded:
+        text += f", best {status.objective} {number(status.best.value)}"
+    elapsed = status.elapsed_seconds
+    text += f", {seconds(elapsed)}"
+    if (left := time_left(status)) is None:
+        return text
+    text += f" of about {seconds(elapsed + left)}"
+    longest = time_left(status, most)
+    return text + (f" (at most {seconds(elapsed + longest)})" if most > certain and longest else "")
+
+
+def certain_runs(status: StudyStatus) -> int:
+    """Return the runs of a confirmation that have ended, run or wait."""
+    counts = status.confirmation
+    return spent(counts) + counts["waiting"] + counts["running"]
+
+
+def most_runs(status: StudyStatus) -> int:
+    """Return the most runs that a confirmation may come to; the certain ones if it has ended."""
+    if status.concluded or status.phase == "searching":
+        return certain_runs(status)
+    return max(certain_runs(status), status.confirmation_at_most)
 
 
 def spent(counts: Mapping[str, int]) -> int:
@@ -59,12 +80,12 @@ def spent(counts: Mapping[str, int]) -> int:
     return sum(counts[word] for word in SPENT)
 
 
-def time_left(status: StudyStatus, mean_seconds: float | None) -> float | None:
+def time_left(status: StudyStatus, runs: int | None = None) -> float | None:
     """Estimate the seconds until the current phase ends; None if unknown.
 
     Args:
         status: The study's.
-        mean_seconds: Mean seconds of recent trials.
+        runs: Number of the phase's runs; None: the trials of the budget, or the certain runs.
     """
     if status.state not in ("searching", "confirming"):
         return None
@@ -72,12 +93,11 @@ def time_left(status: StudyStatus, mean_seconds: float | None) -> float | None:
     counts = status.counts if searching else status.confirmation
     workers = sum(worker.state != "lost" for worker in status.workers)
     left = status.remaining_seconds
-    if mean_seconds is None or not workers:
+    if status.run_seconds is None or not workers:
         return left
-    todo = counts["waiting"] + counts["running"] / 2
-    if searching:
-        todo = status.budget.trials - spent(counts) - counts["running"] / 2
-    estimate = max(0.0, todo) * mean_seconds / workers
+    total = runs or (status.budget.trials if searching else certain_runs(status))
+    todo = total - spent(counts) - counts["running"] / 2
+    estimate = max(0.0, todo) * status.run_seconds / workers
     return estimate if left is None else min(estimate, left)
 
 
@@ -118,18 +138,17 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
 
     searching = status.phase == "searching"
     counts = status.counts if searching else status.confirmation
-    done, total = spent(counts), status.budget.trials
-    if not searching:
-        total = done + counts["waiting"] + counts["running"]
-    left = time_left(status, glance.mean_seconds)
+    done, total = spent(counts), status.budget.trials if searching else certain_runs(status)
+    left = time_left(status)
     head = Text(f"{status.study}  ", style="bold")
     head.append(status.state, style="green" if status.state == "searching" else "cyan")
     head.append(f"  {bar(done, total, min(20, width // 8))} {done} of {total}", style="default")
-    head.append(at_most(status, total), style="dim")
     head.append(f"  {seconds(status.elapsed_seconds)}", style="default")
     if left is not None:
         head.append(f", about {seconds(left)} left", style="default")
     lines = [head, Text(_counts(status), style="dim")]
+    if text := _possible(status):
+        lines.append(Text(text))
     lines.append(Text(_best(status, glance)))
     title = f"best {status.objective}{status.over_folds} "
     if glance.losses:
@@ -141,6 +160,16 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
         parts.append(table)
     parts += [_event(event) for event in glance.events]
     return Group(*parts)
+
+
+def _possible(status: StudyStatus) -> str:
+    """Return what a confirmation that goes on may still come to; empty if all is certain."""
+    most = most_runs(status)
+    if most <= certain_runs(status):
+        return ""
+    longest = time_left(status, most)
+    time = "" if longest is None else f", {seconds(longest)} left"
+    return f"these runs are certain; at most {most} if the comparison stays open{time}"
 
 
 def _counts(status: StudyStatus) -> str:

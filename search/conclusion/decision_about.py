@@ -1,14 +1,16 @@
-"""The comparison that a study's decision is about."""
+"""Comparisons with the chapter's default that a conclusion rests on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from trainstack.search.evidence.candidates import losses
 from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.decision import Decision, decide
+from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.records import Run
 
 
@@ -41,3 +43,23 @@ def decision_about(
     if mine not in against:
         return None
     return decide(mine, against[mine], table[mine], table[base], scale, deciding.resolution)
+
+
+def difference_between(
+    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, level: float, resolution: float
+) -> Estimate:
+    """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
+    if mine not in rows or base not in rows:
+        return Estimate(math.nan)
+    if mine == base:
+        return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
+    return compare(rows, base, level, resolution)[mine]
+
+
+def rival(
+    rows: Mapping[str, Mapping[int, float]], base: str, level: float, resolution: float
+) -> Estimate | None:
+    """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
+    others = compare(rows, base, level, resolution).values() if base in rows else ()
+    found = [value for value in others if value.ci95 is not None]
+    return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from trainstack.search.evidence.decision import MOST_SEEDS
 from trainstack.search.evidence.estimates import Interval
 from trainstack.search.evidence.formatting import seeds
 
@@ -39,7 +40,18 @@ def decision_line(found: Recommendation) -> str:
         total = decision.n_pairs + more.seeds
         command = f"trainstack confirm {shlex.quote(found.study)} --replicates {total}"
         parts.append(f"About {seeds(more.seeds)} more{time} would decide: {command}")
+    elif _is_open(decision.ci95, found.equivalence_margin):
+        parts.append(f"It would take more than {MOST_SEEDS} seeds to decide.")
     return " ".join(parts)
+
+
+def _is_open(gain: Interval | None, margin: float) -> bool:
+    """Tell whether an interval of relative gains decides nothing.
+
+    >>> _is_open((-0.1, 0.2), 0.05), _is_open((-0.01, 0.02), 0.05), _is_open((0.1, 0.2), 0.05)
+    (True, False, False)
+    """
+    return gain is not None and gain[0] <= 0.0 <= gain[1] and max(-gain[0], gain[1]) > margin
 
 
 def duration(seconds: float) -> str:
@@ -78,7 +90,7 @@ def _range(gain: Interval) -> str:
     """Return the interval of a gain in words.
 
     >>> _range((0.15, 0.35)), _range((-0.05, 0.4)), _range((-0.3, -0.1))
-    ('by 15 % to 35 %', 'between 5 % worse and 40 % better', 'worse by 10 % to 30 %')
+    ('by 15 to 35 %', 'between 5 % worse and 40 % better', 'worse by 10 to 30 %')
     >>> _range((-3.9, 2.9))
     'but these runs cannot say by how much'
     """
@@ -86,9 +98,9 @@ def _range(gain: Interval) -> str:
     if high - low > MOST_LENGTH:
         return "but these runs cannot say by how much"
     if low >= 0.0:
-        return f"by {_percent(low)} to {_percent(high)}"
+        return f"by {_digits(low)} to {_percent(high)}"
     if high <= 0.0:
-        return f"worse by {_percent(-high)} to {_percent(-low)}"
+        return f"worse by {_digits(-high)} to {_percent(-low)}"
     return f"between {_percent(-low)} worse and {_percent(high)} better"
 
 
@@ -98,5 +110,9 @@ def _percent(share: float) -> str:
     >>> _percent(0.264), _percent(0.0512), _percent(0.00123)
     ('26 %', '5.1 %', '0.12 %')
     """
+    return f"{_digits(share)} %"
+
+
+def _digits(share: float) -> str:
     percent = 100.0 * share
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
+    return f"{percent:.0f}" if percent >= 9.95 else f"{percent:.2g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +9,13 @@ from typing import Any
 from trainstack.search.claims.elsewhere import Elsewhere, elsewhere
 from trainstack.search.claims.table import claims
 from trainstack.search.claims.types import Context, Finding
+from trainstack.search.conclusion.about_study import about_study
 from trainstack.search.conclusion.agreement import difference_on_test, disagreement
-from trainstack.search.conclusion.decision_about import decision_about
+from trainstack.search.conclusion.decision_about import (
+    decision_about,
+    difference_between,
+    rival,
+)
 from trainstack.search.conclusion.models import Models, models_of
 from trainstack.search.conclusion.replay_command import replay_command
 from trainstack.search.conclusion.scores import (
@@ -23,22 +27,20 @@ from trainstack.search.conclusion.scores import (
     scores_of_targets,
 )
 from trainstack.search.conclusion.sentence import sentence
-from trainstack.search.conclusion.warnings import bettered, warnings
-from trainstack.search.conclusion.yardsticks import (
+from trainstack.search.conclusion.trivial import (
     Trivial,
-    Yardstick,
     nothing_learned,
     trivial,
     trivial_warnings,
-    yardstick,
 )
+from trainstack.search.conclusion.warnings import bettered, warnings
+from trainstack.search.conclusion.yardsticks import Yardstick, yardstick
 from trainstack.search.evidence.candidates import losses
 from trainstack.search.evidence.challenge import effects_with
 from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import (
     EQUIVALENCE_MARGIN,
     LEVEL,
-    compare,
     optimism,
     seed_deviation,
     verdict,
@@ -47,7 +49,7 @@ from trainstack.search.evidence.deciding import LOSS, Deciding
 from trainstack.search.evidence.decision import Decision
 from trainstack.search.evidence.earlier_studies import sources
 from trainstack.search.evidence.effects import Effect
-from trainstack.search.evidence.estimates import Difference, Estimate, Score, Verdict
+from trainstack.search.evidence.estimates import Difference, Score, Verdict
 from trainstack.search.evidence.finite import (
     left_out_warning,
     non_finite_warning,
@@ -193,7 +195,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     table = chosen.table(runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
-    difference = _difference(rows, mine, base, chosen.level, deciding.resolution)
+    difference = difference_between(rows, mine, base, chosen.level, deciding.resolution)
     validation = score_on_validation(table.get(mine, {}), deciding)
     reference = score_on_validation(table.get(base, {}), deciding)
     means = reference.minimized.mean, validation.minimized.mean
@@ -205,7 +207,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     found = effects_with(*about, spec.network_numbers)
     seen, other = Measured.of(own_part), Measured.of(base_part)
     context = Context(
-        *(runs, scale, _rival(rows, base, chosen.level, deciding.resolution)),
+        *(runs, scale, rival(rows, base, chosen.level, deciding.resolution)),
         measured=seen,
         resolution=deciding.resolution,
         voids=spec.voids,
@@ -229,9 +231,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         reasons=(
             *chosen.reasons,
             *([note] if note else ()),
-            *_scoring(spec),
-            *_void(spec),
-            *_warmed(earlier),
+            *about_study(spec, earlier),
         ),
         validation=validation,
         test=test,
@@ -272,50 +272,6 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
         targets=scores_of_targets(own_part, deciding),
         earlier_studies=earlier,
     )
-
-
-def _scoring(spec: StudySpec) -> tuple[str, ...]:
-    """Return a sentence about folds; none without."""
-    if spec.folds == 1:
-        return ()
-    return (
-        f"A search trial was scored by {spec.scored}; each confirmation run trains and validates "
-        "on one fold, the same for every stack of a pair.",
-    )
-
-
-def _void(spec: StudySpec) -> tuple[str, ...]:
-    """Return a sentence about what voids self-normalization; none for a chain of dense layers."""
-    if not spec.voids:
-        return ()
-    return (f"The network has {spec.voids}, so no stack of it can be self-normalizing.",)
-
-
-def _warmed(earlier: Sequence[str]) -> tuple[str, ...]:
-    """Return a sentence about first trials from earlier studies; none without."""
-    if not earlier:
-        return ()
-    return (f"The first trials include what earlier studies recommend: {', '.join(earlier)}.",)
-
-
-def _difference(
-    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, level: float, resolution: float
-) -> Estimate:
-    """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
-    if mine not in rows or base not in rows:
-        return Estimate(math.nan)
-    if mine == base:
-        return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
-    return compare(rows, base, level, resolution)[mine]
-
-
-def _rival(
-    rows: Mapping[str, Mapping[int, float]], base: str, level: float, resolution: float
-) -> Estimate | None:
-    """Return the strongest rival's loss minus the baseline's; stacks that beat it come first."""
-    others = compare(rows, base, level, resolution).values() if base in rows else ()
-    found = [value for value in others if value.ci95 is not None]
-    return min(found, key=lambda v: ((v.high or 0.0) >= 0.0, v.low), default=None)
 
 
 def _tally(counts: Mapping[str, int]) -> str:

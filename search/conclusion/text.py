@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from trainstack.search.conclusion.decision_text import decision_line
 from trainstack.search.conclusion.models import default_line, table
 from trainstack.search.conclusion.recommendation import Recommendation
-from trainstack.search.conclusion.yardsticks import trivial_line, yardstick_line
+from trainstack.search.conclusion.trivial import trivial_line
+from trainstack.search.conclusion.yardsticks import yardstick_line
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.formatting import about, interval, signed
 from trainstack.search.evidence.prediction import sentences

@@ -34,7 +34,7 @@ MOST_CONTENDERS = 3
 REACH = 1.0
 # It also leaves if even a gain greater by this many standard errors would stay undecided after the
 # last seed.
-HOPE = 1.5
+HOPE = 1.75
 # Without a time limit: this share of the search's time, and at least these seconds.
 TIME_SHARE, LEAST_SECONDS = 0.5, 20.0
 
@@ -72,6 +72,28 @@ def levels_of(spec: StudySpec) -> dict[int, float]:
     return dict(zip(ends, levels(ends, risks), strict=True))
 
 
+def closing_level(spec: StudySpec, end: int) -> float:
+    """Return the level of a family of intervals at the look that ends a study.
+
+    It spends all the risk that is left, whichever look it is; at the first that is all of it. This
+    is valid if the time ends the study, and near the exact interval, that of the stage-wise
+    ordering, if the default is beaten or the study ends at its first look.
+
+    Args:
+        spec: Spec of the study.
+        end: Number of seeds at that look.
+
+    Reference: Lan and DeMets 1983; Tsiatis, Rosner and Mehta, "Exact confidence intervals following
+    a group sequential test", 1984.
+    """
+    ends = tuple(n for n in ends_of(spec) if n <= end)
+    if len(ends) < 2:
+        return LEVEL
+    most = ends_of(spec)[-1]
+    risks = ((1.0 - LEVEL) * spent(n, ends[0], most) for n in ends[:-1])
+    return levels(ends, (*risks, 1.0 - LEVEL))[-1]
+
+
 def extend(
     spec: StudySpec,
     entrants: Sequence[Candidate],
@@ -99,45 +121,61 @@ def extend(
         return tuple(c for c in stacks if c.stack_id not in {*out, *barred})
 
     contenders, ends = free(entrants), [*held]
-    end = ends[0]
+    end, level = ends[0], closing_level(spec, ends[0])
     for end, after in zip(ends, [*ends[1:], None], strict=True):
         if end != ends[0] and missing(contenders, end):
             return Extension(end, held[end], done=False)
-        contenders = free(contenders)
+        contenders, level = free(contenders), closing_level(spec, end)
         if after is None:
             break
         seen = [r for r in raced if 0 <= r.seed_index < end]
-        going = _still_open(spec, entrants, free(entrants), contenders, seen, held[end])
+        look = _look(spec, entrants, free(entrants), contenders, seen, held[end])
+        going = look.going
         if after <= spec.least_replicates:
             going = going or _pair(contenders, seen)
         elif going and not affordable(spec, going, seen, sought, after - end):
             break
         if len(going) < 2:
+            if end != ends[0] and not look.beaten:
+                level = held[end]  # it ends because of what it sees, and without a decision
             break
         contenders = going
-    return Extension(end, held[end])
+    return Extension(end, level)
 
 
-def _still_open(
+@dataclass(frozen=True)
+class _Look:
+    """What a study sees at a look.
+
+    Attributes:
+        going: The contenders whose comparisons are open and matter; empty if there is none.
+        beaten: Whether a stack is shown to beat the default.
+    """
+
+    going: tuple[Candidate, ...] = ()
+    beaten: bool = False
+
+
+def _look(
     spec: StudySpec,
     entrants: Sequence[Candidate],
     free: Sequence[Candidate],
     contenders: Sequence[Candidate],
     runs: Sequence[Run],
     level: float,
-) -> tuple[Candidate, ...]:
-    """Return the contenders whose comparisons are open and matter; empty if there is none."""
+) -> _Look:
+    """Look at the runs so far, with intervals of this level."""
     table = confirmed(entrants, runs)
     rows = losses(table)
     here = [c for c in free if c.stack_id in rows]
     base = rows.get(BASELINE.stack_id)
     if len(here) < 2 or not base:
-        return ()
+        return _Look()
     resolution = Deciding.of(spec).resolution
     worth = EQUIVALENCE_MARGIN * abs(sum(base.values()) / len(base))
     picked = pick(spec, here, table, rows, level, resolution)
     if picked.ahead:
-        return _choice_open(picked, contenders, worth)
+        return _Look(_choice_open(picked, contenders, worth), beaten=True)
     most = ends_of(spec)[-1]
     hopeful = [
         c
@@ -148,12 +186,12 @@ def _still_open(
         and _may_be_decided(picked.against[c.stack_id], most)
     ]
     if not hopeful:
-        return ()
+        return _Look()
     best = min(hopeful, key=lambda c: score(c, rows))
     behind = compare(rows, best.stack_id, level, resolution)
     reach = [c for c in hopeful if c is best or _within_reach(behind[c.stack_id])]
     reach = sorted(reach, key=lambda c: score(c, rows))[:MOST_CONTENDERS]
-    return (*reach, *(c for c in contenders if c.is_baseline))
+    return _Look((*reach, *(c for c in contenders if c.is_baseline)))
 
 
 def _choice_open(

@@ -17,8 +17,6 @@ from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 from trainstack.spaces.stack import Stack
 
-# Number of latest trials from which the duration of the next ones is estimated.
-RECENT = 20
 # Number of events shown; workers that join or leave appear in a table of their own.
 LAST_EVENTS = 5
 # Time limit for the completion of names in a shell (libpq waits at least two seconds).
@@ -65,7 +63,6 @@ class Glance:
         baseline: Loss of the chapter's default in this search; None before it has ended.
         best_stack: Stack of the best search trial so far.
         running: Running trials, oldest first.
-        mean_seconds: Mean duration of the latest trials of this phase; None before the first ended.
         events: The last few, oldest first.
     """
 
@@ -73,7 +70,6 @@ class Glance:
     baseline: float | None = None
     best_stack: Stack | None = None
     running: tuple[Running, ...] = ()
-    mean_seconds: float | None = None
     events: tuple[Event, ...] = ()
 
 
@@ -104,16 +100,6 @@ def glance(engine: Engine, name: str) -> Glance:
             .where(mine, tasks.c.status == Status.RUNNING)
             .order_by(tasks.c.claimed_at)
         ).all()
-        kind = SEARCH if study.phase == "searching" else CONFIRMATION
-        took = func.extract("epoch", tasks.c.finished_at - tasks.c.claimed_at).label("took")
-        lately = connection.execute(
-            select(took)
-            .where(mine, tasks.c.kind == kind, tasks.c.status == Status.DONE)
-            .where(tasks.c.claimed_at.is_not(None), tasks.c.finished_at.is_not(None))
-            .order_by(tasks.c.finished_at.desc())
-            .limit(RECENT)
-        ).scalars()
-        seconds = [float(value) for value in lately]
         last = connection.execute(
             select(events, tasks.c.number, tasks.c.kind.label("phase"))
             .join_from(events, tasks, events.c.task_id == tasks.c.task_id, isouter=True)
@@ -128,7 +114,6 @@ def glance(engine: Engine, name: str) -> Glance:
         ),
         best_stack=best_stack,
         running=tuple(_running(row) for row in running),
-        mean_seconds=sum(seconds) / len(seconds) if seconds else None,
         events=tuple(Event(e.at, e.kind, _about(e), e.message) for e in reversed(last)),
     )
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
 from trainstack.search.payloads import ConfirmationPayload
+from trainstack.search.queue.pace import recent_seconds
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.status import Best, Budget, StudyStatus, WorkerStatus
 from trainstack.search.queue.study_store import CONCLUDED, GO, SEARCHING, find, state_of
@@ -105,6 +106,7 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
     ).first()
     spec = StudySpec.from_json(study.spec)
     deciding = Deciding.of(spec)
+    kind = SEARCH if study.phase == SEARCHING else CONFIRMATION
     return StudyStatus(
         study=study.name,
         state=state_of(study.phase, study.requested_state),
@@ -126,6 +128,7 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
         elapsed_seconds=((study.concluded_at or now) - study.created_at).total_seconds(),
         concluded=study.phase == CONCLUDED,
         confirmation_at_most=_most_runs(spec),
+        run_seconds=recent_seconds(connection, study.study_id, kind),
         network=spec.network_name,
     )
 

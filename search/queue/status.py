@@ -88,6 +88,8 @@ class StudyStatus:
         concluded: Whether the study is finished.
         confirmation_at_most: Most runs that the confirmation may take; those that wait or run are
             certain.
+        run_seconds: A worker's mean time for the latest trials, or the latest runs while it
+            confirms; null before the first ended.
         network: Name of the user's own network; empty: dense layers.
     """
 
@@ -111,6 +113,7 @@ class StudyStatus:
     elapsed_seconds: float
     concluded: bool
     confirmation_at_most: int = 0
+    run_seconds: float | None = None
     network: str = ""
 
     @property

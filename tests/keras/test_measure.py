@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from trainstack.search.conclusion.scores import score_on_test
-from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.conclusion.trivial import trivial, trivial_warnings
 from trainstack.search.data.load import load
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.planned_run import confirmation_seed

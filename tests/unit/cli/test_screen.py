@@ -22,7 +22,6 @@ GLANCE = Glance(
     baseline=0.4,
     best_stack=CHAPTER_DEFAULT,
     running=(Running("host-7-1", "search", 12, 9, 0.31, CHAPTER_DEFAULT),),
-    mean_seconds=10.0,
     events=(Event(NOON, "failed", "trial 4", "Traceback\n  boom"),),
 )
 
@@ -95,7 +94,32 @@ def test_time_left_is_that_of_the_trials_that_are_left(
     changes: dict[str, Any], mean: float | None, left: float | None
 ) -> None:
     """It is the remaining trials times a recent one's time, by workers, up to the deadline."""
-    assert time_left(status(**changes), mean) == left
+    assert time_left(status(**changes, run_seconds=mean)) == left
+
+
+def test_a_confirmation_shows_its_certain_and_its_possible_time() -> None:
+    """Both in runs and in time, by a run's recent time; nothing more is possible at the end."""
+    counts = {**NONE, "completed": 8, "running": 2, "waiting": 5}
+    going = status(
+        state="confirming",
+        phase="confirming",
+        confirmation=counts,
+        confirmation_at_most=53,
+        run_seconds=2.0,
+    )
+    assert line_of(going) == (
+        "confirming: 8 of 15 runs with fresh seeds (at most 53), 1 min 15 s of about 1 min 27 s "
+        "(at most 2 min 43 s)"
+    )
+    shown = drawn(80, going)
+    assert "8 of 15  1 min 15 s, about 12 s left" in shown
+    assert "at most 53 if the comparison stays open, 1 min 28 s left" in shown
+    ended = {"state": "concluded", "phase": "concluded", "concluded": True}
+    last = replace(going, **ended, confirmation={**NONE, "completed": 15})
+    assert line_of(last) == (
+        "concluded: 15 of 15 runs with fresh seeds, best loss 0.2500, 1 min 15 s"
+    )
+    assert "at most" not in drawn(80, last)
 
 
 def test_the_sparkline_only_falls() -> None:

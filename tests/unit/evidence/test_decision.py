@@ -143,6 +143,16 @@ def test_a_recommended_default_is_judged_by_the_best_of_the_others() -> None:
     assert decision_line(found).endswith(f"trainstack confirm made-up --replicates {total}")
 
 
+def test_an_open_comparison_that_no_affordable_number_decides_says_so() -> None:
+    """Without an offer the line ends with the number of seeds that would not do."""
+    found = undecided()
+    assert found.decision is not None
+    hard = replace(found, decision=replace(found.decision, would_decide=None))
+    assert decision_line(hard).endswith(" It would take more than 100 seeds to decide.")
+    decided = recommend(*finished_study(BETTER), {})
+    assert "seeds to decide" not in decision_line(decided)
+
+
 def test_one_replicate_gives_a_gain_without_an_interval() -> None:
     """One pair has a gain and a count, but neither interval nor probability."""
     document = json_safe(recommend(*finished_study(replicates=1), {}))["decision"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.planted_study import finished_study
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
-from trainstack.search.conclusion.yardsticks import trivial, trivial_warnings
+from trainstack.search.conclusion.trivial import trivial, trivial_warnings
 from trainstack.search.evidence.estimates import Estimate, Score
 from trainstack.search.json_values import json_safe
 from trainstack.search.report.write import write_report

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.planted_study import Planted, made_up_spec, neighbours
-from trainstack.search.conclusion import warnings as table
+from trainstack.search.conclusion import search_warnings as table
 from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.race import choice
 from trainstack.search.records import Run

@@ -17,6 +17,7 @@ from tests.support.planted_study import (
     finished_study,
 )
 from trainstack.search.claims.table import CLAIMS
+from trainstack.search.conclusion import search_warnings
 from trainstack.search.conclusion import warnings as table_of_warnings
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.conclusion.replay_command import replay_command
@@ -326,7 +327,7 @@ def test_a_pruned_trial_that_was_on_course_warns() -> None:
     hopeless = replace(best, number=91, curve=tuple(2.0 * v for v in best.curve[:3]), **cut)
     chosen = choice(spec, runs)
     assert chosen is not None
-    (warning,) = table_of_warnings.pruned_on_course(spec, [*runs, early, hopeless], chosen)
+    (warning,) = search_warnings.pruned_on_course(spec, [*runs, early, hopeless], chosen)
     assert "90" in warning
     assert "91" not in warning
 
@@ -344,7 +345,7 @@ def test_falling_curves_are_distinguished_from_flat_ones(
     curve: tuple[float, ...], falling: bool
 ) -> None:
     """A curve is still falling if its last epoch is clearly below all earlier ones."""
-    assert table_of_warnings.falls_at_end(curve) is falling
+    assert search_warnings.falls_at_end(curve) is falling
 
 
 @pytest.mark.parametrize("stack", [*REFERENCES.values()], ids=[*REFERENCES])

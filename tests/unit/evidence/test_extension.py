@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from tests.support.planted_study import (
     ADAM,
@@ -21,7 +23,7 @@ from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.evidence import extension
 from trainstack.search.evidence.candidates import confirmed, losses
 from trainstack.search.evidence.comparisons import LEVEL, compare
-from trainstack.search.evidence.extension import ends_of, levels_of
+from trainstack.search.evidence.extension import closing_level, ends_of, levels_of
 from trainstack.search.evidence.race import choice, next_runs, race
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec
@@ -109,16 +111,40 @@ def test_least_replicates_are_trained_even_if_decided() -> None:
 
 
 def test_the_intervals_are_those_of_the_last_look() -> None:
-    """The verdict's intervals have the level at which they hold over all looks."""
-    spec, runs = finished_study(BETTER, **AMPLE)
-    found = choice(spec, runs)
-    assert found is not None
-    assert found.level == levels_of(spec)[5] > LEVEL
-    rows = losses(confirmed(found.candidates, runs))
-    wide = compare(rows, CHAPTER_DEFAULT.stack_id, found.level)[LAST.stack_id]
-    difference = recommend(spec, runs, {}).difference
-    assert difference.ci95 == wide.ci95
-    assert wide.ci95 != compare(rows, CHAPTER_DEFAULT.stack_id)[LAST.stack_id].ci95
+    """The verdict's intervals have the level at which they hold over the looks that were taken."""
+    for planted, wider in ((BETTER, False), (replace(SMALL, world=1), True)):
+        spec, runs = finished_study(planted, seed=1, **AMPLE)
+        found = choice(spec, runs)
+        assert found is not None
+        assert found.level == closing_level(spec, max(seeds_of(runs).values()))
+        rows = losses(confirmed(found.candidates, runs))
+        own = compare(rows, CHAPTER_DEFAULT.stack_id, found.level)[LAST.stack_id]
+        assert recommend(spec, runs, {}).difference.ci95 == own.ci95
+        usual = compare(rows, CHAPTER_DEFAULT.stack_id)[LAST.stack_id]
+        assert ((own.low or 0.0) < (usual.low or 0.0)) == wider
+
+
+def test_the_last_look_spends_what_is_left() -> None:
+    """A study that ends at its first look has the usual level, later a higher one."""
+    spec = made_up_spec(**AMPLE)
+    first, *others, last = ends_of(spec)
+    assert closing_level(spec, first) == LEVEL
+    for end in others:
+        assert LEVEL < closing_level(spec, end) < levels_of(spec)[end]
+    assert closing_level(spec, last) == pytest.approx(levels_of(spec)[last], abs=1e-9)
+
+
+def test_the_risk_is_the_stated_one_at_whichever_look_a_study_ends() -> None:
+    """If the time ends a study without a difference, an interval misses 0 in 5 % of studies."""
+    spec = made_up_spec(**AMPLE)
+    ends = ends_of(spec)
+    sums = np.random.default_rng(4).normal(size=(40_000, ends[-1])).cumsum(axis=1)
+    ratios = np.abs(np.stack([sums[:, n - 1] / np.sqrt(n) for n in ends], axis=1))
+    bounds = stats.norm.ppf(0.5 + np.array([levels_of(spec)[n] for n in ends]) / 2)
+    for k, end in enumerate(ends):
+        closing = stats.norm.ppf(0.5 + closing_level(spec, end) / 2)
+        beyond = (ratios[:, :k] > bounds[:k]).any(axis=1) | (ratios[:, k] > closing)
+        assert np.mean(beyond) == pytest.approx(1.0 - LEVEL, abs=0.004)
 
 
 def test_without_further_seeds_nothing_is_corrected() -> None:
