@@ -176,8 +176,6 @@ def _files(
     if asked in having:
         return having[asked]["artifacts"]
     why = models[asked].get("left_out")
-    if why is None and "artifacts" in models[asked]:
-        why = "no program trains it again: take another --format"
     raise RequestError(
         f"--model {asked}: not available ({why or 'it could not be written'})", " or ".join(having)
     )

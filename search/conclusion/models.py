@@ -44,8 +44,8 @@ class Model:
         rows: Number of rows that each was trained on.
         members: One row for each network: `stack_id`, `seed`, `epochs` (null: as long as the
             validation loss fell) and `weight` in the mean.
-        validation: The metric that decides, on rows that none of the networks compared was trained
-            on; null if there are none.
+        validation: The metric that decides, before calibration, on rows that the networks behind it
+            were not trained on; for average and ensemble on the same rows. Null if there are none.
         calibration: Its temperature, in classification, if there are such rows.
     """
 

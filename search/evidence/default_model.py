@@ -17,9 +17,9 @@ def default_model(spec: StudySpec, models: Mapping[str, Mapping[str, Any]]) -> t
     """Return the kind of the model that is exported by default, and the reason in a sentence.
 
     Only models that keep the study's constraints are considered, and only one network for a
-    profile of quick answers or few weights. Of the others the one with the better validation
-    metric counts where ensemble and average both have one; else the average comes first, then the
-    refit. Test figures are never used.
+    profile of quick answers or few weights. Of average and ensemble the one with the better
+    validation metric counts where both have one, for the same rows; else the average comes first,
+    then the refit. Test figures are never used.
 
     Args:
         spec: The study's specification.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -48,6 +49,30 @@ def greedy(
         total = total + predictions[chosen]
         if tried[chosen] < best:
             best, found = tried[chosen], tuple(counts)
+    return found
+
+
+def cross_fitted(
+    predictions: Sequence[np.ndarray], objective: Callable[[np.ndarray, np.ndarray], float]
+) -> np.ndarray | None:
+    """Return predictions of two ensembles, each for the half of the rows that did not choose it.
+
+    Args:
+        predictions: Each candidate's predictions for the same rows, at least one.
+        objective: Returns the number to minimize of predictions for some rows; it gets their
+            positions and the predictions.
+
+    Returns:
+        Predictions for all rows; None if a half chooses no ensemble.
+    """
+    order = np.random.default_rng(0).permutation(len(predictions[0]))
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    found = np.zeros(predictions[0].shape)
+    for chosen_by, others in (halves, halves[::-1]):
+        counts = greedy([p[chosen_by] for p in predictions], partial(objective, chosen_by))
+        if not any(counts):
+            return None
+        found[others] = np.average([p[others] for p in predictions], axis=0, weights=counts)
     return found
 
 

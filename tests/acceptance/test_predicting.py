@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from tests.acceptance.test_data_and_export import houses
 from tests.support.shell import Shell, refused
 from tests.support.worker_here import concluded
+from trainstack.search.evidence.default_model import KINDS
 from trainstack.spaces.stack import Stack
 
 pytestmark = [
@@ -58,11 +59,11 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The CSV file of a finished study with folds, whose model is trained on all other rows."""
     path = tmp_path_factory.mktemp("flats") / "flats.csv"
     flats()[0].to_csv(path, index=False)
-    stack = Stack.of(units=[32], activation="relu", batch_size=16)
-    path.with_suffix(".json").write_text(json.dumps([stack.to_json()]), "utf-8")
+    stacks = [Stack.of(units=[n], activation="relu", batch_size=16).to_json() for n in (32, 24)]
+    path.with_suffix(".json").write_text(json.dumps(stacks), "utf-8")
     concluded(
         *(shell, path, "--target", "price", "--stacks", path.with_suffix(".json")),
-        *("--epochs", "20", "--replicates", "1", "--folds", "2", "--study", STUDY),
+        *("--epochs", "20", "--replicates", "2", "--folds", "2", "--study", STUDY),
     )
     return path
 
@@ -76,10 +77,10 @@ def tested(table: Path, tmp_path: Path) -> Path:
     return path
 
 
-def exported_rmse(shell: Shell) -> float:
-    """Return the recorded test figure of the model that is exported."""
+def exported_rmse(shell: Shell, kind: str = "") -> float:
+    """Return the recorded test figure of a model; without a kind of the one that is exported."""
     models = shell.json("recommend", STUDY)["models"]
-    return models[models["default"]]["test"]["rmse"]["mean"]
+    return models[kind or models["default"]]["test"]["rmse"]["mean"]
 
 
 def test_a_study_predicts_the_rows_it_tested_on(shell: Shell, tested: Path) -> None:
@@ -113,14 +114,19 @@ def test_the_file_predicts_as_the_study_does(shell: Shell, tested: Path, tmp_pat
     assert found["study"] is None
 
 
-def test_the_file_needs_only_tensorflow(shell: Shell, tested: Path, tmp_path: Path) -> None:
-    """Without this package the file reproduces the recorded test figure from the CSV's rows."""
-    assert shell.within("export", STUDY, "--format", "keras", "-o", tmp_path).returncode == 0
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_needs_only_tensorflow(
+    kind: str, shell: Shell, tested: Path, tmp_path: Path
+) -> None:
+    """Without this package each model's file reproduces its recorded test figure from the CSV's
+    rows, with gaps and unknown towns in them."""
+    flags = ("--format", "keras", "--model", kind, "-o", tmp_path)
+    assert shell.within("export", STUDY, *flags).returncode == 0
     command = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "model.keras"), str(tested)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     errors = np.array(json.loads(done.stdout)) - pd.read_csv(tested)["price"].to_numpy()
-    assert np.sqrt(np.mean(errors**2)) == pytest.approx(exported_rmse(shell), rel=1e-6)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(exported_rmse(shell, kind), rel=1e-6)
 
 
 # Arguments after `predict` → exit code and words.

@@ -22,12 +22,14 @@ from tests.support.exported_scripts import (
     arrays,
     executed,
     houses,
+    spec_of,
     written,
 )
 from trainstack.search.data.load import load
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.stack import Stack
 from trainstack.workers.export.columns import levels_of
+from trainstack.workers.export.keras_code import ensemble_script
 from trainstack.workers.export.predict_script import predict_script
 from trainstack.workers.export.preparation import standardised
 
@@ -155,6 +157,10 @@ def test_the_scripts_are_formatted_and_clean(kind: str, tmp_path: Path) -> None:
         (folder / f"train_{number}.py").write_text(written(dataset, stack), "utf-8")
         text = written(dataset, stack, refit=REFIT)
         (folder / f"refit_{number}.py").write_text(text, "utf-8")
+    for start in range(0, len(stacks), 5):
+        members = [(stack, REFIT, 1 + k) for k, stack in enumerate(stacks[start : start + 5])]
+        text = ensemble_script(dataset, spec_of(dataset), members, {"loss": [0.5]})
+        (folder / f"ensemble_{start}.py").write_text(text, "utf-8")
     if dataset.is_table:
         known = levels_of(dataset, dataset.split(0).encoder)
         (folder / "predict.py").write_text(predict_script(dataset, known), "utf-8")

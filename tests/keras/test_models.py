@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import pytest
 
+from tests.support.tasks_here import confirmed, measurement, searched
 from trainstack.search.data.load import load
-from trainstack.search.evidence.planned_run import confirmation_seed
-from trainstack.search.folds import confirmation_split, search_splits
+from trainstack.search.data.model_description import ModelDescription
+from trainstack.search.folds import search_splits
 from trainstack.search.kept_predictions import read_predictions
-from trainstack.search.payloads import MeasurementPayload, PoolMember, Refit
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Result
+from trainstack.search.payloads import MeasurementPayload
+from trainstack.search.records import MEASUREMENT
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.export.model import export_model
@@ -31,32 +32,6 @@ CHOSEN = Stack.of(units=[16], batch_size=16)
 OTHER = Stack.of(units=[8, 8], batch_size=16, preparation="robust_clip", activation="relu")
 
 
-class Patient:
-    """Lets every fold be trained."""
-
-    def tell(self, job: Job, measurement: Any) -> None:
-        return None
-
-    def after_first_folds(self, job: Job, values: Any) -> None:
-        return None
-
-    def alive(self, job: Job) -> None:
-        return None
-
-
-def trained(bench: JobBench, kind: str, stack: Stack, index: int) -> tuple[Job, Result]:
-    """Train a search trial, or the confirmation run of an index."""
-    spec = bench.spec
-    if kind == SEARCH:
-        job = Job("t", SEARCH, stack, 3, search_splits(spec), EPOCHS, folder="s")
-    else:
-        split, seed = confirmation_split(spec, index), confirmation_seed(0, index)
-        job = Job("t", CONFIRMATION, stack, seed, (split,), EPOCHS, folder="c")
-    if len(job.splits) > 1:
-        return job, bench.train_folds(job, Patient())
-    return job, bench.train(job, lambda measurement: None)
-
-
 @pytest.fixture(scope="module", params=[("wine", 3), ("wine", 1), ("diabetes", 1)])
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A bench, and the measurement of two stacks that were searched and three runs of one."""
@@ -65,15 +40,8 @@ def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     described = load(data, None, "auto").describe()
     spec = StudySpec("s", described, {}, epochs=EPOCHS, folds=folds, yardstick=False)
     bench = JobBench(spec, 0, str(folder))
-    runs = [trained(bench, CONFIRMATION, CHOSEN, index) for index in range(3)]
-    kept = {CHOSEN.stack_id: {str(k): dict(r.artifacts) for k, (_, r) in enumerate(runs)}}
-    refits = tuple(Refit(job.seed, 6) for job, _ in runs)
-    pool = []
-    for stack in (CHOSEN, OTHER):
-        job, result = trained(bench, SEARCH, stack, 0)
-        files = (result.artifacts["predictions"],)
-        pool.append(PoolMember(stack, Refit(job.seed, result.best_epoch), files))
-    asked = MeasurementPayload(CHOSEN, CHOSEN, kept, refits, tuple(pool))
+    runs = [confirmed(bench, CHOSEN, index) for index in range(3)]
+    asked = measurement(CHOSEN, runs, [searched(bench, stack) for stack in (CHOSEN, OTHER)])
     job = Job("m", MEASUREMENT, None, 0, (), EPOCHS, folder="m", measures=asked)
     result = bench.measure(job)
     return SimpleNamespace(bench=bench, folder=folder, asked=asked, result=result, runs=runs)
@@ -133,13 +101,16 @@ def test_the_ensemble_is_better_on_validation_than_each_candidate(study: Any) ->
     rows = np.concatenate([bench.valid_rows(which) for which in splits])
     y, asked = bench.dataset.y[np.sort(rows)], spec.asked
     ones = np.ones(len(y))
-    scores = []
+    scores, known = [], {}
     for member in study.asked.pool:
         kept = read_predictions(bench.artifacts, member.predictions, spec.data.task)
         assert kept is not None
         np.testing.assert_array_equal(kept.rows, np.sort(rows))
         scores.append(asked.objective(asked.value(y, kept.predictions, ones)))
-    assert asked.objective(document["validation"]) <= min(scores) + 1e-9
+        known[member.stack.stack_id] = kept.predictions
+    chosen = [known[row["stack_id"]] for row in document["members"]]
+    mean = np.average(chosen, axis=0, weights=[row["weight"] for row in document["members"]])
+    assert asked.objective(asked.value(y, mean, ones)) <= min(scores) + 1e-9
     assert {row["stack_id"] for row in document["members"]} <= {CHOSEN.stack_id, OTHER.stack_id}
 
 
@@ -159,12 +130,29 @@ def test_kept_predictions_score_as_the_trial_did(study: Any) -> None:
     assert loss == pytest.approx(result.value, rel=2e-3)
 
 
+def test_average_and_ensemble_have_a_metric_on_the_same_rows(study: Any) -> None:
+    """Both have a validation metric, with folds and without, so that it decides between them."""
+    for kind in ("average", "ensemble"):
+        assert np.isfinite(study.result.payload["models"][kind]["validation"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_model_of_a_quantity_has_errors_for_its_intervals(kind: str, study: Any) -> None:
+    """Its file holds errors on rows that the networks behind them were not trained on."""
+    document = study.result.payload["models"][kind]
+    held = ModelDescription.read(study.folder / document["artifacts"]["keras"]).residuals
+    assert (held is None) == bool(study.bench.spec.data.classes)
+    if held is not None and kind == "average":
+        runs = [study.bench.valid_rows(job.split) for job, _ in study.runs]
+        assert held.rows == len(np.unique(np.concatenate(runs)))
+
+
 def test_calibration_never_raises_the_validation_log_loss(study: Any) -> None:
     """Before and after stand in the document, in classification only."""
-    for kind, document in study.result.payload["models"].items():
+    for document in study.result.payload["models"].values():
         if not study.bench.spec.data.classes:
             assert "calibration" not in document
-        elif kind != "average":
+        else:
             found = document["calibration"]
             assert found["after"]["log_loss"] <= found["before"]["log_loss"] + 1e-12
 

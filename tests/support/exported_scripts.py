@@ -154,10 +154,14 @@ DATA = {
 REFIT = Refit(7, 2, (1,))
 
 
+def spec_of(dataset: Any, epochs: int = 1) -> StudySpec:
+    """Return the specification of a study on a data set."""
+    return StudySpec("s", dataset.describe(), {}, epochs=epochs)
+
+
 def written(dataset: Any, stack: Stack, epochs: int = 1, refit: Refit | None = None) -> str:
     """Return the script for a data set and a stack."""
-    spec = StudySpec("s", dataset.describe(), {}, epochs=epochs)
-    return script(dataset, spec, stack, [7, 8], {"loss": [0.5, 1.0]}, refit)
+    return script(dataset, spec_of(dataset, epochs), stack, [7, 8], {"loss": [0.5, 1.0]}, refit)
 
 
 def executed(text: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def render(template: str, **values: Any) -> str:
     Raises:
         subprocess.CalledProcessError: The template gives no valid program.
     """
-    text = _environment().get_template(template).render(values)
+    text = rendered(template, **values)
     for arguments in _PASSES:
         # ruff takes packages in its working directory for the program's own, so it runs here.
         text = subprocess.run(
@@ -47,6 +47,11 @@ def render(template: str, **values: Any) -> str:
             check=True,
         ).stdout
     return text
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return what a template gives, for a part of a program; arguments are those of `render`."""
+    return _environment().get_template(template).render(values)
 
 
 @functools.cache

@@ -110,14 +110,24 @@ def together(parts: Sequence[Validated | None]) -> Validated | None:
     )
 
 
-def averaged(parts: Sequence[Validated | None]) -> Validated | None:
-    """Return the mean of predictions for the same rows; None if the rows differ."""
-    known = [part for part in parts if part is not None]
-    if not known or len(known) < len(parts):
+def out_of_bag(parts: Sequence[Validated | None]) -> Validated | None:
+    """Return each row once, with the mean of the predictions for it; None if a part is missing."""
+    known = together(parts)
+    if known is None:
         return None
-    if any(not np.array_equal(part.rows, known[0].rows) for part in known):
-        return None
-    return replace(known[0], p=np.mean([part.p for part in known], axis=0))
+    rows, first = np.unique(known.rows, return_index=True)
+    kept = KeptPredictions(known.rows, known.p).ordered()
+    return Validated(rows, known.y[first], known.w[first], kept.predictions)
+
+
+def aligned(first: Validated, second: Validated) -> tuple[Validated, Validated]:
+    """Return the rows that both hold; each of them holds a row at most once."""
+    _, *places = np.intersect1d(first.rows, second.rows, return_indices=True)
+    mine, theirs = (
+        Validated(*(getattr(part, name)[place] for name in ("rows", "y", "w", "p")))
+        for part, place in zip((first, second), places, strict=True)
+    )
+    return mine, theirs
 
 
 def keep_predictions(
