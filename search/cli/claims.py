@@ -97,7 +97,7 @@ def claims(
     from trainstack.search.claims.experiment import asked
     from trainstack.search.claims.table import CLAIMS
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
-    from trainstack.search.cli.launch import create
+    from trainstack.search.cli.creation import create
     from trainstack.search.cli.question import question
     from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.watch import work

@@ -1,4 +1,4 @@
-"""The live view of a study: a pure function of its status, a glance and the width."""
+"""The live view of a study: a pure function of its status, a snapshot and the width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from trainstack.search.queue.progress import Event, Glance, Running
+    from trainstack.search.queue.progress import Event, Running, Snapshot
     from trainstack.search.queue.status import StudyStatus, WorkerStatus
 
 SPENT = ("completed", "pruned", "diverged", "infeasible")
@@ -105,12 +105,12 @@ def bar(done: int, total: int, width: int) -> str:
     return "━" * full + "─" * (width - full)
 
 
-def view(status: StudyStatus, glance: Glance, width: int) -> Group:
+def view(status: StudyStatus, snapshot: Snapshot, width: int) -> Group:
     """Return the view for a terminal.
 
     Args:
         status: Status of the study.
-        glance: Results so far and running trials.
+        snapshot: Results so far and running trials.
         width: Columns of the terminal.
     """
     from rich.console import Group
@@ -121,7 +121,7 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
     done, total = spent(counts), status.budget.trials
     if not searching:
         total = done + counts["waiting"] + counts["running"]
-    left = time_left(status, glance.mean_seconds)
+    left = time_left(status, snapshot.mean_seconds)
     head = Text(f"{status.study}  ", style="bold")
     head.append(status.state, style="green" if status.state == "searching" else "cyan")
     head.append(f"  {bar(done, total, min(20, width // 8))} {done} of {total}", style="default")
@@ -130,16 +130,16 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
     if left is not None:
         head.append(f", about {seconds(left)} left", style="default")
     lines = [head, Text(_counts(status), style="dim")]
-    lines.append(Text(_best(status, glance)))
+    lines.append(Text(_best(status, snapshot)))
     title = f"best {status.objective}{status.over_folds} "
-    if glance.losses:
-        lines.append(Text(f"{title}{sparkline(glance.losses, width - 2 - len(title))}"))
+    if snapshot.losses:
+        lines.append(Text(f"{title}{sparkline(snapshot.losses, width - 2 - len(title))}"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     parts: list[Any] = [*lines]
-    if table := _workers(status, glance, width):
+    if table := _workers(status, snapshot, width):
         parts.append(table)
-    parts += [_event(event) for event in glance.events]
+    parts += [_event(event) for event in snapshot.events]
     return Group(*parts)
 
 
@@ -150,25 +150,25 @@ def _counts(status: StudyStatus) -> str:
     return counted or "nothing yet"
 
 
-def _best(status: StudyStatus, glance: Glance) -> str:
+def _best(status: StudyStatus, snapshot: Snapshot) -> str:
     if not status.best:
         return "no trial has completed yet"
     value = status.best.value
     text = f"best {number(value)} (trial {status.best.trial})"
-    if glance.baseline is None:
+    if snapshot.baseline is None:
         return text + ", the chapter's default is still to come"
-    gap = glance.baseline - value
+    gap = snapshot.baseline - value
     if gap <= 0:
         return text + ", the chapter's default itself"
-    text += f", {number(gap)} below the chapter's default ({number(glance.baseline)})"
+    text += f", {number(gap)} below the chapter's default ({number(snapshot.baseline)})"
     return text
 
 
-def _workers(status: StudyStatus, glance: Glance, width: int) -> Table | None:
+def _workers(status: StudyStatus, snapshot: Snapshot, width: int) -> Table | None:
     """Return one row per worker: what it trains, and its progress."""
     from rich.table import Table
 
-    held = {running.worker: running for running in glance.running}
+    held = {running.worker: running for running in snapshot.running}
     if not status.workers:
         return None
     table = Table(box=None, pad_edge=False, show_header=False, expand=True)
