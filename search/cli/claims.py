@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -149,6 +148,8 @@ def _spec(
     divided: tuple[int, int],
 ) -> StudySpec:
     """Return the spec of a study without a search, whose confirmation is the experiment."""
+    from importlib.metadata import version
+
     from trainstack.search.claims.experiment import constraints
     from trainstack.search.cli.study_options import study_name
     from trainstack.search.plan_length import default_epochs, training_rows
