@@ -157,12 +157,13 @@ def _block(
 ) -> None:
     """Record stacks on some divisions, in one bundle each."""
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
+    from trainstack.spaces.for_data import for_rows
     from trainstack.spaces.space import Space
     from trainstack.workers.engine.device_data import DeviceData
     from trainstack.workers.engine.streaming import put
 
     rows, splits = training_rows(dataset), []
-    space = Space.named("chapter").for_rows(rows)
+    space = for_rows(Space.named("chapter"), rows)
     epochs = default_epochs(dataset.task, rows, batch_sizes(space))
     drawn = stacks(space, bench.spec.data.features)
     for number in numbers:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from benchmarks.table import Row
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.splitting import make_split
 from trainstack.search.metrics.table import METRICS
 from trainstack.spaces.stack import Stack

@@ -37,7 +37,7 @@ def write_splits(tables: Path, folder: Path) -> None:
         frame = dataset.x.assign(target=dataset.y)
         frame.to_parquet(folder / f"{name}.parquet")
         splits = [
-            {part: rows.tolist() for part, rows in dataset.positions(seed).items()}
+            {part: rows.tolist() for part, rows in dataset.division.positions(seed).items()}
             for seed in range(SEEDS)
         ]
         plan = {"task": dataset.task, "splits": splits}

@@ -30,10 +30,11 @@ import psutil
 from sqlalchemy import URL, Connection, text
 
 from benchmarks.table import RESULTS, machine, versions
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.database import embedded_postgres, retry
 from trainstack.search.database.connection import engine, parse_url
 from trainstack.search.records import Measurement, Result
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.worker_client import Lease, WorkerCard, WorkerClient
 from trainstack.spaces.errors import StorageAwayError

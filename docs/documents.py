@@ -10,8 +10,8 @@ from __future__ import annotations
 from docs.fields import Document
 from docs.records import rows
 from trainstack.search.claims.findings import Findings
+from trainstack.search.cli.creation import Detached
 from trainstack.search.cli.doctor import Finding
-from trainstack.search.cli.launch import Detached
 from trainstack.search.cli.predict import Predictions
 from trainstack.search.cli.recommend import ReportFiles
 from trainstack.search.cli.replay import Replay

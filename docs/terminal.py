@@ -24,10 +24,10 @@ def draw(study: str, columns: int) -> str:
     from trainstack.search.cli.common import storage
     from trainstack.search.cli.live_view import view
     from trainstack.search.queue import queries
-    from trainstack.search.queue.progress import glance
+    from trainstack.search.queue.progress import read_snapshot
 
     with storage(None) as (_, engine):
-        status, seen = queries.status(engine, study), glance(engine, study)
+        status, seen = queries.status(engine, study), read_snapshot(engine, study)
     workers = tuple(dataclasses.replace(w, id=_renamed(w.id)) for w in status.workers)
     status = dataclasses.replace(status, workers=workers)
     running = tuple(dataclasses.replace(r, worker=_renamed(r.worker)) for r in seen.running)

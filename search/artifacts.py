@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -154,6 +153,8 @@ class FolderStore:
 
     def write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
         """Write a temporary file and rename it, so that readers see a complete file or none."""
+        import socket
+
         path = self.path(name)
         part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
         try:

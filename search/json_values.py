@@ -6,7 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar, cast
+
+from trainstack.spaces.errors import RequestError
+
+T = TypeVar("T")
 
 # Marks for the `metadata` of a record's field. The reference pages are generated from them too.
 # Not part of the document.
@@ -63,3 +67,25 @@ def _object(record: Any) -> dict[str, Any]:
 def has(field: Field[Any], mark: Mapping[str, bool]) -> bool:
     """Tell whether a record's field has a mark."""
     return mark.items() <= field.metadata.items()
+
+
+def read_strictly(kind: type[T], document: Mapping[str, Any], path: str) -> T:
+    """Build a record from a mapping of its fields; those with defaults may be missing.
+
+    Args:
+        kind: A dataclass.
+        document: Its fields by name, with values of their types.
+        path: Where the document stands, for messages.
+
+    Raises:
+        RequestError: A key is unknown or missing.
+    """
+    known = {f.name for f in fields(cast(Any, kind))}
+    if unknown := sorted(set(document) - known):
+        raise RequestError(
+            f"{path}.{unknown[0]} is not known", "one of " + ", ".join(sorted(known))
+        )
+    try:
+        return kind(**document)
+    except TypeError as error:
+        raise RequestError(f"{path} is incomplete ({error})") from None

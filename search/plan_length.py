@@ -30,8 +30,8 @@ def training_rows(dataset: Any, folds: int = 1, seed: int = 0) -> int:
         seed: Seed of their division.
     """
     if folds == 1:
-        return len(dataset.positions(0)["train"])
-    each = dataset.fold_positions(folds, 1, seed)
+        return len(dataset.division.positions(0)["train"])
+    each = dataset.division.folds(folds, 1, seed)
     return round(sum(len(rows["train"]) for rows in each) / folds)
 
 

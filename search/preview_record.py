@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.preview import Sample, Tried, trial_seconds
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 
 

@@ -1,4 +1,7 @@
-"""The specification of a study: stored as JSON, and compared with repeated requests."""
+"""The specification of a study: stored as JSON, and compared with repeated requests.
+
+What it says of the data stands in `data_spec`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from trainstack.search.data_spec import DataSpec
+from trainstack.search.json_values import read_strictly
 from trainstack.search.metrics.own import OwnMetric
 from trainstack.search.own_network import OwnNetwork
 from trainstack.search.reused import Reused
 from trainstack.search.saved_model import SavedModel
-from trainstack.spaces.errors import RequestError
 from trainstack.spaces.own_numbers import OwnNumber, read_numbers
 from trainstack.spaces.stack import Stack
 
@@ -23,97 +27,6 @@ if TYPE_CHECKING:
 # and all measurements in float32 (Kalamkar et al., "A Study of BFLOAT16 for Deep Learning
 # Training", 2019).
 PRECISIONS = ("float32", "mixed")
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """The data of a study, including the shape that every worker checks.
-
-    Attributes:
-        source: A data set's name, or an absolute path.
-        target: Column to predict, for tables, or a list of several; null for other data.
-        task: `classification`, `regression`, or `multilabel` (several targets of two classes);
-            never `auto`.
-        fingerprint: Hash of the data as loaded.
-        features: Number of the network's inputs after encoding.
-        classes: Class names in label order; empty for other tasks.
-        rows: Number of rows of all parts; 0 if an older study did not record it.
-        target_transform: `log` if networks are trained on the logarithm of the target and measured
-            in its own unit; else `none`.
-        labels: The two values of each target of `multilabel`, the one coded as 0 first.
-        overrules: Flag → columns of a table that it names, such as `drop`.
-        weight: Column of the rows' weights, for tables; null: none.
-        split: Flag → its value, of the flags that say how a table's rows become parts; empty: at
-            random.
-        unlabelled: Number of rows without a target that are kept for pretraining.
-    """
-
-    source: str
-    target: str | tuple[str, ...] | None
-    task: str
-    fingerprint: str
-    features: int
-    classes: tuple[str, ...]
-    rows: int = 0
-    target_transform: str = "none"
-    labels: tuple[tuple[str, str], ...] = ()
-    overrules: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    weight: str | None = None
-    split: Mapping[str, str] = field(default_factory=dict)
-    unlabelled: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as a JSON document that `from_json` reads back unchanged."""
-        document = {**dataclasses.asdict(self), "classes": list(self.classes)}
-        document["labels"] = [list(pair) for pair in self.labels]
-        if self.targets:
-            document["target"] = list(self.targets)
-        return document
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> DataSpec:
-        """Read a description written by `to_json`.
-
-        Raises:
-            RequestError: A key is unknown or missing.
-        """
-        read: DataSpec = _strict(cls, document, "data")
-        return dataclasses.replace(
-            read,
-            target=tuple(read.target) if isinstance(read.target, list) else read.target,
-            classes=tuple(read.classes),
-            labels=tuple((str(off), str(on)) for off, on in read.labels),
-        )
-
-    def changed(self, here: DataSpec) -> str:
-        """Describe how the data on this machine, `here`, differs from the study's data, `self`."""
-        if self.unlabelled != here.unlabelled:
-            kept, asked = self.unlabelled, here.unlabelled
-            return f"{kept} rows without a target are kept here, {asked} asked"
-        if self.rows and self.rows != here.rows:
-            return f"the data here has {here.rows} rows, the study's had {self.rows}"
-        if self.features != here.features:
-            return f"the data here has {here.features} features, the study's had {self.features}"
-        if self.classes != here.classes:
-            return f"the data here has the classes {_few(here.classes)}, the study's had others"
-        if self.labels != here.labels:
-            return "the targets here have other values than the study's"
-        return "the data here has other values than the study's"
-
-    @property
-    def outputs(self) -> int:
-        """Width of the network's head: the number of classes, or of targets."""
-        return len(self.classes) if self.task == "classification" else max(1, len(self.targets))
-
-    @property
-    def class_count(self) -> int:
-        """Number of classes of each target: 2 for labels, 0 for quantities."""
-        return 2 if self.labels else len(self.classes)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of several targets; empty if there is one."""
-        return self.target if isinstance(self.target, tuple) else ()
 
 
 @dataclass(frozen=True)
@@ -281,7 +194,7 @@ class StudySpec:
         """
         own, reused = document.get("own_metric"), document.get("reused")
         network = document.get("network")
-        return _strict(
+        return read_strictly(
             cls,
             {
                 **document,
@@ -289,10 +202,10 @@ class StudySpec:
                 "stacks": tuple(Stack.from_json(s) for s in document.get("stacks", ())),
                 "constraints": tuple(document.get("constraints", ())),
                 "experiment": tuple(document.get("experiment", ())),
-                "own_metric": None if own is None else _strict(OwnMetric, own, "own_metric"),
+                "own_metric": None if own is None else read_strictly(OwnMetric, own, "own_metric"),
                 "reused": None
                 if reused is None
-                else _strict(Reused, {**reused, "units": tuple(reused["units"])}, "reused"),
+                else read_strictly(Reused, {**reused, "units": tuple(reused["units"])}, "reused"),
                 "network": None if network is None else OwnNetwork.from_json(network),
             },
             "spec",
@@ -307,18 +220,18 @@ class StudySpec:
         changed = []
         if self.data.source == other.data.source and self.data.target == other.data.target:
             # Older studies did not record the rows; the fingerprint covers them.
-            said = ["data.fingerprint", "data.rows", "data.unlabelled"]
+            covered = ["data.fingerprint", "data.rows", "data.unlabelled"]
             if self.data.split != other.data.split:
                 here, asked = _words(self.data.split), _words(other.data.split)
                 changed = [f"rows are divided with {here} here, with {asked} asked"]
-                said += ["data.features", *(p for p in mine | theirs if "data.split" in p)]
+                covered += ["data.features", *(p for p in mine | theirs if "data.split" in p)]
             elif self.data.overrules != other.data.overrules:
                 here, asked = _flags(self.data.overrules), _flags(other.data.overrules)
                 changed = [f"columns are read with {here} here, with {asked} asked"]
-                said += ["data.features", *(p for p in mine | theirs if "data.overrules" in p)]
+                covered += ["data.features", *(p for p in mine | theirs if "data.overrules" in p)]
             elif self.data.fingerprint != other.data.fingerprint:
                 changed = [self.data.changed(other.data)]
-            for path in said:
+            for path in covered:
                 mine.pop(path, None)
                 theirs.pop(path, None)
         if (self.folds, self.repeats) != (other.folds, other.repeats):
@@ -358,21 +271,6 @@ def _difference(path: str, mine: Any, theirs: Any) -> str:
     if path == "network.code" and None not in (mine, theirs):
         return "the network's file holds another text"
     return f"{path}: {mine!r} here, {theirs!r} asked"
-
-
-def _few(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _strict(kind: type, document: Mapping[str, Any], path: str) -> Any:
-    """Build `kind` from a mapping of its fields; those with defaults may be missing."""
-    known = {f.name for f in dataclasses.fields(kind)}
-    if unknown := sorted(set(document) - known):
-        raise RequestError(f"{path}.{unknown[0]} is not known", "one of " + ", ".join(known))
-    try:
-        return kind(**document)
-    except TypeError as error:
-        raise RequestError(f"{path} is incomplete ({error})") from None
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

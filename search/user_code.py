@@ -72,9 +72,9 @@ def raised(flag: str, file: str, what: str, error: BaseException) -> RequestErro
     """Return the error of a user's code in one line, with its own line and message."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((f.lineno for f in reversed(frames) if f.filename == file), None)
-    said = " ".join(str(error).split())[:200]
+    message = " ".join(str(error).split())[:200]
     return RequestError(
-        f"{flag}: {what} raised {type(error).__name__}: {said} ({at_line(file, line)})"
+        f"{flag}: {what} raised {type(error).__name__}: {message} ({at_line(file, line)})"
     )
 
 
@@ -84,5 +84,5 @@ def at_line(file: str, line: int | None) -> str:
 
 
 def _no_python(flag: str, file: str, error: Exception) -> RequestError:
-    line, said = getattr(error, "lineno", None), getattr(error, "msg", str(error))
-    return RequestError(f"{flag}: {at_line(file, line)}: {said}", "a Python file")
+    line, message = getattr(error, "lineno", None), getattr(error, "msg", str(error))
+    return RequestError(f"{flag}: {at_line(file, line)}: {message}", "a Python file")

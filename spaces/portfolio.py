@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trainstack.spaces.space import LEAST_UPDATES
+from trainstack.spaces.for_data import LEAST_UPDATES
 from trainstack.spaces.stack import Stack
 
 # Label of the measured default, the first stack of the portfolio.

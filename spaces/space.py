@@ -1,8 +1,11 @@
-"""A space: the permitted choices as data, and the drawing of stacks from it."""
+"""A space: the permitted choices as data, and the drawing of stacks from it.
+
+Drawing, encoding and reading stand together: each is the inverse of another. What of a space suits
+a data set is decided in `for_data`.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,9 +29,6 @@ from trainstack.spaces.parsing import read_space
 from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.shapes import SHAPES
 from trainstack.spaces.stack import Stack
-
-# Least updates per epoch that a batch size should allow.
-LEAST_UPDATES = 16
 
 _NAMED = Path(__file__).parent / "named"
 
@@ -77,59 +77,6 @@ class Space:
         Parameter names are per arm: `learning_rate.nadam`, `initializer.relu`.
         """
         return self._walk(lambda name, domain, key: domain.ask(trial, name))
-
-    def for_rows(self, rows: int) -> Space:
-        """Return this space with batch sizes suited to a number of training rows.
-
-        The sizes with at least LEAST_UPDATES updates per epoch are kept, and the smallest. A range
-        or a fixed size is unchanged.
-        """
-        offered = self.numbers["batch_size"]
-        if not isinstance(offered, Choices):
-            return self
-        smallest = min(offered.values)
-        fit = [size for size in offered.values if size <= max(smallest, rows / LEAST_UPDATES)]
-        domain = Fixed(fit[0]) if len(fit) == 1 else Choices(tuple(fit))
-        return dataclasses.replace(self, numbers={**self.numbers, "batch_size": domain})
-
-    def for_task(self, task: str) -> Space:
-        """Return this space without the choices that do nothing for a task.
-
-        A regression has no labels to smooth.
-        """
-        if task != "regression":
-            return self
-        return dataclasses.replace(self, numbers={**self.numbers, "label_smoothing": Fixed(0.0)})
-
-    def for_categories(self, most: int) -> Space:
-        """Return this space without embeddings of categories for data that has none to embed.
-
-        Args:
-            most: Categories of the column that has most, 0 if there is none.
-        """
-        arms = dict(self.arms["categories"])
-        if "embedded" in arms and most <= arms["embedded"]["levels"].least:
-            del arms["embedded"]
-        arms = arms or {"one_hot": {}}
-        return dataclasses.replace(self, arms={**self.arms, "categories": arms})
-
-    def with_reused(self, reused: Reusable) -> Space:
-        """Return this space with networks that start with layers of a saved model.
-
-        They have its widths and activation, and plain dense layers: the first question is whether
-        a stack is one of them, so that every such stack fits. An arm `reuse` of the space's own
-        keeps its numbers.
-        """
-        layers = tuple(range(1, len(reused.units) + 1))
-        numbers = {
-            "layers": Fixed(1) if len(layers) == 1 else Choices(layers),
-            "frozen": Choices((0.1, 0.25, 0.5)),
-            "rate_factor": Choices((0.1, 0.3, 1.0)),
-        }
-        pretraining = {"none": {}, "reuse": numbers, **self.arms["pretraining"]}
-        bundle = {**self.arms[BUNDLE_AXIS], "reused": {}}
-        arms = {**self.arms, "pretraining": pretraining, BUNDLE_AXIS: bundle}
-        return dataclasses.replace(self, arms=arms, reused=reused)
 
     def offers(self, stack: Stack) -> bool:
         """Return whether every choice of `stack` is one of the space, whatever its numbers."""
@@ -237,10 +184,10 @@ class Space:
         usual = {k: v if k in NUMBER_AXES else {v: {}} for k, v in BEYOND_CHAPTER.items()}
         axes = {axis: given for axis, given in axes.items() if usual.get(axis, ()) != given}
         own = {name: number.to_json() for name, number in self.network.items()}
-        told = {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
+        head = {"name": self.name, "about": self.about, "cost": self.cost, "axes": axes}
         more = {"voids": self.voids} if self.voids else {}
         more |= {} if self.reused is None else {"reused": self.reused.to_json()}
-        return {**told, "network": own, **more} if own else {**told, **more}
+        return {**head, "network": own, **more} if own else {**head, **more}
 
     def with_axis(self, axis: str, choices: Any = None, /, **named: Any) -> Space:
         """Return this space with one axis replaced; see `Space.of`.

@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.atlas.choosing import Losses, best_default, finalists, portfolio, reached
 from benchmarks.atlas.records import BASELINE, FOLDER, by_task, runs
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.evidence.earlier_studies import MOST, distance
-from trainstack.search.spec import DataSpec
 
 # Size of the portfolio, the baseline and the default included.
 SIZE = 5

@@ -100,6 +100,7 @@ def opened(tables: Path, name: str, artifacts: str) -> tuple[Any, int]:
     from trainstack.search.data.load import load
     from trainstack.search.plan_length import batch_sizes, default_epochs, training_rows
     from trainstack.search.spec import StudySpec
+    from trainstack.spaces.for_data import for_rows
     from trainstack.spaces.space import Space
     from trainstack.workers.engine.bench import Bench
 
@@ -107,7 +108,7 @@ def opened(tables: Path, name: str, artifacts: str) -> tuple[Any, int]:
     task = "classification" if name == "mnist_5k" else "auto"
     dataset = load(path, pq.read_schema(path).names[-1], task)
     rows = training_rows(dataset)
-    sizes = batch_sizes(Space.named("modern").for_rows(rows))
+    sizes = batch_sizes(for_rows(Space.named("modern"), rows))
     epochs = default_epochs(dataset.task, rows, sizes)
     return Bench(StudySpec(name, dataset.describe(), {}, epochs=epochs), 1, artifacts), epochs
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from trainstack.search.claims.figures import FIGURES
 from trainstack.search.claims.table import CLAIMS
-from trainstack.search.claims.types import Claim, Contrast, made, said
+from trainstack.search.claims.types import Claim, Contrast, in_words, made
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.evidence.ablation import TUNING_INDEX
 from trainstack.search.evidence.candidates import usable
@@ -134,7 +134,7 @@ def measured_arm(claim: Claim) -> Arm | None:
     if claim.measures is None:
         return None
     choices = ((axis, value) for axis, value in claim.measures.items() if "__" not in axis)
-    return _arm(claim, claim.measures, ", ".join(said(*choice) for choice in choices), None)
+    return _arm(claim, claim.measures, ", ".join(in_words(*choice) for choice in choices), None)
 
 
 def arms(ids: Sequence[str]) -> tuple[Arm, ...]:

@@ -61,17 +61,17 @@ class Contrast:
         if self.names:
             return self.names[0], self.names[1]
         (axis,) = self.axes
-        return said(axis, self.first[axis]), said(axis, self.second[axis])
+        return in_words(axis, self.first[axis]), in_words(axis, self.second[axis])
 
 
 # Axes whose choices a sentence understands without the axis's name.
 _PLAIN = ("activation", "optimizer", "schedule", "units")
 
 
-def said(axis: str, choice: Any) -> str:
+def in_words(axis: str, choice: Any) -> str:
     """Return a choice on an axis in words.
 
-    >>> said("activation", "relu"), said("dropout", "last"), said("dropout", "none")
+    >>> in_words("activation", "relu"), in_words("dropout", "last"), in_words("dropout", "none")
     ('ReLU', 'dropout last', 'no dropout')
     """
     title = axis.replace("_", " ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -97,7 +96,7 @@ def claims(
     from trainstack.search.claims.experiment import asked
     from trainstack.search.claims.table import CLAIMS
     from trainstack.search.cli.checks import MOST_EPOCHS, check_count, known, worker_count
-    from trainstack.search.cli.launch import create
+    from trainstack.search.cli.creation import create
     from trainstack.search.cli.question import question
     from trainstack.search.cli.range_test import pinned
     from trainstack.search.cli.watch import work
@@ -149,6 +148,8 @@ def _spec(
     divided: tuple[int, int],
 ) -> StudySpec:
     """Return the spec of a study without a search, whose confirmation is the experiment."""
+    from importlib.metadata import version
+
     from trainstack.search.claims.experiment import constraints
     from trainstack.search.cli.study_options import study_name
     from trainstack.search.plan_length import default_epochs, training_rows

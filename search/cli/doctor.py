@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import shutil
 import sys
@@ -54,11 +53,13 @@ def _python(storage: str | None) -> Finding:
 
 
 def _tensorflow(storage: str | None) -> Finding:
+    from importlib.metadata import PackageNotFoundError, version
+
     versions = []
     for name in ("tensorflow", "keras"):
         try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
             return Finding("TensorFlow", False, f"no {name}", f"pip install {name}")
     return Finding("TensorFlow", True, ", ".join(versions))
 

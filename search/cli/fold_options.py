@@ -37,9 +37,9 @@ def default_folds(dataset: Dataset) -> int:
     Args:
         dataset: The data. `folds_of` checks that it can be divided into the folds.
     """
-    if dataset.is_fixed:
+    if dataset.division.is_fixed:
         return 1
-    found = dataset.positions(0)
+    found = dataset.division.positions(0)
     return FOLDS if len(found["train"]) + len(found["valid"]) < MANY_ROWS else 1
 
 
@@ -79,11 +79,11 @@ def _check(dataset: Dataset, folds: int, repeats: int, seed: int, replicates: in
     from trainstack.search.evidence.ablation import TUNING_INDEX
     from trainstack.search.evidence.planned_run import confirmation_seed
 
-    dataset.fold_positions(folds, repeats, seed)
+    dataset.division.folds(folds, repeats, seed)
     if dataset.keys.groups is None:
         return
     for index in (*range(0, replicates, folds), TUNING_INDEX - TUNING_INDEX % folds):
-        dataset.fold_positions(folds, 1, confirmation_seed(seed, index))
+        dataset.division.folds(folds, 1, confirmation_seed(seed, index))
 
 
 def kept_folds(there: StudySpec | None, asked: StudySpec, folds: int | None) -> dict[str, int]:

@@ -1,18 +1,15 @@
-"""`launch`: create or resume a study and run it to its end."""
+"""`launch`: its flags; it creates or resumes a study (`creation`) and runs it to its end."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainstack.search.cli import signals
 from trainstack.search.cli.checks import (
     MOST_EPOCHS,
     MOST_TRIALS,
@@ -21,13 +18,14 @@ from trainstack.search.cli.checks import (
     duration,
     worker_count,
 )
-from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json
+from trainstack.search.cli.common import AsJson, Storage, err, no_url
 from trainstack.search.cli.confirm_options import (
     ConfirmTime,
     MostReplicates,
     Simplicity,
     confirmation_of,
 )
+from trainstack.search.cli.creation import create, prepare_artifacts, print_detached
 from trainstack.search.cli.data_options import (
     Categorical,
     Date,
@@ -62,23 +60,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from trainstack.search.cli.ray_workers import RayWorkers
-    from trainstack.search.data.dataset import Dataset
-    from trainstack.search.saved_model import SavedModel
     from trainstack.search.spec import StudySpec
-    from trainstack.spaces.stack import Stack
-
-
-@dataclass(frozen=True)
-class Detached:
-    """A study created without workers.
-
-    Attributes:
-        study: The study's name.
-        worker: The command that starts a worker.
-    """
-
-    study: str
-    worker: str
 
 
 def register(app: typer.Typer) -> None:
@@ -197,15 +179,21 @@ def launch(
     count = worker_count(workers, here=place is None)
     asked = partial(
         make_spec,
-        **{"data": data, "target": target, "task": task, "study": study, "space": space},
+        data=data,
+        target=target,
+        task=task,
         target_transform=target_transform,
-        **{"profile": profile, "trials": trials, "epochs": epochs},
+        study=study,
+        space=space,
+        profile=profile,
+        trials=trials,
+        epochs=epochs,
         **confirmation_of(replicates, most_replicates, confirm_time, simplicity),
-        **{
-            "timeout_seconds": None if timeout is None else duration(timeout, "--timeout "),
-            "seed": seed,
-        },
-        **{"sampler": sampler, "pruner": pruner, "stacks": stacks},
+        timeout_seconds=None if timeout is None else duration(timeout, "--timeout "),
+        seed=seed,
+        sampler=sampler,
+        pruner=pruner,
+        stacks=stacks,
         overrules=overrules_of(drop, keep, numeric, categorical, date),
         constraints=constraint or (),
         precision=precision,
@@ -247,7 +235,7 @@ def launch(
             from trainstack.search.cli.range_test import narrow
 
             spec = narrow(spec, storage)
-        _prepare_artifacts(shared, spec.saved_models)
+        prepare_artifacts(shared, spec.saved_models)
         del shared
         trust(spec.network)
         if crew is None and range_test and not detach:
@@ -260,7 +248,7 @@ def launch(
         if detach:
             if crew is not None:
                 _place(crew, url, spec, count)
-            _print_detached(spec.study, as_json)
+            print_detached(spec.study, as_json)
             return
         from trainstack.search.cli.recommend import conclude
         from trainstack.search.cli.watch import work
@@ -304,73 +292,3 @@ def _place(crew: RayWorkers, url: URL, spec: StudySpec, count: int) -> None:
 
     _starting(crew, spec)(exported(url), spec.study, count).placed()
     crew.close()
-
-
-def _prepare_artifacts(shared: Dataset | None, saved: Iterable[SavedModel]) -> None:
-    """Check the artifact store, and upload the data to be shared and the saved models."""
-    from trainstack.search.artifacts import open_store
-    from trainstack.search.database.connection import ARTIFACTS, artifacts
-
-    store = open_store(artifacts())
-    store.check()
-    for model in saved:
-        model.share(store)
-    if shared is None:
-        return
-    from trainstack.search.data.sharing import share
-
-    name = share(shared, store)
-    err().print(f"the data is shared: {name} in {store}", markup=False)
-    if ARTIFACTS not in os.environ:
-        err().print(f"set {ARTIFACTS} to a location that other machines can reach", markup=False)
-
-
-def create(
-    spec: StudySpec, storage: str | None, first: Iterable[tuple[str | None, Stack]] = ()
-) -> Any:
-    """Create a study or resume the one of that name; return the storage's URL.
-
-    Args:
-        spec: The spec.
-        storage: As the user gives it.
-        first: Labelled stacks to train before sampling starts.
-
-    Raises:
-        StorageAwayError: The storage does not answer.
-        StudyError: The study of that name has another spec.
-    """
-    from trainstack.search.database.connection import storage_url
-    from trainstack.search.studies.actions import create_study
-
-    signals.check()
-    url = storage_url(storage)
-    created = create_study(url, spec, first)
-    signals.say("interrupted: repeat the command to resume the study")
-    word = "new study" if created else "resuming study"
-    err().print(f"{word} '{spec.study}'", markup=False)
-    if not created:
-        _set_going(url, spec.study)
-    return url
-
-
-def _set_going(url: Any, study: str) -> None:
-    """Resume a study that was stopped or cancelled, since it is launched again."""
-    from trainstack.search.database.connection import connected
-    from trainstack.search.queue import queries
-    from trainstack.search.studies.actions import request_state
-
-    with connected(url) as here:
-        state = queries.status(here, study).state
-    if state == "stopped":
-        request_state(url, study, "go")
-        err().print("resuming stopped study", markup=False)
-    elif state == "paused":
-        err().print(f"it is paused until `trainstack resume {study}`", markup=False)
-
-
-def _print_detached(study: str, as_json: bool) -> None:
-    worker = f"trainstack worker {study}"
-    if as_json:
-        print_json(Detached(study, worker))
-        return
-    out().print(f"start workers with: {worker}", markup=False)

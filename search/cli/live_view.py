@@ -1,4 +1,4 @@
-"""The live view of a study: a pure function of its status, a glance and the width."""
+"""The live view of a study: a pure function of its status, a snapshot and the width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from trainstack.search.queue.progress import Event, Glance, Running
+    from trainstack.search.queue.progress import Event, Running, Snapshot
     from trainstack.search.queue.status import StudyStatus, WorkerStatus
 
 SPENT = ("completed", "pruned", "diverged", "infeasible")
@@ -125,12 +125,12 @@ def bar(done: int, total: int, width: int) -> str:
     return "━" * full + "─" * (width - full)
 
 
-def view(status: StudyStatus, glance: Glance, width: int) -> Group:
+def view(status: StudyStatus, snapshot: Snapshot, width: int) -> Group:
     """Return the view for a terminal.
 
     Args:
         status: Status of the study.
-        glance: Results so far and running trials.
+        snapshot: Results so far and running trials.
         width: Columns of the terminal.
     """
     from rich.console import Group
@@ -149,16 +149,16 @@ def view(status: StudyStatus, glance: Glance, width: int) -> Group:
     lines = [head, Text(_counts(status), style="dim")]
     if text := _possible(status):
         lines.append(Text(text))
-    lines.append(Text(_best(status, glance)))
+    lines.append(Text(_best(status, snapshot)))
     title = f"best {status.objective}{status.over_folds} "
-    if glance.losses:
-        lines.append(Text(f"{title}{sparkline(glance.losses, width - 2 - len(title))}"))
+    if snapshot.losses:
+        lines.append(Text(f"{title}{sparkline(snapshot.losses, width - 2 - len(title))}"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     parts: list[Any] = [*lines]
-    if table := _workers(status, glance, width):
+    if table := _workers(status, snapshot, width):
         parts.append(table)
-    parts += [_event(event) for event in glance.events]
+    parts += [_event(event) for event in snapshot.events]
     return Group(*parts)
 
 
@@ -179,25 +179,25 @@ def _counts(status: StudyStatus) -> str:
     return counted or "nothing yet"
 
 
-def _best(status: StudyStatus, glance: Glance) -> str:
+def _best(status: StudyStatus, snapshot: Snapshot) -> str:
     if not status.best:
         return "no trial has completed yet"
     value = status.best.value
     text = f"best {number(value)} (trial {status.best.trial})"
-    if glance.baseline is None:
+    if snapshot.baseline is None:
         return text + ", the chapter's default is still to come"
-    gap = glance.baseline - value
+    gap = snapshot.baseline - value
     if gap <= 0:
         return text + ", the chapter's default itself"
-    text += f", {number(gap)} below the chapter's default ({number(glance.baseline)})"
+    text += f", {number(gap)} below the chapter's default ({number(snapshot.baseline)})"
     return text
 
 
-def _workers(status: StudyStatus, glance: Glance, width: int) -> Table | None:
+def _workers(status: StudyStatus, snapshot: Snapshot, width: int) -> Table | None:
     """Return one row per worker: what it trains, and its progress."""
     from rich.table import Table
 
-    held = {running.worker: running for running in glance.running}
+    held = {running.worker: running for running in snapshot.running}
     if not status.workers:
         return None
     table = Table(box=None, pad_edge=False, show_header=False, expand=True)

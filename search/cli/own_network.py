@@ -61,7 +61,7 @@ class LookedAt:
         )
         own = f"{count} number{'s' if count != 1 else ''} of its own"
         lines = [f"network {network.name}: {shapes}; {own}"]
-        lines += [f"  {told}" for told in numbers_told(self.numbers)]
+        lines += [f"  {line}" for line in numbers_told(self.numbers)]
         if self.voids:
             lines.append(f"It has {self.voids}, so it cannot be self-normalizing.")
         if network.fit:

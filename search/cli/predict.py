@@ -16,7 +16,7 @@ from trainstack.search.cli.model_file import Model, ModelFile, model_file
 from trainstack.search.cli.worker_request import answers
 
 # Rows after which a line says how many are done.
-SAID_EVERY = 100_000
+REPORTED_EVERY = 100_000
 
 
 def register(app: typer.Typer) -> None:
@@ -106,7 +106,7 @@ def _collected(
     found: Iterator[Mapping[str, Any]], model: ModelFile, output: Path | None, as_json: bool
 ) -> Predictions:
     """Print what the worker answers as it arrives, and return all of it but for printed rows."""
-    rows, said, notes, records = 0, 0, [], []
+    rows, reported, notes, records = 0, 0, [], []
     last: Mapping[str, Any] = {}
     for answer in found:
         if "note" in answer:
@@ -116,8 +116,8 @@ def _collected(
             rows = answer["rows"]
             records += answer.get("records", ())
             sys.stdout.write(answer.get("text", ""))
-            if rows // SAID_EVERY > said:
-                said = rows // SAID_EVERY
+            if rows // REPORTED_EVERY > reported:
+                reported = rows // REPORTED_EVERY
                 err().print(f"{rows:,} rows", markup=False)
         else:
             last = answer

@@ -101,7 +101,7 @@ def _lines(spec: StudySpec, found: Preview) -> list[str]:
         for axis, arms in Space.from_json(dict(spec.space)).arms.items():
             if len(arms) > 1:
                 lines.append(f"  {axis}: {', '.join(arms)}")
-        lines += [f"  {told}" for told in numbers_told(Space.from_json(dict(spec.space)).network)]
+        lines += [f"  {line}" for line in numbers_told(Space.from_json(dict(spec.space)).network)]
     worked = [row for row in found.tried if not row.cause]
     lines.append(f"one batch: {len(worked)} of {len(found.tried)} stacks work")
     lines += [f"  cannot be trained: {row.what} ({row.cause})" for row in found.refused]

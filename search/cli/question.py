@@ -85,7 +85,7 @@ def question(
         split = (
             dataset.split(0)
             if folds == 1
-            else dataset.fold(dataset.fold_positions(folds, 1, seed)[0])
+            else dataset.fold(dataset.division.folds(folds, 1, seed)[0])
         )
         for part, name in _PARTS.items():
             if own:
@@ -134,7 +134,7 @@ def _check_from_zero(dataset: Dataset, flag: str) -> None:
 def _check_every_fold(asked: Metric, dataset: Dataset, folds: int, seed: int) -> None:
     """Refuse folds of which one validates without a class, or a value of a label."""
     w = dataset.parts["train"].w
-    for number, found in enumerate(dataset.fold_positions(folds, 1, seed), start=1):
+    for number, found in enumerate(dataset.division.folds(folds, 1, seed), start=1):
         rows = found["valid"]
         y = dataset.y[rows if w is None else rows[w[rows] > 0]]
         _check_every_class(asked, y, f"the validation part of fold {number}", dataset)

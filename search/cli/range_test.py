@@ -87,8 +87,15 @@ def range_test(
     for name in optimizer or ():
         known("--optimizer", name, tuple(OPTIMIZERS))
     spec, dataset = make_spec(
-        **{"data": data, "target": target, "task": task, "study": "range-test", "space": space},
-        **{"profile": "default", "stacks": None, "sampler": "tpe", "pruner": "asha"},
+        data=data,
+        target=target,
+        task=task,
+        study="range-test",
+        space=space,
+        profile="default",
+        stacks=None,
+        sampler="tpe",
+        pruner="asha",
         target_transform=target_transform,
         overrules=overrules_of(drop, keep, numeric, categorical, date),
         loss=loss,

@@ -182,7 +182,7 @@ class RayWorkers:
     def _update(self, news: dict[str, Any]) -> None:
         """Record the state of the workers and report changes."""
         if self.show:
-            for line in news["said"]:
+            for line in news["lines"]:
                 err().print(line, markup=False)
         if news["wanted"] != self.wanted:
             return  # the driver has not received the new count yet

@@ -180,8 +180,8 @@ def replay(
     with reach(storage) as (_, engine):
         spec = queries.spec_of(engine, study)
         first = record(engine, study, trial, CONFIRMATION if confirmation else SEARCH)
-    if told := check_trust(spec, given=False):
-        err().print(told, markup=False)
+    if remark := check_trust(spec, given=False):
+        err().print(remark, markup=False)
     err().print(describe(first.stack, spec.network_name), markup=False, soft_wrap=True)
     err().print(
         f"training {len(first.curve)} epochs again with seed {first.seed} "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.cli.common import read_json
 from trainstack.search.spec import PRECISIONS, StudySpec
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.for_data import fitted, with_reused
 from trainstack.spaces.network_space import put_into
 from trainstack.spaces.profiles import PROFILES
 from trainstack.spaces.references import read_stacks
@@ -107,12 +108,12 @@ def make_spec(
     rows = training_rows(dataset, folds, seed)
     if searched.name in space_names():  # a user's own space stays as it is
         most = max(dataset.inputs.categories, default=0)
-        searched = searched.for_rows(rows).for_task(dataset.task).for_categories(most)
+        searched = fitted(searched, rows, dataset.task, most)
     if reuse is not None and network is not None:
         raise RequestError(f"--reuse {reuse} with --network", "one of them")
     reused = None if reuse is None else read_reused(reuse, dataset.features)
     if reused is not None:
-        searched = searched.with_reused(reused.layers)
+        searched = with_reused(searched, reused.layers)
     check_reuse(reused, searched, given)
     described = dataset.describe()
     if inputs and network is None:

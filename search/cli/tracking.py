@@ -65,7 +65,7 @@ def read_trackers(values: Sequence[str] | None, detach: bool = False) -> list[Tr
 def tracking(url: URL, study: str, trackers: Sequence[Tracked]) -> Iterator[None]:
     """Mirror a study to trackers in this context, each in a process of low priority.
 
-    At the end they have LAST_SECONDS for what is left; what they miss then is said.
+    At the end they have LAST_SECONDS for what is left; what they miss then is printed.
     """
     started = [(tracked, _start(url, study, tracked)) for tracked in trackers]
     patience = LAST_SECONDS
@@ -82,9 +82,9 @@ def tracking(url: URL, study: str, trackers: Sequence[Tracked]) -> Iterator[None
                 process.stdin.close()
         for tracked, process in started:
             if not _ended(process, until):
-                again = f"trainstack track {shlex.quote(study)} {shlex.quote(tracked.said)}"
+                again = f"trainstack track {shlex.quote(study)} {shlex.quote(tracked.flag)}"
                 err().print(
-                    f"{tracked.said} does not have the whole study; `{again}` adds the rest",
+                    f"{tracked.flag} does not have the whole study; `{again}` adds the rest",
                     markup=False,
                 )
 
@@ -141,8 +141,8 @@ def track(
             mirroring.round()
         except TrackerAwayError as error:
             raise RequestError(
-                f"{tracked.said} cannot be reached ({error})",
+                f"{tracked.flag} cannot be reached ({error})",
                 "a tracker that answers",
                 "start it, and repeat the command",
             ) from None
-    out().print(f"{tracked.said} has {mirroring.count} runs of '{study}'", markup=False)
+    out().print(f"{tracked.flag} has {mirroring.count} runs of '{study}'", markup=False)

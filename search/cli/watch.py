@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import typer
     from sqlalchemy import URL
 
-    from trainstack.search.queue.progress import Glance
+    from trainstack.search.queue.progress import Snapshot
     from trainstack.search.queue.status import StudyStatus
 
 # Seconds between two plain lines if no count changes.
@@ -132,10 +132,10 @@ def follow(
         StorageAwayError: The database has been away for too long.
     """
     from trainstack.search.database.connection import guarded, shared_engine
-    from trainstack.search.queue.progress import glance
+    from trainstack.search.queue.progress import read_snapshot
 
     here, status = shared_engine(url), None
-    show = _live(lambda: glance(here, study)) if sys.stderr.isatty() else _plain()
+    show = _live(lambda: read_snapshot(here, study)) if sys.stderr.isatty() else _plain()
     try:
         for status in Polling(pause, away_seconds=AWAY_SECONDS).statuses(here, study):
             # If the database goes away here, the next read tells.
@@ -186,12 +186,12 @@ def _plain() -> Callable[[StudyStatus | None], None]:
 
 
 def _live(
-    look: Callable[[], Glance],
+    look: Callable[[], Snapshot],
 ) -> Callable[[StudyStatus | None], None]:
     """Return a display for terminals that is redrawn in place.
 
     Args:
-        look: Reads the glance shown with the status.
+        look: Reads the snapshot shown with the status.
     """
     from rich.live import Live
 

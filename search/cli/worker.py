@@ -254,8 +254,8 @@ def _look(url: URL, study: str, trust_network: bool) -> WorkersWanted:
 
     with connected(url) as here:
         ensure(here)
-        if told := check_trust(queries.spec_of(here, study), trust_network):
-            err().print(told, markup=False)
+        if remark := check_trust(queries.spec_of(here, study), trust_network):
+            err().print(remark, markup=False)
         wanted = WorkersWanted(here, study)
         here.dispose()  # not held while workers run on GPUs
     open_store(artifacts()).check()

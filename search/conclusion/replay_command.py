@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.evidence.candidates import Candidate
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 
 
 def replay_command(spec: StudySpec, candidate: Candidate | None) -> str:

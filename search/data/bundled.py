@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import Raw
 
 

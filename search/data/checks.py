@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainstack.search.data.column_names import shown
-from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.kinds import MAX_AUTO_CLASSES
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import Raw
 from trainstack.search.data.several_targets import with_targets
 from trainstack.search.data.split_checks import check_groups, check_times

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
 from trainstack.spaces.errors import RequestError
 

@@ -1,4 +1,4 @@
-"""Loaded data, and the rule by which it is split."""
+"""Loaded data, and its splits, encoded; which rows are in a split is decided by `division`."""
 
 from __future__ import annotations
 
@@ -6,55 +6,22 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from trainstack.search.data.columns import Column
+from trainstack.search.data.division import Division
 from trainstack.search.data.inputs import Inputs
 from trainstack.search.data.overrules import Overrules
+from trainstack.search.data.part import Part
 from trainstack.search.data.several_inputs import Shapes
 from trainstack.search.data.spelling import Spelling
-from trainstack.search.data.split_checks import check_folds, check_parts
+from trainstack.search.data.split_checks import check_parts
 from trainstack.search.data.split_keys import NO_KEYS, SplitKeys
 from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.splitting import NONE, Split, make_split
-from trainstack.search.data.strata import strata
-from trainstack.spaces.errors import RequestError
-
-if TYPE_CHECKING:  # spec.py is a higher layer; only describe() needs it
-    from trainstack.search.spec import DataSpec
-
-# The test part does not depend on a trial's seed: it is evaluated once, by one stack.
-TEST_SEED = 0
-MAX_SEED = 2**32 - 1
-
-
-class Part(NamedTuple):
-    """Rows and their targets.
-
-    `x` is an array [N, D] or a pandas frame; `y` is an array [N], or [N, T] of several targets.
-    `w` has the rows' weights, float64 [N], not negative; None: all are 1.
-    """
-
-    x: Any
-    y: np.ndarray
-    w: np.ndarray | None = None
-
-    def of(self, rows: np.ndarray) -> Part:
-        """Return some of the rows, by their positions or a mask."""
-        x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows]
-        return Part(x, self.y[rows], None if self.w is None else self.w[rows])
-
-    def followed_by(self, other: Part) -> Part:
-        """Return these rows, then those of another part of the same columns."""
-        y = np.concatenate([self.y, other.y])
-        w = None if self.w is None or other.w is None else np.concatenate([self.w, other.w])
-        if isinstance(self.x, np.ndarray):
-            return Part(np.concatenate([self.x, other.x]), y, w)
-        import pandas as pd
-
-        return Part(pd.concat([self.x, other.x], ignore_index=True), y, w)
+from trainstack.search.data_spec import DataSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,18 +135,16 @@ class Dataset:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    @property
-    def is_fixed(self) -> bool:
-        """Whether every seed gives the same split."""
-        return "valid" in self.parts or self.keys.times is not None
+    @cached_property
+    def division(self) -> Division:
+        """How the rows of `x` become the parts that are not given."""
+        given = self.parts.keys() - {"train"}
+        return Division(self.y, self.task, self.classes, given, self.keys)
 
     def split(self, seed: int) -> Split:
         """Split the data into training, validation and test, and encode it.
 
-        Given parts are kept as they are. Others are drawn: the test part with a constant seed, so
-        that it is the same for every trial; the validation part with `seed`. Classes are
-        stratified, and so are labels as far as possible (`strata`). Groups are kept whole; of rows
-        with times, the latest are for testing and the latest before them for validation.
+        Given parts are kept as they are; see `Division.positions` for the others.
 
         Args:
             seed: 0 to 2³² - 1; equal seeds give equal splits.
@@ -190,40 +155,26 @@ class Dataset:
         Raises:
             RequestError: The seed is out of range, or no training row has some class.
         """
-        found = self.positions(seed)
+        found = self.division.positions(seed)
         valid = self.parts["valid"] if "valid" in self.parts else self._rows(found["valid"])
         return self._encoded(self._of(found["train"]), valid)
 
-    def positions(self, seed: int) -> dict[str, np.ndarray]:
-        """Return the positions in `x` of the rows of each part that is not given, and of `train`.
-
-        Raises:
-            RequestError: The seed is out of range, or a gap in time leaves too few rows.
-        """
-        _check_seed(seed)
-        rest, tested = self._tested
-        found = {"train": rest}
-        if "valid" not in self.parts:
-            kept, held = self._cut(rest, seed)
-            found = {"train": rest[kept], "valid": rest[held]}
-        return found if "test" in self.parts else {**found, "test": tested}
-
     def folds(self, folds: int, repeats: int, seed: int) -> Iterator[Split]:
-        """Yield the splits of `fold_positions`, encoded.
+        """Yield the splits of `division.folds`, encoded.
 
         Encoders and statistics are those of each fold's training part.
 
         Raises:
-            RequestError: As `fold_positions`.
+            RequestError: As `division.folds`.
         """
-        for rows in self.fold_positions(folds, repeats, seed):
+        for rows in self.division.folds(folds, repeats, seed):
             yield self.fold(rows)
 
     def fold(self, rows: Mapping[str, np.ndarray]) -> Split:
         """Return the split of a fold.
 
         Args:
-            rows: One of `fold_positions`.
+            rows: One of `division.folds`.
         """
         return self._encoded(self._of(rows["train"]), self._rows(rows["valid"]))
 
@@ -232,67 +183,11 @@ class Dataset:
 
         The validation part, which nothing should use, is the first of them.
         """
-        rest, _ = self._tested
+        rest, _ = self.division.tested
         train = self._of(rest)
         if "valid" in self.parts:
             train = train.followed_by(self.parts["valid"])
         return self._encoded(train, self._rows(rest[:1]))
-
-    def fold_positions(self, folds: int, repeats: int, seed: int) -> list[dict[str, np.ndarray]]:
-        """Divide the rows that are not for testing into folds; return each one's `train`, `valid`.
-
-        In each repeat every row is in the validation part once, as `split` stratifies classes and
-        keeps groups whole; of rows with times, the validation parts are consecutive periods and
-        only earlier rows are trained on. More repeats do not change the earlier ones.
-
-        Args:
-            folds: At least 2.
-            repeats: Times that the rows are divided anew, at least 1.
-            seed: 0 to 2³² - 1.
-
-        Returns:
-            Positions in `x`, `folds` times `repeats` of both parts.
-
-        Raises:
-            RequestError: The validation part is given, there are too few rows, groups or times for
-                the folds, or a fold has no row of some class.
-        """
-        _check_seed(seed)
-        if "valid" in self.parts:
-            raise RequestError(
-                f"--folds {folds} with a given validation part", "one of them: folds draw theirs"
-            )
-        rest, _ = self._tested
-        keys, labels = self.keys.of(rest), self._strata(rest, folds)
-        check_folds(keys, labels, self.classes, len(rest), folds, repeats)
-        found = []
-        cuts = keys.folds(labels, len(rest), folds, repeats, seed)
-        for number, (kept, held) in enumerate(cuts, start=1):
-            rows = {"train": rest[kept], "valid": rest[held]}
-            parts = {"training": rows["train"], "validation": rows["valid"]}
-            named = {f"the {name} part of fold {number}": part for name, part in parts.items()}
-            check_parts(named, self.y, self.classes)
-            found.append(rows)
-        return found
-
-    @cached_property
-    def _tested(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the rows of `x` that are not for testing, and of those that are."""
-        rows = np.arange(len(self.y))
-        return (rows, rows[:0]) if "test" in self.parts else self._cut(rows, TEST_SEED)
-
-    def _cut(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return which of some rows stay, and which are held out, as positions among them."""
-        return self.keys.of(rows).cut(self._strata(rows), len(rows), seed)
-
-    def _strata(self, rows: np.ndarray, folds: int = 1) -> np.ndarray | None:
-        """Return the strata of rows by their classes or labels; None for quantities.
-
-        Strata of labels have a row for each fold.
-        """
-        if self.task == "regression":
-            return None
-        return strata(self.y[rows], max(5, folds)) if self.labels else self.y[rows]
 
     def _rows(self, rows: np.ndarray) -> Part:
         """Return some of the rows of `x`; all of them without a copy."""
@@ -309,7 +204,7 @@ class Dataset:
 
     def _encoded(self, train: Part, valid: Part) -> Split:
         """Encode training rows with a validation and the test part."""
-        rest, tested = self._tested
+        rest, tested = self.division.tested
         return make_split(
             train,
             valid,
@@ -333,8 +228,6 @@ class Dataset:
 
     def describe(self) -> DataSpec:
         """Return the description of the data that a study stores."""
-        from trainstack.search.spec import DataSpec
-
         return DataSpec(
             source=self.source,
             target=self.target,
@@ -360,11 +253,6 @@ class Dataset:
     def features(self) -> int:
         """Number of inputs of the network."""
         return self.inputs.width
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed <= MAX_SEED:
-        raise RequestError(f"seed {seed}", f"a whole number from 0 to {MAX_SEED}")
 
 
 def _arrays(x: Any, numeric: tuple[str, ...], text: tuple[str, ...]) -> list[np.ndarray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from trainstack.search.data.dataset import TEST_SEED, Dataset
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.division import TEST_SEED
 from trainstack.search.data.kinds import MAX_CATEGORIES
 from trainstack.search.data.row_splits import BY_GROUP, BY_TIME
 from trainstack.search.data.split_keys import HELD_OUT_FRACTION

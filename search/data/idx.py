@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
 from trainstack.spaces.errors import RequestError
 

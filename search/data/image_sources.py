@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from trainstack.search.data.dataset import Part
 from trainstack.search.data.idx import is_idx_folder, read_folder
 from trainstack.search.data.npz import read_npz
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
 from trainstack.spaces.errors import RequestError
 

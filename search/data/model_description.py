@@ -81,7 +81,7 @@ class ModelDescription:
             residuals: Errors on the validation part, in regression.
         """
         used = {dataset.origins.get(name, name) for name in dataset.columns}
-        told = [column.name for column in dataset.described]
+        all_columns = [column.name for column in dataset.described]
         return cls(
             study,
             dataset.task,
@@ -96,7 +96,7 @@ class ModelDescription:
             dataset.origins,
             dataset.has_missing if dataset.is_table else (),
             {name: tuple(found) for name, found in levels.items()},
-            tuple(name for name in told if name not in used),
+            tuple(name for name in all_columns if name not in used),
             dataset.weight,
             metric,
             residuals,
@@ -160,13 +160,13 @@ class ModelDescription:
         if document.pop("version") != 1:
             raise ValueError("another version")
         lists = ("shape", "classes", "numeric", "text", "gaps", "left_out")
-        told, target = document["residuals"], document["target"]
+        residuals, target = document["residuals"], document["target"]
         changed = {
             **{name: tuple(document[name]) for name in lists},
             "target": tuple(target) if isinstance(target, list) else target,
             "labels": tuple((off, on) for off, on in document["labels"]),
             "spellings": {n: Spelling.from_json(how) for n, how in document["spellings"].items()},
             "levels": {name: tuple(found) for name, found in document["levels"].items()},
-            "residuals": None if told is None else Residuals.from_json(told),
+            "residuals": None if residuals is None else Residuals.from_json(residuals),
         }
         return cls(**{**document, **changed})

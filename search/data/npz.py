@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import COPIES_BYTES, Raw, check_memory
 from trainstack.search.data.several_inputs import (
     column_names,
@@ -109,13 +109,13 @@ def _several(path: Path, headers: Headers, inputs: tuple[str, ...], limit: int |
             lines.append(f'w_{part} = archive["w_{part}"]')
         if shapes[part] != shapes["train"]:
             raise RequestError(f"inputs of {part} have other shapes than those of train")
-    told = ", ".join(f"{name} {' × '.join(map(str, s))}" for name, s in shapes["train"])
+    listed = ", ".join(f"{name} {' × '.join(map(str, s))}" for name, s in shapes["train"])
     return Raw(
         parts,
         python=(*_opened(path), *lines),
         columns=column_names(shapes["train"]),
         inputs=shapes["train"],
-        notes=(f"Its inputs are side by side in a row: {told}.",),
+        notes=(f"Its inputs are side by side in a row: {listed}.",),
     )
 
 

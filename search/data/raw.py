@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from trainstack.search.data.columns import Column
-from trainstack.search.data.dataset import Part
 from trainstack.search.data.overrules import Overrules
+from trainstack.search.data.part import Part
 from trainstack.search.data.several_inputs import Shapes
 from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.split_keys import NO_KEYS, SplitKeys

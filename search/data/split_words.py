@@ -37,7 +37,7 @@ def _drawn(dataset: Dataset, folds: int) -> str:
         return "at random" + (", stratified by class" if dataset.classes else "")
     starts = [
         f"{_PARTS[part]} from {keys.shown_time(float(keys.times[rows].min()))}"
-        for part, rows in dataset.positions(0).items()
+        for part, rows in dataset.division.positions(0).items()
         if part == "test" or (part == "valid" and folds == 1)
     ]
     gap = f", with a gap of {plan.gap}" if plan.gap else ""
@@ -47,7 +47,7 @@ def _drawn(dataset: Dataset, folds: int) -> str:
 
 def division_warnings(dataset: Dataset, folds: int = 1) -> Iterator[str]:
     """Yield one sentence for each thing to consider about the parts, or folds, of seed 0."""
-    found = dataset.positions(0)
+    found = dataset.division.positions(0)
     if folds > 1:
         del found["valid"]
     yield from _lacking_classes(dataset, found)
@@ -96,7 +96,7 @@ def _group_warnings(dataset: Dataset, found: Mapping[str, np.ndarray]) -> Iterat
 def _few_groups_in_folds(dataset: Dataset, folds: int) -> Iterator[str]:
     groups, name = dataset.keys.groups, shown(dataset.plan.group or "")
     assert groups is not None
-    held = [rows["valid"] for rows in dataset.fold_positions(folds, 1, seed=0)]
+    held = [rows["valid"] for rows in dataset.division.folds(folds, 1, seed=0)]
     fewest = min(len(np.unique(groups[rows])) for rows in held)
     if fewest < _FEW_GROUPS:
         yield (

@@ -124,7 +124,7 @@ def summary_of(dataset: Dataset, folds: int = 1, repeats: int = 1) -> DataSummar
     y = np.concatenate([part.y for part in dataset.parts.values()])
     numbers = dataset.task == "regression"
     train, valid, test = (len(part) for part in (split.y_train, split.y_valid, split.y_test))
-    each = dataset.fold_positions(folds, repeats, 0) if folds > 1 else []
+    each = dataset.division.folds(folds, repeats, 0) if folds > 1 else []
     return DataSummary(
         rows=dataset.rows,
         task=dataset.task,

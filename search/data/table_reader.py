@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.data.column_names import column_named, shown
 from trainstack.search.data.columns import Column, Feature, Source, read_feature
-from trainstack.search.data.dataset import Part
 from trainstack.search.data.overrules import NO_OVERRULES, Overrules
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import Raw, check_memory
 from trainstack.search.data.several_targets import (
     complete_rows,
@@ -80,7 +80,7 @@ def read_table(
     if target is None:
         raise RequestError(f"no target for {path.name}", "--target COLUMN", _known(names))
     targets = targets_named(target, names, path.name)
-    said = named(targets)
+    target_name = named(targets)
     overrules = overrules.resolved(names, targets, path.name)
     plan = columns_named(plan, names, targets, path.name)
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
@@ -90,18 +90,18 @@ def read_table(
     if unlabelled == KEEP:
         aside = rows_to_keep(frame, held, parts, plan.part)
         if not aside.any():
-            held_by = f"every row of {path.name} that is trained on has a value of {said}"
+            held_by = f"every row of {path.name} that is trained on has a value of {target_name}"
             raise nothing_to_keep(path.name, held_by)
-    warnings = [*files.notes(), *sentences(held, aside, said)]
+    warnings = [*files.notes(), *sentences(held, aside, target_name)]
     every_row, unlabelled_rows = frame[held | aside], frame.index[aside]
     frame, parts = frame[held], parts if parts is None else parts[held]
     if not len(frame):
-        raise RequestError(f"{path.name} has no rows with a value of {said}", "rows")
+        raise RequestError(f"{path.name} has no rows with a value of {target_name}", "rows")
     division = divide(frame, parts, plan, path.name, place)
     for part in files.paths:
         if part not in division.given:
             raise RequestError(
-                f"{files.paths[part].name} has no rows with a value of {said}", "rows"
+                f"{files.paths[part].name} has no rows with a value of {target_name}", "rows"
             )
     if weight is not None:
         weight = column_named(weight, names, "--weight", path.name)
@@ -132,7 +132,7 @@ def read_table(
     check_learnt(learnt.y, learnt.classes, division.parts)
     if not kept:
         raise RequestError(
-            f"{path.name} has no usable column beside {said}",
+            f"{path.name} has no usable column beside {target_name}",
             "features",
             "--keep COLUMN uses one that is left out" if columns else "",
         )

@@ -59,7 +59,7 @@ def _want_log(dataset: Dataset) -> bool:
     """Return whether all targets are positive and, but for the test part, want the logarithm."""
     if any(y.min() <= 0 for _, y in each_target(dataset)):
         return False
-    y = np.delete(dataset.y, dataset.positions(0).get("test", ()), axis=0)
+    y = np.delete(dataset.y, dataset.division.positions(0).get("test", ()), axis=0)
     return all(wants_log(column) for column in y.reshape(len(y), -1).T)
 
 

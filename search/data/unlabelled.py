@@ -73,18 +73,18 @@ def rows_to_keep(
     return kept
 
 
-def sentences(held: np.ndarray, aside: np.ndarray, said: str) -> list[str]:
+def sentences(held: np.ndarray, aside: np.ndarray, target: str) -> list[str]:
     """Return what becomes of rows without a target, in words.
 
     Args:
         held: Which rows have a value of every target.
         aside: Which of the others are kept.
-        said: The target, in words.
+        target: The target, in words.
     """
     kept = int(aside.sum())
     left = len(held) - int(held.sum()) - kept
-    found = [f"{kept} row(s) without a value of {said} are kept for pretraining."] if kept else []
-    return found + [f"{left} row(s) without a value of {said} are left out."] * bool(left)
+    found = [f"{kept} row(s) without a value of {target} are kept for pretraining."] if kept else []
+    return found + [f"{left} row(s) without a value of {target} are left out."] * bool(left)
 
 
 def setting_aside(

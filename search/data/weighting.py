@@ -11,7 +11,6 @@ from trainstack.search.data.splitting import Split
 from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL
 from trainstack.spaces.errors import RequestError, nearest
 
-BALANCED = "balanced"
 PARTS = ("train", "valid", "test")
 
 

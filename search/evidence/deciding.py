@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from trainstack.search.data.split_keys import HELD_OUT_FRACTION
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.metrics.table import BESIDE, METRICS
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 
 LOSS = "loss"
 _ROUNDING = 2.0**-23

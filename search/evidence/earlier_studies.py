@@ -13,8 +13,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.records import SEARCH, Run
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.portfolio import suited
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack

@@ -12,7 +12,7 @@ import numpy as np
 from trainstack.search.metrics import classes, numbers
 from trainstack.spaces.errors import RequestError, nearest
 
-MINIMIZE, MAXIMIZE = DIRECTIONS = ("minimize", "maximize")
+MINIMIZE, MAXIMIZE = "minimize", "maximize"
 CLASSIFICATION, REGRESSION = "classification", "regression"
 # Several targets of two classes each.
 MULTILABEL = "multilabel"

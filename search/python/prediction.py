@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from trainstack.search.data.model_description import ModelDescription
-    from trainstack.search.spec import DataSpec
+    from trainstack.search.data_spec import DataSpec
 
 # Rows of one call of the model. Every call has as many, so that a row's prediction does not depend
 # on the rows beside it, to the last digit.

@@ -48,7 +48,7 @@ class Progress:
 
     @classmethod
     def chosen(cls, shown: bool | None, study: str, url: URL) -> Progress:
-        """Return the progress for a program's wish; None: in a notebook only."""
+        """Return the progress as a program asks for it; None: in a notebook only."""
         notebook = in_notebook()
         if not (notebook if shown is None else shown):
             return cls(lambda line: None)
@@ -111,10 +111,10 @@ def view_of(study: str, url: URL) -> str:
     from trainstack.search.cli.live_view import view
     from trainstack.search.database.connection import connected
     from trainstack.search.queue import queries
-    from trainstack.search.queue.progress import glance
+    from trainstack.search.queue.progress import read_snapshot
 
     with connected(url) as here:
-        found = view(queries.status(here, study), glance(here, study), WIDTH)
+        found = view(queries.status(here, study), read_snapshot(here, study), WIDTH)
     console = Console(
         record=True, width=WIDTH, file=io.StringIO(), highlight=False, force_jupyter=False
     )

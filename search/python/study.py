@@ -61,7 +61,7 @@ class Study:
         return False
 
     def trials(self) -> pd.DataFrame:
-        """Return the search's trials, one a row, with the fields of `trials --json`.
+        """Return the search's trials, one per row, with the fields of `trials --json`.
 
         A number of a nested object has a column named by its path, such as `metrics.accuracy` or
         `stack.optimizer.learning_rate`; it is missing where a stack has no such number.
@@ -71,7 +71,7 @@ class Study:
         return self._frame(SEARCH)
 
     def runs(self) -> pd.DataFrame:
-        """Return the runs of the confirmation, one a row, with the columns of `trials`."""
+        """Return the runs of the confirmation, one per row, with the columns of `trials`."""
         from trainstack.search.records import CONFIRMATION
 
         return self._frame(CONFIRMATION)
@@ -147,10 +147,10 @@ class Study:
         """
         self._check_concluded()
         words = as_words("export", {"format": format, **options})
-        said = run(
+        printed = run(
             ["export", f"--output={path}", *words, "--", self.name], self._storage, lambda _: None
         )
-        return Path(said.strip().splitlines()[-1])
+        return Path(printed.strip().splitlines()[-1])
 
     def pause(self) -> None:
         """Start no new trials; running trials finish."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.evidence.earlier_studies import EarlierStudy
 from trainstack.search.queue.study_store import CONCLUDED
 from trainstack.search.records import MEASUREMENT
-from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 

@@ -55,7 +55,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Glance:
+class Snapshot:
     """A snapshot of a study.
 
     Attributes:
@@ -73,7 +73,7 @@ class Glance:
     events: tuple[Event, ...] = ()
 
 
-def glance(engine: Engine, name: str) -> Glance:
+def read_snapshot(engine: Engine, name: str) -> Snapshot:
     """Return a snapshot of a study.
 
     Raises:
@@ -107,7 +107,7 @@ def glance(engine: Engine, name: str) -> Glance:
             .order_by(events.c.event_id.desc())
             .limit(LAST_EVENTS)
         ).all()
-    return Glance(
+    return Snapshot(
         losses=tuple(row.value for row in ended),
         baseline=next(
             (row.value for row in ended if row.stack_id == CHAPTER_DEFAULT.stack_id), None

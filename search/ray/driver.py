@@ -66,7 +66,7 @@ def _serve(reply: Any) -> None:
                         finished = True
         if group is not None:
             workers = group.look()
-            reply(wanted=group.wanted, workers=workers, said=group.take_lines(), finished=finished)
+            reply(wanted=group.wanted, workers=workers, lines=group.take_lines(), finished=finished)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
         if (lease := client.claim()) is None: wait
         else: train, call `heartbeat`, `report` epochs, `verdict` at rungs, then `finish`
 
+Which stack a search trial gets, and whether it ends early, is decided in `search_decisions`.
+
 Every method may raise StorageAwayError (repeat it later, which is safe), and those that write to a
 lease may raise LeaseLost (drop the trial, claim the next). A worker whose row was removed is
 registered again, under its id, by its next heartbeat or claim, and keeps its lease.
@@ -16,36 +18,29 @@ import contextlib
 import dataclasses
 import functools
 import math
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Engine
 
 from trainstack.search.database.connection import engine, guarded, parse_url
-from trainstack.search.database.schema import durable
-from trainstack.search.payloads import SearchPayload
 from trainstack.search.queue import (
     attempts,
     claiming,
-    deduplication,
     lifecycle,
     recovery,
     study_store,
     worker_registry,
 )
 from trainstack.search.queue.attempts import INTERRUPTED, LeaseLost
-from trainstack.search.queue.eligibility import seconds_from_now
 from trainstack.search.queue.lease import LEASE_SECONDS, HeartbeatReply, Lease, lease_of
 from trainstack.search.queue.maintenance import REQUEUE_SECONDS, Maintenance
 from trainstack.search.queue.rows import TaskRow
-from trainstack.search.queue.search_trials import fold_values
 from trainstack.search.queue.worker_registry import WorkerCard, WorkerRemoved
 from trainstack.search.records import SEARCH, Measurement, Outcome, Result
-from trainstack.search.sampling.fold_racing import behind
 from trainstack.search.sampling.optuna_export import WORKERS_EVERY_SECONDS, Exporting
-from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.opening import Opened, open_study
+from trainstack.search.studies.search_decisions import SearchDecisions
 from trainstack.spaces.stack import Stack
 
 __all__ = [
@@ -103,7 +98,7 @@ class WorkerClient:
         self.spec = study.spec
         self.worker_id, self.card = worker
         self._engine = engine
-        self._proposals = Proposals(engine, self.study_id, study.spec, seed)
+        self._decisions = SearchDecisions(engine, self.study_id, study.spec, seed, lease_seconds)
         self._lease_seconds, self._judge = lease_seconds, judge
         self.heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_PER_LEASE)
         self._maintenance = Maintenance(engine, self.study_id, lease_seconds, requeue_seconds)
@@ -163,7 +158,8 @@ class WorkerClient:
         ):
             self._unbegun = row
             try:
-                lease = self._begin(row) if row.kind == SEARCH else lease_of(row)
+                begun = self._decisions.begin if row.kind == SEARCH else lease_of
+                lease = begun(row)
             except LeaseLost:
                 lease = None
             self._unbegun = None
@@ -192,7 +188,7 @@ class WorkerClient:
     def _read_history(self) -> None:
         """Read trials before the first lease begins, as several hundred take about a second."""
         if not self._joined:
-            self._proposals.refresh()
+            self._decisions.proposals.refresh()
             self._joined = True
 
     def _undo(self) -> None:
@@ -201,46 +197,6 @@ class WorkerClient:
             with contextlib.suppress(LeaseLost):
                 attempts.give_back(self._engine, row.task_id, row.token, INTERRUPTED)
             self._unbegun = None
-
-    def _begin(self, row: TaskRow) -> Lease | None:
-        """Decide the stack of a claimed search trial; return None if its result is cached."""
-        payload = row.payload
-        assert isinstance(payload, SearchPayload)
-        try:
-            if (stack := row.stack) is None:
-                stack, parameters = self._proposals.propose()
-            else:
-                parameters = payload.parameters or self._proposals.space.encode(stack)
-        except (ValueError, TypeError, ArithmeticError, LookupError):
-            # A fault of this code or the sampler: store the traceback and go on.
-            attempts.finish(
-                self._engine,
-                row.task_id,
-                row.token,
-                Result(Outcome.FAILED, cause=traceback.format_exc()),
-            )
-            return None
-        payload = dataclasses.replace(payload, parameters=parameters)
-        with self._engine.begin() as connection:
-            durable(connection)
-            # No heartbeat is sent while claiming, so the lease begins anew.
-            own = {"stack": stack.to_json(), "stack_id": stack.stack_id}
-            own |= {"payload": payload.to_json()}
-            own["lease_until"] = seconds_from_now(self._lease_seconds)
-            row = attempts.write(connection, row.task_id, row.token, **own)
-        if not payload.given and deduplication.finish_as_duplicate(self._engine, row):
-            return None
-        lease = lease_of(row)
-        rungs = self._proposals.pruner.places(self._planned(lease))
-        return dataclasses.replace(lease, rungs=tuple(rungs))
-
-    @staticmethod
-    def _is_given(lease: Lease) -> bool:
-        return isinstance(lease.payload, SearchPayload) and lease.payload.given
-
-    def _planned(self, lease: Lease) -> int:
-        assert lease.stack is not None
-        return lease.stack.planned_epochs(self.spec.epochs)
 
     @_reaching
     def heartbeat(self, lease: Lease | None, state: str = "idle") -> HeartbeatReply:
@@ -264,31 +220,13 @@ class WorkerClient:
 
     @_reaching
     def verdict(self, lease: Lease, epoch: int) -> bool:
-        """Return whether to prune the trial at a rung whose epoch has been reported.
-
-        Given stacks are never pruned, as their result was requested, but others are compared with
-        them.
-        """
-        if lease.kind != SEARCH or epoch not in lease.rungs:
-            return False
-        row = self._proposals.pruner
-        rungs = row.places(self._planned(lease))
-        exempt = list(rungs)[: lease.number % row.brackets]
-        if self._is_given(lease) or epoch in exempt:
-            return False
-        return self._proposals.prune(lease.number, rungs[epoch])
+        """Return whether to prune a trial; see `SearchDecisions.verdict`."""
+        return self._decisions.verdict(lease, epoch)
 
     @_reaching
     def is_behind(self, lease: Lease, values: Sequence[float]) -> bool:
-        """Return whether to prune a trial after its first folds, of which these are the objectives.
-
-        It is compared with the trials that have finished all folds. Given stacks are never pruned.
-        """
-        if self._is_given(lease):
-            return False
-        with self._engine.connect() as connection:
-            finished = fold_values(connection, self.study_id)
-        return behind(values, finished)
+        """Return whether to prune a trial on folds; see `SearchDecisions.is_behind`."""
+        return self._decisions.is_behind(lease, values)
 
     @_reaching
     def finish(self, lease: Lease, result: Result) -> None:

@@ -78,7 +78,7 @@ class Tracked:
     place: str
 
     @property
-    def said(self) -> str:
+    def flag(self) -> str:
         """The flag's value; a password in it is hidden."""
         return without_secret(f"{self.kind}={self.place}")
 

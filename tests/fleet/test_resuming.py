@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from trainstack.search.data.load import load
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.queue import history
-from trainstack.search.spec import DataSpec
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.stack import Stack
 

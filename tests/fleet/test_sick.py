@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 from tests.support.fleet import PATIENCE_SECONDS, Fleet
 from trainstack.search.data.load import load
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.queue import history, queries
-from trainstack.search.spec import DataSpec
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.stack import Stack
 

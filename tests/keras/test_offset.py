@@ -8,8 +8,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainstack.search.data.dataset import Part
 from trainstack.search.data.inputs import Inputs
+from trainstack.search.data.part import Part
 from trainstack.search.data.splitting import make_split
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData

@@ -160,7 +160,7 @@ def test_the_exported_model_has_the_measured_loss(
     split = dataset.whole() if refit else dataset.split(confirmation_seed(0, 0))
     model: Any = keras.models.load_model(tmp_path / delivered["artifacts"]["keras"])
     script = runpy.run_path(str(tmp_path / delivered["artifacts"]["predict"]))
-    tested = pd.read_csv(rows).iloc[dataset.positions(0)["test"]]
+    tested = pd.read_csv(rows).iloc[dataset.division.positions(0)["test"]]
     p = np.asarray(model(script["features"](tested), training=False))
     loss = -np.log(p[np.arange(len(p)), split.y_test]).mean()
     assert loss == pytest.approx(delivered["test"]["loss"][0], rel=1e-4)

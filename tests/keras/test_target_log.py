@@ -112,7 +112,7 @@ def test_the_exported_model_predicts_in_the_targets_unit(trained: Any, tmp_path:
     model: Any = keras.models.load_model(tmp_path / "model.keras")
     script = runpy.run_path(str(tmp_path / "model.predict.py"))
     dataset = trained.bench.dataset
-    tested = pd.read_csv(dataset.source).iloc[dataset.positions(SEED)["test"]]
+    tested = pd.read_csv(dataset.source).iloc[dataset.division.positions(SEED)["test"]]
     predicted = np.asarray(model(script["features"](tested), training=False))[:, 0]
     np.testing.assert_allclose(predicted, answers(trained, "test")[1], rtol=2e-6)
 

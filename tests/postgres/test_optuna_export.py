@@ -119,8 +119,8 @@ def test_optuna_command_reads_the_study(url: URL) -> None:
     address = url.render_as_string(hide_password=False)
     optuna_cli = [sys.executable, "-c", "from optuna.cli import main; main()"]
     command = [*optuna_cli, "trials", "--study-name", "s", "--storage", address, "-f", "json"]
-    said = subprocess.run(command, capture_output=True, check=True, text=True)
-    (trial,) = json.loads(said.stdout)
+    listed = subprocess.run(command, capture_output=True, check=True, text=True)
+    (trial,) = json.loads(listed.stdout)
     assert (trial["state"], trial["value"]) == ("COMPLETE", {"validation loss": 0.5})
 
 
@@ -149,8 +149,10 @@ def test_running_trials_are_followed(url: URL) -> None:
     assert Space.named("chapter").draw(optuna.trial.FixedTrial(trial.params)) == lease.stack
     losses = [1.5, math.inf, math.nan, -math.inf, 0.25, 0.125, 0.5, 1.0, 2.0]
     planned = lease.stack.planned_epochs(9)
-    told = [dataclasses.replace(e, valid_loss=v) for e, v in zip(epochs(9), losses, strict=True)]
-    here.report(lease, told[:planned])
+    measured = [
+        dataclasses.replace(e, valid_loss=v) for e, v in zip(epochs(9), losses, strict=True)
+    ]
+    here.report(lease, measured[:planned])
     (trial,) = exported(url).trials
     shown = trial.intermediate_values
     assert repr(shown[9]) == repr(losses[planned - 1])

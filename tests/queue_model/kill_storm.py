@@ -85,11 +85,11 @@ class _Log:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._count = 0
 
-    def _write(self, **told: Any) -> None:
-        os.write(self._file, (json.dumps(told) + "\n").encode())
+    def _write(self, **record: Any) -> None:
+        os.write(self._file, (json.dumps(record) + "\n").encode())
 
     def call(
-        self, name: str, given: Any, told: Callable[[Any], Any], act: Callable[[], Any]
+        self, name: str, given: Any, as_json: Callable[[Any], Any], act: Callable[[], Any]
     ) -> Any:
         """Carry out an operation; a lost connection leaves it without an end."""
         self._count += 1
@@ -100,7 +100,7 @@ class _Log:
         except LeaseLost:
             self._write(n=n, reply={"held": False}, end=time.monotonic())
             raise
-        self._write(n=n, reply=told(reply), end=time.monotonic())
+        self._write(n=n, reply=as_json(reply), end=time.monotonic())
         return reply
 
 
@@ -193,7 +193,7 @@ def work(url: URL, study: str, path: Path, dice: random.Random) -> None:
             judge=FakeJudge(),
         )
         stacks = list(REFERENCES.values())[:5]
-        client._proposals.propose = lambda: (dice.choice(stacks), {})  # type: ignore[method-assign]
+        client._decisions.proposals.propose = lambda: (dice.choice(stacks), {})  # type: ignore[method-assign]
         while True:
             with contextlib.suppress(LeaseLost, *_AWAY):
                 _trouble(line, dice)
@@ -393,8 +393,8 @@ _ROWS = select(tasks).where(tasks.c.study_id == bindparam("study_id"))
 def _read(row: Any) -> Operation:
     """Return the operation that reads a task when every process has ended."""
     now = time.monotonic()
-    told = {"task": [row.status, row.attempts, row.strikes], "result": [row.outcome, row.value]}
-    return Operation("read", {"task": row.task_id}, told, now, now)
+    reply = {"task": [row.status, row.attempts, row.strikes], "result": [row.outcome, row.value]}
+    return Operation("read", {"task": row.task_id}, reply, now, now)
 
 
 def _contradictions(connection: Connection, study_id: int) -> list[str]:

@@ -67,7 +67,7 @@ class Snapshot:
 
 
 def snapshot(connection: Connection, study_id: int) -> Snapshot:
-    """Read a study, while nobody writes to it."""
+    """Read a study, while nothing writes to it."""
     here = {"study_id": study_id}
     *columns, present = connection.execute(_STUDY, here).one()
     rows = [Task(*row) for row in connection.execute(_TASKS, here)]

@@ -77,7 +77,7 @@ class World:
             judge=FakeJudge(),
         )
         client._maintenance._checked = math.inf  # only the operation `maintain` runs it
-        client._proposals.propose = lambda: (next(self.drawn), {})  # type: ignore[method-assign]
+        client._decisions.proposals.propose = lambda: (next(self.drawn), {})  # type: ignore[method-assign]
         return client
 
     # Operations of workers.

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.evidence.race import next_runs
 from trainstack.search.records import CONFIRMATION, SEARCH, Run
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack

@@ -10,6 +10,7 @@ import optuna
 from sqlalchemy import URL, Engine, func, select
 
 from trainstack.search.conditions import PLAIN, Condition
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.database.connection import engine
 from trainstack.search.database.schema import studies, tasks
 from trainstack.search.json_values import json_safe
@@ -18,7 +19,7 @@ from trainstack.search.queue.queries import _status
 from trainstack.search.queue.rows import study_of
 from trainstack.search.records import COUNTED, SEARCH, Measurement, Result, Run
 from trainstack.search.sampling.optuna_export import OptunaExport
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.search.studies.actions import create_study
 from trainstack.search.studies.worker_client import WorkerCard, WorkerClient
 from trainstack.spaces.references import CHAPTER_DEFAULT

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trainstack.search.data.load import load
-from trainstack.search.spec import DataSpec
+from trainstack.search.data_spec import DataSpec
 
 # Kind → its target columns, and arguments of `load`.
 TARGETS: dict[str, tuple[list[str], dict[str, Any]]] = {

@@ -9,7 +9,7 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.splitting import Split, make_split
 from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.trivial_predictor import (

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.part import Part
 from trainstack.search.plan_length import (
     LEAST_EPOCHS,
     MOST_EPOCHS,
@@ -16,6 +17,7 @@ from trainstack.search.plan_length import (
     default_epochs,
     training_rows,
 )
+from trainstack.spaces.for_data import for_rows
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -56,7 +58,7 @@ def test_a_plan_has_the_measured_updates() -> None:
 )
 def test_the_chapters_batch_sizes_suit_the_rows(rows: int, sizes: tuple[int, ...]) -> None:
     """With few rows only small batches are offered; with many, 1,024 and more."""
-    assert batch_sizes(Space.named("chapter").for_rows(rows)) == sizes
+    assert batch_sizes(for_rows(Space.named("chapter"), rows)) == sizes
 
 
 def test_given_stacks_have_their_own_batch_sizes() -> None:

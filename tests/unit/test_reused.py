@@ -22,6 +22,7 @@ from trainstack.search.evidence.ablation import ablations
 from trainstack.search.reused import Reused, read_reused
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.for_data import with_reused
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
@@ -179,7 +180,7 @@ def test_layers_that_are_not_there_are_refused(tmp_path: Path) -> None:
 def test_a_reusing_stack_is_not_varied_where_it_would_not_fit() -> None:
     """Its ablations have the model's widths and activation, and one has fresh weights."""
     reused = Reused("/m.keras", "0" * 32, (48, 20), "relu")
-    space = Space.named("quick").with_reused(reused.layers)
+    space = with_reused(Space.named("quick"), reused.layers)
     spec = dataclasses.replace(made_up_spec(), space=space.to_json(), reused=reused)
     stack = Stack.of(units=[48, 20], activation="relu", pretraining="reuse")
     varied = {found.axis: found.variants[0] for found in ablations(spec, [], stack)}

@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
-from trainstack.search.data.dataset import Part
+from trainstack.search.data.part import Part
 from trainstack.search.data.splitting import Split, make_split
 from trainstack.workers.tasks import yardstick as module
 from trainstack.workers.tasks.metrics import Scorer

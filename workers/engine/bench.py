@@ -102,7 +102,7 @@ class Bench:
 
         Without a split it is `Dataset.whole`.
         """
-        if which is not None and self.dataset.is_fixed:
+        if which is not None and self.dataset.division.is_fixed:
             which = replace(which, seed=0)  # every seed gives the same
         preparation = stack["preparation"], stack.get("categories.levels")
         key = which, preparation, replace(condition, initializer="", pretrained="")
@@ -130,7 +130,7 @@ class Bench:
         if "valid" in self.dataset.parts:
             return np.arange(len(self.dataset.parts["valid"].y))
         if which.fold is None:
-            return self.dataset.positions(which.seed)["valid"]
+            return self.dataset.division.positions(which.seed)["valid"]
         return self._division(which.seed)[which.fold]["valid"]
 
     def _encoded(self, which: SplitId | None) -> Any:
@@ -156,7 +156,7 @@ class Bench:
         """Return the positions of all folds of a division; the last one used is kept."""
         if self._folds is None or self._folds[0] != seed:
             repeats = self.spec.repeats if seed == self.spec.seed else 1  # as `search_splits` asks
-            self._folds = seed, self.dataset.fold_positions(self.spec.folds, repeats, seed)
+            self._folds = seed, self.dataset.division.folds(self.spec.folds, repeats, seed)
         return self._folds[1]
 
     def _evened(self, data: DeviceData, seed: int) -> DeviceData:

@@ -62,8 +62,8 @@ def work(options: argparse.Namespace, trainer: Child, start: Callable[[], Child]
     )
     client = retry.patiently(join, options.start_timeout)
     spec = client.spec
-    if told := check_trust(spec, options.trust_network):
-        log.info(told)
+    if remark := check_trust(spec, options.trust_network):
+        log.info(remark)
     if options.data is not None:
         # The data's path differs between machines; its fingerprint identifies it.
         spec = dataclasses.replace(spec, data=dataclasses.replace(spec.data, source=options.data))

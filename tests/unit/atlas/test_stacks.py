@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.atlas.stacks import VARIANTS, parameter_names, points, recorded_stacks, variant
+from trainstack.spaces.for_data import LEAST_UPDATES
 from trainstack.spaces.portfolio import LEAST_BATCH
 from trainstack.spaces.references import reference
-from trainstack.spaces.space import LEAST_UPDATES, Space
+from trainstack.spaces.space import Space
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

@@ -14,6 +14,7 @@ from tests.support.shell import Shell, refused
 from tests.support.studies import spec_of
 from trainstack.search.cli.fold_options import folds_of, kept_folds, trial_lines
 from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.division import Division
 from trainstack.search.data.load import load
 from trainstack.search.data.summary import summary_of
 from trainstack.search.evidence.ablation import TUNING_INDEX
@@ -129,7 +130,7 @@ def test_few_rows_are_divided_into_five_folds(
 ) -> None:
     """Without the flag: below 1,000 rows that are not for testing, of which 1,250 leave 1,000."""
     data = table(tmp_path, rows, target)
-    found = data.positions(0)
+    found = data.division.positions(0)
     kept = len(found["train"]) + len(found["valid"])
     assert (kept < 1000, folds_of(data, None, 1, 0, 5)) == (folds == 5, (folds, 1))
     assert folds_of(data, 1, 1, 0, 5) == (1, 1)
@@ -173,13 +174,13 @@ def test_a_launch_says_how_its_trials_are_scored() -> None:
 def test_every_division_of_groups_is_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search's, and each one that confirmation and tuning runs will use."""
     seeds: list[int] = []
-    divide = Dataset.fold_positions
+    divide = Division.folds
 
-    def noted(data: Dataset, folds: int, repeats: int, seed: int) -> Any:
+    def noted(data: Division, folds: int, repeats: int, seed: int) -> Any:
         seeds.append(seed)
         return divide(data, folds, repeats, seed)
 
-    monkeypatch.setattr(Dataset, "fold_positions", noted)
+    monkeypatch.setattr(Division, "folds", noted)
     assert folds_of(asking(folder, group="who"), 3, 1, seed=4, replicates=5) == (3, 1)
     spec = spec_of(folds=3, seed=4)
     used = {confirmation_split(spec, index).seed for index in (*range(5), TUNING_INDEX)}
@@ -212,7 +213,7 @@ def test_a_launch_without_the_flag_keeps_the_folds_of_its_study() -> None:
 def test_training_rows_are_the_mean_over_the_folds(folder: Path) -> None:
     """Of 96 rows, four fifths; of growing periods, half of the last one's training rows or so."""
     assert training_rows(asking(folder), 5) == round(96 * 4 / 5)
-    sizes = [len(rows["train"]) for rows in asking(folder, time="day").fold_positions(3, 1, 0)]
+    sizes = [len(rows["train"]) for rows in asking(folder, time="day").division.folds(3, 1, 0)]
     assert training_rows(asking(folder, time="day"), 3) == round(sum(sizes) / 3)
 
 
@@ -258,4 +259,4 @@ def test_few_rows_and_rare_labels_can_be_divided(tmp_path: Path) -> None:
     frame["p"], frame["q"] = rng.random(60) < 0.5, rng.random(60) < 0.2
     frame.to_csv(tmp_path / "labels.csv", index=False)
     data = load(str(tmp_path / "labels.csv"), "p,q", "multilabel")
-    assert len(data.fold_positions(12, 1, 0)) == 12
+    assert len(data.division.folds(12, 1, 0)) == 12

@@ -8,7 +8,7 @@ from tests.support.made_up_status import status
 from trainstack.search.cli.live_view import view
 from trainstack.search.cli.looking import status_lines
 from trainstack.search.dashboard.notes import note_of
-from trainstack.search.queue.progress import Glance
+from trainstack.search.queue.progress import Snapshot
 from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
@@ -23,7 +23,7 @@ def live(**changes: int) -> str:
     """Return the live view in a terminal of 80 columns."""
     console = Console(width=80)
     with console.capture() as captured:
-        console.print(view(status(**changes), Glance(losses=(0.3, 0.25)), 80))
+        console.print(view(status(**changes), Snapshot(losses=(0.3, 0.25)), 80))
     return captured.get()
 
 

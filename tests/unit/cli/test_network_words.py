@@ -13,7 +13,7 @@ from trainstack.search.cli.looking import status_lines, trial_line, trials_table
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.dashboard.notes import note_of
 from trainstack.search.own_network import OwnNetwork
-from trainstack.search.queue.progress import Glance, Running
+from trainstack.search.queue.progress import Running, Snapshot
 from trainstack.search.queue.status import Best
 from trainstack.search.queue.trial_record import trial_of
 from trainstack.search.report.write import write_report
@@ -47,7 +47,7 @@ def test_trials_name_the_network() -> None:
 def test_views_of_a_study_name_the_network() -> None:
     """So do the live view, the dashboard's note and the status."""
     running = Running("host-7-1", "search", 12, 3, 0.4, STACK)
-    live = shown(view(STATUS, Glance(losses=(0.3,), running=(running,)), 160))
+    live = shown(view(STATUS, Snapshot(losses=(0.3,), running=(running,)), 160))
     texts = [live, note_of(STATUS, RUNS, None), "\n".join(status_lines(STATUS))]
     assert [OWN in text for text in texts] == [True, True, False]
     assert all(NETWORK in text and WIDTHS not in text for text in texts)

@@ -12,12 +12,12 @@ from rich.console import Console
 from tests.support.made_up_status import NONE, WORKER, status
 from trainstack.search.cli.live_view import bar, line_of, sparkline, time_left, view
 from trainstack.search.cli.polling import over
-from trainstack.search.queue.progress import Event, Glance, Running
+from trainstack.search.queue.progress import Event, Running, Snapshot
 from trainstack.search.queue.status import StudyStatus
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
-GLANCE = Glance(
+SNAPSHOT = Snapshot(
     losses=(0.9, 0.4, 0.6, 0.25),
     baseline=0.4,
     best_stack=CHAPTER_DEFAULT,
@@ -26,11 +26,11 @@ GLANCE = Glance(
 )
 
 
-def drawn(width: int, now: StudyStatus, glance: Glance = GLANCE) -> str:
+def drawn(width: int, now: StudyStatus, snapshot: Snapshot = SNAPSHOT) -> str:
     """Draw the view at a terminal's width."""
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
-        console.print(view(now, glance, width))
+        console.print(view(now, snapshot, width))
     return capture.get()
 
 
@@ -65,7 +65,7 @@ def test_a_wide_view_shows_more() -> None:
 def test_the_view_of_a_study_that_has_nothing() -> None:
     """A study without trials and workers has a view."""
     empty = status(counts=NONE, best=None, workers=())
-    shown = drawn(80, empty, Glance())
+    shown = drawn(80, empty, Snapshot())
     assert "0 of 40" in shown
     assert "no trial has completed yet" in shown
 

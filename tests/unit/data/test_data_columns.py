@@ -13,7 +13,7 @@ from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
 from trainstack.search.data.overrules import Overrules
-from trainstack.search.data.sharing import packed, unpacked
+from trainstack.search.data.shared_arrays import packed, unpacked
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 

@@ -21,8 +21,9 @@ from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
 from trainstack.search.data.overrules import Overrules
-from trainstack.search.data.sharing import KEPT_SECONDS, name_of, obtain, packed, share
-from trainstack.search.spec import DataSpec
+from trainstack.search.data.shared_arrays import packed
+from trainstack.search.data.sharing import KEPT_SECONDS, name_of, obtain, share
+from trainstack.search.data_spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
 

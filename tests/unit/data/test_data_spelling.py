@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from trainstack.search.cli.study_options import study_name
 from trainstack.search.data.csv_layout import read_csv
-from trainstack.search.data.dataset import Part
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
+from trainstack.search.data.part import Part
 from trainstack.search.data.spelling import Spelling, decide
 from trainstack.search.data.splitting import make_split
 from trainstack.search.data.text_values import to_numbers

@@ -109,8 +109,8 @@ def test_no_row_beyond_the_training_part_changes_its_inputs(name: str, tmp_path:
 
     near = loaded(x, 1.0)
     for rows, split_of in (
-        (near.positions(7), lambda data: data.split(7)),
-        (near.fold_positions(3, 1, 7)[1], lambda data: data.fold(near.fold_positions(3, 1, 7)[1])),
+        (near.division.positions(7), lambda data: data.split(7)),
+        (near.division.folds(3, 1, 7)[1], lambda data: data.fold(near.division.folds(3, 1, 7)[1])),
         ({"valid": []}, lambda data: data.whole()),
     ):
         moved = x.copy()

@@ -22,7 +22,8 @@ from sklearn.model_selection import (
 )
 
 from trainstack.search.data.checks import finish
-from trainstack.search.data.dataset import Dataset, Part
+from trainstack.search.data.dataset import Dataset
+from trainstack.search.data.part import Part
 from trainstack.search.data.raw import Raw
 from trainstack.search.data.row_splits import expanding_windows
 from trainstack.search.data.split_keys import SplitKeys

@@ -11,7 +11,7 @@ import pytest
 from trainstack.search.data.channels import by_channel
 from trainstack.search.data.load import load
 from trainstack.search.data.own_inputs import inputs_of
-from trainstack.search.data.sharing import packed, unpacked
+from trainstack.search.data.shared_arrays import packed, unpacked
 from trainstack.spaces.errors import RequestError
 
 ROWS = 60

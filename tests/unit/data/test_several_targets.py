@@ -16,9 +16,9 @@ from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
 from trainstack.search.data.several_targets import as_flag, targets_named
-from trainstack.search.data.sharing import packed, unpacked
+from trainstack.search.data.shared_arrays import packed, unpacked
 from trainstack.search.data.summary import summary_of
-from trainstack.search.spec import DataSpec
+from trainstack.search.data_spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
 PLACES = np.arange(60)

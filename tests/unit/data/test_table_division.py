@@ -21,7 +21,7 @@ from trainstack.search.data.load import load
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.sharing import obtain, share
 from trainstack.search.data.split_plan import SplitPlan
-from trainstack.search.spec import DataSpec
+from trainstack.search.data_spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
 ROWS = 400
@@ -154,7 +154,7 @@ def test_groups_are_in_one_part_and_no_feature(folders: dict[str, Path]) -> None
     assert not any("patient" in name for name in dataset.split(0).feature_names)
     seen = []
     for seed in range(5):
-        parts = [{*patients[rows]} for rows in dataset.positions(seed).values()]
+        parts = [{*patients[rows]} for rows in dataset.division.positions(seed).values()]
         assert sum(map(len, parts)) == 37
         seen.append(parts)
     assert all(parts[2] == seen[0][2] for parts in seen)
@@ -165,8 +165,8 @@ def test_times_are_read_as_dates_in_any_order(folders: dict[str, Path]) -> None:
     """Dates of day, month and year order the rows; every seed gives the same split."""
     dataset = read(folders["csv"], time="when", gap="10d")
     when = pd.to_datetime(visits()["when"], format="%d.%m.%Y").to_numpy()
-    train, valid, tested = dataset.positions(0).values()
-    assert dataset.is_fixed
+    train, valid, tested = dataset.division.positions(0).values()
+    assert dataset.division.is_fixed
     assert len(tested) == 80
     gap = np.timedelta64(10, "D")
     assert when[valid].min() - when[train].max() == gap
@@ -211,9 +211,9 @@ def test_given_files_are_the_parts(folders: dict[str, Path]) -> None:
     dataset = read(folders["csv"], "train", "cost", test="test")
     expected = pd.read_csv(folders["csv"] / "test.csv")["cost"]
     np.testing.assert_allclose(dataset.split(1).y_test, expected)
-    assert not dataset.is_fixed
+    assert not dataset.division.is_fixed
     both = read(folders["csv"], "train", "cost", valid="valid", test="test")
-    assert both.is_fixed
+    assert both.division.is_fixed
     assert len(both.split(1).y_valid) == len(pd.read_csv(folders["csv"] / "valid.csv"))
 
 

@@ -14,7 +14,7 @@ from sklearn.metrics import root_mean_squared_error
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.load import load
 from trainstack.search.data.sharing import obtain
-from trainstack.search.spec import DataSpec
+from trainstack.search.data_spec import DataSpec
 from trainstack.spaces.errors import RequestError
 from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.trivial_predictor import TrivialPredictor
@@ -54,7 +54,7 @@ def test_auto_takes_the_logarithm_of_positive_skewed_numbers(
 def test_auto_does_not_look_at_the_test_part(tmp_path: Path) -> None:
     """Rows that would make the target skewed do not if they are for testing, nor the reverse."""
     even = np.linspace(1.0, 9.0, 200)
-    tested = prices(tmp_path, price=even).positions(0)["test"]
+    tested = prices(tmp_path, price=even).division.positions(0)["test"]
     price = even.copy()
     price[tested] = np.geomspace(1, 1e6, len(tested))
     assert prices(tmp_path, "auto", price=price).transform == "none"

@@ -21,7 +21,8 @@ from trainstack.search.data.load import load
 from trainstack.search.data.sharing import obtain, share
 from trainstack.search.data.split_plan import SplitPlan
 from trainstack.search.data.summary import summary_of
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.data_spec import DataSpec
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 
 ROWS = 40  # of 200 without a target

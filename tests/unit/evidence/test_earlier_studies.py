@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.support.planted_study import Planted
 from tests.support.studies import DATA, spec_of
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.evidence.earlier_studies import (
     EarlierStudy,
     distance,
     sources,
     warm_stacks,
 )
-from trainstack.search.spec import DataSpec
 from trainstack.spaces.references import REFERENCES
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack

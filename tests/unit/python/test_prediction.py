@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.python.prediction import BATCH_ROWS, Answers, in_batches
-from trainstack.search.spec import DataSpec
 from trainstack.spaces.errors import RequestError
 
 DATA = DataSpec("t.csv", "kind", "classification", "f", 2, ("0", "1", "10"))

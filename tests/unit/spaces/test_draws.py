@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from tests.support.planted_study import RandomTrial
+from trainstack.spaces.for_data import LEAST_UPDATES, for_categories, for_rows, for_task
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.references import (
     CHAPTER_DEFAULT,
@@ -19,7 +20,7 @@ from trainstack.spaces.references import (
     first_stacks,
     reference,
 )
-from trainstack.spaces.space import LEAST_UPDATES, Space, space_names
+from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack, stack_keys
 
 DRAWS = 2_000
@@ -200,7 +201,7 @@ def test_a_search_starts_with_both_defaults_and_the_portfolio(task: str) -> None
     """The chapter's default comes first, then the measured one and the portfolio, all of which
     `modern` can draw; a search in the chapter's space goes on with its classics."""
     rows = 300
-    modern = Space.named("modern").for_rows(rows).for_task(task)
+    modern = for_task(for_rows(Space.named("modern"), rows), task)
     chosen = [(name, suited(stack, rows)) for name, stack in portfolio(task)]
     assert first_stacks(modern, task, rows) == [("chapter-default", CHAPTER_DEFAULT), *chosen]
     assert chosen[0][0] == MEASURED_DEFAULT
@@ -234,7 +235,7 @@ def test_a_batch_size_suits_the_rows(rows: int) -> None:
 
 def test_a_reference_of_regressions_is_in_their_space() -> None:
     """`modern` has the forms for regressions, too, which draw no label smoothing."""
-    space = Space.named("modern").for_task("regression")
+    space = for_task(Space.named("modern"), "regression")
     for name, stack in REGRESSION_FORMS.items():
         assert reference(name, "regression") == stack != reference(name, "classification")
         assert space.encode(stack) is not None
@@ -245,8 +246,8 @@ def test_a_regression_draws_no_label_smoothing() -> None:
     document = Space.named("quick").to_json()
     document["axes"]["label_smoothing"] = {"low": 0.01, "high": 0.2}
     space = Space.from_json(document)
-    smoothed = space.for_task("classification").draw(RandomTrial(np.random.default_rng(1)))
-    plain = space.for_task("regression").draw(RandomTrial(np.random.default_rng(1)))
+    smoothed = for_task(space, "classification").draw(RandomTrial(np.random.default_rng(1)))
+    plain = for_task(space, "regression").draw(RandomTrial(np.random.default_rng(1)))
     assert smoothed["label_smoothing"] > 0.0
     assert plain["label_smoothing"] == 0.0
 
@@ -254,10 +255,10 @@ def test_a_regression_draws_no_label_smoothing() -> None:
 @pytest.mark.parametrize(("most", "offered"), [(0, False), (8, False), (9, True)])
 def test_categories_are_embedded_where_a_column_has_many(most: int, offered: bool) -> None:
     """`modern` draws embeddings of categories only for data with more than 8 in a column."""
-    space = Space.named("modern").for_categories(most)
+    space = for_categories(Space.named("modern"), most)
     found = {stack["categories"] for stack in drawn(space, 60)}
     assert found == {"one_hot", *(["embedded"] if offered else [])}
-    assert space.for_categories(most) == space
+    assert for_categories(space, most) == space
 
 
 def test_a_space_of_embedded_categories_alone_becomes_one_of_one_hot() -> None:
@@ -265,8 +266,8 @@ def test_a_space_of_embedded_categories_alone_becomes_one_of_one_hot() -> None:
     document = Space.named("quick").to_json()
     document["axes"]["categories"] = {"embedded": {"levels": {"low": 4, "high": 20}}}
     space = Space.from_json(document)
-    assert {stack["categories"] for stack in drawn(space.for_categories(4), 20)} == {"one_hot"}
-    assert space.for_categories(5) == space
+    assert {stack["categories"] for stack in drawn(for_categories(space, 4), 20)} == {"one_hot"}
+    assert for_categories(space, 5) == space
 
 
 def test_a_choice_that_leaves_one_on_another_axis_is_drawn_with_it() -> None:

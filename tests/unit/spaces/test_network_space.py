@@ -11,10 +11,11 @@ from trainstack.search.claims.designs import (
     breaks_self_normalization,
     self_normalizing_but_for_regularizers,
 )
+from trainstack.search.data_spec import DataSpec
 from trainstack.search.own_network import OwnNetwork
 from trainstack.search.queue.trial_record import trial_of
 from trainstack.search.records import SEARCH, Run
-from trainstack.search.spec import DataSpec, StudySpec
+from trainstack.search.spec import StudySpec
 from trainstack.spaces.domains import Choices, Range
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.network_space import HELD, filled, for_network, held, put_into

@@ -11,6 +11,7 @@ import pytest
 from tests.support.planted_study import RandomTrial
 from trainstack.spaces.axes import PLAIN_LAYERS
 from trainstack.spaces.errors import RequestError
+from trainstack.spaces.for_data import with_reused
 from trainstack.spaces.reusable import Reusable
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack
@@ -21,7 +22,7 @@ LAYERS = Reusable((48, 20), "selu")
 @pytest.mark.parametrize("name", space_names())
 def test_every_space_draws_stacks_that_fit(name: str) -> None:
     """A good share of draws reuses layers, all of which fit; the others are those of before."""
-    space = Space.named(name).with_reused(LAYERS)
+    space = with_reused(Space.named(name), LAYERS)
     trial = RandomTrial(np.random.default_rng(0))
     stacks = [space.draw(trial) for _ in range(100)]
     reusing = [stack for stack in stacks if stack["pretraining"] == "reuse"]
@@ -36,7 +37,7 @@ def test_every_space_draws_stacks_that_fit(name: str) -> None:
 
 def test_a_stack_is_encoded_and_drawn_again() -> None:
     """The parameters of every draw, of either kind, draw it again; so does the space's document."""
-    space = Space.from_json(Space.named("quick").with_reused(LAYERS).to_json())
+    space = Space.from_json(with_reused(Space.named("quick"), LAYERS).to_json())
     assert space.reused == LAYERS
     assert set(space.to_json()["axes"]["pretraining"]) == {"none", "reuse"}
     trial = RandomTrial(np.random.default_rng(1))
@@ -50,7 +51,7 @@ def test_a_stack_is_encoded_and_drawn_again() -> None:
 def test_a_space_keeps_its_own_arms() -> None:
     """Numbers of an own arm stay, as does the autoencoder, which no reusing stack has."""
     arms = {"autoencoder": {"layers": 1}, "reuse": {"layers": 2, "frozen": 0.0}}
-    space = Space.named("quick").with_axis("pretraining", arms).with_reused(LAYERS)
+    space = with_reused(Space.named("quick").with_axis("pretraining", arms), LAYERS)
     trial = RandomTrial(np.random.default_rng(0))
     stacks = [space.draw(trial) for _ in range(80)]
     found = {stack["pretraining"] for stack in stacks}
@@ -96,7 +97,7 @@ def test_which_layers_fit() -> None:
 )
 def test_a_faulty_document_is_refused(reused: Any) -> None:
     """Layers without widths or a known activation are, and so is the bundle without layers."""
-    document = Space.named("quick").with_reused(LAYERS).to_json()
+    document = with_reused(Space.named("quick"), LAYERS).to_json()
     for faulty in ({**document, "reused": reused}, {**document, "reused": None}):
         with pytest.raises(RequestError):
             Space.from_json(faulty)

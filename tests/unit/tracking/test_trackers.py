@@ -58,7 +58,7 @@ def test_a_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyP
 def test_a_password_in_a_uri_is_not_shown() -> None:
     """Messages name the tracker without user and password."""
     tracked = Tracked("mlflow", "https://me:secret@there:5000/x")
-    assert tracked.said == "mlflow=https://…@there:5000/x"
+    assert tracked.flag == "mlflow=https://…@there:5000/x"
 
 
 def test_curves_have_points_where_they_are_finite() -> None:
