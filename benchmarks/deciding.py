@@ -4,7 +4,8 @@
 
 Simulated runs (`tests.support.planted_study`) go through the product's race, its further seeds and
 its choice. Four stacks are confirmed beside the default, or one; effects are in deviations of one
-run over seeds. Nothing is trained. FILE keeps what was simulated, and is not simulated again.
+run over seeds. Nothing is trained. FILE keeps what was simulated, which is not simulated again;
+`benchmarks/results/deciding.jsonl` is that of the figures in docs/method.md.
 
 Columns: `better`: studies that call the recommended stack better, and are right if there is a gain.
 `open`: those whose comparison with the default stays undecided. `together`: all intervals against

@@ -34,6 +34,8 @@ def reasons(
     if picked.price is not None:
         return _priced(picked, picked.price, compared, deciding)
     same = f"{len(level)} of the {compared} stacks compared cannot be told from the best"
+    if len(level) == compared:
+        same = f"The {compared} stacks compared cannot be told apart"
     if because is not None:
         simple = f"{same}; of those{among} {because}."
     elif chosen.is_baseline:
