@@ -107,11 +107,12 @@ def figure(document: Mapping[str, Any], name: str) -> float:
     return test["rmse"][0] if "rmse" in test else 1 - test["accuracy"][0]
 
 
-def mean_of(values: Iterable[float], places: int = 1) -> str:
-    """Return mean and standard error as text."""
+def mean_of(values: Iterable[float]) -> str:
+    """Return a mean as text, with its standard error if there are several values."""
     found = list(values)
-    error = np.std(found, ddof=1) / len(found) ** 0.5 if len(found) > 1 else 0.0
-    return f"{np.mean(found):.{places}f} ± {error:.{places}f}"
+    if len(found) == 1:
+        return f"{found[0]:.1f}"
+    return f"{np.mean(found):.1f} ± {np.std(found, ddof=1) / len(found) ** 0.5:.1f}"
 
 
 def changes(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from trainstack.search.data.load import load
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.folds import search_splits
 from trainstack.search.kept_predictions import read_predictions
+from trainstack.search.metrics.own import OwnMetric
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.search.records import MEASUREMENT
 from trainstack.search.spec import StudySpec
@@ -21,6 +24,8 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.export.model import export_model
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.jobs import JobBench
+from trainstack.workers.tasks.making import Maker
+from trainstack.workers.tasks.measure import confirmation_runs
 from trainstack.workers.tasks.metrics import Scorer
 from trainstack.workers.tasks.models import KINDS, predictions
 from trainstack.workers.tasks.refit import refitted
@@ -134,6 +139,20 @@ def test_average_and_ensemble_have_a_metric_on_the_same_rows(study: Any) -> None
     """Both have a validation metric, with folds and without, so that it decides between them."""
     for kind in ("average", "ensemble"):
         assert np.isfinite(study.result.payload["models"][kind]["validation"])
+
+
+def test_a_users_metric_may_refuse_few_rows(study: Any) -> None:
+    """An ensemble is made by a metric that raises an error for half of the rows; it is not
+    compared."""
+    bench = copy(study.bench)
+    rows = len({row for which in search_splits(bench.spec) for row in bench.valid_rows(which)})
+    code = f"def choosy(y, p, w):\n    assert len(y) == {rows}\n    return float(p.max())\n"
+    own = OwnMetric("metric.py", "choosy", "minimize", code)
+    bench.spec = replace(bench.spec, own_metric=own)
+    runs = confirmation_runs(bench, study.asked.runs[CHOSEN.stack_id])
+    made = Maker(bench, study.asked, runs).make("ensemble")
+    assert not isinstance(made, str)
+    assert made.score is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

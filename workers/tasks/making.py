@@ -15,6 +15,7 @@ from trainstack.search.evidence.greedy import cross_fitted, greedy
 from trainstack.search.folds import search_splits
 from trainstack.search.kept_predictions import read_predictions
 from trainstack.search.payloads import MeasurementPayload, PoolMember, Refit
+from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.export.joint import joined
 from trainstack.workers.export.model import export_model
@@ -169,7 +170,10 @@ class Maker:
         if not self._candidates:
             return None
         each = [valid for _, valid in self._candidates]
-        p = cross_fitted([valid.p for valid in each], self._objective)
+        try:
+            p = cross_fitted([valid.p for valid in each], self._objective)
+        except RequestError:  # a user's metric may refuse half of the rows
+            return None
         return None if p is None else replace(each[0], p=p)
 
     @cached_property
@@ -184,7 +188,10 @@ class Maker:
             for member, valid in self._candidates
             if member.stack == self.asked.chosen and not known & {*member.predictions}
         ]
-        return compared(self.bench.spec, runs, searched, unchosen, len(self.asked.refits))
+        try:
+            return compared(self.bench.spec, runs, searched, unchosen)
+        except RequestError:  # as above, of fewer rows
+            return {}
 
     def _objective(self, rows: np.ndarray | slice, p: np.ndarray) -> float:
         """Return the number to minimize of predictions for some of the search's validation rows."""
