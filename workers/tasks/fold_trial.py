@@ -113,7 +113,7 @@ def train_folds(bench: RunBench, job: Job, monitor: Monitor) -> Result:
         for place, split in enumerate(job.splits)
     ]
     curve = JointCurve(job, monitor)
-    runs = _trained(bench, program, folds[:first], curve.runs, curve.after_epoch)
+    runs = _trained(bench, program, folds[:first], curve.runs, curve.after_epoch, looks=True)
     outcome, cause = _outcome(runs)
     if outcome == Outcome.COMPLETED and first < len(folds):
         verdict = monitor.after_first_folds(job, _values(runs))
@@ -158,15 +158,19 @@ def _trained(
     folds: Sequence[Job],
     runs: list[PreparedRun],
     after_epoch: Callable[[], str | None],
+    looks: bool = False,
 ) -> list[PreparedRun]:
-    """Train folds together, in a bundle if that pays; add them to `runs` before they start."""
+    """Train folds together, in a bundle if that pays; add them to `runs` before they start.
+
+    With `looks`, statistics of the layers are those of the first of them.
+    """
     count, stack = len(folds), stack_of(folds[0])
     if 1 < count <= _most(bench, folds[0]):
         group = bench.bundle(program, stack, count, _compiled(bench, folds))
     else:
         group = Turns(program, count)
     for place, fold in enumerate(folds):
-        run = bench.prepare(fold, program)
+        run = bench.prepare(fold, program, looks=looks and place == 0)
         run.training.stays = True  # the trial ends with its last fold
         group.load(place)
         runs.append(run)

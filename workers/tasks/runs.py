@@ -40,7 +40,7 @@ class PreparedRun:
         data: The same on the device.
         program: The program that was reset for it.
         training: Its training.
-        inside: Statistics of its layers before training.
+        inside: Statistics of its layers before training; none if they are not wanted.
     """
 
     job: Job
@@ -68,13 +68,19 @@ class RunBench(Bench):
         width = conditions.outputs(job.condition, self.spec.data.outputs)
         return self.program(stack_of(job), data, job.epochs, job.again, width)
 
-    def prepare(self, job: Job, program: Program) -> PreparedRun:
-        """Return a job's training, with the program reset for it."""
+    def prepare(self, job: Job, program: Program, looks: bool = True) -> PreparedRun:
+        """Return a job's training, with the program reset for it.
+
+        Args:
+            job: The job.
+            program: Its program.
+            looks: Whether statistics of its layers are wanted.
+        """
         stack, condition = stack_of(job), job.condition
         split, data = self.split(job.split, stack, condition)
         program.use(data)
         self.start(program, stack, job.seed, data, job.epochs, condition.initializer)
-        inside = look_inside(program, stack, data)
+        inside = look_inside(program, stack, data) if looks else []
         training = Training(
             program,
             conditions.unfrozen(stack) if condition.pretrained else stack,
