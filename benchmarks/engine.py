@@ -75,7 +75,7 @@ def usual_seconds(action: Callable[[], object]) -> float:
 def epoch_seconds(subject: Subject, stack: Stack, epochs: int = 9) -> float:
     """Return the median time of the engine's epoch in steady state."""
     program = subject.program(stack, 100, xla=True)
-    program.reset(stack, 0)
+    program.reset(stack, 0, subject.data)
     steps = subject.rows // stack["batch_size"]
     maker = RateMaker(stack, steps, epochs)
 
