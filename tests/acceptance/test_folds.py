@@ -97,7 +97,7 @@ def test_groups_and_times_are_divided_into_folds(kind: str, shell: Shell, tmp_pa
     plan = SplitPlan(group=column) if kind == "group" else SplitPlan(time=column)
     data = load(str(path), "kind", plan=plan)
     for seed in (0, confirmation_seed(0, 0)):
-        for rows in data.fold_positions(2, 1, seed):
+        for rows in data.division.folds(2, 1, seed):
             learnt, held = (frame[column].iloc[rows[part]] for part in ("train", "valid"))
             assert set(learnt).isdisjoint(held)
             assert kind == "group" or max(learnt) < min(held)
