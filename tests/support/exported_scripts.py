@@ -175,5 +175,10 @@ def printed_by(script: Path, *arguments: object) -> str:
     """Run a script with its main function in this process; return what it prints."""
     words = [str(script), *map(str, arguments)]
     with contextlib.redirect_stdout(io.StringIO()) as output, patch("sys.argv", words):
-        runpy.run_path(str(script), run_name="__main__")
+        code = None
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+    assert not code, output.getvalue()
     return output.getvalue()

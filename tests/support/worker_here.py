@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 from unittest.mock import patch
 
 import pytest
+import sqlalchemy.orm  # noqa: F401 - its import by one thread breaks queries of another
 
 from tests.support.shell import Shell
 from trainstack.search.cli import (
@@ -139,9 +140,9 @@ class WorkerHere:
             if not self._asked.is_set():
                 self._supervisor.run()
             self.returncode = 0
-        except TrainstackError as error:
+        except Exception as error:
             self._log.write_text(f"trainstack: {error}\n", "utf-8")
-            self.returncode = error.exit_code
+            self.returncode = error.exit_code if isinstance(error, TrainstackError) else 1
         finally:
             WorkerHere.training = None
 
