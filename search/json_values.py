@@ -6,11 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from trainstack.spaces.errors import RequestError
 
-T = TypeVar("T")
+
+class _Record(Protocol):
+    """A dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+R = TypeVar("R", bound=_Record)
 
 # Marks for the `metadata` of a record's field. The reference pages are generated from them too.
 # Not part of the document.
@@ -69,7 +76,7 @@ def has(field: Field[Any], mark: Mapping[str, bool]) -> bool:
     return mark.items() <= field.metadata.items()
 
 
-def read_strictly(kind: type[T], document: Mapping[str, Any], path: str) -> T:
+def read_strictly(kind: type[R], document: Mapping[str, Any], path: str) -> R:
     """Build a record from a mapping of its fields; those with defaults may be missing.
 
     Args:
@@ -80,7 +87,7 @@ def read_strictly(kind: type[T], document: Mapping[str, Any], path: str) -> T:
     Raises:
         RequestError: A key is unknown or missing.
     """
-    known = {f.name for f in fields(cast(Any, kind))}
+    known = {f.name for f in fields(kind)}
     if unknown := sorted(set(document) - known):
         raise RequestError(
             f"{path}.{unknown[0]} is not known", "one of " + ", ".join(sorted(known))

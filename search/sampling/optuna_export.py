@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+# Optuna imports it when a storage is opened, in a thread; queries of other threads would then fail.
+import sqlalchemy.orm  # noqa: F401
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState

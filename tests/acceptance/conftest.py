@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import worker_here
 from tests.support.shell import LAUNCH, Launched
-from tests.support.worker_here import answers_here
-from trainstack.search.cli import predict, replay
 
 __all__ = ["LAUNCH", "Launched", "fresh_home"]
 
@@ -21,6 +20,11 @@ def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def requests_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `predict` and `replay` predict and train in this process, if run in it."""
-    for verb in (predict, replay):
-        monkeypatch.setattr(verb, "answers", answers_here)
+    """Let verbs that are run in this process predict, replay and test in it, too."""
+    worker_here.requests_here(monkeypatch)
+
+
+@pytest.fixture
+def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands that are run in this process start neither workers nor other processes."""
+    worker_here.everything_here(monkeypatch)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.exported_scripts import printed_by
 from tests.support.shell import Shell, refused
 from tests.support.worker_here import concluded
 from trainstack.search.data.load import load
@@ -222,7 +222,7 @@ def test_an_infinity_is_named_by_its_place(
 ) -> None:
     """An infinity is reported in one line with exit code 2, and no database is started."""
     write(tmp_path / name)
-    line = refused(Shell(fresh_home).run("launch", tmp_path / name, *asked), 2)
+    line = refused(Shell(fresh_home).within("launch", tmp_path / name, *asked), 2)
     assert all(words in line for words in where.split("|"))
     assert not fresh_home.exists()
 
@@ -254,10 +254,7 @@ def test_codes_stay_codes_in_another_file(shell: Shell, tmp_path: Path) -> None:
 
 def predicted(script: Path, name: str) -> pd.DataFrame:
     """Return the exported script's predictions for a file beside it."""
-    with script.with_name(f"{name}.out").open("w") as out:
-        command = [sys.executable, str(script), str(script.with_name(f"{name}.csv"))]
-        subprocess.run(command, stdout=out, check=True)
-    return pd.read_csv(script.with_name(f"{name}.out"))
+    return pd.read_csv(io.StringIO(printed_by(script, script.with_name(f"{name}.csv"))))
 
 
 def test_a_rare_class_trains_and_is_not_overrated(shell: Shell, tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ LAUNCH = (
 )
 
 
+@pytest.mark.usefixtures("workers_here")
 def test_a_concluded_study_is_confirmed_further(fresh_home: Path) -> None:
     """With `--replicates 5` the pair has five seeds, and the test set was seen before."""
     shell = Shell(fresh_home)
-    first = shell.run(*LAUNCH, "--json")
+    first = shell.within(*LAUNCH, "--json")
     assert first.returncode == 0, first.stderr
     before = json.loads(first.stdout)
     assert before["decision"]["n_pairs"] == 2
-    done = shell.run("confirm", "wine", "--replicates", "5", "--json")
+    done = shell.within("confirm", "wine", "--replicates", "5", "--json")
     assert done.returncode == 0, done.stderr
     after = json.loads(done.stdout)
     assert after["decision"]["n_pairs"] == 5
@@ -32,7 +33,7 @@ def test_a_concluded_study_is_confirmed_further(fresh_home: Path) -> None:
     assert any("test set had been opened once" in text for text in after["warnings"])
     assert not any("test set had been opened" in text for text in before["warnings"])
     assert after["test"]["loss"]["n"] == 2
-    again = shell.run(*LAUNCH, "--json")
+    again = shell.within(*LAUNCH, "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["decision"] == after["decision"]
     line = refused(shell.within("confirm", "wine", "--replicates", "5"), 2)

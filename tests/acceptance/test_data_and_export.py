@@ -5,73 +5,37 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.shell import SMALL, Launched, Shell, adds_up, refused
+from tests.support.alone import each_alone
+from tests.support.data_files import houses
+from tests.support.shell import SMALL, Launched, Shell, adds_up, exported, refused
 from tests.support.worker_here import concluded
 from trainstack.search.evidence.default_model import KINDS
 from trainstack.spaces.stack import Stack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-# Runs scripts in which this package cannot be imported, as if not installed.
-ALONE = """
+# Prints accuracy and loss of a saved model of the digits, given its path, on their test part.
+CHECK = """
+import json
 import sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("search", "spaces", "workers"):
-            raise ModuleNotFoundError(f"{name} is not installed")
-
-sys.meta_path.insert(0, Absent())
-import contextlib, io, json, runpy
-
-outputs = []
-for words in json.loads(sys.argv[1]):
-    sys.argv = words
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        try:
-            runpy.run_path(words[0], run_name="__main__")
-        except SystemExit as ended:
-            if ended.code:
-                raise
-    outputs.append(output.getvalue())
-json.dump(outputs, sys.stdout)
+import keras
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+x, y = load_digits(return_X_y=True)
+_, x, _, y = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
+p = keras.models.load_model(sys.argv[1]).predict(x.astype("float32"), verbose=0)
+loss = -np.log(p[np.arange(len(y)), y].astype("float64")).mean()
+print(json.dumps([float((p.argmax(axis=1) == y).mean()), float(loss)]))
 """
-
-
-def alone(folder: Path, script: Path, *arguments: object) -> str:
-    """Run a Python file in a process without access to this package; return its output."""
-    return each_alone(folder, (script, *arguments))[0]
-
-
-def each_alone(folder: Path, *commands: tuple[object, ...]) -> list[str]:
-    """Run Python files with their arguments one after the other in one such process."""
-    words = json.dumps([[str(word) for word in command] for command in commands])
-    command = [sys.executable, "-I", "-c", ALONE, words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def houses(rows: int = 400) -> pd.DataFrame:
-    """Return houses with text categories, gaps, and a price in the hundred thousands."""
-    rng = np.random.default_rng(3)
-    rooms = rng.integers(1, 9, rows).astype(float)
-    town = rng.choice(["Amstelveen", "Béziers", "Coimbra"], rows)
-    extra = pd.Series(town).map({"Amstelveen": 200_000.0, "Béziers": 50_000.0, "Coimbra": 0.0})
-    price = 100_000 + 40_000 * rooms + extra + rng.normal(0, 10_000, rows)
-    frame = pd.DataFrame({"rooms": rooms, "town": town, "garden": rng.random(rows) < 0.5})
-    frame.loc[::7, "rooms"] = np.nan
-    frame.loc[::11, "town"] = None
-    return frame.assign(price=price.round(2))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +56,8 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def deployed(shell: Shell, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a folder for each model of `houses`: its files alone.
 
-    Beside these are, as KIND.csv, its script's predictions for the raw rows.
+    Beside these are, as KIND.csv, its script's predictions for the raw rows, and, as `train.txt`,
+    the output of the program that trains the single network again.
     """
     folder = tmp_path_factory.mktemp("deployed")
     houses().drop(columns="price").to_csv(folder / "rows.csv", index=False)
@@ -102,16 +67,11 @@ def deployed(shell: Shell, table: Path, tmp_path_factory: pytest.TempPathFactory
         done = shell.within("export", "houses", "--format", "keras", "--model", kind, "-o", file)
         assert done.returncode == 0, done.stderr
         commands.append((file.with_name("mine.predict.py"), folder / "rows.csv"))
-    for kind, output in zip(KINDS, each_alone(folder, *commands), strict=True):
-        (folder / f"{kind}.csv").write_text(output, "utf-8")
+    commands.append((exported(shell, "houses", "python", folder / "train.py"),))
+    names = [*(f"{kind}.csv" for kind in KINDS), "train.txt"]
+    for name, output in zip(names, each_alone(folder, *commands), strict=True):
+        (folder / name).write_text(output, "utf-8")
     return folder
-
-
-def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
-    """Export a study's single network or its stack; return the printed path."""
-    done = shell.within("export", study, "--format", form, "--model", "single", "-o", target)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
 
 
 def test_a_table_is_recommended_for_in_its_targets_unit(shell: Shell, table: Path) -> None:
@@ -187,10 +147,9 @@ def recorded(shell: Shell, study: str, what: str) -> list[float]:
     return measured["models"]["single"]["test"][what]
 
 
-def test_a_tables_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:
+def test_a_tables_script_reaches_its_figures(shell: Shell, deployed: Path) -> None:
     """The exported Python of a table runs without this package, within the seeds' noise."""
-    script = exported(shell, "houses", "python", tmp_path / "train.py")
-    output = alone(tmp_path, script)
+    output = (deployed / "train.txt").read_text("utf-8")
     theirs = float(re.findall(r"rmse ([\d.]+)", output)[0])
     assert theirs == pytest.approx(np.mean(recorded(shell, "houses", "rmse")), rel=0.35)
 
@@ -200,16 +159,33 @@ def test_an_ensembles_script_reaches_its_figures(shell: Shell, table: Path, tmp_
     flags = ("--format", "python", "--model", "ensemble", "-o", tmp_path / "train.py")
     done = shell.within("export", "houses", *flags)
     assert done.returncode == 0, done.stderr
-    output = alone(tmp_path, tmp_path / "train.py").splitlines()[-1]
+    output = each_alone(tmp_path, (tmp_path / "train.py",))[0].splitlines()[-1]
     theirs = float(re.findall(r"rmse ([\d.]+)", output)[0])
     ours = shell.json("recommend", "houses")["models"]["ensemble"]["test"]["rmse"]["mean"]
     assert theirs == pytest.approx(ours, rel=0.35)
 
 
-def test_the_exported_script_reaches_its_figures(digits: Launched, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def images_alone(digits: Launched, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The output of `digits`' exported program for two seeds, and of a check of its model.
+
+    Both run in a fresh process without this package.
+    """
+    folder = tmp_path_factory.mktemp("alone")
+    script = exported(digits.shell, "digits", "python", folder / "train.py")
+    model = exported(digits.shell, "digits", "keras", folder / "new")
+    assert model == folder / "new" / "model.keras"
+    check = folder / "check.py"
+    check.write_text(CHECK, "utf-8")
+    trained, checked = each_alone(folder, (script, 2), (check, model))
+    return trained, checked
+
+
+def test_the_exported_script_reaches_its_figures(
+    digits: Launched, images_alone: tuple[str, str]
+) -> None:
     """The exported Python runs for two seeds without this package, within the seeds' noise."""
-    script = exported(digits.shell, "digits", "python", tmp_path / "train.py")
-    output = alone(tmp_path, script, 2)
+    output, _ = images_alone
     accuracies = [float(text) for text in re.findall(r"accuracy ([\d.]+)", output)]
     assert len(accuracies) == 2
     ours = np.mean(recorded(digits.shell, "digits", "accuracy"))
@@ -217,27 +193,11 @@ def test_the_exported_script_reaches_its_figures(digits: Launched, tmp_path: Pat
     assert np.mean(accuracies) == pytest.approx(ours, abs=0.03)
 
 
-def test_the_reloaded_model_gives_the_recorded_figures(digits: Launched, tmp_path: Path) -> None:
+def test_the_reloaded_model_gives_the_recorded_figures(
+    digits: Launched, images_alone: tuple[str, str]
+) -> None:
     """The saved model in a fresh process has exactly its seed's test figures."""
-    model = exported(digits.shell, "digits", "keras", tmp_path / "new")
-    assert model == tmp_path / "new" / "model.keras"
-    check = tmp_path / "check.py"
-    check.write_text(
-        f"""
-import json
-import keras
-import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-x, y = load_digits(return_X_y=True)
-_, x, _, y = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
-p = keras.models.load_model({str(model)!r}).predict(x.astype("float32"), verbose=0)
-loss = -np.log(p[np.arange(len(y)), y].astype("float64")).mean()
-print(json.dumps([float((p.argmax(axis=1) == y).mean()), float(loss)]))
-""",
-        "utf-8",
-    )
-    accuracy, loss = json.loads(alone(tmp_path, check))
+    accuracy, loss = json.loads(images_alone[1])
     assert accuracy == recorded(digits.shell, "digits", "accuracy")[0]
     assert loss == pytest.approx(recorded(digits.shell, "digits", "loss")[0], rel=1e-4)
 
@@ -277,14 +237,9 @@ def test_pictures_go_through_in_their_own_shape(shell: Shell, tmp_path: Path) ->
     done = concluded(shell, folder, "--trials", "1", *SMALL)
     assert "flattened" in done.stderr
     model = exported(shell, "halves", "keras", tmp_path / "m.keras")
-    check = tmp_path / "check.py"
-    check.write_text(
-        "import keras, numpy as np\n"
-        f"model = keras.models.load_model({str(model)!r})\n"
-        "print(model.predict(np.zeros((2, 6, 4), 'float32'), verbose=0).sum(axis=1).tolist())\n",
-        "utf-8",
-    )
-    assert json.loads(alone(tmp_path, check)) == pytest.approx([1.0, 1.0], abs=1e-5)
+    loaded: Any = keras.models.load_model(model)
+    found = loaded.predict(np.zeros((2, 6, 4), "float32"), verbose=0)
+    assert found.sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
 def archive(path: Path, parts: tuple[str, ...]) -> Path:

@@ -15,11 +15,15 @@ from sklearn.datasets import load_digits
 
 from tests.support.documents import ROOT
 from tests.support.shell import SMALL, Shell
+from tests.support.worker_here import concluded
 from trainstack.search.data.load import load
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("workers_here"),
+]
 
 SHOPS, ROWS = ("north", "south", "west"), 300
 
@@ -100,9 +104,8 @@ def test_a_network_nobody_tuned_is_searched_and_delivered(
     """It is confirmed and named in words; its saved model has the recorded accuracy on raw rows."""
     case = CASES[name]
     asked = case.write(tmp_path)
-    launch = ("launch", *asked, "--study", name, "--no-models", "--no-yardstick", *SMALL)
-    done = shell.run(*launch, "--epochs", "4", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    launch = (*asked, "--study", name, "--no-models", "--no-yardstick", *SMALL, "--epochs", "4")
+    done = concluded(shell, *launch, cwd=tmp_path)
     assert case.told in done.stderr
     found = shell.json("recommend", name)
     assert found["validation"]["loss"]["n"] == 1

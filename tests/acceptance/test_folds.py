@@ -20,7 +20,7 @@ from trainstack.spaces.stack import Stack
 
 pytestmark = [
     *(pytest.mark.acceptance, pytest.mark.keras),
-    pytest.mark.usefixtures("requests_here"),
+    pytest.mark.usefixtures("workers_here"),
 ]
 LAUNCH = (
     *("launch", "wine", "--study", "folds", "--trials", "9", "--epochs", "2"),
@@ -68,7 +68,7 @@ def test_a_repeated_launch_keeps_its_folds_or_is_refused(
     trials: list[dict[str, Any]], shell: Shell
 ) -> None:
     """Without the flag it resumes; with another number one line names the difference."""
-    again = shell.run(*LAUNCH)
+    again = shell.within(*LAUNCH)
     assert again.returncode == 0, again.stderr
     other = shell.within(*LAUNCH, "--folds", "4", "--detach")
     line = "a trial is scored by the mean over 3 folds here, by the mean over 4 folds asked"
@@ -97,7 +97,7 @@ def test_groups_and_times_are_divided_into_folds(kind: str, shell: Shell, tmp_pa
     plan = SplitPlan(group=column) if kind == "group" else SplitPlan(time=column)
     data = load(str(path), "kind", plan=plan)
     for seed in (0, confirmation_seed(0, 0)):
-        for rows in data.fold_positions(2, 1, seed):
+        for rows in data.division.folds(2, 1, seed):
             learnt, held = (frame[column].iloc[rows[part]] for part in ("train", "valid"))
             assert set(learnt).isdisjoint(held)
             assert kind == "group" or max(learnt) < min(held)
@@ -105,7 +105,7 @@ def test_groups_and_times_are_divided_into_folds(kind: str, shell: Shell, tmp_pa
 
 def test_claims_on_folds_pair_fold_by_fold(shell: Shell) -> None:
     """The two runs of a pair have the same fold of the same division."""
-    done = shell.canned().run(
+    done = shell.canned().within(
         *("claims", "digits", "--claim", "C1", "--study", "claimed", "--folds", "3"),
         *("--epochs", "2", "--replicates", "4", "--workers", "1"),
     )

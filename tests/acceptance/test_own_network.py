@@ -14,9 +14,13 @@ from sklearn.datasets import load_digits
 
 from tests.support.own_networks import CODE
 from tests.support.shell import SMALL, Launched, Shell, refused
+from tests.support.worker_here import everything_here
 from trainstack.spaces.errors import RequestError
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("workers_here"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +32,13 @@ def images(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Laun
         folder / "images.npz", x_train=digits.images[..., None].astype("u1"), y_train=digits.target
     )
     (folder / "network.py").write_text(CODE, "utf-8")
-    done = shell.run(
-        *("launch", "images.npz", "--network", "network.py:nested", "--study", "own-network"),
-        *("--trials", "3", "--no-models", "--no-yardstick", *SMALL, "--epochs", "8"),
-        cwd=folder,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        everything_here(patch)
+        done = shell.within(
+            *("launch", "images.npz", "--network", "network.py:nested", "--study", "own-network"),
+            *("--trials", "3", "--no-models", "--no-yardstick", *SMALL, "--epochs", "8"),
+            cwd=folder,
+        )
     assert done.returncode == 0, done.stderr
     return Launched(shell, done), folder
 
@@ -165,6 +171,6 @@ def test_a_network_gets_several_inputs_by_name(shell: Shell, tmp_path: Path) -> 
         y_train=np.arange(60) % 3,
     )
     argv = ("launch", "two.npz", "--network", "network.py:two", "--study", "two", "--detach")
-    done = shell.run(*argv, cwd=tmp_path)
+    done = shell.within(*argv, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "network.py:two: table 24, series 20 × 2; 0 numbers of its own" in done.stderr

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from tests.acceptance.test_data_and_export import houses
+from tests.support.data_files import houses
 from tests.support.shell import Shell, refused
 from tests.support.worker_here import concluded
 from trainstack.search.evidence.default_model import KINDS

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from tests.support.shell import Shell, refused
+from tests.support.worker_here import everything_here
 from trainstack.spaces.space import Space
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("workers_here"),
+]
 
 # The line of the verb and of the launch about an optimizer.
 FOUND = re.compile(r"^(\w+) +(\S+) to (\S+) +largest stable (\S+)$", re.M)
@@ -60,7 +64,9 @@ def narrowed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Narrowed
         *("--trials", "1", "--epochs", "2", "--replicates", "1", "--workers", "1"),
         *("--folds", "1"),
     )
-    return Narrowed(shell, command, shell.within(*command, "--detach"))
+    with pytest.MonkeyPatch.context() as patch:
+        everything_here(patch)
+        return Narrowed(shell, command, shell.within(*command, "--detach"))
 
 
 def test_the_study_searches_the_tested_range(narrowed: Narrowed) -> None:
@@ -84,7 +90,7 @@ def test_the_study_searches_the_tested_range(narrowed: Narrowed) -> None:
 def test_the_same_command_goes_on_without_another_test(narrowed: Narrowed) -> None:
     """The repeated command resumes the study with its stored ranges and finishes it."""
     before = narrowed.pinned()
-    again = narrowed.shell.run(*narrowed.command)
+    again = narrowed.shell.within(*narrowed.command)
     assert again.returncode == 0, again.stderr
     assert "resuming study 'narrowed'" in again.stderr
     assert not FOUND.search(again.stderr)
@@ -118,7 +124,9 @@ def test_what_cannot_be_tested_is_one_line(shell: Shell, tmp_path: Path) -> None
     line = refused(shell.within("range-test", "wine", "--optimizer", "adm"), 2)
     assert "did you mean 'adam" in line
     (tmp_path / "stacks.json").write_text('["chapter-default"]', "utf-8")
-    assert "has no squared loss" in refused(shell.run("range-test", "wine", "--loss", "squared"), 2)
+    assert "has no squared loss" in refused(
+        shell.within("range-test", "wine", "--loss", "squared"), 2
+    )
     given = ("--stacks", tmp_path / "stacks.json")
     assert "--stacks" in refused(shell.within("launch", "wine", "--range-test", *given), 2)
 
@@ -130,7 +138,9 @@ def test_the_verb_draws_what_it_found(shell: Shell, tmp_path: Path) -> None:
     """
     picture = tmp_path / "rates.html"
     asked = ("--loss", "focal", "--class-weight", "balanced")
-    done = shell.run("range-test", "wine", "--optimizer", "adam", *asked, "-o", picture, "--json")
+    done = shell.within(
+        "range-test", "wine", "--optimizer", "adam", *asked, "-o", picture, "--json"
+    )
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)
     assert found["optimizer"] == "adam"

@@ -178,6 +178,7 @@ def test_a_bad_request_is_one_line(fault: str, service: Service) -> None:
     assert service.post({"rows": [ROW]})[0] == 200
 
 
+@pytest.mark.usefixtures("requests_here")
 def test_a_port_in_use_is_refused(model: Path, shell: Shell) -> None:
     """The address is tried before anything is printed."""
     with socket.socket() as taken:
@@ -195,6 +196,7 @@ def test_without_the_libraries_the_verb_is_refused(monkeypatch: pytest.MonkeyPat
         serve.check_installed()
 
 
+@pytest.mark.usefixtures("requests_here")
 def test_other_files_are_refused(shell: Shell, tmp_path: Path) -> None:
     """A file that is no model, and one that is not there, are one line."""
     (tmp_path / "m.keras").write_text("no archive")

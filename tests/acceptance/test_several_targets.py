@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import runpy
@@ -15,8 +16,8 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
-from tests.acceptance.test_data_and_export import alone, exported
-from tests.support.shell import Shell, adds_up, refused
+from tests.support.alone import each_alone
+from tests.support.shell import Shell, adds_up, exported, refused
 from tests.support.worker_here import concluded
 from trainstack.spaces.stack import Stack
 
@@ -75,13 +76,18 @@ def labels(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def predictions(shell: Shell, study: str, folder: Path) -> pd.DataFrame:
-    """Export a study's model and return its script's predictions for the raw rows."""
+def run_alone(shell: Shell, study: str, folder: Path) -> tuple[pd.DataFrame, str]:
+    """Export a study's model and program, and run them without this package.
+
+    Returns:
+        The script's predictions for the raw rows, and what the program prints.
+    """
     exported(shell, study, "keras", folder / "mine.keras")
+    program = exported(shell, study, "python", folder / "train.py")
     rows = folder / "rows.csv"
     rooms()[["a", "b", "c", "town"]].to_csv(rows, index=False)
-    (folder / "predicted.csv").write_text(alone(folder, folder / "mine.predict.py", rows), "utf-8")
-    return pd.read_csv(folder / "predicted.csv")
+    predicted, trained = each_alone(folder, (folder / "mine.predict.py", rows), (program,))
+    return pd.read_csv(io.StringIO(predicted)), trained
 
 
 def held_out(strata: pd.Series | None = None) -> np.ndarray:
@@ -108,9 +114,21 @@ def figures(shell: Shell, study: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def predicted(shell: Shell, quantities: Path) -> pd.DataFrame:
-    """The predictions of the exported script of `quantities`, which stays beside its table."""
-    return predictions(shell, "quantities", quantities.parent)
+def quantities_alone(shell: Shell, quantities: Path) -> tuple[pd.DataFrame, str]:
+    """`run_alone` for `quantities`, whose exports stay beside its table."""
+    return run_alone(shell, "quantities", quantities.parent)
+
+
+@pytest.fixture(scope="module")
+def predicted(quantities_alone: tuple[pd.DataFrame, str]) -> pd.DataFrame:
+    """The predictions of the exported script of `quantities`."""
+    return quantities_alone[0]
+
+
+@pytest.fixture(scope="module")
+def labels_alone(shell: Shell, labels: Path) -> tuple[pd.DataFrame, str]:
+    """`run_alone` for `labels`."""
+    return run_alone(shell, "labels", labels.parent)
 
 
 def test_quantities_are_predicted_in_their_own_units(shell: Shell, predicted: pd.DataFrame) -> None:
@@ -153,11 +171,10 @@ def test_the_recommendation_gives_each_target(shell: Shell, quantities: Path) ->
 
 
 def test_the_exported_code_trains_on_logarithms(
-    shell: Shell, quantities: Path, tmp_path: Path
+    shell: Shell, quantities_alone: tuple[pd.DataFrame, str]
 ) -> None:
     """It runs without this package and reaches the recorded rmse within the seeds' noise."""
-    output = alone(tmp_path, exported(shell, "quantities", "python", tmp_path / "train.py"))
-    rmse = float(re.findall(r"rmse ([\d.]+)", output)[0])
+    rmse = float(re.findall(r"rmse ([\d.]+)", quantities_alone[1])[0])
     assert rmse == pytest.approx(figures(shell, "quantities")[0]["rmse"], rel=0.5)
 
 
@@ -167,11 +184,13 @@ def test_a_trial_of_several_targets_is_replayed(shell: Shell, quantities: Path) 
     assert (found["same"], found["epochs"]) == (True, 20)
 
 
-def test_labels_are_predicted_by_their_values(shell: Shell, labels: Path, tmp_path: Path) -> None:
+def test_labels_are_predicted_by_their_values(
+    shell: Shell, labels_alone: tuple[pd.DataFrame, str]
+) -> None:
     """The script gives each label's value and probability, which score as recorded."""
     combined = rooms()[LABELS].astype(str).agg(" ".join, axis=1)
     assert combined.value_counts().min() >= 5
-    predicted, rows = predictions(shell, "labels", tmp_path), held_out(combined)
+    predicted, rows = labels_alone[0], held_out(combined)
     assert list(predicted)[:2] == ["wet", "p(wet=yes)"]
     truth, answer = rooms()[LABELS].astype(str).iloc[rows], predicted.iloc[rows]
     on = {"wet": "yes", "cold": "1", "loud, at night": "True"}
@@ -186,10 +205,11 @@ def test_labels_are_predicted_by_their_values(shell: Shell, labels: Path, tmp_pa
     assert np.mean(accuracy) > 0.8
 
 
-def test_the_labels_exported_code_runs_alone(shell: Shell, labels: Path, tmp_path: Path) -> None:
+def test_the_labels_exported_code_runs_alone(
+    shell: Shell, labels_alone: tuple[pd.DataFrame, str]
+) -> None:
     """It prints the mean accuracy over labels, near the recorded one."""
-    output = alone(tmp_path, exported(shell, "labels", "python", tmp_path / "train.py"))
-    accuracy = float(re.findall(r"accuracy ([\d.]+)", output)[0])
+    accuracy = float(re.findall(r"accuracy ([\d.]+)", labels_alone[1])[0])
     assert accuracy == pytest.approx(figures(shell, "labels")[0]["accuracy"], abs=0.12)
 
 

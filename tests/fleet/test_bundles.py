@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.support.fleet import PATIENCE_SECONDS, Fleet
+from tests.support.studies import completed, epochs, open_client
 from trainstack.search.database.schema import tasks
 from trainstack.search.queue.queries import runs
 from trainstack.search.records import CONFIRMATION, Status
@@ -22,7 +23,12 @@ AT_FIRST, SEEDS = 3, 6
 def confirming(fleet: Fleet) -> Fleet:
     """A fleet without workers whose study has one searched stack to confirm."""
     fleet.create(trials=1, epochs=2, replicates=SEEDS)
-    assert fleet.join("--max-trials=1").wait(PATIENCE_SECONDS) == 0
+    searcher = open_client(fleet.url)
+    lease = searcher.claim()
+    assert lease is not None
+    searcher.report(lease, epochs(2))
+    searcher.finish(lease, completed())
+    searcher.leave()
     return fleet
 
 

@@ -14,7 +14,8 @@ from tests.queue_model.programs import two_workers_and_a_reaper
 from tests.queue_model.schedule import by_seed
 
 pytestmark = pytest.mark.postgres
-SEEDS, TIMES = range(50), 10
+# Seeds below 3 take longer to the same fault.
+SEEDS, TIMES = range(3, 50), 10
 
 
 def violation(attempt: Callable[[], object]) -> str | None:

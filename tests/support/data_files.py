@@ -66,3 +66,16 @@ def table(rows: int = 200, many: int = 60) -> pd.DataFrame:
     frame["price"] = frame["rooms"] * 10.5 + rng.normal(size=rows)
     frame["kind"] = [("flat", "house")[row % 2] for row in range(rows)]
     return frame
+
+
+def houses(rows: int = 400) -> pd.DataFrame:
+    """Return houses with text categories, gaps, and a price in the hundred thousands."""
+    rng = np.random.default_rng(3)
+    rooms = rng.integers(1, 9, rows).astype(float)
+    town = rng.choice(["Amstelveen", "Béziers", "Coimbra"], rows)
+    extra = pd.Series(town).map({"Amstelveen": 200_000.0, "Béziers": 50_000.0, "Coimbra": 0.0})
+    price = 100_000 + 40_000 * rooms + extra + rng.normal(0, 10_000, rows)
+    frame = pd.DataFrame({"rooms": rooms, "town": town, "garden": rng.random(rows) < 0.5})
+    frame.loc[::7, "rooms"] = np.nan
+    frame.loc[::11, "town"] = None
+    return frame.assign(price=price.round(2))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import runpy
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -169,3 +173,16 @@ def executed(text: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "train.py", "exec"), names)
     return names
+
+
+def printed_by(script: Path, *arguments: object) -> str:
+    """Run a script with its main function in this process; return what it prints."""
+    words = [str(script), *map(str, arguments)]
+    with contextlib.redirect_stdout(io.StringIO()) as output, patch("sys.argv", words):
+        code = None
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+    assert not code, output.getvalue()
+    return output.getvalue()

@@ -128,3 +128,10 @@ def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Press Ctrl-C: the terminal sends SIGINT to every process of the group."""
     os.killpg(process.pid, signal.SIGINT)
     return process.communicate(timeout=60)
+
+
+def exported(shell: Shell, study: str, form: str, target: Path) -> Path:
+    """Export a study's single network or its stack; return the printed path."""
+    done = shell.within("export", study, "--format", form, "--model", "single", "-o", target)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
