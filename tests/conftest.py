@@ -13,18 +13,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.shell import LAUNCH, Launched, Shell
 
 
 def pytest_configure() -> None:
-    """Restore signals ignored by `nohup` and a shell's `&`: tests interrupt their processes."""
+    """Restore signals that `nohup` and a shell's `&` ignore; give examples no time limit.
+
+    Tests interrupt their processes. On a busy machine Hypothesis's deadline is a timed assertion.
+    """
     for number, usual in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    settings.register_profile("untimed", settings.default, deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
