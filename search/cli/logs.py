@@ -25,6 +25,7 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.follow import Follow, changed
 from trainstack.search.cli.interruptions import viewing
 from trainstack.search.cli.polling import Polling
+from trainstack.search.records import CONFIRMATION, SEARCH
 
 if TYPE_CHECKING:
     from rich.table import Table
