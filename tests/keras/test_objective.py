@@ -138,6 +138,7 @@ FAILING = {
 }
 
 
+@pytest.mark.usefixtures("bundles")
 @pytest.mark.parametrize("name", FAILING)
 def test_an_own_metric_that_fails_later_ends_the_trial_with_one_line(
     name: str, tmp_path: Path

@@ -288,6 +288,7 @@ def test_an_interrupted_run_is_the_uninterrupted_one(
     assert curve(other.train(job, lambda measured: None)) == curve(whole)
 
 
+@pytest.mark.usefixtures("bundles")
 @pytest.mark.parametrize("kind", ["autoencoder", "auxiliary"])
 def test_runs_trained_at_once_are_pretrained_each(kind: str, bench: JobBench) -> None:
     """Seeds in one program have the curves that they have alone."""

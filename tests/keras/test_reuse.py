@@ -177,6 +177,7 @@ def test_an_interrupted_run_is_the_uninterrupted_one(bench: JobBench) -> None:
         assert curve(run(f"stop {stop}")) == curve(whole)
 
 
+@pytest.mark.usefixtures("bundles")
 def test_runs_trained_at_once_and_refits_reuse_layers(bench: JobBench, model: Any) -> None:
     """Seeds in one program have the curves that they have alone, and a refit starts likewise."""
     jobs = [Job(f"t{k}", CONFIRMATION, STACK, k, (SplitId(k),), EPOCHS) for k in (1, 2)]

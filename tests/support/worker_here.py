@@ -189,8 +189,12 @@ def requests_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers_here(module: str, request: Mapping[str, Any]) -> Iterator[Any]:
-    """Answer a request as `worker_request.answers` does, without another process."""
+    """Answer a request as `worker_request.answers` does, without another process.
+
+    TensorFlow's number of threads stays as it is: it can be set only once in a process.
+    """
     set_keras()
+    request = {**request, "threads": 0} if "threads" in request else request
     name = module.rpartition(".")[2]
     answer = getattr(importlib.import_module(module), ANSWERING.get(name, name))
     for found in answer(json.loads(json.dumps(request))):

@@ -272,4 +272,4 @@ def test_a_stack_that_no_seed_confirmed_is_not_counted() -> None:
     assert after is not None
     assert len(after.candidates) == MOST_CANDIDATES + 1
     assert after.compared == MOST_CANDIDATES
-    assert f"of the {MOST_CANDIDATES} stacks" in " ".join(after.reasons)
+    assert f"The {MOST_CANDIDATES} stacks compared" in " ".join(after.reasons)
