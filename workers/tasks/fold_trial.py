@@ -25,6 +25,8 @@ from trainstack.workers.engine.turns import Turns
 from trainstack.workers.messages import ABANDONED, INTERRUPTED, Job
 from trainstack.workers.tasks.runs import PreparedRun, RunBench, stack_of
 
+# Share of trials that train the folds after the first ones (docs/folds.md).
+GOING_ON = 0.4
 # Outcomes that the whole trial takes from one of its folds, the first found counts.
 _DECISIVE = (ABANDONED, INTERRUPTED, Outcome.DIVERGED, Outcome.PRUNED)
 
@@ -107,7 +109,8 @@ def train_folds(bench: RunBench, job: Job, monitor: Monitor) -> Result:
     began = time.perf_counter()
     first = first_folds(len(job.splits))
     in_bundle = _most(bench, job) > 1  # its folds after the first ones
-    program, build_seconds = bench.program_of(replace(job, again=first) if in_bundle else job)
+    later = 0 if in_bundle else round(GOING_ON * (len(job.splits) - first))
+    program, build_seconds = bench.program_of(replace(job, again=first + later))
     folds = [
         replace(job, splits=(split,), seed=fold_seed(job.seed, place))
         for place, split in enumerate(job.splits)
