@@ -43,6 +43,16 @@ def table(rows: int) -> pd.DataFrame:
     )
 
 
+def exported_model(folder: Path) -> Path:
+    """Export a network of 128 hidden units for a table of KNOWN_ROWS rows; return its file."""
+    from tests.support.exported_models import exported
+
+    known = table(KNOWN_ROWS)
+    known["y"] = known["n0"] + known["n1"] * (known["town"] == "Ede")
+    known.to_csv(folder / "known.csv", index=False)
+    return exported(folder, str(folder / "known.csv"), "y", hidden=128)
+
+
 def predicted(model: Path, source: Path, output: Path) -> tuple[float, float]:
     """Predict a file; return the seconds, and the most MiB that the processes held together."""
     began, most = time.perf_counter(), 0.0
@@ -63,17 +73,12 @@ def predicted(model: Path, source: Path, output: Path) -> tuple[float, float]:
 
 def main(rows: int) -> None:
     """Measure and print a table."""
-    from tests.support.exported_models import exported
-
     print(f"{machine()}; {versions()}\n")
     print("| from | rows | seconds | rows per second | resident, MiB |")
     print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        known = table(KNOWN_ROWS)
-        known["y"] = known["n0"] + known["n1"] * (known["town"] == "Ede")
-        known.to_csv(folder / "known.csv", index=False)
-        model = exported(folder, str(folder / "known.csv"), "y", hidden=128)
+        model = exported_model(folder)
         every = table(rows)
         every.to_csv(folder / "new.csv", index=False)
         every.to_parquet(folder / "new.parquet", index=False)

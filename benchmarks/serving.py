@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
-from benchmarks.predicting import COMMAND, KNOWN_ROWS, table
+from benchmarks.predicting import COMMAND, exported_model, table
 from benchmarks.table import machine, versions
 
 CLIENTS, SECONDS, ROWS = 50, 60.0, 500
@@ -83,16 +83,10 @@ def client(
 
 def main(clients: int, seconds: float) -> None:
     """Serve, ask and print a table."""
-    from tests.support.exported_models import exported
-
     print(f"{machine()}; {versions()}; load before: {os.getloadavg()[0]:.1f}\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        frame = table(KNOWN_ROWS)
-        frame["y"] = frame["n0"] + frame["n1"] * (frame["town"] == "Ede")
-        frame.to_csv(folder / "known.csv", index=False)
-        model = exported(folder, str(folder / "known.csv"), "y", hidden=128)
-        asked = frame.drop(columns="y").head(ROWS)
+        model, asked = exported_model(folder), table(ROWS)
         asked.to_csv(folder / "asked.csv", index=False)
         words = [COMMAND, "predict", str(model), str(folder / "asked.csv")]
         done = subprocess.run(words, capture_output=True, text=True, check=True)

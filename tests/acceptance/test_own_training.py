@@ -11,24 +11,14 @@ import keras
 import numpy as np
 import pytest
 
+from tests.support.own_networks import FLIPPING
 from tests.support.shell import SMALL, Shell, refused
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 
-CODE = """
-import keras
-import tensorflow as tf
-
-
-class Flipping(keras.Model):
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(x, y, self(x[:, ::-1], training=True))
-        found = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(found, self.trainable_variables))
-        return {"loss": loss}
-
+CODE = (
+    FLIPPING
+    + """
 
 def flipping(stack, inputs, outputs):
     x = keras.layers.Flatten()(stack.conv2d(stack.choice("filters", [2, 3]), 3)(inputs))
@@ -43,6 +33,7 @@ def taking(stack, inputs, outputs):
 def missing(stack, inputs, outputs):
     return stack.head(outputs)(stack.pretrained("nowhere.keras")(inputs))
 """
+)
 
 
 @pytest.fixture(scope="module")

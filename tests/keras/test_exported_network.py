@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.documents import ROOT
 from tests.support.own_networks import CODE, INPUTS
+from tests.support.own_networks import FLIPPING as FLIPPING_MODEL
 from tests.support.saved_networks import code as taking
 from tests.support.saved_networks import saved_model
 from trainstack.search.data.inputs import Inputs
@@ -164,25 +165,15 @@ def test_the_script_takes_layers_of_a_saved_model(
     assert np.array_equal(start[place], ours[place]) == (choice == "frozen")
 
 
-FLIPPING = """
-import keras
-import tensorflow as tf
-
-
-class Flipping(keras.Model):
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(x, y, self(x[:, ::-1], training=True))
-        found = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(found, self.trainable_variables))
-        return {"loss": loss}
-
+FLIPPING = (
+    FLIPPING_MODEL
+    + """
 
 def flipping(stack, inputs, outputs):
     x = keras.layers.Flatten()(stack.conv2d(3, 3)(inputs))
     return Flipping(inputs, stack.head(outputs)(x))
 """
+)
 
 
 COUNTING = FLIPPING.replace(

@@ -184,7 +184,7 @@ def small_histories(draw: st.DrawFn) -> list[Operation]:
     return history
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(small_histories())
 def test_checker_agrees_with_brute_force(history: list[Operation]) -> None:
     """The search finds an order of a variable's writes and reads if and only if there is one."""

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from trainstack.search.own_network import OwnNetwork
 
+# A model with a training step of its own, which sees its images upside down.
+FLIPPING = """
+import keras
+import tensorflow as tf
+
+
+class Flipping(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x[:, ::-1], training=True))
+        found = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(found, self.trainable_variables))
+        return {"loss": loss}
+"""
+
 CODE = """
 import keras
 

@@ -229,8 +229,13 @@ class Bench:
             raise RequestError("pretraining is 'reuse'", "a study launched with --reuse")
         return saved_layers(reused.content(self.artifacts), len(reused.units))
 
-    def most_networks(self, stack: Stack, data: DeviceData, epochs: int) -> int:
-        """Return how many networks of a stack, each with a split of this size, to train at once."""
+    def most_networks(self, stack: Stack, data: DeviceData | StreamedData, epochs: int) -> int:
+        """Return how many networks of a stack, each with a split of this size, to train at once.
+
+        Networks on streamed data are trained one by one.
+        """
+        if not isinstance(data, DeviceData):
+            return 1
         width, steps = first_width(stack, data.layout), planned_steps(stack, data, epochs)
         if self.spec.network is not None or not worth_bundling(stack, width, steps, self.device):
             return 1

@@ -23,9 +23,9 @@ def compared(
 
     Both are for the rows that a confirmation run and the search hold out, once for each such run.
     The run's network is one of the average. What their mean gains is found on all rows that two
-    networks of the stack hold out: the gain of the mean of two. It has fewer networks than the
-    average, but other training rows for each, which helps the mean as well; of these two errors
-    neither is much larger (decision 0095).
+    networks of the stack hold out: the gain of the mean of two. That mean has fewer networks than
+    the average, which makes its gain smaller; but its networks are trained on other rows, which
+    makes it larger. Both errors are of about the same size (decision 0095).
 
     Args:
         spec: The study's specification.

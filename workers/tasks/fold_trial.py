@@ -16,7 +16,6 @@ from trainstack.search.folds import fold_seed
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
 from trainstack.workers.engine.bench import planned_steps
-from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.structure import worth_compiling_bundle
@@ -199,8 +198,7 @@ def _most(bench: RunBench, fold: Job) -> int:
     """Return the number of folds to train at once."""
     stack = stack_of(fold)
     _, data = bench.split(fold.split, stack, fold.condition)
-    together = isinstance(data, DeviceData)
-    return bench.most_networks(stack, data, fold.epochs) if together else 1
+    return bench.most_networks(stack, data, fold.epochs)
 
 
 def _outcome(runs: Sequence[PreparedRun]) -> tuple[str, str | None]:

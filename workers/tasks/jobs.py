@@ -54,8 +54,6 @@ class JobBench(RunBench):
             _, data = self.split(job.split, stack_of(job), job.condition)
         except conditions.UnmetError:
             return 0
-        if not isinstance(data, DeviceData):
-            return 0
         return self.most_networks(stack_of(job), data, job.epochs) - 1
 
     def train_bundle(

@@ -41,8 +41,7 @@ def refitted(
         None if the training diverged.
     """
     split, data = bench.split(None, stack)
-    together = isinstance(data, DeviceData)
-    most = bench.most_networks(stack, data, bench.spec.epochs) if together else 1
+    most = bench.most_networks(stack, data, bench.spec.epochs)
     for start in range(0, len(asked), most):
         group = asked[start : start + most]
         program, _ = bench.program(stack, data, bench.spec.epochs, len(group))

@@ -39,7 +39,7 @@ def by_sklearn(name: str, y: np.ndarray, p: np.ndarray, w: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32 - 1),
     rows=st.integers(8, 200),
@@ -63,7 +63,7 @@ def test_metrics_of_classes_equal_those_of_scikit_learn(
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(2, 200), kind=KINDS)
 def test_metrics_of_numbers_equal_those_of_scikit_learn(
     name: str, seed: int, rows: int, kind: str
@@ -87,7 +87,7 @@ def test_the_brier_score_is_that_of_scikit_learn() -> None:
     assert mine == pytest.approx(metrics.brier_score_loss(y, p1, sample_weight=w))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 5), kind=KINDS)
 def test_the_calibration_error_is_the_mean_gap_of_fifteen_bins(
     seed: int, count: int, kind: str
