@@ -149,11 +149,16 @@ def layout(title: str, height: float, margin: dict[str, int], **more: Any) -> di
         "template": "none",
         **{"width": WIDTH, "height": height, "autosize": False, "font": font},
         **{"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"},
-        "margin": {"l": 56, "r": 20, "t": 40, "b": 52, **margin},
+        "margin": {"l": 56, "r": 30, "t": 40, "b": 52, **margin},
         "title": {
             **{"text": title, "font": {"size": 13, "weight": 600}, "automargin": False},
             **{"xref": "container", "x": 0, "xanchor": "left", "yref": "container"},
             **{"y": 1, "yanchor": "top", "pad": {"t": 8, "l": 4}},
+        },
+        # At the right edge: in a row it would cover the end of a long title.
+        "modebar": {
+            **{"orientation": "v", "bgcolor": "rgba(0,0,0,0)"},
+            **{"color": SOFT, "activecolor": INK},
         },
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": SOFT, "font": font},
         "hovermode": "closest",
