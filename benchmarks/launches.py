@@ -1,9 +1,10 @@
 """Record default launches on tables: one compressed file for each table and seed of the study.
 
     python -m benchmarks.launches TABLES -o FOLDER [--data …] [--seeds 0 1] [--command trainstack]
+        [-- FLAGS]
 
 TABLES is a folder of Parquet files whose last column is the target. Every table is launched with
-default flags in a home of its own; FLAGS after `--` are added. A launch that FOLDER already holds
+default flags, or with FLAGS, in a home of its own. A launch that FOLDER already holds
 is not repeated, so that the command continues where it stopped. `--command` selects the version to
 measure. `benchmarks.recommending` and `benchmarks.delivering` read the folder.
 """
@@ -74,15 +75,17 @@ def main() -> None:
     parser.add_argument("--data", nargs="*", default=list(DATA))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--command", default=str(Path(sys.executable).with_name("trainstack")))
-    parser.add_argument("flags", nargs="*", default=[])
-    given = parser.parse_args()
+    words, flags = sys.argv[1:], []
+    if "--" in words:
+        words, flags = words[: words.index("--")], words[words.index("--") + 1 :]
+    given = parser.parse_args(words)
     given.output.mkdir(parents=True, exist_ok=True)
     for seed in given.seeds:
         for data in given.data:
             path = given.output / f"{data}-{seed}.json.gz"
             if path.exists():
                 continue
-            record = launched(given.tables, data, seed, given.command, given.flags)
+            record = launched(given.tables, data, seed, given.command, flags)
             if record is not None:
                 path.write_bytes(gzip.compress(json.dumps(record).encode(), mtime=0))
                 print(f"{data} {seed}: {record['seconds']} s", flush=True)

@@ -14,7 +14,6 @@ from trainstack.search.cli.creation import Detached
 from trainstack.search.cli.doctor import Finding
 from trainstack.search.cli.predict import Predictions
 from trainstack.search.cli.recommend import ReportFiles
-from trainstack.search.cli.replay import Replay
 from trainstack.search.cli.space import NamedSpace, SpaceCheck
 from trainstack.search.conclusion.across_studies import Across
 from trainstack.search.conclusion.recommendation import Recommendation
@@ -24,6 +23,7 @@ from trainstack.search.preview_record import Preview
 from trainstack.search.queue.status import StudyStatus, WorkerStatus
 from trainstack.search.queue.study_log import StudyLog
 from trainstack.search.queue.trial_record import TrialRecord
+from trainstack.search.replay_record import Replay
 
 DOCUMENTS: tuple[Document, ...] = (
     Document(

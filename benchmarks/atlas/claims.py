@@ -1,6 +1,7 @@
 """Test the chapter's claims on many data sets, and pool them.
 
-    python -m benchmarks.atlas.claims record DATA [DATA …] [--replicates 3] [--workers 1]
+    python -m benchmarks.atlas.claims record DATA [DATA …] [--replicates 3] [--epochs 60]
+        [--workers 1]
     python -m benchmarks.atlas.claims pool
 
 DATA is a name, or a Parquet file whose last column is the target. `record` runs
@@ -39,6 +40,7 @@ def main() -> None:
     recording = verbs.add_parser("record")
     recording.add_argument("data", nargs="+")
     recording.add_argument("--replicates", type=int, default=3)
+    recording.add_argument("--epochs", type=int, default=60)
     recording.add_argument("--workers", type=int, default=1)
     verbs.add_parser("pool")
     given = parser.parse_args()
@@ -46,10 +48,10 @@ def main() -> None:
         TABLE.write_text(text_of(recorded()), "utf-8")
         return
     for data in given.data:
-        record(data, given.replicates, given.workers)
+        record(data, given.replicates, given.epochs, given.workers)
 
 
-def record(data: str, replicates: int, workers: int) -> None:
+def record(data: str, replicates: int, epochs: int, workers: int) -> None:
     """Run the experiment on a data set to its end, and write its file."""
     import pyarrow.parquet as pq
 
@@ -60,7 +62,7 @@ def record(data: str, replicates: int, workers: int) -> None:
     words = [data, "--study", f"claims-{name}", "--claim", "all", "--json"]
     if Path(data).is_file():
         words += ["--target", pq.read_schema(data).names[-1]]
-    words += ["--replicates", str(replicates), "--workers", str(workers)]
+    words += ["--replicates", str(replicates), "--epochs", str(epochs), "--workers", str(workers)]
     command = [sys.executable, "-m", "trainstack.search.cli", "claims", *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with connected(storage_url(None)) as here:

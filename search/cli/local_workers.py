@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from trainstack.search.artifacts import folder_of
 from trainstack.search.processes import interrupts_blocked
 
 # Seconds that workers may take to return their trials when they must exit at once.
@@ -103,6 +102,7 @@ class LocalWorkers:
             self._start_one(max(1, cores() // count))
 
     def _start_one(self, threads: int) -> None:
+        from trainstack.search.artifacts import folder_of
         from trainstack.search.database.connection import home
 
         folder = home() / "logs" / folder_of(self.study)

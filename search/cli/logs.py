@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainstack.search.artifacts import folder_of
 from trainstack.search.cli.common import (
     AsJson,
     Storage,
@@ -25,7 +24,6 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.follow import Follow, changed
 from trainstack.search.cli.interruptions import viewing
 from trainstack.search.cli.polling import Polling
-from trainstack.search.records import CONFIRMATION, SEARCH
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -152,6 +150,8 @@ def logs(
 
 def of_trial(events: Sequence[StudyEvent], trial: int | None) -> Iterator[StudyEvent]:
     """Yield the events of one search trial, or all events."""
+    from trainstack.search.records import SEARCH
+
     for event in events:
         if trial is None or (event.trial == trial and event.phase == SEARCH):
             yield event
@@ -159,6 +159,7 @@ def of_trial(events: Sequence[StudyEvent], trial: int | None) -> Iterator[StudyE
 
 def log_files(study: str) -> list[Path]:
     """Return the log files of workers that `launch` started here for a study, oldest first."""
+    from trainstack.search.artifacts import folder_of
     from trainstack.search.database.connection import home
 
     folder = home() / "logs" / folder_of(study)
@@ -179,6 +180,8 @@ def _print_files(files: Sequence[Path]) -> None:
 
 
 def _print_events(events: Iterator[StudyEvent], as_json: bool) -> None:
+    from trainstack.search.records import CONFIRMATION
+
     for event in events:
         if as_json:
             print_line(event)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from trainstack.search.cli.looking import trial_line, trials_table
-from trainstack.search.cli.replay import compare
 from trainstack.search.cli.steering import read_changes
 from trainstack.search.cli.trial_filters import chosen, read_arms, read_outcomes
 from trainstack.search.queue.trial_record import TrialRecord, trial_of
 from trainstack.search.records import SEARCH, Outcome, Run, Status
+from trainstack.search.replay_record import compare
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 

@@ -73,6 +73,17 @@ def test_the_public_names() -> None:
     assert not {"numpy", "optuna", "sqlalchemy", "tensorflow"} & set(loaded.stdout.split())
 
 
+@pytest.mark.process
+def test_the_command_starts_without_what_only_verbs_need() -> None:
+    """The command's help loads neither a stack, nor the artifact store, nor a slow library."""
+    code = "import sys, trainstack.search.cli.main; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    late = {"trainstack.spaces.stack", "trainstack.search.artifacts", "trainstack.search.records"}
+    assert not {*late, "numpy", "optuna", "sqlalchemy", "rich"} & set(loaded.stdout.split())
+
+
 def test_the_links_of_the_package() -> None:
     """`trainstack/` has a relative link to each folder, independent of the checkout's location."""
     for package in PACKAGES:

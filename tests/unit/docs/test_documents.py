@@ -33,7 +33,6 @@ from tests.support.studies import spec_of
 from trainstack.search.claims.experiment import next_runs
 from trainstack.search.claims.findings import findings
 from trainstack.search.cli.main import app
-from trainstack.search.cli.replay import Repetition, compare, replay_of
 from trainstack.search.conclusion.across_studies import across
 from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.data.load import load
@@ -45,6 +44,7 @@ from trainstack.search.preview import Sample, Tried
 from trainstack.search.preview_record import preview_of
 from trainstack.search.queue.progress import Record
 from trainstack.search.records import Run
+from trainstack.search.replay_record import Repetition, compare, replay_of
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
 SMALL = Document(
