@@ -26,7 +26,10 @@ FEW_PER_AXIS = 2
 
 
 def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Warn if the chosen learning rate lies within a tenth of its range from an end."""
+    """Warn if the chosen learning rate lies within a tenth of its range from an end.
+
+    A rate beyond the range belongs to a given stack, such as a reference, and not to the search.
+    """
     optimizer = chosen.stack["optimizer"]
     arm = _axes(spec).get("optimizer", {}).get(optimizer, {})
     domain = arm.get("learning_rate") if isinstance(arm, Mapping) else None
@@ -34,7 +37,7 @@ def rate_at_edge(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[s
     if not isinstance(domain, Mapping) or "low" not in domain or rate is None:
         return []
     place = _place(rate, domain)
-    if place is None or EDGE <= place <= 1.0 - EDGE:
+    if place is None or not 0.0 <= place <= 1.0 or EDGE <= place <= 1.0 - EDGE:
         return []
     side = "low" if place < EDGE else "high"
     return [

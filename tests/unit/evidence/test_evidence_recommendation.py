@@ -300,9 +300,11 @@ RATES = {
 }
 
 
-@pytest.mark.parametrize(("rate", "warned"), [(1.2e-5, True), (9e-3, True), (1e-3, False)])
+@pytest.mark.parametrize(
+    ("rate", "warned"), [(1.2e-5, True), (9e-3, True), (1e-3, False), (0.07, False)]
+)
 def test_a_learning_rate_at_its_edge_warns(rate: float, warned: bool) -> None:
-    """A rate within a tenth of the range, on its log scale, of either end gives a warning."""
+    """A rate in the range within a tenth, on its log scale, of either end gives a warning."""
     stack = LAST.but(optimizer__learning_rate=rate)
     found = recommend(*finished_study(stacks=(CHAPTER_DEFAULT, stack), space=RATES), {})
     assert found.stack == stack
