@@ -17,7 +17,7 @@ class SearchPayload:
 
     Attributes:
         given: Whether the stack was requested, not sampled. It is then trained even if an equal
-            one was trained before, and it is never pruned.
+            one was trained before.
         parameters: The stack in the space's parameters, as a sampler proposes them; None before
             it is drawn, and if the stack is outside the space.
     """

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from trainstack.search.database.schema import durable
+from trainstack.search.evidence.candidates import BASELINE_LABEL
 from trainstack.search.payloads import SearchPayload
 from trainstack.search.queue import attempts, deduplication
 from trainstack.search.queue.eligibility import seconds_from_now
@@ -19,6 +20,7 @@ from trainstack.search.records import SEARCH, Outcome, Result
 from trainstack.search.sampling.fold_racing import behind
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.spec import StudySpec
+from trainstack.spaces.portfolio import MEASURED_DEFAULT
 
 
 class SearchDecisions:
@@ -73,24 +75,24 @@ class SearchDecisions:
     def verdict(self, lease: Lease, epoch: int) -> bool:
         """Return whether to prune the trial at a rung whose epoch has been reported.
 
-        Given stacks are never pruned, as their result was requested, but others are compared with
-        them.
+        Stacks that a comparison needs are never pruned, but others are compared with them.
         """
         if lease.kind != SEARCH or epoch not in lease.rungs:
             return False
         row = self.proposals.pruner
         rungs = row.places(self._planned(lease))
         exempt = list(rungs)[: lease.number % row.brackets]
-        if _is_given(lease) or epoch in exempt:
+        if self._is_needed(lease) or epoch in exempt:
             return False
         return self.proposals.prune(lease.number, rungs[epoch])
 
     def is_behind(self, lease: Lease, values: Sequence[float]) -> bool:
         """Return whether to prune a trial after its first folds, of which these are the objectives.
 
-        It is compared with the trials that have finished all folds. Given stacks are never pruned.
+        It is compared with the trials that have finished all folds. Stacks that a comparison needs
+        are never pruned.
         """
-        if _is_given(lease):
+        if self._is_needed(lease):
             return False
         with self._engine.connect() as connection:
             finished = fold_values(connection, self._study_id)
@@ -100,6 +102,12 @@ class SearchDecisions:
         assert lease.stack is not None
         return lease.stack.planned_epochs(self.proposals.spec.epochs)
 
+    def _is_needed(self, lease: Lease) -> bool:
+        """Return whether a trial's result was requested, or is what every other is compared with.
 
-def _is_given(lease: Lease) -> bool:
-    return isinstance(lease.payload, SearchPayload) and lease.payload.given
+        The other first stacks of a search are pruned like any: a wide one can take as long as all
+        random draws together.
+        """
+        assert isinstance(lease.payload, SearchPayload)
+        requested = lease.payload.given and bool(self.proposals.spec.stacks)
+        return requested or lease.label in (BASELINE_LABEL, MEASURED_DEFAULT)

@@ -27,7 +27,7 @@ from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study, void_trial
 from trainstack.search.studies.worker_client import WorkerClient
 from trainstack.spaces.errors import StorageAwayError
-from trainstack.spaces.references import REFERENCES
+from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES
 from trainstack.spaces.space import Space
 
 pytestmark = pytest.mark.postgres
@@ -152,6 +152,35 @@ def test_pruning(url: URL) -> None:
         verdicts.append(here.verdict(lease, rung))
         here.finish(lease, Result("pruned" if verdicts[-1] else "completed", value))
     assert verdicts == [False, False, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("label", "requested", "spared"),
+    [
+        ("chapter-default", False, True),
+        ("trainstack-default", False, True),
+        ("portfolio-2", False, False),
+        (None, True, True),
+    ],
+)
+def test_what_comparisons_need_is_not_pruned(
+    url: URL, label: str | None, requested: bool, spared: bool
+) -> None:
+    """The two defaults and requested stacks are never pruned; other first stacks are."""
+    widths = (10, 20, 30, 40, 50, 60)
+    stacks = [CHAPTER_DEFAULT.but(units=[width], schedule="constant") for width in widths]
+    last = [(None, stack) for stack in stacks[:5]] + [(label, stacks[5])]
+    spec = spec_of(trials=6, pruner="asha", stacks=tuple(stacks) if requested else ())
+    create_study(url, spec, first=last)
+    here = open_client(url)
+    for value in (1.0, 2.0, 3.0, 4.0, 5.0, 9.0):
+        lease = here.claim()
+        assert lease is not None
+        rung = lease.rungs[0]
+        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(rung)])
+        if value == 9.0:
+            assert here.verdict(lease, rung) is not spared
+        here.finish(lease, Result("completed", value, 9, tuple(epochs(9))))
 
 
 def test_other_workers_are_compared(url: URL) -> None:
