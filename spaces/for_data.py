@@ -11,18 +11,22 @@ from trainstack.spaces.space import Space
 
 # Least updates per epoch that a batch size should allow.
 LEAST_UPDATES = 16
+# Most numbers of a row that are embedded: each becomes 4 to 8 inputs of the first layer, or more.
+MOST_EMBEDDED = 128
 
 
-def fitted(space: Space, rows: int, task: str, categories: int) -> Space:
+def fitted(space: Space, rows: int, task: str, numbers: int, categories: int) -> Space:
     """Return a space with only the choices that suit a data set.
 
     Args:
         space: Any space.
         rows: Number of training rows.
         task: The data's task.
+        numbers: Features that are quantities.
         categories: Categories of the column that has most, 0 if there is none.
     """
-    return for_categories(for_task(for_rows(space, rows), task), categories)
+    space = for_numbers(for_task(for_rows(space, rows), task), numbers)
+    return for_categories(space, categories)
 
 
 def for_rows(space: Space, rows: int) -> Space:
@@ -48,6 +52,21 @@ def for_task(space: Space, task: str) -> Space:
     if task != "regression":
         return space
     return dataclasses.replace(space, numbers={**space.numbers, "label_smoothing": Fixed(0.0)})
+
+
+def for_numbers(space: Space, numbers: int) -> Space:
+    """Return a space without embeddings of numbers for data that has none, or very many.
+
+    A space that offers nothing else is unchanged.
+
+    Args:
+        space: The space.
+        numbers: Features that are quantities.
+    """
+    arms = space.arms["embedding"]
+    if 0 < numbers <= MOST_EMBEDDED or "none" not in arms:
+        return space
+    return dataclasses.replace(space, arms={**space.arms, "embedding": {"none": arms["none"]}})
 
 
 def for_categories(space: Space, most: int) -> Space:

@@ -108,7 +108,8 @@ def make_spec(
     rows = training_rows(dataset, folds, seed)
     if searched.name in space_names():  # a user's own space stays as it is
         most = max(dataset.inputs.categories, default=0)
-        searched = fitted(searched, rows, dataset.task, most)
+        numbers = dataset.inputs.numbers
+        searched = fitted(searched, rows, dataset.task, numbers, most)
     if reuse is not None and network is not None:
         raise RequestError(f"--reuse {reuse} with --network", "one of them")
     reused = None if reuse is None else read_reused(reuse, dataset.features)

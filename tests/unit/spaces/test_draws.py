@@ -10,7 +10,14 @@ import optuna
 import pytest
 
 from tests.support.planted_study import RandomTrial
-from trainstack.spaces.for_data import LEAST_UPDATES, for_categories, for_rows, for_task
+from trainstack.spaces.for_data import (
+    LEAST_UPDATES,
+    MOST_EMBEDDED,
+    for_categories,
+    for_numbers,
+    for_rows,
+    for_task,
+)
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.references import (
     CHAPTER_DEFAULT,
@@ -250,6 +257,27 @@ def test_a_regression_draws_no_label_smoothing() -> None:
     plain = for_task(space, "regression").draw(RandomTrial(np.random.default_rng(1)))
     assert smoothed["label_smoothing"] > 0.0
     assert plain["label_smoothing"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "embedded"), [(0, False), (1, True), (MOST_EMBEDDED, True), (784, False)]
+)
+def test_numbers_are_embedded_if_there_are_some_and_not_very_many(
+    numbers: int, embedded: bool
+) -> None:
+    """The space `modern` embeds numbers only where a row has between one and MOST_EMBEDDED."""
+    space = for_numbers(Space.named("modern"), numbers)
+    drawn_here = {stack["embedding"] for stack in drawn(space, 60)}
+    assert drawn_here == ({"none", "periodic", "piecewise"} if embedded else {"none"})
+    assert Space.from_json(space.to_json()) == space
+
+
+def test_a_space_that_always_embeds_is_unchanged() -> None:
+    """A space whose only choice is an embedding keeps it for any number of features."""
+    document = Space.named("modern").to_json()
+    del document["axes"]["embedding"]["none"]
+    space = Space.from_json(document)
+    assert for_numbers(space, 784) == space
 
 
 @pytest.mark.parametrize(("most", "offered"), [(0, False), (8, False), (9, True)])
