@@ -97,7 +97,7 @@ def main() -> None:
     measured(*CASES[0])  # warm-up: the first program includes one-time costs
     print(
         " rows inputs units      batch norm   XLA   weights | first s: one, five | "
-        "ms an epoch: one, each of five  gain  bundled"
+        "ms per epoch: one, each of five  gain  bundled"
     )
     for rows, features, stack, compiled in CASES:
         (first, one), (first_of_all, all_of_them) = measured(rows, features, stack, compiled)

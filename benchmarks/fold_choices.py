@@ -81,7 +81,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(
         "data | rows | divisions | folds | best chosen | of the best 3 | regret | "
-        "confirmed: of the best 3 | regret | s a stack"
+        "confirmed: of the best 3 | regret | s per stack"
     )
     for table in sorted(read(arguments.folds, arguments.stacks), key=lambda table: table.rows):
         for used in (1, 2, 3, 5, 10):

@@ -75,7 +75,7 @@ def main() -> None:
         passes = sum(parts.values()) - products
         print(
             f"\n{'-'.join(map(str, stack.units))}, {stack['optimizer']}, batch {batch}: "
-            f"products {products:.0f} µs a step, all else {passes:.0f} µs"
+            f"products {products:.0f} µs per step, all else {passes:.0f} µs"
         )
         for name in sorted(parts, key=lambda name: -parts[name])[:PARTS]:
             print(f"  {parts[name]:7.1f} µs  {name}", flush=True)

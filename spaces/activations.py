@@ -58,7 +58,7 @@ ACTIVATIONS: dict[str, Activation] = table(
     ),
     Activation(
         "prelu",
-        "leaky ReLU whose slope is trained, one a unit (He et al. 2015)",
+        "leaky ReLU whose slope is trained, one per unit (He et al. 2015)",
         call=Call("layers.PReLU", {"alpha_initializer": "zeros"}),
         initializers=HE,
     ),

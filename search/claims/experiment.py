@@ -36,7 +36,7 @@ RATIO = 3.0
 WIDEST = 3
 # Constants of `seconds_of`, measured on one core of a server of 2021.
 START_SECONDS, STEP_SECONDS, LAYER_SECONDS = 1.0, 0.1e-3, 0.06e-3
-OPERATIONS_A_SECOND = 1.0e11
+OPERATIONS_PER_SECOND = 1.0e11
 # Claims with at most this many arms are tested by default.
 FEW_ARMS = 2
 LABEL = "claims: "
@@ -170,7 +170,7 @@ def seconds_of(stack: Stack, rows: int, features: int, outputs: int, epochs: int
     widths = (features, *stack.units, outputs)
     weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))
     step = STEP_SECONDS + LAYER_SECONDS * len(stack.units)
-    step += 6.0 * weights * stack["batch_size"] / OPERATIONS_A_SECOND
+    step += 6.0 * weights * stack["batch_size"] / OPERATIONS_PER_SECOND
     return START_SECONDS + epochs * math.ceil(rows / stack["batch_size"]) * step
 
 

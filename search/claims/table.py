@@ -57,7 +57,7 @@ CLAIMS: dict[str, Claim] = {
             among=breaks_self_normalization,
         ),
         Claim(
-            *("C3", "ELU takes longer a step than ReLU but needs fewer epochs", "activations"),
+            *("C3", "ELU takes longer per step than ReLU but needs fewer epochs", "activations"),
             (
                 *steps("activation", ("relu", "elu"), figure="epoch_seconds"),
                 *steps("activation", ("elu", "relu"), figure="epochs"),

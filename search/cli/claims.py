@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainstack.search.cli.common import AsJson, Storage, err, no_url, out, print_json, seconds
+from trainstack.search.cli.common import (
+    AsJson,
+    Storage,
+    err,
+    fitting,
+    no_url,
+    out,
+    print_json,
+    seconds,
+)
 from trainstack.search.cli.data_options import (
     Categorical,
     Date,
@@ -126,7 +136,8 @@ def claims(
         divided = kept["folds"], kept["repeats"]
         spec = replace(_spec(name, dataset, ids, epochs, replicates, seed, divided), **about)
     url = create(spec, storage)
-    err().print(_cost(spec, len(dataset.x), max(1, count)), markup=False)
+    for line in cost_lines(spec, len(dataset.x), max(1, count)):
+        err().print(line, markup=False)
     work(url, spec.study, count)
     _gather(url, spec, as_json)
 
@@ -175,8 +186,14 @@ def _spec(
     )
 
 
-def _cost(spec: StudySpec, rows: int, workers: int) -> str:
-    """Return one line that estimates the cost of the experiment."""
+def cost_lines(spec: StudySpec, rows: int, workers: int) -> tuple[str, str]:
+    """Return lines that estimate the runs of an experiment, and their time.
+
+    Args:
+        spec: The spec of the study.
+        rows: Number of the data's rows.
+        workers: Number of workers on this machine.
+    """
     from trainstack.search.claims.experiment import arms, run_counts, seconds_of
     from trainstack.search.cli.local_workers import cores
 
@@ -186,10 +203,23 @@ def _cost(spec: StudySpec, rows: int, workers: int) -> str:
     mean = sum(seconds_of(arm.stack, *shape) for arm in found) / len(found)
     side_by_side = min(workers, cores())
     low, high = (seconds(n * mean / side_by_side) for n in (least, most))
+    size = f"{len(found)} stacks, {least} to {most} runs of at most {spec.epochs} epochs"
     return (
-        f"testing {', '.join(spec.experiment)}: {len(found)} stacks, {least} to {most} runs of "
-        f"at most {spec.epochs} epochs; workers here: {workers}, roughly {low} to {high}"
+        fitting(*(f"testing {names}: {size}" for names in _in_words(spec.experiment))),
+        f"workers here: {workers}, roughly {low} to {high}",
     )
+
+
+def _in_words(ids: Sequence[str]) -> tuple[str, str]:
+    """Return claims by name, of which more than two in a row are a range, and their number."""
+    from trainstack.search.claims.table import CLAIMS
+
+    if len(ids) == len(CLAIMS):
+        return "all " + (count := f"{len(ids)} claims"), count
+    places = enumerate(map([*CLAIMS].index, ids))
+    rows = ([ids[k] for k, _ in row] for _, row in groupby(places, lambda it: it[1] - it[0]))
+    names = (f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(row) for row in rows)
+    return ", ".join(names), f"{len(ids)} claims"
 
 
 def _gather(url: URL, spec: StudySpec, as_json: bool) -> None:

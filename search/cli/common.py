@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy import URL, Engine
 
+# Width of a line of progress, in characters.
+COLUMNS = 80
+
 
 def study_names(incomplete: str) -> list[str]:
     """Complete a study's name if the database answers at once; no database is started."""
@@ -131,6 +134,15 @@ def err() -> Console:
 def number(value: float | None, digits: int = 4) -> str:
     """Format a number; a dash stands for none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def fitting(*texts: str) -> str:
+    """Return the first text that fits a line of 80 columns; the last one if none does.
+
+    >>> fitting("a" * 81, "b" * 80, "c")[:3]
+    'bbb'
+    """
+    return next((text for text in texts if len(text) <= COLUMNS), texts[-1])
 
 
 def seconds(value: float | None) -> str:

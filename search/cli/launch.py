@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,7 @@ from trainstack.search.cli.fold_options import Folds, Repeats, kept_folds, trial
 from trainstack.search.cli.local_workers import LocalWorkers
 from trainstack.search.cli.own_network import InputFlag, NetworkFlag
 from trainstack.search.cli.question import ClassWeight, LossFlag, MetricFlag, Weight
+from trainstack.search.cli.report_files import has_report
 from trainstack.search.cli.tracking import Track, read_trackers, tracking
 from trainstack.search.ray.placement import on_ray
 
@@ -169,7 +171,8 @@ def launch(
 
     Example: trainstack launch digits --trials 40 --workers 2
     """
-    from trainstack.search.cli.range_test import pinned
+    from trainstack.search.cli.range_test import narrow, pinned
+    from trainstack.search.cli.recommend import conclude
     from trainstack.search.cli.study_options import make_spec
     from trainstack.search.studies.network_trust import trust
 
@@ -220,7 +223,9 @@ def launch(
     crew = None if place is None else reach_engine(place, storage)
     local = LocalWorkers(None, spec.study)
     with contextlib.closing(local):
-        if crew is None and not (detach or range_test):
+        # Most likely none are needed if there is a report: the database tells.
+        early = crew is None and not detach and not has_report(spec.study)
+        if early and not range_test:
             _start_early(local, count)
         there = pinned(spec.study, storage)
         if new := there is None:  # on resuming they are known
@@ -232,13 +237,11 @@ def launch(
         shared = loaded if share_data else None
         del loaded
         if range_test:
-            from trainstack.search.cli.range_test import narrow
-
             spec = narrow(spec, storage)
         prepare_artifacts(shared, spec.saved_models)
         del shared
         trust(spec.network)
-        if crew is None and range_test and not detach:
+        if early and range_test:
             _start_early(local, count)
         url = create(spec, storage, first)
         for line in trial_lines(spec, folds):
@@ -250,11 +253,11 @@ def launch(
                 _place(crew, url, spec, count)
             print_detached(spec.study, as_json)
             return
-        from trainstack.search.cli.recommend import conclude
         from trainstack.search.cli.watch import work
 
         with tracking(url, spec.study, trackers):
             work(url, spec.study, count, _joining(local) if crew is None else _starting(crew, spec))
+            local.send(signal.SIGINT)  # to those that the study, concluded elsewhere, did not need
             conclude(url, spec.study, as_json)
 
 
@@ -277,8 +280,8 @@ def _start_early(local: LocalWorkers, count: int) -> None:
 
 
 def _joining(local: LocalWorkers) -> Callable[[str, str, int], LocalWorkers]:
-    """Return the start of workers that are running already."""
-    return lambda url, study, count: local.join(url)
+    """Return the start of workers, which may be running already."""
+    return lambda url, study, count: local.join(url, count)
 
 
 def _starting(crew: RayWorkers, spec: StudySpec) -> Callable[[str, str, int], RayWorkers]:

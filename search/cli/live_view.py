@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.cli.common import number, seconds
+from trainstack.search.cli.common import fitting, number, seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -23,43 +23,42 @@ NARROW = 60
 
 
 def line_of(status: StudyStatus) -> str:
-    """Return the progress of a study in one line of at most about 80 characters."""
-    counts, confirm = status.counts, status.confirmation
-    best = status.best
+    """Return the progress of a study in one line that fits 80 columns, if its names do."""
+    took = seconds(status.elapsed_seconds)
+    best = f", best {status.objective} {number(status.best.value)}" if status.best else ""
     if status.phase == "searching" and not status.budget.trials:
-        text = "starting"  # nothing is searched: an experiment for claims
-    elif status.phase == "searching":
-        asides = [
-            f"{counts[k]} {k}" for k in ("pruned", "diverged", "infeasible", "failed") if counts[k]
-        ]
-        text = f"{status.state}: {spent(counts)} of {status.budget.trials} trials"
-        text += f" ({', '.join(asides)})" if asides else ""
-    elif status.measurement["waiting"] or status.measurement["running"]:
+        return f"starting, {took}"  # nothing is searched: an experiment for claims
+    if status.phase == "searching":
+        text = f"{status.state}: {spent(status.counts)} of {status.budget.trials} trials"
+        return fitting(*(f"{text}{aside}{best}, {took}" for aside in _asides(status.counts)))
+    if status.measurement["waiting"] or status.measurement["running"]:
         text = "measuring the choice on the test set, once"
-    elif not spent(confirm) + confirm["waiting"] + confirm["running"]:
-        text = f"{status.state}: {spent(counts)} trials searched"
-    else:
-        return _confirming_line(status)
-    if best:
-        text += f", best {status.objective} {number(best.value)}"
-    return f"{text}, {seconds(status.elapsed_seconds)}"
+        return fitting(f"{text}{best}, {took}", f"{text}, {took}")
+    if not certain_runs(status):
+        return f"{status.state}: {spent(status.counts)} trials searched{best}, {took}"
+    return _confirming_line(status, best if status.concluded else "")
 
 
-def _confirming_line(status: StudyStatus) -> str:
-    """Return the certain and the possible runs of a confirmation, each with its time."""
+def _asides(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what else to say of the trials, the most detailed first."""
+    words = ("pruned", "diverged", "infeasible", "failed")
+    if not (early := sum(counts[word] for word in words)):
+        return ("",)
+    each = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+    return f" ({each})", f" ({early} ended early)", ""
+
+
+def _confirming_line(status: StudyStatus, best: str) -> str:
+    """Return the certain and the possible runs of a confirmation, and both times."""
     certain, most = certain_runs(status), most_runs(status)
-    text = f"{status.state}: {spent(status.confirmation)} of {certain} runs with fresh seeds"
-    if most > certain:
-        text += f" (at most {most})"
-    if status.best and status.concluded:
-        text += f", best {status.objective} {number(status.best.value)}"
+    runs = f"{certain} to {most}" if most > certain else f"{certain}"
     elapsed = status.elapsed_seconds
-    text += f", {seconds(elapsed)}"
+    text = f"{status.state}: {spent(status.confirmation)} of {runs} runs{best}, {seconds(elapsed)}"
     if (left := time_left(status)) is None:
         return text
     text += f" of about {seconds(elapsed + left)}"
-    longest = time_left(status, most)
-    return text + (f" (at most {seconds(elapsed + longest)})" if most > certain and longest else "")
+    longest = time_left(status, most) if most > certain else None
+    return fitting(f"{text} to {seconds(elapsed + longest)}", text) if longest else text
 
 
 def certain_runs(status: StudyStatus) -> int:
@@ -169,7 +168,7 @@ def _possible(status: StudyStatus) -> str:
         return ""
     longest = time_left(status, most)
     time = "" if longest is None else f", {seconds(longest)} left"
-    return f"these runs are certain; at most {most} if the comparison stays open{time}"
+    return f"at most {most} runs if the comparison stays open{time}"
 
 
 def _counts(status: StudyStatus) -> str:

@@ -76,12 +76,12 @@ class LocalWorkers:
         made.keep(count)
         return made
 
-    def join(self, url: str) -> LocalWorkers:
-        """Let workers that were started before their study join it; return them."""
+    def join(self, url: str, count: int) -> LocalWorkers:
+        """Let workers that were started before their study join it; return `count` workers."""
         self.url = url
         for process in self.everyone:
             self._tell(process)
-        self.keep(self.wanted)
+        self.keep(count)
         return self
 
     def _tell(self, process: subprocess.Popen[bytes]) -> None:

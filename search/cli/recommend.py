@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ import typer
 from trainstack.search.cli.across import one_study, recommend_across
 from trainstack.search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
 from trainstack.search.cli.common import storage as reach
-from trainstack.spaces.errors import NothingToRecommend, RequestError, TrainstackError
+from trainstack.search.cli.report_files import keep, write
+from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from trainstack.search.artifacts import Store
     from trainstack.search.spec import StudySpec
-    from trainstack.search.studies.conclusion import Conclusion
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
 # Files exported beside others, by format: what they are, and how their names end.
@@ -242,22 +241,6 @@ def settle(url: URL, engine: Engine, study: str) -> None:
     work(url, study, 0 if busy else worker_count(None))
 
 
-def write(conclusion: Conclusion, folder: Path) -> list[Path]:
-    """Write the report into a folder; return the files.
-
-    Raises:
-        RequestError: The folder cannot be written.
-    """
-    from trainstack.search.report.write import write_report
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return write_report(folder, conclusion.spec, conclusion.found, conclusion.runs)
-    except OSError as error:
-        reason = error.strerror or error
-        raise RequestError(f"cannot write the report to {folder} ({reason})") from None
-
-
 def conclude(url: URL, study: str, as_json: bool) -> None:
     """Print the recommendation, then write its report into the study's artifacts.
 
@@ -278,38 +261,8 @@ def conclude(url: URL, study: str, as_json: bool) -> None:
         else:
             out().print(text_of(conclusion.found), markup=False)
     except BrokenPipeError:
-        _write_beside_artifacts(conclusion)
+        keep(conclusion)
         raise
-    folder = _write_beside_artifacts(conclusion)
+    folder = keep(conclusion)
     if folder is not None and not as_json:
         out().print(f"\nReport: {folder / 'report.html'}", markup=False, soft_wrap=True)
-
-
-def _write_beside_artifacts(conclusion: Conclusion) -> Path | None:
-    """Write the report into the artifact store and return the local folder that holds it.
-
-    Return None, after a warning, if there is no such folder.
-    """
-    from trainstack.search.artifacts import FolderStore, folder_of, open_store, put
-    from trainstack.search.database.connection import artifacts, home
-
-    name = f"{folder_of(conclusion.spec.study)}/report"
-    try:
-        store = open_store(artifacts())
-        local = store.folder if isinstance(store, FolderStore) else home() / "artifacts"
-        paths = write(conclusion, local / name)
-    except TrainstackError as error:
-        elsewhere = f"`trainstack report {shlex.quote(conclusion.spec.study)} -o FOLDER`"
-        _warn(f"{error}; {elsewhere} writes it elsewhere")
-        return None
-    for path in paths if not isinstance(store, FolderStore) else ():
-        try:
-            put(store, f"{name}/{path.name}", path)
-        except OSError as error:
-            _warn(f"the report is not in {store} ({error})")
-            break
-    return local / name
-
-
-def _warn(text: str) -> None:
-    err().print(f"warning: {' '.join(text.split())}", markup=False, soft_wrap=True)

@@ -133,7 +133,7 @@ def table(models: Models, deciding: Deciding) -> list[tuple[str, ...]]:
     made = models.each()
     if not made:
         return []
-    heading = ("model", *(f"test {what}" for what in deciding.shown), "ms a row", "weights")
+    heading = ("model", *(f"test {what}" for what in deciding.shown), "ms per row", "weights")
     rows = [
         (
             kind,

@@ -54,6 +54,8 @@ class Effect:
         n_pairs: Number of pairs; 0 if not paired.
         word: `better`, `worse`, `equivalent` or `no evidence`, of the choice.
         kind: `paired`, `observational` or `none`.
+        n_trials: Number of search trials with the choice or with the alternative, whichever are
+            fewer; 0 unless observational.
     """
 
     axis: str
@@ -64,6 +66,24 @@ class Effect:
     n_pairs: int = 0
     word: Verdict = Verdict.NO_EVIDENCE
     kind: Kind = Kind.NONE
+    n_trials: int = 0
+
+    @property
+    def evidence(self) -> str:
+        """What it rests on in words: `5 pairs`, `3 trials`, or nothing."""
+        count, what = (self.n_pairs, "pair") if self.n_pairs else (self.n_trials, "trial")
+        return f"{count} {what}{'s' * (count > 1)}" if count else ""
+
+    @property
+    def rests_on_one(self) -> bool:
+        """Whether one of the sides is a single run, so that chance cannot be told from effect."""
+        return self.ci95 is None and self.n_pairs + self.n_trials == 1
+
+
+def by_evidence(found: Iterable[Effect]) -> list[Effect]:
+    """Return the effects that rest on more than one run, those with the most evidence first."""
+    shown = [e for e in found if e.kind is not Kind.NONE and not e.rests_on_one]
+    return sorted(shown, key=lambda e: (e.kind is not Kind.PAIRED, -e.n_pairs - e.n_trials))
 
 
 def axis_value(stack: Stack, axis: str) -> Any:
@@ -244,7 +264,10 @@ def _observed(stack: Stack, runs: Sequence[Run], axis: str) -> Effect:
         if mine and theirs:
             gap = _median(mine) - _median(theirs)
             if math.isfinite(gap):
-                return Effect(axis, choice, alternative, gap, kind=Kind.OBSERVATIONAL)
+                fewer = min(len(mine), len(theirs))
+                return Effect(
+                    axis, choice, alternative, gap, kind=Kind.OBSERVATIONAL, n_trials=fewer
+                )
     return Effect(axis, choice)
 
 

@@ -16,7 +16,7 @@ FIGURES = {"log_loss": "log loss", "brier": "Brier score", "ece": "calibration e
 # Profile → its figures and their names in sentences.
 PROFILES: dict[str, dict[str, str]] = {
     "sparse": {"kept_fraction": "of the weights kept"},
-    "low-latency": {"latency_ms": "ms a row alone", "latency_ms_64": "ms for 64 rows"},
+    "low-latency": {"latency_ms": "ms per row alone", "latency_ms_64": "ms for 64 rows"},
     "risk-sensitive": FIGURES,
 }
 

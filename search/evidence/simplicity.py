@@ -15,7 +15,7 @@ from trainstack.spaces.profiles import PROFILES
 
 # Figure that a profile spares (`Profile.spares`) → sentence on the stack with least of it.
 SPARED: dict[str, str] = {
-    "latency_ms": "this one answers quickest ({} ms a row)",
+    "latency_ms": "this one answers quickest ({} ms per row)",
     "nonzero_fraction": "this one keeps the fewest weights that are not zero ({})",
 }
 # Costs within this ratio count as equal: timings are not more precise.

@@ -41,7 +41,7 @@ def run(
         storage: URL of the database, as `--storage`. It is passed through the environment, since
             every user of the machine can read a process's arguments.
         say: Called with each line of its messages.
-        tick: Called twice a second meanwhile.
+        tick: Called twice per second meanwhile.
 
     Raises:
         KeyboardInterrupt: Raised in this thread, and raised on after the trials were returned.

@@ -130,7 +130,7 @@ class Study:
         Returns:
             The path of report.html.
         """
-        from trainstack.search.cli.recommend import write
+        from trainstack.search.cli.report_files import write
 
         return write(self._conclusion(), Path(folder))[0]
 

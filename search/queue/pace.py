@@ -1,17 +1,19 @@
-"""How long the latest runs of a study took."""
+"""How long the latest runs of a study took, and the study itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from trainstack.search.database.schema import tasks
+from trainstack.search.database.schema import tasks, workers
 from trainstack.search.records import Status
 
 # Number of latest runs from which the duration of the next ones is estimated.
 RECENT = 20
+# A worker without a heartbeat for this long is shown as lost.
+SILENT_SECONDS = 60.0
 
 
 def recent_seconds(connection: Connection, study_id: int, kind: str) -> float | None:
@@ -38,6 +40,29 @@ def recent_seconds(connection: Connection, study_id: int, kind: str) -> float | 
         for worker in {row.worker_id for row in lately}
     ]
     return sum(map(busy_seconds, spans)) / len(lately)
+
+
+def worked_seconds(connection: Connection, study_id: int, now: datetime, until: datetime) -> float:
+    """Return the time in which at least one worker was at a study.
+
+    Neither an interruption nor the time from its conclusion until it is reopened counts.
+
+    Args:
+        connection: The database.
+        study_id: Key of the study.
+        now: The database's time.
+        until: End of the time that counts.
+    """
+    columns = (workers.c.state, workers.c.joined_at, workers.c.seen_at, workers.c.left_at)
+    rows = connection.execute(select(*columns).where(workers.c.study_id == study_id)).all()
+    silent = now - timedelta(seconds=SILENT_SECONDS)
+    ends = [
+        row.left_at if row.state == "left" else row.seen_at if row.seen_at < silent else now
+        for row in rows
+    ]
+    return busy_seconds(
+        [(row.joined_at, min(end, until)) for row, end in zip(rows, ends, strict=True)]
+    )
 
 
 def busy_seconds(spans: Sequence[tuple[datetime, datetime]]) -> float:

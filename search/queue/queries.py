@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from trainstack.search.conditions import PLAIN
 from trainstack.search.database.schema import exist, studies, tasks, workers
 from trainstack.search.payloads import ConfirmationPayload
-from trainstack.search.queue.pace import recent_seconds
+from trainstack.search.queue.pace import SILENT_SECONDS, recent_seconds, worked_seconds
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.status import Best, Budget, StudyStatus, WorkerStatus
 from trainstack.search.queue.study_store import CONCLUDED, GO, SEARCHING, find, state_of
@@ -33,9 +33,6 @@ from trainstack.spaces.errors import StudyError
 
 if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
-
-# A worker without a heartbeat for this long is shown as lost.
-SILENT_SECONDS = 60.0
 
 
 def spec_of(engine: Engine, name: str) -> StudySpec:
@@ -125,7 +122,7 @@ def _status(connection: Connection, study: StudyRow) -> StudyStatus:
         timeout_seconds=study.spec["timeout_seconds"],
         remaining_seconds=left,
         created=study.created_at.isoformat(),
-        elapsed_seconds=((study.concluded_at or now) - study.created_at).total_seconds(),
+        elapsed_seconds=worked_seconds(connection, study.study_id, now, study.concluded_at or now),
         concluded=study.phase == CONCLUDED,
         confirmation_at_most=_most_runs(spec),
         run_seconds=recent_seconds(connection, study.study_id, kind),

@@ -84,7 +84,7 @@ class StudyStatus:
         timeout_seconds: Time limit of the study.
         remaining_seconds: Time left.
         created: Time of creation, ISO 8601.
-        elapsed_seconds: Until now, or until it concluded.
+        elapsed_seconds: Time in which workers were at it, until now or until it concluded.
         concluded: Whether the study is finished.
         confirmation_at_most: Most runs that the confirmation may take; those that wait or run are
             certain.

@@ -13,7 +13,7 @@ from trainstack.search.evidence.candidates import usable
 from trainstack.search.evidence.choice import Choice
 from trainstack.search.evidence.comparisons import compare
 from trainstack.search.evidence.deciding import heading
-from trainstack.search.evidence.effects import Kind, axis_value
+from trainstack.search.evidence.effects import Kind, axis_value, by_evidence
 from trainstack.search.evidence.formatting import name, number, signed
 from trainstack.search.records import SEARCH, Outcome, Run
 from trainstack.search.report.figures import (
@@ -228,9 +228,9 @@ def effects(
     runs: Sequence[Run], found: Recommendation, chosen: Choice, names: Letters
 ) -> Figure | str:
     """Draw the effect of each choice: paired effects with intervals, observational ones hollow."""
-    shown = [(e, e.effect) for e in found.effects if e.effect is not None]
+    shown = [(e, e.effect) for e in by_evidence(found.effects) if e.effect is not None]
     if not shown:
-        return "No choice has an alternative to be compared with."
+        return "No choice was compared with an alternative in more than one run."
     traces = []
     for sure, look in ((True, {"symbol": "diamond", "size": 9}), (False, hollow("circle"))):
         mine = [k for k, (e, _) in enumerate(shown) if (e.kind is Kind.PAIRED) is sure]

@@ -16,7 +16,7 @@ from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.text import lines_beside
 from trainstack.search.evidence import formatting
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN
-from trainstack.search.evidence.effects import Kind
+from trainstack.search.evidence.effects import Effect, Kind, by_evidence
 from trainstack.search.evidence.estimates import Estimate
 from trainstack.search.evidence.prediction import FIGURES, sentences
 from trainstack.search.json_values import json_safe
@@ -155,8 +155,6 @@ def markdown_cell(value: Any) -> str:
 def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dict[str, Any]:
     """Return the variables of the templates."""
     names = letters(found)
-    paired = [e for e in found.effects if e.kind is Kind.PAIRED]
-    observed = [e for e in found.effects if e.kind is Kind.OBSERVATIONAL]
     judged = [c for c in found.claims if c.judgement.n_pairs]
     return {
         "spec": spec,
@@ -164,7 +162,8 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "baseline_description": formatting.describe(found.baseline.stack, spec.network_name),
         "is_default": found.stack == found.baseline.stack,
         "contenders": _contenders(found, names),
-        "effects": [*paired, *observed],
+        "effects": by_evidence(found.effects),
+        "left_out": _left_out(found.effects),
         "silent": [
             e.axis.replace("_", " ")
             for e in found.effects
@@ -196,6 +195,15 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "probabilities": FIGURES,
         "seconds": sum(figures.finite(r.seconds.get("total") for r in runs)),
     }
+
+
+def _left_out(effects: Sequence[Effect]) -> str:
+    """Return which effects the table leaves out, in a sentence; empty if none."""
+    axes = [e.axis.replace("_", " ") for e in effects if e.rests_on_one]
+    if not axes:
+        return ""
+    rows = "1 row is" if len(axes) == 1 else f"{len(axes)} rows are"
+    return f"{rows} left out, as a single run cannot show an effect: {', '.join(axes)}."
 
 
 def _contenders(found: Recommendation, names: dict[str, str]) -> list[dict[str, Any]]:

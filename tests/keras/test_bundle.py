@@ -145,6 +145,27 @@ def test_networks_of_a_bundle_have_rows_and_weights_of_their_own(name: str) -> N
     assert_equal(together(program, [BASE] * NETWORKS, data), expected, relative)
 
 
+def test_a_bundle_whose_longest_network_has_ended_is_not_traced_anew() -> None:
+    """The others train on in the same trace, as they do alone."""
+    data = splits(uneven=True)
+    program, stacks = program_of(BASE), [BASE] * NETWORKS
+    expected = alone(program, stacks, data)
+    bundle = Bundle(program, BASE, NETWORKS)
+    for k in range(NETWORKS):
+        program.reset(BASE, k)
+        bundle.load(k)
+    bundle.epoch(stacks, BundleData.of(data), plans(BASE, data, 1))
+    left = [None, *plans(BASE, data, 2)[1:]]
+    assert len(data[0].x_train) == max(split.rows[0] for split in data)
+    results = bundle.epoch(stacks, BundleData.of(data), left)
+    assert bundle._epoch.experimental_get_tracing_count() == 1
+    ours = [
+        (bundle.weights(k), result.train_loss, result.valid_loss)
+        for k, result in enumerate(results)
+    ]
+    assert_equal(ours[1:], expected[1:], 1e-6)
+
+
 @pytest.mark.parametrize("embedding", [*EMBEDDINGS, "of categories"])
 def test_a_bundle_under_xla_differs_by_rounding_only(embedding: str) -> None:
     """Compiled, weights after two epochs agree to 1e-4."""

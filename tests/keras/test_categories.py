@@ -92,7 +92,7 @@ def test_they_train_as_keras_embeddings_in_fit(optimizer: str) -> None:
     """A network of `keras.layers.Embedding` that is given the categories' numbers has the same
     weights after an epoch of `fit`."""
     rng = np.random.default_rng(2)
-    # Every category once a batch: Keras's Adam squares the gradients of a repeated row one by one.
+    # Every category once per batch: Keras's Adam squares the gradients of a repeated row in turn.
     codes = np.concatenate([rng.permutation(32) for _ in range(4)])
     numbers = rng.normal(size=(128, 2)).astype(np.float32)
     y = rng.normal(size=128).astype(np.float32)

@@ -145,7 +145,7 @@ def test_scales_start_with_as_many_signs_of_each_kind() -> None:
 
 
 def test_members_share_trained_slopes() -> None:
-    """PReLU has one slope a unit, whatever the number of members."""
+    """PReLU has one slope per unit, whatever the number of members."""
     program = program_of(SHARED.but(activation="prelu"))
     slopes = [v.shape for v in program.model.variables if v.name == "alpha"]
     assert slopes == [(1, 7), (1, 5)]

@@ -42,7 +42,7 @@ STACK = Stack.of(
 
 
 def program_of(network: OwnNetwork, stack: Stack) -> tuple[Program, DeviceData]:
-    """Return a program of a network, reset, and made-up data of 64 numbers a row."""
+    """Return a program of a network, reset, and made-up data of 64 numbers per row."""
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=(ROWS, 64)), tf.float32)
     y = tf.constant(rng.integers(0, CLASSES, ROWS), tf.int32)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
-from sqlalchemy import URL, Engine, select
+from sqlalchemy import URL, Engine, insert, select
 
 from tests.support.studies import begun, completed, open_client, spec_of
-from trainstack.search.database.schema import events
+from trainstack.search.database.schema import events, workers
 from trainstack.search.evidence import race
 from trainstack.search.evidence.candidates import BASELINE
 from trainstack.search.queue import queries
 from trainstack.search.queue.reopening import REOPENED, reopen
+from trainstack.search.queue.study_store import change
 from trainstack.search.records import CONFIRMATION
 from trainstack.search.studies.actions import create_study
 from trainstack.spaces.errors import RequestError, StudyError
@@ -60,6 +63,42 @@ def test_a_concluded_study_gets_the_seeds_and_concludes_again(url: URL, database
     with database.connect() as connection:
         kinds = connection.execute(select(events.c.message).where(events.c.kind == REOPENED))
         assert kinds.scalars().all() == ["up to 6 seeds"]
+
+
+def test_only_time_with_workers_has_elapsed(url: URL, database: Engine) -> None:
+    """Neither an interruption nor the days from the conclusion to `confirm` count as elapsed."""
+    create_study(url, spec_of(), first=())
+    concluded_at = datetime.now(timezone.utc) - timedelta(days=3)
+
+    def at(minutes: float) -> datetime:
+        return concluded_at + timedelta(minutes=minutes)
+
+    def elapsed() -> float:
+        return queries.status(database, "s").elapsed_seconds / 60
+
+    def came(joined: float, left: float, lost: bool = False) -> None:
+        """Add a worker, whose times are in minutes after the conclusion."""
+        card = {"study_id": 1, "host": "host", "pid": 1, "device": "cpu", "threads": 1}
+        times = {"joined_at": at(joined), "seen_at": at(left), "left_at": at(left + 99 * lost)}
+        state = "lost" if lost else "left"
+        with database.begin() as connection:
+            connection.execute(insert(workers).values(**card, version="0", state=state, **times))
+
+    assert elapsed() == 0
+    with database.begin() as connection:
+        change(connection, 1, phase="concluded", created_at=at(-9_999), concluded_at=concluded_at)
+    came(-2_000, -1_990)  # then an interruption
+    came(-1_000, -997, lost=True)
+    came(-20, -10)
+    came(-15, 1)  # it was there until a minute after the conclusion
+    assert elapsed() == pytest.approx(10 + 3 + 20)
+    reopen(database, "s", 6, 6, None)
+    assert elapsed() == pytest.approx(10 + 3 + 21)
+    came(2_000, 2_005)
+    before = elapsed()
+    assert before == pytest.approx(10 + 3 + 21 + 5)
+    open_client(url)
+    assert elapsed() > before
 
 
 def test_the_original_request_still_resumes_the_study(url: URL, database: Engine) -> None:

@@ -140,10 +140,11 @@ class Bundle:
         """
         began, fresh = time.perf_counter(), not self.first_seconds
         going = [plan for plan in plans if plan is not None]
-        steps = max(len(plan.rates) for plan in going)
         batch = going[0].order.shape[1]
-        order = np.zeros((self.networks, steps, batch), np.int32)
-        paces = np.zeros((self.networks, steps, len(PACES)), np.float32)
+        # Also of networks that have ended: the epoch would be traced anew for another length.
+        lengths = {rows // batch for rows, _ in data.rows}
+        order = np.zeros((self.networks, max(lengths), batch), np.int32)
+        paces = np.zeros((self.networks, max(lengths), len(PACES)), np.float32)
         counts, keys = np.zeros(self.networks, np.int32), np.zeros(self.networks, np.uint32)
         for k, (stack, plan) in enumerate(zip(stacks, plans, strict=True)):
             if plan is None:
@@ -159,7 +160,7 @@ class Bundle:
             *(tf.constant(array) for array in (order, counts, paces, numbers, keys)),
             *(parts.w_train, parts.w_valid, parts.inverse),
             shared=data.shared,
-            uneven=len({len(plan.rates) for plan in going}) > 1,
+            uneven=len(lengths) > 1,
         )
         found, answers = found.numpy(), [part.numpy() for part in answers]
         seconds = time.perf_counter() - began
@@ -222,7 +223,7 @@ class Bundle:
                 loss = tf.where(going, loss, 0.0)
             return k + 1, total + loss
 
-        steps = tf.shape(order)[1]
+        steps = tf.reduce_max(counts) if uneven else tf.shape(order)[1]
         start = (tf.constant(0), tf.zeros([self.networks]))
         trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
         if self.program.averaging == "last":

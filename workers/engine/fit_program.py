@@ -190,7 +190,7 @@ class FitProgram(Program):
 
         Args:
             arrays: Inputs, targets and weights of the rows of all steps.
-            shape: Numbers of steps and of rows a step.
+            shape: Numbers of steps and of rows per step.
             steps: The numbers of the steps.
             first: The run's first step in the epoch.
         """

@@ -197,7 +197,7 @@ def _saved_by_layers(stack: Stack) -> float:
 
 
 def _hidden_weights(stack: Stack, features: int) -> int:
-    """Return the number of hidden weights, each as often as a row passes it: once a member."""
+    """Return the number of hidden weights, each as often as a row passes it: once per member."""
     weights = sum(a * b for a, b in pairwise((features, *stack.units)))
     return weights * stack.get("members.count", 1)
 

@@ -13,7 +13,7 @@ from tests.support.made_up_status import NONE, WORKER, status
 from trainstack.search.cli.live_view import bar, line_of, sparkline, time_left, view
 from trainstack.search.cli.polling import over
 from trainstack.search.queue.progress import Event, Running, Snapshot
-from trainstack.search.queue.status import StudyStatus
+from trainstack.search.queue.status import Budget, StudyStatus
 from trainstack.spaces.references import CHAPTER_DEFAULT
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
@@ -108,17 +108,14 @@ def test_a_confirmation_shows_its_certain_and_its_possible_time() -> None:
         run_seconds=2.0,
     )
     assert line_of(going) == (
-        "confirming: 8 of 15 runs with fresh seeds (at most 53), 1 min 15 s of about 1 min 27 s "
-        "(at most 2 min 43 s)"
+        "confirming: 8 of 15 to 53 runs, 1 min 15 s of about 1 min 27 s to 2 min 43 s"
     )
     shown = drawn(80, going)
     assert "8 of 15  1 min 15 s, about 12 s left" in shown
-    assert "at most 53 if the comparison stays open, 1 min 28 s left" in shown
+    assert "at most 53 runs if the comparison stays open, 1 min 28 s left" in shown
     ended = {"state": "concluded", "phase": "concluded", "concluded": True}
     last = replace(going, **ended, confirmation={**NONE, "completed": 15})
-    assert line_of(last) == (
-        "concluded: 15 of 15 runs with fresh seeds, best loss 0.2500, 1 min 15 s"
-    )
+    assert line_of(last) == "concluded: 15 of 15 runs, best loss 0.2500, 1 min 15 s"
     assert "at most" not in drawn(80, last)
 
 
@@ -149,6 +146,56 @@ def test_lines_name_each_phase() -> None:
     assert "4 of 10 runs" in line_of(status(**later, confirmation=runs))
     measuring = {**NONE, "running": 1}
     assert "test set" in line_of(status(**later, confirmation=runs, measurement=measuring))
+
+
+HOURS = {"elapsed_seconds": 7_499.0, "objective": "1 - balanced_accuracy"}
+MANY = {**NONE, "completed": 1_135, "pruned": 512, "diverged": 103, "infeasible": 22, "failed": 9}
+RUNS = {**NONE, "completed": 1_235, "waiting": 1_135}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"objective": "1 - auc", "counts": {**MANY, "completed": 35}},
+            "searching: 672 of 4000 trials (646 ended early), best 1 - auc 0.2500, 1 min 15 s",
+        ),
+        (
+            {**HOURS, "counts": MANY},
+            "searching: 1772 of 4000 trials, best 1 - balanced_accuracy 0.2500, 2 h 4 min",
+        ),
+        (
+            {**HOURS, "phase": "confirming", "measurement": {**NONE, "running": 1}},
+            "measuring the choice on the test set, once, 2 h 4 min",
+        ),
+        (
+            {
+                "state": "confirming",
+                "phase": "confirming",
+                "confirmation": {**NONE, "completed": 5, "waiting": 232},
+                "confirmation_at_most": 734,
+                "elapsed_seconds": 22.0,
+                "run_seconds": 1.9095,
+            },
+            "confirming: 5 of 237 to 734 runs, 22 s of about 7 min 45 s to 23 min 34 s",
+        ),
+        (
+            {
+                "state": "confirming",
+                "phase": "confirming",
+                "confirmation": RUNS,
+                "confirmation_at_most": 7_340,
+                "elapsed_seconds": 45_540.0,
+                "run_seconds": 36.0,
+            },
+            "confirming: 1235 of 2370 to 7340 runs, 12 h 39 min of about 24 h 0 min",
+        ),
+    ],
+)
+def test_a_line_fits_80_columns(changes: dict[str, Any], line: str) -> None:
+    """Of a long study it leaves out the details of trials, then what is least certain."""
+    assert line_of(status(budget=Budget(4000, 4000), **changes)) == line
+    assert len(line) <= 80
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_profile_reports_gain_and_cost() -> None:
     """The text gives the profile's figures, the default's, and the cost in loss."""
     mine, base = Measured(latency_ms=0.1, latency_ms_64=0.3), Measured(latency_ms=0.2)
     text = profile_note("low-latency", mine, base, Estimate(0.05, (0.04, 0.06), 5)) or ""
-    assert "0.1 ms a row alone (chapter's default: 0.2)" in text
+    assert "0.1 ms per row alone (chapter's default: 0.2)" in text
     assert "+0.05" in text
     sparse = profile_note("sparse", Measured(sparsity=SPARSITY), Measured(), Estimate(0.0)) or ""
     assert "0.4 of the weights kept" in sparse

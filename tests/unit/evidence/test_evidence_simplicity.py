@@ -54,7 +54,7 @@ def chosen(spec: StudySpec, runs: list[Run]) -> Stack:
     ("profile", "stack", "reason"),
     [
         ("default", CHAPTER_DEFAULT, "simplest"),
-        ("low-latency", SMALL, "answers quickest (0.05 ms a row)"),
+        ("low-latency", SMALL, "answers quickest (0.05 ms per row)"),
         ("sparse", SMALL, "keeps the fewest weights that are not zero"),
     ],
 )

@@ -13,6 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from tests.support.planted_study import study
 from trainstack.search.conclusion.recommendation import recommend
+from trainstack.search.evidence.effects import Effect, Kind
+from trainstack.search.evidence.estimates import Verdict
 from trainstack.search.records import Run
 from trainstack.search.report.figures import bounds
 from trainstack.search.report.pictures import PICTURES
@@ -57,6 +59,27 @@ def test_the_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert not re.search(r"<(link|img|iframe)\b|\bsrc=|@import|url\(", page)
     assert "default-src 'none'" in page
     assert "scripts are off" in page
+
+
+def test_effects_of_a_single_run_are_left_out(tmp_path: Path) -> None:
+    """The tables have the effects in the order of their evidence, and name those left out."""
+    spec, runs = study()
+    rows = (
+        Effect("units", [9], [8], -0.1, kind=Kind.OBSERVATIONAL, n_trials=1),
+        Effect("dropout", "none", "all", -0.2, kind=Kind.OBSERVATIONAL, n_trials=3),
+        Effect("optimizer", "adam", "sgd", -0.3, (-0.4, -0.2), 5, Verdict.BETTER, Kind.PAIRED),
+        Effect("batch_size", 16, 32, -0.4, kind=Kind.OBSERVATIONAL, n_trials=1),
+        Effect("clipping", "none"),
+    )
+    write_report(tmp_path, spec, replace(recommend(spec, runs, {}), effects=rows), runs)
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / name).read_text("utf-8")
+        text = text[text.index("What each choice was worth") :]
+        assert 0 < text.index("5 pairs") < text.index("3 trials")
+        assert "1 trial" not in text
+        left_out = "2 rows are left out, as a single run cannot show an effect: units, batch size."
+        assert left_out in text
+        assert "No alternative was tried for: clipping." in text
 
 
 def test_the_same_runs_give_the_same_files(tmp_path: Path) -> None:
