@@ -43,12 +43,6 @@ def _tpe(spec: StudySpec, seed: int, joint: bool) -> BaseSampler:
     )
 
 
-def _evolution(spec: StudySpec, seed: int) -> BaseSampler:
-    from trainstack.search.sampling.evolution import EvolutionSampler
-
-    return EvolutionSampler(seed, startup_trials(spec.trials) // 2)
-
-
 def _random(_: StudySpec, seed: int) -> BaseSampler:
     from optuna.samplers import RandomSampler
 
@@ -63,9 +57,6 @@ SAMPLERS: Mapping[str, SamplerRow] = {
     "tpe-independent": SamplerRow(
         "tree-structured Parzen estimator, each parameter by itself (Bergstra et al. 2011)",
         functools.partial(_tpe, joint=False),
-    ),
-    "evolution": SamplerRow(
-        "one of the best trials with a few choices changed (Real et al. 2019)", _evolution
     ),
     "random": SamplerRow("independent random draws (Bergstra and Bengio 2012)", _random),
 }
