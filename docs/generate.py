@@ -15,7 +15,7 @@ from trainstack.spaces.axes import AXES, BUNDLES, CHOICE_AXES, NUMBER_AXES, SHAP
 from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.domains import Choices, Domain, Fixed, Range
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio
-from trainstack.spaces.profiles import PROFILES
+from trainstack.spaces.profiles import PROFILES, Profile
 from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, REGRESSION_FORMS
 from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
 from trainstack.spaces.space import Space, space_names
@@ -92,11 +92,18 @@ def _reference(name: str, stack: Stack) -> tuple[str, str]:
     return code(name), shown or "nothing"
 
 
+def _searched(profile: Profile) -> str:
+    spaces = code(profile.space)
+    if (other := profile.regression_space) is not None:
+        spaces += f"; for a regression {code(other)}"
+    return spaces
+
+
 def spaces_page() -> str:
     """Return the reference of the named spaces."""
     profiles = table(
         ("profile", "purpose", "searches", "compared with"),
-        [(code(p.name), p.about, code(p.space), code(p.default)) for p in PROFILES.values()],
+        [(code(p.name), p.about, _searched(p), code(p.default)) for p in PROFILES.values()],
     )
     return page(
         "The named spaces",

@@ -92,7 +92,7 @@ def make_spec(
     known("--precision", precision, PRECISIONS)
     known("--target-transform", target_transform, TRANSFORMS)
     bounds = read_all(constraints)
-    searched = read_space_flag(space or PROFILES[profile].space)
+    asked_space = None if space is None else read_space_flag(space)
     document = None if stacks is None else read_json(stacks, "stacks file")
     name = study_name(study, data)
     dataset = loaded or load(
@@ -106,10 +106,10 @@ def make_spec(
     given = () if document is None else read_stacks(document, dataset.task)
     asked = question(dataset, metric, loss, class_weight, folds, seed)
     rows = training_rows(dataset, folds, seed)
+    searched = asked_space or usual_space(profile, dataset.task, network)
     if searched.name in space_names():  # a user's own space stays as it is
         most = max(dataset.inputs.categories, default=0)
-        numbers = dataset.inputs.numbers
-        searched = fitted(searched, rows, dataset.task, numbers, most)
+        searched = fitted(searched, rows, dataset.task, dataset.inputs.numbers, most)
     if reuse is not None and network is not None:
         raise RequestError(f"--reuse {reuse} with --network", "one of them")
     reused = None if reuse is None else read_reused(reuse, dataset.features)
@@ -153,6 +153,15 @@ def make_spec(
         **rest,
     )
     return spec, dataset
+
+
+def usual_space(profile: str, task: str, network: str | None) -> Space:
+    """Return the space of a launch that names none.
+
+    That for a regression was measured with dense layers on tables, and not with a user's network.
+    """
+    row = PROFILES[profile]
+    return Space.named(row.space if network is not None else row.space_for(task))
 
 
 def read_space_flag(text: str) -> Space:
