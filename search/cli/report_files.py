@@ -13,9 +13,6 @@ from trainstack.spaces.errors import RequestError, TrainstackError
 if TYPE_CHECKING:
     from trainstack.search.studies.conclusion import Conclusion
 
-# Folder of a report among a study's artifacts.
-REPORT = "report"
-
 
 def write(conclusion: Conclusion, folder: Path) -> list[Path]:
     """Write the report into a folder; return the files.
@@ -35,19 +32,11 @@ def write(conclusion: Conclusion, folder: Path) -> list[Path]:
 
 def has_report(study: str) -> bool:
     """Tell whether a study's report is here: it has concluded, unless it was reopened."""
+    from trainstack.search.report_folder import report_folder
+
     with contextlib.suppress(OSError):
-        return _folder(study).is_dir()
+        return report_folder(study).is_dir()
     return False
-
-
-def _folder(study: str) -> Path:
-    """Return the local folder of a study's report."""
-    from trainstack.search.artifacts import folder_of
-    from trainstack.search.database.connection import artifacts, home
-
-    store = artifacts()
-    local = home() / "artifacts" if "://" in store else Path(store)
-    return local / folder_of(study) / REPORT
 
 
 def keep(conclusion: Conclusion) -> Path | None:
@@ -55,20 +44,22 @@ def keep(conclusion: Conclusion) -> Path | None:
 
     Return None, after a warning, if there is no such folder.
     """
-    from trainstack.search.artifacts import FolderStore, folder_of, open_store, put
+    from trainstack.search.artifacts import FolderStore, open_store, put
     from trainstack.search.database.connection import artifacts
+    from trainstack.search.report_folder import report_folder, report_name
 
-    folder = _folder(conclusion.spec.study)
+    study = conclusion.spec.study
+    folder = report_folder(study)
     try:
         store = open_store(artifacts())
         paths = write(conclusion, folder)
     except TrainstackError as error:
-        elsewhere = f"`trainstack report {shlex.quote(conclusion.spec.study)} -o FOLDER`"
+        elsewhere = f"`trainstack report {shlex.quote(study)} -o FOLDER`"
         _warn(f"{error}; {elsewhere} writes it elsewhere")
         return None
     for path in paths if not isinstance(store, FolderStore) else ():
         try:
-            put(store, f"{folder_of(conclusion.spec.study)}/{REPORT}/{path.name}", path)
+            put(store, f"{report_name(study)}/{path.name}", path)
         except OSError as error:
             _warn(f"the report is not in {store} ({error})")
             break

@@ -15,11 +15,12 @@ from trainstack.search.artifacts import folder_of, open_store
 from trainstack.search.database.connection import artifacts, connected, home
 from trainstack.search.database.schema import durable, ensure, studies, tasks
 from trainstack.search.queue import queries, study_store
+from trainstack.search.report_folder import report_folder, report_name
 from trainstack.spaces.errors import RequestError, TrainstackError
 
 
 def delete_study(url: URL, name: str) -> None:
-    """Delete a study: its trials and runs, its copy for Optuna's tools, its models and logs.
+    """Delete a study: its trials and runs, its copy for Optuna's tools, models, report and logs.
 
     A frame or an array that a program gave is deleted too, unless another study of this storage
     uses it. Files in the artifact store stay if it is out of reach.
@@ -43,6 +44,9 @@ def delete_study(url: URL, name: str) -> None:
             connection.execute(delete(studies).where(studies.c.study_id == study.study_id))
             given = _given(study.spec) - _given(_specs(connection))
         _delete_copy(here, name)
+    report = report_folder(name)
+    kept |= {f"{report_name(name)}/{path.name}" for path in report.glob("*")}
+    shutil.rmtree(report, ignore_errors=True)
     with contextlib.suppress(OSError, TrainstackError):
         for file in sorted(kept):
             open_store(artifacts()).remove(file)

@@ -165,11 +165,14 @@ def test_deletion(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     with connected(first.url) as here:
         source = Path(queries.spec_of(here, "same-frame").data.source)
     logs = shell.home / "logs" / "given-frame"
+    report = shell.home / "artifacts" / "given-frame" / "report"
     assert logs.is_dir()
+    assert (report / "report.html").is_file()
     first.delete()
     with pytest.raises(trainstack.TrainstackError, match="no study 'given-frame'"):
         first.status()
     assert not logs.exists()
+    assert not report.exists()
     assert other.status().state == "searching"
     assert source.is_file()
     other.delete()
