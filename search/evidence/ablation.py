@@ -29,7 +29,8 @@ from trainstack.spaces.stack import Stack
 AXES = (
     *("activation", "normalization", "optimizer", "units", "dropout", "schedule", "penalty"),
     *("batch_size", "max_norm", "clipping", "input_normalization", "connection"),
-    *("pretraining", "embedding", "categories", "input_scale"),
+    *("pretraining", "preparation", "embedding", "categories", "input_scale"),
+    *("averaging", "label_smoothing", "decay"),
     *("parametrization", "head", "bias", "calibration", "bias_rate"),
 )
 MOST_AXES = 8

@@ -71,6 +71,18 @@ def test_a_variant_keeps_the_rule_between_its_axes(monkeypatch: pytest.MonkeyPat
     assert "bias" not in {a.axis for a in ablations(spec, runs, before)}
 
 
+def test_choices_beyond_the_chapter_are_ablated() -> None:
+    """In the space `modern` a study says what the chapter's choice would be worth instead."""
+    spec = replace(made_up_spec(), space=Space.named("modern").to_json())
+    stack = CHAPTER_DEFAULT.but(preparation="robust_clip", embedding="periodic", averaging="last")
+    found = ablations(spec, QUIET.search(spec, [CHAPTER_DEFAULT, stack]), stack)
+    assert [a.axis for a in found[:3]] == ["preparation", "embedding", "averaging"]
+    for axis in ("preparation", "embedding", "averaging"):
+        variant = next(a.variants[0] for a in found if a.axis == axis)
+        assert variant[axis] == CHAPTER_DEFAULT[axis]
+        assert differ_only(stack, variant, axis)
+
+
 def test_ablations_cost_no_more_than_what_came_before() -> None:
     """All axes are ablated if a run is cheap, only the first FEWEST_AXES if it is expensive."""
     spec = made_up_spec(trials=len(STACKS))
