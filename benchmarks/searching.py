@@ -19,8 +19,7 @@ from statistics import fmean, median
 from typing import Any
 
 from benchmarks.launches import read
-
-Key = tuple[str, int]
+from benchmarks.recommending import by_table
 
 
 def least_loss(record: Mapping[str, Any]) -> float:
@@ -30,18 +29,17 @@ def least_loss(record: Mapping[str, Any]) -> float:
     return min(row["loss"]["mean"] for row in rows if row and row["loss"]["mean"] is not None)
 
 
-def by_key(folder: Path) -> dict[Key, dict[str, Any]]:
-    """Return the launches of a folder by table and seed."""
-    return {(record["table"], record["seed"]): record for record in read(folder)}
-
-
 def main() -> None:
     """Print one line for each table and seed, then the means."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
     folders = parser.parse_args().folders
-    found = [by_key(folder) for folder in folders]
-    keys = sorted(set(found[0]).intersection(*found[1:]))
+    found = [by_table(read(folder)) for folder in folders]
+    keys = sorted(
+        (data, seed)
+        for data in set(found[0]).intersection(*found[1:])
+        for seed in set(found[0][data]).intersection(*(records[data] for records in found[1:]))
+    )
     names = [folder.name for folder in folders]
     print(
         "| data | seed | " + " | ".join(f"{name} | / {names[0]} | CPU s" for name in names) + " |"
@@ -49,7 +47,7 @@ def main() -> None:
     print("| --- | ---: |" + " ---: | ---: | ---: |" * len(names))
     ratios: list[list[float]] = []
     for data, seed in keys:
-        here = [records[data, seed] for records in found]
+        here = [records[data][seed] for records in found]
         losses = [least_loss(record) for record in here]
         ratios.append([loss / losses[0] for loss in losses])
         cells = [
