@@ -60,6 +60,12 @@ def unblock_interrupts() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+def exit_signals() -> list[int]:
+    """Return SIGCHLD, sent when a child process ends; nothing on Windows."""
+    number = getattr(signal, "SIGCHLD", None)
+    return [] if number is None else [number]
+
+
 def interruption_signals() -> list[int]:
     """Return the signals that mean an interruption, without those that are ignored.
 

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,17 +24,21 @@ class Interruption:
 
     Args:
         numbers: The signals.
+        waking: Further signals, which only end a pause early.
     """
 
-    def __init__(self, *numbers: int) -> None:
+    def __init__(self, *numbers: int, waking: Sequence[int] = ()) -> None:
         self.numbers = numbers
+        self.waking = waking
         self._received = threading.Event()
+        self._awake = threading.Event()
         self._received_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         signals.check()
         self._before = {number: signal.signal(number, self._receive) for number in self.numbers}
+        self._before |= {number: signal.signal(number, self._wake) for number in self.waking}
         return self
 
     def __exit__(
@@ -53,19 +57,25 @@ class Interruption:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
+        self._awake.set()
         if not self._received.is_set():
             self._received_at = now
             self._received.set()
         elif now - self._received_at > ECHO_SECONDS:
             raise KeyboardInterrupt
 
+    def _wake(self, number: int, frame: FrameType | None) -> None:
+        self._awake.set()
+
     def pause(self, seconds: float) -> None:
-        """Wait for a number of seconds.
+        """Wait for a number of seconds, or until a waking signal arrives.
 
         Raises:
             KeyboardInterrupt: One of the signals has arrived since the context was entered.
         """
-        if self._received.wait(seconds):
+        self._awake.wait(seconds)
+        self._awake.clear()
+        if self._received.is_set():
             raise KeyboardInterrupt
 
 

@@ -15,6 +15,7 @@ from trainstack.search.cli.interruptions import Interruption, viewing
 from trainstack.search.cli.live_view import line_of
 from trainstack.search.cli.local_workers import FAREWELL, LocalWorkers, Workers
 from trainstack.search.cli.polling import Polling, over
+from trainstack.search.processes import exit_signals
 from trainstack.spaces.errors import StorageAwayError, of_exit_code
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ def work(
     # workers receive SIGINT. `nohup` is respected.
     with (
         Exporting(here, study),
-        Interruption(signal.SIGINT, signal.SIGTERM, *hangups()) as interruption,
+        Interruption(
+            *(signal.SIGINT, signal.SIGTERM, *hangups()),
+            waking=exit_signals(),  # a worker that exits has seen the end of the study
+        ) as interruption,
     ):
         local = start(exported(url), study, count)
         notes = Notes(url, study).start()

@@ -126,6 +126,7 @@ def _engine() -> Callable[[Setup], Bench]:
         set_keras()  # imports TensorFlow, seconds
         from trainstack.workers.tasks.jobs import JobBench
     gc.enable()
+    gc.set_threshold(100_000)  # as in the command: tracing a program creates little garbage
     gc.freeze()  # what was imported stays; each later collection would look through all of it
     # TensorFlow warns of every newly traced structure, which is normal in a search.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

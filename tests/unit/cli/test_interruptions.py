@@ -42,6 +42,16 @@ def test_a_second_interruption_acts_at_once(monkeypatch: pytest.MonkeyPatch) -> 
             press()
 
 
+def test_a_waking_signal_only_ends_a_pause() -> None:
+    """A signal that wakes ends one pause without an exception, also if it arrives before it."""
+    with Interruption(signal.SIGINT, waking=[signal.SIGCHLD]) as interruption:
+        signal.raise_signal(signal.SIGCHLD)
+        interruption.pause(3600.0)
+        press()
+        with pytest.raises(KeyboardInterrupt):
+            interruption.pause(3600.0)
+
+
 def test_afterwards_signals_mean_what_they_meant_before() -> None:
     """The previous signal handlers are restored."""
     before = signal.getsignal(signal.SIGINT)
