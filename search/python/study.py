@@ -16,14 +16,11 @@ from trainstack.search.python.running import run
 from trainstack.spaces.errors import RequestError, StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from sqlalchemy import URL, Engine
 
     from trainstack.search.python.recommended import Recommended
     from trainstack.search.queue.status import StudyStatus
-    from trainstack.search.queue.trial_record import TrialRecord
     from trainstack.search.studies.conclusion import Conclusion
 
 
@@ -247,6 +244,7 @@ class Study:
         request_state(self.url, self.name, wanted)
 
     def _frame(self, phase: str) -> pd.DataFrame:
+        from trainstack.search.python.trials_frame import as_frame
         from trainstack.search.queue import queries
 
         with self._engine() as here:
@@ -305,20 +303,3 @@ def on_storage(storage: str | None) -> URL:
     with connected(url) as here:
         ensure(here)
     return url
-
-
-def as_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Return records of trials as a data frame; see `Study.trials`."""
-    from dataclasses import fields, replace
-
-    import pandas as pd
-
-    from trainstack.search.json_values import json_safe
-    from trainstack.search.queue.trial_record import TrialRecord
-
-    frame = pd.json_normalize([json_safe(replace(record, layers={})) for record in records])
-    columns: list[str] = []
-    for field in fields(TrialRecord):
-        inner = sorted(name for name in frame.columns if name.startswith(f"{field.name}."))
-        columns += inner or ([] if field.name == "layers" else [field.name])
-    return frame.reindex(columns=columns)

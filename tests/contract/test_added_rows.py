@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 import pytest
 
-from docs.generate import spaces_page, stack_page
+from docs.stack_pages import spaces_page, stack_page
 from tests.support.made_up_rows import ADDED, Added
 from trainstack.search.cli.main import run
 from trainstack.search.data.inputs import Inputs

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from docs.generate import verbs
+from docs.command_page import verbs
 from trainstack.search.cli.common import err, out
 from trainstack.search.cli.main import app, run
 

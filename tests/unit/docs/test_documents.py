@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from docs.command_page import verbs
 from docs.documents import DOCUMENTS
 from docs.fields import (
     LIST,
@@ -24,7 +25,6 @@ from docs.fields import (
     Document,
     Field,
 )
-from docs.generate import verbs
 from docs.records import rows
 from tests.support.json_shapes import problems
 from tests.support.measurements import stochastic

@@ -11,7 +11,7 @@ from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.json_values import json_safe
 from trainstack.search.python.recommended import Recommended
-from trainstack.search.python.study import as_frame
+from trainstack.search.python.trials_frame import as_frame
 from trainstack.search.queue.trial_record import trial_of
 from trainstack.search.studies.conclusion import Conclusion
 
