@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trainstack.search.spec import StudySpec
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
+FORM_OF_SUFFIX = {Path(name).suffix: form for form, name in STANDARD_NAMES.items()}
 # Files exported beside others, by format: what they are, and how their names end.
 SIDECARS = {
     "keras": (("predict", "for tables", ".predict.py"),),
@@ -104,8 +105,14 @@ def report(
 
 def export(
     study: Study,
-    form: Annotated[str, typer.Option("--format", help="keras, python or json.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File or folder to write to.")],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="keras, python or json; default: by the file's name, .keras, .py or .json.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -116,7 +123,7 @@ def export(
 ) -> None:
     """Export the recommended stack as a saved model, plain Keras code, or data.
 
-    Example: trainstack export digits --format keras -o model.keras
+    Example: trainstack export digits -o model.keras
     """
     from trainstack.search.artifacts import open_store
     from trainstack.search.cli.checks import known
@@ -124,6 +131,12 @@ def export(
     from trainstack.search.evidence.default_model import KINDS
     from trainstack.search.queue import queries
 
+    form = FORM_OF_SUFFIX.get(output.suffix) if form is None else form
+    if form is None:
+        raise RequestError(
+            f"-o {output} without --format",
+            f"--format {', '.join(STANDARD_NAMES)}, or a file named *{', *'.join(FORM_OF_SUFFIX)}",
+        )
     known("--format", form, tuple(STANDARD_NAMES))
     if model is not None:
         known("--model", model, KINDS)

@@ -131,18 +131,23 @@ class Study:
 
         return write(self._conclusion(), Path(folder))[0]
 
-    def export(self, path: str | Path, format: str = "keras", **options: Any) -> Path:
+    def export(self, path: str | Path, format: str | None = None, **options: Any) -> Path:
         """Export the recommended stack as a saved model, plain Keras code, or data.
 
         Args:
             path: File or folder to write to.
-            format: `keras`, `python` or `json`.
+            format: `keras`, `python` or `json`; by default the one that the path's suffix names,
+                else `keras`.
             **options: Further flags of `export`, by name.
 
         Returns:
             The path of the file.
         """
+        from trainstack.search.cli.recommend import FORM_OF_SUFFIX
+
         self._check_concluded()
+        if format is None:
+            format = FORM_OF_SUFFIX.get(Path(path).suffix, "keras")
         words = as_words("export", {"format": format, **options})
         printed = run(
             ["export", f"--output={path}", *words, "--", self.name], self._storage, lambda _: None

@@ -207,6 +207,9 @@ def test_the_exported_stack_can_be_launched(digits: Launched, tmp_path: Path) ->
     path = exported(digits.shell, "digits", "json", tmp_path)
     document = json.loads(path.read_text("utf-8"))
     assert document == digits.shell.json("recommend", "digits")["stack"]
+    by_name = tmp_path / "named.json"  # the suffix names the format
+    assert digits.shell.within("export", "digits", "-o", by_name).returncode == 0
+    assert json.loads(by_name.read_text("utf-8")) == document
     launch = ("launch", "wine", "--study", "again", "--stacks", path)
     done = digits.shell.within(*launch, "--detach")
     assert done.returncode == 0, done.stderr
