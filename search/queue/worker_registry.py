@@ -71,9 +71,15 @@ def join(engine: Engine, study_id: int, card: WorkerCard) -> tuple[int, int]:
     """Register a new worker.
 
     Returns:
-        The worker's id, and the number of workers that joined the study before it.
+        The worker's id, and the number of workers that joined the study before it, which differs
+        between workers.
+
+    Raises:
+        StudyError: The study was deleted.
     """
     with engine.begin() as connection:
+        # One at a time: those that join at once would not see each other.
+        _hold(connection, study_id, shared=False)
         row = connection.execute(
             insert(workers)
             .values(
@@ -114,14 +120,19 @@ def rejoin(engine: Engine, study_id: int, worker_id: int, card: WorkerCard) -> N
     """
     again = {"worker_id": worker_id, "study_id": study_id, **asdict(card)}
     with engine.begin() as connection:
-        study = select(studies.c.study_id).where(studies.c.study_id == study_id)
-        kept = connection.execute(study.with_for_update(read=True, key_share=True)).first()
-        if kept is None:
-            raise StudyError("the study was deleted", hint="launch it again")
+        _hold(connection, study_id, shared=True)
         if connection.execute(_AGAIN, again).rowcount:
             record_event(
                 connection, WorkerRow(study_id, worker_id), "joined", "its row was removed"
             )
+
+
+def _hold(connection: Connection, study_id: int, shared: bool) -> None:
+    """Keep a study from being deleted, and unless `shared` from being changed, until the end of
+    the transaction."""
+    study = select(studies.c.study_id).where(studies.c.study_id == study_id)
+    if connection.execute(study.with_for_update(read=shared, key_share=True)).first() is None:
+        raise StudyError("the study was deleted", hint="launch it again")
 
 
 def leave(engine: Engine, worker_id: int) -> None:

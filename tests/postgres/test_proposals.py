@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import threading
 
 import optuna
 import pytest
@@ -50,6 +51,26 @@ def values(here: Proposals) -> list[float]:
     """Return the values of the completed trials that a sampler sees, in order."""
     complete = (optuna.trial.TrialState.COMPLETE,)
     return [trial.values[0] for trial in here._history.get_trials(states=complete)]
+
+
+def test_workers_that_join_at_once_draw_different_stacks(url: URL) -> None:
+    """Eight workers that join a study at the same time have samplers of different seeds."""
+    create_study(url, spec_of(trials=8), first=())
+    gate, drawn = threading.Barrier(8), list[str]()
+
+    def work() -> None:
+        gate.wait()
+        lease = open_client(url).claim()
+        assert lease is not None
+        assert lease.stack is not None
+        drawn.append(lease.stack.stack_id)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(drawn)) == 8
 
 
 def test_a_bounded_part_is_remembered(url: URL, database: Engine) -> None:
