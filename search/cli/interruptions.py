@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
-import threading
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
@@ -25,18 +26,24 @@ class Interruption:
     Args:
         numbers: The signals.
         waking: Further signals, which only end a pause early.
+
+    Attributes:
+        interrupted: True if one of the signals has arrived since the context was entered.
     """
 
     def __init__(self, *numbers: int, waking: Sequence[int] = ()) -> None:
         self.numbers = numbers
         self.waking = waking
-        self._received = threading.Event()
-        self._awake = threading.Event()
+        self.interrupted = False
         self._received_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         signals.check()
+        # Handlers may use no lock: they run in the thread that they interrupt, which may hold it.
+        self._waiter, self._waker = socket.socketpair()
+        for end in (self._waiter, self._waker):
+            end.setblocking(False)
         self._before = {number: signal.signal(number, self._receive) for number in self.numbers}
         self._before |= {number: signal.signal(number, self._wake) for number in self.waking}
         return self
@@ -49,23 +56,21 @@ class Interruption:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    @property
-    def interrupted(self) -> bool:
-        """True if one of the signals has arrived since the context was entered."""
-        return self._received.is_set()
+        self._waiter.close()
+        self._waker.close()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        self._awake.set()
-        if not self._received.is_set():
+        self._wake(number, frame)
+        if not self.interrupted:
             self._received_at = now
-            self._received.set()
+            self.interrupted = True
         elif now - self._received_at > ECHO_SECONDS:
             raise KeyboardInterrupt
 
     def _wake(self, number: int, frame: FrameType | None) -> None:
-        self._awake.set()
+        with contextlib.suppress(BlockingIOError):  # as many as fit have not been seen yet
+            self._waker.send(b"\0")
 
     def pause(self, seconds: float) -> None:
         """Wait for a number of seconds, or until a waking signal arrives.
@@ -73,9 +78,10 @@ class Interruption:
         Raises:
             KeyboardInterrupt: One of the signals has arrived since the context was entered.
         """
-        self._awake.wait(seconds)
-        self._awake.clear()
-        if self._received.is_set():
+        select.select([self._waiter], [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            self._waiter.recv(4096)
+        if self.interrupted:
             raise KeyboardInterrupt
 
 

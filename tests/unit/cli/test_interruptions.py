@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +49,20 @@ def test_a_waking_signal_only_ends_a_pause() -> None:
     with Interruption(signal.SIGINT, waking=[signal.SIGCHLD]) as interruption:
         signal.raise_signal(signal.SIGCHLD)
         interruption.pause(3600.0)
+        press()
+        with pytest.raises(KeyboardInterrupt):
+            interruption.pause(3600.0)
+
+
+def test_signals_at_any_moment_do_not_lock_a_pause() -> None:
+    """Signals that arrive within a pause's own code end it, and nothing waits for ever."""
+    # From another process: a thread would send only while this one is between its instructions.
+    flood = "import os, signal\nwhile True: os.kill(os.getppid(), signal.SIGCHLD)"
+    with Interruption(signal.SIGINT, waking=[signal.SIGCHLD]) as interruption:
+        with subprocess.Popen([sys.executable, "-c", flood]) as sender:
+            for _ in range(20_000):
+                interruption.pause(0.001)
+            sender.kill()
         press()
         with pytest.raises(KeyboardInterrupt):
             interruption.pause(3600.0)
