@@ -1,6 +1,7 @@
 """A small sample of the stacks that a launch would train, with every arm at least once.
 
-Pure functions; `trainstack.workers.tasks.preview` builds the stacks and measures their speed.
+Pure functions; `trainstack.workers.tasks.preview` builds the stacks and measures their speed, and
+`trainstack.search.preview_time` estimates the search's time from it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Sample:
     Attributes:
         stack: The stack.
         arms: Arm such as `activation=relu` → its parameter; empty for a given stack.
-        typical: False if its numbers are the largest and its speed is not representative.
+        typical: False if its numbers are the largest.
     """
 
     stack: Stack
@@ -34,7 +35,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Tried:
-    """Result of building a sample and training it on one batch.
+    """Result of building a sample and training it for some steps.
 
     Attributes:
         sample: The sample.
@@ -164,20 +165,3 @@ def singled_out(space: Space, failed: Sample, good: Sequence[Sample]) -> list[Sa
             wanted = {**_brings(axis, owner), name: arm.partition("=")[2]}
             samples.append(Sample(space.draw(_Choosing(everything, wanted)), {arm: name}))
     return samples
-
-
-def trial_seconds(tried: Sequence[Tried], epochs: int, folds: int = 1) -> float:
-    """Return the mean seconds of a trial of full length, over typical samples.
-
-    Args:
-        tried: Results, at least one without a cause.
-        epochs: Most epochs of a trial.
-        folds: Folds that a trial trains one after the other.
-    """
-    can = [t for t in tried if not t.cause]
-    usual = [t for t in can if t.sample.typical] or can
-    took = [
-        t.build_seconds + folds * t.sample.stack.planned_epochs(epochs) * t.epoch_seconds
-        for t in usual
-    ]
-    return sum(took) / len(took)

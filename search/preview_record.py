@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainstack.search.data_spec import DataSpec
-from trainstack.search.preview import Sample, Tried, trial_seconds
+from trainstack.search.preview import Sample, Tried
+from trainstack.search.preview_time import trial_seconds
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 
@@ -26,7 +27,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class TriedStack:
-    """A stack that was built and trained on one batch.
+    """A stack that was built and trained for some steps.
 
     Attributes:
         arms: Arms that it represents.
@@ -87,7 +88,7 @@ class Preview:
         folds: Number of folds of a trial; 1: none.
         repeats: Times that the rows are divided into folds.
         workers: Number of workers that would train.
-        tried: Stacks that were built and trained on one batch.
+        tried: Stacks that were built and trained for some steps.
         refused: Choices that cannot be trained.
         estimate: Time of the search; null if nothing could be trained.
     """
@@ -119,7 +120,7 @@ def preview_of(
     """
     estimate = None
     if any(not t.cause for t in tried):
-        mean = trial_seconds(tried, spec.epochs, spec.folds * spec.repeats)
+        mean = trial_seconds(tried, spec)
         whole, limit = spec.trials * mean / max(1, workers), spec.timeout_seconds
         estimate = Duration(mean, whole if limit is None else min(whole, limit))
     return Preview(

@@ -157,7 +157,7 @@ def launch(
     ] = False,
     preview: Annotated[
         bool,
-        typer.Option("--preview", help="Only try one batch of every arm and estimate the time."),
+        typer.Option("--preview", help="Only try every arm for a few steps and estimate the time."),
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Create the study, print how workers join, and return.")

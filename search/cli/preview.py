@@ -34,7 +34,7 @@ def preview(spec: StudySpec, workers: int, as_json: bool) -> None:
     space = Space.from_json(dict(spec.space))
     samples = [Sample(stack) for stack in spec.stacks] or covering(space)
     what = "given stacks" if spec.stacks else f"stacks that hold every arm of '{space.name}'"
-    err().print(f"one batch of each of {len(samples)} {what}", markup=False)
+    err().print(f"a few steps of each of {len(samples)} {what}", markup=False)
     tried = try_all(spec, samples, workers)
     refused = [t for t in tried if t.cause]
     if not spec.stacks and refused:
@@ -94,8 +94,9 @@ def _lines(spec: StudySpec, found: Preview) -> list[str]:
     on = f" on {count} folds" if count > 1 else ""
     what = f"{len(spec.stacks)} given stacks" if spec.stacks else f"space '{found.space}'"
     lines = [
-        f"{spec.study}: {what} on {spec.data.source}, {spec.trials} trials of at most "
-        f"{spec.epochs} epochs{on}, then {spec.replicates} fresh seeds for each stack confirmed"
+        f"{spec.study}: {what} on {spec.data.source}",
+        f"{spec.trials} trials of at most {spec.epochs} epochs{on}, then {spec.replicates} fresh "
+        "seeds for each stack confirmed",
     ]
     if not spec.stacks:
         for axis, arms in Space.from_json(dict(spec.space)).arms.items():
@@ -103,7 +104,7 @@ def _lines(spec: StudySpec, found: Preview) -> list[str]:
                 lines.append(f"  {axis}: {', '.join(arms)}")
         lines += [f"  {line}" for line in numbers_told(Space.from_json(dict(spec.space)).network)]
     worked = [row for row in found.tried if not row.cause]
-    lines.append(f"one batch: {len(worked)} of {len(found.tried)} stacks work")
+    lines.append(f"tried: {len(worked)} of {len(found.tried)} stacks work")
     lines += [f"  cannot be trained: {row.what} ({row.cause})" for row in found.refused]
     if found.estimate:
         sizes = [row.parameters for row in worked]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trainstack.search.preview import Sample, Tried, covering, singled_out, trial_seconds
+from trainstack.search.preview import covering, singled_out
 from trainstack.spaces.space import Space, space_names
-from trainstack.spaces.stack import Stack
 
 
 @pytest.mark.parametrize("name", space_names())
@@ -53,18 +52,3 @@ def test_a_list_of_widths_is_singled_out() -> None:
     failed = next(s for s in samples if s.stack.units == (64, 64))
     singles = singled_out(space, failed, [s for s in samples if s.stack.units == (16,)])
     assert {single.stack.units for single in singles if "units=64-64" in single.arms} == {(64, 64)}
-
-
-def test_a_trials_time_is_the_mean_of_the_usual_ones() -> None:
-    """It is the mean of build and epochs over working stacks; the largest count only alone."""
-    usual, large = Sample(Stack.of()), Sample(Stack.of(), typical=False)
-    tried = [Tried(usual, "", 1.0, 0.5), Tried(usual, "no", 9.0, 9.0), Tried(large, "", 5.0, 5.0)]
-    assert trial_seconds(tried, 10) == 6.0
-    assert trial_seconds(tried[1:], 10) == 55.0
-
-
-def test_a_trial_on_folds_takes_as_many_trainings() -> None:
-    """The program is built once, and each fold is trained for the whole plan."""
-    tried = [Tried(Sample(Stack.of()), "", build_seconds=3.0, epoch_seconds=0.5)]
-    assert trial_seconds(tried, 10) == 3.0 + 10 * 0.5
-    assert trial_seconds(tried, 10, folds=4) == 3.0 + 4 * 10 * 0.5

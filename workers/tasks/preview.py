@@ -1,4 +1,4 @@
-"""Build stacks and step one batch of each: `python -m trainstack.workers.tasks.preview`.
+"""Build stacks and train each for some steps: `python -m trainstack.workers.tasks.preview`.
 
 The request is read from standard input.
 """
@@ -17,10 +17,8 @@ from trainstack.spaces.errors import TrainstackError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.tasks.requests import serve
 
-# Cost of a validation row's forward pass, as a share of a training row's cost.
-FORWARD_SHARE = 1 / 3
-# Number of timed steps, after the first batch.
-TIMED_STEPS = 3
+# Most steps that are timed. Epochs of more are estimated from two numbers of steps.
+MOST_STEPS = 64
 
 
 def tries(request: Any) -> Iterator[dict[str, Any]]:
@@ -33,41 +31,50 @@ def tries(request: Any) -> Iterator[dict[str, Any]]:
 
 
 def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
-    """Build a stack as a worker would and step one batch of the study's data.
+    """Build a stack as a worker would and train it for some steps on the study's data.
 
     Returns:
-        `build_seconds` (tracing and compiling included), `epoch_seconds` (estimated from the
-        timed steps) and `parameters`; or `cause`, if it cannot be built or stepped.
+        `build_seconds` (tracing and compiling included), `epoch_seconds` (with the validation
+        pass) and `parameters`; or `cause`, if it cannot be built or trained.
     """
     began = time.perf_counter()
     try:
         _, data = bench.split(search_splits(bench.spec)[0], stack)
         program, _ = bench.program(stack, data, bench.spec.epochs)
         program.reset(stack, bench.spec.seed, data)
-        rows, valid_rows = data.rows
-        batch = min(stack["batch_size"], rows)
-        order = np.arange(batch, dtype=np.int32)[None]
-        rate = np.full(1, stack["optimizer.learning_rate"], np.float32)
-        program.epoch(stack, data, order, rate, None, 0)
-        build_seconds = time.perf_counter() - began
-        began = time.perf_counter()
-        for key in range(TIMED_STEPS):
-            program.epoch(stack, data, order, rate, None, key)
-        timed = (time.perf_counter() - began) / TIMED_STEPS
+        built = time.perf_counter() - began
+        rows, _ = data.rows
+        whole = max(1, rows // min(stack["batch_size"], rows))
+        steps = min(whole, MOST_STEPS)
+        first, taken = _epochs(program, stack, data, steps)
+        epoch = taken
+        if whole > steps:
+            _, less = _epochs(program, stack, data, steps // 4)
+            epoch += (whole - steps) * max(0.0, taken - less) / (steps - steps // 4)
     except TrainstackError:
         raise
     except Exception as error:
         # Any error of Keras or TensorFlow is the reason why the stack cannot be trained here.
         message = (str(error).strip().splitlines() or [""])[0]
         return {"cause": f"{type(error).__name__}: {message}"}
-    # Each timed call is one step and one validation pass; an epoch has one such pass, too.
-    validation = FORWARD_SHARE * valid_rows / batch
-    step = timed / (1 + validation)
     return {
-        "build_seconds": build_seconds,
-        "epoch_seconds": step * (max(1, rows // batch) + validation),
+        "build_seconds": built + max(0.0, first - taken),
+        "epoch_seconds": epoch,
         "parameters": int(program.model.count_params()),
     }
+
+
+def _epochs(program: Any, stack: Stack, data: Any, steps: int) -> tuple[float, float]:
+    """Return the seconds of a first epoch of some steps, which is traced, and of a second one."""
+    rows, _ = data.rows
+    order = np.resize(np.arange(rows, dtype=np.int32), (steps, min(stack["batch_size"], rows)))
+    rates = np.full(steps, stack["optimizer.learning_rate"], np.float32)
+    seconds = []
+    for key in range(2):
+        began = time.perf_counter()
+        program.epoch(stack, data, order, rates, None, key)
+        seconds.append(time.perf_counter() - began)
+    return seconds[0], seconds[1]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -57,9 +58,15 @@ def test_a_waking_signal_only_ends_a_pause() -> None:
 def test_signals_at_any_moment_do_not_lock_a_pause() -> None:
     """Signals that arrive within a pause's own code end it, and nothing waits for ever."""
     # From another process: a thread would send only while this one is between its instructions.
-    flood = "import os, signal\nwhile True: os.kill(os.getppid(), signal.SIGCHLD)"
+    flood = (
+        "import os, signal, sys, time\n"
+        "while os.getppid() == int(sys.argv[1]):\n"
+        " os.kill(int(sys.argv[1]), signal.SIGCHLD)\n"
+        " time.sleep(2e-5)  # a flood would enter the handler from the handler\n"
+    )
+    command = [sys.executable, "-c", flood, str(os.getpid())]
     with Interruption(signal.SIGINT, waking=[signal.SIGCHLD]) as interruption:
-        with subprocess.Popen([sys.executable, "-c", flood]) as sender:
+        with subprocess.Popen(command) as sender:
             for _ in range(20_000):
                 interruption.pause(0.001)
             sender.kill()
