@@ -89,7 +89,7 @@ def main() -> None:
             f"delivered model {median(b for _, b in ratios):.2f}"
         )
     print(
-        f"lower loss than boosting, of {len(tables)} tables: {beaten[0]} before, "
+        f"lower loss than boosting: {beaten[0]} of {len(ratios)} tables before, of {len(tables)} "
         f"{beaten[1]} the stack, {beaten[2]} the delivered model"
     )
 
