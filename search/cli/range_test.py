@@ -49,7 +49,9 @@ def range_test(
     optimizer: Annotated[
         list[str] | None, typer.Option(help="Optimizer to test (repeatable); default: the space's.")
     ] = None,
-    space: Annotated[str, typer.Option(help="Named space or JSON file.")] = "chapter",
+    space: Annotated[
+        str | None, typer.Option(help="Named space or JSON file; default: that of a launch.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File for the picture (HTML).")
     ] = None,
