@@ -48,8 +48,17 @@ def boosting(record: Mapping[str, Any]) -> float:
 
 
 def decided(record: Mapping[str, Any]) -> bool:
-    """Return whether the study says how the recommended stack compares with the default."""
-    return record["found"]["verdict"] in DECIDED
+    """Return whether the study says what to use: no further seeds would tell more.
+
+    Of a study that recommends the default, older code did not say whether another stack was open.
+    """
+    found = record["found"]
+    if found["verdict"] not in DECIDED:
+        return False
+    decision = found.get("decision")
+    if decision is None:
+        return found["stack"] != found["baseline"]["stack"]
+    return decision["would_decide"] is None
 
 
 def main() -> None:
