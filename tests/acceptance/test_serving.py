@@ -21,6 +21,7 @@ from tests.support.exported_models import exported
 from tests.support.shell import Shell, refused
 from trainstack.search.cli import serve
 from trainstack.spaces.errors import RequestError
+from trainstack.workers.tasks.service import service as service_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 ROWS, CLIENTS = 200, 50
@@ -101,6 +102,16 @@ def test_rows_get_the_answers_of_predict(service: Service) -> None:
     status, found = service.post({"rows": rows(table()), "interval": 0.8})
     assert status == 200
     pd.testing.assert_frame_equal(pd.DataFrame(found["predictions"]), service.expected)
+
+
+def test_the_address_takes_connections_when_it_is_known(model: Path) -> None:
+    """A client that reads the address may connect before the server has started to answer."""
+    starting = service_of({"file": str(model), "host": "127.0.0.1", "port": 0})
+    port = int(next(starting)["url"].rpartition(":")[2])
+    socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    starting.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
 def test_many_clients_at_once_get_right_answers(service: Service) -> None:

@@ -35,6 +35,8 @@ MOST_BYTES = 4 * 2**20
 # when the connection is closed does not see the answer.
 _MOST_READ_BYTES = 16 * MOST_BYTES
 _KEYS = ("rows", "interval")
+# Most connections that wait to be accepted.
+BACKLOG = 2048
 
 
 def service(request: Any) -> Iterator[dict[str, Any]]:
@@ -54,12 +56,14 @@ def service(request: Any) -> Iterator[dict[str, Any]]:
     from trainstack.workers.tasks.predictor import Predictor
 
     host = request["host"]
-    bound = _bound(host, request["port"])
     app = application(Predictor(Path(request["file"])))
-    shown = f"[{host}]" if ":" in host else host
-    yield {"url": f"http://{shown}:{bound.getsockname()[1]}"}
-    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[bound])
+    with _bound(host, request["port"]) as bound:
+        shown = f"[{host}]" if ":" in host else host
+        yield {"url": f"http://{shown}:{bound.getsockname()[1]}"}
+        config = uvicorn.Config(
+            app, backlog=BACKLOG, log_level="error", access_log=False, lifespan="off"
+        )
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -68,6 +72,8 @@ def _bound(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        # Whoever reads the address may connect at once: the server answers when it has started.
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise RequestError(
