@@ -59,7 +59,7 @@ def effort(stack: Stack, inputs: int, outputs: int) -> float:
         outputs: Number of its outputs.
 
     >>> wide, slim = Stack.of(units=[512, 512]), Stack.of(units=[16])
-    >>> effort(wide, 8, 2) > 10 * effort(slim, 8, 2)
+    >>> effort(wide, 8, 2) > 5 * effort(slim, 8, 2)
     True
     """
     weights = _weights(stack, inputs, outputs)
