@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import signal
 import socket
 import time
@@ -42,8 +41,7 @@ class Interruption:
         signals.check()
         # Handlers may use no lock: they run in the thread that they interrupt, which may hold it.
         self._waiter, self._waker = socket.socketpair()
-        for end in (self._waiter, self._waker):
-            end.setblocking(False)
+        self._waker.setblocking(False)
         self._before = {number: signal.signal(number, self._receive) for number in self.numbers}
         self._before |= {number: signal.signal(number, self._wake) for number in self.waking}
         return self
@@ -78,8 +76,8 @@ class Interruption:
         Raises:
             KeyboardInterrupt: One of the signals has arrived since the context was entered.
         """
-        select.select([self._waiter], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
+        self._waiter.settimeout(seconds)
+        with contextlib.suppress(TimeoutError, BlockingIOError):  # the latter for 0 seconds
             self._waiter.recv(4096)
         if self.interrupted:
             raise KeyboardInterrupt
