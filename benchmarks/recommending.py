@@ -97,6 +97,10 @@ def main() -> None:
             f"\nmedian ratio: stack {median(a for a, _ in ratios):.2f}, "
             f"delivered model {median(b for _, b in ratios):.2f}"
         )
+    for when, launches in (("before", old), ("after", new)):
+        every = [record for records in launches.values() for record in records.values()]
+        count = sum(not decided(record) for record in every)
+        print(f"undecided studies {when}: {count} of {len(every)}")
     print(
         f"lower loss than boosting: {beaten[0]} of {len(ratios)} tables before, of {len(tables)} "
         f"{beaten[1]} the stack, {beaten[2]} the delivered model"

@@ -48,14 +48,25 @@ def _text(path: Path) -> str:
 
 def stopped(run: Run, stack: Stack) -> tuple[float, int]:
     """Return the final loss and the epochs trained under a stack's rule."""
-    rule, curve = stopping_of(stack, run["epochs"]), run["valid"]
-    best, best_epoch = math.inf, 0
+    epochs = stopped_after(stack, run["epochs"], run["valid"])
+    return min(run["valid"][:epochs], default=math.inf), epochs
+
+
+def stopped_after(stack: Stack, planned: int, curve: Sequence[float]) -> int:
+    """Return the number of epochs after which a stack's rule ends a run.
+
+    Args:
+        stack: The stack.
+        planned: Epochs of the plan.
+        curve: Validation loss after each epoch.
+    """
+    rule, best, best_epoch = stopping_of(stack, planned), math.inf, 0
     for epoch, loss in enumerate(curve, start=1):
         if loss < best:
             best, best_epoch = loss, epoch
         if rule.ends(epoch, best_epoch):
-            return best, epoch
-    return best, len(curve)
+            return epoch
+    return len(curve)
 
 
 def stopping_row(runs: Sequence[Run], change: Callable[[Stack], Stack]) -> str:

@@ -52,6 +52,17 @@ class Tried:
     parameters: int = 0
 
 
+def between(low: float, high: float, share: float, log: bool) -> float:
+    """Return the number at a share of a range, in [0, 1], on its scale.
+
+    >>> round(between(1.0, 100.0, 0.5, log=True), 6)
+    10.0
+    """
+    if log:
+        return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    return low + share * (high - low)
+
+
 class _Choosing:
     """A trial that chooses the wanted arm, else one not drawn yet, else the usual one.
 
@@ -76,9 +87,7 @@ class _Choosing:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Return the number at `share` of the range, on its scale."""
-        if log:
-            return math.exp(math.log(low) + self._share * (math.log(high) - math.log(low)))
-        return low + self._share * (high - low)
+        return between(low, high, self._share, log)
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False

@@ -6,22 +6,22 @@ say how many seconds a unit of *effort* takes; the mean effort is that of many r
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from trainstack.search.preview import Tried
+from trainstack.search.preview import Tried, between
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
 
 # Random stacks whose mean effort counts.
 DRAWS = 1000
-# Cost of a step by weight, and by weight and row, where the calls of a step cost 1: 1.2 ns, six
-# operations at 60 GFLOP/s, and 0.2 ms, about what one core takes (docs/engine.md).
+# Cost of a step by weight, and by weight and row, where the calls of a step cost 1. Assumed are
+# 1.2 ns, six operations at 60 GFLOP/s, and 0.2 ms; only ratios matter, the tried stacks give the
+# scale.
 UPDATE, PRODUCTS = 6e-6, 5e-7
 
 
@@ -35,9 +35,7 @@ class _Random:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Return a number of a range, uniform on its scale."""
-        if log:
-            return math.exp(self._random.uniform(math.log(low), math.log(high)))
-        return self._random.uniform(low, high)
+        return between(low, high, self._random.random(), log)
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False

@@ -84,14 +84,12 @@ def tables(found: Sequence[Run]) -> list[Table]:
     return made
 
 
-def row(
-    table: Table, start: str, rule: Pruner, orders: int
-) -> tuple[list[float], float, list[float]]:
+def row(table: Table, start: str, rule: Pruner, orders: int) -> tuple[list[float], float, float]:
     """Return the figures of a rule on a data set, as means over random orders.
 
     Returns:
         The regret after each budget, the share of searches that end worse than their first trial,
-        and the number of trials that have ended by each budget.
+        and the number of trials that have ended by the last budget.
     """
     mean = fmean(trial.seconds for trial in table.trials)
     budgets = [mean * number / WORKERS for number in TRIALS]
@@ -104,8 +102,8 @@ def row(
         picked = [_chosen_by(found, seconds) for seconds in budgets]
         regrets.append([table.regrets[trial.name] for trial in picked])
         worse.append(table.losses[picked[-1].name] > table.losses[order[0].name])
-        ended.append([sum(e.at <= seconds for e in found) for seconds in budgets])
-    return np.mean(regrets, axis=0).tolist(), fmean(worse), np.mean(ended, axis=0).tolist()
+        ended.append(sum(e.at <= budgets[-1] for e in found))
+    return np.mean(regrets, axis=0).tolist(), fmean(worse), fmean(ended)
 
 
 def _chosen_by(found: Sequence[Ended], seconds: float) -> Trial:
@@ -125,7 +123,7 @@ def lines(found: Sequence[Run], orders: int) -> list[str]:
             rows = [row(table, start, rule, orders) for table in made]
             regret = np.mean([r[0] for r in rows], axis=0)
             cells = [f"{value:.3f}" for value in regret]
-            cells += [f"{fmean(r[2][-1] for r in rows):.0f}", f"{fmean(r[1] for r in rows):.0%}"]
+            cells += [f"{fmean(r[2] for r in rows):.0f}", f"{fmean(r[1] for r in rows):.0%}"]
             text.append(f"| {start} | {name} | " + " | ".join(cells) + " |")
     return text
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from benchmarks.atlas.records import Run
+from benchmarks.stopping import stopped_after
 from trainstack.search.sampling.pruning import Pruner, Seen, cut
 from trainstack.spaces.stack import Stack
-from trainstack.spaces.stopping import heat, stopping_of
+from trainstack.spaces.stopping import heat
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Trial:
         planned = stack.planned_epochs(run.epochs)
         curve = tuple(math.inf if loss is None else loss for loss in run.loss)
         build, training = run.seconds
-        length = _stopped_after(stack, planned, curve)
+        length = stopped_after(stack, planned, curve)
         return cls(run.name, stack, planned, curve[:length], build, training / max(1, len(curve)))
 
     @property
@@ -142,14 +143,3 @@ def _rungs(trial: Trial, pruner: Pruner, number: int) -> Iterator[tuple[int, flo
     for epoch, share in places[number % pruner.brackets :]:
         if epoch < len(trial.curve):
             yield epoch, share
-
-
-def _stopped_after(stack: Stack, planned: int, curve: Sequence[float]) -> int:
-    """Return the number of epochs after which a stack's rule ends a run."""
-    rule, best, best_epoch = stopping_of(stack, planned), math.inf, 0
-    for epoch, loss in enumerate(curve, start=1):
-        if loss < best:
-            best, best_epoch = loss, epoch
-        if rule.ends(epoch, best_epoch):
-            return epoch
-    return len(curve)

@@ -46,10 +46,10 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
         rows, _ = data.rows
         whole = max(1, rows // min(stack["batch_size"], rows))
         steps = min(whole, MOST_STEPS)
-        first, taken = _epochs(program, stack, data, steps)
+        first, taken = _timed(program, stack, data, steps)
         epoch = taken
         if whole > steps:
-            _, less = _epochs(program, stack, data, steps // 4)
+            _, less = _timed(program, stack, data, steps // 4)
             epoch += (whole - steps) * max(0.0, taken - less) / (steps - steps // 4)
     except TrainstackError:
         raise
@@ -64,7 +64,7 @@ def try_out(bench: Any, stack: Stack) -> dict[str, Any]:
     }
 
 
-def _epochs(program: Any, stack: Stack, data: Any, steps: int) -> tuple[float, float]:
+def _timed(program: Any, stack: Stack, data: Any, steps: int) -> tuple[float, float]:
     """Return the seconds of a first epoch of some steps, which is traced, and of a second one."""
     rows, _ = data.rows
     order = np.resize(np.arange(rows, dtype=np.int32), (steps, min(stack["batch_size"], rows)))

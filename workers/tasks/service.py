@@ -72,7 +72,7 @@ def _bound(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-        # Whoever reads the address may connect at once: the server answers when it has started.
+        # Clients may connect once they know the address; the server answers when it runs.
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
