@@ -1,17 +1,19 @@
 """Record default launches on tables: one compressed file for each table and seed of the study.
 
     python -m benchmarks.launches TABLES -o FOLDER [--data …] [--seeds 0 1] [--command trainstack]
-        [-- FLAGS]
+        [--homes FOLDER] [-- FLAGS]
 
 TABLES is a folder of Parquet files whose last column is the target. Every table is launched with
-default flags, or with FLAGS, in a home of its own. A launch that FOLDER already holds
-is not repeated, so that the command continues where it stopped. `--command` selects the version to
-measure. `benchmarks.recommending` and `benchmarks.delivering` read the folder.
+default flags, or with FLAGS, in a home of its own, which `--homes` keeps for
+`benchmarks.ensembling`. A launch that FOLDER already holds is not repeated, so that the command
+continues where it stopped. `--command` selects the version to measure. `benchmarks.recommending`
+and `benchmarks.delivering` read the folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -46,13 +48,21 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def launched(
-    tables: Path, data: str, seed: int, command: str, flags: Sequence[str]
+    tables: Path, data: str, seed: int, command: str, flags: Sequence[str], homes: Path | None
 ) -> dict[str, Any] | None:
-    """Launch a table and return its record, or None if the launch failed."""
+    """Launch a table and return its record, or None if the launch failed.
+
+    Its home is kept in `homes`, if that is given.
+    """
     words = [command, "launch", str(tables / f"{data}.parquet"), "--json", "--study", "s"]
     words += ["--target", target_of(tables, data), "--seed", str(seed), *flags]
     words += ["--task", TASKS[data]] if data in TASKS else []
-    with tempfile.TemporaryDirectory() as home:
+    with contextlib.ExitStack() as stack:
+        if homes is None:
+            home = stack.enter_context(tempfile.TemporaryDirectory())
+        else:
+            home = str((homes / f"{data}-{seed}").absolute())
+            os.makedirs(home)
         environment = {**os.environ, "TRAINSTACK_HOME": home}
         began, processor = time.perf_counter(), sum(os.times()[2:4])
         ended = subprocess.run(
@@ -74,6 +84,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--data", nargs="*", default=list(DATA))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--homes", type=Path)
     parser.add_argument("--command", default=str(Path(sys.executable).with_name("trainstack")))
     words, flags = sys.argv[1:], []
     if "--" in words:
@@ -85,7 +96,7 @@ def main() -> None:
             path = given.output / f"{data}-{seed}.json.gz"
             if path.exists():
                 continue
-            record = launched(given.tables, data, seed, given.command, flags)
+            record = launched(given.tables, data, seed, given.command, flags, given.homes)
             if record is not None:
                 path.write_bytes(gzip.compress(json.dumps(record).encode(), mtime=0))
                 print(f"{data} {seed}: {record['seconds']} s", flush=True)

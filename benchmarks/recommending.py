@@ -5,7 +5,8 @@
 AFTER and BEFORE are folders of launches that `benchmarks.launches` recorded; BEFORE is by default
 the code whose runs stopped after ten epochs without improvement and whose plans had thirty epochs.
 A table's losses are means over the seeds that both folders hold. The delivered model is the one
-that `trainstack export` writes by default.
+that `trainstack export` writes by default. A study's regret is the test loss of the recommended
+stack over the lowest of any stack that a launch of this table recommended or compared with, less 1.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import Any
 from benchmarks.launches import DATA, read
 from benchmarks.table import RESULTS
 
+Launches = dict[str, dict[int, dict[str, Any]]]
 DECIDED = ("better", "equivalent", "worse")
 
 
-def by_table(records: Iterable[dict[str, Any]]) -> dict[str, dict[int, dict[str, Any]]]:
+def by_table(records: Iterable[dict[str, Any]]) -> Launches:
     """Return the records by table and seed."""
-    found: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    found: Launches = defaultdict(dict)
     for record in records:
         found[record["table"]][record["seed"]] = record
     return found
@@ -45,6 +47,21 @@ def delivered(record: Mapping[str, Any]) -> float:
 def boosting(record: Mapping[str, Any]) -> float:
     """Return the test loss of scikit-learn's gradient boosting on the same rows."""
     return record["found"]["yardstick"]["test"]["loss"]
+
+
+def default_loss(record: Mapping[str, Any]) -> float:
+    """Return the mean test loss of the stack that the recommended one is compared with."""
+    return record["found"]["baseline"]["test"]["loss"]["mean"]
+
+
+def regrets(launches: Launches, lowest: Mapping[str, float]) -> list[float]:
+    """Return the regret of every study of the tables in `lowest`."""
+    return [
+        loss(record) / lowest[name] - 1
+        for name, records in launches.items()
+        if name in lowest
+        for record in records.values()
+    ]
 
 
 def decided(record: Mapping[str, Any]) -> bool:
@@ -101,6 +118,12 @@ def main() -> None:
         every = [record for records in launches.values() for record in records.values()]
         count = sum(not decided(record) for record in every)
         print(f"undecided studies {when}: {count} of {len(every)}")
+    lowest = {
+        name: min(f(r) for f in (loss, default_loss) for x in (old, new) for r in x[name].values())
+        for name in old.keys() & new.keys()
+    }
+    means = [fmean(regrets(launches, lowest)) for launches in (old, new)]
+    print(f"mean regret: {means[0]:.3f} before, {means[1]:.3f} after ({len(lowest)} tables)")
     print(
         f"lower loss than boosting: {beaten[0]} of {len(ratios)} tables before, of {len(tables)} "
         f"{beaten[1]} the stack, {beaten[2]} the delivered model"

@@ -45,7 +45,8 @@ class Model:
         members: One row for each network: `stack_id`, `seed`, `epochs` (null: as long as the
             validation loss fell) and `weight` in the mean.
         validation: The metric that decides, before calibration, on rows that the networks behind it
-            were not trained on; for average and ensemble on the same rows. Null if there are none.
+            were not trained on: for the ensemble those of the search and one that other rows chose,
+            for the others those of the confirmation's runs. Null if there are none.
         calibration: Its temperature, in classification, if there are such rows.
     """
 

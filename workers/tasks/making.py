@@ -20,7 +20,6 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.export.joint import joined
 from trainstack.workers.export.model import export_model
 from trainstack.workers.messages import Kept
-from trainstack.workers.tasks.compared import compared
 from trainstack.workers.tasks.refit import refitted
 from trainstack.workers.tasks.validated import Validated, out_of_bag, together, validated
 
@@ -75,13 +74,11 @@ class Made:
         network: The model, not calibrated, which may hold several networks.
         members: Its networks.
         valid: Predictions for validation rows, by which it is calibrated; None: there are none.
-        score: The metric that decides, on validation rows; None if there is none of its own.
     """
 
     network: Network
     members: tuple[Member, ...]
     valid: Validated | None = None
-    score: float | None = None
 
 
 @dataclass
@@ -112,9 +109,7 @@ class Maker:
         stack, run = self.asked.chosen, self.runs[0]
         program, split = self.bench.weights(stack, run)
         network = _network(self.bench, stack, program, split)
-        valid = self._of_runs[0]
-        score = None if valid is None else valid.score(self.bench.spec)
-        return Made(network, (Member(stack, run.seed),), valid, score)
+        return Made(network, (Member(stack, run.seed),), self._of_runs[0])
 
     def _refit(self) -> Made | str:
         stack, refits = self.asked.chosen, self.asked.refits
@@ -125,14 +120,13 @@ class Maker:
         members = [(self.asked.chosen, refit, 1) for refit in self.asked.refits]
         if len(members) < 2:
             return "only one seed was confirmed"
-        valid = out_of_bag(self._of_runs)
-        return self._mean(members, valid, self._scores.get(AVERAGE))
+        return self._mean(members, out_of_bag(self._of_runs))
 
     def _ensemble(self) -> Made | str:
-        found = self._candidates
+        found = self.candidates
         if not found:
             return "no predictions for validation rows were kept"
-        counts = greedy([valid.p for _, valid in found], partial(self._objective, slice(None)))
+        counts = greedy([valid.p for _, valid in found], partial(self.objective, slice(None)))
         members = [
             (member.stack, member.refit, count)
             for (member, _), count in zip(found, counts, strict=True)
@@ -140,9 +134,7 @@ class Maker:
         ]
         if not members:
             return "no predictions for validation rows are finite"
-        valid = self._unchosen
-        own = None if valid is None else valid.score(self.bench.spec)
-        return self._mean(members, valid, self._scores.get(ENSEMBLE, own))
+        return self._mean(members, self._unchosen)
 
     @cached_property
     def _of_runs(self) -> list[Validated | None]:
@@ -155,7 +147,7 @@ class Maker:
         ]
 
     @cached_property
-    def _candidates(self) -> list[tuple[PoolMember, Validated]]:
+    def candidates(self) -> list[tuple[PoolMember, Validated]]:
         """The networks that the ensemble may contain, with predictions for the same rows."""
         splits = search_splits(self.bench.spec)
         found = [
@@ -164,56 +156,37 @@ class Maker:
         ]
         return [(member, valid) for member, valid in found if valid is not None]
 
-    @cached_property
+    @property
     def _unchosen(self) -> Validated | None:
         """The search's validation rows, predicted by ensembles that these rows did not choose."""
-        if not self._candidates:
-            return None
-        each = [valid for _, valid in self._candidates]
+        each = [valid for _, valid in self.candidates]
         try:
-            p = cross_fitted([valid.p for valid in each], self._objective)
+            p = cross_fitted([valid.p for valid in each], self.objective)
         except RequestError:  # a user's metric may refuse half of the rows
             return None
         return None if p is None else replace(each[0], p=p)
 
-    @cached_property
-    def _scores(self) -> dict[str, float]:
-        """The metric of average and ensemble on the same rows; empty if there are none."""
-        runs, unchosen = [run for run in self._of_runs if run is not None], self._unchosen
-        if unchosen is None:
-            return {}
-        known = {run.predictions for run in self.runs}
-        searched = [
-            valid
-            for member, valid in self._candidates
-            if member.stack == self.asked.chosen and not known & {*member.predictions}
-        ]
-        try:
-            return compared(self.bench.spec, runs, searched, unchosen)
-        except RequestError:  # as above, of fewer rows
-            return {}
-
-    def _objective(self, rows: np.ndarray | slice, p: np.ndarray) -> float:
+    def objective(self, rows: np.ndarray | slice, p: np.ndarray) -> float:
         """Return the number to minimize of predictions for some of the search's validation rows."""
-        valid, asked = self._candidates[0][1], self.bench.spec.asked
+        valid, asked = self.candidates[0][1], self.bench.spec.asked
         return asked.objective(asked.value(valid.y[rows], p, valid.w[rows]))
 
     def _mean(
-        self,
-        wanted: Sequence[tuple[Stack, Refit, int]],
-        valid: Validated | None,
-        score: float | None = None,
+        self, wanted: Sequence[tuple[Stack, Refit, int]], valid: Validated | None
     ) -> Made | str:
-        """Return the weighted mean of networks trained on all rows; none may diverge."""
+        """Return the weighted mean of networks trained on all rows, without those that diverge."""
         found = self._networks([(stack, refit) for stack, refit, _ in wanted])
-        made = [network for network in found if network is not None]
-        if len(made) < len(wanted):
-            return "a training on all rows diverged"
-        weights = [weight for *_, weight in wanted]
-        parameters = sum(network.parameters for network in made)
-        model = joined([network.model for network in made], weights)
-        members = tuple(Member(stack, refit.seed, refit, weight) for stack, refit, weight in wanted)
-        return Made(Network(model, made[0].split, parameters), members, valid, score)
+        made = [
+            (network, Member(stack, refit.seed, refit, weight))
+            for network, (stack, refit, weight) in zip(found, wanted, strict=True)
+            if network is not None
+        ]
+        if not made:
+            return "training on all rows diverged"
+        networks, members = zip(*made, strict=True)
+        model = joined([each.model for each in networks], [member.weight for member in members])
+        parameters = sum(network.parameters for network in networks)
+        return Made(Network(model, networks[0].split, parameters), members, valid)
 
     def _networks(self, wanted: Sequence[tuple[Stack, Refit]]) -> list[Network | None]:
         """Return networks trained on all rows; those of one stack are trained together."""

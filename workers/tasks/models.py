@@ -8,6 +8,7 @@ for validation rows. `further_models` and `greedy` bound their number.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from trainstack.search.evidence.default_model import AVERAGE, ENSEMBLE, KINDS, S
 from trainstack.search.metrics.conformal import Residuals
 from trainstack.search.metrics.table import REGRESSION
 from trainstack.search.payloads import MeasurementPayload
+from trainstack.spaces.errors import RequestError
 from trainstack.workers.export.deployment import latency_ms
 from trainstack.workers.export.joint import tempered
 from trainstack.workers.export.keras_code import ensemble_script, script
@@ -108,8 +110,9 @@ def measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:
         "members": [member.to_json() for member in made.members],
         **calibration,
     }
-    if made.score is not None:
-        document["validation"] = made.score
+    if made.valid is not None:
+        with contextlib.suppress(RequestError):  # a user's metric may refuse some rows
+            document["validation"] = made.valid.score(spec)
     return document, model
 
 

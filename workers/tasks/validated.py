@@ -120,16 +120,6 @@ def out_of_bag(parts: Sequence[Validated | None]) -> Validated | None:
     return Validated(rows, known.y[first], known.w[first], kept.predictions)
 
 
-def aligned(first: Validated, second: Validated) -> tuple[Validated, Validated]:
-    """Return the rows that both hold; each of them holds a row at most once."""
-    _, *places = np.intersect1d(first.rows, second.rows, return_indices=True)
-    mine, theirs = (
-        Validated(*(getattr(part, name)[place] for name in ("rows", "y", "w", "p")))
-        for part, place in zip((first, second), places, strict=True)
-    )
-    return mine, theirs
-
-
 def keep_predictions(
     bench: Bench, name: str, parts: Iterable[tuple[SplitId, Any, Program]]
 ) -> dict[str, str]:

@@ -32,28 +32,29 @@ ALL = {
 }
 
 
-def test_the_test_figures_do_not_decide() -> None:
-    """The average is taken although each other model has a lower test loss."""
-    assert default_model(spec_of(), ALL)[0] == "average"
-
-
-@pytest.mark.parametrize(("ensemble", "expected"), [(0.2, "ensemble"), (0.4, "average")])
-def test_validation_decides_between_average_and_ensemble(ensemble: float, expected: str) -> None:
-    """The lower validation log loss is taken if both have one."""
-    models = {
-        **ALL,
-        "average": model(0.3, validation=0.3),
-        "ensemble": model(0.4, validation=ensemble),
+def with_networks(average: int, ensemble: int, **more: Any) -> dict[str, dict[str, Any]]:
+    """All models, with numbers of networks."""
+    row = {"stack_id": "a", "seed": 1, "weight": 2}
+    counts = {"average": average, "ensemble": ensemble}
+    return ALL | {
+        kind: {**ALL[kind], "members": [row] * count, **more} for kind, count in counts.items()
     }
-    kind, reason = default_model(spec_of(), models)
+
+
+@pytest.mark.parametrize(("networks", "expected"), [(4, "average"), (5, "ensemble")])
+def test_the_ensemble_is_taken_unless_it_is_small(networks: int, expected: str) -> None:
+    """It needs as many networks as the average; test figures, here the worst, do not decide."""
+    kind, reason = default_model(spec_of(), with_networks(5, networks))
     assert kind == expected
-    assert "validation log_loss" in reason
+    assert "err" in reason
 
 
-def test_a_metric_that_rises_is_compared_the_other_way() -> None:
-    """Of two accuracies the higher one is better."""
-    models = {"average": model(0.3, validation=0.8), "ensemble": model(0.3, validation=0.9)}
-    assert default_model(spec_of(metric="accuracy"), models)[0] == "ensemble"
+def test_a_small_ensemble_is_better_than_none() -> None:
+    """It is taken if no other model was made."""
+    models = with_networks(5, 2)
+    assert default_model(spec_of(), {"ensemble": models["ensemble"]})[0] == "ensemble"
+    del models["average"]
+    assert default_model(spec_of(), models)[0] == "ensemble"
 
 
 def test_a_model_beyond_a_bound_is_not_the_default() -> None:
