@@ -56,9 +56,10 @@ def _confirming_line(status: StudyStatus, best: str) -> str:
     text = f"{status.state}: {spent(status.confirmation)} of {runs} runs{best}, {seconds(elapsed)}"
     if (left := time_left(status)) is None:
         return text
-    text += f" of about {seconds(elapsed + left)}"
-    longest = time_left(status, most) if most > certain else None
-    return fitting(f"{text} to {seconds(elapsed + longest)}", text) if longest else text
+    at_least = seconds(elapsed + left)
+    text += f" of about {at_least}"
+    at_most = seconds(elapsed + (time_left(status, most) or left))
+    return text if at_most == at_least else fitting(f"{text} to {at_most}", text)
 
 
 def certain_runs(status: StudyStatus) -> int:

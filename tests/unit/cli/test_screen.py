@@ -113,6 +113,8 @@ def test_a_confirmation_shows_its_certain_and_its_possible_time() -> None:
     shown = drawn(80, going)
     assert "8 of 15  1 min 15 s, about 12 s left" in shown
     assert "at most 53 runs if the comparison stays open, 1 min 28 s left" in shown
+    near = replace(going, confirmation_at_most=16, run_seconds=0.1, elapsed_seconds=7.0)
+    assert line_of(near) == "confirming: 8 of 15 to 16 runs, 7 s of about 8 s"
     ended = {"state": "concluded", "phase": "concluded", "concluded": True}
     last = replace(going, **ended, confirmation={**NONE, "completed": 15})
     assert line_of(last) == "concluded: 15 of 15 runs, best loss 0.2500, 1 min 15 s"
