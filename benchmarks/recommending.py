@@ -4,7 +4,7 @@
 
 AFTER and BEFORE are folders of launches that `benchmarks.launches` recorded; BEFORE is by default
 the code whose runs stopped after ten epochs without improvement and whose plans had thirty epochs.
-A table's losses are means over the seeds that both folders hold. The delivered model is the one
+A table's losses are means over the seeds that a folder holds. The delivered model is the one
 that `trainstack export` writes by default. A study's regret is the test loss of the recommended
 stack over the lowest of any stack that a launch of this table recommended or compared with, less 1.
 """
@@ -92,10 +92,9 @@ def main() -> None:
     ratios, beaten = [], [0, 0, 0]
     tables = [name for name in DATA if name in new] + sorted(set(new) - set(DATA))
     for name in tables:
-        both = sorted(set(new[name]) & set(old[name])) if name in old else []
-        records = [new[name][seed] for seed in both or sorted(new[name])]
+        records, earlier = list(new[name].values()), list(old.get(name, {}).values())
         stack, model, stick = (fmean(map(f, records)) for f in (loss, delivered, boosting))
-        former = fmean(loss(old[name][seed]) for seed in both) if both else None
+        former = fmean(map(loss, earlier)) if earlier else None
         beaten = [
             n + (value is not None and value < stick)
             for n, value in zip(beaten, (former, stack, model), strict=True)
