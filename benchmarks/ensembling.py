@@ -25,14 +25,16 @@ from typing import Any
 import numpy as np
 
 CANDIDATES = 20
-Loss = Callable[[np.ndarray, np.ndarray], float]
+Loss = Callable[[np.ndarray], float]
 
 
-def plainly(predictions: Sequence[np.ndarray], loss: Callable[[np.ndarray], float], most: int):
-    """Return the counts of a greedy choice that starts from nothing."""
+def plainly(predictions: Sequence[np.ndarray], loss: Loss, most: int) -> np.ndarray:
+    """Return the counts of a greedy choice that starts from nothing, the former rule."""
+    from trainstack.search.evidence.greedy import ROUNDS
+
     counts, total = np.zeros(len(predictions)), np.zeros_like(predictions[0])
     best, found = math.inf, counts.copy()
-    for size in range(1, 21):
+    for size in range(1, ROUNDS + 1):
         full = (counts > 0).sum() >= most
         tried = [
             math.inf if full and not counts[k] else loss((total + p) / size)
@@ -46,7 +48,7 @@ def plainly(predictions: Sequence[np.ndarray], loss: Callable[[np.ndarray], floa
     return found
 
 
-def best_of(predictions: Sequence[np.ndarray], loss: Callable[[np.ndarray], float], most: int):
+def best_of(predictions: Sequence[np.ndarray], loss: Loss, most: int) -> np.ndarray:
     """Return one for each of the best candidates."""
     order = np.argsort([loss(p) for p in predictions], kind="stable")
     return np.isin(np.arange(len(predictions)), order[:most]).astype(float)

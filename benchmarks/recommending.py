@@ -64,6 +64,11 @@ def regrets(launches: Launches, lowest: Mapping[str, float]) -> list[float]:
     ]
 
 
+def confirmed_on_test(record: Mapping[str, Any]) -> bool:
+    """Return whether the recommended stack has less test loss than the default in paired runs."""
+    return record["found"]["difference_on_test"]["mean"] < 0
+
+
 def decided(record: Mapping[str, Any]) -> bool:
     """Return whether the study says what to use: no further seeds would tell more.
 
@@ -117,6 +122,16 @@ def main() -> None:
         every = [record for records in launches.values() for record in records.values()]
         count = sum(not decided(record) for record in every)
         print(f"undecided studies {when}: {count} of {len(every)}")
+    better = [
+        record
+        for records in new.values()
+        for record in records.values()
+        if record["found"]["verdict"] == "better"
+    ]
+    print(
+        f"verdicts better: {len(better)}, of which the test rows have the sign: "
+        f"{sum(map(confirmed_on_test, better))}"
+    )
     lowest = {
         name: min(f(r) for f in (loss, default_loss) for x in (old, new) for r in x[name].values())
         for name in old.keys() & new.keys()

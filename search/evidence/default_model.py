@@ -43,7 +43,7 @@ def default_model(spec: StudySpec, models: Mapping[str, Mapping[str, Any]]) -> t
     if PROFILES[spec.profile].spares:
         kind = REFIT if REFIT in fitting else fitting[0]
         return kind, f"Profile {spec.profile} takes a single network.{note}"
-    count = {kind: len(model["members"]) for kind, model in made.items()}
+    count = {kind: len(made[kind]["members"]) for kind in fitting}
     few = count.get(ENSEMBLE, 0) < count.get(AVERAGE, 1)
     kind = min(fitting, key=lambda kind: (few and kind == ENSEMBLE, [*_REASONS].index(kind)))
     return kind, _REASONS[kind] + note

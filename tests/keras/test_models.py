@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ from trainstack.workers.tasks.jobs import JobBench
 from trainstack.workers.tasks.making import Maker
 from trainstack.workers.tasks.measure import confirmation_runs
 from trainstack.workers.tasks.metrics import Scorer
-from trainstack.workers.tasks.models import KINDS, predictions
+from trainstack.workers.tasks.models import KINDS, measured, predictions
 from trainstack.workers.tasks.refit import refitted
 
 pytestmark = pytest.mark.keras
@@ -159,6 +160,40 @@ def test_a_users_metric_may_refuse_few_rows(study: Any) -> None:
     made = Maker(bench, study.asked, runs).make("ensemble")
     assert not isinstance(made, str)
     assert made.valid is None
+
+
+def test_a_metric_that_refuses_rows_costs_only_its_own_figure(study: Any) -> None:
+    """The model is measured on the test rows, without a validation metric."""
+    bench = copy(study.bench)
+    runs = confirmation_runs(bench, study.asked.runs[CHOSEN.stack_id])
+    made = Maker(bench, study.asked, runs).make("average")
+    assert not isinstance(made, str)
+    assert made.valid is not None
+    refused = len(made.valid.y)
+    assert refused != len(made.network.split.y_test)
+    code = f"def choosy(y, p, w):\n    assert len(y) != {refused}\n    return float(p.max())\n"
+    own = OwnMetric("metric.py", "choosy", "minimize", code)
+    bench.spec = replace(bench.spec, own_metric=own)
+    document, _ = measured(bench, made)
+    assert "validation" not in document
+    assert np.isfinite(document["test"]["loss"][0])
+
+
+def test_a_network_that_diverges_is_left_out(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The average is of the other seeds; the refit, which has no other network, is not made."""
+
+    def first_diverges(bench: Any, stack: Stack, asked: Any) -> Iterator[Any]:
+        for place, network in enumerate(refitted(bench, stack, asked)):
+            yield network if place else None
+
+    monkeypatch.setattr("trainstack.workers.tasks.making.refitted", first_diverges)
+    runs = confirmation_runs(study.bench, study.asked.runs[CHOSEN.stack_id])
+    maker = Maker(study.bench, study.asked, runs)
+    average = maker.make("average")
+    assert not isinstance(average, str)
+    seeds = [refit.seed for refit in study.asked.refits]
+    assert [member.seed for member in average.members] == seeds[1:]
+    assert maker.make("refit") == "training on all rows diverged"
 
 
 @pytest.mark.parametrize("kind", KINDS)
