@@ -124,6 +124,20 @@ def test_the_intervals_are_those_of_the_last_look() -> None:
         assert ((own.low or 0.0) < (usual.low or 0.0)) == wider
 
 
+def test_a_single_stack_keeps_the_level_of_the_look_that_decides_it() -> None:
+    """Two stacks' pairs estimate the spread poorly, so a later look spends only its own risk."""
+    later = []
+    for seed in range(4):
+        world = replace(SMALL, world=seed)
+        spec, runs = finished_study(world, (CHAPTER_DEFAULT, LAST), seed=seed, **AMPLE)
+        found, end = choice(spec, runs), max(seeds_of(runs).values())
+        assert found is not None
+        if found.stack == LAST and ends_of(spec)[0] < end < ends_of(spec)[-1]:
+            later.append(found.level == levels_of(spec)[end])
+    assert later
+    assert all(later)
+
+
 def test_the_last_look_spends_what_is_left() -> None:
     """A study that ends at its first look has the usual level, later a higher one."""
     spec = made_up_spec(**AMPLE)
