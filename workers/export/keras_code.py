@@ -26,6 +26,7 @@ def script(
     recorded: Mapping[str, Sequence[float]],
     refit: Refit | None = None,
     averaged: bool = False,
+    temperature: float = 1.0,
 ) -> str:
     """Write the training script: data, preprocessing, network, training, test figures.
 
@@ -38,6 +39,7 @@ def script(
         refit: How the network is trained on all rows that are not for testing; None: with a
             validation part.
         averaged: Whether the model is the mean of the seeds' predictions.
+        temperature: At which the model's probabilities are given; 1 changes nothing.
 
     Returns:
         A program that needs only Keras, TensorFlow, scikit-learn and NumPy (pandas for tables).
@@ -48,6 +50,7 @@ def script(
         **stack_values(dataset, spec, stack, refit),
         seeds=list(seeds),
         averaged=averaged,
+        temperature=temperature,
         members=(),
     )
 
@@ -57,6 +60,7 @@ def ensemble_script(
     spec: StudySpec,
     members: Sequence[tuple[Stack, Refit, int]],
     recorded: Mapping[str, Sequence[float]],
+    temperature: float = 1.0,
 ) -> str:
     """Write the script of a weighted mean of networks of several stacks.
 
@@ -66,6 +70,7 @@ def ensemble_script(
         members: For each network its stack, how it is trained on all rows that are not for
             testing, and its weight in the mean; at least one.
         recorded: The recorded test figures, for comparison.
+        temperature: As for `script`.
 
     Returns:
         As `script`.
@@ -74,7 +79,7 @@ def ensemble_script(
     stacks = [stack_values(dataset, spec, stack, refit) for stack, refit, _ in members]
     # The rows without a target are loaded for all networks if one of them is pretrained on them.
     shared["unlabelled"] = any(values["unlabelled"] for values in stacks)
-    shared |= {"averaged": True, "seeds": ()}
+    shared |= {"averaged": True, "temperature": temperature, "seeds": ()}
     written = [
         {
             "code": rendered("member.py.jinja", **{**values, **shared}),

@@ -67,7 +67,7 @@ def models(
             found[kind] = {"left_out": made}
             continue
         document, model = measured(bench, made)
-        program = _program(bench, made, runs, test, kind, document["test"])
+        program = _program(bench, made, runs, test, kind, document)
         stacks = tuple(dict.fromkeys(member.stack for member in made.members))
         delivered = Delivered(model, made.network.split, stacks, program, residuals(bench, made))
         try:
@@ -134,7 +134,7 @@ def _program(
     runs: Sequence[Kept],
     test: Mapping[str, Sequence[float]],
     kind: str,
-    own: Mapping[str, Sequence[float]],
+    document: Mapping[str, Any],
 ) -> str:
     """Return a program that trains a model again; empty if a user's network has none."""
     network = bench.spec.network
@@ -143,8 +143,12 @@ def _program(
     about, first = (bench.dataset, bench.spec), made.members[0]
     if kind == SINGLE:
         return script(*about, first.stack, [run.seed for run in runs], test)
+    own = document["test"]
+    temperature = document.get("calibration", {}).get("temperature", 1.0)
     if kind == ENSEMBLE:
         members = [(one.stack, one.refit, one.weight) for one in made.members if one.refit]
-        return ensemble_script(*about, members, own)
+        return ensemble_script(*about, members, own, temperature)
     seeds = [member.seed for member in made.members]
-    return script(*about, first.stack, seeds, own, first.refit, averaged=kind == AVERAGE)
+    return script(
+        *about, first.stack, seeds, own, first.refit, kind == AVERAGE, temperature=temperature
+    )
