@@ -26,7 +26,7 @@ from trainstack.search.evidence.candidates import (
 )
 from trainstack.search.evidence.challenge import Challenge, of_race
 from trainstack.search.evidence.choice import Choice
-from trainstack.search.evidence.comparisons import LEVEL, compare
+from trainstack.search.evidence.comparisons import LEVEL, compare, paired
 from trainstack.search.evidence.constraints import read_all, violation
 from trainstack.search.evidence.deciding import Deciding
 from trainstack.search.evidence.extension import extend, levels_of
@@ -265,15 +265,23 @@ def _open(run: Run) -> bool:
 def _clearly_worse(
     alive: Sequence[Candidate], runs: Sequence[Run], end: int, looks: int, resolution: float
 ) -> dict[str, str]:
-    """Return the stacks clearly worse than the leader after `end` seeds, with the reason."""
+    """Return the stacks clearly worse than the leader after `end` seeds, with the reason.
+
+    They are worse by the spread of all stacks and by that of their own pairs: a noisy stack is
+    often far behind after three seeds, and the interval of one that is dropped by chance is wrong.
+    """
     rows = losses(confirmed(alive, runs, before=end))
     here = [c for c in alive if c.stack_id in rows]
     if not here:
         return {}
     leader = min(here, key=lambda c: (score(c, rows), not c.is_baseline))
-    behind = compare(rows, leader.stack_id, 1.0 - DROP_RISK / looks, resolution)
+    level = 1.0 - DROP_RISK / looks
+    behind = compare(rows, leader.stack_id, level, resolution)
     return {
         c.stack_id: f"clearly worse than the leader after {end} seeds"
         for c in here
-        if c is not leader and not c.is_baseline and above(behind[c.stack_id])
+        if c is not leader
+        and not c.is_baseline
+        and above(behind[c.stack_id])
+        and above(paired(rows[c.stack_id], rows[leader.stack_id], level))
     }

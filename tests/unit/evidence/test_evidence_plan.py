@@ -8,7 +8,13 @@ import pytest
 
 from tests.support.planted_study import Planted, made_up_spec, neighbours
 from trainstack.search.evidence.candidates import MOST_CANDIDATES, candidates, departures, searched
-from trainstack.search.evidence.race import choice, confirmation_seed, next_runs, race
+from trainstack.search.evidence.race import (
+    DROP_RISK,
+    choice,
+    confirmation_seed,
+    next_runs,
+    race,
+)
 from trainstack.search.records import CONFIRMATION, SEARCH, Outcome, Run
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.portfolio import MEASURED_DEFAULT
@@ -126,6 +132,16 @@ def test_clearly_worse_stacks_are_dropped_after_the_first_block() -> None:
     assert counts[adam] == 3
     assert counts[last] == counts[CHAPTER_DEFAULT] == 5
     assert race(spec, done).done
+
+
+def test_a_noisy_stack_is_rarely_dropped_by_chance() -> None:
+    """A stack with three times the noise of the others, as good as they, keeps to DROP_RISK."""
+    dropped = 0
+    for seed in range(150):
+        planted = Planted(noisier={SELU[0].stack_id: 3.0}, world=seed)
+        spec, runs = study(planted, [CHAPTER_DEFAULT, *SELU], seed=seed)
+        dropped += SELU[0].stack_id in race(spec, planted.confirm(spec, runs)).out
+    assert dropped <= DROP_RISK * 150
 
 
 @pytest.mark.parametrize(("replicates", "runs_each"), [(0, 0), (1, 1), (2, 2), (3, 3)])
