@@ -4,8 +4,10 @@
 
 The curves are those recorded by `benchmarks.curves` without any stopping (the published ones are in
 `benchmarks/results/curves`). Stopping is judged by the final loss with and without the rule, run by
-run; pruning by forty trials in random orders: how often one of the five best is cut, and the loss
-of the best remaining trial.
+run, for several shares of patience and several shares of its peak to which a planned rate must have
+come down before patience counts; pruning by forty trials in random orders: how many of the five
+best are pruned, and the loss of the best remaining one. Patience is that of the named spaces unless
+stated.
 """
 
 from __future__ import annotations
@@ -19,15 +21,19 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from trainstack.search.sampling.pruning import PRUNERS, Pruner, Seen, cut
+from trainstack.spaces import stopping
 from trainstack.spaces.stack import Stack
 from trainstack.spaces.stopping import heat, stopping_of
 
 ORDERS = 200
 BEST = 5
+# The share of the plan that the named spaces wait; the curves were recorded before it was chosen.
+SHARE = 0.5
 
 Run = dict[str, Any]
 
@@ -36,10 +42,14 @@ def read(paths: Sequence[Path]) -> list[Run]:
     """Return the recorded runs that trained to the end of their plan, with their stacks."""
     rows = [json.loads(line) for path in paths for line in _text(path).splitlines()]
     return [
-        {**row, "stack": Stack.from_json(row["stack"])}
+        {**row, "stack": _waiting(Stack.from_json(row["stack"]))}
         for row in rows
         if row["outcome"] == "completed" and row["valid"]
     ]
+
+
+def _waiting(stack: Stack) -> Stack:
+    return stack if stack["stopping"] == "none" else stack.but(stopping__share=SHARE)
 
 
 def _text(path: Path) -> str:
@@ -141,13 +151,23 @@ def main() -> None:
     print("share | runs | mean ratio | largest | above 1.05 | epochs saved | seconds saved")
     for share in (0.1, 0.15, 0.2, 0.25, 0.33, 0.5):
         print(f"{share} | {stopping_row(runs, partial(Stack.but, stopping__share=share))}")
+    planned = [run for run in runs if stopping.cool_from(run["stack"]) > 0]
+    print("\npeak's share, share | runs of planned schedules | …")
+    for limit in (1.0, 0.5, 0.3, 0.1):
+        with patch.object(stopping, "COOL_SHARE", limit):
+            for share in (0.1, 0.25, SHARE):
+                row = stopping_row(planned, partial(Stack.but, stopping__share=share))
+                print(f"{limit}, {share} | {row}")
+    print("\nschedule | runs | …")
     for schedule in sorted({run["stack"]["schedule"] for run in runs}):
         own = [run for run in runs if run["stack"]["schedule"] == schedule]
         print(f"{schedule} | {stopping_row(own, lambda s: s)}")
     drawn = [run for run in runs if run["name"].startswith("draw-")]
     if not drawn:
         return
-    print("\nrule | of the best 5 cut | best cut | mean loss lost | 95 % | epochs spent")
+    print(
+        "\nrule | pruned of the best 5 | best pruned | loss of the best remaining | 95 % | epochs"
+    )
     asha = PRUNERS["asha"]
     former = Pruner("", (1 / 3,), 1 / 3)
     rules = {
@@ -161,7 +181,12 @@ def main() -> None:
             rules[f"rung {rung:.2f}, keep {keep:.2f}, fair"] = (row, True)
     thirds = (1 / 3, 1 / 2, 2 / 3)
     rules["rungs 0.33 0.50 0.67, keep 0.50, fair"] = (Pruner("", thirds, 1 / 2, least=3), True)
-    rules["rungs 0.33 0.67, keep 0.50, fair"] = (Pruner("", (1 / 3, 2 / 3), 1 / 2, least=3), True)
+    for least, fair in ((3, False), (3, True), (8, True)):
+        row = Pruner("", (1 / 3, 2 / 3), 1 / 2, least=least)
+        rules[f"rungs 0.33 0.67, keep 0.50 of {least}, {'fair' if fair else 'all alike'}"] = (
+            row,
+            fair,
+        )
     rules["rungs 0.25 0.50 0.75, keep 0.50, fair"] = (
         Pruner("", (0.25, 0.5, 0.75), 1 / 2, least=3),
         True,

@@ -97,7 +97,10 @@ def _exit_codes() -> list[tuple[str, str]]:
         StudyError,
     )
 
-    meanings = [(0, "done")]
+    meanings = [
+        (0, "done"),
+        (1, "`replay`: the curves differ; else a fault of a child process"),
+    ]
     for kind in (RequestError, StorageAwayError, StudyError, NothingToRecommend):
         meanings.append((kind.exit_code, (kind.__doc__ or "").rstrip(".")))
     meanings.append((INTERRUPTED, INTERRUPTION))

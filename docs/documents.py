@@ -7,7 +7,7 @@ and `[]` a list.
 
 from __future__ import annotations
 
-from docs.fields import Document
+from docs.fields import ANY, TEXT, Document, Field
 from docs.records import rows
 from trainstack.search.claims.findings import Findings
 from trainstack.search.cli.creation import Detached
@@ -71,6 +71,16 @@ DOCUMENTS: tuple[Document, ...] = (
     Document(("replay",), "A trial trained again, compared with its record.", rows(Replay)),
     Document(("range-test",), "One row per optimizer.", rows(RangeTest, "[]")),
     Document(("space list",), "The named spaces.", rows(NamedSpace, "[]")),
+    Document(
+        ("space show",),
+        "A space as `launch --space` reads it, with and without `--json`.",
+        (
+            Field("name", TEXT, "Its name."),
+            Field("about", TEXT, "What it is for."),
+            Field("cost", TEXT, "What a search of it takes."),
+            Field("axes", ANY, "Choices of each axis; see the how-to on a space of your own."),
+        ),
+    ),
     Document(
         ("space check",),
         "Whether a space can be searched; exit code 2 if not.",

@@ -48,6 +48,19 @@ class OwnNumber:
         return {**domain, **kind, **({"when": when} if when else {})}
 
 
+def check_none(stack: Mapping[str, Any]) -> None:
+    """Refuse a stack with numbers of a network, where there is none.
+
+    >>> check_none({"units": [8]})
+    """
+    for key in stack:
+        if key.startswith(PREFIX):
+            raise RequestError(
+                f"stack key {key!r} is a number of a network of one's own",
+                "a study with --network",
+            )
+
+
 def asked_for(numbers: Mapping[str, OwnNumber], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a network asks for, by stack key: the numbers chosen, the others as usual.
 

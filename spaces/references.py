@@ -11,6 +11,7 @@ from typing import Any
 
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.network_space import held
+from trainstack.spaces.own_numbers import check_none
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -130,12 +131,13 @@ def network_stacks() -> list[tuple[str, Stack]]:
     return [("chapter-default", CHAPTER_DEFAULT), *classics]
 
 
-def read_stacks(document: Any, task: str) -> tuple[Stack, ...]:
+def read_stacks(document: Any, task: str, own: bool = False) -> tuple[Stack, ...]:
     """Read the document of `--stacks`: a stack, or a list of stacks or reference names.
 
     Args:
         document: The document.
         task: The data's task, for which some references have a form of their own.
+        own: Whether the study has a network of its own, whose numbers a stack may hold.
 
     Raises:
         RequestError: The document is not a list, or an entry is wrong.
@@ -146,10 +148,10 @@ def read_stacks(document: Any, task: str) -> tuple[Stack, ...]:
         raise RequestError(
             "the stacks file holds no list", "a stack, or a list of stacks or reference names"
         )
-    return tuple(_stacks(document, task))
+    return tuple(_stacks(document, task, own))
 
 
-def _stacks(document: list[Any], task: str) -> Iterable[Stack]:
+def _stacks(document: list[Any], task: str, own: bool) -> Iterable[Stack]:
     for place, entry in enumerate(document):
         if isinstance(entry, str):
             if entry not in REFERENCES:
@@ -159,6 +161,9 @@ def _stacks(document: list[Any], task: str) -> Iterable[Stack]:
             yield reference(entry, task)
             continue
         try:
-            yield Stack.from_json(entry)
+            stack = Stack.from_json(entry)
+            if not own:
+                check_none(stack.to_json())
+            yield stack
         except RequestError as error:
             raise RequestError(f"stacks[{place}]: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
@@ -233,7 +234,7 @@ def _gather(url: URL, spec: StudySpec, as_json: bool) -> None:
         raise NothingToRecommend(
             f"no run of study '{spec.study}' finished ({causes[0].strip().splitlines()[-1]})",
             "at least one pair",
-            f"see `trainstack trials {spec.study} --confirmation`",
+            f"see `trainstack trials {shlex.quote(spec.study)} --confirmation`",
         )
     _conclude(spec, runs, measured, as_json)
 

@@ -44,7 +44,8 @@ def confirm(
 
     Example: trainstack confirm digits --replicates 15
     """
-    from trainstack.search.cli.recommend import conclude, settle
+    from trainstack.search.cli.recommend import check_settles, conclude, settle
+    from trainstack.search.queue import queries
     from trainstack.search.queue.reopening import reopen
 
     for flag, number in (("--replicates", replicates), ("--most-replicates", most_replicates)):
@@ -59,6 +60,7 @@ def confirm(
         most = most_replicates or replicates
         if most is None:
             replicates = most = _seeds_that_decide(engine, study)
+        check_settles(queries.status(engine, study))
         reopen(engine, study, replicates or 0, most, seconds)
         settle(url, engine, study)
     conclude(url, study, as_json)

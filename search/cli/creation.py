@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -89,12 +90,12 @@ def _set_going(url: Any, study: str) -> None:
         request_state(url, study, "go")
         err().print("resuming stopped study", markup=False)
     elif state == "paused":
-        err().print(f"it is paused until `trainstack resume {study}`", markup=False)
+        err().print(f"it is paused until `trainstack resume {shlex.quote(study)}`", markup=False)
 
 
 def print_detached(study: str, as_json: bool) -> None:
     """Print how workers join a study that was created without any."""
-    worker = f"trainstack worker {study}"
+    worker = f"trainstack worker {shlex.quote(study)}"
     if as_json:
         print_json(Detached(study, worker))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -64,7 +65,8 @@ def workers(
         print_json(found)
         return
     if not found:
-        out().print(f"no worker: start one with `trainstack worker {study}`", markup=False)
+        starts = f"trainstack worker {shlex.quote(study)}"
+        out().print(f"no worker: start one with `{starts}`", markup=False)
         return
     out().print(_workers_table(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from trainstack.search.artifacts import Store
+    from trainstack.search.queue.status import StudyStatus
     from trainstack.search.spec import StudySpec
 
 STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
@@ -223,11 +225,30 @@ def copy_from(store: Store, name: str, target: Path) -> None:
         raise RequestError(f"cannot write {target} ({error.strerror})") from None
 
 
+def check_settles(status: StudyStatus) -> None:
+    """Refuse a study that cannot be concluded now.
+
+    Raises:
+        RequestError: Other workers are still searching.
+        NothingToRecommend: No trial finished.
+    """
+    study = status.study
+    if status.phase == "searching":
+        if _busy(status) and status.state == "searching":
+            raise RequestError(
+                f"study '{study}' is still searching",
+                "a study whose search has ended",
+                f"wait, or end it: trainstack stop {shlex.quote(study)}",
+            )
+        if not sum(status.counts[k] for k in ("completed", "pruned", "diverged", "running")):
+            raise NothingToRecommend(f"study '{study}' has no finished trial yet")
+
+
 def settle(url: URL, engine: Engine, study: str) -> None:
     """Conclude the study if necessary, with workers on this machine.
 
     Raises:
-        RequestError: Other workers are still searching.
+        RequestError, NothingToRecommend: See `check_settles`.
         StudyError: There is no such study.
     """
     from trainstack.search.cli.checks import worker_count
@@ -238,20 +259,17 @@ def settle(url: URL, engine: Engine, study: str) -> None:
     status = queries.status(engine, study)
     if status.concluded:
         return
-    busy = [w for w in status.workers if w.last_seen_seconds < 60 and w.state != "lost"]
+    check_settles(status)
     if status.phase == "searching":
-        if busy and status.state == "searching":
-            raise RequestError(
-                f"study '{study}' is still searching",
-                "a study whose search has ended",
-                f"wait, or end it: trainstack stop {study}",
-            )
-        if not sum(status.counts[k] for k in ("completed", "pruned", "diverged", "running")):
-            raise NothingToRecommend(f"study '{study}' has no finished trial yet")
         request_state(url, study, "stop")
     elif status.state != "confirming":
         request_state(url, study, "go")
-    work(url, study, 0 if busy else worker_count(None))
+    work(url, study, 0 if _busy(status) else worker_count(None))
+
+
+def _busy(status: StudyStatus) -> bool:
+    """Tell whether a worker of the study was seen within a minute."""
+    return any(w.last_seen_seconds < 60 and w.state != "lost" for w in status.workers)
 
 
 def conclude(url: URL, study: str, as_json: bool) -> None:

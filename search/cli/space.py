@@ -81,8 +81,11 @@ def list_spaces(as_json: AsJson = False) -> None:
 
 
 @spaces.command("show")
-def show_space(name: Annotated[str, typer.Argument(help="Name of a space.")]) -> None:
-    """Print a space as the JSON that `space check` and `launch --space` read.
+def show_space(
+    name: Annotated[str, typer.Argument(help="Name of a space.")], as_json: AsJson = False
+) -> None:
+    """Print a space as the JSON that `space check` and `launch --space` read, with or without
+    `--json`.
 
     Example: trainstack space show quick > mine.json
     """

@@ -103,7 +103,7 @@ def make_spec(
         unlabelled=unlabelled,
     )
     folds, repeats = folds_of(dataset, folds, repeats, seed, max(replicates, most_replicates))
-    given = () if document is None else read_stacks(document, dataset.task)
+    given = () if document is None else read_stacks(document, dataset.task, own=network is not None)
     asked = question(dataset, metric, loss, class_weight, folds, seed)
     rows = training_rows(dataset, folds, seed)
     searched = asked_space or usual_space(profile, dataset.task, network)

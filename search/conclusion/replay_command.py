@@ -18,7 +18,7 @@ def replay_command(spec: StudySpec, candidate: Candidate | None) -> str:
     return (
         f"trainstack export {study} --format json -o stack.json && trainstack launch "
         f"{shlex.quote(spec.data.source)}{_data_flags(spec.data)}{_question_flags(spec)} "
-        f"--stacks stack.json{_fold_flags(spec)} --study {study}-again"
+        f"--stacks stack.json{_fold_flags(spec)} --study {shlex.quote(f'{spec.study}-again')}"
     )
 
 

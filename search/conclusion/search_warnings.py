@@ -21,6 +21,10 @@ FEW_TRIALS = 3
 EDGE = 0.1
 # A curve still falls when its last epoch beats the best of the epochs before it by this fraction.
 STILL_FALLING = 0.002
+# Share of the planned schedules that are pruned while hot above which this is worth a warning: the
+# usual rule prunes half to two thirds of them there, and hardly ever one of the best
+# (docs/training-length.md).
+MANY_CUT = 0.75
 # Fewer counted trials per searched axis than this are a first look only.
 FEW_PER_AXIS = 2
 
@@ -75,7 +79,7 @@ def stopped_early(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 
 
 def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Warn if at least half of the planned schedules were pruned before their rate fell."""
+    """Warn if most of the planned schedules were pruned before their rate fell."""
     planned = [
         r
         for r in runs
@@ -88,7 +92,7 @@ def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
         and r.outcome == Outcome.PRUNED
         and r.epochs < cool_from(r.stack) * r.stack.planned_epochs(spec.epochs)
     ]
-    if len(cut) < FEW_TRIALS or 2 * len(cut) < len(planned):
+    if len(cut) < FEW_TRIALS or len(cut) < MANY_CUT * len(planned):
         return []
     return [
         f"{len(cut)} of {len(planned)} trials whose schedule lowers the rate later were pruned "

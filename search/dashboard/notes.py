@@ -7,6 +7,7 @@ the time for that stays a small share, however long the study.
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -173,7 +174,7 @@ def note_of(status: StudyStatus, runs: Sequence[Run], conclusion: str | None) ->
     if sum(counts[word] for word in (*words, Status.RUNNING)) > LATEST:
         lines.append(
             f"The pages here list the latest {LATEST:,} trials and the best before them; "
-            f"`trainstack trials {status.study}` lists all."
+            f"`trainstack trials {shlex.quote(status.study)}` lists all."
         )
     if conclusion:
         lines += ["## Recommendation", f"```text\n{conclusion}\n```"]

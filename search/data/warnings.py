@@ -47,8 +47,8 @@ def _warnings(dataset: Dataset, folds: int) -> Iterator[str]:
             and names_rows(column.name)
         ):
             yield (
-                f"{shown(column.name)} has the name of an identifier, yet its values recur: it is "
-                f"read as numbers. Leave it out with --drop, read it with --categorical, or keep "
+                f"{shown(column.name)} has the name of an identifier and is read as numbers. "
+                f"Leave it out with --drop, read it with --categorical, or keep "
                 f"rows of one value together with --group."
             )
     counts = class_counts(dataset)

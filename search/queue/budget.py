@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from typing import Any
 
@@ -78,7 +79,7 @@ def _adjust(
                 raise RequestError(
                     f"trials={trials}, but {study.held} have ended, are running or are waiting",
                     f"{study.held} or more",
-                    f"or end the search: trainstack stop {name}",
+                    f"or end the search: trainstack stop {shlex.quote(name)}",
                 )
             values["trials"] = trials
             changes.append(f"trials: {study.trials} before, {trials} now")

@@ -34,7 +34,8 @@ class TrialRecord:
         label: Name of a reference stack, or purpose of a run.
         seed: Seed of weights, batch order and masks.
         seed_index: Within the confirmation: equal index, equal seed; else -1.
-        seconds: `total`, `build`, `compile`, `train`, `evaluate`.
+        seconds: `total`, `build`, `compile`, `train`, `evaluate`; all 0 of a result taken from an
+            equal stack; empty before the end.
         worker: The worker that trained it.
         attempt: Number of the attempt, from 1.
         cause: Reason why it diverged, was infeasible, failed or is void.
@@ -65,6 +66,16 @@ class TrialRecord:
     folds: tuple[float, ...] = field(metadata=OR_NULL)
 
 
+# The parts of a trial's time.
+PHASES = ("total", "build", "compile", "train", "evaluate")
+
+
+def _seconds(run: Run) -> dict[str, float]:
+    """Return the seconds of every phase of a run that ended."""
+    ended = run.outcome not in (Status.RUNNING, Status.WAITING)
+    return {**(dict.fromkeys(PHASES, 0.0) if ended else {}), **run.seconds}
+
+
 def trial_of(run: Run, voids: str = "") -> TrialRecord:
     """Return the record of a run, in a network that has what voids self-normalization."""
     return TrialRecord(
@@ -83,7 +94,7 @@ def trial_of(run: Run, voids: str = "") -> TrialRecord:
         label=run.label,
         seed=run.seed,
         seed_index=run.seed_index,
-        seconds=run.seconds,
+        seconds=_seconds(run),
         worker=run.worker,
         attempt=run.attempt,
         cause=run.cause,

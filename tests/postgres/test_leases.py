@@ -18,6 +18,7 @@ from trainstack.search.queue import claiming, study_store
 from trainstack.search.queue.history import attempts_at, history
 from trainstack.search.queue.lease import LEASE_SECONDS
 from trainstack.search.queue.queries import runs, status, trials
+from trainstack.search.queue.trial_record import PHASES
 from trainstack.search.records import SEARCH, Measurement, Result
 from trainstack.search.sampling.proposals import Proposals
 from trainstack.search.studies.actions import create_study
@@ -274,6 +275,9 @@ def test_equal_stacks_are_trained_once(
     found = runs(database, "s", SEARCH)
     assert [r.value for r in found] == [0.125] * 3
     assert [r.cause for r in found[1:]] == ["cached: the same stack as trial 0"] * 2
+    shown = trials(database, "s")
+    assert [set(record.seconds) for record in shown] == [set(PHASES)] * 3
+    assert not any(shown[1].seconds.values())
     assert [r.curve for r in found] == [found[0].curve] * 3
     agrees(database)
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import URL, Engine, insert, select
 
 from tests.support.studies import begun, completed, open_client, spec_of
+from trainstack.search.cli.confirm import confirm
 from trainstack.search.database.schema import events, workers
 from trainstack.search.evidence import race
 from trainstack.search.evidence.candidates import BASELINE
@@ -16,7 +17,7 @@ from trainstack.search.queue.reopening import REOPENED, reopen
 from trainstack.search.queue.study_store import change
 from trainstack.search.records import CONFIRMATION
 from trainstack.search.studies.actions import create_study
-from trainstack.spaces.errors import RequestError, StudyError
+from trainstack.spaces.errors import NothingToRecommend, RequestError, StudyError
 
 pytestmark = pytest.mark.postgres
 
@@ -63,6 +64,16 @@ def test_a_concluded_study_gets_the_seeds_and_concludes_again(url: URL, database
     with database.connect() as connection:
         kinds = connection.execute(select(events.c.message).where(events.c.kind == REOPENED))
         assert kinds.scalars().all() == ["up to 6 seeds"]
+
+
+def test_a_study_that_cannot_conclude_is_left_as_it_is(url: URL, database: Engine) -> None:
+    """`confirm` without a finished trial is refused before anything is changed."""
+    create_study(url, spec_of(trials=2), first=())
+    before, *_ = queries.evidence(database, "s")
+    with pytest.raises(NothingToRecommend, match="no finished trial"):
+        confirm("s", replicates=6, storage=url.render_as_string(hide_password=False))
+    after, *_ = queries.evidence(database, "s")
+    assert after == before
 
 
 def test_only_time_with_workers_has_elapsed(url: URL, database: Engine) -> None:

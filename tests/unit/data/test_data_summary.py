@@ -161,7 +161,7 @@ def test_an_archive_names_a_feature_without_a_flag(tmp_path: Path) -> None:
 def test_a_repeated_identifier_is_named(tmp_path: Path) -> None:
     """Numbers named as an identifier that recur are used, with a warning."""
     data = loaded(tmp_path, x=X, user_id=RNG.integers(0, 90, ROWS), y=CLASS)
-    assert "'user_id' has the name of an identifier, yet its values recur" in one(data)
+    assert "'user_id' has the name of an identifier and is read as numbers" in one(data)
 
 
 def test_few_rows_of_a_class_are_named(tmp_path: Path) -> None:

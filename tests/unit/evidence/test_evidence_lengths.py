@@ -46,13 +46,23 @@ def test_stopped_before_half_of_the_plan(epochs: int, warned: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "epochs", "warned"),
-    [("cosine", 13, True), ("cosine", 36, False), ("constant", 13, False)],
+    ("schedule", "epochs", "finished", "warned"),
+    [
+        ("cosine", 13, 1, True),
+        ("cosine", 13, 2, False),
+        ("cosine", 36, 1, False),
+        ("constant", 13, 0, False),
+    ],
 )
-def test_pruned_while_the_rate_was_high(schedule: str, epochs: int, warned: bool) -> None:
-    """A warning appears if half of the planned schedules were pruned before their rate fell."""
+def test_pruned_while_the_rate_was_high(
+    schedule: str, epochs: int, finished: int, warned: bool
+) -> None:
+    """A warning appears if three quarters of the planned schedules were pruned while hot."""
     spec, runs, chosen = studied()
     runs = [*runs, *(pruned(schedule, epochs, k) for k in range(8))]
+    runs += [
+        replace(pruned(schedule, EPOCHS, 10 + k), outcome="completed") for k in range(finished)
+    ]
     found = table.cut_while_hot(spec, runs, chosen)
     assert (found != []) == warned
     assert all("--pruner none" in text for text in found)

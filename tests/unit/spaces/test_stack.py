@@ -156,6 +156,7 @@ def test_a_stacks_file_names_references_or_spells_stacks_out() -> None:
         (["chapter-defualt"], "did you mean 'chapter-default'"),
         ([{"units": [1]}], "stacks[0]"),
         ([3], "stacks[0]"),
+        ([{**CHAPTER_DEFAULT.to_json(), "network.width": 3}], "network.width"),
     ],
 )
 def test_a_wrong_stacks_file_is_refused(document: object, message: str) -> None:
