@@ -1,11 +1,15 @@
 """Compare the models that studies can export by their test errors.
 
-    python -m benchmarks.delivering FOLDER
+    python -m benchmarks.delivering FOLDER [TABLES]
 
 FOLDER holds launches that `benchmarks.launches` recorded. The change of the test error
 (1 - accuracy, or rmse) and of the test loss against the single network is a mean over a table's
 seeds; the table gives the median over the data sets with the interval of the middle 95 % of 10,000
 bootstrap samples of the data sets (Efron and Tibshirani 1993, section 13.3).
+
+With TABLES, a folder of Parquet files, the model that is exported by default is also compared with
+gradient boosting that is fitted on the same rows, all that are not for testing: the report's has
+the training rows only.
 """
 
 from __future__ import annotations
@@ -19,7 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.launches import read
+from benchmarks.launches import TASKS, read, target_of
+from trainstack.search.data.load import load
+from trainstack.search.spec import StudySpec
+from trainstack.workers.tasks.metrics import Scorer
+from trainstack.workers.tasks.yardstick import yardstick
 
 KINDS = ("refit", "average", "ensemble", "default")
 FIGURES = ("error", "loss")
@@ -56,11 +64,38 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def boosted(tables: Path, data: str) -> dict[str, float]:
+    """Return the test figures of gradient boosting on all rows that are not for testing."""
+    table = str(tables / f"{data}.parquet")
+    dataset = load(table, target_of(tables, data), TASKS.get(data, "auto"))
+    spec = StudySpec("boosted", dataset.describe(), {"axes": {}})
+    found = yardstick(Scorer.of(spec, dataset.whole()), asked=True, threads=0)
+    return found["test"]
+
+
+def against_boosting(records: Sequence[Mapping[str, Any]], tables: Path) -> None:
+    """Print a line for each table: the loss of the default model, and that of boosting."""
+    of_table: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        models = record["found"]["models"]
+        of_table[record["table"]].append(figure(models[models["default"]]["test"], "loss"))
+    print("\n| data | launches | exported by default | boosting on the same rows | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    ratios = []
+    for data, losses in of_table.items():
+        ours, theirs = fmean(losses), boosted(tables, data)["loss"]
+        ratios.append(ours / theirs)
+        print(f"| {data} | {len(losses)} | {ours:.4f} | {theirs:.4f} | {ratios[-1]:.2f} |")
+    print(f"\nless loss than boosting: {sum(r < 1 for r in ratios)} of {len(ratios)} tables")
+
+
 def main() -> None:
     """Print one line for each kind of model and task."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    records = list(read(parser.parse_args().folder))
+    parser.add_argument("tables", type=Path, nargs="?")
+    given = parser.parse_args()
+    records = list(read(given.folder))
     tasks = {
         "classification": [each for each in records if "rmse" not in each["found"]["test"]],
         "regression": [each for each in records if "rmse" in each["found"]["test"]],
@@ -77,6 +112,8 @@ def main() -> None:
                 low, high = interval(values)
                 cells.append(f"{np.median(values):+.1%} ({low:+.1%} to {high:+.1%})")
             print(f"| {task} | {kind} | {len(found[0])} | {len(there)} | {' | '.join(cells)} |")
+    if given.tables:
+        against_boosting(records, given.tables)
 
 
 if __name__ == "__main__":

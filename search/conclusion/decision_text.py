@@ -45,6 +45,36 @@ def decision_line(found: Recommendation) -> str:
     return " ".join(parts)
 
 
+def risk_line(found: Recommendation) -> str:
+    """Return the probability of a gain of the margin and the expected loss; empty if unknown."""
+    decision = found.decision
+    if decision is None or decision.probability_better_by_margin is None:
+        return ""
+    stack = "That stack" if found.stack == found.baseline.stack else "It"
+    margin = _percent(found.equivalence_margin)
+    line = f"{stack} is better by at least {margin} with a probability of "
+    line += _probability(decision.probability_better_by_margin)
+    if decision.expected_loss is not None:
+        what = found.deciding.objective
+        line += "; choosing it is expected to cost "
+        line += f"{_percent(decision.expected_loss)} of the default's {what}, "
+        line += "counting 0 where it is better"
+    return f"{line}."
+
+
+def _probability(share: float) -> str:
+    """Return a probability in percent.
+
+    >>> _probability(0.93), _probability(0.99999), _probability(0.0001)
+    ('93 %', 'more than 99.9 %', 'less than 0.1 %')
+    """
+    if share > MOST_SURE:
+        return f"more than {100 * MOST_SURE:g} %"
+    if share < 1.0 - MOST_SURE:
+        return f"less than {100 * (1.0 - MOST_SURE):.1g} %"
+    return _percent(share)
+
+
 def _is_open(gain: Interval | None, margin: float) -> bool:
     """Tell whether an interval of relative gains decides nothing.
 

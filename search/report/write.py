@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.claims.elsewhere import in_words
-from trainstack.search.conclusion.decision_text import decision_line
+from trainstack.search.conclusion.decision_text import decision_line, risk_line
 from trainstack.search.conclusion.models import default_line, table
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.conclusion.text import lines_beside
@@ -182,6 +182,7 @@ def _context(spec: StudySpec, found: Recommendation, runs: Sequence[Run]) -> dic
         "logarithm": _LOGARITHM if spec.data.target_transform != "none" else "",
         "beside": lines_beside(found),
         "decision": decision_line(found),
+        "risk": risk_line(found),
         "at_prediction": sentences(found.measured),
         "models": table(found.models, found.deciding),
         "default_model": default_line(found.models),

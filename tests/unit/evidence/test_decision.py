@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy import integrate, stats
 
 from tests.support.planted_study import BETTER, LAST, Planted, finished_study
-from trainstack.search.conclusion.decision_text import decision_line
+from trainstack.search.conclusion.decision_text import decision_line, risk_line
 from trainstack.search.conclusion.recommendation import Recommendation, recommend
 from trainstack.search.conclusion.text import text_of
 from trainstack.search.evidence.comparisons import estimate
@@ -129,6 +130,24 @@ def test_the_decision_states_the_gain_of_the_recommended_stack() -> None:
     line = decision_line(found)
     assert "% lower loss; better in 5 of 5 paired runs; we are more than 99.9 % sure" in line
     assert line in " ".join(text_of(found).split())
+    assert decision.probability_better_by_margin is not None
+    assert decision.probability_better_by_margin > 0.999
+    assert risk_line(found).startswith(
+        "It is better by at least 5 % with a probability of more than 99.9 %; choosing it is"
+    )
+
+
+def test_the_risk_of_a_default_is_that_of_the_best_other_stack() -> None:
+    """The line gives the record's numbers, and says that they are of another stack."""
+    found = undecided()
+    assert found.decision is not None
+    chance = found.decision.probability_better_by_margin
+    assert chance is not None
+    assert found.decision.expected_loss is not None
+    line = risk_line(found)
+    assert line.startswith("That stack is better by at least 5 % with a probability of ")
+    shown = [float(x) for x in re.findall(r"([\d.]+) % ?(?:;|of)", line)]
+    assert shown == pytest.approx([100 * chance, 100 * found.decision.expected_loss], rel=0.05)
 
 
 def test_a_recommended_default_is_judged_by_the_best_of_the_others() -> None:

@@ -50,6 +50,13 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
     assert files["report.md"].index("Use 300-100") < files["report.md"].index("| ---")
 
 
+def test_the_risk_stands_below_the_decision(tmp_path: Path) -> None:
+    """HTML and Markdown give the probability of a gain of the margin and the expected loss."""
+    files = written(tmp_path, *study())
+    for name in ("report.html", "report.md"):
+        assert "It is better by at least 5 % with a probability of" in files[name], name
+
+
 def test_the_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     """The page loads nothing and forbids loading; without scripts it states what is missing."""
     html = written(tmp_path, *study())["report.html"]
