@@ -12,6 +12,7 @@ from trainstack.search.evidence.default_model import KINDS, default_model
 from trainstack.search.evidence.estimates import Score
 from trainstack.search.evidence.formatting import number
 from trainstack.search.json_values import IF_ANY
+from trainstack.search.metrics.conformal import COVERAGE
 from trainstack.search.spec import StudySpec
 
 NOT_MEASURED = "the test set has not been opened"
@@ -48,6 +49,8 @@ class Model:
             were not trained on: for the ensemble those of the search and one that other rows chose,
             for the others those of the confirmation's runs. Null if there are none.
         calibration: Its temperature, in classification, if there are such rows.
+        coverage: Share of the test rows that its 90 % intervals hold, in regression, if there are
+            such rows.
     """
 
     test: Score
@@ -58,6 +61,7 @@ class Model:
     members: Sequence[Mapping[str, Any]]
     validation: float | None = None
     calibration: Calibration | None = field(default=None, metadata=IF_ANY)
+    coverage: float | None = field(default=None, metadata=IF_ANY)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def _model(document: Mapping[str, Any], deciding: Deciding) -> Model | None:
         members=members,
         validation=document.get("validation"),
         calibration=None if calibration is None else Calibration(**calibration),
+        coverage=document.get("coverage"),
     )
 
 
@@ -134,17 +139,25 @@ def table(models: Models, deciding: Deciding) -> list[tuple[str, ...]]:
     made = models.each()
     if not made:
         return []
-    heading = ("model", *(f"test {what}" for what in deciding.shown), "ms per row", "weights")
+    intervals = any(model.coverage is not None for model in made.values())
+    held = [f"in {100 * COVERAGE:g} % interval"] if intervals else []
+    shown = [f"test {what}" for what in deciding.shown]
+    heading = ("model", *shown, *held, "ms per row", "weights")
     rows = [
         (
             kind,
             *(number(model.test.figure(what).mean, 4) for what in deciding.shown),
+            *([_percent(model.coverage)] if intervals else []),
             number(model.latency_ms, 2),
             f"{model.parameters:,}",
         )
         for kind, model in made.items()
     ]
     return [heading, *rows]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def default_line(models: Models) -> str:

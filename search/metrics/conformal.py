@@ -13,6 +13,8 @@ from trainstack.spaces.errors import RequestError
 
 # Residuals that are kept: of more rows, as many at equal steps of their ranks.
 MOST_KEPT = 1000
+# Coverage at which a study measures its models' intervals on the test rows.
+COVERAGE = 0.9
 
 
 @dataclass(frozen=True)

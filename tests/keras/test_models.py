@@ -75,6 +75,11 @@ def test_a_loaded_model_gives_the_recorded_figures(kind: str, study: Any) -> Non
     else:
         rmse = np.sqrt(np.mean((p[:, 0] - split.y_test) ** 2))
         assert rmse == pytest.approx(document["test"]["rmse"][0], rel=1e-6)
+        errors = ModelDescription.read(study.folder / document["artifacts"]["keras"]).residuals
+        assert errors is not None
+        low, high = errors.interval(p[:, 0], 0.9)
+        held = np.mean((low <= split.y_test) & (split.y_test <= high))
+        assert held == pytest.approx(document["coverage"], abs=1e-6)
     assert document["latency_ms"] > 0
     assert document["parameters"] > 0
 

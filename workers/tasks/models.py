@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from trainstack.search.evidence.default_model import AVERAGE, ENSEMBLE, KINDS, SINGLE
-from trainstack.search.metrics.conformal import Residuals
+from trainstack.search.metrics.conformal import COVERAGE, Residuals
 from trainstack.search.metrics.table import REGRESSION
 from trainstack.search.payloads import MeasurementPayload
 from trainstack.spaces.errors import RequestError
@@ -57,8 +57,8 @@ def models(
     Returns:
         Each kind's document: its `test` figures, `latency_ms`, `parameters`, `rows` that it was
         trained on, `members`, `artifacts`, and if there are validation rows `validation` (the
-        metric that decides) and in classification `calibration`; or `left_out`, the reason why
-        there is none.
+        metric that decides), in classification `calibration` and in regression `coverage`; or
+        `left_out`, the reason why there is none.
     """
     maker, found = Maker(bench, asked, runs), {}
     for kind in KINDS:
@@ -100,8 +100,8 @@ def measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:
             }
         }
     model = tempered(made.network.model, temperature, bool(spec.data.labels))
-    scorer = Scorer.of(spec, split)
-    figures = scorer.figures(scorer.of_predictions(predictions(model, split.x_test)), "test")
+    scorer, found = Scorer.of(spec, split), predictions(model, split.x_test)
+    figures = scorer.figures(scorer.of_predictions(found), "test")
     document = {
         "test": {name: [value] for name, value in figures.items()},
         "latency_ms": latency_ms(model),
@@ -109,11 +109,29 @@ def measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:
         "rows": len(split.y_train),
         "members": [member.to_json() for member in made.members],
         **calibration,
+        **_coverage(residuals(bench, made), split.y_test, found),
     }
     if made.valid is not None:
         with contextlib.suppress(RequestError):  # a user's metric may refuse some rows
             document["validation"] = made.valid.score(spec)
     return document, model
+
+
+def _coverage(errors: Residuals | None, y: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    """Return the share of targets that intervals at `COVERAGE` hold; nothing without intervals.
+
+    Args:
+        errors: The model's errors on validation rows.
+        y: Targets in their unit, [N] or [N, T], N at least 1.
+        p: Predictions, [N, T].
+    """
+    if errors is None:
+        return {}
+    try:
+        low, high = errors.interval(p.reshape(y.shape), COVERAGE)
+    except RequestError:  # too few validation rows
+        return {}
+    return {"coverage": float(np.mean((low <= y) & (y <= high)))}
 
 
 def predictions(model: keras.Model, x: np.ndarray) -> np.ndarray:
