@@ -38,6 +38,8 @@ def decision_about(
         if value.n and name not in chosen.barred
     }
     mine = chosen.stack.stack_id
+    if (fresh := _of_challenge(chosen)) is not None:
+        against = {mine: fresh} if fresh.n else {}
     if mine == base:
         mine = min(against, key=lambda name: against[name].mean, default=base)
     if mine not in against:
@@ -45,15 +47,23 @@ def decision_about(
     return decide(mine, against[mine], table[mine], table[base], scale, deciding.resolution)
 
 
-def difference_between(
-    rows: Mapping[str, Mapping[int, float]], mine: str, base: str, level: float, resolution: float
+def difference_from_default(
+    chosen: Choice, rows: Mapping[str, Mapping[int, float]], resolution: float
 ) -> Estimate:
-    """Return the chosen stack's loss minus the baseline's; exactly 0 for the same stack."""
+    """Return the chosen stack's loss minus the default's; exactly 0 for the same stack."""
+    mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
     if mine not in rows or base not in rows:
         return Estimate(math.nan)
     if mine == base:
         return Estimate(0.0, (0.0, 0.0), len(rows[mine]))
-    return compare(rows, base, level, resolution)[mine]
+    fresh = _of_challenge(chosen)
+    return compare(rows, base, chosen.level, resolution)[mine] if fresh is None else fresh
+
+
+def _of_challenge(chosen: Choice) -> Estimate | None:
+    """Return the difference on a challenge's fresh seeds if the challenger won."""
+    made = chosen.challenge
+    return made.against_default if made is not None and made.won else None
 
 
 def rival(

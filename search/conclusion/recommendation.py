@@ -13,7 +13,7 @@ from trainstack.search.conclusion.about_study import about_study
 from trainstack.search.conclusion.agreement import difference_on_test, disagreement
 from trainstack.search.conclusion.decision_about import (
     decision_about,
-    difference_between,
+    difference_from_default,
     rival,
 )
 from trainstack.search.conclusion.models import Models, models_of
@@ -195,7 +195,7 @@ def recommend(spec: StudySpec, runs: Sequence[Run], measured: Mapping[str, Any])
     table = chosen.table(runs)
     rows = losses(table)
     mine, base = chosen.stack.stack_id, chosen.baseline.stack_id
-    difference = difference_between(rows, mine, base, chosen.level, deciding.resolution)
+    difference = difference_from_default(chosen, rows, deciding.resolution)
     validation = score_on_validation(table.get(mine, {}), deciding)
     reference = score_on_validation(table.get(base, {}), deciding)
     means = reference.minimized.mean, validation.minimized.mean

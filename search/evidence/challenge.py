@@ -57,6 +57,8 @@ class Challenge:
         before: Its value on the axis.
         planned: Runs that are missing.
         difference: Its loss minus the choice's on the fresh seeds; None while runs are missing.
+        against_default: Its loss minus the chapter default's on these seeds, likewise. This
+            comparison was known before they were trained, so nothing corrects its interval.
     """
 
     axis: str
@@ -65,6 +67,7 @@ class Challenge:
     before: Any
     planned: tuple[Planned, ...] = ()
     difference: Estimate | None = None
+    against_default: Estimate | None = None
 
     @property
     def won(self) -> bool:
@@ -124,7 +127,11 @@ def challenge(
     )
     if planned:
         return replace(made, planned=planned)
-    return replace(made, difference=_fresh(spec, runs, made))
+    return replace(
+        made,
+        difference=_fresh(spec, runs, made.stack, made.beaten),
+        against_default=_fresh(spec, runs, made.stack, entrants[-1].stack),
+    )
 
 
 def _nominated(
@@ -164,11 +171,11 @@ def _nominated(
     return best[1:] if best else None
 
 
-def _fresh(spec: StudySpec, runs: Sequence[Run], made: Challenge) -> Estimate:
-    """Return the challenger's loss minus the choice's on the fresh seeds."""
+def _fresh(spec: StudySpec, runs: Sequence[Run], stack: Stack, other: Stack) -> Estimate:
+    """Return a stack's loss minus another's on the fresh seeds."""
     fresh = [r for r in runs if r.seed_index >= FIRST_INDEX]
     rows = confirmed_losses(fresh)
-    mine, theirs = made.stack.stack_id, made.beaten.stack_id
+    mine, theirs = stack.stack_id, other.stack_id
     one, other = rows.get(mine, {}), rows.get(theirs, {})
     pairs: list[Pair] = [(mine, theirs, j, one[j] - other[j]) for j in sorted({*one} & {*other})]
     return contrast(pairs, rows, resolution=Deciding.of(spec).resolution)

@@ -70,6 +70,25 @@ def test_a_better_variant_is_recommended_on_fresh_seeds_alone() -> None:
     assert chosen.seeds(5) == range(FIRST_INDEX, FIRST_INDEX + 5)
 
 
+def test_a_default_that_is_beaten_on_fresh_seeds_is_beaten_in_the_verdict() -> None:
+    """If the race chose the default, the challenge's interval is the verdict's."""
+    effects: dict[str, dict[Any, float]] = {"clipping": {"norm": -0.1}, "optimizer": {"sgd": 0.5}}
+    noisy = Planted({**effects, "batch_size": {64: 0.3}}, deviation=0.05)
+    stacks = (CHAPTER_DEFAULT, CHAPTER_DEFAULT.but(batch_size=64), WORSE)
+    spec, runs = finished_study(noisy, stacks, **AMPLE)
+    chosen = choice(spec, runs)
+    assert chosen is not None
+    assert chosen.challenge is not None
+    assert chosen.challenge.beaten == CHAPTER_DEFAULT
+    assert chosen.stack == CHAPTER_DEFAULT.but(clipping="norm")
+    found, gain = recommend(spec, runs, {}), chosen.challenge.difference
+    assert gain is not None
+    assert found.difference.ci95 == gain.ci95
+    assert found.verdict == "better"
+    assert found.decision is not None
+    assert found.decision.n_pairs == 5
+
+
 def test_a_lucky_variant_stays_out() -> None:
     """If the fresh seeds do not show it better, the race's choice stands, with its own figures."""
     spec, runs = finished_study(CLEAR, STACKS, **AMPLE)
