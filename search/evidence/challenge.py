@@ -176,8 +176,8 @@ def _fresh(spec: StudySpec, runs: Sequence[Run], stack: Stack, other: Stack) -> 
     fresh = [r for r in runs if r.seed_index >= FIRST_INDEX]
     rows = confirmed_losses(fresh)
     mine, theirs = stack.stack_id, other.stack_id
-    one, other = rows.get(mine, {}), rows.get(theirs, {})
-    pairs: list[Pair] = [(mine, theirs, j, one[j] - other[j]) for j in sorted({*one} & {*other})]
+    ours, its = rows.get(mine, {}), rows.get(theirs, {})
+    pairs: list[Pair] = [(mine, theirs, j, ours[j] - its[j]) for j in sorted({*ours} & {*its})]
     return contrast(pairs, rows, resolution=Deciding.of(spec).resolution)
 
 
