@@ -1,6 +1,6 @@
 """Predictions for validation rows, kept in the artifact store: a small file for each run.
 
-Ensembles and calibration look them up, and so can any metric that is asked for later.
+Ensembles, calibration and the errors of intervals look them up.
 """
 
 from __future__ import annotations

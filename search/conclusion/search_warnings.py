@@ -67,7 +67,10 @@ def still_falling(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 
 
 def stopped_early(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
-    """Warn if at least half of the completed search trials stopped before half of their plan."""
+    """Warn if at least half of the completed search trials stopped before half of their plan.
+
+    In the named spaces patience is half of a plan, so this concerns spaces of one's own.
+    """
     done = [r for r in runs if r.phase == SEARCH and r.finished and r.stack]
     early = [r for r in done if r.stack and 2 * r.epochs < r.stack.planned_epochs(spec.epochs)]
     if not early or 2 * len(early) < len(done):
