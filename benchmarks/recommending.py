@@ -4,8 +4,9 @@
 
 AFTER and BEFORE are folders of launches that `benchmarks.launches` recorded; BEFORE is by default
 the code whose runs stopped after ten epochs without improvement and whose plans had thirty epochs.
-A table's losses are means over the seeds that a folder holds. The delivered model is the one
-that `trainstack export` writes by default. A study's regret is the test loss of the recommended
+A table's losses are medians over the seeds that a folder holds; the ratios' medians are over the
+tables with at least five seeds in both. The delivered model is the one that `trainstack export`
+writes by default. A study's regret is the test loss of the recommended
 stack over the lowest of any stack that a launch of this table recommended or compared with, less 1.
 """
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -23,6 +25,8 @@ from benchmarks.table import RESULTS
 
 Launches = dict[str, dict[int, dict[str, Any]]]
 DECIDED = ("better", "equivalent", "worse")
+# Seeds of a table that counts in the medians.
+SEEDS = 5
 
 
 def by_table(records: Iterable[dict[str, Any]]) -> Launches:
@@ -83,65 +87,114 @@ def decided(record: Mapping[str, Any]) -> bool:
     return decision["would_decide"] is None
 
 
-def main() -> None:
-    """Print one line for each table, then the medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("after", type=Path)
-    parser.add_argument("before", type=Path, nargs="?", default=RESULTS / "launches" / "before")
-    given = parser.parse_args()
-    old, new = by_table(read(given.before)), by_table(read(given.after))
-    print(
-        "| data | seeds | before | stack | / before | delivered | / before | boosting | undecided "
-        "| seconds |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    )
-    ratios, beaten = [], [0, 0, 0]
-    tables = [name for name in DATA if name in new] + sorted(set(new) - set(DATA))
-    for name in tables:
-        records, earlier = list(new[name].values()), list(old.get(name, {}).values())
-        stack, model, stick = (fmean(map(f, records)) for f in (loss, delivered, boosting))
-        former = fmean(map(loss, earlier)) if earlier else None
-        beaten = [
-            n + (value is not None and value < stick)
-            for n, value in zip(beaten, (former, stack, model), strict=True)
-        ]
-        ratios += [] if former is None else [(stack / former, model / former)]
-        parts = [f"{value / former:.2f}" if former else "" for value in (stack, model)]
-        then = f"{former:.4f}" if former else ""
-        print(
-            f"| {name} | {len(records)} | {then} | {stack:.4f} "
-            f"| {parts[0]} | {model:.4f} | {parts[1]} | {stick:.4f} "
-            f"| {sum(not decided(record) for record in records)} "
-            f"| {median(record['seconds'] for record in records):.0f} |"
+def share_decided(records: Sequence[dict[str, Any]]) -> str:
+    """Return how many studies are decided, of how many."""
+    return f"{sum(map(decided, records))} of {len(records)}"
+
+
+def seconds(records: Sequence[dict[str, Any]]) -> str:
+    """Return the median time of the launches whose time was recorded."""
+    known = [record["seconds"] for record in records if record["seconds"] is not None]
+    return f"{median(known):.0f}" if known else ""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A table's launches: those of the present code, and those of the earlier one, perhaps none."""
+
+    name: str
+    new: Sequence[dict[str, Any]]
+    old: Sequence[dict[str, Any]]
+
+    @property
+    def boosting(self) -> float:
+        """Median test loss of gradient boosting."""
+        return median(map(boosting, self.new))
+
+    @property
+    def losses(self) -> tuple[float | None, float, float]:
+        """Median test losses of the earlier stack, of the stack and of the delivered model."""
+        former = median(map(loss, self.old)) if self.old else None
+        return former, median(map(loss, self.new)), median(map(delivered, self.new))
+
+    @property
+    def ratios(self) -> tuple[float, float] | None:
+        """Those of stack and delivered model to the earlier stack's; None without one."""
+        former, stack, model = self.losses
+        return None if former is None else (stack / former, model / former)
+
+    @property
+    def counts(self) -> bool:
+        """Whether both versions have enough seeds for the medians over the tables."""
+        return min(len(self.new), len(self.old)) >= SEEDS
+
+    def line(self) -> str:
+        """Return the table's line, as below HEAD."""
+        (former, stack, model), ratios = self.losses, self.ratios
+        parts = ("", "") if ratios is None else tuple(f"{ratio:.2f}" for ratio in ratios)
+        then = "" if former is None else f"{former:.4f}"
+        return (
+            f"| {self.name} | {len(self.old)}, {len(self.new)} | {then} | {stack:.4f} | {parts[0]} "
+            f"| {model:.4f} | {parts[1]} | {self.boosting:.4f} | {share_decided(self.old)} "
+            f"| {share_decided(self.new)} | {seconds(self.old)} | {seconds(self.new)} |"
         )
-    if ratios:
-        print(
-            f"\nmedian ratio: stack {median(a for a, _ in ratios):.2f}, "
-            f"delivered model {median(b for _, b in ratios):.2f}"
-        )
+
+
+HEAD = (
+    "| data | seeds | before | stack | / before | delivered | / before | boosting "
+    "| decided before | after | seconds before | after |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+)
+
+
+def beating(tables: Sequence[Compared]) -> str:
+    """Return on how many tables stacks and models have less loss than boosting."""
+    rows = [[x is not None and x < table.boosting for x in table.losses] for table in tables]
+    former, stack, model = map(sum, zip(*rows, strict=True))
+    return f"of {len(tables)} tables before {former}, the stack {stack}, the delivered {model}"
+
+
+def over_all(old: Launches, new: Launches) -> Iterator[str]:
+    """Yield the figures over all studies."""
     for when, launches in (("before", old), ("after", new)):
         every = [record for records in launches.values() for record in records.values()]
-        count = sum(not decided(record) for record in every)
-        print(f"undecided studies {when}: {count} of {len(every)}")
+        yield f"decided {when}: {share_decided(every)} studies"
     better = [
         record
         for records in new.values()
         for record in records.values()
         if record["found"]["verdict"] == "better"
     ]
-    print(
-        f"verdicts better: {len(better)}, of which the test rows have the sign: "
-        f"{sum(map(confirmed_on_test, better))}"
-    )
+    agree = sum(map(confirmed_on_test, better))
+    yield f"verdicts better: {len(better)}, of which the test rows have the sign: {agree}"
     lowest = {
         name: min(f(r) for f in (loss, default_loss) for x in (old, new) for r in x[name].values())
         for name in old.keys() & new.keys()
     }
-    means = [fmean(regrets(launches, lowest)) for launches in (old, new)]
-    print(f"mean regret: {means[0]:.3f} before, {means[1]:.3f} after ({len(lowest)} tables)")
-    print(
-        f"lower loss than boosting: {beaten[0]} of {len(ratios)} tables before, of {len(tables)} "
-        f"{beaten[1]} the stack, {beaten[2]} the delivered model"
-    )
+    before, after = (fmean(regrets(launches, lowest)) for launches in (old, new))
+    yield f"mean regret: {before:.3f} before, {after:.3f} after ({len(lowest)} tables)"
+
+
+def main() -> None:
+    """Print one line for each table, then the figures over all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("before", type=Path, nargs="?", default=RESULTS / "launches" / "before")
+    given = parser.parse_args()
+    old, new = by_table(read(given.before)), by_table(read(given.after))
+    names = [name for name in DATA if name in new] + sorted(set(new) - set(DATA))
+    tables = [Compared(n, [*new[n].values()], [*old.get(n, {}).values()]) for n in names]
+    print(HEAD)
+    for table in tables:
+        print(table.line())
+    counting = [table for table in tables if table.counts]
+    for some, which in ((counting, f"at least {SEEDS} seeds of both"), (tables, "all")):
+        ratios = [table.ratios for table in some if table.ratios is not None]
+        if ratios:
+            stack, model = (median(values) for values in zip(*ratios, strict=True))
+            print(f"\n{which}: median ratio stack {stack:.2f}, delivered {model:.2f}")
+            print(f"less loss than boosting: {beating(some)}")
+    print("", *over_all(old, new), sep="\n")
 
 
 if __name__ == "__main__":
