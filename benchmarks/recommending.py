@@ -5,9 +5,9 @@
 AFTER and BEFORE are folders of launches that `benchmarks.launches` recorded; BEFORE is by default
 the code whose runs stopped after ten epochs without improvement and whose plans had thirty epochs.
 A table's losses are medians over the seeds that a folder holds; the ratios' medians are over the
-tables with at least five seeds in both. The delivered model is the one that `trainstack export`
-writes by default. A study's regret is the test loss of the recommended
-stack over the lowest of any stack that a launch of this table recommended or compared with, less 1.
+tables with at least five seeds in both, and over all. The delivered model is the one that
+`trainstack export` writes by default. A study's regret is the test loss of the recommended stack
+over the lowest of any stack that a launch of this table recommended or compared with, less 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, geometric_mean, median
 from typing import Any
 
 from benchmarks.launches import DATA, read
@@ -155,7 +155,7 @@ def beating(tables: Sequence[Compared]) -> str:
 
 
 def over_all(old: Launches, new: Launches) -> Iterator[str]:
-    """Yield the figures over all studies."""
+    """Yield the figures over all studies of the tables."""
     for when, launches in (("before", old), ("after", new)):
         every = [record for records in launches.values() for record in records.values()]
         yield f"decided {when}: {share_decided(every)} studies"
@@ -191,10 +191,13 @@ def main() -> None:
     for some, which in ((counting, f"at least {SEEDS} seeds of both"), (tables, "all")):
         ratios = [table.ratios for table in some if table.ratios is not None]
         if ratios:
-            stack, model = (median(values) for values in zip(*ratios, strict=True))
-            print(f"\n{which}: median ratio stack {stack:.2f}, delivered {model:.2f}")
+            print(f"\n{which}")
+            for name, mean in (("median", median), ("geometric mean", geometric_mean)):
+                stack, model = (mean(values) for values in zip(*ratios, strict=True))
+                print(f"{name} ratio: stack {stack:.2f}, delivered {model:.2f}")
             print(f"less loss than boosting: {beating(some)}")
-    print("", *over_all(old, new), sep="\n")
+            these = {table.name for table in some}
+            print(*over_all(*({n: x[n] for n in these & x.keys()} for x in (old, new))), sep="\n")
 
 
 if __name__ == "__main__":

@@ -182,11 +182,8 @@ def main() -> None:
     thirds = (1 / 3, 1 / 2, 2 / 3)
     rules["rungs 0.33 0.50 0.67, keep 0.50, fair"] = (Pruner("", thirds, 1 / 2, least=3), True)
     for least, fair in ((3, False), (3, True), (8, True)):
-        row = Pruner("", (1 / 3, 2 / 3), 1 / 2, least=least)
-        rules[f"rungs 0.33 0.67, keep 0.50 of {least}, {'fair' if fair else 'all alike'}"] = (
-            row,
-            fair,
-        )
+        name = f"rungs 0.33 0.67, keep 0.50 of {least}, {'fair' if fair else 'all alike'}"
+        rules[name] = Pruner("", (1 / 3, 2 / 3), 1 / 2, least=least), fair
     rules["rungs 0.25 0.50 0.75, keep 0.50, fair"] = (
         Pruner("", (0.25, 0.5, 0.75), 1 / 2, least=3),
         True,

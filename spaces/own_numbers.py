@@ -48,15 +48,15 @@ class OwnNumber:
         return {**domain, **kind, **({"when": when} if when else {})}
 
 
-def check_none(stack: Mapping[str, Any]) -> None:
+def check_without_network(stack: Mapping[str, Any]) -> None:
     """Refuse a stack with numbers of a network, where there is none.
 
-    >>> check_none({"units": [8]})
+    >>> check_without_network({"units": [8]})
     """
     for key in stack:
         if key.startswith(PREFIX):
             raise RequestError(
-                f"stack key {key!r} is a number of a network of one's own",
+                f"stack key {key!r} is a number of a network of your own",
                 "a study with --network",
             )
 

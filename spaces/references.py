@@ -11,7 +11,7 @@ from typing import Any
 
 from trainstack.spaces.errors import RequestError, nearest
 from trainstack.spaces.network_space import held
-from trainstack.spaces.own_numbers import check_none
+from trainstack.spaces.own_numbers import check_without_network
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio, suited
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
@@ -163,7 +163,7 @@ def _stacks(document: list[Any], task: str, own: bool) -> Iterable[Stack]:
         try:
             stack = Stack.from_json(entry)
             if not own:
-                check_none(stack.to_json())
+                check_without_network(stack.to_json())
             yield stack
         except RequestError as error:
             raise RequestError(f"stacks[{place}]: {error}") from None
