@@ -52,6 +52,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("trainstack")
     if name not in _HOMES:
         raise AttributeError(f"module 'trainstack' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -97,7 +97,9 @@ def claims(
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test the chapter's claims on your data: supported, contradicted, equivalent, no evidence.
+    """Test the chapter's claims on your data.
+
+    Each is supported, contradicted, equivalent or without evidence.
 
     Each claim's choices are trained with everything else equal: first the learning rate of each is
     tuned on a separate seed, then all run with the same fresh seeds. Repeat the command to resume.

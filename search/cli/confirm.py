@@ -38,7 +38,9 @@ def confirm(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Train more pairs of the leading stack and the default, and conclude the study anew.
+    """Train more pairs on a study, and conclude it anew.
+
+    The pairs compare the leading stack with the default.
 
     The test set is used again for the new choice, and the recommendation says so.
 

@@ -72,7 +72,7 @@ def data(
     repeats: Repeats = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Show what becomes of your data: each column, the target, the parts, and what to consider.
+    """Show how your data is read: columns, target, parts, warnings.
 
     Nothing is trained or stored. `launch` with the same flags reads the data alike.
 

@@ -32,7 +32,9 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
-    """Check this machine: TensorFlow, devices, storage, data, disk, and fixes.
+    """Check this machine, and say how to mend what is missing.
+
+    It looks at TensorFlow, devices, storage, data sets, artifacts and disk.
 
     Example: trainstack doctor --json
     """

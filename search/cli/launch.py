@@ -165,7 +165,9 @@ def launch(
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the best stack on a data set, confirm it with fresh seeds, and recommend it.
+    """Search for the best stack on a data set, and confirm it.
+
+    The stack is confirmed with fresh seeds and compared with the chapter's default.
 
     Repeat the command to resume the study.
 

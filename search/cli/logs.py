@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def workers(
     study: Study, follow: Follow = False, as_json: AsJson = False, storage: Storage = None
 ) -> None:
-    """List a study's workers: machine, device, state, trial, and last heartbeat.
+    """List a study's workers: machine, device, state and trial.
 
     With --follow, print workers that join, leave or change trial.
 
@@ -112,7 +112,7 @@ def logs(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Show a study's events from all machines, and the logs of this machine's workers.
+    """Show a study's events, and the logs of this machine's workers.
 
     Events and causes come from the database. With a trial, show its attempts and why each ended.
     With --json --follow, print events only, one per line.

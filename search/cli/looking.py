@@ -50,7 +50,7 @@ def status(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Show counts, best trial so far, workers, budget and remaining time.
+    """Show counts, best trial, workers, budget and remaining time.
 
     Example: trainstack status digits --follow
     """
@@ -134,7 +134,7 @@ def trials(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """List trials, one per row, in the order in which they were drawn.
+    """List trials, one per row, the oldest first.
 
     With --follow, print trials whose outcome changed; on a terminal, the latest that fit.
 
@@ -232,7 +232,9 @@ def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8080,
     storage: Storage = None,
 ) -> None:
-    """Serve optuna-dashboard over this storage until interrupted; it has no login.
+    """Serve optuna-dashboard over this storage until interrupted.
+
+    It has no login.
 
     Notes and plots of each study are kept up to date; a trial's artifacts are its curves and layer
     statistics, and the recommended stack's saved model.

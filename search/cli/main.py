@@ -8,7 +8,8 @@ import gc
 import io
 import os
 import sys
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
@@ -59,6 +60,28 @@ tracking.register(app)
 space.register(app)
 range_test.register(app)
 claims.register(app)
+
+
+def _print_version(asked: bool) -> None:
+    """Print the installed version and end."""
+    if asked:
+        typer.echo(f"trainstack {version('trainstack')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 def main(argv: list[str] | None = None) -> None:

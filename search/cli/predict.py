@@ -69,7 +69,7 @@ def predict(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Predict new rows with a study's recommended model, or with an exported one.
+    """Predict new rows with a study's model or an exported one.
 
     A table's rows are read, predicted and written some at a time, in their order.
 

@@ -75,7 +75,7 @@ def range_test(
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Sweep each optimizer's learning rate on your data and print the range worth searching.
+    """Find the learning rates worth searching, for each optimizer.
 
     Smith's sweep raises the rate while a network trains, until it diverges. The chapter's descent
     starts high and divides the rate by three until training no longer diverges.

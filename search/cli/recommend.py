@@ -56,7 +56,7 @@ def recommend(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Print the recommendation; confirm the candidates first if necessary.
+    """Print the recommendation, after the confirmation if it is due.
 
     Example: trainstack recommend digits --json
     """
@@ -90,7 +90,7 @@ def report(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Write report.html, report.md, recommendation.json and the pictures.
+    """Write the report: HTML, Markdown, JSON and pictures.
 
     Example: trainstack report digits -o report
     """
@@ -123,7 +123,7 @@ def export(
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Export the recommended stack as a saved model, plain Keras code, or data.
+    """Export the stack as a saved model, plain Keras code, or JSON.
 
     Example: trainstack export digits -o model.keras
     """

@@ -48,7 +48,7 @@ def replay(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Train one trial again from its record (stack, seed, split) and compare the curves.
+    """Train one trial again from its record and compare the curves.
 
     With the same number of threads a CPU reproduces the numbers. Exit code 1 if they differ.
 

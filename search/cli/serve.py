@@ -30,7 +30,9 @@ def serve(
     ] = 8000,
     storage: Storage = None,
 ) -> None:
-    """Serve predictions over HTTP, until interrupted: POST /predict, GET /health, GET /docs.
+    """Serve predictions over HTTP until interrupted.
+
+    It answers POST /predict, GET /health and GET /docs.
 
     The address is printed once the model is loaded. There is no login.
 

@@ -44,7 +44,7 @@ def resume(study: Study, storage: Storage = None) -> None:
 
 
 def stop(study: Study, storage: Storage = None) -> None:
-    """Let running trials finish, then conclude from the existing trials.
+    """Let running trials finish, then conclude the study.
 
     Example: trainstack stop digits
     """
@@ -65,7 +65,7 @@ def void(
     reason: Annotated[str, typer.Option(help="Reason for excluding the trial.")],
     storage: Storage = None,
 ) -> None:
-    """Exclude a spoilt trial from the evidence, the sampler and the counts.
+    """Exclude a spoilt trial from evidence, sampler and counts.
 
     Example: trainstack void digits 3 --reason "the machine was throttled"
     """
@@ -84,7 +84,7 @@ def change(
     ],
     storage: Storage = None,
 ) -> None:
-    """Change the budget of a search and its number of workers, within seconds.
+    """Change a search's budget and its number of workers.
 
     trials includes those that already exist; timeout counts from now; workers is the number that
     each `launch` and each `trainstack worker` without GPUs runs: more are started, surplus ones

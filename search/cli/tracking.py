@@ -128,7 +128,7 @@ def track(
     tracker: Annotated[str, typer.Argument(help="mlflow[=URI] or tensorboard=DIR.")],
     storage: Storage = None,
 ) -> None:
-    """Add what a tracker lacks of a study: its ended trials, and its conclusion.
+    """Bring a tracker up to date: ended trials and the conclusion.
 
     Example: trainstack track digits tensorboard=runs
     """

@@ -153,7 +153,9 @@ def follow(
 
 
 def watch(study: Study, as_json: AsJson = False, storage: Storage = None) -> None:
-    """Show a live view of a study until it is over; Ctrl-C ends only the view.
+    """Show a live view of a study until it is over.
+
+    Ctrl-C ends only the view.
 
     With --json, print the last status when the study is over.
 

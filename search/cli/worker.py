@@ -115,7 +115,7 @@ def worker(
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Join this machine to a study; only the storage and the name are needed.
+    """Join this machine to a study, by its storage and name alone.
 
     Example: trainstack worker digits --count 4
     """
