@@ -17,6 +17,7 @@ from trainstack.search.cli import (
     claims,
     confirm,
     data,
+    export,
     launch,
     logs,
     looking,
@@ -51,6 +52,7 @@ watch.register(app)
 looking.register(app)
 logs.register(app)
 recommend.register(app)
+export.register(app)
 predict.register(app)
 confirm.register(app)
 replay.register(app)

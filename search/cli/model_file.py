@@ -53,7 +53,8 @@ def model_file(name: str, storage: str | None) -> ModelFile:
         NothingToRecommend: It ended without a model.
     """
     from trainstack.search.artifacts import FolderStore, checked, open_store
-    from trainstack.search.cli.recommend import copy_from, settle
+    from trainstack.search.cli.export import copy_from
+    from trainstack.search.cli.recommend import settle
     from trainstack.search.database.connection import artifacts, home
     from trainstack.search.evidence.default_model import default_files
     from trainstack.search.queue import queries

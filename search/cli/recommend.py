@@ -1,46 +1,29 @@
-"""`recommend`, `report` and `export`: print, write and export a study's conclusion."""
+"""`recommend` and `report`: print and write a study's conclusion."""
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trainstack.search.cli.across import one_study, recommend_across
-from trainstack.search.cli.common import AsJson, Storage, Study, err, no_url, out, print_json
+from trainstack.search.cli.common import AsJson, Storage, Study, no_url, out, print_json
 from trainstack.search.cli.common import storage as reach
 from trainstack.search.cli.report_files import keep, write
 from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import URL, Engine
 
-    from trainstack.search.artifacts import Store
     from trainstack.search.queue.status import StudyStatus
-    from trainstack.search.spec import StudySpec
-
-STANDARD_NAMES = {"keras": "model.keras", "python": "train.py", "json": "stack.json"}
-FORM_OF_SUFFIX = {Path(name).suffix: form for form, name in STANDARD_NAMES.items()}
-# Files exported beside others, by format: what they are, and how their names end.
-SIDECARS = {
-    "keras": (("predict", "for tables", ".predict.py"),),
-    "python": (
-        ("network", "which it needs", ".network.py"),
-        ("saved", "which it needs", ".saved.keras"),
-    ),
-}
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (recommend, report, export):
+    for verb in (recommend, report):
         app.command()(verb)
 
 
@@ -103,126 +86,6 @@ def report(
         print_json(ReportFiles(study, tuple(map(str, paths))))
     else:
         out().print(str(output / "report.html"), markup=False)
-
-
-def export(
-    study: Study,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File or folder to write to.")],
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="keras, python or json; default: by the file's name, .keras, .py or .json.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="single, refit, average or ensemble; default: the one that `recommend` names."
-        ),
-    ] = None,
-    storage: Storage = None,
-) -> None:
-    """Export the stack as a saved model, plain Keras code, or JSON.
-
-    Example: trainstack export digits -o model.keras
-    """
-    from trainstack.search.artifacts import open_store
-    from trainstack.search.cli.checks import known
-    from trainstack.search.database.connection import artifacts
-    from trainstack.search.evidence.default_model import KINDS
-    from trainstack.search.queue import queries
-
-    form = FORM_OF_SUFFIX.get(output.suffix) if form is None else form
-    if form is None:
-        raise RequestError(
-            f"-o {output} without --format",
-            f"--format {', '.join(STANDARD_NAMES)}, or a file named *{', *'.join(FORM_OF_SUFFIX)}",
-        )
-    known("--format", form, tuple(STANDARD_NAMES))
-    if model is not None:
-        known("--model", model, KINDS)
-    with reach(storage) as (url, engine):
-        settle(url, engine, study)
-        spec = queries.spec_of(engine, study)
-        measured = queries.measurement(engine, study) or {}
-    kept = _files(spec, measured.get("models", {}), form, model)
-    target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
-    store = open_store(artifacts())
-    copy_from(store, kept[form], target)
-    for name, purpose, ending in SIDECARS.get(form, ()):
-        if name in kept:
-            beside = target.with_suffix(ending)
-            copy_from(store, kept[name], beside)
-            err().print(f"beside it, {purpose}: {beside}", markup=False)
-    out().print(str(target), markup=False)
-
-
-def _files(
-    spec: StudySpec, models: Mapping[str, Any], form: str, asked: str | None
-) -> Mapping[str, str]:
-    """Return the names of a model's files by kind, after a line about the model.
-
-    Raises:
-        NothingToRecommend: There is no model.
-        RequestError: There is no such model, or it has no such form.
-    """
-    from trainstack.search.evidence.default_model import SINGLE, default_model
-
-    if form == "python" and spec.network is not None and spec.network.not_written:
-        raise RequestError(
-            f"--format python for {spec.network_name}: {spec.network.not_written}",
-            "keras or json",
-            "its layers are in your own file; the stack is in the JSON",
-        )
-    having = {kind: model for kind, model in models.items() if form in model.get("artifacts", {})}
-    if not having:
-        raise NothingToRecommend(
-            f"study '{spec.study}' has nothing to export",
-            "a study that ended with a recommendation",
-        )
-    if asked is None and form == "json":
-        asked = SINGLE  # the recommended stack, whatever the model
-    if asked is None:
-        kind, reason = default_model(spec, having)
-        err().print(f"{kind}: {reason}", markup=False, soft_wrap=True)
-        return having[kind]["artifacts"]
-    if asked in having:
-        return having[asked]["artifacts"]
-    why = models[asked].get("left_out")
-    raise RequestError(
-        f"--model {asked}: not available ({why or 'it could not be written'})", " or ".join(having)
-    )
-
-
-def _is_folder(output: Path, form: str) -> bool:
-    """Tell whether `-o` names a folder; Keras models need the suffix .keras."""
-    return output.is_dir() or (form == "keras" and output.suffix != ".keras")
-
-
-def copy_from(store: Store, name: str, target: Path) -> None:
-    """Copy a study's file from the artifact store.
-
-    Raises:
-        RequestError: It is not there, or the copy cannot be written.
-    """
-    try:
-        with contextlib.ExitStack() as opened:
-            try:
-                source = opened.enter_context(store.read(name))
-            except FileNotFoundError:
-                raise RequestError(
-                    f"{name} is not in {store}",
-                    "the artifact store that the workers wrote to",
-                    "set TRAINSTACK_ARTIFACTS as on the workers",
-                ) from None
-            except OSError as error:
-                raise RequestError(f"cannot read {name} from {store} ({error})") from None
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as copy:
-                shutil.copyfileobj(source, copy)
-    except OSError as error:
-        raise RequestError(f"cannot write {target} ({error.strerror})") from None
 
 
 def check_settles(status: StudyStatus) -> None:

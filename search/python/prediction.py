@@ -69,7 +69,7 @@ def model_of(engine: Engine, study: str) -> Model:
         RequestError: Its file is not there.
     """
     from trainstack.search.artifacts import open_store
-    from trainstack.search.cli.recommend import copy_from
+    from trainstack.search.cli.export import copy_from
     from trainstack.search.database.connection import artifacts
     from trainstack.search.evidence.default_model import default_files
     from trainstack.search.queue import queries

@@ -136,14 +136,14 @@ class Study:
 
         Args:
             path: File or folder to write to.
-            format: `keras`, `python` or `json`; by default the one that the path's suffix names,
-                else `keras`.
+            format: `keras`, `python`, `json`, `savedmodel` or `litert`; by default the one that the
+                path's suffix names, else `keras`.
             **options: Further flags of `export`, by name.
 
         Returns:
-            The path of the file.
+            The path of what was written.
         """
-        from trainstack.search.cli.recommend import FORM_OF_SUFFIX
+        from trainstack.search.cli.export import FORM_OF_SUFFIX
 
         self._check_concluded()
         if format is None:

@@ -127,6 +127,24 @@ def test_the_default_model_is_named_in_one_line(shell: Shell, table: Path, tmp_p
     assert f"`export` writes the {kind} model." in text
 
 
+def test_a_model_is_written_for_small_devices(shell: Shell, table: Path, tmp_path: Path) -> None:
+    """A file named .tflite is written for LiteRT, and what it takes is said in one line."""
+    file = tmp_path / "new" / "m.tflite"
+    done = shell.within("export", "houses", "--model", "single", "-o", file)
+    assert (done.returncode, done.stdout) == (0, f"{file}\n"), done.stderr
+    assert re.fullmatch(r"takes \d+ numbers per row: .+ `columns`\n", done.stderr)
+    assert file.read_bytes()[4:8] == b"TFL3"  # the format's identifier
+
+
+def test_a_saved_model_replaces_nothing_else(shell: Shell, table: Path, tmp_path: Path) -> None:
+    """A folder with other files is not written into."""
+    (tmp_path / "mine.txt").write_text("mine", "utf-8")
+    flags = ("--format", "savedmodel", "--model", "single")
+    done = shell.within("export", "houses", *flags, "-o", tmp_path)
+    assert "expected a new folder" in refused(done, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_an_unknown_model_is_refused(shell: Shell, table: Path, tmp_path: Path) -> None:
     """It gives one line and exit code 2."""
     flags = ("--format", "keras", "--model", "averge")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from collections.abc import Callable
 from typing import Any
@@ -92,7 +94,8 @@ def converted(model: keras.Model, precision: str) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the signature
+        return converter.convert()
 
 
 def answers(content: bytes, x: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ class Predictor:
 
     Attributes:
         description: What the file says about its rows and answers.
+        model: The Keras model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +47,7 @@ class Predictor:
         else:
             (signature,) = given
         self._kinds = {each.name: each.dtype for each in model.inputs}
-        self._model = model  # a concrete function does not keep it alive
+        self.model = model  # a concrete function does not keep it alive
         # TensorFlow would take the functions of several models in one program for one that is
         # traced again and again, and warn.
         self._answer = tf.function(
