@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,6 +26,11 @@ def converted(file: Path, form: str, output: Path) -> str:
     request = {"file": str(file), "format": form, "output": str(output)}
     (answer,) = convert(request)
     return answer["note"]
+
+
+def loaded_model(file: Path) -> Any:
+    """Return the Keras model of a file."""
+    return keras.models.load_model(file)
 
 
 def lite_answers(file: Path, rows: np.ndarray) -> np.ndarray:
@@ -75,7 +81,7 @@ def test_a_saved_model_takes_raw_columns(mixed: Path, tmp_path: Path) -> None:
     columns = [tf.constant(fast), tf.constant(steady), tf.constant(kind)]
     named = dict(zip(("km_per_h", "km_per_h_", "column_2nd"), columns, strict=True))
     (answers,) = served(**named).values()
-    model = keras.models.load_model(mixed)
+    model = loaded_model(mixed)
     own = dict(zip(("km per h", "km-per-h", "2nd"), columns, strict=True))
     np.testing.assert_allclose(answers, model(own), rtol=1e-6)
 
@@ -83,7 +89,7 @@ def test_a_saved_model_takes_raw_columns(mixed: Path, tmp_path: Path) -> None:
 def test_a_file_for_devices_takes_what_is_made_of_the_columns(mixed: Path, tmp_path: Path) -> None:
     """LiteRT answers as the Keras model does, for the output of the layer that encodes columns."""
     note = converted(mixed, "litert", tmp_path / "m.tflite")
-    model = keras.models.load_model(mixed)
+    model = loaded_model(mixed)
     columns = [tf.constant([0.5, np.nan]), tf.constant([1.0, -1.0]), tf.constant(["a", "other"])]
     encoded = np.asarray(model.get_layer("columns")(columns))
     assert note == f"takes {encoded.shape[1]} numbers per row: the output of layer `columns`"
@@ -96,14 +102,14 @@ def test_plain_numbers_are_the_columns_themselves(numbers: Path, tmp_path: Path)
     note = converted(numbers, "litert", tmp_path / "m.tflite")
     assert note == "takes 2 numbers per row: the columns in the order of the table"
     rows = np.array([[0.5, -1.0], [2.0, 0.0]], np.float32)
-    expected = keras.models.load_model(numbers)({"b": rows[:, 0], "a": rows[:, 1]})
+    expected = loaded_model(numbers)({"b": rows[:, 0], "a": rows[:, 1]})
     np.testing.assert_allclose(lite_answers(tmp_path / "m.tflite", rows), expected, rtol=1e-5)
 
 
 def test_pictures_keep_their_shape(images: Path, tmp_path: Path) -> None:
     """Both formats take rows of arrays as the Keras model does."""
     rows = np.random.default_rng(3).normal(size=(5, 4, 5)).astype(np.float32)
-    expected = np.asarray(keras.models.load_model(images)(rows))
+    expected = np.asarray(loaded_model(images)(rows))
     assert converted(images, "litert", tmp_path / "m.tflite") == "takes rows [4, 5]"
     np.testing.assert_allclose(lite_answers(tmp_path / "m.tflite", rows), expected, rtol=1e-5)
     converted(images, "savedmodel", tmp_path / "served")
