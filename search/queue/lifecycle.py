@@ -25,6 +25,7 @@ from trainstack.search.queue.study_store import (
     GO,
     SEARCHING,
     STOP,
+    UNPLANNED,
     change,
     drop_waiting,
     locked,
@@ -178,8 +179,8 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
             if measured.status == Status.DONE:
                 _conclude(connection, study)
             return False
-        _plan(connection, study_id, planned)
-        change(connection, study_id, planned=seen)
+        reopened = _plan(connection, study_id, planned)
+        change(connection, study_id, planned=UNPLANNED if reopened else seen)
         now = _count(connection, study_id, CONFIRMATION)
         if not now[Status.WAITING] + now[Status.RUNNING]:
             chosen = (judge or evidence(spec)).choice(spec, runs)
@@ -188,7 +189,11 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
 
 
 def _finished(connection: Connection, study_id: int) -> int:
-    """Return a count that grows with every change of evidence: ended tasks, voided ones twice."""
+    """Return a count that grows with every change of evidence: ended tasks, voided ones twice.
+
+    It falls when an ended task waits again, and can then come back to the same number with other
+    results: who lets one wait again must set `planned` to UNPLANNED.
+    """
     done = (tasks.c.study_id == study_id) & (tasks.c.status == Status.DONE)
     voided = func.count().filter(tasks.c.outcome == Outcome.VOIDED)
     return connection.execute(select(func.count() + voided).where(done)).scalar_one()
@@ -200,8 +205,12 @@ def _measurement(connection: Connection, study_id: int) -> TaskRow | None:
     return None if row is None else task_of(row)
 
 
-def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> None:
-    """Insert the planned runs, each once, and drop waiting runs that are no longer planned."""
+def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> bool:
+    """Insert the planned runs, each once, and drop waiting runs that are no longer planned.
+
+    Returns:
+        Whether a run that had ended waits again.
+    """
     confirmations = (tasks.c.study_id == study_id) & (tasks.c.kind == CONFIRMATION)
     rows = [task_of(row) for row in connection.execute(select(tasks).where(confirmations))]
     there = {(row.stack_id, row.seed_index): row.task_id for row in rows}
@@ -211,11 +220,12 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
     number = connection.execute(
         select(func.coalesce(func.max(tasks.c.number) + 1, 0)).where(confirmations)
     ).scalar_one()
+    # Voided and required again: train them anew in the same rows.
+    again = [there[key] for key in wanted if there.get(key) in spoilt]
+    for task_id in again:
+        _reopen(connection, task_id)
     for key, plan in wanted.items():
         if key in there:
-            # Voided and required again: train it anew in the same row.
-            if there[key] in spoilt:
-                _reopen(connection, there[key])
             continue
         row = {
             "study_id": study_id,
@@ -230,6 +240,7 @@ def _plan(connection: Connection, study_id: int, planned: Sequence[Planned]) -> 
         }
         connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(row))
         number += 1
+    return bool(again)
 
 
 def _reopen(connection: Connection, task_id: int) -> None:

@@ -10,7 +10,14 @@ from trainstack.search.database.schema import durable, studies, tasks, workers
 from trainstack.search.queue.attempts import end, owned, requeue, write
 from trainstack.search.queue.eligibility import other_workers, seconds_from_now
 from trainstack.search.queue.rows import TaskRow, WorkerRow, task_of
-from trainstack.search.queue.study_store import CONFIRMING, SEARCHING, change, locked, record_event
+from trainstack.search.queue.study_store import (
+    CONFIRMING,
+    SEARCHING,
+    UNPLANNED,
+    change,
+    locked,
+    record_event,
+)
 from trainstack.search.queue.worker_registry import WorkerRemoved
 from trainstack.search.records import SEARCH, Outcome, Status
 
@@ -136,7 +143,13 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             _wait_again(connection, row, why)
         held, failed = studies.c.held + len(search), studies.c.failed - len(search)
         revision = studies.c.revision + int(bool(search))
-        change(connection, study.study_id, held=held, failed=failed, revision=revision)
+        change(
+            *(connection, study.study_id),
+            held=held,
+            failed=failed,
+            revision=revision,
+            planned=UNPLANNED,
+        )
         return len(again)
 
 

@@ -11,6 +11,7 @@ from trainstack.search.queue.study_store import (
     CONCLUDED,
     CONFIRMING,
     GO,
+    UNPLANNED,
     change,
     find,
     record_event,
@@ -56,7 +57,7 @@ def reopen(engine: Engine, name: str, least: int, most: int, seconds: float | No
             raise RequestError(
                 f"study '{name}' has {held} seeds or more already", f"more than {most} seeds"
             )
-        values: dict[str, object] = {"planned": -1}
+        values: dict[str, object] = {"planned": UNPLANNED}
         opened = 0
         if study.phase == CONCLUDED:
             measured = mine & (tasks.c.kind == MEASUREMENT)

@@ -30,6 +30,8 @@ PAUSED, STOPPED = "paused", "stopped"
 # A search opens no more places after this many failed trials, or as many as its budget if that is
 # more.
 MOST_FAILURES = 10
+# Value of a study's `planned` with which its confirmation is planned anew.
+UNPLANNED = -1
 
 
 def state_of(phase: str, requested_state: str) -> str:
@@ -186,7 +188,7 @@ def request_state(engine: Engine, name: str, wanted: str) -> str:
         row = find(connection, name, lock=True)
         if row.phase == CONCLUDED:
             return CONCLUDED
-        values: dict[str, Any] = {"requested_state": wanted, "planned": -1}
+        values: dict[str, Any] = {"requested_state": wanted, "planned": UNPLANNED}
         if wanted == GO and row.paused_at is not None:
             # Paused time does not count towards the timeout.
             values["deadline_at"] = studies.c.deadline_at + (func.now() - studies.c.paused_at)

@@ -168,6 +168,33 @@ def test_quarantine_keeps_the_budget(url: URL, database: Engine) -> None:
     assert (counts["completed"], counts["failed"]) == (3, 1)
 
 
+def test_quarantine_lets_the_confirmation_be_judged_again(url: URL, database: Engine) -> None:
+    """Runs that a faulty worker failed are judged when they have ended elsewhere.
+
+    As many tasks have ended then as when the confirmation was last planned, with other results.
+    """
+    sound = begun(url, trials=1)
+    lease = sound.claim()
+    assert lease is not None
+    sound.finish(lease, completed())
+    assert sound.advance() == "confirming"
+    sick = open_client(url)
+    spoilt = [failed(sick), failed(sick)]
+    assert sound.advance() == "confirming"
+    sick.quarantine(spoilt, "everything fails here")
+    for _ in range(2):
+        lease = sound.claim()
+        assert lease is not None
+        sound.finish(lease, completed())
+    judged: list[int] = []
+    judge = sound._judge
+    assert judge is not None
+    plan = judge.next_runs
+    judge.next_runs = lambda spec, runs: judged.append(len(runs)) or plan(spec, runs)  # type: ignore[method-assign,assignment,func-returns-value]
+    sound.advance()
+    assert judged == [3]
+
+
 def test_database_away_within_a_claim(
     url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,3 +42,34 @@ def test_a_voided_confirmation_run_is_asked_for_again(url: URL, database: Engine
             here.finish(lease, completed(0.25))
     done = next(r for r in runs(database, "s", CONFIRMATION) if r.number == again.number)
     assert (done.outcome, done.value, done.attempt) == ("completed", 0.25, 2)
+
+
+def test_a_confirmation_with_a_voided_run_comes_to_its_end(url: URL, database: Engine) -> None:
+    """The runs that end after a voided one waits again are judged, however many they are."""
+    begun(url, trials=1)
+    here = open_client(url)
+    lease = here.claim()
+    assert lease is not None
+    here.finish(lease, completed())
+    here.advance()
+    leases = [here.claim() for _ in range(4)]
+    for lease in leases[:3]:
+        assert lease is not None
+        here.finish(lease, completed())
+    with database.begin() as connection:
+        first = tasks.c.task_id == (leases[0] and leases[0].task_id)
+        connection.execute(update(tasks).where(first).values(outcome="voided"))
+    judge = here._judge
+    assert judge is not None
+    plan = judge.next_runs
+    judge.next_runs = lambda spec, runs: plan(  # type: ignore[method-assign]
+        spec, [run for run in runs if run.outcome != "voided"]
+    )
+    here.advance()
+    for lease in (leases[3], here.claim()):
+        assert lease is not None
+        here.finish(lease, completed())
+    here.advance()
+    lease = here.claim()
+    assert lease is not None
+    assert lease.kind == "measurement"
