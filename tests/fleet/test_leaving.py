@@ -7,6 +7,7 @@ import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,21 @@ def test_drain_finishes(fleet: Fleet) -> None:
     counts = fleet.status()["counts"]
     assert (counts["completed"], counts["running"], counts["waiting"]) == (1, 0, 0)
     assert fleet.status()["workers"] == []
+
+
+@pytest.mark.parametrize("changes", [{"worn_after": 1}, {"fault": "memory"}])
+def test_no_trainer_is_missed_when_leaving(fleet: Fleet, changes: dict[str, Any]) -> None:
+    """A worker whose trainer is given up while it leaves, exits 0 like any other that leaves."""
+    fleet.create(trials=5, epochs=2)
+    hold = fleet.folder / "hold"
+    worker = fleet.join("--drain-timeout=600", hold=str(hold), **changes)
+    fleet.until(lambda status: status["counts"]["running"])
+    worker.terminate()
+    fleet.until(lambda status: [w["state"] for w in status["workers"]] == ["leaving"])
+    hold.touch()
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert "did not start" not in fleet.log(worker)
+    assert fleet.status()["counts"]["running"] == 0
 
 
 def test_drain_gives_back(fleet: Fleet) -> None:

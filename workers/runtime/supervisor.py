@@ -75,6 +75,7 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self.ready = False
+        self.without_trainer = False  # given up while leaving, and not replaced
         self.held = HeldTrials(self.client, self.limits.away_seconds, self._tell)
         self.outbox = self.held.outbox
         self.done = 0
@@ -172,7 +173,7 @@ class Supervisor:
                 self.ready = True
             case Refused(error=error, exit_code=code):
                 raise of_exit_code(code, error)
-            case Died(exit_code=code):
+            case Died(exit_code=code) if not self.without_trainer:
                 self._replace_trainer(f"its trainer died (exit code {code})")
             case Room(token=token, most=most):
                 self._tell(MoreJobs(token, self._more_jobs(token, most)))
@@ -256,25 +257,28 @@ class Supervisor:
     def _check_progress(self) -> None:
         allowed = max(self.limits.stall_seconds, STALL_EPOCHS * self.longest_epoch)
         silent = time.monotonic() - self.last_message_at
-        if silent > allowed and (self.held or not self.ready):
+        if silent > allowed and (self.held or not (self.ready or self.without_trainer)):
             self._replace_trainer(f"no progress for {silent:.0f} s")
 
     def _replace_trainer(self, why: str) -> None:
-        """Start another trainer.
+        """Start another trainer, unless this worker leaves.
 
         One that was never ready is not replaced: a new one would fail the same way.
 
         Raises:
             RequestError: The trainer does not start.
         """
-        log.warning("%s: starting another trainer", why)
+        what = "giving up its trainer" if self.leaving else "starting another trainer"
+        log.warning("%s: %s", why, what)
         self.child.kill()
         if not self.ready:
             raise RequestError(f"the trainer did not start: {why}", hint="see its messages above")
         self.ready = False
         for lease in self.held.give_all_back(why):
             self._spoil(lease.task_id, why)
-        if not self.leaving:
+        if self.leaving:
+            self.without_trainer = True
+        else:
             self.child = self.start()
             self.child.send(self.setup)
         self.last_message_at = time.monotonic()
