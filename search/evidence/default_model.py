@@ -75,4 +75,6 @@ _REASONS = {
 
 
 def _figures(model: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(model[name]) for name in ("parameters", "latency_ms")}
+    """Return the figures that constraints bound; without those that are not known."""
+    named = ((name, model.get(name)) for name in ("parameters", "latency_ms"))
+    return {name: float(value) for name, value in named if value is not None}

@@ -50,6 +50,14 @@ def test_the_ensemble_is_taken_unless_it_is_small(networks: int, expected: str, 
     assert why in reason
 
 
+def test_a_figure_that_is_not_known_breaks_no_bound() -> None:
+    """A time that could not be measured is missing in the model's document."""
+    models = {"single": model(0.1), "refit": {**model(0.2), "latency_ms": None}}
+    spec = spec_of(constraints=("latency_ms<=2",))
+    assert default_model(spec, models)[0] == "refit"
+    assert models_of(spec, {"models": models}, Deciding.of(spec)).default == "refit"
+
+
 def test_a_small_ensemble_comes_before_one_network() -> None:
     """It is taken if there is no average in bounds."""
     models = with_networks(5, 2)
