@@ -106,8 +106,10 @@ def cut_while_hot(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[
 def falls_at_end(curve: Sequence[float]) -> bool:
     """Tell whether the last epoch clearly beats all earlier ones."""
     before = finite(curve[:-1])
-    last = curve[-1] if len(before) >= 2 else math.nan
-    return math.isfinite(last) and last < (1.0 - STILL_FALLING) * min(before)
+    if len(before) < 2:
+        return False
+    lowest = min(before)  # below 0 for some metrics of a user's own
+    return math.isfinite(curve[-1]) and curve[-1] < lowest - STILL_FALLING * abs(lowest)
 
 
 def thin_arms(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> list[str]:
@@ -136,7 +138,7 @@ def pruned_on_course(spec: StudySpec, runs: Sequence[Run], chosen: Choice) -> li
     finished = [r for r in runs if r.phase == SEARCH and usable(r) and r.curve]
     if not finished:
         return []
-    best = min(finished, key=lambda r: r.value or math.inf)
+    best = min(finished, key=lambda r: r.value or 0.0)
     planned = best.stack.planned_epochs(spec.epochs) if best.stack else spec.epochs
     early = [
         r.number

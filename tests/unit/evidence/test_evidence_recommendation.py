@@ -334,9 +334,25 @@ def test_a_pruned_trial_that_was_on_course_warns() -> None:
     assert "91" not in warning
 
 
+def test_a_perfect_best_trial_is_the_one_on_whose_course_others_are() -> None:
+    """A best trial whose objective is 0, such as 1 - accuracy, is not taken for the worst."""
+    spec, runs = finished_study()
+    second = min((r for r in runs if r.value), key=lambda r: r.value or 0.0)
+    own = {"phase": "search", "seed_index": -1}
+    curve = tuple(0.1 * v for v in second.curve[:-1])
+    perfect = replace(second, number=90, value=0.0, curve=(*curve, 0.0), **own)
+    cut = {"outcome": "pruned", "epochs": 3, **own}
+    early = replace(second, number=91, curve=tuple(0.9 * v for v in second.curve[:3]), **cut)
+    chosen = choice(spec, runs)
+    assert chosen is not None
+    assert search_warnings.pruned_on_course(spec, [*runs, perfect, early], chosen) == []
+
+
 @pytest.mark.parametrize(
     ("curve", "falling"),
     [
+        ((-50.0, -100.0, -99.9), False),
+        ((-50.0, -100.0, -110.0), True),
         ((0.9, 0.5, 0.3), True),
         ((0.9, 0.3, 0.2999), False),
         ((0.9, 0.3, 0.4), False),
