@@ -15,7 +15,7 @@ from trainstack.search.cli.doctor import Finding
 from trainstack.search.cli.predict import Predictions
 from trainstack.search.cli.recommend import ReportFiles
 from trainstack.search.cli.space import NamedSpace, SpaceCheck
-from trainstack.search.conclusion.across_studies import Across
+from trainstack.search.conclusion.across_records import Across
 from trainstack.search.conclusion.recommendation import Recommendation
 from trainstack.search.data.summary import DataSummary
 from trainstack.search.lr_range_test import RangeTest

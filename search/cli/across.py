@@ -10,7 +10,7 @@ from trainstack.search.cli.common import storage as reach
 from trainstack.spaces.errors import NothingToRecommend, RequestError
 
 if TYPE_CHECKING:
-    from trainstack.search.conclusion.across_studies import Across
+    from trainstack.search.conclusion.across_records import Across
 
 _WIDTH = 79
 
@@ -32,7 +32,8 @@ def recommend_across(names: Sequence[str], as_json: bool, storage: str | None) -
     """Print the stack that does best over the data of all these studies, without training.
 
     Raises:
-        RequestError: Fewer than two studies are named, or a study is named twice.
+        RequestError: Fewer than two studies are named, or a study is named twice, or studies of
+            the same data decide by different metrics.
         StudyError: A study does not exist.
         NothingToRecommend: No stack was trained in all of them.
     """
@@ -61,7 +62,8 @@ def text_of(found: Across) -> str:
     """Return the comparison as plain text for a terminal of 80 columns."""
     import textwrap
 
-    from trainstack.search.conclusion.across_studies import share, stack_name
+    from trainstack.search.conclusion.across_records import stack_name
+    from trainstack.search.conclusion.across_studies import share
 
     lines = textwrap.wrap(found.sentence, _WIDTH)
     lines += ["", *textwrap.wrap(found.stacks[0].description, _WIDTH)]

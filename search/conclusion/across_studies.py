@@ -1,146 +1,35 @@
 """The best default over several data sets: regret and rank on each, and leave-one-out.
 
 *Regret* is a stack's excess loss on a data set over the best of the compared stacks, as a fraction
-of that best loss, so that losses of different sizes can be averaged. Only stacks trained on every
-data set are compared. The reference stacks are, since every search begins with them and none of
-them is pruned.
+of that best loss, so that losses of different sizes can be averaged. Where the best is 0, which
+1 - accuracy can be, it is a fraction of the loss of one validation row instead.
+
+Only stacks trained on every data set are compared. The reference stacks are, since every search
+begins with them and none of them is pruned.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from statistics import fmean
 
+from trainstack.search.conclusion.across_records import (
+    Across,
+    Entrant,
+    LeftOut,
+    Place,
+    stack_name,
+)
 from trainstack.search.evidence.candidates import BASELINE, departures, usable
 from trainstack.search.evidence.comparisons import estimate, verdict
+from trainstack.search.evidence.deciding import Deciding, resolution_of
 from trainstack.search.evidence.effects import confirmed_losses
 from trainstack.search.evidence.estimates import Difference, Estimate, Verdict
-from trainstack.search.evidence.formatting import describe
-from trainstack.search.json_values import OR_NULL
 from trainstack.search.records import SEARCH, Run
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.references import REFERENCES, REGRESSION_FORMS
+from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
-
-_LABELS = {
-    stack.stack_id: name
-    for forms in (REFERENCES, REGRESSION_FORMS)
-    for name, stack in forms.items()
-}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Result of a stack on a data set.
-
-    Attributes:
-        data: The data set.
-        loss: Its mean loss; null if it only diverged or was infeasible.
-        n: Number of runs.
-        rank: Its rank among the compared stacks, 1 for the best.
-        regret: Its regret; null if its loss is.
-    """
-
-    data: str
-    loss: float = field(metadata=OR_NULL)
-    n: int
-    rank: int
-    regret: float = field(metadata=OR_NULL)
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A stack trained on every data set.
-
-    Attributes:
-        stack: The stack.
-        stack_id: Its fingerprint.
-        label: Name of the reference stack, or null.
-        description: The stack in words.
-        mean_regret: Mean regret over the data sets; null if the stack failed to train on one.
-        worst_regret: Largest regret on any data set, or null.
-        mean_rank: Mean rank over the data sets.
-        places: Its result on each data set, in their order.
-    """
-
-    stack: Stack
-    stack_id: str
-    label: str | None
-    description: str
-    mean_regret: float = field(metadata=OR_NULL)
-    worst_regret: float = field(metadata=OR_NULL)
-    mean_rank: float
-    places: tuple[Place, ...]
-
-    @classmethod
-    def of(cls, stack: Stack, places: tuple[Place, ...], network: str = "") -> Entrant:
-        """Return a stack's record from its places, in the order of the data sets.
-
-        Args:
-            stack: The stack.
-            places: Its results.
-            network: Name of the user's own network that every study is of; empty: dense layers.
-        """
-        regrets = [place.regret for place in places]
-        return cls(
-            stack=stack,
-            stack_id=stack.stack_id,
-            label=_LABELS.get(stack.stack_id),
-            description=describe(stack, network),
-            mean_regret=fmean(regrets),
-            worst_regret=max(regrets),
-            mean_rank=fmean(place.rank for place in places),
-            places=places,
-        )
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """The stack chosen without one data set, and its result there.
-
-    Attributes:
-        data: The data set left out.
-        stack_id: Fingerprint of the stack that the others choose.
-        rank: Its rank there.
-        regret: Its regret there, or null.
-        default_regret: The chapter default's, or null.
-    """
-
-    data: str
-    stack_id: str
-    rank: int
-    regret: float = field(metadata=OR_NULL)
-    default_regret: float | None
-
-
-@dataclass(frozen=True)
-class Across:
-    """The default over several data sets.
-
-    Attributes:
-        studies: Names of the studies.
-        data: Their data sets, without repetition.
-        word: `better`, `equivalent`, `undecided` against the chapter's default, or `no evidence`.
-        sentence: The conclusion in one sentence.
-        stack: The stack with the least mean regret; null without evidence.
-        stack_id: Its fingerprint.
-        difference: Its regret minus the chapter default's, paired by data set.
-        stacks: Stacks trained on every data set, the least mean regret first.
-        leave_one_out: What the others would choose, one row per data set; empty with fewer than
-            two data sets or stacks.
-    """
-
-    studies: tuple[str, ...]
-    data: tuple[str, ...]
-    word: Verdict
-    sentence: str
-    stack: Stack | None
-    stack_id: str | None
-    difference: Difference
-    stacks: tuple[Entrant, ...]
-    leave_one_out: tuple[LeftOut, ...]
 
 
 def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
@@ -152,6 +41,9 @@ def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
 
     Args:
         studies: What each asked, and its runs.
+
+    Raises:
+        RequestError: Studies of the same data decide by different metrics.
     """
     by_data: dict[str, list[tuple[StudySpec, Sequence[Run]]]] = {}
     for spec, runs in studies:
@@ -159,17 +51,19 @@ def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
     stacks: dict[str, Stack] = {}
     tables: dict[str, list[tuple[float, int]]] = {}
     for group in by_data.values():
+        _check_objective(group)
         scores = [_scores(runs, stacks) for _, runs in group]
         for name in set.intersection(*map(set, scores)):
             mean = fmean(score[name][0] for score in scores)
             tables.setdefault(name, []).append((mean, sum(score[name][1] for score in scores)))
     data = tuple(_title(group) for group in by_data.values())
+    rows = [resolution_of(group[0][0].data, group[0][0].folds) for group in by_data.values()]
     common = {name: rows for name, rows in tables.items() if len(rows) == len(by_data)}
     common = {k: rows for k, rows in common.items() if any(math.isfinite(v) for v, _ in rows)}
     networks = {spec.network_name for spec, _ in studies}
     network = networks.pop() if len(networks) == 1 else ""
     entrants = sorted(
-        (Entrant.of(stacks[name], _places(name, common, data), network) for name in common),
+        (Entrant.of(stacks[name], _places(name, common, data, rows), network) for name in common),
         key=lambda e: (e.mean_regret, len(departures(e.stack)), e.stack_id),
     )
     word, difference = _against_default(entrants)
@@ -185,11 +79,6 @@ def across(studies: Sequence[tuple[StudySpec, Sequence[Run]]]) -> Across:
         stacks=tuple(entrants),
         leave_one_out=_leave_one_out(entrants, data),
     )
-
-
-def stack_name(stack_id: str) -> str:
-    """Return the name of the reference stack with a fingerprint, or the fingerprint."""
-    return _LABELS.get(stack_id, stack_id)
 
 
 def share(regret: float) -> str:
@@ -241,23 +130,34 @@ def _scores(runs: Sequence[Run], stacks: dict[str, Stack]) -> dict[str, tuple[fl
 
 
 def _places(
-    name: str, common: Mapping[str, Sequence[tuple[float, int]]], data: Sequence[str]
+    name: str,
+    common: Mapping[str, Sequence[tuple[float, int]]],
+    data: Sequence[str],
+    rows: Sequence[float],
 ) -> tuple[Place, ...]:
-    """Return a stack's loss, rank and regret on each data set."""
+    """Return a stack's loss, rank and regret on each data set.
+
+    Args:
+        name: The stack's id.
+        common: Stack's id → loss and number of runs on each data set.
+        data: Names of the data sets.
+        rows: Loss of one validation row of each; 0 if it is not known.
+    """
     found = []
     for k, title in enumerate(data):
-        column = [rows[k][0] for rows in common.values()]
+        column = [losses[k][0] for losses in common.values()]
         loss, n = common[name][k]
         best = min(column)
         rank = 1 + sum(other < loss for other in column)
-        found.append(Place(title, loss, n, rank, _regret(loss, best)))
+        found.append(Place(title, loss, n, rank, _regret(loss, best, rows[k])))
     return tuple(found)
 
 
-def _regret(loss: float, best: float) -> float:
+def _regret(loss: float, best: float, row: float) -> float:
     if loss == best:
         return 0.0
-    return (loss - best) / best if best > 0.0 else math.inf
+    scale = abs(best) or row
+    return (loss - best) / scale if scale > 0.0 else math.inf
 
 
 def _against_default(entrants: Sequence[Entrant]) -> tuple[Verdict, Estimate]:
@@ -292,6 +192,17 @@ def _leave_one_out(entrants: Sequence[Entrant], data: Sequence[str]) -> tuple[Le
         place, default = chosen.places[k], base.places[k].regret if base else None
         found.append(LeftOut(title, chosen.stack_id, place.rank, place.regret, default))
     return tuple(found)
+
+
+def _check_objective(group: Sequence[tuple[StudySpec, Sequence[Run]]]) -> None:
+    """Reject studies of the same data that minimize different numbers."""
+    objectives = sorted({Deciding.of(spec).objective for spec, _ in group}, reverse=True)
+    if len(objectives) > 1:
+        raise RequestError(
+            f"studies of {_title(group)} decide by {' and '.join(objectives)}",
+            "one metric for the same data",
+            "compare studies of one metric",
+        )
 
 
 def _title(group: Sequence[tuple[StudySpec, Sequence[Run]]]) -> str:

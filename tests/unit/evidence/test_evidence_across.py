@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.planted_study import Planted, made_up_spec
 from trainstack.search.cli.across import one_study, recommend_across, text_of
-from trainstack.search.conclusion.across_studies import Across, across
+from trainstack.search.conclusion.across_records import Across
+from trainstack.search.conclusion.across_studies import across
 from trainstack.search.json_values import json_safe
 from trainstack.search.records import Run
 from trainstack.search.spec import StudySpec
@@ -88,6 +89,36 @@ def test_only_what_every_data_set_has_is_compared() -> None:
     """A stack missing from one study is left out, however good it is elsewhere."""
     found = across([study("one", {}), study("two", {BN: -0.4}, (CHAPTER_DEFAULT, BN))])
     assert {e.stack for e in found.stacks} == {CHAPTER_DEFAULT, BN}
+
+
+def test_a_perfect_stack_makes_no_other_a_diverged_one() -> None:
+    """Where the best objective is 0, regret is measured in rows of the validation part."""
+    gains = {CHAPTER_DEFAULT: 0.0, BN: 0.05, PLAIN: 0.1}
+    spec, runs = study("perfect", gains)
+    spec = replace(spec, data=replace(spec.data, rows=100), metric="accuracy")
+    best = min(r.value for r in runs if r.value is not None)
+    perfect = [replace(r, value=r.value and r.value - best) for r in runs]
+    found = across([(spec, perfect), study("other", gains)])
+    # One row of the 16 of a validation part, to which the rounding of float32 is added.
+    regrets = {e.stack: e.places[0].regret for e in found.stacks}
+    assert regrets == pytest.approx({CHAPTER_DEFAULT: 0.0, BN: 0.8, PLAIN: 1.6}, rel=1e-3)
+    assert "diverged" not in text_of(found)
+
+
+def test_objectives_below_0_have_regrets() -> None:
+    """A metric of a user's own may be below 0: its shares are those of its size."""
+    gains = {CHAPTER_DEFAULT: -1.5, BN: -1.25, PLAIN: -1.0}
+    found = across([study("one", gains), study("two", gains)])
+    regrets = {e.stack: e.mean_regret for e in found.stacks}
+    assert regrets == pytest.approx({CHAPTER_DEFAULT: 0.0, BN: 0.25, PLAIN: 0.5}, rel=1e-3)
+
+
+def test_studies_of_the_same_data_must_have_one_objective() -> None:
+    """A mean over a loss and a share of wrong rows would mean nothing."""
+    spec, runs = study("one", {}, data="same")
+    other = replace(spec, study="two", metric="accuracy")
+    with pytest.raises(RequestError, match=r"same decide by loss and 1 - accuracy; expected one"):
+        across([(spec, runs), (other, runs)])
 
 
 def test_a_stack_that_diverges_somewhere_comes_last() -> None:
