@@ -6,6 +6,7 @@ They share a database with Optuna's tables and are authoritative; Optuna's trial
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 from sqlalchemy import (
@@ -56,6 +57,21 @@ class WordColumn(TypeDecorator[str]):
         return None if value is None else str(value)
 
 
+class MessageColumn(TypeDecorator[str]):
+    """Text from anywhere, such as an exception of a user's code.
+
+    PostgreSQL holds neither zero bytes nor halves of surrogate pairs; a mark takes their place.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return the text that is sent to the database."""
+        return value if value is None else _NOT_HELD.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
+_NOT_HELD = re.compile("[\0\ud800-\udfff]")
 _word = functools.partial(Column, type_=WordColumn())
 _empty_json = functools.partial(Column, type_=JSONB, nullable=False, server_default="{}")
 _count = functools.partial(Column, type_=Integer, nullable=False, server_default="0")
@@ -130,7 +146,7 @@ tasks = Table(
     _word("kind", nullable=False),
     _word("status", nullable=False, server_default="waiting"),
     _word("outcome"),
-    Column("cause", Text),
+    Column("cause", MessageColumn),
     # What to train. A sampled place has no stack until it is claimed.
     Column("stack", JSONB(none_as_null=True)),
     Column("stack_id", Text),
@@ -201,7 +217,7 @@ attempts = Table(
     _time("started_at", server_default=func.now(), nullable=False),
     _time("ended_at"),
     Column("ending", Text),
-    Column("cause", Text),
+    Column("cause", MessageColumn),
     UniqueConstraint("task_id", "attempt"),
 )
 
@@ -214,7 +230,7 @@ events = Table(
     Column("kind", Text, nullable=False),
     Column("task_id", BigInteger),
     Column("worker_id", BigInteger),
-    Column("message", Text, nullable=False, server_default=""),
+    Column("message", MessageColumn, nullable=False, server_default=""),
     Index("trainstack_events_of_study", "study_id", "event_id"),
     comment=_LAYOUT,
 )

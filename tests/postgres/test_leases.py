@@ -53,6 +53,19 @@ def test_references_first(url: URL) -> None:
     assert here.claim() is None
 
 
+def test_a_cause_may_hold_what_the_database_cannot(url: URL, database: Engine) -> None:
+    """A user's code may raise any text: zero bytes and halves of characters become marks."""
+    here = begun(url, trials=1)
+    for end in (here.give_back, lambda lease, why: here.finish(lease, Result("failed", cause=why))):
+        lease = here.claim()
+        assert lease is not None
+        end(lease, "zero \0, half \udcff")
+    (trial,) = trials(database, "s")
+    assert trial.cause == "zero \N{REPLACEMENT CHARACTER}, half \N{REPLACEMENT CHARACTER}"
+    found = [attempt.cause for attempt in attempts_at(database, "s", 0)]
+    assert found == [trial.cause] * 2
+
+
 def test_seeds_differ_and_repeat(url: URL) -> None:
     """Trials of a study have distinct seeds, the same in an equal study."""
     seen = []
