@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from trainstack.search.data.catalogue import DATASETS
+from trainstack.search.data.checks import check_finite
 from trainstack.search.data.load import load
 from trainstack.search.data.model_description import ModelDescription
-from trainstack.search.data.npz import DAMAGED
+from trainstack.search.data.npz import DAMAGED, weights_of_rows
 from trainstack.spaces.errors import RequestError
 
 
@@ -41,16 +42,16 @@ def read_arrays(source: str, model: ModelDescription) -> NewArrays:
         RequestError: The data cannot be read, or has rows of another shape.
     """
     found = _archive(Path(source), model) if _is_archive_of_rows(source) else _all(source, model)
-    if not len(found.x):
-        raise RequestError(f"{source} has no rows", "rows to predict")
     features = int(np.prod(model.shape))
     if found.x[:1].size != features:
         raise RequestError(
             f"the rows of {source} have {found.x[:1].size} features", f"{features}, as in training"
         )
-    if found.x.dtype.kind not in "biuf" or not np.isfinite(found.x).all():
-        raise RequestError(f"{source} holds values that are no finite numbers", "finite numbers")
-    return NewArrays(found.x.reshape(-1, *model.shape), found.y, found.weights)
+    if found.x.dtype.kind not in "biuf":
+        raise RequestError(f"{source} holds {found.x.dtype} values", "numbers")
+    x = found.x.reshape(len(found.x), -1)
+    check_finite(x, source)
+    return NewArrays(x.reshape(-1, *model.shape), found.y, found.weights)
 
 
 def _is_archive_of_rows(source: str) -> bool:
@@ -73,10 +74,38 @@ def _archive(path: Path, model: ModelDescription) -> NewArrays:
     rows = {name: len(array) if array.ndim else 0 for name, array in held.items()}
     if len({*rows.values()}) > 1:
         raise RequestError(f"{path} has arrays of {sorted(rows.values())} rows", "one number")
-    y = held.get("y")
-    if y is not None and model.task != "regression":
-        y = _coded(y.astype(str), [model.classes] if model.classes else model.labels, str(path))
-    return NewArrays(held["x"], y, held.get("w"))
+    if not rows["x"]:
+        raise RequestError(f"{path} has no rows", "rows to predict")
+    y, w = held.get("y"), held.get("w")
+    return NewArrays(
+        held["x"],
+        None if y is None else _targets(y, model, f"y in {path}"),
+        None if w is None else weights_of_rows(w, rows["w"], f"w in {path}"),
+    )
+
+
+def _targets(y: np.ndarray, model: ModelDescription, label: str) -> np.ndarray:
+    """Return an archive's targets as a model's labels or numbers, [N] or [N, T].
+
+    Args:
+        y: The array.
+        model: The model.
+        label: Names the array in messages.
+    """
+    columns = max(1, len(model.targets))
+    if y.size != len(y) * columns:
+        each = "one target per row" if columns == 1 else f"{columns} targets per row"
+        raise RequestError(f"{label} has shape {y.shape}", each)
+    y = y.reshape(len(y), columns) if model.targets else y.reshape(-1)
+    if model.task == "regression":
+        if y.dtype.kind not in "biuf":
+            raise RequestError(f"{label} holds {y.dtype} values", "numbers")
+        check_finite(y, label)
+        return y.astype(np.float64)
+    # Whole numbers are labels however they are stored, as in training.
+    if y.dtype.kind == "b" or (y.dtype.kind == "f" and (y == np.round(y)).all()):
+        y = y.astype(np.int64)
+    return _coded(y.astype(str), [model.classes] if model.classes else model.labels, label)
 
 
 def _all(source: str, model: ModelDescription) -> NewArrays:
@@ -98,7 +127,7 @@ def _coded(names: np.ndarray, values: list | tuple, source: str) -> np.ndarray:
     """Return the labels of names [N], or [N, T] of several targets."""
     columns = names.reshape(len(names), -1).T
     coded = []
-    for column, known in zip(columns, values, strict=False):
+    for column, known in zip(columns, values, strict=True):
         if unknown := sorted({*column.tolist()} - {*known}):
             raise RequestError(
                 f"{source} has the class '{unknown[0]}', which training had not",

@@ -160,9 +160,21 @@ def _arrays(
 def _weights(arrays: Mapping[str, np.ndarray], part: str) -> np.ndarray | None:
     """Return a part's weights, checked; None if the archive has none."""
     weights = arrays.get(f"w_{part}")
-    if weights is None:
-        return None
-    label, rows = f"w_{part}", len(arrays[f"y_{part}"])
+    rows = len(arrays[f"y_{part}"])
+    return None if weights is None else weights_of_rows(weights, rows, f"w_{part}")
+
+
+def weights_of_rows(weights: np.ndarray, rows: int, label: str) -> np.ndarray:
+    """Return the weights that an archive holds, float64 [N].
+
+    Args:
+        weights: The array.
+        rows: Number N of the rows.
+        label: Names it in messages.
+
+    Raises:
+        RequestError: They are not N numbers, or as `check_weights`.
+    """
     if weights.dtype.kind not in "biuf" or weights.size != rows:
         shown = f"{weights.dtype} values of shape {weights.shape}"
         raise RequestError(f"{label} holds {shown}", f"{rows} numbers, one per row")

@@ -245,6 +245,61 @@ def test_arrays_are_predicted(tmp_path: Path) -> None:
     assert [answer["evaluated"] for answer in evaluated] == [len(y), 4]
 
 
+X = np.zeros((4, 10))
+# Arrays of an archive for a regression of ten features → words of the line.
+UNSUITABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "no row": ({"x": np.array(3.0), "y": np.array(1.0)}, "has no rows"),
+    "text": ({"x": np.full((4, 10), "a")}, "holds <U1 values"),
+    "beyond": ({"x": X + 1e39}, r"40 value\(s\) that are NaN, infinite or beyond float32"),
+    "two targets": ({"x": X, "y": np.zeros((4, 2))}, r"y in .* has shape \(4, 2\)"),
+    "target of text": ({"x": X, "y": np.array([*"abcd"])}, "y in .* holds <U1 values"),
+    "target missing": ({"x": X, "y": np.full(4, np.nan)}, "y in .* at row 0"),
+    "weights of 0": ({"x": X, "y": np.ones(4), "w": np.zeros(4)}, "every weight is 0"),
+    "weights below 0": ({"x": X, "y": np.ones(4), "w": -np.ones(4)}, "row 1 has the weight -1"),
+    "two weights": ({"x": X, "y": np.ones(4), "w": np.ones((4, 2))}, "expected 4 numbers"),
+}
+
+
+@pytest.fixture(scope="module")
+def quantities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of arrays of ten features, which predicts a quantity."""
+    return exported(tmp_path_factory.mktemp("arrays"), "diabetes", None)
+
+
+def evaluated(model: Path, arrays: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the answer about the metrics of an archive's rows."""
+    np.savez(folder / "new.npz", **arrays)
+    request = {"source": str(folder / "new.npz"), "output": None, "interval": None}
+    request |= {"file": str(model), "evaluate": "y" in arrays, "records": True, "own_metric": None}
+    return [*predict(request)][-1]
+
+
+@pytest.mark.parametrize("fault", UNSUITABLE)
+def test_unsuitable_arrays_are_one_line(fault: str, quantities: Path, tmp_path: Path) -> None:
+    """Each array is checked as in training, with its name."""
+    arrays, words = UNSUITABLE[fault]
+    with pytest.raises(RequestError, match=words) as refused:
+        evaluated(quantities, arrays, tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_targets_may_be_a_column_or_stored_as_another_kind(
+    quantities: Path, tmp_path: Path
+) -> None:
+    """Shape and kind of the targets change no metric, as they change nothing in training."""
+    y, w = np.arange(4.0), np.arange(1.0, 5.0)
+    alike = [
+        evaluated(quantities, {"x": X, "y": targets, "w": weights}, tmp_path)
+        for targets, weights in ((y, w), (y.astype(int)[:, None], w[:, None]))
+    ]
+    assert alike[0]["evaluated"] == 4
+    assert alike[0] == alike[1]
+    digits = exported(tmp_path, "digits", None)
+    x = np.zeros((4, 64))
+    kinds = [evaluated(digits, {"x": x, "y": y.astype(k)}, tmp_path) for k in (int, float)]
+    assert kinds[0] == kinds[1]
+
+
 def test_many_models_in_one_program_print_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
