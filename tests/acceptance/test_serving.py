@@ -21,6 +21,8 @@ from tests.support.exported_models import exported
 from tests.support.shell import Shell, refused
 from trainstack.search.cli import serve
 from trainstack.spaces.errors import RequestError
+from trainstack.workers.tasks.predictor import Predictor
+from trainstack.workers.tasks.service import answer
 from trainstack.workers.tasks.service import service as service_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
@@ -171,6 +173,7 @@ BAD: dict[str, tuple[Any, int, str]] = {
     "object": ({"rows": [{**ROW, "town": {"a": 1}}]}, 422, "column 'town' holds a list"),
     "date": ({"rows": [{**ROW, "when": 7}]}, 422, "row 0, column 'when'"),
     "beyond": ({"rows": [{**ROW, "x": 1e300}]}, 422, "beyond float32"),
+    "half": (b'{"rows": [{"x": 1, "town": "\\ud800"}]}', 400, "half of a surrogate pair"),
     "far beyond": (json.dumps({"rows": [{**ROW, "x": 10**400}]}).encode(), 422, "row 0, column"),
     "coverage": ({"rows": [ROW], "interval": 90}, 422, "--interval 90"),
     "word": ({"rows": [ROW], "interval": "wide"}, 422, "interval is no number"),
@@ -187,6 +190,17 @@ def test_a_bad_request_is_one_line(fault: str, service: Service) -> None:
     assert words in found[1]["detail"]
     assert "\n" not in found[1]["detail"]
     assert service.post({"rows": [ROW]})[0] == 200
+
+
+def test_numbers_beyond_float32(tmp_path: Path) -> None:
+    """They are refused in arrays, as in training; an answer beyond it is null, as in `predict`."""
+    predictor = Predictor(exported(tmp_path, "diabetes", None))
+    rows = [[0.0] * 10, [3e38] * 10]
+    known, beyond = (row["prediction"] for row in answer(predictor, {"rows": rows}))
+    assert isinstance(known, float)
+    assert beyond is None
+    with pytest.raises(RequestError, match=r"rows holds 10 value.* beyond float32 .*row 0"):
+        answer(predictor, {"rows": [[1e39] * 10]})
 
 
 @pytest.mark.usefixtures("requests_here")

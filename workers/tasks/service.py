@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainstack.search.data.checks import check_finite
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.model_inputs import is_text
 from trainstack.search.data.new_values import Unusual, cells_of, inputs_of
 from trainstack.search.data.predicted_columns import predicted_columns
 from trainstack.search.data.prediction_files import records
 from trainstack.search.data.spelling import Spelling
+from trainstack.search.json_values import json_safe
 from trainstack.search.metrics.conformal import check_coverage
 from trainstack.spaces.errors import RequestError
 from trainstack.workers.tasks.requests import serve
@@ -156,7 +158,8 @@ def answer(predictor: Predictor, asked: Any) -> list[dict[str, Any]]:
         outputs = predictor.of_columns(inputs)
     else:
         outputs = predictor.of_rows(_array(rows, model))
-    return records(predicted_columns(outputs, model, coverage))
+    # The answer of a number near the end of float32 may be infinite, which JSON has not.
+    return json_safe(records(predicted_columns(outputs, model, coverage)))
 
 
 def _array(rows: list[Any], model: ModelDescription) -> np.ndarray:
@@ -165,8 +168,9 @@ def _array(rows: list[Any], model: ModelDescription) -> np.ndarray:
         x = np.array(rows)
     except ValueError:
         raise RequestError("rows are of several lengths", expected) from None
-    if x.shape[1:] != model.shape or x.dtype.kind not in "biuf" or not np.isfinite(x).all():
+    if x.shape[1:] != model.shape or x.dtype.kind not in "biuf":
         raise RequestError(f"rows hold {x.dtype} of shape {x.shape[1:]}", expected)
+    check_finite(x, "rows")
     return x
 
 
@@ -174,7 +178,13 @@ def _read(body: bytes | bytearray) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(f"it holds {constant}; a missing value is null")
 
-    return json.loads(body, parse_constant=refuse)
+    found = json.loads(body, parse_constant=refuse)
+    if b"\\ud" in body.lower():
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half of a surrogate pair, which is no character") from None
+    return found
 
 
 def _refused(status: int, message: str) -> Any:
