@@ -81,26 +81,36 @@ def question(
                 "one of them",
                 "that loss is of a logarithm already",
             )
-    if asked.every_class or own:
-        split = (
-            dataset.split(0)
-            if folds == 1
-            else dataset.fold(dataset.division.folds(folds, 1, seed)[0])
-        )
-        for part, name in _PARTS.items():
-            if own:
-                _try_out(own, split, part, len(dataset.classes))
-            else:
-                y, w = getattr(split, f"y_{part}"), split.weights(part)
-                _check_every_class(asked, y[w > 0], f"the {name} part", dataset)
-        if folds > 1 and not own:
-            _check_every_fold(asked, dataset, folds, seed)
+    _check_parts(dataset, asked, own, folds, seed)
     return {
         "metric": "" if not own and asked.name == DEFAULTS[task] else asked.name,
         "own_metric": own,
         "loss": "" if trained.name == suits else trained.name,
         "class_weight": weights,
     }
+
+
+def _check_parts(
+    dataset: Dataset, asked: Metric, own: OwnMetric | None, folds: int, seed: int
+) -> None:
+    """Refuse data of which a part of the first split cannot have the metric, or has no weight."""
+    from trainstack.search.data.weighting import weighted
+
+    has_weights = dataset.parts["train"].w is not None
+    if not (own or asked.every_class or has_weights):
+        return  # splitting a large table takes time
+    divided = None if folds == 1 else dataset.division.folds(folds, 1, seed)[0]
+    split = dataset.split(0) if divided is None else dataset.fold(divided)
+    if has_weights:
+        weighted(split, "", ())
+    for part, name in _PARTS.items():
+        if own:
+            _try_out(own, split, part, len(dataset.classes))
+        elif asked.every_class:
+            y, w = getattr(split, f"y_{part}"), split.weights(part)
+            _check_every_class(asked, y[w > 0], f"the {name} part", dataset)
+    if folds > 1 and not own and asked.every_class:
+        _check_every_fold(asked, dataset, folds, seed)
 
 
 def read_class_weight(text: str | None) -> str | Mapping[str, float]:

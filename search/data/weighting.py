@@ -11,7 +11,8 @@ from trainstack.search.data.splitting import Split
 from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL
 from trainstack.spaces.errors import RequestError, nearest
 
-PARTS = ("train", "valid", "test")
+_TITLES = {"train": "training", "valid": "validation", "test": "test"}
+PARTS = tuple(_TITLES)
 
 
 def weighted(
@@ -26,6 +27,9 @@ def weighted(
         class_weight: `balanced` (every class has the same total weight in the training part), or
             class name → weight; empty: none.
         classes: Names of the classes in label order.
+
+    Raises:
+        RequestError: All rows of a part have the weight 0, so that it has no mean loss.
     """
     if not class_weight and split.w_train is None:
         return split
@@ -33,6 +37,13 @@ def weighted(
     factors = class_factors(split.y_train, own["train"], class_weight, classes)
     if factors is not None:
         own = {part: own[part] * factors[getattr(split, f"y_{part}")] for part in PARTS}
+    for part, weights in own.items():
+        if not weights.any():
+            raise RequestError(
+                f"every row of the {_TITLES[part]} part has the weight 0",
+                "a row of a weight above 0 in each part",
+                "leave rows of weight 0 out, or weigh more rows",
+            )
     mean = own["train"].mean()
     return replace(split, **{f"w_{part}": own[part] / mean for part in PARTS})
 
@@ -56,7 +67,9 @@ def class_factors(
     if not isinstance(class_weight, str):
         return np.array([float(class_weight.get(name, 1.0)) for name in classes])
     mass = np.bincount(y, weights=w, minlength=len(classes))
-    return w.sum() / (len(classes) * np.maximum(mass, np.finfo(float).tiny))
+    # No factor gives a class that has no weight there the same total as the others.
+    equal = np.zeros(len(classes))
+    return np.divide(w.sum() / len(classes), mass, out=equal, where=mass > 0)
 
 
 def check_class_weight(

@@ -77,8 +77,10 @@ def cross_fitted(
             positions and the predictions.
 
     Returns:
-        Predictions for all rows; None if a half chooses no ensemble.
+        Predictions for all rows; None if a half chooses no ensemble, or there is one row only.
     """
+    if len(predictions[0]) < 2:
+        return None
     order = np.random.default_rng(0).permutation(len(predictions[0]))
     halves = order[: len(order) // 2], order[len(order) // 2 :]
     found = np.zeros(predictions[0].shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -167,8 +168,13 @@ class Maker:
         return None if p is None else replace(each[0], p=p)
 
     def objective(self, rows: np.ndarray | slice, p: np.ndarray) -> float:
-        """Return the number to minimize of predictions for some of the search's validation rows."""
+        """Return the number to minimize of predictions for some of the search's validation rows.
+
+        It is infinite for rows that all have the weight 0.
+        """
         valid, asked = self.candidates[0][1], self.bench.spec.asked
+        if not valid.w[rows].any():
+            return math.inf
         return asked.objective(asked.value(valid.y[rows], p, valid.w[rows]))
 
     def _mean(

@@ -52,3 +52,8 @@ def test_its_error_is_not_that_of_luck(shape: tuple[int, ...]) -> None:
 def test_without_a_finite_objective_there_is_none() -> None:
     """It is None if a half of the rows chooses no ensemble."""
     assert cross_fitted([np.zeros(4)], lambda rows, p: float("nan")) is None
+
+
+def test_one_row_has_no_other_half() -> None:
+    """A validation part of a single row, as a user may give one, has no such predictions."""
+    assert cross_fitted([np.ones((1, 2))], lambda rows, p: 1.0 / len(rows)) is None

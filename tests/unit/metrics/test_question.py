@@ -11,6 +11,7 @@ import pytest
 
 from trainstack.search.cli.question import question
 from trainstack.search.data.load import load
+from trainstack.search.data.weighting import class_factors
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 
@@ -116,6 +117,20 @@ def test_a_fault_is_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=message) as caught:
         asked(tmp_path, **flags)
     assert "\n" not in str(caught.value)
+
+
+def test_each_part_needs_a_row_that_counts(tmp_path: Path) -> None:
+    """With two rows of a weight above 0, some part has none, whatever the metric."""
+    with pytest.raises(RequestError, match=r"row of the validation part has the weight 0; expect"):
+        asked(tmp_path, "kind", weight="w", columns={"w": 1 * (np.arange(60) < 2)})
+
+
+def test_a_class_without_weight_in_training_weighs_nothing() -> None:
+    """Balanced weights give the other classes equal totals; there are no infinite ones."""
+    y, w = np.array([0, 0, 0, 1, 2]), np.array([1.0, 1.0, 1.0, 1.0, 0.0])
+    factors = class_factors(y, w, "balanced", ("a", "b", "c"))
+    assert factors is not None
+    assert factors.tolist() == pytest.approx([4 / 9, 4 / 3, 0.0])
 
 
 def test_an_area_needs_every_class_in_each_part(tmp_path: Path) -> None:
