@@ -130,6 +130,10 @@ def inputs_of_frame(rows: Any, model: ModelDescription) -> dict[str, np.ndarray]
     if lacking := [name for name, column in found.items() if column is None]:
         named = ", ".join(map(shown, lacking))
         raise RequestError(f"the rows lack the column(s) {named}", "the columns of training")
+    if twice := [name for name in found.values() if (table.columns == name).sum() > 1]:
+        raise RequestError(
+            f"the rows have several columns {shown(str(twice[0]))}", "one column of each name"
+        )
     cells: Any = table[list(found.values())].set_axis(list(found), axis=1).reset_index(drop=True)
     unusual = Unusual()
     inputs = inputs_of(cells, model, lambda row: f"row {rows.index[row]}", unusual)

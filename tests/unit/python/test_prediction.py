@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,12 @@ import pandas as pd
 import pytest
 
 from trainstack.search.data_spec import DataSpec
-from trainstack.search.python.prediction import BATCH_ROWS, Answers, in_batches
+from trainstack.search.python.prediction import (
+    BATCH_ROWS,
+    Answers,
+    in_batches,
+    inputs_of_frame,
+)
 from trainstack.spaces.errors import RequestError
 
 DATA = DataSpec("t.csv", "kind", "classification", "f", 2, ("0", "1", "10"))
@@ -77,3 +83,11 @@ def test_every_call_has_the_same_rows(rows: int) -> None:
     assert set(seen) == {(BATCH_ROWS, 3)}
     with pytest.raises(RequestError, match="no rows to predict"):
         in_batches({"x": x[:0]}, call)
+
+
+def test_columns_of_one_name_are_refused() -> None:
+    """It is not known which of them is meant; other columns may repeat, since they are ignored."""
+    rows = pd.DataFrame([[1, 2, 3, 4]], columns=["other", "a", "other", "a"])
+    model: Any = SimpleNamespace(needed=["a"])
+    with pytest.raises(RequestError, match="several columns 'a'; expected one"):
+        inputs_of_frame(rows, model)
