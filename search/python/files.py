@@ -13,12 +13,15 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainstack.search.json_values import json_safe
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.space import Space
 from trainstack.spaces.stack import Stack
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _EXPECTED = "a data frame, arrays as (x, y), a path, or the name of a data set"
 # Name of the target of (frame, y) if y has none.
@@ -50,11 +53,28 @@ def data_file(data: Any, target: str | None = None) -> tuple[str, str | None]:
             name = target or str(getattr(y, "name", None) or _TARGET)
             if name in x.columns:
                 raise RequestError(f"the features have a column '{name}'", "the target besides")
-            return data_file(x.assign(**{name: np.asarray(y)}), name)
+            return data_file(x.assign(**{name: _beside(x, np.asarray(y))}), name)
         data = {"x_train": x, "y_train": y}
     if isinstance(data, Mapping):
         return str(keep(_npz(data), "arrays", ".npz")), target
     raise RequestError(f"data of type {type(data).__name__}", _EXPECTED)
+
+
+def _beside(x: Any, y: np.ndarray) -> np.ndarray:
+    """Return a target [N] as a column of the features' frame."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise RequestError(
+            f"a target of shape {y.shape} beside a frame",
+            "one value per row",
+            "put several targets into the frame and name them: target=[…]",
+        )
+    if len(y) != len(x):
+        raise RequestError(
+            f"{len(x)} rows of features and {len(y)} of the target", "as many of both"
+        )
+    return y
 
 
 def space_file(space: Any) -> str:
@@ -97,6 +117,7 @@ def _parquet(frame: Any) -> bytes:
 def _npz(arrays: Mapping[str, Any]) -> bytes:
     """Return arrays as the bytes of an archive."""
     import numpy as np
+    import pandas as pd
 
     try:
         found = {str(name): np.asarray(value) for name, value in arrays.items()}
@@ -104,6 +125,10 @@ def _npz(arrays: Mapping[str, Any]) -> bytes:
         raise RequestError(f"arrays that NumPy refuses ({error})", "arrays of numbers") from None
     for name, value in found.items():
         if value.dtype == object and name.startswith("y"):
+            if missing := int(np.sum(pd.isna(value))):
+                raise RequestError(
+                    f"{name} holds {missing} missing value(s)", "a class in every row"
+                )
             found[name] = value.astype(str)
         elif value.dtype == object:
             raise RequestError(f"{name} holds objects", "numbers; put texts into a data frame")

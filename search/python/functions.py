@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import os
 import symtable
 import textwrap
@@ -17,8 +18,6 @@ from trainstack.search.python.files import keep
 from trainstack.spaces.errors import RequestError
 
 _EXPECTED = "a plain function (`def`) of y_true, y_pred and weights, or a name"
-# Values that a function may use from its module, written as they are.
-_PLAIN = (bool, int, float, str, type(None))
 _DIRECTION = "direction"
 
 
@@ -77,8 +76,8 @@ def _given(function: str, name: str, values: dict[str, Any]) -> str:
     value = values[name]
     if isinstance(value, ModuleType) and value.__name__ != "__main__":
         return f"import {value.__name__} as {name}"
-    if isinstance(value, _PLAIN):
-        return f"{name} = {value!r}"
+    if (plain := _plain(value)) is not None:
+        return f"{name} = {plain}"
     module, own = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
     if module not in (None, "__main__", values.get("__name__")) and own.isidentifier():
         return f"from {module} import {own} as {name}"
@@ -87,6 +86,18 @@ def _given(function: str, name: str, values: dict[str, Any]) -> str:
         "modules, numbers and texts",
         "define it inside of the function, or write a file and give metric='FILE.py:FUNCTION'",
     )
+
+
+def _plain(value: Any) -> str | None:
+    """Return the expression of a number, a text or None; None for anything else.
+
+    >>> import numpy as np
+    >>> _plain(np.float64(0.5)), _plain(float("-inf")), _plain(True), _plain("a"), _plain([])
+    ('0.5', "float('-inf')", 'True', "'a'", None)
+    """
+    if isinstance(value, float):  # NumPy's as well, whose own expression needs its module
+        return repr(float(value)) if math.isfinite(value) else f"float({str(float(value))!r})"
+    return repr(value) if type(value) in (bool, int, str, type(None)) else None
 
 
 def network_file(network: Any) -> str:
@@ -121,11 +132,21 @@ def network_file(network: Any) -> str:
 def _definition(text: str, statement: ast.stmt) -> str | None:
     """Return a statement's text if it defines something; None for what a program does."""
     kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-    constant = isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-    if not (isinstance(statement, kinds) or constant):
+    if not (isinstance(statement, kinds) or _is_constant(statement)):
         return None
     if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
         return None
     decorators = getattr(statement, "decorator_list", [])
     first = min([statement.lineno, *(each.lineno for each in decorators)]) - 1
     return "\n".join(text.splitlines()[first : statement.end_lineno])
+
+
+def _is_constant(statement: ast.stmt) -> bool:
+    """Tell whether a statement names a value that is written out, such as `SIZES = (8, -1)`."""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return False
+    try:
+        ast.literal_eval(statement.value)
+    except ValueError:
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from numbers import Real  # NumPy's numbers, too
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,9 @@ def _words(name: str, option: Any, value: Any) -> list[str]:
 def _text(name: str, value: Any) -> str:
     """Return a value as a user would type it."""
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
+        return f"{value.total_seconds():.15g}s"
     if isinstance(value, Mapping):
         return json.dumps(dict(value))
-    if isinstance(value, str | Path | int | float) and not isinstance(value, bool):
+    if isinstance(value, str | Path | Real) and not isinstance(value, bool):
         return str(value)
     raise RequestError(f"{name}={value!r}", "a text or a number, as on the command line")

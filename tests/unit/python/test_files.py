@@ -95,6 +95,10 @@ def test_spaces_and_stacks_are_read_back() -> None:
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "cannot be written as a table"),
         (pd.DataFrame({"a": [1, "x"]}), "cannot be written as a table"),
         ((pd.DataFrame({"target": [1]}), [1]), "have a column 'target'"),
+        ((FRAME, [1, 2, 3]), "2 rows of features and 3 of the target"),
+        ((FRAME, np.ones((2, 2))), r"a target of shape \(2, 2\) beside a frame; expected one val"),
+        (([[1.0], [2.0]], np.array(["no", None], object)), "y_train holds 1 missing value"),
+        (([[1.0], [2.0]], pd.Series(["no", np.nan])), "y_train holds 1 missing value"),
     ],
 )
 def test_other_objects_are_refused(data: Any, message: str) -> None:

@@ -12,12 +12,14 @@ from trainstack.search.user_code import run_code
 from trainstack.spaces.errors import RequestError
 
 WIDTH = 3
+LOWEST: int = -2
+SIZES = {"small": (1, -1)}
 RUN = [1].copy()  # what a program does is left out
 
 
 def build(stack: object, inputs: object, outputs: int) -> int:
     """Use a constant of the module."""
-    return WIDTH + outputs
+    return WIDTH + outputs + LOWEST + sum(SIZES["small"])
 
 
 def test_a_function_is_written_with_what_it_uses(
@@ -29,7 +31,7 @@ def test_a_function_is_written_with_what_it_uses(
     assert network.function == "build"
     assert "\nRUN" not in network.code
     module = run_code("--network", network.file, network.code)
-    assert module.build(None, None, 4) == 7
+    assert module.build(None, None, 4) == 5
     assert network_file("net.py:build") == "net.py:build"
 
 

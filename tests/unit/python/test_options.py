@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trainstack.search.cli.main import command
@@ -42,6 +43,11 @@ def test_every_flag_is_a_keyword() -> None:
         ({"constraint": "latency_ms<=1"}, ["--constraint=latency_ms<=1"]),
         ({"class_weight": {"rare": 5}}, ['--class-weight={"rare": 5}']),
         ({"timeout": timedelta(minutes=1.5)}, ["--timeout=90s"]),
+        ({"timeout": timedelta(days=20)}, ["--timeout=1728000s"]),
+        (
+            {"trials": np.int64(4), "simplicity": np.float64(0.5)},
+            ["--trials=4", "--simplicity=0.5"],
+        ),
         ({"study": "-odd"}, ["--study=-odd"]),
     ],
 )
