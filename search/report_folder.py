@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainstack.search.artifacts import folder_of
+from trainstack.search.artifact_names import folder_of
 from trainstack.search.database.connection import artifacts, home
 
 # Folder of a report among a study's artifacts.

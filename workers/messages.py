@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainstack.search.artifacts import folder_of
+from trainstack.search.artifact_names import folder_of
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.folds import SplitId, splits_of
 from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload

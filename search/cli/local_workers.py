@@ -102,7 +102,7 @@ class LocalWorkers:
             self._start_one(max(1, cores() // count))
 
     def _start_one(self, threads: int) -> None:
-        from trainstack.search.artifacts import folder_of
+        from trainstack.search.artifact_names import folder_of
         from trainstack.search.database.connection import home
 
         folder = home() / "logs" / folder_of(self.study)

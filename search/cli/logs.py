@@ -161,7 +161,7 @@ def of_trial(events: Sequence[StudyEvent], trial: int | None) -> Iterator[StudyE
 
 def log_files(study: str) -> list[Path]:
     """Return the log files of workers that `launch` started here for a study, oldest first."""
-    from trainstack.search.artifacts import folder_of
+    from trainstack.search.artifact_names import folder_of
     from trainstack.search.database.connection import home
 
     folder = home() / "logs" / folder_of(study)

@@ -52,7 +52,8 @@ def model_file(name: str, storage: str | None) -> ModelFile:
         StudyError: There is no such study.
         NothingToRecommend: It ended without a model.
     """
-    from trainstack.search.artifacts import FolderStore, checked, open_store
+    from trainstack.search.artifact_names import checked
+    from trainstack.search.artifacts import FolderStore, open_store
     from trainstack.search.cli.export import copy_from
     from trainstack.search.cli.recommend import settle
     from trainstack.search.database.connection import artifacts, home

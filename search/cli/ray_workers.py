@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainstack.search.artifacts import folder_of
+from trainstack.search.artifact_names import folder_of
 from trainstack.search.cli.common import err
 from trainstack.search.cli.local_workers import LEAVE_SECONDS
 from trainstack.search.ray.driver_client import CONNECT_SECONDS, Dialogue

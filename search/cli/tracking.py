@@ -102,7 +102,7 @@ def _ended(process: subprocess.Popen[Any], until: float) -> bool:
 def _start(url: URL, study: str, tracked: Tracked) -> subprocess.Popen[str]:
     from dataclasses import asdict
 
-    from trainstack.search.artifacts import folder_of
+    from trainstack.search.artifact_names import folder_of
     from trainstack.search.database.connection import exported, home
 
     folder = home() / "logs" / folder_of(study)

@@ -154,7 +154,7 @@ def device_flags(fraction: float) -> list[str]:
 
 
 def _log_folder(order: Order) -> Path:
-    from trainstack.search.artifacts import folder_of
+    from trainstack.search.artifact_names import folder_of
     from trainstack.search.database.connection import HOME, home
 
     here = Path(order.environment[HOME]) if HOME in order.environment else home()

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, delete, select
 
-from trainstack.search.artifacts import folder_of, open_store
+from trainstack.search.artifact_names import folder_of
+from trainstack.search.artifacts import open_store
 from trainstack.search.database.connection import artifacts, connected, home
 from trainstack.search.database.schema import durable, ensure, studies, tasks
 from trainstack.search.queue import queries, study_store

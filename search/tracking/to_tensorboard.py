@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainstack.search.artifacts import folder_of
+from trainstack.search.artifact_names import folder_of
 from trainstack.search.tracking.records import STUDY, TrackedRun, TrackedStudy
 
 INDEX = "trainstack.json"

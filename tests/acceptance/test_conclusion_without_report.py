@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.shell import SMALL, Launched, Shell, refused
-from trainstack.search.artifacts import folder_of
+from trainstack.search.artifact_names import folder_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.support import object_store
-from trainstack.search.artifacts import FolderStore, S3Store, Store, open_store, put
+from trainstack.search.artifacts import FolderStore, Store, open_store, put
+from trainstack.search.object_store import S3Store
 from trainstack.search.records import Measurement
 from trainstack.spaces.errors import RequestError, StorageAwayError
 from trainstack.workers.engine.checkpoint import Checkpoint, Shelf
