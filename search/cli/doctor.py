@@ -67,8 +67,8 @@ def _tensorflow(storage: str | None) -> Finding:
 
 
 def _devices(storage: str | None) -> Finding:
+    from trainstack.search.cli.gpus import installed_gpus
     from trainstack.search.cli.local_workers import cores
-    from trainstack.search.cli.worker import installed_gpus
 
     gpus = installed_gpus()
     found = f"{cores()} CPU cores, {len(gpus)} GPUs"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ import typer
 from trainstack.search.cli.checks import MOST_SECONDS, MOST_WORKERS, check_count
 from trainstack.search.cli.common import Storage, Study, err
 from trainstack.search.cli.engine_options import CpusPerWorker, GpusPerWorker, On, reach_engine
+from trainstack.search.cli.gpus import chosen_gpus, installed_gpus
 from trainstack.search.cli.interruptions import Interruption
 from trainstack.search.cli.local_workers import (
     FAREWELL,
@@ -272,45 +272,3 @@ def _pass_on_signals(crews: list[LocalWorkers]) -> None:
     # The terminal sends Ctrl-C to the workers too; on the second signal they exit at once.
     for number in (signal.SIGTERM, signal.SIGINT, *hangups()):
         signal.signal(number, pass_on)
-
-
-def installed_gpus() -> tuple[str, ...]:
-    """Return the indices of this machine's NVIDIA GPUs, as listed by nvidia-smi."""
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in listed.splitlines() if line.strip())
-
-
-def chosen_gpus(flag: str, installed: tuple[str, ...]) -> tuple[str, ...]:
-    """Read `--gpus`.
-
-    Args:
-        flag: `all`, `none`, or numbers separated by commas.
-        installed: Numbers of the installed GPUs.
-
-    Returns:
-        The GPUs to use; empty: the CPU.
-
-    Raises:
-        RequestError: The flag cannot be read, or a GPU does not exist.
-    """
-    if flag == "none":
-        return ()
-    if flag == "all":
-        return installed
-    numbers = tuple(part.strip() for part in flag.split(","))
-    for number in numbers:
-        if not number.isdigit():
-            raise RequestError(f"--gpus {flag!r}", "all, none, or numbers such as 0,1")
-        if number not in installed:
-            there = ", ".join(installed) or "none"
-            raise RequestError(f"--gpus {number}", f"an installed GPU: {there}", "try none")
-    return numbers

@@ -9,7 +9,7 @@ import pytest
 
 from trainstack.search.cli.checks import duration
 from trainstack.search.cli.common import print_json, seconds
-from trainstack.search.cli.worker import chosen_gpus
+from trainstack.search.cli.gpus import chosen_gpus
 from trainstack.spaces.errors import RequestError
 
 
