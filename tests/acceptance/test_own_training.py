@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,14 @@ import keras
 import numpy as np
 import pytest
 
+from tests.support.exported_scripts import printed_by
 from tests.support.own_networks import FLIPPING
 from tests.support.shell import SMALL, Shell, refused
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.keras]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.keras),
+    pytest.mark.usefixtures("workers_here"),
+]
 
 CODE = (
     FLIPPING
@@ -54,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def launched(shell: Shell, folder: Path, name: str) -> Any:
     """Launch a small study of a network in a folder."""
-    return shell.run(
+    return shell.within(
         *("launch", "images.npz", "--network", f"network.py:{name}", "--study", name),
         *("--trials", "6", "--no-models", "--no-yardstick", *SMALL),
         cwd=folder,
@@ -106,9 +108,7 @@ def ran(shell: Shell, folder: Path, study: str) -> str:
     program = folder / study / "train.py"
     program.parent.mkdir()
     assert shell.within("export", study, "--format", "python", "-o", program).returncode == 0
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return printed_by(program)
 
 
 def test_a_missing_saved_model_is_refused_with_the_users_line(shell: Shell, folder: Path) -> None:
