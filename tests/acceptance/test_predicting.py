@@ -26,7 +26,7 @@ pytestmark = [
 ROWS = 1200
 STUDY = "flats"
 
-# Reads a CSV's rows with pandas and prints the model's predictions; only TensorFlow is needed.
+# Reads a CSV's rows with pandas and prints each model's predictions; only TensorFlow is needed.
 ALONE = """
 import json, sys
 
@@ -39,10 +39,13 @@ sys.meta_path.insert(0, Blocked())
 import keras
 import pandas as pd
 
-model = keras.models.load_model(sys.argv[1])
-rows = pd.read_csv(sys.argv[2], keep_default_na=False, na_values={"rooms": [""]})
-inputs = {each.name: rows[each.name].to_numpy() for each in model.inputs}
-json.dump(model(inputs, training=False).numpy().ravel().tolist(), sys.stdout)
+rows = pd.read_csv(sys.argv[1], keep_default_na=False, na_values={"rooms": [""]})
+predicted = []
+for path in sys.argv[2:]:
+    model = keras.models.load_model(path)
+    inputs = {each.name: rows[each.name].to_numpy() for each in model.inputs}
+    predicted.append(model(inputs, training=False).numpy().ravel().tolist())
+json.dump(predicted, sys.stdout)
 """
 
 
@@ -68,10 +71,10 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def tested(table: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tested(table: Path) -> Path:
     """A CSV file of the rows that the study tested on."""
-    path = tmp_path / "tested.csv"
+    path = table.with_name("tested.csv")
     frame, held = flats()
     frame.iloc[held].to_csv(path, index=False)
     return path
@@ -114,18 +117,29 @@ def test_the_file_predicts_as_the_study_does(shell: Shell, tested: Path, tmp_pat
     assert found["study"] is None
 
 
+@pytest.fixture(scope="module")
+def predicted_alone(
+    shell: Shell, tested: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[float]]:
+    """Each model's predictions for those rows, made from its file by one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    models = [folder / f"{kind}.keras" for kind in KINDS]
+    for kind, model in zip(KINDS, models, strict=True):
+        flags = ("--format", "keras", "--model", kind, "-o", model)
+        assert shell.within("export", STUDY, *flags).returncode == 0
+    command = [sys.executable, "-I", "-c", ALONE, tested, *models]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(KINDS, json.loads(done.stdout), strict=True))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_needs_only_tensorflow(
-    kind: str, shell: Shell, tested: Path, tmp_path: Path
+    kind: str, shell: Shell, tested: Path, predicted_alone: dict[str, list[float]]
 ) -> None:
     """Without this package each model's file reproduces its recorded test figure from the CSV's
     rows, with gaps and unknown towns in them."""
-    flags = ("--format", "keras", "--model", kind, "-o", tmp_path)
-    assert shell.within("export", STUDY, *flags).returncode == 0
-    command = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "model.keras"), str(tested)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    errors = np.array(json.loads(done.stdout)) - pd.read_csv(tested)["price"].to_numpy()
+    errors = np.array(predicted_alone[kind]) - pd.read_csv(tested)["price"].to_numpy()
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(exported_rmse(shell, kind), rel=1e-6)
 
 
