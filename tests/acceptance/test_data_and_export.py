@@ -56,8 +56,9 @@ def table(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def deployed(shell: Shell, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a folder for each model of `houses`: its files alone.
 
-    Beside these are, as KIND.csv, its script's predictions for the raw rows, and, as `train.txt`,
-    the output of the program that trains the single network again.
+    Beside these are, as KIND.csv, its script's predictions for the raw rows, and, as `train.txt`
+    and `ensemble.txt`, the output of the programs that train the single network and the ensemble
+    again.
     """
     folder = tmp_path_factory.mktemp("deployed")
     houses().drop(columns="price").to_csv(folder / "rows.csv", index=False)
@@ -68,7 +69,11 @@ def deployed(shell: Shell, table: Path, tmp_path_factory: pytest.TempPathFactory
         assert done.returncode == 0, done.stderr
         commands.append((file.with_name("mine.predict.py"), folder / "rows.csv"))
     commands.append((exported(shell, "houses", "python", folder / "train.py"),))
-    names = [*(f"{kind}.csv" for kind in KINDS), "train.txt"]
+    flags = ("--format", "python", "--model", "ensemble", "-o", folder / "ensemble.py")
+    done = shell.within("export", "houses", *flags)
+    assert done.returncode == 0, done.stderr
+    commands.append((folder / "ensemble.py",))
+    names = [*(f"{kind}.csv" for kind in KINDS), "train.txt", "ensemble.txt"]
     for name, output in zip(names, each_alone(folder, *commands), strict=True):
         (folder / name).write_text(output, "utf-8")
     return folder
@@ -172,12 +177,9 @@ def test_a_tables_script_reaches_its_figures(shell: Shell, deployed: Path) -> No
     assert theirs == pytest.approx(np.mean(recorded(shell, "houses", "rmse")), rel=0.35)
 
 
-def test_an_ensembles_script_reaches_its_figures(shell: Shell, table: Path, tmp_path: Path) -> None:
+def test_an_ensembles_script_reaches_its_figures(shell: Shell, deployed: Path) -> None:
     """The exported Python of an ensemble runs without this package, within the seeds' noise."""
-    flags = ("--format", "python", "--model", "ensemble", "-o", tmp_path / "train.py")
-    done = shell.within("export", "houses", *flags)
-    assert done.returncode == 0, done.stderr
-    output = each_alone(tmp_path, (tmp_path / "train.py",))[0].splitlines()[-1]
+    output = (deployed / "ensemble.txt").read_text("utf-8").splitlines()[-1]
     theirs = float(re.findall(r"rmse ([\d.]+)", output)[0])
     ours = shell.json("recommend", "houses")["models"]["ensemble"]["test"]["rmse"]["mean"]
     assert theirs == pytest.approx(ours, rel=0.35)
