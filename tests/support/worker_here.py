@@ -172,6 +172,12 @@ class WorkerHere:
 
 def everything_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let verbs that are run in this process train and predict in it, too."""
+    training_here(monkeypatch)
+    requests_here(monkeypatch)
+
+
+def training_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let verbs that are run in this process train in it, too."""
     ours = SimpleNamespace(
         Popen=WorkerHere,
         PIPE=subprocess.PIPE,
@@ -179,7 +185,6 @@ def everything_here(monkeypatch: pytest.MonkeyPatch) -> None:
         TimeoutExpired=subprocess.TimeoutExpired,
     )
     monkeypatch.setattr(local_workers, "subprocess", ours)
-    requests_here(monkeypatch)
 
 
 def requests_here(monkeypatch: pytest.MonkeyPatch) -> None:
