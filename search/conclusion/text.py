@@ -43,8 +43,8 @@ def measured_default_line(found: Recommendation) -> str:
 def text_of(found: Recommendation) -> str:
     """Return the recommendation as plain text for a terminal of 80 columns."""
 
-    def wrapped(text: str, indent: str = "") -> str:
-        return textwrap.fill(text, 79, initial_indent=indent, subsequent_indent=indent)
+    def wrapped(text: str, first: str = "", rest: str = "") -> str:
+        return textwrap.fill(text, 79, initial_indent=first, subsequent_indent=rest)
 
     lines = [wrapped(found.sentence), ""]
     if decided := decision_line(found):
@@ -80,7 +80,7 @@ def text_of(found: Recommendation) -> str:
         lines += ["", *_aligned(models), wrapped(default_line(found.models))]
     if found.warnings:
         lines += ["", "Caveats:"]
-        lines += [wrapped(f"- {w}", "  ").replace("\n  ", "\n    ") for w in found.warnings]
+        lines += [wrapped(w, "  - ", "    ") for w in found.warnings]
     lines += ["", f"Reproduce: {found.replay}"]
     return "\n".join(lines)
 

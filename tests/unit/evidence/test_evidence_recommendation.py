@@ -396,3 +396,11 @@ def test_folds_are_described_once_and_asked_for_again() -> None:
     assert "folds" not in text_of(recommend(spec, runs, MEASURED))
     again = replay_command(divided, None)
     assert "--stacks stack.json --folds 5 --repeats 2 --study" in again
+
+
+@pytest.mark.parametrize("letters", range(1, 9))
+def test_caveats_fit_into_a_terminal_of_80_columns(letters: int) -> None:
+    """Long caveats are broken into lines of at most 80 characters, whatever their words."""
+    warning = " ".join(["x" * letters] * 60)
+    text = text_of(replace(recommend(*finished_study(), MEASURED), warnings=(warning,)))
+    assert max(map(len, text.splitlines())) <= 80
