@@ -77,6 +77,8 @@ def _layout_of(path: Path, size: int, changed_at: int) -> Layout:
         )
     delimiter = [*fitting, *several, ","][0]
     header = next(iter(first[delimiter]), [])
+    if not header:
+        raise RequestError(f"{path} is empty", "a line of column names, then rows")
     names = tuple(name or f"Unnamed: {place}" for place, name in enumerate(header))
     check_names(names, str(path))
     lines = max(1, probe.count(b"\n"), probe.count(b"\r"))

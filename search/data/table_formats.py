@@ -53,11 +53,13 @@ def _outline_parquet(path: Path) -> tuple[int, list[str]]:
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
-        return file.metadata.num_rows, list(map(str, file.schema_arrow.names))
+        rows, names = file.metadata.num_rows, list(map(str, file.schema_arrow.names))
     except (pyarrow.ArrowException, OSError):
         raise RequestError(f"{path} is not a Parquet file", "what pandas' to_parquet writes") from (
             None
         )
+    check_names(names, str(path))
+    return rows, names
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -70,7 +72,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         reason = str(error).strip().splitlines()[0]
         raise RequestError(f"{path} is damaged ({reason})", hint="write it again") from None
     frame.columns = frame.columns.map(str)
-    check_names(list(frame.columns), str(path))
     return frame.reset_index(drop=True)
 
 

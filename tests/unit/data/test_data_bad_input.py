@@ -7,6 +7,8 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.data_files import arrays, cifar, images, table, write_idx
@@ -62,6 +64,12 @@ def _large_table(path, ending):
     return load(str(path / f"t.{ending}"), target="price", limit_bytes=1000)
 
 
+def _twice(path):
+    cells = pa.array(np.arange(60.0))
+    pq.write_table(pa.Table.from_arrays([cells] * 3, ["a", "b", "a"]), path / "t.parquet")
+    return load(str(path / "t.parquet"), target="b")
+
+
 RARE = np.where(np.arange(60) < 3, 2, np.arange(60) % 2)
 DATES = pd.date_range("2020-01-01", periods=200)
 
@@ -74,6 +82,7 @@ CASES = {
     "missing file, bare name": (lambda p: load("nowhere.npz"), "there is no file"),
     "empty csv": (lambda p: _file(p, "t.csv", b"", "a"), "is empty"),
     "empty npz": (lambda p: _file(p, "a.npz", b""), "is empty"),
+    "blank lines alone": (lambda p: _file(p, "t.csv", b"\n\n", "a"), "is empty"),
     "header alone": (lambda p: _file(p, "t.csv", b"a,b\n", "a"), "no rows"),
     "unknown ending": (lambda p: _file(p, "t.xlsx", b"x"), "'.xlsx'|.parquet"),
     "no such task": (
@@ -114,6 +123,7 @@ CASES = {
     "short row": (lambda p: _file(p, "t.csv", b"a,b\n1,2\n\n1\n", "a"), "line 4|1 cells"),
     "row names": (lambda p: _file(p, "t.csv", b"a,b\nr1,1,2\n", "a"), "line 2|header 2"),
     "repeated name": (lambda p: _file(p, "t.csv", b"a,b,a\n1,2,3\n", "b"), "2 columns named 'a'"),
+    "repeated name in parquet": (_twice, "2 columns named 'a'"),
     "no header": (
         lambda p: _file(p, "t.csv", b"1,2.5,x\n" + b"1,2.5,y\n" * 30, "x"),
         "first line|looks like a row",
