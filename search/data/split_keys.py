@@ -64,7 +64,7 @@ class SplitKeys:
             seed: 0 to 2³² - 1; it has no influence on rows with times.
 
         Raises:
-            RequestError: The rows have a single time, or the gap leaves none but the latest.
+            RequestError: Too many rows have one time, or the gap leaves none but the latest.
         """
         if self.groups is not None:
             strata = np.zeros(rows, np.int32) if labels is None else labels
@@ -75,8 +75,14 @@ class SplitKeys:
                 kept, held = latest_rows(self.times, HELD_OUT_FRACTION, *gap)
                 if len(kept):
                     return kept, held
+            if any(gap):
+                raise RequestError(
+                    "--gap leaves too few rows before the parts held out", "a shorter gap"
+                )
             raise RequestError(
-                "--gap leaves too few rows before the parts held out", "a shorter gap"
+                "too many rows have the same --time to hold out later ones",
+                "three parts that follow one another",
+                "leave --time out, or name each row's part with --part",
             )
         return random_rows(labels, rows, HELD_OUT_FRACTION, seed)
 

@@ -318,6 +318,12 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, dict[str, Any], str]] = {
         {"time": "step"},
         "the time 'step' has 2 distinct value(s); expected at least 3",
     ),
+    "most rows at one time": (
+        changed(step=lambda f: np.maximum(f.index - 0.95 * len(f), 0)),
+        "all",
+        {"time": "step"},
+        "too many rows have the same --time to hold out later ones",
+    ),
     "a time is missing": (
         changed(when=lambda f: f["when"].where(f.index != 9)),
         "all",
