@@ -54,12 +54,12 @@ def check_values(column: pd.Series, name: str, file: str) -> None:
     Raises:
         RequestError: There are such values.
     """
-    from datetime import date
+    from datetime import date, time
 
     from pandas.api.types import is_timedelta64_dtype
 
     held: Any = column.dropna().astype(object)
-    kinds = (str, bool, int, float, np.number, np.bool_, date)
+    kinds = (str, bool, int, float, np.number, np.bool_, date, time)
     odd = next((value for value in held if not isinstance(value, kinds)), None)
     if odd is not None or is_timedelta64_dtype(column):
         raise RequestError(
