@@ -49,22 +49,27 @@ def unique(levels: int, rows: int) -> str:
     return f"a distinct value in {where}, as identifiers have"
 
 
-def spelling_notes(column: Any, texts: Any, name: str) -> tuple[str, ...]:
-    """Return notes on texts with surrounding blanks and on texts that differ in case only."""
+def blanks_note(column: Any, texts: Any, name: str) -> tuple[str, ...]:
+    """Return a note if texts have blanks around them."""
     raw = column[texts != ""].astype(object).map(str)
     spaced = raw[raw != texts[texts != ""]]
-    notes = []
-    if len(spaced):
-        notes.append(
-            f"{len(spaced)} value(s) of {shown(name)} such as {spaced.iloc[0]!r} have blanks "
-            "around them, which are removed."
-        )
-    if alike := alike_but_for_case(set(texts)):
-        notes.append(
-            f"{shown(name)} holds {' and '.join(map(repr, alike))}, which stay distinct: write "
-            "them alike if they mean the same."
-        )
-    return tuple(notes)
+    if not len(spaced):
+        return ()
+    return (
+        f"{len(spaced)} value(s) of {shown(name)} such as {spaced.iloc[0]!r} have blanks "
+        "around them, which are removed.",
+    )
+
+
+def case_warning(texts: Any, name: str) -> tuple[str, ...]:
+    """Return a warning if texts differ in case only."""
+    alike = alike_but_for_case(set(texts))
+    if alike is None:
+        return ()
+    return (
+        f"{shown(name)} holds {' and '.join(map(repr, alike))}, which stay distinct: write "
+        "them alike if they mean the same.",
+    )
 
 
 def missing_note(name: str, missing: Sequence[str], counts: Mapping[str, int]) -> str:
@@ -74,8 +79,8 @@ def missing_note(name: str, missing: Sequence[str], counts: Mapping[str, int]) -
     return f"In column {shown(name)} {words}{more} is read as missing."
 
 
-def mixture_note(held: Any, name: str) -> tuple[str, ...]:
-    """Return a note if categories hold numbers among other texts or with marks."""
+def mixture_warning(held: Any, name: str) -> tuple[str, ...]:
+    """Return a warning if categories hold numbers among other texts or with marks."""
     distinct = sorted(set(held))
     numbers = [text for text in distinct if numbers_of([text])]
     marked = [text for text in distinct if _MARKED.fullmatch(text)]

@@ -18,10 +18,11 @@ from trainstack.search.data.column_checks import (
 )
 from trainstack.search.data.column_names import shown
 from trainstack.search.data.column_words import (
+    blanks_note,
+    case_warning,
     how,
     missing_note,
-    mixture_note,
-    spelling_notes,
+    mixture_warning,
     unique,
 )
 from trainstack.search.data.kinds import (
@@ -82,6 +83,7 @@ class Feature:
             ones named. A date has several.
         spellings: How their texts are read, by name; none for numeric columns.
         notes: Notes for the user.
+        warnings: What the user should consider.
         empty: Number of empty cells.
     """
 
@@ -89,6 +91,7 @@ class Feature:
     values: Mapping[str, Any]
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     empty: int = 0
 
     @property
@@ -258,7 +261,7 @@ def _number(
         column = replace(column, kind="identifier", used=False, why=why)
     empty = counts[""] if spelling else len(values) - len(held)
     column = _without_variation(column, source)
-    return Feature(column, made, spellings, tuple(notes), empty)
+    return Feature(column, made, spellings, tuple(notes), empty=empty)
 
 
 def _category(source: Source, texts: Any, spelling: Spelling) -> Feature:
@@ -274,9 +277,11 @@ def _category(source: Source, texts: Any, spelling: Spelling) -> Feature:
         hint = "correct or empty those cells, or name it with --numeric, --categorical or --drop"
         refuse_nearly_numbers(set(held), source.what, hint)
     notes: list[str] = []
+    warnings: list[str] = []
     if kind == "category":
-        notes += spelling_notes(source.cells, texts, name)
-        notes += () if source.kind else mixture_note(held, name)
+        notes += blanks_note(source.cells, texts, name)
+        warnings += case_warning(texts, name)
+        warnings += () if source.kind else mixture_warning(held, name)
         if spelling.missing:
             notes.append(missing_note(name, spelling.missing, Counter(texts)))
     missing = float(absent.mean())
@@ -289,7 +294,8 @@ def _category(source: Source, texts: Any, spelling: Spelling) -> Feature:
     column = _without_variation(column, source)
     labels = texts.where(~absent, MISSING).to_numpy(object)
     empty = int((texts == "").sum())
-    return Feature(column, {name: labels}, {name: spelling}, tuple(notes), empty)
+    made, spellings = {name: labels}, {name: spelling}
+    return Feature(column, made, spellings, tuple(notes), tuple(warnings), empty)
 
 
 def _without_variation(column: Column, source: Source) -> Column:

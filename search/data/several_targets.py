@@ -119,6 +119,7 @@ def read_targets(
         (),
         f"np.column_stack([{', '.join(target.python for target in read)}])",
         tuple(note for target in read for note in target.notes),
+        tuple(warning for target in read for warning in target.warnings),
         labels=() if numbers else tuple((t.classes[0], t.classes[1]) for t in read),
     )
 

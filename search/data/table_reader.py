@@ -178,7 +178,12 @@ def read_table(
         weight=weight,
         described=tuple(columns),
         overrules=overrules,
-        warnings=(*warnings, *_left_out(columns)),
+        warnings=(
+            *warnings,
+            *learnt.warnings,
+            *(warning for feature in kept for warning in feature.warnings),
+            *_left_out(columns),
+        ),
         notes=(*learnt.notes, *(weights.notes if weights else ()), *_notes(kept)),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from trainstack.search.data.column_checks import Place, check_numbers, refuse_nearly_numbers
 from trainstack.search.data.column_names import shown
-from trainstack.search.data.column_words import spelling_notes
+from trainstack.search.data.column_words import blanks_note, case_warning
 from trainstack.search.data.columns import as_text
 from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.spelling import Spelling, decide, numbers_of
@@ -31,6 +31,7 @@ class Target:
         classes: Names in label order; empty for regression.
         python: The Python expression that computes `y` from the frame's rows.
         notes: Notes for the user.
+        warnings: What the user should consider.
         labels: The two values of each target, the one coded as 0 first, if there are several; see
             `trainstack.search.data.several_targets`.
     """
@@ -40,6 +41,7 @@ class Target:
     classes: tuple[str, ...]
     python: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
 
 
@@ -72,8 +74,8 @@ def read_target(
             )
         classes, y = np.unique(texts.to_numpy(object), return_inverse=True)
         python = f"np.unique(as_text(frame[{name!r}]).to_numpy(object), return_inverse=True)[1]"
-        notes = spelling_notes(column, texts, name)
-        return Target(y, "classification", tuple(map(str, classes)), python, notes)
+        notes, warnings = blanks_note(column, texts, name), case_warning(texts, name)
+        return Target(y, "classification", tuple(map(str, classes)), python, notes, warnings)
     values, python, words = found
     check_numbers(values.astype("float64"), column.index, f"the target {shown(name)}", place)
     notes = (f"The target {shown(name)} is read as {words}.",) if words else ()

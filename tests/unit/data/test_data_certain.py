@@ -96,7 +96,7 @@ def test_numbers_and_dates_with_slips_are_refused(case: str, tmp_path: Path) -> 
         column(tmp_path, values)
 
 
-# Cells → words of the note; all are categories.
+# Cells → words of the warning; all are categories.
 CODES = {
     "grades": ([["1", "2", "A"][k % 3] for k in range(ROWS)], "numbers and text such as 'A'"),
     "diagnoses": ([f"V{k // 4}" if k % 4 == 0 else 400 + k % 25 for k in range(ROWS)], "'V0'"),
@@ -105,12 +105,12 @@ CODES = {
 
 
 @pytest.mark.parametrize("case", CODES)
-def test_numbers_among_categories_are_noted(case: str, tmp_path: Path) -> None:
-    """Codes stay categories, with a note that quotes a non-numeric text."""
+def test_numbers_among_categories_are_warned_of(case: str, tmp_path: Path) -> None:
+    """Codes stay categories, with a warning that quotes a non-numeric text."""
     values, words = CODES[case]
     data = column(tmp_path, values)
     assert data.text == ("f",)
-    assert any(words.replace("\\", "") in note for note in data.notes)
+    assert any(words.replace("\\", "") in warning for warning in data.warnings)
 
 
 @pytest.mark.parametrize("blank", ["\u00a0", "\u202f"])
@@ -182,16 +182,16 @@ def test_independent_measurements_are_no_row_numbers(seed: int, rows: int, most:
     ("classes", "alike"),
     [(["TRUE", "true", "false"], "'TRUE' and 'true'"), (["Yes", "no", "yes"], "'Yes' and 'yes'")],
 )
-def test_classes_that_differ_in_case_alone_are_noted(
+def test_classes_that_differ_in_case_alone_are_warned_of(
     classes: list[str], alike: str, tmp_path: Path
 ) -> None:
-    """They stay separate classes, as categories do, with a note that names two of them."""
+    """They stay separate classes, as categories do, with a warning that names two of them."""
     named = [classes[k % 3] for k in range(ROWS)]
     rows = "".join(f"{x},a {name},{name}\n" for x, name in zip(X, named, strict=True))
     data = written(tmp_path, "x,f,y\n" + rows)
     assert data.classes == tuple(sorted(classes))
-    assert any(note.startswith(f"'y' holds {alike}") for note in data.notes)
-    assert any(note.startswith("'f' holds ") for note in data.notes)
+    assert any(warning.startswith(f"'y' holds {alike}") for warning in data.warnings)
+    assert any(warning.startswith("'f' holds ") for warning in data.warnings)
 
 
 @pytest.mark.parametrize("scale", ["1", "0.01"])
@@ -206,3 +206,11 @@ def test_decimals_of_parquet_are_numbers(scale: str, tmp_path: Path) -> None:
     scope: dict[str, Any] = {"seed": 3}
     exec("\n".join(python_lines(data)), scope)
     np.testing.assert_array_equal(scope["x_test"], data.split(3).x_test)
+
+
+def test_times_of_a_day_in_parquet_are_fractions_of_it(tmp_path: Path) -> None:
+    """A column of times is read as the same texts in a CSV file are."""
+    times = [time(k % 24, k % 60) for k in range(ROWS)]
+    pd.DataFrame({"f": times, "x": X, "y": Y}).to_parquet(tmp_path / "t.parquet")
+    data = load(str(tmp_path / "t.parquet"), "y")
+    np.testing.assert_allclose(data.x["f"], [at.hour / 24 + at.minute / 1440 for at in times])
