@@ -12,6 +12,7 @@ from trainstack.search.data.kinds import MAX_AUTO_CLASSES
 from trainstack.search.data.part import Part
 from trainstack.search.data.raw import Raw
 from trainstack.search.data.several_targets import with_targets
+from trainstack.search.data.spelling import numbers_of
 from trainstack.search.data.split_checks import check_groups, check_times
 from trainstack.search.metrics.table import CLASSIFICATION, MULTILABEL, REGRESSION
 from trainstack.spaces.errors import RequestError, suggestion
@@ -264,24 +265,34 @@ def _check_classes(parts: dict[str, Part], source: str) -> int:
 
 
 def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -> None:
-    """Reject data too small to be split, unless its parts are given."""
-    rows = len(parts["train"].y)
+    """Reject data too small to be split, unless its parts are given.
+
+    Rows of weight 0 do not count.
+    """
+    _, y, weights = parts["train"]
+    weighty = "" if weights is None else " with a weight above 0"
+    y = y if weights is None else y[weights > 0]
+    rows = len(y)
+    quantity = ", or use --task regression for a quantity" if numbers_of(classes) else ""
     if "valid" in parts and "test" in parts:
         needed, why = 2, "for training"
     else:
         needed = max(MIN_ROWS, MIN_MEAN_ROWS_PER_CLASS * len(classes))
         why = "to split into training, validation and test"
     if rows < needed:
-        hint = "add rows" + (", or give --task regression" if len(classes) > 50 else "")
         of = f" of {len(classes)} classes" if classes else ""
-        raise RequestError(f"{source} has {rows} rows{of}", f"at least {needed} {why}", hint)
+        raise RequestError(
+            f"{source} has {rows} rows{of}{weighty}",
+            f"at least {needed} {why}",
+            "add rows" + (quantity if len(classes) > 50 else ""),
+        )
     if not classes or ("valid" in parts and "test" in parts):
         return
-    counts = np.bincount(parts["train"].y, minlength=len(classes))
+    counts = np.bincount(y, minlength=len(classes))
     rarest = int(counts.argmin())
     if counts[rarest] < MIN_ROWS_PER_CLASS:
         raise RequestError(
-            f"class '{classes[rarest]}' of {source} has {counts[rarest]} row(s)",
+            f"class '{classes[rarest]}' of {source} has {counts[rarest]} row(s){weighty}",
             f"at least {MIN_ROWS_PER_CLASS} of each class, for training, validation and test",
-            "drop it, merge it with another class, or use --task regression for a quantity",
+            f"drop it or merge it with another class{quantity}",
         )

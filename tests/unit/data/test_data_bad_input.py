@@ -22,6 +22,12 @@ def _npz(path, task="auto", target=None, **changed):
     return load(str(path / "a.npz"), target, task)
 
 
+def _hint(path, name, values):
+    with pytest.raises(RequestError) as caught:
+        _csv(path, name, **{name: values})
+    return str(caught.value).rpartition("; ")[2]
+
+
 def _csv(path, target="price", task="auto", **changed):
     table().assign(**changed).to_csv(path / "t.csv", index=False)
     return load(str(path / "t.csv"), target=target, task=task)
@@ -98,6 +104,14 @@ CASES = {
     "one class": (lambda p: _csv(p, "kind", kind="flat"), "single class"),
     "one value": (lambda p: _csv(p, task="regression", price=2.0), "every target"),
     "rare class": (lambda p: _csv(p, "kind", kind=["a"] * 3 + ["b"] * 197), "class 'a'|at least 5"),
+    "class of weight 0": (
+        lambda p: _npz(p, w_train=np.minimum(arrays()["y_train"], 1)),
+        "class '0'|0 row(s) with a weight above 0|at least 5",
+    ),
+    "few rows with a weight": (
+        lambda p: _npz(p, w_train=np.arange(60) < 9),
+        "9 rows of 3 classes with a weight above 0|at least 21",
+    ),
     "nearly numbers": (
         lambda p: _csv(p, street=["tall", *map(str, range(198)), "0"]),
         "'street'|mostly numbers|'tall'",
@@ -237,6 +251,14 @@ def test_bad_input_is_one_clear_line(case, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
     for word in words.split("|"):
         assert word.replace("\\", "") in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [True, False])
+def test_only_numbers_are_advised_to_be_a_quantity(number, tmp_path):
+    """The hint about a rare class speaks of regression if the classes are numbers."""
+    classes = np.where(np.arange(200) < 3, "7", "9")
+    named = classes if number else np.char.add("c", classes)
+    assert ("regression" in _hint(tmp_path, "kind", named)) == number
 
 
 def test_data_within_the_limit_loads(tmp_path):
