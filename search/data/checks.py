@@ -23,6 +23,8 @@ MIN_ROWS_PER_CLASS = 5
 MIN_MEAN_ROWS_PER_CLASS = 7
 MIN_ROWS = 20
 TASKS = ("auto", CLASSIFICATION, MULTILABEL, REGRESSION)
+# Beyond these, sums of predictions overflow float32, and differences are rounded to 0.
+_LARGEST_TARGET, _LEAST_SPREAD = 1e36, 1e-36
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -112,11 +114,18 @@ def check_task(task: str) -> None:
 
 
 def _check_variation(y: np.ndarray, raw: Raw, source: str) -> None:
-    """Reject a quantity, or one of several, that has a single value."""
+    """Reject a quantity, or one of several, that has a single value or a unit out of range."""
     for place, column in enumerate(y.reshape(len(y), -1).T):
-        if np.ptp(column) == 0:
-            of = source if isinstance(raw.target, str | None) else shown(raw.target[place])
+        of = source if isinstance(raw.target, str | None) else shown(raw.target[place])
+        largest, spread = np.abs(column).max(), np.ptp(column)
+        if spread == 0:
             raise RequestError(f"every target of {of} is {column[0]:g}", "variation")
+        if largest > _LARGEST_TARGET or spread < _LEAST_SPREAD:
+            raise RequestError(
+                f"the targets of {of} are numbers up to {largest:.3g} that differ by {spread:.3g}",
+                f"numbers up to {_LARGEST_TARGET:g} that differ by at least {_LEAST_SPREAD:g}",
+                "give them in another unit",
+            )
 
 
 def _check_labels(y: np.ndarray, raw: Raw, source: str) -> None:

@@ -103,6 +103,14 @@ CASES = {
     "infinite target": (lambda p: _csv(p, price=np.inf), "the target 'price'|infinite"),
     "one class": (lambda p: _csv(p, "kind", kind="flat"), "single class"),
     "one value": (lambda p: _csv(p, task="regression", price=2.0), "every target"),
+    "huge targets": (
+        lambda p: _csv(p, price=table().price * 1e35),
+        "numbers up to 1e+36|another unit",
+    ),
+    "tiny targets": (
+        lambda p: _csv(p, price=table().price * 1e-44),
+        "differ by at least 1e-36|another unit",
+    ),
     "rare class": (lambda p: _csv(p, "kind", kind=["a"] * 3 + ["b"] * 197), "class 'a'|at least 5"),
     "class of weight 0": (
         lambda p: _npz(p, w_train=np.minimum(arrays()["y_train"], 1)),
