@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from trainstack.search.data.column_names import shown
 from trainstack.search.data.columns import MISSING, as_text
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.model_inputs import is_text
-from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.spelling import MISSING_WORDS, Spelling
 from trainstack.search.data.text_values import to_number
 from trainstack.spaces.errors import RequestError
 
@@ -134,7 +135,10 @@ def _plain_numbers(cells: pd.Series, how: Spelling) -> np.ndarray | None:
 def _read_each(
     cells: pd.Series, how: Spelling, what: str, place: Callable[[int], str]
 ) -> np.ndarray:
-    """Return the numbers of texts, reading each distinct one."""
+    """Return the numbers of texts, reading each distinct one.
+
+    Words for a missing value are gaps, even if training had none.
+    """
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(cells) and how.kind == "date":
@@ -147,15 +151,20 @@ def _read_each(
         try:
             found[k] = float(cell) if is_number else to_number(text, **arguments)
         except (ValueError, OverflowError) as error:
+            if text.lower() in MISSING_WORDS:
+                continue
             where = place(int(np.argmax(codes == k)))
-            raise RequestError(f"{where}, {what}: {error}", _expected(how)) from None
+            odd = f"{text!r} is no date" if how.kind == "date" else error
+            raise RequestError(f"{where}, {what}: {odd}", _expected(how)) from None
     return found[codes]
 
 
 def _expected(how: Spelling) -> str:
     """Return the format of a column's cells in words."""
     if how.kind == "date":
-        return "a date as in training"
+        first = datetime.fromisoformat(how.origin)
+        shown = first.date() if how.date_format == "iso" else first.strftime(how.date_format)
+        return f"a {'time' if how.is_time else 'date'} such as {shown}, as in training"
     return f"{how.in_words() or 'numbers'}, as in training"
 
 

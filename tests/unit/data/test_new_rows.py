@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from trainstack.search.metrics.conformal import Residuals
 from trainstack.spaces.errors import RequestError
 
 PLAIN = Spelling("number")
+DATES = Spelling("date", date_format="iso", origin="2020-01-31T00:00:00")
+DAYS_FIRST = replace(DATES, date_format="%d.%m.%y")
+TIMES = Spelling("date", date_format="%H:%M", origin="1900-01-01T00:00:00")
 
 
 def described(**changed: Any) -> ModelDescription:
@@ -58,12 +62,30 @@ def test_numbers_are_read_alike_in_every_form(values: list[Any], form: str) -> N
     np.testing.assert_array_equal(numbers(cells, PLAIN, "x", str), expected)
 
 
-@pytest.mark.parametrize("text", ["1_000", "nan", "0x10", "blue", "1,5", "١"])
+@pytest.mark.parametrize("text", ["1_000", "0x10", "blue", "1,5", "١"])
 def test_what_only_looks_like_a_number_is_refused(text: str) -> None:
     """Texts that Python or pandas would read, but training would not, are named with their row."""
     cells = pd.Series(["1", "2", text], dtype="str")
     with pytest.raises(RequestError, match="row 2, column x: "):
         numbers(cells, PLAIN, "column x", "row {}".format)
+
+
+@pytest.mark.parametrize("how", [PLAIN, described().spellings["share"], DATES])
+@pytest.mark.parametrize("word", ["NA", "nan", "?", "None", "#N/A"])
+def test_words_for_missing_values_are_gaps(how: Spelling, word: str) -> None:
+    """They are read as in training, even if its column had no gaps."""
+    assert np.isnan(numbers(pd.Series([word], dtype="str"), how, "x", str)).all()
+
+
+@pytest.mark.parametrize(
+    ("how", "example"),
+    [(DATES, "such as 2020-01-31"), (DAYS_FIRST, "such as 31.01.20"), (TIMES, "time such as")],
+)
+def test_a_text_that_is_no_date_is_named_with_an_example(how: Spelling, example: str) -> None:
+    """The line has the text, its place, and a date as training had them."""
+    cells = pd.Series(["30/02/2021"], dtype="str")
+    with pytest.raises(RequestError, match=f"row 0, column x: '30/02/2021' is no date.*{example}"):
+        numbers(cells, how, "column x", "row {}".format)
 
 
 def test_categories_are_texts_of_training() -> None:
