@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainstack.search.data.column_names import find, plain, shown
 from trainstack.search.data.csv_layout import csv_chunks
 from trainstack.search.data.model_description import ModelDescription
-from trainstack.search.data.table_formats import FORMATS
+from trainstack.search.data.table_formats import FORMATS, index_of
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class NewTable:
 
         try:
             file = pyarrow.parquet.ParquetFile(path)
-            index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
-            kept = [name for name in index if isinstance(name, str)]
-            columns = [*dict.fromkeys([*self.names.values(), *kept])]
+            columns = [*dict.fromkeys([*self.names.values(), *index_of(file.schema_arrow)])]
             for batch in file.iter_batches(most, columns=columns):
                 frame = pyarrow.Table.from_batches([batch]).to_pandas()
                 frame.columns = frame.columns.map(str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainstack.search.data.csv_layout import (
     check_names,
@@ -47,13 +47,20 @@ def _outline_csv(path: Path) -> tuple[int, list[str]]:
     return layout.rows, list(layout.names)
 
 
+def index_of(schema: Any) -> list[str]:
+    """Return the columns of an Arrow schema in which pandas keeps the rows' index."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in index if isinstance(name, str)]
+
+
 def _outline_parquet(path: Path) -> tuple[int, list[str]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
-        rows, names = file.metadata.num_rows, list(map(str, file.schema_arrow.names))
+        rows, index = file.metadata.num_rows, index_of(file.schema_arrow)
+        names = [str(name) for name in file.schema_arrow.names if name not in index]
     except (pyarrow.ArrowException, OSError):
         raise RequestError(f"{path} is not a Parquet file", "what pandas' to_parquet writes") from (
             None

@@ -76,6 +76,11 @@ def _twice(path):
     return load(str(path / "t.parquet"), target="b")
 
 
+def _indexed(path):
+    table().set_index("age").to_parquet(path / "t.parquet")
+    return load(str(path / "t.parquet"), target="age")
+
+
 RARE = np.where(np.arange(60) < 3, 2, np.arange(60) % 2)
 DATES = pd.date_range("2020-01-01", periods=200)
 
@@ -146,6 +151,7 @@ CASES = {
     "row names": (lambda p: _file(p, "t.csv", b"a,b\nr1,1,2\n", "a"), "line 2|header 2"),
     "repeated name": (lambda p: _file(p, "t.csv", b"a,b,a\n1,2,3\n", "b"), "2 columns named 'a'"),
     "repeated name in parquet": (_twice, "2 columns named 'a'"),
+    "target in the index": (_indexed, "no column 'age'|a column for --target"),
     "no header": (
         lambda p: _file(p, "t.csv", b"1,2.5,x\n" + b"1,2.5,y\n" * 30, "x"),
         "first line|looks like a row",

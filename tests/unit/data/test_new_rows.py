@@ -139,6 +139,17 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     assert table.place(0)(0) == "line 2 of t.csv"
 
 
+def test_the_index_of_a_parquet_file_is_no_column(tmp_path: Path) -> None:
+    """It is kept beside the rows, without a note that a column is ignored."""
+    rows = pd.DataFrame({"town": ["Ede"], "x": [1.0], "share": ["3%"], "open": ["yes"]})
+    rows.index = pd.Index(["r1"], name="row")
+    rows.to_parquet(tmp_path / "t.parquet")
+    table = NewTable(tmp_path / "t.parquet", described())
+    assert table.notes() == []
+    (chunk,) = table.chunks()
+    assert chunk.index.tolist() == ["r1"]
+
+
 def test_predictions_are_columns() -> None:
     """Classes have a probability each; quantities, with residuals, an interval."""
     found = predicted_columns(np.array([[0.2, 0.8], [0.9, 0.1]]), described())
