@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 
 from trainstack.spaces.errors import RequestError, nearest
@@ -31,6 +32,19 @@ def column_named(wanted: str, names: Sequence[str], flag: str, file: str) -> str
             nearest(plain(wanted), [*map(plain, names)]),
         )
     return found
+
+
+def listed(text: str, names: Sequence[str]) -> list[str]:
+    """Return the names in a flag's value: one, or several with commas between them.
+
+    A name that contains a comma is itself a column if there is one, else it stands in quotes.
+
+    >>> listed("a, b", ["a", "b", "a, b, c"]), listed("a, b, c", ["a", "b", "a, b, c"])
+    (['a', 'b'], ['a, b, c'])
+    """
+    if "," not in text or find(text, names) is not None:
+        return [text]
+    return next(csv.reader([text.replace("\n", " ")], skipinitialspace=True))
 
 
 def find(wanted: str, names: Sequence[str]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from trainstack.search.data.column_names import column_named, find, shown
+from trainstack.search.data.column_names import column_named, listed, shown
 from trainstack.spaces.errors import RequestError
 
 # Flag → the kind that it sets.
@@ -101,13 +101,12 @@ def _contradiction(name: str, flag: str, other: str) -> RequestError:
 
 
 def columns_named(text: str, names: Sequence[str], flag: str, file: str) -> list[str]:
-    """Return the columns that a flag's value names: one, or several separated by commas.
+    """Return the columns that a flag's value names; see `listed`.
 
     Raises:
         RequestError: There is no such column; the hint is the nearest name.
     """
-    parts = [text] if find(text, names) is not None else text.split(",")
-    return [column_named(part.strip(), names, flag, file) for part in parts]
+    return [column_named(name.strip(), names, flag, file) for name in listed(text, names)]
 
 
 def refuse_any(overrules: Overrules, source: str) -> None:

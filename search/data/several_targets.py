@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainstack.search.data.column_checks import Place
-from trainstack.search.data.column_names import column_named, find, shown
+from trainstack.search.data.column_names import column_named, listed, shown
 from trainstack.search.data.columns import as_text
 from trainstack.search.data.raw import Raw
 from trainstack.search.data.targets import Target, read_target
@@ -61,12 +61,7 @@ def targets_named(target: str | Sequence[str], names: Sequence[str], file: str) 
     >>> targets_named("a, b, c", ["a", "b", "a, b, c"], "t.csv")
     ('a, b, c',)
     """
-    if not isinstance(target, str):
-        wanted = list(target)
-    elif find(target, names) is None and "," in target:
-        wanted = next(csv.reader([target.replace("\n", " ")], skipinitialspace=True))
-    else:
-        wanted = [target]
+    wanted = listed(target, names) if isinstance(target, str) else list(target)
     if not all(name.strip() for name in wanted):
         raise RequestError(f"--target {target}", "names of columns with commas between them")
     found = tuple(column_named(name, names, "--target", file) for name in wanted)

@@ -179,12 +179,14 @@ def test_left_out_columns_can_be_kept_and_others_dropped(tmp_path: Path) -> None
 
 
 def test_names_are_separated_by_commas_unless_they_hold_one(tmp_path: Path) -> None:
-    """`a,b` names two columns; a column of that name is named whole; order does not matter."""
+    """`a,b` names two columns; a column of that name is named whole, or in quotes in a list."""
     one = loaded(tmp_path, overrules=Overrules(drop=("b, a",)), a=X + 1, b=X - 1)
     two = loaded(tmp_path, overrules=Overrules(drop=("a", "b")), a=X + 1, b=X - 1)
     assert one.overrules == two.overrules == Overrules(drop=("a", "b"))
     odd = loaded(tmp_path, overrules=Overrules(drop=("a,b",)), **{"a,b": X + 1, "a": X - 1})
     assert odd.columns == ("a", "x")
+    quoted = loaded(tmp_path, overrules=Overrules(drop=('"a,b",a',)), **{"a,b": X + 1, "a": X - 1})
+    assert quoted.columns == ("x",)
 
 
 # Flags → words of the one line that refuses them.
