@@ -126,7 +126,7 @@ def run(argv: list[str]) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "trainstack"
         message = redact_message(error.format_message(), argv)
-        return _fail(f"{message} See `{where} --help`", RequestError.exit_code)
+        return _fail(f"{message.rstrip('.')}; see `{where} --help`", RequestError.exit_code)
     except BrokenPipeError:
         # The reader closed the pipe, as in `trainstack trials … | head`.
         _discard_output()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_misuse_is_one_line(
     assert output.out == ""
     assert len(output.err.splitlines()) == 1
     assert output.err.startswith("trainstack: ")
-    assert "--help" in output.err
+    assert re.search(r"[^.]; see `trainstack.* --help`$", output.err.rstrip())
 
 
 @pytest.mark.parametrize("name", VERBS)
