@@ -59,6 +59,9 @@ def _target(
     place: Callable[[int], str],
     comma: bool,
 ) -> Any:
+    if {*(texts := as_text(column))} <= {*known}:
+        # Some classes alone, such as 5% and 10% of 5%, 10% and unknown, could be read as numbers.
+        return texts.map(known.index).to_numpy(np.int64)
     task = "classification" if known else "regression"
     read = read_target(column, name, task, place, comma)
     if not known:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainstack.search.data.csv_layout import csv_chunks, read_csv
+from trainstack.search.data.known_targets import known_targets
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.new_tables import NewTable
 from trainstack.search.data.new_values import Unusual, categories, cells_of, inputs_of, numbers
@@ -148,6 +149,14 @@ def test_the_index_of_a_parquet_file_is_no_column(tmp_path: Path) -> None:
     assert table.notes() == []
     (chunk,) = table.chunks()
     assert chunk.index.tolist() == ["r1"]
+
+
+@pytest.mark.parametrize("known", [["5%", "10%"], ["unknown", "5%"]])
+def test_some_of_the_classes_are_known_targets(known: list[str]) -> None:
+    """They are classes of training even if they alone could be numbers."""
+    model = described(classes=("10%", "5%", "unknown"))
+    y, _ = known_targets(pd.DataFrame({"y": known}), model, str)
+    assert [model.classes[k] for k in y] == known
 
 
 def test_predictions_are_columns() -> None:
