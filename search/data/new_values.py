@@ -107,6 +107,10 @@ def numbers(cells: pd.Series, how: Spelling, what: str, place: Callable[[int], s
     if values is None:
         values = _read_each(cells, how, what, place)
     check_numbers(values, np.arange(len(values)), what, place)
+    if how.kind == "truth" and (odd := ~(np.isnan(values) | np.isin(values, [0, 1]))).any():
+        row = int(odd.argmax())
+        odd_cell = f"{place(row)}, {what}: {values[row]:g} is neither true nor false"
+        raise RequestError(odd_cell, _expected(how))
     return values
 
 

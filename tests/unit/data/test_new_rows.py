@@ -71,6 +71,14 @@ def test_what_only_looks_like_a_number_is_refused(text: str) -> None:
         numbers(cells, PLAIN, "column x", "row {}".format)
 
 
+@pytest.mark.parametrize("kind", [object, float])
+def test_numbers_other_than_0_and_1_are_no_truth_values(kind: type) -> None:
+    """They are named with their row, whether their column has numbers or objects."""
+    cells = pd.Series([1, 0, None, 2], dtype=kind)
+    with pytest.raises(RequestError, match="row 3, column x: 2 is neither true nor false"):
+        numbers(cells, described().spellings["open"], "column x", "row {}".format)
+
+
 @pytest.mark.parametrize("how", [PLAIN, described().spellings["share"], DATES])
 @pytest.mark.parametrize("word", ["NA", "nan", "?", "None", "#N/A"])
 def test_words_for_missing_values_are_gaps(how: Spelling, word: str) -> None:
