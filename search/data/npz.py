@@ -1,8 +1,9 @@
 """NumPy archives with `x_train`, `y_train` and optionally the parts `valid` and `test`.
 
 Several inputs of a network are `x_train_NAME`, and likewise in the other parts.
-Several targets are columns of `y`, [N, T]. The rows' weights are `w_train`, `w_valid` and `w_test`,
-for all parts or for none. Rows without a target are `x_unlabelled`.
+Labels are numbers or texts. Several targets are columns of `y`, [N, T]. The rows' weights are
+`w_train`, `w_valid` and `w_test`, for all parts or for none. Rows without a target are
+`x_unlabelled`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from trainstack.search.data.several_inputs import (
 )
 from trainstack.search.data.unlabelled import DROP, KEEP, nothing_to_keep
 from trainstack.search.data.weighting import check_weights
+from trainstack.search.metrics.table import CLASSIFICATION
 from trainstack.spaces.errors import RequestError, nearest
 
 # Name of an array → its type and shape.
@@ -68,6 +70,7 @@ def read_npz(path: Path, limit_bytes: int | None = None, unlabelled: str | None 
     _check_names(path, headers, names)
     read = [*names, UNLABELLED] if kept else names
     arrays = _arrays(path, headers, read, limit_bytes)
+    arrays, classes, coding = _coded(arrays)
     ignored = sorted(set(headers) - set(read))
     return Raw(
         {
@@ -78,7 +81,10 @@ def read_npz(path: Path, limit_bytes: int | None = None, unlabelled: str | None 
         python=(
             *_opened(path),
             *(f'{name} = archive["{name}"]' for name in read),
+            *coding,
         ),
+        task=CLASSIFICATION if classes else "auto",
+        classes=classes,
         unlabelled=arrays.get(UNLABELLED),
         notes=(f"The archive's {', '.join(ignored)} is not used.",) if ignored else (),
     )
@@ -99,7 +105,7 @@ def _several(path: Path, headers: Headers, inputs: tuple[str, ...], limit: int |
     held = [name for name in _NAMES if name in headers]
     _check_names(path, headers, [*held, *(f"x_{part}" for part in given)])
     names = [name for name in known if name in headers]
-    arrays = _arrays(path, headers, names, limit)
+    arrays, classes, coding = _coded(_arrays(path, headers, names, limit))
     parts, lines, shapes = {}, [], {}
     for part in given:
         x, shapes[part] = side_by_side(arrays, part, inputs)
@@ -112,11 +118,32 @@ def _several(path: Path, headers: Headers, inputs: tuple[str, ...], limit: int |
     listed = ", ".join(f"{name} {' × '.join(map(str, s))}" for name, s in shapes["train"])
     return Raw(
         parts,
-        python=(*_opened(path), *lines),
+        python=(*_opened(path), *lines, *coding),
+        task=CLASSIFICATION if classes else "auto",
+        classes=classes,
         columns=column_names(shapes["train"]),
         inputs=shapes["train"],
         notes=(f"Its inputs are side by side in a row: {listed}.",),
     )
+
+
+def _coded(
+    arrays: dict[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """Return arrays with labels in place of texts, the classes, and the Python that does the same.
+
+    Without texts nothing changes, and both are empty.
+    """
+    labels = [name for name in arrays if name[0] == "y"]
+    if not all(arrays[name].dtype.kind == "U" and arrays[name].ndim == 1 for name in labels):
+        return arrays, (), ()
+    classes = np.unique(np.concatenate([arrays[name] for name in labels]))
+    python = (
+        f"classes = np.unique(np.concatenate([{', '.join(labels)}]))",
+        *(f"{name} = np.searchsorted(classes, {name})" for name in labels),
+    )
+    coded = {name: np.searchsorted(classes, arrays[name]) for name in labels}
+    return arrays | coded, tuple(classes.tolist()), python
 
 
 def _opened(path: Path) -> tuple[str, ...]:
