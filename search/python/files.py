@@ -46,6 +46,12 @@ def data_file(data: Any, target: str | None = None) -> tuple[str, str | None]:
     if isinstance(data, str | os.PathLike):
         return os.fspath(data), target
     if isinstance(data, pd.DataFrame):
+        if data.columns.nlevels > 1:
+            raise RequestError(
+                f"the frame's columns have names of {data.columns.nlevels} levels",
+                "one name for each column",
+                "frame.columns = frame.columns.map('_'.join)",
+            )
         return str(keep(_parquet(data), "frame", ".parquet")), target
     if isinstance(data, tuple) and len(data) == 2:
         x, y = data
@@ -101,7 +107,9 @@ def _parquet(frame: Any) -> bytes:
     plain = frame.reset_index(drop=True).rename(columns=str)
     for name, kind in plain.dtypes.items():
         if isinstance(kind, pd.CategoricalDtype):
-            plain[name] = plain[name].astype(object)
+            cells = plain[name].astype(object)
+            bins = isinstance(kind.categories.dtype, pd.IntervalDtype)  # as of pandas.cut
+            plain[name] = cells.map(str, na_action="ignore") if bins else cells
     file = io.BytesIO()
     try:
         plain.to_parquet(file, index=False)
@@ -117,24 +125,29 @@ def _parquet(frame: Any) -> bytes:
 def _npz(arrays: Mapping[str, Any]) -> bytes:
     """Return arrays as the bytes of an archive."""
     import numpy as np
-    import pandas as pd
 
     try:
-        found = {str(name): np.asarray(value) for name, value in arrays.items()}
+        found = {str(name): _numbers_or_texts(str(name), value) for name, value in arrays.items()}
     except ValueError as error:
         raise RequestError(f"arrays that NumPy refuses ({error})", "arrays of numbers") from None
-    for name, value in found.items():
-        if value.dtype == object and name.startswith("y"):
-            if missing := int(np.sum(pd.isna(value))):
-                raise RequestError(
-                    f"{name} holds {missing} missing value(s)", "a class in every row"
-                )
-            found[name] = value.astype(str)
-        elif value.dtype == object:
-            raise RequestError(f"{name} holds objects", "numbers; put texts into a data frame")
     file = io.BytesIO()
     np.savez(file, **found)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def _numbers_or_texts(name: str, value: Any) -> Any:
+    """Return an array of numbers, or for targets of texts."""
+    import numpy as np
+    import pandas as pd
+
+    found = np.asarray(value)
+    if found.dtype != object:
+        return found
+    if not name.startswith("y"):
+        raise RequestError(f"{name} holds objects", "numbers; put texts into a data frame")
+    if pd.isna(found).any():
+        raise RequestError(f"{name} has gaps", "a target for each row", "leave those rows out")
+    return np.asarray(found.tolist())
 
 
 def _json(document: Any, kind: str) -> str:

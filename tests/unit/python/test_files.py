@@ -59,6 +59,21 @@ def test_arrays_are_an_archive() -> None:
         assert sorted(found) == ["x_test", "x_train", "y_test", "y_train"]
 
 
+def test_targets_that_are_objects_are_what_they_hold() -> None:
+    """Numbers stay numbers, and with texts among them become texts."""
+    for values, expected in (([1, 2], [1, 2]), ([1.5, 2.5], [1.5, 2.5]), ([1, "a"], ["1", "a"])):
+        path, _ = data_file(([[1.0], [2.0]], np.array(values, object)))
+        with np.load(path) as found:
+            assert found["y_train"].tolist() == expected
+
+
+def test_bins_become_texts() -> None:
+    """A column that `pandas.cut` made is written as its intervals' names, with its gaps."""
+    bins = pd.cut(pd.Series([0.5, 1.5, 9.0]), [0, 1, 2])
+    path, _ = data_file(pd.DataFrame({"a": bins, "b": 1}))
+    assert pd.read_parquet(path)["a"].fillna("").tolist() == ["(0, 1]", "(1, 2]", ""]
+
+
 @pytest.mark.parametrize(("y", "name"), [(pd.Series([1, 2], name="price"), "price"), ([1, 2], "t")])
 def test_a_frame_beside_its_target(y: Any, name: str) -> None:
     """Features in a frame and a target beside it become one table."""
@@ -91,6 +106,8 @@ def test_spaces_and_stacks_are_read_back() -> None:
     [
         (3, "data of type int; expected a data frame"),
         (([object()], [1]), "x_train holds objects"),
+        (([[1], [2]], ["a", None]), "y_train has gaps"),
+        (pd.DataFrame([[1, 2]], columns=[["a", "a"], ["b", "c"]]), "names of 2 levels"),
         (([[1], [1, 2]], [1, 2]), "arrays that NumPy refuses"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "cannot be written as a table"),
         (pd.DataFrame({"a": [1, "x"]}), "cannot be written as a table"),
