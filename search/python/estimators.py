@@ -106,7 +106,8 @@ class StackEstimator(BaseEstimator):
                 raise ValueError(f"X has {len(X)} rows and y has {len(y)}")
             if len(X) < 2:
                 raise ValueError(f"found {len(X)} sample(s), a minimum of 2 is required")
-            return X, validation.column_or_1d(y, warn=True)
+            return X, self._target(y)
+        y = y if y is None else self._target(y)
         X, y = validate_data(
             self,
             X,
@@ -117,6 +118,17 @@ class StackEstimator(BaseEstimator):
             y_numeric=self._task == "regression",
         )
         return self._features(X), y
+
+    def _target(self, y: Any) -> np.ndarray:
+        """Return targets [N] without gaps."""
+        y = validation.column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            validation.assert_all_finite(y, input_name="y")
+        elif y.dtype.kind == "O" and pd.isna(y).any():
+            raise ValueError("Input y contains missing values.")
+        if self._task == "regression" and y.dtype.kind in "mM":
+            raise ValueError("y holds dates or times, and a regression needs numbers")
+        return y
 
     def _features(self, X: np.ndarray) -> Any:
         """Return an array of numbers as it is, and as a table if it has gaps."""
@@ -192,7 +204,8 @@ class StackClassifier(ClassifierMixin, StackEstimator):
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         X, codes, weights = self._used(X, codes, sample_weight)
-        if len(np.unique(codes)) < 2:
+        self._learnt, codes = np.unique(codes, return_inverse=True)
+        if len(self._learnt) < 2:
             raise ValueError("y has rows of one class only: at least 2 classes are needed")
         self._learn(X, codes, weights)
         return self
@@ -205,7 +218,7 @@ class StackClassifier(ClassifierMixin, StackEstimator):
         """
         found = self._outputs(X)
         proba = np.zeros((len(found), len(self.classes_)))
-        proba[:, [int(name) for name in self.answers_.data.classes]] = found
+        proba[:, self._learnt[[int(name) for name in self.answers_.data.classes]]] = found
         return proba
 
     def predict(self, X: Any) -> np.ndarray:

@@ -213,3 +213,33 @@ def test_few_rows_are_in_every_part(rows: int) -> None:
     with pytest.warns(UserWarning, match="too few"):
         data, asked = as_data(Rows(pd.DataFrame(x, columns=["a", "b"]), y, None, "regression"))
     assert data.groupby(asked["part"]).size().min() >= 20
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize("table", [False, True])
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA])
+def test_a_gap_among_targets_is_refused(kind: Any, table: bool, gap: Any) -> None:
+    """Rows without a target are neither a class of their own nor left out silently."""
+    x = pd.DataFrame(FLOWERS.data) if table else FLOWERS.data
+    for values in (FLOWERS.target.tolist(), ["a", "b", "c"] * 50):
+        with pytest.raises(ValueError, match="Input y contains"):
+            kind().fit(x, np.array([gap, *values[1:]], object))
+
+
+def test_a_class_without_a_weight_has_no_probability() -> None:
+    """It is among the classes, and rows of the others are learnt from."""
+    weights = (FLOWERS.target != 1).astype(float)
+    for x in (FLOWERS.data, pd.DataFrame(FLOWERS.data)):
+        fitted = trainstack.StackClassifier().fit(x, FLOWERS.target, weights)
+        assert fitted.classes_.tolist() == [0, 1, 2]
+        found = fitted.predict_proba(x)
+        assert not found[:, 1].any()
+        assert (found.argmax(axis=1) == FLOWERS.target)[weights > 0].mean() > 0.9
+
+
+def test_dates_are_no_quantity() -> None:
+    """A regressor does not learn the nanoseconds of a date."""
+    with pytest.raises(ValueError, match="dates or times"):
+        trainstack.StackRegressor().fit(
+            pd.DataFrame(FLOWERS.data), pd.date_range("2024", periods=150)
+        )
