@@ -180,10 +180,13 @@ def study_name(study: str | None, data: str) -> str:
         RequestError: The name is not valid.
     """
     name = study if study is not None else _named_by(data)
-    if name in (".", "..") or not re.fullmatch(r"[\w.+-][\w .+-]{0,99}", name):
+    # Other verbs would take `-x` for a flag, and `x.keras` for the file of a model.
+    is_word = re.fullmatch(r"[\w.+][\w .+-]{0,99}", name) and name not in (".", "..")
+    if not is_word or name.endswith(".keras"):
         raise RequestError(
             f"study name {name!r}",
-            "1 to 100 letters, digits, spaces and . _ + -, no leading space",
+            "1 to 100 letters, digits, spaces and . _ + -, no leading space or -, no .keras at the "
+            "end",
         )
     return name
 
@@ -195,4 +198,4 @@ def _named_by(data: str) -> str:
     ('train 1', 'Übung 3 final')
     """
     name = Path(data).name.split(".")[0] or data
-    return " ".join(re.sub(r"[^\w .+-]", " ", name).split())[:100].strip() or "data"
+    return " ".join(re.sub(r"[^\w .+-]", " ", name).split()).lstrip("- ")[:100].strip() or "data"

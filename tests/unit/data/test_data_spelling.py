@@ -257,11 +257,19 @@ def test_changed_data_is_described(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("train (1).csv", "train 1"), ("Übung #3, final.csv", "Übung 3 final"), ("digits", "digits")],
+    [("train (1).csv", "train 1"), ("Übung #3, final.csv", "Übung 3 final"), ("-a.csv", "a")],
 )
 def test_any_file_name_makes_a_study_name(file: str, name: str) -> None:
     """Characters that are invalid in a study's name are removed."""
     assert study_name(None, f"folder/{file}") == name
+    assert study_name(None, "digits") == "digits"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", " a", "-a", "--json", "model.keras", "..", "a" * 101])
+def test_a_name_that_other_verbs_cannot_take_is_refused(name: str) -> None:
+    """A study is not named like a path, a flag or the file of a model."""
+    with pytest.raises(RequestError, match="study name"):
+        study_name(name, "digits")
 
 
 CELLS = st.text(st.sampled_from("ab1 .,;|\t\"'\n\r"), max_size=6)
