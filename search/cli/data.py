@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _WIDTH = 79
 # Longest name of a column or class that is shown whole.
 _NAME = 28
+# Numbers from here on are written as powers of ten.
+_MOST_WRITTEN_OUT = 1e15
 # Most classes, and most columns, that are listed one by one.
 _CLASSES, _COLUMNS = 12, 40
 # What becomes of a column is shown unless it is one of these; a gap's feature is counted.
@@ -109,7 +111,7 @@ def text_of(name: str, summary: DataSummary) -> str:
 
 def _lines(name: str, summary: DataSummary) -> Iterator[str]:
     parts = summary.parts
-    yield f"{name}: {summary.rows:,} rows, {len(summary.columns):,} columns"
+    yield f"{name}: {_count(summary.rows, 'row')}, {_count(len(summary.columns), 'column')}"
     if summary.folds:
         yield f"rows to divide into folds {summary.rows - parts.test:,}, to test {parts.test:,}"
         yield from _folds(summary)
@@ -177,9 +179,10 @@ def _wrapped(text: str) -> list[str]:
 
 def _classes(summary: DataSummary) -> Iterator[str]:
     ranked = sorted(summary.classes.items(), key=lambda item: -item[1])
-    width = max(len(_short(name)) for name, _ in ranked)
+    width = max(_cells(_short(name)) for name, _ in ranked)
     for name, count in ranked[:_CLASSES]:
-        yield f"  {_short(name):<{width}}  {count:>8,}  {count / summary.rows:6.1%}"
+        shown = _padded(_short(name), width)
+        yield f"  {shown}  {count:>8,}  {count / summary.rows:6.1%}"
     if rest := ranked[_CLASSES:]:
         shares = [count / summary.rows for _, count in rest]
         yield f"  and {len(rest)} more, {shares[-1]:.1%} to {shares[0]:.1%} each"
@@ -199,7 +202,7 @@ def _columns(summary: DataSummary) -> Iterator[str]:
         columns = [c for c in columns if not _is_plain(c)][:_COLUMNS]
     rest = len(summary.columns) - len(columns)
     if columns:
-        width = min(_NAME, max(6, *(len(_short(c.name)) for c in columns)))
+        width = min(_NAME, max(6, *(_cells(_short(c.name)) for c in columns)))
         yield f"{'column':<{width}}  {'kind':<10}  missing   levels  features"
         for column in columns:
             yield from _column(column, width)
@@ -208,7 +211,7 @@ def _columns(summary: DataSummary) -> Iterator[str]:
         alike = "standardised numbers without gaps" if len(plain) == rest else "columns"
         others = "more " if columns else ""
         yield f"{rest:,} {others}{alike}, such as {_short((plain or summary.columns)[0].name)}"
-    yield f"{summary.features:,} features in all"
+    yield f"{_count(summary.features, 'feature')} in all"
 
 
 def _is_plain(column: Column) -> bool:
@@ -223,7 +226,7 @@ def _column(column: Column, width: int) -> Iterator[str]:
     unused = "weight" if column.why == WEIGHT else "left out"
     made = f"{column.features:,}" if column.used else unused
     yield (
-        f"{_short(column.name):<{width}}  {column.kind:<10}  {missing:>7}  "
+        f"{_padded(_short(column.name), width)}  {column.kind:<10}  {missing:>7}  "
         f"{column.levels:>7,}  {made:>8}"
     )
     if column.why not in (*_USUAL, WEIGHT):
@@ -233,9 +236,30 @@ def _column(column: Column, width: int) -> Iterator[str]:
 
 
 def _short(name: str) -> str:
+    """Return a name in one line of limited width, in which some characters take two columns."""
     plain = " ".join(name.split())
-    return plain if len(plain) <= _NAME else plain[: _NAME - 1] + "…"
+    if _cells(plain) <= _NAME:
+        return plain
+    return _padded(plain, _NAME - 1).rstrip() + "…"
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    """Return a text cut or filled with blanks to a number of columns."""
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < _MOST_WRITTEN_OUT else f"{value:.4g}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.cells import cell_len
 from scipy.stats import skew
 
 from tests.support.data_files import arrays, images, table
@@ -201,6 +202,16 @@ def test_the_text_fits_a_terminal(tmp_path: Path) -> None:
     assert all(f"\n{column.name[:9]}" in text for column in found.columns)
     words = " ".join(text.split())
     assert all(warning in words for warning in found.warnings)
+
+
+def test_wide_characters_and_numbers_keep_the_columns(tmp_path: Path) -> None:
+    """Names of wide characters are aligned by their cells, and huge numbers are short."""
+    wide = {"日本語の列名がとても長い場合": X, "気温": X + COUNT}
+    text = text_of("t.csv", summary_of(loaded(tmp_path, **wide, y=AMOUNT * 1e30)))
+    columns = [line for line in text.splitlines() if "  number  " in line]
+    assert len({cell_len(line.partition("  number  ")[0]) for line in columns}) == 1
+    assert max(map(cell_len, text.splitlines())) < 80
+    assert "e+3" in text
 
 
 def test_a_wide_table_lists_what_is_not_plain(tmp_path: Path) -> None:
