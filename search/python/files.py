@@ -145,8 +145,12 @@ def _numbers_or_texts(name: str, value: Any) -> Any:
         return found
     if not name.startswith("y"):
         raise RequestError(f"{name} holds objects", "numbers; put texts into a data frame")
-    if pd.isna(found).any():
-        raise RequestError(f"{name} has gaps", "a target for each row", "leave those rows out")
+    if missing := int(np.sum(pd.isna(found))):
+        raise RequestError(
+            f"{name} holds {missing} missing value(s)",
+            "a target for each row",
+            "leave those rows out",
+        )
     return np.asarray(found.tolist())
 
 
