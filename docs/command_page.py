@@ -23,6 +23,7 @@ def cli_page() -> str:
             "checkpoints, models, reports, shared data: a folder that all workers see, or "
             "`s3://bucket/prefix`; inside the home if unset",
         ),
+        ("TRAINSTACK_DATA", "folder with the files of named data sets, one folder for each"),
     ]
     return page(
         "The command line",
@@ -82,9 +83,9 @@ def _losses() -> str:
 
 
 INTERRUPTION = (
-    "interrupted by Ctrl-C, `kill` or a closing terminal, reported in one line; trials were given "
-    "back, the study can be resumed. A view (`watch`, `logs --follow`, …) left with Ctrl-C also "
-    "exits with this code: the study continues"
+    "interrupted by Ctrl-C, `kill` or a closing terminal; running trials were given back, and the "
+    "study can be resumed. A view (`watch`, `logs --follow`, …) that is left with Ctrl-C exits "
+    "with this code, too, and the study continues"
 )
 
 
@@ -99,10 +100,11 @@ def _exit_codes() -> list[tuple[str, str]]:
 
     meanings = [
         (0, "done"),
-        (1, "`replay`: the curves differ; else a fault of a child process"),
+        (1, "`replay`: the curves differ; other verbs: a process that they started failed"),
     ]
     for kind in (RequestError, StorageAwayError, StudyError, NothingToRecommend):
-        meanings.append((kind.exit_code, (kind.__doc__ or "").rstrip(".")))
+        about = (kind.__doc__ or "").rstrip(".")
+        meanings.append((kind.exit_code, about[:1].lower() + about[1:]))
     meanings.append((INTERRUPTED, INTERRUPTION))
     return [(str(number), meaning) for number, meaning in meanings]
 

@@ -12,7 +12,12 @@ from trainstack.spaces.choices import Choice, Parameter
 from trainstack.spaces.domains import Choices, Domain, Fixed, Range
 from trainstack.spaces.portfolio import MEASURED_DEFAULT, portfolio
 from trainstack.spaces.profiles import PROFILES, Profile
-from trainstack.spaces.references import CHAPTER_DEFAULT, REFERENCES, REGRESSION_FORMS
+from trainstack.spaces.references import (
+    CHAPTER_DEFAULT,
+    CLASSICS,
+    REFERENCES,
+    REGRESSION_FORMS,
+)
 from trainstack.spaces.shapes import MOST_LAYERS, MOST_UNITS
 from trainstack.spaces.space import Space, space_names
 from trainstack.spaces.stack import Stack
@@ -42,14 +47,18 @@ def stack_page() -> str:
         numbers,
         "## Reference stacks",
         "Names that `launch --stacks` accepts instead of an object. Every search trains "
-        "`chapter-default` and `trainstack-default` first. The table lists their differences from "
-        "the chapter's default.",
+        "`chapter-default` and `trainstack-default` first; one of your own network trains "
+        "`chapter-default` first. The table lists their differences from the chapter's default.",
         table(("name", "differs in"), [_reference(n, s) for n, s in REFERENCES.items()]),
         "Forms for regressions:",
         table(("name", "differs in"), [_reference(n, s) for n, s in REGRESSION_FORMS.items()]),
         "## Portfolio",
-        "The stacks that a search trains next if its space offers their choices, in this order. "
-        "`trainstack-default` is the first of them. [Where they come from](../atlas.md).",
+        "After these two a search trains the stacks of the portfolio whose choices its space "
+        "offers, in this order ([where they come from](../atlas.md)). A space such as `chapter`, "
+        "which does not offer the choices of `trainstack-default`, has these reference stacks in "
+        "their place: "
+        + ", ".join(map(code, CLASSICS))
+        + ".",
         *(_portfolio(task) for task in ("classification", "regression")),
     )
 
@@ -89,7 +98,7 @@ def _reference(name: str, stack: Stack) -> tuple[str, str]:
 def spaces_page() -> str:
     """Return the reference of the named spaces."""
     profiles = table(
-        ("profile", "purpose", "searches", "compared with"),
+        ("profile", "purpose", "searches", "the chapter's stack for it"),
         [(code(p.name), p.about, _searched(p), code(p.default)) for p in PROFILES.values()],
     )
     return page(
@@ -97,11 +106,12 @@ def spaces_page() -> str:
         "A space defines the stacks that may be tried. `trainstack space show NAME` prints one as "
         "the JSON file that `launch --space FILE` reads and `space check FILE` checks; start your "
         "own space from a copy. An axis that a space leaves out is `none`, `plain` or its default. "
-        "Ranges marked `log` are drawn on a logarithmic scale. If a space has both bundles, the "
-        "bundle is drawn first: "
-        + "; ".join(f"{code(name)}: {about}" for name, about in BUNDLES.items())
-        + ".",
+        "Ranges marked `log` are drawn on a logarithmic scale. If a space has several bundles, the "
+        "bundle is drawn first:",
+        table(("bundle", "what it is"), [(code(name), about) for name, about in BUNDLES.items()]),
         "## Profiles",
+        "Every profile compares with `chapter-default`. The last column is what the chapter "
+        "recommends for the purpose; `launch --stacks` trains it.",
         profiles,
         "## Shapes",
         "How a space draws `units`.",

@@ -46,7 +46,7 @@ class StorageAwayError(TrainstackError):
 
 
 class StudyError(TrainstackError):
-    """There is no such study, or one of that name has another spec."""
+    """There is no such study, or one of that name was launched with another request."""
 
     exit_code = 4
 
