@@ -56,9 +56,7 @@ def stack_page() -> str:
         "After these two a search trains the stacks of the portfolio whose choices its space "
         "offers, in this order ([where they come from](../atlas.md)). A space such as `chapter`, "
         "which does not offer the choices of `trainstack-default`, has these reference stacks in "
-        "their place: "
-        + ", ".join(map(code, CLASSICS))
-        + ".",
+        "their place: " + ", ".join(map(code, CLASSICS)) + ".",
         *(_portfolio(task) for task in ("classification", "regression")),
     )
 

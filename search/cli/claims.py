@@ -60,7 +60,9 @@ def claims(
     data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
     claim: Annotated[
         list[str] | None,
-        typer.Option(help="C1 to C26 (repeatable), or all; default: claims with two arms."),
+        typer.Option(
+            help="C1 to C26 (repeatable), or all; default: claims that compare two stacks."
+        ),
     ] = None,
     study: Annotated[
         str | None,
@@ -99,7 +101,7 @@ def claims(
 ) -> None:
     """Test the chapter's claims on your data.
 
-    Each is supported, contradicted, equivalent or without evidence.
+    Each is supported, contradicted, equivalent, or without evidence.
 
     Each claim's choices are trained with everything else equal: first the learning rate of each is
     tuned on a separate seed, then all run with the same fresh seeds. Repeat the command to resume.

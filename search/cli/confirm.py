@@ -38,9 +38,9 @@ def confirm(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Train more pairs on a study, and conclude it anew.
+    """Confirm with more seeds, and conclude the study again.
 
-    The pairs compare the leading stack with the default.
+    Trains further pairs of the leading stack and the default; nothing is searched.
 
     The test set is used again for the new choice, and the recommendation says so.
 

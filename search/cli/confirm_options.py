@@ -33,8 +33,8 @@ ConfirmTime = Annotated[
 Simplicity = Annotated[
     str | None,
     typer.Option(
-        help="Price of a departure from the default: choose the least expected loss of all "
-        "stacks; default: 0.5% among those shown to beat the default."
+        help="Price of each departure from the default, e.g. 0.5%: recommend the lowest "
+        "expected loss; default: 0.5% among stacks shown to beat the default."
     ),
 ]
 

@@ -74,7 +74,9 @@ def data(
     repeats: Repeats = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Show how your data is read: columns, target, parts, warnings.
+    """Show how your data will be read, without training anything.
+
+    Each column with its features, the target, the parts, and what to consider.
 
     Nothing is trained or stored. `launch` with the same flags reads the data alike.
 

@@ -34,12 +34,12 @@ Keep = Annotated[
 ]
 Numeric = Annotated[
     list[str] | None,
-    typer.Option(help="Column to read as numbers; other cells are missing."),
+    typer.Option(help="Column to read as numbers; other cells count as missing."),
 ]
 Categorical = Annotated[list[str] | None, typer.Option(help="Column to read as categories.")]
 Date = Annotated[
     list[str] | None,
-    typer.Option(help="Column to read as dates; other cells are missing."),
+    typer.Option(help="Column to read as dates; other cells count as missing."),
 ]
 
 Group = Annotated[
@@ -49,17 +49,19 @@ Time = Annotated[
     str | None, typer.Option(help="Column of times: train on the past, validate and test later.")
 ]
 Gap = Annotated[
-    str | None, typer.Option(help="Rows, or time such as 7d, left out before each part in time.")
+    str | None,
+    typer.Option(help="With --time: rows, or a time such as 7d, to leave out before a part."),
 ]
 PartColumn = Annotated[
     str | None,
     typer.Option("--part", help="Column that names each row's part, such as train or test."),
 ]
 ValidFile = Annotated[
-    str | None, typer.Option("--valid", help="File with the validation rows; the same columns.")
+    str | None,
+    typer.Option("--valid", help="File with the validation rows, with the same columns."),
 ]
 TestFile = Annotated[
-    str | None, typer.Option("--test", help="File with the test rows; the same columns.")
+    str | None, typer.Option("--test", help="File with the test rows, with the same columns.")
 ]
 
 Unlabelled = Annotated[
@@ -71,7 +73,7 @@ Unlabelled = Annotated[
 ]
 Reuse = Annotated[
     str | None,
-    typer.Option(help="Saved Keras model whose lower dense layers networks may start with."),
+    typer.Option(help="Saved Keras model whose lower dense layers may be reused."),
 ]
 
 

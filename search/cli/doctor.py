@@ -32,9 +32,9 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False, storage: Storage = None) -> None:
-    """Check this machine, and say how to mend what is missing.
+    """Check this machine: TensorFlow, devices, storage, data, disk.
 
-    It looks at TensorFlow, devices, storage, data sets, artifacts and disk.
+    Each problem comes with a fix.
 
     Example: trainstack doctor --json
     """

@@ -19,13 +19,15 @@ FOLDS, MANY_ROWS = 5, 1_000
 
 Folds = Annotated[
     int | None,
-    typer.Option(help="Folds whose mean scores a trial; default: 5 below 1,000 rows, else 1."),
+    typer.Option(
+        help="Folds that score a trial by their mean; default: 5 below 1,000 rows, else 1."
+    ),
 ]
 ClaimFolds = Annotated[
     int | None,
-    typer.Option("--folds", help="Folds by which runs are paired; default 1: a part is held out."),
+    typer.Option("--folds", help="Folds by which runs are paired; default: 1, one part held out."),
 ]
-Repeats = Annotated[int, typer.Option(help="Times that the rows are divided into folds anew.")]
+Repeats = Annotated[int, typer.Option(help="Number of times that the rows are divided into folds.")]
 
 
 def default_folds(dataset: Dataset) -> int:

@@ -72,13 +72,20 @@ def register(app: typer.Typer) -> None:
 
 def launch(
     data: Annotated[str, typer.Argument(help="Name of a data set, or a path.")],
+    target: Target = None,
+    task: Task = "auto",
     study: Annotated[
         str | None, typer.Option(help="Name of the study; default: the data's.", callback=no_url)
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Named space or JSON file; default: the profile's.")
+        str | None,
+        typer.Option(
+            help="Choices to search: a named space or a file; default: by profile and task."
+        ),
     ] = None,
-    profile: Annotated[str, typer.Option(help="Purpose of the stack.")] = "default",
+    profile: Annotated[
+        str, typer.Option(help="Purpose of the stack: one of the profiles.")
+    ] = "default",
     trials: Annotated[int, typer.Option(help="Number of search trials.")] = 40,
     epochs: Annotated[
         int | None, typer.Option(help="Maximum epochs per trial; default: by the number of rows.")
@@ -95,8 +102,8 @@ def launch(
     confirm_time: ConfirmTime = None,
     simplicity: Simplicity = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    sampler: Annotated[str, typer.Option(help="Sampler that proposes stacks.")] = "tpe",
-    pruner: Annotated[str, typer.Option(help="Pruner that ends trials early, or none.")] = "asha",
+    sampler: Annotated[str, typer.Option(help="Sampler: tpe, tpe-independent or random.")] = "tpe",
+    pruner: Annotated[str, typer.Option(help="Pruner: asha, hyperband, median or none.")] = "asha",
     stacks: Annotated[
         Path | None, typer.Option(help="JSON list of stacks to train instead of sampling.")
     ] = None,
@@ -113,14 +120,12 @@ def launch(
     ] = "float32",
     yardstick: Annotated[
         bool | None,
-        typer.Option(help="Gradient boosting on the same rows; default: if under a minute."),
+        typer.Option(help="Compare with gradient boosting; default: if it takes under a minute."),
     ] = None,
     models: Annotated[
         bool,
         typer.Option(help="Also make the models refit, average and ensemble for `export`."),
     ] = True,
-    target: Target = None,
-    task: Task = "auto",
     target_transform: TargetTransform = "none",
     metric: MetricFlag = None,
     loss: LossFlag = None,
@@ -147,7 +152,7 @@ def launch(
         bool,
         typer.Option(
             "--earlier-studies/--no-earlier-studies",
-            help="Start from what concluded studies of this storage recommend, too.",
+            help="Also start from stacks that concluded studies of this storage recommend.",
         ),
     ] = True,
     track: Track = None,
@@ -157,7 +162,9 @@ def launch(
     ] = False,
     preview: Annotated[
         bool,
-        typer.Option("--preview", help="Only try every arm for a few steps and estimate the time."),
+        typer.Option(
+            "--preview", help="Try every choice for a few steps, estimate the time, create nothing."
+        ),
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Create the study, print how workers join, and return.")
@@ -165,10 +172,10 @@ def launch(
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the best stack on a data set, and confirm it.
+    """Search for the best stack on your data and recommend it.
 
-    The stack is confirmed with fresh seeds and compared with the chapter's default.
-
+    The best stacks are confirmed with fresh seeds; the result says how sure it is. Most studies
+    need no flag but --target, for tables; --trials and --timeout set the size of the search.
     Repeat the command to resume the study.
 
     Example: trainstack launch digits --trials 40 --workers 2

@@ -134,7 +134,7 @@ def trials(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """List trials, one per row, the oldest first.
+    """List trials, one per row, in the order of their numbers.
 
     With --follow, print trials whose outcome changed; on a terminal, the latest that fit.
 
@@ -232,9 +232,7 @@ def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8080,
     storage: Storage = None,
 ) -> None:
-    """Serve optuna-dashboard over this storage until interrupted.
-
-    It has no login.
+    """Serve optuna-dashboard over this storage; it has no login.
 
     Notes and plots of each study are kept up to date; a trial's artifacts are its curves and layer
     statistics, and the recommended stack's saved model.

@@ -60,16 +60,19 @@ def predict(
         typer.Option("-o", "--output", help="File to write (.csv or .parquet); default: stdout."),
     ] = None,
     evaluate: Annotated[
-        bool, typer.Option("--evaluate", help="Print the metrics; the rows have the target.")
+        bool,
+        typer.Option("--evaluate", help="Also print the metrics, if the rows have the target."),
     ] = False,
     interval: Annotated[
         float | None,
-        typer.Option(help="Coverage of intervals for quantities, such as 0.9: low and high."),
+        typer.Option(
+            help="For quantities: add an interval, low and high, with this coverage, e.g. 0.9."
+        ),
     ] = None,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Predict new rows with a study's model or an exported one.
+    """Predict new rows with a study's model, or an exported one.
 
     A table's rows are read, predicted and written some at a time, in their order.
 

@@ -33,7 +33,7 @@ ClassWeight = Annotated[
     typer.Option(help="Weights of classes: balanced, or JSON such as '{\"rare\": 5}'."),
 ]
 Weight = Annotated[
-    str | None, typer.Option(help="Column with the rows' weights, for tables; no feature.")
+    str | None, typer.Option(help="Column of a table with the rows' weights; not a feature.")
 ]
 _PARTS = {"valid": "validation", "test": "test"}
 

@@ -34,12 +34,12 @@ def recommend(
     ],
     across: Annotated[
         bool,
-        typer.Option("--across", help="Find the best default for all the studies."),
+        typer.Option("--across", help="Find one default for the data of several studies."),
     ] = False,
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Print the recommendation, after the confirmation if it is due.
+    """Print the recommendation; confirm first if necessary.
 
     Example: trainstack recommend digits --json
     """
@@ -73,7 +73,9 @@ def report(
     as_json: AsJson = False,
     storage: Storage = None,
 ) -> None:
-    """Write the report: HTML, Markdown, JSON and pictures.
+    """Write the report as HTML and Markdown, with its pictures.
+
+    The folder holds report.html, report.md, recommendation.json and the pictures.
 
     Example: trainstack report digits -o report
     """
@@ -86,6 +88,126 @@ def report(
         print_json(ReportFiles(study, tuple(map(str, paths))))
     else:
         out().print(str(output / "report.html"), markup=False)
+
+
+def export(
+    study: Study,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File or folder to write to.")],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="keras, python or json; default: by the file's name, .keras, .py or .json.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="single, refit, average or ensemble; default: the one that `recommend` names."
+        ),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Export the model, plain Keras code, or the stack as data.
+
+    Example: trainstack export digits -o model.keras
+    """
+    from trainstack.search.artifacts import open_store
+    from trainstack.search.cli.checks import known
+    from trainstack.search.database.connection import artifacts
+    from trainstack.search.evidence.default_model import KINDS
+    from trainstack.search.queue import queries
+
+    form = FORM_OF_SUFFIX.get(output.suffix) if form is None else form
+    if form is None:
+        raise RequestError(
+            f"-o {output} without --format",
+            f"--format {', '.join(STANDARD_NAMES)}, or a file named *{', *'.join(FORM_OF_SUFFIX)}",
+        )
+    known("--format", form, tuple(STANDARD_NAMES))
+    if model is not None:
+        known("--model", model, KINDS)
+    with reach(storage) as (url, engine):
+        settle(url, engine, study)
+        spec = queries.spec_of(engine, study)
+        measured = queries.measurement(engine, study) or {}
+    kept = _files(spec, measured.get("models", {}), form, model)
+    target = output / STANDARD_NAMES[form] if _is_folder(output, form) else output
+    store = open_store(artifacts())
+    copy_from(store, kept[form], target)
+    for name, purpose, ending in SIDECARS.get(form, ()):
+        if name in kept:
+            beside = target.with_suffix(ending)
+            copy_from(store, kept[name], beside)
+            err().print(f"beside it, {purpose}: {beside}", markup=False)
+    out().print(str(target), markup=False)
+
+
+def _files(
+    spec: StudySpec, models: Mapping[str, Any], form: str, asked: str | None
+) -> Mapping[str, str]:
+    """Return the names of a model's files by kind, after a line about the model.
+
+    Raises:
+        NothingToRecommend: There is no model.
+        RequestError: There is no such model, or it has no such form.
+    """
+    from trainstack.search.evidence.default_model import SINGLE, default_model
+
+    if form == "python" and spec.network is not None and spec.network.not_written:
+        raise RequestError(
+            f"--format python for {spec.network_name}: {spec.network.not_written}",
+            "keras or json",
+            "its layers are in your own file; the stack is in the JSON",
+        )
+    having = {kind: model for kind, model in models.items() if form in model.get("artifacts", {})}
+    if not having:
+        raise NothingToRecommend(
+            f"study '{spec.study}' has nothing to export",
+            "a study that ended with a recommendation",
+        )
+    if asked is None and form == "json":
+        asked = SINGLE  # the recommended stack, whatever the model
+    if asked is None:
+        kind, reason = default_model(spec, having)
+        err().print(f"{kind}: {reason}", markup=False, soft_wrap=True)
+        return having[kind]["artifacts"]
+    if asked in having:
+        return having[asked]["artifacts"]
+    why = models[asked].get("left_out")
+    raise RequestError(
+        f"--model {asked}: not available ({why or 'it could not be written'})", " or ".join(having)
+    )
+
+
+def _is_folder(output: Path, form: str) -> bool:
+    """Tell whether `-o` names a folder; Keras models need the suffix .keras."""
+    return output.is_dir() or (form == "keras" and output.suffix != ".keras")
+
+
+def copy_from(store: Store, name: str, target: Path) -> None:
+    """Copy a study's file from the artifact store.
+
+    Raises:
+        RequestError: It is not there, or the copy cannot be written.
+    """
+    try:
+        with contextlib.ExitStack() as opened:
+            try:
+                source = opened.enter_context(store.read(name))
+            except FileNotFoundError:
+                raise RequestError(
+                    f"{name} is not in {store}",
+                    "the artifact store that the workers wrote to",
+                    "set TRAINSTACK_ARTIFACTS as on the workers",
+                ) from None
+            except OSError as error:
+                raise RequestError(f"cannot read {name} from {store} ({error})") from None
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+    except OSError as error:
+        raise RequestError(f"cannot write {target} ({error.strerror})") from None
 
 
 def check_settles(status: StudyStatus) -> None:

@@ -32,7 +32,7 @@ def serve(
 ) -> None:
     """Serve predictions over HTTP until interrupted.
 
-    It answers POST /predict, GET /health and GET /docs.
+    The requests are POST /predict, GET /health and GET /docs.
 
     The address is printed once the model is loaded. There is no login.
 

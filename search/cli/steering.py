@@ -44,7 +44,7 @@ def resume(study: Study, storage: Storage = None) -> None:
 
 
 def stop(study: Study, storage: Storage = None) -> None:
-    """Let running trials finish, then conclude the study.
+    """Let running trials finish, then conclude from what exists.
 
     Example: trainstack stop digits
     """
@@ -84,7 +84,7 @@ def change(
     ],
     storage: Storage = None,
 ) -> None:
-    """Change a search's budget and its number of workers.
+    """Change the budget or the number of workers of a search.
 
     trials includes those that already exist; timeout counts from now; workers is the number that
     each `launch` and each `trainstack worker` without GPUs runs: more are started, surplus ones

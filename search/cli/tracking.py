@@ -128,7 +128,7 @@ def track(
     tracker: Annotated[str, typer.Argument(help="mlflow[=URI] or tensorboard=DIR.")],
     storage: Storage = None,
 ) -> None:
-    """Bring a tracker up to date: ended trials and the conclusion.
+    """Copy a study to a tracker, or bring the copy up to date.
 
     Example: trainstack track digits tensorboard=runs
     """

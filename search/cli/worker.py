@@ -94,7 +94,7 @@ def worker(
     cpus_per_worker: CpusPerWorker = None,
     gpus_per_worker: GpusPerWorker = None,
     max_trials: Annotated[
-        int | None, typer.Option(help="Exit after this many trials each.")
+        int | None, typer.Option(help="Trials after which each worker exits.")
     ] = None,
     drain_timeout: Annotated[
         float, typer.Option(help="Seconds that a trial may still take after SIGTERM.")
@@ -111,11 +111,15 @@ def worker(
     ] = None,
     trust_network: Annotated[
         bool,
-        typer.Option("--trust-network", help="Run a network's code that is from another machine."),
+        typer.Option(
+            "--trust-network", help="Run the code of a user's own network from another machine."
+        ),
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Join this machine to a study, by its storage and name alone.
+    """Join this machine to a study.
+
+    It needs the URL of the storage, the name of the study, and the data.
 
     Example: trainstack worker digits --count 4
     """
