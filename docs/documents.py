@@ -28,7 +28,7 @@ from trainstack.search.replay_record import Replay
 DOCUMENTS: tuple[Document, ...] = (
     Document(
         ("data",),
-        "What the product will do with data, before anything is trained.",
+        "How data is read, before anything is trained.",
         rows(DataSummary),
     ),
     Document(

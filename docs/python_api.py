@@ -49,7 +49,8 @@ def python_page() -> str:
         *(_part(name, getattr(trainstack, name), 2) for name in FUNCTIONS),
         *(_class(name, methods) for name, methods in METHODS.items()),
         "## Errors",
-        "All are below `trainstack.TrainstackError`; the others are in `trainstack.spaces.errors`.",
+        "All are subclasses of `trainstack.TrainstackError`. The others are imported from "
+        "`trainstack.spaces.errors`.",
         table(("error", "meaning"), [_error(kind) for kind in _kinds()]),
     )
 
@@ -105,7 +106,11 @@ def described(thing: Any) -> str:
 
 
 def _paragraph(text: str) -> str:
-    return f"```pycon\n{text}\n```" if text.startswith(">>>") else _line(text)
+    if text.startswith(">>>"):
+        return f"```pycon\n{text}\n```"
+    if text.startswith("    "):  # an example that takes long, and is not run
+        return f"```python\n{inspect.cleandoc(text)}\n```"
+    return _line(text)
 
 
 def _line(text: str) -> str:

@@ -78,7 +78,7 @@ def data(
 
     Each column with its features, the target, the parts, and what to consider.
 
-    Nothing is trained or stored. `launch` with the same flags reads the data alike.
+    `launch` with the same flags reads the data alike.
 
     Example: trainstack data houses.csv --target price --drop agent
     """

@@ -86,9 +86,9 @@ def change(
 ) -> None:
     """Change the budget or the number of workers of a search.
 
-    trials includes those that already exist; timeout counts from now; workers is the number that
-    each `launch` and each `trainstack worker` without GPUs runs: more are started, surplus ones
-    exit after their trial.
+    Changes take effect within seconds. trials includes those that already exist; timeout counts
+    from now; workers is the number that each `launch` and each `trainstack worker` without GPUs
+    runs: more are started, surplus ones exit after their trial.
 
     Example: trainstack set digits trials=200 timeout=1h workers=4
     """

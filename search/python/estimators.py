@@ -32,14 +32,14 @@ EXPECTED_FAILED_CHECKS = {
 class StackEstimator(BaseEstimator):
     """What `StackClassifier` and `StackRegressor` share: they predict with a recommended stack.
 
-    Frames are read as tables are: with text, dates and gaps, which arrays of numbers may have too.
-    A fit divides the rows by itself into those to train on, to choose by, and to test on. It is
+    Frames are read like tables, with text, dates and missing values; arrays of numbers may have
+    missing values, too. A fit divides the rows into parts for training, choosing and testing. It is
     kept as a study, so that the same fit again costs nothing, and its report can be read:
     `trainstack.open_study(estimator.study_)`.
 
-    Of scikit-learn's own checks (`check_estimator`) one fails, as `EXPECTED_FAILED_CHECKS` says:
-    `check_sample_weight_equivalence_on_dense_data`, because a row of weight 2 is in one part of the
-    data, and two equal rows may be in two.
+    Of scikit-learn's own checks (`check_estimator`) one fails, which `EXPECTED_FAILED_CHECKS`
+    names: `check_sample_weight_equivalence_on_dense_data`. A row of weight 2 is in one part of the
+    data, while two equal rows may be in two parts.
 
     Args:
         trials: Number of search trials.
@@ -182,6 +182,9 @@ class StackEstimator(BaseEstimator):
 class StackClassifier(ClassifierMixin, StackEstimator):
     """A classifier; parameters and other attributes are those of `StackEstimator`.
 
+        model = trainstack.StackClassifier(trials=40).fit(X, y)
+        shares = model.predict_proba(X_new)
+
     Attributes:
         classes_: The classes, sorted.
     """
@@ -228,7 +231,11 @@ class StackClassifier(ClassifierMixin, StackEstimator):
 
 
 class StackRegressor(RegressorMixin, StackEstimator):
-    """A regressor; parameters and attributes are those of `StackEstimator`."""
+    """A regressor; parameters and attributes are those of `StackEstimator`.
+
+    model = trainstack.StackRegressor(trials=40).fit(X, y)
+    values = model.predict(X_new)
+    """
 
     _task = "regression"
 

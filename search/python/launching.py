@@ -42,9 +42,14 @@ def launch(
 ) -> Study:
     """Search for the best stack on some data, confirm it with fresh seeds, and recommend it.
 
-    It is the command `launch`, with the same options, checks and guarantees. Launching the same
-    again resumes the study; one that is concluded is returned at once. Ctrl-C gives running trials
-    back and is raised on. It may be called from any thread, and several studies may run at once.
+        study = trainstack.launch(houses, target="price", timeout="10m")
+        print(study.recommendation)
+        prices = study.predict(new_houses)
+
+    This runs the command `launch`, with the same options, checks and guarantees. The same launch
+    again resumes the study; a study that is concluded is returned at once. Ctrl-C returns the
+    running trials to the queue and raises KeyboardInterrupt. The function may be called from any
+    thread, and several studies may run at once.
 
     Args:
         data: A pandas data frame (its index is left out), a pair of arrays (features [N, …] and
@@ -68,7 +73,7 @@ def launch(
     Raises:
         RequestError: An option or the data is wrong.
         StorageAwayError: The database does not answer.
-        StudyError: A study of that name has another spec.
+        StudyError: A study of that name was launched with another request.
         NothingToRecommend: No trial finished.
     """
     from trainstack.search.cli.study_options import study_name

@@ -88,7 +88,7 @@ class Study:
     def conclude(self, progress: bool | None = None) -> Recommended:
         """Confirm the candidates if necessary, with workers on this machine, and recommend.
 
-        The search ends first if nothing works on it.
+        If the study is still searching but has no workers, its search ends first.
 
         Args:
             progress: As for `launch`.
@@ -104,7 +104,7 @@ class Study:
         return self.recommendation
 
     def watch(self) -> None:
-        """Show the study until it is over: redrawn in place in a notebook, else as lines.
+        """Show the study until it is over, in a notebook redrawn in place, else as lines.
 
         Ctrl-C ends the view; the study continues.
         """
@@ -132,7 +132,7 @@ class Study:
         return write(self._conclusion(), Path(folder))[0]
 
     def export(self, path: str | Path, format: str | None = None, **options: Any) -> Path:
-        """Export the recommended stack as a saved model, plain Keras code, or data.
+        """Export the model, plain Keras code, or the stack as data.
 
         Args:
             path: File or folder to write to.
@@ -159,7 +159,7 @@ class Study:
         self._request("pause")
 
     def resume(self) -> None:
-        """Let the study go on after `pause`, `stop` or `cancel`; `launch` starts workers for it."""
+        """Continue after `pause`, `stop` or `cancel`; `launch` starts workers for the study."""
         self._request("go")
 
     def stop(self) -> None:
@@ -177,12 +177,12 @@ class Study:
         void_trial(self.url, self.name, trial, reason)
 
     def delete(self) -> None:
-        """Delete the study: its trials and runs, its models and logs, and the frame it was given.
+        """Delete the study permanently: its trials and runs, its models and logs, and its frame.
 
         Files of a frame or of arrays stay while another study of the storage uses them.
 
         Raises:
-            RequestError: Workers are at the study; `cancel` it first.
+            RequestError: Workers still work on the study; `cancel` it first.
             StudyError: There is no such study.
         """
         from trainstack.search.studies.deletion import delete_study
