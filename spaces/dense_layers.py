@@ -28,7 +28,7 @@ PARAMETRIZATIONS: dict[str, Choice] = table(
 
 BIASES: dict[str, Choice] = table(
     Choice("zeros", "the hidden layers' biases start at 0"),
-    Choice("normal", "they start standard normal (Holzmüller et al. 2024)"),
+    Choice("normal", "the biases start standard normal (Holzmüller et al. 2024)"),
     Choice(
         "data",
         "each starts at minus a random combination of its unit's inputs for five training rows "

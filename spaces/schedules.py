@@ -160,7 +160,7 @@ SCHEDULES: dict[str, Schedule] = table(
     ),
     Schedule(
         "1cycle",
-        "up, down, and further down, momentum the other way (Smith 2018)",
+        "the rate rises, falls and falls further; momentum does the opposite (Smith 2018)",
         (Parameter("divide", 10.0, 1.0, 1000.0), Parameter("rise", 0.45, 0.01, 0.89)),
         factor=one_cycle,
         momentum=one_cycle_momentum,
@@ -169,7 +169,7 @@ SCHEDULES: dict[str, Schedule] = table(
     Schedule("linear", "warm-up, then a straight line to zero", (_WARMUP,), factor=linear),
     Schedule(
         "coslog",
-        "from zero up and down again and again, each time twice as long (Holzmüller et al. 2024)",
+        "from zero up and down, several times, each twice as long (Holzmüller et al. 2024)",
         (Parameter("cycles", 4, 1, 10, integer=True),),
         factor=coslog,
     ),
@@ -183,9 +183,9 @@ SCHEDULES: dict[str, Schedule] = table(
 
 # Schedules of dropout and decay: `regularizer_strength` times their rates.
 REGULARIZER_SCHEDULES: dict[str, Choice] = table(
-    Choice("constant", "dropout and decay are as strong throughout"),
+    Choice("constant", "dropout and decay keep their strength"),
     Choice(
         "flat_cosine",
-        "they fall to zero in the second half, along half a cosine (Holzmüller et al. 2024)",
+        "both fall to zero in the plan's second half, as half a cosine (Holzmüller et al. 2024)",
     ),
 )

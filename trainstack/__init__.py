@@ -1,11 +1,14 @@
 """trainstack: which stack of training choices to use on your data, and how sure that is.
 
-The names below are the public interface. Each is imported when it is first used, so that
+`launch` searches data and recommends a stack, `open_study` and `studies` return studies that exist,
+and `StackClassifier` and `StackRegressor` are estimators for scikit-learn. `Space`, `Range` and
+`Stack` say what may be tried. Each name is imported when it is first used, so that
 `import trainstack` itself takes no time.
 
     >>> import trainstack
-    >>> trainstack.Stack.__name__
-    'Stack'
+    >>> stack = trainstack.Stack.of(activation="relu", optimizer="adam")
+    >>> stack["initializer"], stack["optimizer.learning_rate"]
+    ('he_normal', 0.001)
 """
 
 from __future__ import annotations

@@ -100,7 +100,8 @@ class Recommendation:
         deciding: What decides, and how it is shown.
         choice: The outcome of the race.
         stack: The recommended stack.
-        verdict: `better`, `equivalent`, `worse` or `undecided`, against the chapter's default.
+        verdict: `better`, `equivalent`, `worse` or `undecided`, against the chapter's default;
+            `equivalent` if that itself is recommended.
         sentence: The conclusion in one sentence.
         reasons: Sentences that justify the choice.
         validation: Scores over the confirmation's seeds.
