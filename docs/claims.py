@@ -8,10 +8,11 @@ from trainstack.search.claims.types import Claim, Contrast
 from trainstack.search.evidence.formatting import describe
 
 ABOUT = (
-    "The claims that `trainstack claims DATA --claim ID` tests. A comparison names the choice that "
-    "the claim prefers first; it is preferred for a lower validation loss, unless another figure "
-    "is given. Everything else is as in the network named below it, and the learning rate is tuned "
-    "for each. A recommendation judges the same claims by the pairs that its study has.\n\n"
+    "`trainstack claims DATA --claim ID` tests these claims ([how-to](../how-to/test-a-claim.md)). "
+    "Of each comparison the claim prefers the first choice, for a lower validation loss unless "
+    "another figure is named. Everything else is as in the network named below the comparison, and "
+    "the learning rate is tuned for each choice. A recommendation judges the same claims by the "
+    "pairs of its own study.\n\n"
     "Inputs are standardised unless stated otherwise. *Lower layers of an autoencoder* are all "
     "hidden layers but the last of the same network, trained to reconstruct all training inputs; "
     "*of a related task*, trained on the earlier half of the classes with all labels, while the "

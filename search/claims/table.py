@@ -105,7 +105,7 @@ CLAIMS: dict[str, Claim] = {
             DEEP,
         ),
         Claim(
-            *("C10", "RMSProp mends AdaGrad", "optimizers"),
+            *("C10", "RMSProp fixes AdaGrad's early stop", "optimizers"),
             steps("optimizer", ("rmsprop", "adagrad")),
             DEEP,
         ),
@@ -190,7 +190,7 @@ CLAIMS: dict[str, Claim] = {
             needs=ONLY_CLAIMS,
         ),
         Claim(
-            *("C20", "Clipping mends exploding gradients", "clipping"),
+            *("C20", "Clipping fixes exploding gradients", "clipping"),
             steps("clipping", ("norm", "none"), ("value", "none")),
             DEEP_RELU.but(connection="residual", optimizer="momentum"),
         ),
