@@ -15,7 +15,7 @@ from trainstack.search.data.column_names import shown
 from trainstack.search.data.columns import MISSING, as_text
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.model_inputs import is_text
-from trainstack.search.data.spelling import MISSING_WORDS, Spelling
+from trainstack.search.data.spelling import Spelling
 from trainstack.search.data.text_values import to_number
 from trainstack.spaces.errors import RequestError
 
@@ -139,10 +139,7 @@ def _plain_numbers(cells: pd.Series, how: Spelling) -> np.ndarray | None:
 def _read_each(
     cells: pd.Series, how: Spelling, what: str, place: Callable[[int], str]
 ) -> np.ndarray:
-    """Return the numbers of texts, reading each distinct one.
-
-    Words for a missing value are gaps, even if training had none.
-    """
+    """Return the numbers of texts, reading each distinct one."""
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(cells) and how.kind == "date":
@@ -155,8 +152,6 @@ def _read_each(
         try:
             found[k] = float(cell) if is_number else to_number(text, **arguments)
         except (ValueError, OverflowError) as error:
-            if text.lower() in MISSING_WORDS:
-                continue
             where = place(int(np.argmax(codes == k)))
             odd = f"{text!r} is no date" if how.kind == "date" else error
             raise RequestError(f"{where}, {what}: {odd}", _expected(how)) from None
