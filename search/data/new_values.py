@@ -15,7 +15,7 @@ from trainstack.search.data.column_names import shown
 from trainstack.search.data.columns import MISSING, as_text
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.model_inputs import is_text
-from trainstack.search.data.spelling import Spelling
+from trainstack.search.data.spelling import MISSING_WORDS, Spelling
 from trainstack.search.data.text_values import to_number
 from trainstack.spaces.errors import RequestError
 
@@ -154,7 +154,8 @@ def _read_each(
         except (ValueError, OverflowError) as error:
             where = place(int(np.argmax(codes == k)))
             odd = f"{text!r} is no date" if how.kind == "date" else error
-            raise RequestError(f"{where}, {what}: {odd}", _expected(how)) from None
+            hint = "empty the cell if it has no value" if text.lower() in MISSING_WORDS else ""
+            raise RequestError(f"{where}, {what}: {odd}", _expected(how), hint) from None
     return found[codes]
 
 

@@ -79,6 +79,14 @@ def test_numbers_other_than_0_and_1_are_no_truth_values(kind: type) -> None:
         numbers(cells, described().spellings["open"], "column x", "row {}".format)
 
 
+@pytest.mark.parametrize(("text", "hint"), [("NA", True), ("?", True), ("blue", False)])
+def test_a_word_for_a_missing_value_is_refused_with_a_hint(text: str, hint: bool) -> None:
+    """The line says what to do with a cell that has no value, where training had none."""
+    with pytest.raises(RequestError) as caught:
+        numbers(pd.Series([text], dtype="str"), PLAIN, "column x", "row {}".format)
+    assert ("empty the cell" in str(caught.value)) == hint
+
+
 @pytest.mark.parametrize(
     ("how", "example"),
     [(DATES, "such as 2020-01-31"), (DAYS_FIRST, "such as 31.01.20"), (TIMES, "time such as")],
