@@ -70,8 +70,9 @@ def void(
     Example: trainstack void digits 3 --reason "the machine was throttled"
     """
     from trainstack.search.database.connection import storage_url
-    from trainstack.search.studies.actions import void_trial
+    from trainstack.search.studies.actions import reason_in_words, void_trial
 
+    reason = reason_in_words(reason)
     void_trial(storage_url(storage), study, trial, reason)
     out().print(f"{study}: trial {trial} is void ({reason})", markup=False)
 

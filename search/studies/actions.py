@@ -12,7 +12,7 @@ from trainstack.search.database.connection import artifacts, connected, parse_ur
 from trainstack.search.database.schema import ensure
 from trainstack.search.queue import study_store
 from trainstack.search.spec import StudySpec
-from trainstack.spaces.errors import TrainstackError
+from trainstack.spaces.errors import RequestError, TrainstackError
 from trainstack.spaces.stack import Stack
 
 
@@ -66,16 +66,29 @@ def request_state(url: URL | str, name: str, wanted: str) -> str:
         return study_store.request_state(here, name, wanted)
 
 
+def reason_in_words(reason: str) -> str:
+    """Return the reason for voiding a trial in one line.
+
+    Raises:
+        RequestError: It is empty.
+    """
+    words = " ".join(reason.split())
+    if not words:
+        raise RequestError("the reason is empty", "why the trial is spoilt")
+    return words
+
+
 def void_trial(url: URL | str, name: str, number: int, reason: str) -> None:
     """Remove an invalid search trial from the evidence, the counts and the sampler's history.
 
     Its files are removed too, if the artifact store is within reach; nothing reads them any more.
 
     Raises:
-        RequestError: There is no such trial, or it has not ended.
+        RequestError: There is no such trial, it has not ended, or the reason is empty.
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
+    reason = reason_in_words(reason)
     url = parse_url(url) if isinstance(url, str) else url
     with connected(url) as here:
         ensure(here)

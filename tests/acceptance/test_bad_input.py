@@ -245,6 +245,7 @@ SLIPS = {
     "max trials": (["worker", "x", "--max-trials", "0"], "--max-trials 0"),
     "drain": (["worker", "x", "--drain-timeout", "nan"], "--drain-timeout"),
     "void without a reason": (["void", "x", "3"], "--reason"),
+    "void with an empty reason": (["void", "x", "3", "--reason", " "], "why the trial is spoilt"),
     "void of a negative trial": (["void", "x", "--reason", "y", "--", "-3"], "'trial'"),
     "void of a huge trial": (["void", "x", "9" * 12, "--reason", "y"], "'trial'"),
     "port": (["dashboard", "--port", "99999"], "--port"),
