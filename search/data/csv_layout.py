@@ -7,6 +7,7 @@ import csv
 import functools
 import io
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _PROBE_BYTES = 1 << 20
 _PROBE_ROWS = 1000
+# What Excel reads, and no other program: the delimiter in a line of its own.
+_SEPARATOR_LINE = re.compile(r"sep=.?\s*[\r\n]", re.I)
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -64,6 +67,12 @@ def _layout_of(path: Path, size: int, changed_at: int) -> Layout:
         raise RequestError(f"{path} is not a CSV file", "text, columns separated by commas")
     # The end of the probe may cut a character in two.
     text = probe.decode(encoding, errors="ignore")
+    if _SEPARATOR_LINE.match(text):
+        raise RequestError(
+            f"the first line of {path} is for Excel ({text.split()[0]})",
+            "a first line of column names",
+            "delete that line",
+        )
     whole = len(probe) < _PROBE_BYTES
     first = {mark: _first_rows(text, mark, whole, path) for mark in _DELIMITERS}
     several = [mark for mark, rows in first.items() if rows and len(rows[0]) > 1]

@@ -93,6 +93,10 @@ CASES = {
     "missing file, bare name": (lambda p: load("nowhere.npz"), "there is no file"),
     "empty csv": (lambda p: _file(p, "t.csv", b"", "a"), "is empty"),
     "empty npz": (lambda p: _file(p, "a.npz", b""), "is empty"),
+    "separator line": (
+        lambda p: _file(p, "t.csv", b"\xef\xbb\xbfsep=;\r\na;b\r\n1;2\r\n", "a"),
+        "the first line|for Excel (sep=;)|delete that line",
+    ),
     "blank lines alone": (lambda p: _file(p, "t.csv", b"\n\n", "a"), "is empty"),
     "header alone": (lambda p: _file(p, "t.csv", b"a,b\n", "a"), "no rows"),
     "unknown ending": (lambda p: _file(p, "t.xlsx", b"x"), "'.xlsx'|.parquet"),
