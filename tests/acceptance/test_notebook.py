@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -36,12 +37,25 @@ def kernels(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     return shell
 
 
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """Kernels that this process starts have one core, so that a launch there has one worker."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(ours)})
+    yield
+    os.sched_setaffinity(0, ours)
+
+
 def test_the_notebook_is_the_page() -> None:
     """The committed notebook is the one made from the page."""
     assert NOTEBOOK.read_text("utf-8") == notebook(WALK.read_text("utf-8")), "run `make docs`"
     nbformat.validate(nbformat.read(NOTEBOOK, 4))
 
 
+@pytest.mark.usefixtures("one_core")
 def test_the_notebook_runs(kernels: Shell, tmp_path: Path) -> None:
     """From a frame to probabilities in six lines; each cell shows what the page says."""
     book = nbformat.read(NOTEBOOK, 4)
