@@ -196,13 +196,14 @@ def test_the_nearest_study_is_offered(digits: Launched) -> None:
     assert "'digits'" in refused(digits.shell.within("status", "digit"), 4)
 
 
+@pytest.mark.usefixtures("workers_here")
 def test_a_study_of_diverged_trials_has_nothing_to_recommend(shell: Shell, tmp_path: Path) -> None:
     """If every trial diverged, `launch` and `recommend` exit 5 and report this."""
     wild = Stack.of(units=[8], optimizer="sgd", optimizer__learning_rate=100.0, activation="elu")
     (tmp_path / "s.json").write_text(json.dumps([wild.to_json()]), "utf-8")
     launch = ("launch", "diabetes", "--study", "wild", "--stacks", tmp_path / "s.json")
     small = ("--workers", "1", "--replicates", "1", "--epochs", "3", "--folds", "1")
-    done = shell.run(*launch, *small)
+    done = shell.within(*launch, *small)
     assert done.returncode == 5, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("trainstack: ")
