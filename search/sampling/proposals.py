@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select
 from trainstack.search.database.schema import studies
 from trainstack.search.evidence.constraints import read_all
 from trainstack.search.queue.search_trials import SearchTrial, trials_since, trials_to_remember
-from trainstack.search.records import Status
+from trainstack.search.records import Outcome, Status
 from trainstack.search.sampling.optuna_trials import TrialConverter
 from trainstack.search.sampling.pruning import Seen, cut, pruner, seen
 from trainstack.search.sampling.samplers import sampler
@@ -135,7 +135,8 @@ class Proposals:
         found: dict[int, Seen] = {}
         with self._lock:
             for trial in self._trials.values():
-                if trial.stack is not None and trial.cached_of is None:
+                sound = trial.cached_of is None and trial.outcome is not Outcome.VOIDED
+                if trial.stack is not None and sound:
                     at = seen(self.pruner, trial.stack, share, trial.curve, self.spec.epochs)
                     found |= {} if at is None else {trial.number: at}
         mine = found.pop(number, None)

@@ -220,6 +220,23 @@ def test_other_workers_are_compared(url: URL) -> None:
     assert verdicts == [False, False, False, False, True]
 
 
+def test_voided_trials_are_not_compared(url: URL) -> None:
+    """Spoilt trials whose losses are too low do not prune the sound ones that follow."""
+    space = Space.named("chapter").to_json()
+    space["axes"]["schedule"] = {"constant": {}}
+    here = begun(url, trials=6, pruner="asha", space=space)
+    verdicts = []
+    for number in range(5):
+        lease = here.claim()
+        assert lease is not None
+        rung, value = lease.rungs[0], 0.1 if number < 4 else 5.0
+        here.report(lease, [dataclasses.replace(e, valid_loss=value) for e in epochs(rung)])
+        verdicts.append(here.verdict(lease, rung))
+        here.finish(lease, Result("completed", value))
+        void_trial(url, "s", number, "trained on wrong labels")
+    assert verdicts == [False] * 5
+
+
 def test_copied_results_are_not_compared(
     url: URL, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
