@@ -87,7 +87,11 @@ def candidates(
     if not ranked:
         return ()
     bounds = read_all(spec.constraints)
-    kept = {r.stack_id for r in runs if r.phase == SEARCH and not violation(bounds, [r])}
+    tried: dict[str | None, list[Run]] = {}
+    for run in runs:
+        if run.phase == SEARCH:
+            tried.setdefault(run.stack_id, []).append(run)
+    kept = {stack_id for stack_id, same in tried.items() if not violation(bounds, same)}
     within = [c for c in ranked if c.stack_id in kept]
     ranked = within or [c for c in cut_short(runs) if c.stack_id in kept] or ranked
     baseline = Candidate(BASELINE, BASELINE_LABEL)

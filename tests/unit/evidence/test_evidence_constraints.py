@@ -78,6 +78,14 @@ def test_what_breaks_a_constraint_is_not_even_confirmed() -> None:
     assert chosen(spec, runs) == CHAPTER_DEFAULT
 
 
+def test_a_failed_trial_does_not_hide_what_another_of_its_stack_measured() -> None:
+    """A trial without figures does not let its stack pass for one that keeps the constraint."""
+    spec, runs = finished("parameters<=100000")
+    large = next(r for r in runs if r.stack == LARGE)
+    failed = replace(large, number=90, outcome="failed", value=None, metrics={})
+    assert LARGE not in [c.stack for c in candidates(spec, [*runs, failed])]
+
+
 def test_a_pruned_stack_is_confirmed_where_it_alone_keeps_a_constraint() -> None:
     """A pruned stack is recommended if all trials ahead of it violate the constraint."""
     spec, runs = finished("parameters<=10000")
