@@ -109,7 +109,7 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
             return Race(entrants, out, tuple(wanted), level=level)
         if end != ends[-1]:
             alive = [c for c in entrants if c.stack_id not in out]
-            barred = _barred(spec, entrants, runs, before=end)
+            barred = _barred(spec, entrants, runs, out, before=end)
             free = [c for c in alive if c.stack_id not in barred]
             out |= {
                 c.stack_id: f"breaks {' or '.join(spec.constraints)}"
@@ -119,7 +119,7 @@ def race(spec: StudySpec, runs: Sequence[Run]) -> Race:
             out |= _clearly_worse(free, runs, end, len(ends) - 1, resolution)
     if not ends or not entrants:
         return Race(entrants, out, done=True)
-    barred = _barred(spec, entrants, runs, before=ends[-1])
+    barred = _barred(spec, entrants, runs, out, before=ends[-1])
     further = extend(spec, entrants, out, barred, runs, missing)
     return Race(entrants, out, tuple(wanted), further.done, further.level)
 
@@ -196,7 +196,7 @@ def _settled(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
         )
         why = "No confirmation run finished; this is the search's best trial."
         return Choice(best.stack, BASELINE, entrants, best.stack, (why,), standing.out)
-    barred = _barred(spec, entrants, runs)
+    barred = _barred(spec, entrants, runs, standing.out)
     finalists = [c for c in finalists if c.stack_id not in barred]
     # Diverged stacks, and those whose trial was voided since, have no confirmed loss.
     compared = sum(c.stack_id in rows and c.stack_id not in barred for c in entrants)
@@ -209,7 +209,7 @@ def _settled(spec: StudySpec, runs: Sequence[Run]) -> Choice | None:
         return Choice(leader.stack, BASELINE, entrants, leader.stack, (why,), *sure)
     because = spared(spec.profile, table[chosen.stack_id])
     why = reasons(picked, compared, because, deciding)
-    why = (*_about_bounds(spec, entrants, runs, barred), *why)
+    why = (*_about_bounds(spec, entrants, runs, standing.out, barred), *why)
     return Choice(chosen.stack, BASELINE, entrants, leader.stack, why, *sure)
 
 
@@ -223,13 +223,19 @@ def _broken(
 
 
 def _about_bounds(
-    spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], barred: frozenset[str]
+    spec: StudySpec,
+    entrants: Sequence[Candidate],
+    runs: Sequence[Run],
+    out: Mapping[str, str],
+    barred: frozenset[str],
 ) -> tuple[str, ...]:
     """Return a sentence on how the constraints narrowed the choice, if they did."""
-    if not barred:
-        return ()
     bounds = " or ".join(spec.constraints)
     broken = _broken(spec, entrants, runs)
+    if _least(broken, out) > min(broken.values()):
+        return (f"No stack that finished its runs keeps {bounds}; this breaks it least.",)
+    if not barred:
+        return ()
     if min(broken.values()) > 0.0:
         return (f"All {len(broken)} stacks confirmed break {bounds}; this breaks it least.",)
     which = f"{len(barred)} of the {len(broken)} stacks confirmed"
@@ -238,14 +244,25 @@ def _about_bounds(
 
 
 def _barred(
-    spec: StudySpec, entrants: Sequence[Candidate], runs: Sequence[Run], before: int | None = None
+    spec: StudySpec,
+    entrants: Sequence[Candidate],
+    runs: Sequence[Run],
+    out: Mapping[str, str],
+    before: int | None = None,
 ) -> frozenset[str]:
     """Return the ids of the confirmed stacks that break constraints while others do not.
 
-    If all break some, all but those with the least violation.
+    If all break some, all but those with the least violation. Stacks that are out of the race
+    cannot be chosen, so that they bar no other.
     """
     broken = _broken(spec, entrants, runs, before)
-    return frozenset(i for i, amount in broken.items() if amount > min(broken.values()))
+    return frozenset(i for i, amount in broken.items() if amount > _least(broken, out))
+
+
+def _least(broken: Mapping[str, float], out: Mapping[str, str]) -> float:
+    """Return the least violation of the stacks in the race; of all if every one is out."""
+    inside = [amount for i, amount in broken.items() if i not in out]
+    return min(inside or broken.values(), default=0.0)
 
 
 def _spoilt(run: Run | None) -> str | None:

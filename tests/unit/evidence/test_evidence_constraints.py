@@ -134,6 +134,24 @@ def test_when_nothing_keeps_a_constraint_the_nearest_is_chosen() -> None:
     assert any("No confirmed stack keeps" in w for w in found.warnings)
 
 
+@pytest.mark.parametrize("seed", [0, 4])
+def test_the_only_one_that_keeps_a_constraint_may_fail(seed: int) -> None:
+    """If it leaves the race by a run that diverged, the nearest of the others is recommended."""
+    spec, runs = finished("parameters<=10000")
+    runs = [
+        replace(r, outcome="diverged", value=None)
+        if r.phase == CONFIRMATION and r.stack == SMALL and r.seed_index == seed
+        else r
+        for r in runs
+    ]
+    found = recommend(spec, runs, {})
+    assert SMALL.stack_id in found.choice.out
+    assert found.stack == CHAPTER_DEFAULT
+    assert found.reasons[0] == (
+        "No stack that finished its runs keeps parameters<=10000; this breaks it least."
+    )
+
+
 def test_when_some_keep_a_constraint_the_others_are_counted() -> None:
     """The reasons count the confirmed stacks that violate a bound satisfied by others."""
     spec, runs = finished("parameters<=10000")
