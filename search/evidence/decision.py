@@ -192,10 +192,10 @@ def would_decide(
     distance = max(gap, EQUIVALENCE_MARGIN * abs(scale) - gap)
     if distance <= resolution:
         return None
-    seeds = math.ceil((need / distance) ** 2) - n
-    if n + seeds > MOST_SEEDS:
+    ratio = need / distance
+    if not ratio <= math.sqrt(MOST_SEEDS):  # nor if a spread of huge values is not finite
         return None
-    seeds = max(1, seeds)
+    seeds = max(1, math.ceil(ratio**2) - n)
     return WouldDecide(seeds, None if seconds_per_seed is None else seeds * seconds_per_seed)
 
 
