@@ -48,8 +48,8 @@ def delivered(record: Mapping[str, Any]) -> float:
     return models[models["default"]]["test"]["loss"]["mean"]
 
 
-def boosting(record: Mapping[str, Any]) -> float:
-    """Return the test loss of scikit-learn's gradient boosting on the same rows."""
+def boosting(record: Mapping[str, Any]) -> float | None:
+    """Return the test loss of scikit-learn's gradient boosting; None if it took too long."""
     return record["found"]["yardstick"]["test"]["loss"]
 
 
@@ -107,9 +107,10 @@ class Compared:
     old: Sequence[dict[str, Any]]
 
     @property
-    def boosting(self) -> float:
-        """Median test loss of gradient boosting."""
-        return median(map(boosting, self.new))
+    def boosting(self) -> float | None:
+        """Median test loss of gradient boosting on the same rows; None if no launch has one."""
+        known = [found for record in self.new if (found := boosting(record)) is not None]
+        return median(known) if known else None
 
     @property
     def losses(self) -> tuple[float | None, float, float]:
@@ -133,9 +134,10 @@ class Compared:
         (former, stack, model), ratios = self.losses, self.ratios
         parts = ("", "") if ratios is None else tuple(f"{ratio:.2f}" for ratio in ratios)
         then = "" if former is None else f"{former:.4f}"
+        theirs = "" if self.boosting is None else f"{self.boosting:.4f}"
         return (
             f"| {self.name} | {len(self.old)}, {len(self.new)} | {then} | {stack:.4f} | {parts[0]} "
-            f"| {model:.4f} | {parts[1]} | {self.boosting:.4f} | {share_decided(self.old)} "
+            f"| {model:.4f} | {parts[1]} | {theirs} | {share_decided(self.old)} "
             f"| {share_decided(self.new)} | {seconds(self.old)} | {seconds(self.new)} |"
         )
 
@@ -149,9 +151,13 @@ HEAD = (
 
 def beating(tables: Sequence[Compared]) -> str:
     """Return on how many tables stacks and models have less loss than boosting."""
-    rows = [[x is not None and x < table.boosting for x in table.losses] for table in tables]
+    rows = [
+        [x is not None and x < theirs for x in table.losses]
+        for table in tables
+        if (theirs := table.boosting) is not None
+    ]
     former, stack, model = map(sum, zip(*rows, strict=True))
-    return f"of {len(tables)} tables before {former}, the stack {stack}, the delivered {model}"
+    return f"of {len(rows)} tables before {former}, the stack {stack}, the delivered {model}"
 
 
 def over_all(old: Launches, new: Launches) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from trainstack.search.claims.elsewhere import TABLE, elsewhere, in_words
 from trainstack.search.claims.figures import FIGURES, LOSS
 from trainstack.search.claims.table import CLAIMS
 from trainstack.search.claims.types import Claim, Contrast
@@ -20,10 +23,28 @@ ABOUT = (
     "trained with the rest at a third of the rate."
 )
 
+POOLED = (
+    "The same experiment was run on other data, three pairs for each comparison and 60 epochs, "
+    "and pooled over the data sets, which are the unit (`python -m benchmarks.atlas.claims`; a "
+    "random-effects model, Knapp and Hartung 2003). A difference is a share of the "
+    "second choice's figure, and below 0 in favour of the claim; a claim of several comparisons "
+    "shows the one that decides its word. A study's report shows the same beside its own result."
+)
+
 
 def rows() -> list[tuple[str, str, str]]:
     """Return each claim's id, text and comparisons, as cells of a Markdown table."""
     return [(f"`{claim.id}`", claim.text, _compared(claim)) for claim in CLAIMS.values()]
+
+
+def pooled_rows() -> list[tuple[str, str, str]]:
+    """Return each claim that was tested on other data, as cells of a Markdown table."""
+    return [(f"`{row.id}`", row.reason, in_words(row)) for row in elsewhere()]
+
+
+def tested_on() -> str:
+    """Return the names of those data sets."""
+    return ", ".join(json.loads(TABLE.read_text("utf-8"))["data"])
 
 
 def _compared(claim: Claim) -> str:

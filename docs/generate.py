@@ -43,9 +43,17 @@ def _document(document: Document) -> str:
 
 def claims_page() -> str:
     """Return the reference of the chapter's claims."""
-    from docs.claims import ABOUT, rows
+    from docs.claims import ABOUT, POOLED, pooled_rows, rows, tested_on
 
-    return page("The chapter's claims", ABOUT, table(("id", "claim", "comparison"), rows()))
+    return page(
+        "The chapter's claims",
+        ABOUT,
+        table(("id", "claim", "comparison"), rows()),
+        "## On other data",
+        POOLED,
+        f"Data sets: {tested_on()}.",
+        table(("id", "comparison", "result"), pooled_rows()),
+    )
 
 
 PAGES: dict[str, Callable[[], str]] = {
