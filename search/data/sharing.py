@@ -175,13 +175,13 @@ def _read(path: Path, data: DataSpec) -> Dataset:
             arrays = {name: archive[name] for name in archive.files}
         found = unpacked(arrays, data.source, data.target, str(path))
     except (*DAMAGED, KeyError, TypeError, IndexError) as error:
-        raise _damaged(path, f"cannot be read ({error})", data) from None
+        raise _damaged(f"cannot be read ({error})", data) from None
     if found.fingerprint != data.fingerprint or found.task != data.task:
-        raise _damaged(path, f"has fingerprint {found.fingerprint}", data)
+        raise _damaged(f"has fingerprint {found.fingerprint}", data)
     return found
 
 
-def _damaged(path: Path, what: str, data: DataSpec) -> RequestError:
+def _damaged(what: str, data: DataSpec) -> RequestError:
     return RequestError(
         f"the shared data {name_of(data.fingerprint)} {what}",
         f"the study's {data.fingerprint}",
