@@ -16,6 +16,9 @@ from trainstack.search.evidence.prediction import sentences
 from trainstack.spaces.portfolio import MEASURED_DEFAULT
 
 
+_WIDTH = 79
+
+
 def lines_beside(found: Recommendation) -> list[str]:
     """Return the yardsticks of a recommendation, one line each; those that were measured."""
     lines = (
@@ -44,7 +47,7 @@ def text_of(found: Recommendation) -> str:
     """Return the recommendation as plain text for a terminal of 80 columns."""
 
     def wrapped(text: str, first: str = "", rest: str = "") -> str:
-        return textwrap.fill(text, 79, initial_indent=first, subsequent_indent=rest)
+        return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=rest)
 
     lines = [wrapped(found.sentence), ""]
     if decided := decision_line(found):
@@ -86,10 +89,16 @@ def text_of(found: Recommendation) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return rows of cells as lines: the first column to the left, the others to the right."""
+    """Return rows of cells as lines: the first column to the left, the others to the right.
+
+    The last word of a heading has a line of its own if the rows would be too wide.
+    """
+    if sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) > _WIDTH:
+        parts = [heading.rpartition(" ") for heading in rows[0]]
+        rows = [tuple(part[0] for part in parts), tuple(part[2] for part in parts), *rows[1:]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  " + "  ".join([first.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
+        ("  " + "  ".join([first.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])).rstrip()
         for first, *cells in rows
     ]
 

@@ -118,3 +118,13 @@ def test_before_the_measurement_there_is_none() -> None:
     found = models_of(spec_of(), {}, Deciding())
     assert (found.each(), found.default, default_line(found)) == ({}, "", "")
     assert table(found, Deciding()) == []
+
+
+def test_headings_of_wide_rows_take_two_lines() -> None:
+    """The models fit into a terminal of 80 columns even if a column is wide."""
+    wide = {kind: {**document, "parameters": 10**30} for kind, document in ALL.items()}
+    lines = text_of(recommend(*finished_study(), {"models": wide})).splitlines()
+    place = next(k for k, line in enumerate(lines) if line.split()[:1] == ["model"])
+    assert lines[place - 1].split() == ["test", "test", "ms", "per"]
+    assert lines[place].split() == ["model", "loss", "accuracy", "row", "weights"]
+    assert max(map(len, lines)) <= 80
