@@ -15,7 +15,6 @@ from trainstack.search.evidence.formatting import about, interval, signed
 from trainstack.search.evidence.prediction import sentences
 from trainstack.spaces.portfolio import MEASURED_DEFAULT
 
-
 _WIDTH = 79
 
 
