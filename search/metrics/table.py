@@ -152,8 +152,8 @@ METRICS: Mapping[str, Metric] = {
         ),
         _share(
             "average_precision",
-            "precision over recall, as a sum over thresholds (Zhu 2004); with more than two "
-            "classes the mean of one against the rest",
+            "precision over recall, as a sum over thresholds (Zhu 2004): of two classes for the "
+            "second in order, with more the mean of one against the rest",
             classes.average_precision,
             f"metrics.average_precision_score(y, {_SCORES}, sample_weight=w)",
             every_class=True,
