@@ -27,7 +27,6 @@ from tests.support.documents import (
 )
 from tests.support.json_shapes import problems
 from tests.support.shell import Shell
-from tests.support.worker_here import training_here
 from trainstack.search.cli.main import run
 
 # The tutorial is one long setup; each of its commands has its own limit.
@@ -140,8 +139,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 def here(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Here:
-    """The same reader, with commands and their workers run in this process."""
-    training_here(monkeypatch)
+    """The same reader, with commands run in this process; their workers are real."""
     monkeypatch.chdir(reader.folder)
     for name, value in reader.shell.environment.items():
         monkeypatch.setenv(name, value)
