@@ -24,6 +24,12 @@ from trainstack.search.data.unlabelled import KEEP, check_unlabelled, nothing_to
 from trainstack.spaces.errors import RequestError, nearest
 
 _ENDINGS = (".npz", *FORMATS)
+# What to do with files of other kinds.
+_HINTS = {
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz"), "unpack it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as .csv"),
+    **dict.fromkeys((".feather", ".arrow", ".pkl", ".json", ".jsonl"), "write it with to_parquet"),
+}
 
 
 def load(
@@ -131,7 +137,9 @@ def _existing(source: str) -> Path:
         return path
     if path.suffix.lower() not in _ENDINGS:
         raise RequestError(
-            f"{path} ends in '{path.suffix}'", "a folder of IDX files, " + ", ".join(_ENDINGS)
+            f"{path} ends in '{path.suffix}'",
+            f"{', '.join(_ENDINGS)}, or a folder of images",
+            _HINTS.get(path.suffix.lower(), ""),
         )
     try:
         with path.open("rb") as file:

@@ -93,7 +93,8 @@ class NewTable:
             RequestError: The file cannot be read, or has no rows.
         """
         first = 0
-        read = csv_chunks if self.path.suffix.lower() == ".csv" else self._parquet_chunks
+        typed = FORMATS[self.path.suffix.lower()].typed
+        read = self._parquet_chunks if typed else csv_chunks
         for frame in read(self.path, most):
             if not len(frame):
                 continue

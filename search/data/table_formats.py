@@ -82,8 +82,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
+_CSV = TableFormat(_outline_csv, read_csv, python_of, line_of, notes_on)
+# The delimiter is read from the file, whatever its name.
 FORMATS = {
-    ".csv": TableFormat(_outline_csv, read_csv, python_of, line_of, notes_on),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _CSV),
     ".parquet": TableFormat(
         _outline_parquet,
         _read_parquet,

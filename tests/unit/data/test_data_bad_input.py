@@ -97,6 +97,8 @@ CASES = {
         lambda p: _file(p, "t.csv", b"\xef\xbb\xbfsep=;\r\na;b\r\n1;2\r\n", "a"),
         "the first line|for Excel (sep=;)|delete that line",
     ),
+    "packed": (lambda p: _file(p, "t.csv.gz", gzip.compress(b"a\n1"), "a"), "ends in '.gz'|unpack"),
+    "a sheet": (lambda p: _file(p, "t.xlsx", b"PK", "a"), "ends in '.xlsx'|save the sheet as .csv"),
     "blank lines alone": (lambda p: _file(p, "t.csv", b"\n\n", "a"), "is empty"),
     "header alone": (lambda p: _file(p, "t.csv", b"a,b\n", "a"), "no rows"),
     "unknown ending": (lambda p: _file(p, "t.xlsx", b"x"), "'.xlsx'|.parquet"),

@@ -12,6 +12,8 @@ import pytest
 from trainstack.search.data.dataset import Dataset
 from trainstack.search.data.generated_code import python_lines
 from trainstack.search.data.load import load
+from trainstack.search.data.model_description import ModelDescription
+from trainstack.search.data.new_tables import NewTable
 from trainstack.search.data.overrules import Overrules
 from trainstack.search.data.shared_arrays import packed, unpacked
 from trainstack.search.spec import StudySpec
@@ -258,6 +260,20 @@ def test_encodings_and_delimiters_are_detected(
         else []
     )
     same_everywhere(data)
+
+
+@pytest.mark.parametrize("ending", ["tsv", "txt", "TSV"])
+def test_a_table_of_tabs_is_read_by_another_name(ending: str, tmp_path: Path) -> None:
+    """Files named .tsv or .txt are read as .csv is, for training and for new rows."""
+    frame = pd.DataFrame({"a": X, "town": ["Köln", "Genf"] * (ROWS // 2), "y": Y})
+    path = tmp_path / f"t.{ending}"
+    frame.to_csv(path, index=False, sep="\t")
+    data = load(str(path), "y")
+    assert data.columns == ("a", "town")
+    same_everywhere(data)
+    model = ModelDescription.of(data, "s", "", {}, None)
+    (chunk,) = NewTable(path, model).chunks()
+    assert chunk.cells["town"].tolist() == frame["town"].tolist()
 
 
 def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
