@@ -11,11 +11,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.browser import CHROMIUM, FLAGS, PATIENCE_SECONDS
 from tests.support.shell import Launched, Shell
 
-# The slower the note is to write, the less often: on a busy machine every half minute.
-PATIENCE_SECONDS = 150
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.keras,

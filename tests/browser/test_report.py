@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.browser import CHROMIUM, FLAGS, PATIENCE_SECONDS
 from tests.support.measurements import SPARSITY, layer, stochastic
 from tests.support.planted_study import study
 from trainstack.search.conclusion.recommendation import recommend
@@ -52,6 +52,7 @@ def page(folder: Path, messages: list[str]) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("console", lambda message: messages.append(message.text))
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.on(
