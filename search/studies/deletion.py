@@ -16,6 +16,7 @@ from trainstack.search.artifacts import open_store
 from trainstack.search.database.connection import artifacts, connected, home
 from trainstack.search.database.schema import durable, ensure, studies, tasks
 from trainstack.search.queue import queries, study_store
+from trainstack.search.queue.status import StudyStatus
 from trainstack.search.report_folder import report_folder, report_name
 from trainstack.spaces.errors import RequestError, TrainstackError
 
@@ -27,7 +28,7 @@ def delete_study(url: URL, name: str) -> None:
     uses it. Files in the artifact store stay if it is out of reach.
 
     Raises:
-        RequestError: Workers are at the study.
+        RequestError: Workers are at the study, which is not concluded.
         StorageAwayError: The database does not answer.
         StudyError: There is no such study.
     """
@@ -36,7 +37,7 @@ def delete_study(url: URL, name: str) -> None:
         with here.begin() as connection:
             durable(connection)
             study = study_store.find(connection, name, lock=True)
-            if any(worker.state != "lost" for worker in queries.status(here, name).workers):
+            if _has_work(queries.status(here, name)):
                 raise RequestError(
                     f"workers are at study '{name}'", "a study without workers", "cancel() it first"
                 )
@@ -54,6 +55,12 @@ def delete_study(url: URL, name: str) -> None:
     for path in given:
         path.unlink(missing_ok=True)
     shutil.rmtree(home() / "logs" / folder_of(name), ignore_errors=True)
+
+
+def _has_work(status: StudyStatus) -> bool:
+    """Tell whether workers are there that have, or may get, something to do."""
+    there = [worker for worker in status.workers if worker.state != "lost"]
+    return bool(there) and not status.concluded
 
 
 def _delete_copy(here: Engine, name: str) -> None:

@@ -328,7 +328,7 @@ REFUSED: dict[str, tuple[Callable[[Model], Any], str]] = {
     ),
     "another date": (
         lambda m: m.asked(m.written(table().assign(when="2024-01-01"))),
-        "line 2 of rows.csv, column 'when': time data '2024-01-01'",
+        "line 2 of rows.csv, column 'when': '2024-01-01' is no date; expected a date such as 01.01",
     ),
     "infinite": (lambda m: m.asked(m.written(table().assign(x="inf"))), "column 'x' holds 300"),
     "no rows": (lambda m: m.asked(m.written(table().iloc[:0])), "rows.csv has no rows"),

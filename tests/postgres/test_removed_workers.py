@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, delete, func, select
 
 from tests.support.studies import CARD, begun, completed, epochs, open_client, work_off
+from trainstack.search.database.connection import HOME
 from trainstack.search.database.schema import studies, tasks, workers
 from trainstack.search.queue import queries, recovery
 from trainstack.search.queue.history import history
 from trainstack.search.records import Result
+from trainstack.search.studies.deletion import delete_study
 from trainstack.search.studies.worker_client import HeartbeatReply, Lease, WorkerClient
-from trainstack.spaces.errors import StudyError
+from trainstack.spaces.errors import RequestError, StudyError
 
 pytestmark = pytest.mark.postgres
 
@@ -132,3 +135,18 @@ def test_deleted_study_is_named(url: URL, database: Engine) -> None:
         connection.execute(delete(studies))
     with pytest.raises(StudyError, match="the study was deleted"):
         here.heartbeat(None)
+
+
+def test_a_study_is_deleted_once_its_workers_have_nothing_to_do(
+    url: URL, database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it goes on its workers keep it; when it is concluded they do not."""
+    monkeypatch.setenv(HOME, str(tmp_path))
+    here = begun(url, trials=1)
+    with pytest.raises(RequestError, match="workers are at study 's'"):
+        delete_study(url, "s")
+    assert work_off(here) == "concluded"
+    assert [worker.state for worker in queries.status(database, "s").workers] != []
+    delete_study(url, "s")
+    with pytest.raises(StudyError, match="no study 's'"):
+        delete_study(url, "s")

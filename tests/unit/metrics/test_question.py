@@ -11,6 +11,7 @@ import pytest
 
 from trainstack.search.cli.question import question
 from trainstack.search.data.load import load
+from trainstack.search.data.split_plan import RANDOM, SplitPlan
 from trainstack.search.data.weighting import class_factors
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
@@ -31,9 +32,9 @@ def rows(**columns: Any) -> pd.DataFrame:
 
 def asked(folder: Path, target: str, weight: str | None = None, **flags: Any) -> dict[str, Any]:
     """Return the fields of the spec for flags on the rows."""
-    columns = flags.pop("columns", {})
+    columns, plan = flags.pop("columns", {}), flags.pop("plan", RANDOM)
     rows(**columns).to_csv(folder / "rows.csv", index=False)
-    data = load(str(folder / "rows.csv"), target, "auto", weight=weight)
+    data = load(str(folder / "rows.csv"), target, "auto", weight=weight, plan=plan)
     return question(data, **{"metric": None, "loss": None, "class_weight": None, **flags})
 
 
@@ -120,9 +121,16 @@ def test_a_fault_is_one_line(name: str, tmp_path: Path) -> None:
 
 
 def test_each_part_needs_a_row_that_counts(tmp_path: Path) -> None:
-    """With two rows of a weight above 0, some part has none, whatever the metric."""
+    """A validation part whose rows all have the weight 0 is refused, whatever the metric."""
+    part = np.repeat(["train", "valid", "test"], 20)
     with pytest.raises(RequestError, match=r"row of the validation part has the weight 0; expect"):
-        asked(tmp_path, "kind", weight="w", columns={"w": 1 * (np.arange(60) < 2)})
+        asked(
+            tmp_path,
+            "kind",
+            weight="w",
+            plan=SplitPlan(part="part"),
+            columns={"w": 1 * (part != "valid"), "part": part},
+        )
 
 
 def test_a_class_without_weight_in_training_weighs_nothing() -> None:
