@@ -31,6 +31,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
         **{"dropout": "hidden", "dropout__rate": 0.3, "label_smoothing": 0.0}
     },
     "averaging=exponential": {"averaging": "exponential"},
+    "averaging=exponential,no smoothing": {"averaging": "exponential", "label_smoothing": 0.0},
     "plan_fraction=0.5": {"plan_fraction": 0.5},
     "embedding=piecewise": {"embedding": "piecewise"},
     "decay=decoupled": {"decay": "decoupled", "decay__weight_decay": 0.02},
@@ -53,6 +54,8 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "units=128x2": {"units": [128, 128]},
 }
 
+# Variants that a regression, which has no labels, does not have.
+_OF_LABELS = ("label_smoothing", "averaging=exponential,no smoothing")
 # Rate of a stack without the NTK parametrization, relative to that with it.
 _STANDARD_RATE = 0.1
 
@@ -134,9 +137,9 @@ def variant(name: str, task: str) -> Stack | None:
     base = reference("realmlp-td-s", task)
     changes = dict(VARIANTS[name])
     if name == "label_smoothing":
-        if task == "regression":
-            return None
         changes = {"label_smoothing": 0.0}
+    if task == "regression" and name in _OF_LABELS:
+        return None
     if name == "activation=mish|selu":
         changes = {"activation": "mish" if base["activation"] == "selu" else "selu"}
     if name == "parametrization=standard":
