@@ -30,7 +30,7 @@ class Format:
     Attributes:
         standard: The file's name in a folder that `-o` names; empty if the folder is what is
             written.
-        kept: Kind of the kept file that it is made of.
+        kept: Kind of the kept file that it is, or that `workers/tasks/convert.py` makes it of.
         beside: Kept files that are written beside it: kind, what they are, how their names end.
     """
 
@@ -58,8 +58,6 @@ FORMATS = {
     "savedmodel": Format("", "keras"),
     "litert": Format("model.tflite", "keras"),
 }
-# Made of the Keras file by `workers/tasks/convert.py`.
-CONVERTED = ("savedmodel", "litert")
 FORM_OF_SUFFIX = {each.suffix: name for name, each in FORMATS.items() if each.suffix}
 
 
@@ -116,10 +114,10 @@ def export(
     kept = _files(spec, measured.get("models", {}), form, wanted.kept, model)
     target = output / wanted.standard if _is_folder(output, wanted) else output
     store = open_store(artifacts())
-    if form in CONVERTED:
-        _convert(store, kept[wanted.kept], form, target)
+    if form == wanted.kept:
+        copy_from(store, kept[form], target)
     else:
-        copy_from(store, kept[wanted.kept], target)
+        _convert(store, kept[wanted.kept], form, target)
     for name, purpose, ending in wanted.beside:
         if name in kept:
             beside = target.with_suffix(ending)
@@ -181,7 +179,7 @@ def _convert(store: Store, name: str, form: str, target: Path) -> None:
     from trainstack.search.cli.worker_request import answers
 
     if form == "savedmodel" and not _replaceable(target):
-        raise RequestError(f"{target} exists", "a new folder, or a SavedModel to replace")
+        raise RequestError(f"{target} exists", "a new folder, or a SavedModel to write again")
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / FORMATS["keras"].standard
         copy_from(store, name, source)
@@ -191,7 +189,7 @@ def _convert(store: Store, name: str, form: str, target: Path) -> None:
 
 
 def _replaceable(folder: Path) -> bool:
-    """Tell whether a SavedModel can be written here: nothing else is lost."""
+    """Tell whether a SavedModel can be written here: the folder is new, empty, or holds one."""
     if not folder.exists() or (folder / "saved_model.pb").is_file():
         return True
     return folder.is_dir() and not any(folder.iterdir())

@@ -22,7 +22,7 @@ ROWS = 60
 
 
 def converted(file: Path, form: str, output: Path) -> str:
-    """Write a model in another format; return what the user is told."""
+    """Write a model in another format; return the note for the user."""
     request = {"file": str(file), "format": form, "output": str(output)}
     (answer,) = convert(request)
     return answer["note"]
@@ -84,6 +84,19 @@ def test_a_saved_model_takes_raw_columns(mixed: Path, tmp_path: Path) -> None:
     model = loaded_model(mixed)
     own = dict(zip(("km per h", "km-per-h", "2nd"), columns, strict=True))
     np.testing.assert_allclose(answers, model(own), rtol=1e-6)
+
+
+def test_a_saved_model_is_written_again(numbers: Path, images: Path, tmp_path: Path) -> None:
+    """Another model takes the place of the one in a folder; other files there stay."""
+    converted(images, "savedmodel", tmp_path)
+    (tmp_path / "mine.txt").write_text("mine", "utf-8")
+    converted(numbers, "savedmodel", tmp_path)
+    served = tf.saved_model.load(str(tmp_path))
+    rows = tf.constant([0.5, 2.0]), tf.constant([-1.0, 0.0])
+    (answers,) = served.signatures["serving_default"](b=rows[0], a=rows[1]).values()
+    expected = loaded_model(numbers)({"b": rows[0], "a": rows[1]})
+    np.testing.assert_allclose(answers, expected, rtol=1e-6)
+    assert (tmp_path / "mine.txt").read_text("utf-8") == "mine"
 
 
 def test_a_file_for_devices_takes_what_is_made_of_the_columns(mixed: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,8 +72,6 @@ def _saved_model(model: Any, description: ModelDescription, output: Path) -> str
     """Write a folder as TensorFlow Serving reads it; return what it takes."""
     import tensorflow as tf
 
-    if output.exists():
-        shutil.rmtree(output)
     if not description.is_table:
         model.export(output, verbose=False)
         return f"takes rows {list(description.shape)} as `features`"
