@@ -191,6 +191,6 @@ def test_without_pairs_there_is_no_decision() -> None:
 
 
 def test_a_spread_beyond_all_numbers_decides_nothing() -> None:
-    """A user's own metric may be so large that its squares overflow: no number of seeds is told."""
+    """If a metric is so large that its squares overflow, no number of seeds is given."""
     endless = Estimate(1e300, (-math.inf, math.inf), 5, math.inf, 4.0)
     assert would_decide(endless, 1e300, None) is None
