@@ -233,8 +233,10 @@ class StackClassifier(ClassifierMixin, StackEstimator):
 class StackRegressor(RegressorMixin, StackEstimator):
     """A regressor; parameters and attributes are those of `StackEstimator`.
 
-    model = trainstack.StackRegressor(trials=40).fit(X, y)
-    values = model.predict(X_new)
+        model = trainstack.StackRegressor(trials=40).fit(X, y)
+        values = model.predict(X_new)
+
+    Its `score` is R².
     """
 
     _task = "regression"

@@ -143,13 +143,8 @@ def quarantine(engine: Engine, worker_id: int, task_ids: Sequence[int], why: str
             _wait_again(connection, row, why)
         held, failed = studies.c.held + len(search), studies.c.failed - len(search)
         revision = studies.c.revision + int(bool(search))
-        change(
-            *(connection, study.study_id),
-            held=held,
-            failed=failed,
-            revision=revision,
-            planned=UNPLANNED,
-        )
+        values = {"held": held, "failed": failed, "revision": revision, "planned": UNPLANNED}
+        change(connection, study.study_id, **values)
         return len(again)
 
 
