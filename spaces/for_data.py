@@ -54,6 +54,11 @@ def for_task(space: Space, task: str) -> Space:
     return dataclasses.replace(space, numbers={**space.numbers, "label_smoothing": Fixed(0.0)})
 
 
+def embeds(numbers: int) -> bool:
+    """Tell whether embeddings suit data with so many features that are quantities."""
+    return 0 < numbers <= MOST_EMBEDDED
+
+
 def for_numbers(space: Space, numbers: int) -> Space:
     """Return a space without embeddings of numbers for data that has none, or very many.
 
@@ -64,7 +69,7 @@ def for_numbers(space: Space, numbers: int) -> Space:
         numbers: Features that are quantities.
     """
     arms = space.arms["embedding"]
-    if 0 < numbers <= MOST_EMBEDDED or "none" not in arms:
+    if embeds(numbers) or "none" not in arms:
         return space
     return dataclasses.replace(space, arms={**space.arms, "embedding": {"none": arms["none"]}})
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trainstack.spaces.for_data import LEAST_UPDATES
+from trainstack.spaces.for_data import LEAST_UPDATES, embeds
 from trainstack.spaces.stack import Stack
 
 # Label of the measured default, the first stack of the portfolio.
@@ -26,15 +26,19 @@ LEAST_BATCH = 32
 TABLE = Path(__file__).parent / "portfolio.json"
 
 
-def suited(stack: Stack, rows: int) -> Stack:
-    """Return a stack with a batch size that allows LEAST_UPDATES updates per epoch.
+def suited(stack: Stack, rows: int, numbers: int) -> Stack:
+    """Return a stack as it suits a data set.
 
-    The batch size is halved until it does, or is LEAST_BATCH.
+    The batch size is halved until it allows LEAST_UPDATES updates per epoch, or is LEAST_BATCH.
+    Numbers are not embedded if there are none, or very many.
 
     Args:
         stack: The stack.
         rows: Number of training rows.
+        numbers: Features that are quantities.
     """
+    if stack["embedding"] != "none" and not embeds(numbers):
+        stack = stack.but(embedding="none")
     size = stack["batch_size"]
     while size > LEAST_BATCH and size * LEAST_UPDATES > rows:
         size //= 2

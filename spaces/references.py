@@ -101,7 +101,7 @@ def reference(name: str, task: str) -> Stack:
     return forms.get(name, REFERENCES[name])
 
 
-def first_stacks(space: Space, task: str, rows: int) -> list[tuple[str, Stack]]:
+def first_stacks(space: Space, task: str, rows: int, numbers: int) -> list[tuple[str, Stack]]:
     """Return the stacks with which a search starts, by name.
 
     First the chapter's default and the measured one, since every other is compared with them; then
@@ -111,9 +111,11 @@ def first_stacks(space: Space, task: str, rows: int) -> list[tuple[str, Stack]]:
     Args:
         space: The space.
         task: The data's task.
-        rows: Number of training rows, which the batch sizes of the portfolio suit.
+        rows: Number of training rows, which the portfolio's stacks suit.
+        numbers: Features that are quantities, likewise.
     """
-    default, *others = ((name, suited(stack, rows)) for name, stack in portfolio(task))
+    suiting = ((name, suited(stack, rows, numbers)) for name, stack in portfolio(task))
+    default, *others = suiting
     if space.offers(default[1]):
         others = [(name, stack) for name, stack in others if space.offers(stack)]
     else:

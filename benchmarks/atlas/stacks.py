@@ -128,7 +128,7 @@ def fitted(stack: Stack, rows: int, task: str) -> Stack:
 
     Its batch size suits the rows, and a regression has no labels to smooth.
     """
-    stack = suited(stack, rows)
+    stack = suited(stack, rows, numbers=1)  # embeddings are recorded on every table
     return stack.but(label_smoothing=0.0) if task == "regression" else stack
 
 

@@ -35,11 +35,12 @@ def first_trials(
     if spec.network is not None:
         return network_stacks()
     rows = training_rows(loaded, spec.folds, spec.seed)
-    first = first_stacks(Space.from_json(spec.space), spec.data.task, rows)
+    numbers = loaded.inputs.numbers
+    first = first_stacks(Space.from_json(spec.space), spec.data.task, rows, numbers)
     if spec.reused is not None:  # early, so that few trials compare it
-        first.insert(2, ("reused", suited(spec.reused.layers.first(), rows)))
+        first.insert(2, ("reused", suited(spec.reused.layers.first(), rows, numbers)))
     if not earlier:
         return first
     with reach(storage) as (_, engine):
         known = earlier_studies(engine)
-    return [*first, *warm_stacks(spec, rows, known, [stack for _, stack in first])]
+    return [*first, *warm_stacks(spec, rows, numbers, known, [stack for _, stack in first])]

@@ -59,13 +59,18 @@ def _traits(data: DataSpec) -> tuple[float, ...]:
 
 
 def warm_stacks(
-    spec: StudySpec, rows: int, earlier: Iterable[EarlierStudy], taken: Iterable[Stack]
+    spec: StudySpec,
+    rows: int,
+    numbers: int,
+    earlier: Iterable[EarlierStudy],
+    taken: Iterable[Stack],
 ) -> list[tuple[str, Stack]]:
     """Return the labelled stacks of the nearest earlier studies of the same task, nearest first.
 
     Args:
         spec: The new study.
-        rows: Number of its training rows, which the batch sizes suit.
+        rows: Number of its training rows, which the stacks suit.
+        numbers: Its features that are quantities, likewise.
         earlier: Concluded studies.
         taken: Stacks with which the study starts in any case.
     """
@@ -74,7 +79,7 @@ def warm_stacks(
     alike = [study for study in earlier if study.data.task == spec.data.task]
     found: list[tuple[str, Stack]] = []
     for study in sorted(alike, key=lambda study: (distance(spec.data, study.data), study.name)):
-        stack = suited(study.stack, rows)
+        stack = suited(study.stack, rows, numbers)
         if len(found) < room and stack.stack_id not in seen and space.offers(stack):
             seen.add(stack.stack_id)
             found.append((LABEL + study.name, stack))

@@ -40,7 +40,7 @@ SPEC = spec_of(trials=40, data=data(1000), space=Space.named("chapter").to_json(
 
 def labels(earlier: list[EarlierStudy], **changes: object) -> list[str]:
     """The labels of the first trials that come from some studies."""
-    found = warm_stacks(dataclasses.replace(SPEC, **changes), ROWS, earlier, [STACKS[4]])
+    found = warm_stacks(dataclasses.replace(SPEC, **changes), ROWS, 10, earlier, [STACKS[4]])
     return [label for label, _ in found]
 
 
@@ -88,7 +88,7 @@ def test_earlier_studies_take_a_tenth_of_the_budget_at_most(trials: int, count: 
 def test_the_batch_size_suits_the_rows() -> None:
     """A stack that was found on more rows gets a smaller batch."""
     stack = STACKS[0].but(batch_size=512)
-    ((_, found),) = warm_stacks(SPEC, 1000, [EarlierStudy("e", data(50_000), stack)], [])
+    ((_, found),) = warm_stacks(SPEC, 1000, 10, [EarlierStudy("e", data(50_000), stack)], [])
     assert found == stack.but(batch_size=32)
 
 

@@ -13,6 +13,7 @@ from tests.support.planted_study import RandomTrial
 from trainstack.spaces.for_data import (
     LEAST_UPDATES,
     MOST_EMBEDDED,
+    fitted,
     for_categories,
     for_numbers,
     for_rows,
@@ -209,12 +210,12 @@ def test_a_search_starts_with_both_defaults_and_the_portfolio(task: str) -> None
     `modern` can draw; a search in the chapter's space goes on with its classics."""
     rows = 300
     modern = for_task(for_rows(Space.named("modern"), rows), task)
-    chosen = [(name, suited(stack, rows)) for name, stack in portfolio(task)]
-    assert first_stacks(modern, task, rows) == [("chapter-default", CHAPTER_DEFAULT), *chosen]
+    chosen = [(name, suited(stack, rows, 10)) for name, stack in portfolio(task)]
+    assert first_stacks(modern, task, rows, 10) == [("chapter-default", CHAPTER_DEFAULT), *chosen]
     assert chosen[0][0] == MEASURED_DEFAULT
     assert all(modern.encode(stack) is not None for _, stack in chosen)
     for name in set(space_names()) - {"modern"}:
-        found = first_stacks(Space.named(name), task, rows)
+        found = first_stacks(Space.named(name), task, rows, 10)
         assert [label for label, _ in found] == ["chapter-default", MEASURED_DEFAULT, *CLASSICS]
 
 
@@ -231,13 +232,24 @@ def test_the_measured_default_is_the_first_of_the_portfolio(task: str) -> None:
 def test_a_batch_size_suits_the_rows(rows: int) -> None:
     """A batch size is the largest half of a half that allows 16 updates, but at least 32."""
     stack = Stack.of(batch_size=256, activation="elu", initializer="he_normal")
-    found = suited(stack, rows)
+    found = suited(stack, rows, 10)
     assert found == stack.but(batch_size=found["batch_size"])
     size = found["batch_size"]
     assert size in (32, 64, 128, 256)
     assert size == 32 or rows >= LEAST_UPDATES * size
     assert size == 256 or rows < LEAST_UPDATES * 2 * size
-    assert suited(Stack.of(batch_size=8), rows)["batch_size"] == 8
+    assert suited(Stack.of(batch_size=8), rows, 10)["batch_size"] == 8
+
+
+@pytest.mark.parametrize(("numbers", "kept"), [(0, False), (1, True), (128, True), (129, False)])
+def test_the_first_stacks_embed_numbers_where_that_suits_the_data(numbers: int, kept: bool) -> None:
+    """Without numbers, or with very many, a stack starts without its embedding, so that the fitted
+    space offers it."""
+    stack = reference("realmlp-td-s", "regression").but(embedding="piecewise")
+    assert suited(stack, 10_000, numbers) == (stack if kept else stack.but(embedding="none"))
+    space = fitted(Space.named("modern"), 10_000, "regression", numbers, 0)
+    (_, found), *_ = first_stacks(space, "regression", 10_000, numbers)[1:]
+    assert space.offers(found)
 
 
 def test_a_reference_of_regressions_is_in_their_space() -> None:
