@@ -114,7 +114,7 @@ def confirmation(
         i: {j: v - table[base][j] for j, v in sorted(table[i].items()) if j in table[base]}
         for i in others
     }
-    against = compare(table, base, resolution=found.deciding.resolution)
+    against = compare(table, base, chosen.level, found.deciding.resolution)
     values = [v for row in gaps.values() for v in row.values()]
     values += [end for i in others for end in against[i].ci95 or ()]
     traces = []
