@@ -126,7 +126,7 @@ def _existing(source: str) -> Path:
     """Return the absolute path of a readable file with a known suffix."""
     path = Path(os.path.abspath(os.path.expanduser(source)))
     if not source or not path.exists():
-        if os.sep in source or Path(source).suffix.lower() in _ENDINGS:
+        if os.sep in source or Path(source).suffix:
             raise RequestError(f"there is no file {path}", "an existing file or folder")
         raise RequestError(
             f"unknown data set '{source}'",

@@ -87,6 +87,7 @@ DATES = pd.date_range("2020-01-01", periods=200)
 # (action, words of the line)
 CASES = {
     "unknown name": (lambda p: load("digit"), "unknown data set|did you mean 'digits'"),
+    "no such file": (lambda p: load("rows.csv.gz"), "there is no file|rows.csv.gz"),
     "no name": (lambda p: load(""), "unknown data set"),
     "huge field": (lambda p: _file(p, "t.csv", b'a,"' + b"x" * 200_000, "a"), "not CSV"),
     "missing file": (lambda p: load(str(p / "no.csv")), "there is no file"),
