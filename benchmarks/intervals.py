@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from trainstack.search.evidence.comparisons import compare, contrast
+from trainstack.search.evidence.extension import FIRST_LEVEL
 from trainstack.search.evidence.intervals import critical_t
 
 TABLES, SEEDS = 1000, 5
@@ -43,9 +44,9 @@ def held(noise: Noise, stacks: int, tables: int, seed: int = 0) -> dict[str, flo
     """Return the coverage of intervals against the first stack, and the rate of false findings.
 
     Returns:
-        Shares of tables (`together`: all intervals hold; `better`: a stack is called better) and
-        of single uncorrected intervals (`single`; `worst`: those of the stack with the lowest
-        coverage).
+        Shares of tables (`together`: all intervals of a study's first look hold; `better`: a stack
+        is called better) and of single uncorrected intervals (`single`; `worst`: those of the stack
+        with the lowest coverage).
     """
     rng = np.random.default_rng([seed, stacks])
     together = better = 0
@@ -53,7 +54,7 @@ def held(noise: Noise, stacks: int, tables: int, seed: int = 0) -> dict[str, flo
     for _ in range(tables):
         losses = noise(rng, stacks)
         table = {str(k): dict(enumerate(row.tolist())) for k, row in enumerate(losses)}
-        found = compare(table, "0").values()
+        found = compare(table, "0", FIRST_LEVEL).values()
         together += all((v.low or 0.0) <= 0.0 <= (v.high or 0.0) for v in found)
         better += any((v.high or 0.0) < 0.0 for v in found)
         for k in range(1, stacks):

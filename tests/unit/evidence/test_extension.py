@@ -23,7 +23,7 @@ from trainstack.search.conclusion.recommendation import recommend
 from trainstack.search.evidence import extension
 from trainstack.search.evidence.candidates import confirmed, losses
 from trainstack.search.evidence.comparisons import LEVEL, compare
-from trainstack.search.evidence.extension import closing_level, ends_of, levels_of
+from trainstack.search.evidence.extension import FIRST_LEVEL, closing_level, ends_of, levels_of
 from trainstack.search.evidence.race import choice, next_runs, race
 from trainstack.search.records import CONFIRMATION, Run
 from trainstack.search.spec import StudySpec
@@ -120,8 +120,8 @@ def test_the_intervals_are_those_of_the_last_look() -> None:
         rows = losses(confirmed(found.candidates, runs))
         own = compare(rows, CHAPTER_DEFAULT.stack_id, found.level)[LAST.stack_id]
         assert recommend(spec, runs, {}).difference.ci95 == own.ci95
-        usual = compare(rows, CHAPTER_DEFAULT.stack_id)[LAST.stack_id]
-        assert ((own.low or 0.0) < (usual.low or 0.0)) == wider
+        first = compare(rows, CHAPTER_DEFAULT.stack_id, FIRST_LEVEL)[LAST.stack_id]
+        assert ((own.low or 0.0) < (first.low or 0.0)) == wider
 
 
 def test_a_single_stack_keeps_the_level_of_the_look_that_decides_it() -> None:
@@ -139,17 +139,20 @@ def test_a_single_stack_keeps_the_level_of_the_look_that_decides_it() -> None:
 
 
 def test_the_last_look_spends_what_is_left() -> None:
-    """A study that ends at its first look has the usual level, later a higher one."""
+    """A study that ends at its first look has that look's level, later that of the rest."""
     spec = made_up_spec(**AMPLE)
     first, *others, last = ends_of(spec)
-    assert closing_level(spec, first) == LEVEL
+    assert closing_level(spec, first) == FIRST_LEVEL > LEVEL
     for end in others:
         assert LEVEL < closing_level(spec, end) < levels_of(spec)[end]
     assert closing_level(spec, last) == pytest.approx(levels_of(spec)[last], abs=1e-9)
 
 
 def test_the_risk_is_the_stated_one_at_whichever_look_a_study_ends() -> None:
-    """If the time ends a study without a difference, an interval misses 0 in 5 % of studies."""
+    """If the time ends a study without a difference, an interval misses 0 in 5 % of studies.
+
+    At the first look it is 4 %.
+    """
     spec = made_up_spec(**AMPLE)
     ends = ends_of(spec)
     sums = np.random.default_rng(4).normal(size=(40_000, ends[-1])).cumsum(axis=1)
@@ -158,12 +161,13 @@ def test_the_risk_is_the_stated_one_at_whichever_look_a_study_ends() -> None:
     for k, end in enumerate(ends):
         closing = stats.norm.ppf(0.5 + closing_level(spec, end) / 2)
         beyond = (ratios[:, :k] > bounds[:k]).any(axis=1) | (ratios[:, k] > closing)
-        assert np.mean(beyond) == pytest.approx(1.0 - LEVEL, abs=0.004)
+        risk = 1.0 - (LEVEL if k else FIRST_LEVEL)
+        assert np.mean(beyond) == pytest.approx(risk, abs=0.004)
 
 
 def test_without_further_seeds_nothing_is_corrected() -> None:
-    """A study that looks once has intervals at the usual level."""
-    assert levels_of(made_up_spec()) == {5: LEVEL}
+    """A study that looks once has intervals at the level of the first look."""
+    assert levels_of(made_up_spec()) == {5: FIRST_LEVEL}
     assert ends_of(made_up_spec(replicates=1, most_replicates=40)) == (1,)
     assert ends_of(made_up_spec(replicates=0, most_replicates=40)) == ()
 
