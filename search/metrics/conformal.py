@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,35 @@ class Residuals:
         kept = np.unique(np.linspace(1, len(y), min(len(y), MOST_KEPT)).round().astype(int))
         sizes = tuple(tuple(map(float, column)) for column in errors[kept - 1].T)
         return cls(len(y), tuple(map(int, kept)), sizes, logarithmic)
+
+    def of_mean(self, predictions: np.ndarray) -> Residuals:
+        """Return the errors of a mean of networks, if these are the errors of single ones.
+
+        The mean of K networks has the squared error of one of them, less 1 - 1 / K of the variance
+        of their predictions for a row, each as a mean over rows. All errors are scaled by the root
+        of that share.
+
+        Args:
+            predictions: Those of each network for the same rows, [K, N] or [K, N, T]. The rows may
+                be any that are like new ones; their targets are not needed.
+
+        Reference: Krogh and Vedelsby, "Neural network ensembles, cross validation, and active
+        learning", 1995.
+
+        Example:
+            >>> errors = Residuals.of(np.zeros(3), np.array([1.0, 2.0, 2.0]))  # 3 by mean square
+            >>> errors.of_mean(np.array([[0.0, 4.0], [2.0, 2.0]])).sizes  # a variance of 2
+            ((0.816496580927726, 1.632993161855452, 1.632993161855452),)
+        """
+        p = predictions.reshape(*predictions.shape[:2], -1)
+        if self.logarithmic:
+            p = np.log(np.maximum(p, np.finfo(np.float64).tiny))
+        spread = p.var(axis=0, ddof=1).mean(axis=0) * (1.0 - 1.0 / len(p))
+        sizes = np.array(self.sizes)
+        whole = np.maximum((sizes**2).mean(axis=1), np.finfo(np.float64).tiny)
+        share = np.sqrt(np.maximum(1.0 - spread / whole, 1.0 / len(p)))
+        scaled = (sizes * share[:, None]).tolist()
+        return replace(self, sizes=tuple(map(tuple, scaled)))
 
     def interval(self, p: np.ndarray, coverage: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and upper ends of intervals around predictions.

@@ -75,11 +75,13 @@ class Made:
         network: The model, not calibrated, which may hold several networks.
         members: Its networks.
         valid: Predictions for validation rows, by which it is calibrated; None: there are none.
+        averaged: The networks of a mean for which `valid` has predictions of single networks.
     """
 
     network: Network
     members: tuple[Member, ...]
     valid: Validated | None = None
+    averaged: tuple[Network, ...] = ()
 
 
 @dataclass
@@ -121,7 +123,11 @@ class Maker:
         members = [(self.asked.chosen, refit, 1) for refit in self.asked.refits]
         if len(members) < 2:
             return "only one seed was confirmed"
-        return self._mean(members, out_of_bag(self._of_runs))
+        made = self._mean(members, out_of_bag(self._of_runs))
+        if isinstance(made, str):
+            return made
+        found = self._networks([(stack, refit) for stack, refit, _ in members])
+        return replace(made, averaged=tuple(each for each in found if each is not None))
 
     def _ensemble(self) -> Made | str:
         found = self.candidates

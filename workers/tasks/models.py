@@ -82,7 +82,12 @@ def residuals(bench: Bench, made: Made) -> Residuals | None:
     """Return a model's errors on validation rows; None for classes, or if there are none."""
     if made.valid is None or bench.spec.data.task != REGRESSION:
         return None
-    return Residuals.of(made.valid.y, made.valid.p, made.network.split.log is not None)
+    split = made.network.split
+    found = Residuals.of(made.valid.y, made.valid.p, split.log is not None)
+    if len(made.averaged) < 2:
+        return found
+    each = [predictions(network.model, split.x_test) for network in made.averaged]
+    return found.of_mean(np.stack(each).astype(np.float64))
 
 
 def measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:

@@ -71,3 +71,33 @@ def test_a_coverage_is_a_share(coverage: float) -> None:
     """A coverage that is not above 0 and below 1 is refused."""
     with pytest.raises(RequestError, match="--interval"):
         check_coverage(coverage)
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_mean_errs_less_than_its_networks(logarithmic: bool) -> None:
+    """Errors of single networks are scaled to those that the mean of five has on new rows."""
+    rng, count = np.random.default_rng(0), 20_000
+    noise = rng.normal(size=count)
+    alone, several = 0.7 * rng.normal(size=count), 0.7 * rng.normal(size=(5, count))
+    of = np.exp if logarithmic else np.asarray
+    found = Residuals.of(of(noise), of(alone), logarithmic).of_mean(of(several))
+    truth = np.sort(np.abs(noise - several.mean(axis=0)))
+    for level in (0.5, 0.8, 0.9, 0.95):
+        low, high = found.interval(of(np.zeros(1)), level)
+        half = np.log(high / low) / 2 if logarithmic else (high - low) / 2
+        assert half[0] == pytest.approx(truth[int(level * count)], rel=0.03)
+
+
+def test_a_mean_errs_no_less_than_independent_networks_could() -> None:
+    """Whatever their predictions, the errors of K networks shrink by the root of K at most."""
+    errors = Residuals.of(np.zeros(50), np.ones(50))
+    wild = np.random.default_rng(1).normal(size=(4, 30)) * 1e6
+    assert set(errors.of_mean(wild).sizes[0]) == {0.5}
+
+
+def test_equal_networks_have_the_errors_of_one() -> None:
+    """A mean of networks that agree keeps the errors, for each of several targets."""
+    rng = np.random.default_rng(2)
+    errors = Residuals.of(rng.normal(size=(40, 2)), rng.normal(size=(40, 2)))
+    same = np.repeat(rng.normal(size=(1, 30, 2)), 3, axis=0)
+    assert errors.of_mean(same) == errors
