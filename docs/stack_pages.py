@@ -63,6 +63,8 @@ def stack_page() -> str:
 
 def _portfolio(task: str) -> str:
     rows = [_reference(*row) for row in portfolio(task) if row[0] != MEASURED_DEFAULT]
+    if not rows:
+        return f"For {task}: none; of the recorded stacks, none adds to `{MEASURED_DEFAULT}`."
     return f"For {task}:\n\n{table(('label', 'differs from the chapter in'), rows)}"
 
 

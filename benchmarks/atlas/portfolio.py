@@ -40,8 +40,11 @@ def text_of(found: Sequence[Run]) -> str:
 
 
 def _largest(found: Sequence[Run], name: str) -> dict[str, Any]:
-    """Return a stack as it was on the data with the largest batches."""
-    return max((run.stack for run in found if run.name == name), key=lambda s: s["batch_size"])
+    """Return a stack as it was on the data with the largest batches, its numbers as written."""
+    stacks = (run.stack for run in found if run.name == name)
+    largest = max(stacks, key=lambda stack: stack["batch_size"])
+    # A rate is a product, such as 0.4 * 0.07 = 0.028000000000000004.
+    return {k: float(f"{v:.12g}") if isinstance(v, float) else v for k, v in largest.items()}
 
 
 if __name__ == "__main__":

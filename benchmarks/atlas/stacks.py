@@ -31,7 +31,6 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
         **{"dropout": "hidden", "dropout__rate": 0.3, "label_smoothing": 0.0}
     },
     "averaging=exponential": {"averaging": "exponential"},
-    "averaging=exponential,no smoothing": {"averaging": "exponential", "label_smoothing": 0.0},
     "plan_fraction=0.5": {"plan_fraction": 0.5},
     "embedding=piecewise": {"embedding": "piecewise"},
     "decay=decoupled": {"decay": "decoupled", "decay__weight_decay": 0.02},
@@ -54,8 +53,24 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "units=128x2": {"units": [128, 128]},
 }
 
-# Variants that a regression, which has no labels, does not have.
-_OF_LABELS = ("label_smoothing", "averaging=exponential,no smoothing")
+# What the form of a task became by the choices above: averaged weights, no label smoothing, and in
+# a regression piecewise linear embeddings. One further change each.
+AVERAGED: Mapping[str, Mapping[str, Any]] = {
+    "classification": {"averaging": "exponential", "label_smoothing": 0.0},
+    "regression": {"averaging": "exponential", "embedding": "piecewise"},
+}
+FURTHER: dict[str, Mapping[str, Any]] = {
+    "same": {},
+    "embedding=piecewise": {"embedding": "piecewise"},
+    "dropout=hidden": {"dropout": "hidden", "dropout__rate": 0.15},
+    "decay=decoupled": {"decay": "decoupled", "decay__weight_decay": 0.02},
+    "plan_fraction=0.5": {"plan_fraction": 0.5},
+    "preparation=standard": {"preparation": "standard"},
+    "units=128x2": {"units": [128, 128]},
+    "units=512x3": {"units": [512, 512, 512]},
+    "members=shared": {"members": "shared", "members__count": 8},
+}
+
 # Rate of a stack without the NTK parametrization, relative to that with it.
 _STANDARD_RATE = 0.1
 
@@ -138,13 +153,26 @@ def variant(name: str, task: str) -> Stack | None:
     changes = dict(VARIANTS[name])
     if name == "label_smoothing":
         changes = {"label_smoothing": 0.0}
-    if task == "regression" and name in _OF_LABELS:
+    if task == "regression" and name == "label_smoothing":  # it has no labels
         return None
     if name == "activation=mish|selu":
         changes = {"activation": "mish" if base["activation"] == "selu" else "selu"}
     if name == "parametrization=standard":
         changes["optimizer__learning_rate"] = _STANDARD_RATE * base["optimizer.learning_rate"]
     return base.but(**changes)
+
+
+def variants(task: str) -> Iterator[tuple[str, Stack]]:
+    """Yield the variants of RealMLP's form for a task, then those of the averaged, by name."""
+    for name in VARIANTS:
+        if (stack := variant(name, task)) is not None:
+            yield f"realmlp/{name}", stack
+    form = "regression" if task == "regression" else "classification"
+    base = reference("realmlp-td-s", task).but(**AVERAGED[form])
+    for name, changes in FURTHER.items():
+        stack = base.but(**changes)
+        if stack != base or name == "same":
+            yield f"averaged/{name}", stack
 
 
 def recorded_stacks(task: str, rows: int, points_wanted: int) -> Iterator[Named]:
@@ -159,11 +187,10 @@ def recorded_stacks(task: str, rows: int, points_wanted: int) -> Iterator[Named]
         if name not in NOT_RECORDED:
             yield Named(name, reference(name, task))
     for factor in (1.0, *(rate for rate in RATES if rate != 1.0)):
-        for name in VARIANTS:
-            if (stack := variant(name, task)) is not None:
-                rate = factor * stack["optimizer.learning_rate"]
-                stack = fitted(stack, rows, task).but(optimizer__learning_rate=rate)
-                yield Named(f"realmlp/{name}@{factor:g}", stack)
+        for name, form in variants(task):
+            rate = factor * form["optimizer.learning_rate"]
+            stack = fitted(form, rows, task).but(optimizer__learning_rate=rate)
+            yield Named(f"{name}@{factor:g}", stack)
     for number in range(points_wanted):
         space = ("modern", "chapter")[number % 2]
         found = points(space)[number // 2]

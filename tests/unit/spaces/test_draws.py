@@ -206,14 +206,14 @@ def test_the_spaces_that_should_hold_the_references_do() -> None:
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
 def test_a_search_starts_with_both_defaults_and_the_portfolio(task: str) -> None:
-    """The chapter's default comes first, then the measured one and the portfolio, all of which
+    """The chapter's default comes first, then the measured one and those of the portfolio that
     `modern` can draw; a search in the chapter's space goes on with its classics."""
     rows = 300
     modern = for_task(for_rows(Space.named("modern"), rows), task)
     chosen = [(name, suited(stack, rows, 10)) for name, stack in portfolio(task)]
-    assert first_stacks(modern, task, rows, 10) == [("chapter-default", CHAPTER_DEFAULT), *chosen]
-    assert chosen[0][0] == MEASURED_DEFAULT
-    assert all(modern.encode(stack) is not None for _, stack in chosen)
+    offered = [(name, stack) for name, stack in chosen if modern.encode(stack) is not None]
+    assert first_stacks(modern, task, rows, 10) == [("chapter-default", CHAPTER_DEFAULT), *offered]
+    assert offered[0][0] == MEASURED_DEFAULT
     for name in set(space_names()) - {"modern"}:
         found = first_stacks(Space.named(name), task, rows, 10)
         assert [label for label, _ in found] == ["chapter-default", MEASURED_DEFAULT, *CLASSICS]
@@ -224,7 +224,7 @@ def test_the_measured_default_is_the_first_of_the_portfolio(task: str) -> None:
     """The reference by name is the portfolio's first stack; no stack is in it twice."""
     stacks = [stack for _, stack in portfolio(task)]
     assert reference(MEASURED_DEFAULT, task) == stacks[0]
-    assert len(set(stacks)) == len(stacks) >= 3
+    assert len(set(stacks)) == len(stacks)
     assert CHAPTER_DEFAULT not in stacks
 
 
