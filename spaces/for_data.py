@@ -15,7 +15,9 @@ LEAST_UPDATES = 16
 MOST_EMBEDDED = 128
 
 
-def fitted(space: Space, rows: int, task: str, numbers: int, categories: int) -> Space:
+def fitted(
+    space: Space, rows: int, task: str, numbers: int, categories: int, by_loss: bool
+) -> Space:
     """Return a space with only the choices that suit a data set.
 
     Args:
@@ -24,8 +26,9 @@ def fitted(space: Space, rows: int, task: str, numbers: int, categories: int) ->
         task: The data's task.
         numbers: Features that are quantities.
         categories: Categories of the column that has most, 0 if there is none.
+        by_loss: Whether the loss decides, not another metric.
     """
-    space = for_numbers(for_task(for_rows(space, rows), task), numbers)
+    space = for_numbers(for_task(for_rows(space, rows), task, by_loss), numbers)
     return for_categories(space, categories)
 
 
@@ -44,12 +47,17 @@ def for_rows(space: Space, rows: int) -> Space:
     return dataclasses.replace(space, numbers={**space.numbers, "batch_size": domain})
 
 
-def for_task(space: Space, task: str) -> Space:
-    """Return a space without the choices that do nothing for a task.
+def for_task(space: Space, task: str, by_loss: bool) -> Space:
+    """Return a space without the choices that do nothing for a task, or nothing good.
 
-    A regression has no labels to smooth.
+    A regression has no labels to smooth, and smooth labels raise the log loss (decision 0107).
+
+    Args:
+        space: The space.
+        task: The data's task.
+        by_loss: Whether the loss decides, not another metric.
     """
-    if task != "regression":
+    if task != "regression" and not by_loss:
         return space
     return dataclasses.replace(space, numbers={**space.numbers, "label_smoothing": Fixed(0.0)})
 

@@ -209,7 +209,7 @@ def test_a_search_starts_with_both_defaults_and_the_portfolio(task: str) -> None
     """The chapter's default comes first, then the measured one and those of the portfolio that
     `modern` can draw; a search in the chapter's space goes on with its classics."""
     rows = 300
-    modern = for_task(for_rows(Space.named("modern"), rows), task)
+    modern = for_task(for_rows(Space.named("modern"), rows), task, by_loss=True)
     chosen = [(name, suited(stack, rows, 10)) for name, stack in portfolio(task)]
     offered = [(name, stack) for name, stack in chosen if modern.encode(stack) is not None]
     assert first_stacks(modern, task, rows, 10) == [("chapter-default", CHAPTER_DEFAULT), *offered]
@@ -247,28 +247,34 @@ def test_the_first_stacks_embed_numbers_where_that_suits_the_data(numbers: int, 
     space offers it."""
     stack = reference("realmlp-td-s", "regression").but(embedding="piecewise")
     assert suited(stack, 10_000, numbers) == (stack if kept else stack.but(embedding="none"))
-    space = fitted(Space.named("modern"), 10_000, "regression", numbers, 0)
+    space = fitted(Space.named("modern"), 10_000, "regression", numbers, 0, by_loss=True)
     (_, found), *_ = first_stacks(space, "regression", 10_000, numbers)[1:]
     assert space.offers(found)
 
 
 def test_a_reference_of_regressions_is_in_their_space() -> None:
     """`modern` has the forms for regressions, too, which draw no label smoothing."""
-    space = for_task(Space.named("modern"), "regression")
+    space = for_task(Space.named("modern"), "regression", by_loss=False)
     for name, stack in REGRESSION_FORMS.items():
         assert reference(name, "regression") == stack != reference(name, "classification")
         assert space.encode(stack) is not None
 
 
-def test_a_regression_draws_no_label_smoothing() -> None:
-    """The space of a regression is the same without label smoothing, whatever range it has."""
+@pytest.mark.parametrize(
+    ("task", "by_loss"),
+    [("regression", False), ("regression", True), ("classification", True), ("multilabel", True)],
+)
+def test_labels_are_smoothed_only_for_another_metric_of_classes(task: str, by_loss: bool) -> None:
+    """The space of a regression, or where the log loss decides, is the same without smoothing."""
     document = Space.named("quick").to_json()
     document["axes"]["label_smoothing"] = {"low": 0.01, "high": 0.2}
     space = Space.from_json(document)
-    smoothed = for_task(space, "classification").draw(RandomTrial(np.random.default_rng(1)))
-    plain = for_task(space, "regression").draw(RandomTrial(np.random.default_rng(1)))
+    kept = for_task(space, "classification", by_loss=False)
+    smoothed = kept.draw(RandomTrial(np.random.default_rng(1)))
+    plain = for_task(space, task, by_loss).draw(RandomTrial(np.random.default_rng(1)))
+    assert kept == space
     assert smoothed["label_smoothing"] > 0.0
-    assert plain["label_smoothing"] == 0.0
+    assert plain == smoothed.but(label_smoothing=0.0)
 
 
 @pytest.mark.parametrize(
