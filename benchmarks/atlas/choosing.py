@@ -106,6 +106,17 @@ def with_default(runs: Sequence[Run]) -> tuple[Losses, int]:
     return losses, best_default(losses, finalists(runs, data))
 
 
+def kept(losses: Losses, incumbent: int, best: int) -> int:
+    """Return the place of the default, if another stack has been it so far.
+
+    The incumbent stays unless the best one's mean regret is lower by more than the standard error
+    of that difference over the data sets: a default should not change by chance.
+    """
+    gain = losses.regret[:, incumbent] - losses.regret[:, best]
+    doubt = float(gain.std(ddof=1)) / len(gain) ** 0.5
+    return best if gain.mean() > doubt else incumbent
+
+
 def portfolio(losses: Losses, size: int, first: Sequence[int]) -> list[int]:
     """Return the places of stacks in an order in which stopping anywhere is good.
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.atlas.choosing import portfolio, with_default
+from benchmarks.atlas.choosing import Losses, kept, portfolio, with_default
 from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
 from trainstack.spaces.portfolio import TABLE
 
@@ -24,19 +24,34 @@ def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
-    TABLE.write_text(text_of(runs(parser.parse_args().folder)), "utf-8")
+    before = json.loads(TABLE.read_text("utf-8"))
+    TABLE.write_text(text_of(runs(parser.parse_args().folder), before), "utf-8")
 
 
-def text_of(found: Sequence[Run]) -> str:
-    """Return the text of the table that follows from recorded runs."""
+def text_of(found: Sequence[Run], before: Mapping[str, Any]) -> str:
+    """Return the text of the table that follows from recorded runs.
+
+    Args:
+        found: The runs.
+        before: The table so far, whose defaults stay unless another is clearly better.
+    """
     document: dict[str, Any] = {"command": COMMAND, "data": {}, "stacks": {}}
     for task, mine in by_task(found).items():
-        losses, first = with_default(mine)
+        losses, best = with_default(mine)
+        first = _default(mine, losses, before["stacks"][task][0], best)
         base = losses.names.index(BASELINE)
         _, *chosen = (losses.names[place] for place in portfolio(losses, 1 + SIZE, (base, first)))
         document["data"][task] = list(losses.data)
         document["stacks"][task] = [_largest(mine, name) for name in chosen]
     return json.dumps(document, indent=1) + "\n"
+
+
+def _default(found: Sequence[Run], losses: Losses, incumbent: Mapping[str, Any], best: int) -> int:
+    """Return the place of the default, which the incumbent stays if it is recorded everywhere."""
+    for place, name in enumerate(losses.names):
+        if _largest(found, name) == incumbent:
+            return kept(losses, place, best)
+    return best
 
 
 def _largest(found: Sequence[Run], name: str) -> dict[str, Any]:
