@@ -108,9 +108,8 @@ def make_spec(
     rows = training_rows(dataset, folds, seed)
     searched = asked_space or usual_space(profile, dataset.task, network)
     if searched.name in space_names():  # a user's own space stays as it is
-        most = max(dataset.inputs.categories, default=0)
-        about = dataset.task, dataset.inputs.numbers, most
-        searched = fitted(searched, rows, *about, by_loss=not asked["metric"])
+        most, by_loss = max(dataset.inputs.categories, default=0), not asked["metric"]
+        searched = fitted(searched, rows, dataset.task, dataset.inputs.numbers, most, by_loss)
     if reuse is not None and network is not None:
         raise RequestError(f"--reuse {reuse} with --network", "one of them")
     reused = None if reuse is None else read_reused(reuse, dataset.features)
