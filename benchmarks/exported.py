@@ -81,8 +81,8 @@ def recorded(frame: pd.DataFrame, target: str, seed: int) -> dict[str, Any]:
             made = maker.make(kind)
             if isinstance(made, str):
                 continue
-            documents[kind], model = measured(bench, made)
             errors, y = residuals(bench, made), made.network.split.y_test
+            documents[kind], model = measured(bench, made, errors)
             if errors is not None:
                 p = predictions(model, made.network.split.x_test).reshape(y.shape)
                 ends = [errors.interval(p.astype(np.float64), each) for each in COVERAGES]

@@ -63,7 +63,7 @@ def for_task(space: Space, task: str, by_loss: bool) -> Space:
 
 
 def embeds(numbers: int) -> bool:
-    """Tell whether embeddings suit data with so many features that are quantities."""
+    """Return whether to embed numbers, of which a row has this many."""
     return 0 < numbers <= MOST_EMBEDDED
 
 

@@ -28,7 +28,7 @@ from trainstack.workers.tasks.jobs import JobBench
 from trainstack.workers.tasks.making import Maker
 from trainstack.workers.tasks.measure import confirmation_runs
 from trainstack.workers.tasks.metrics import Scorer
-from trainstack.workers.tasks.models import KINDS, measured, predictions
+from trainstack.workers.tasks.models import KINDS, measured, predictions, residuals
 from trainstack.workers.tasks.refit import refitted
 
 pytestmark = pytest.mark.keras
@@ -179,7 +179,7 @@ def test_a_metric_that_refuses_rows_costs_only_its_own_figure(study: Any) -> Non
     code = f"def choosy(y, p, w):\n    assert len(y) != {refused}\n    return float(p.max())\n"
     own = OwnMetric("metric.py", "choosy", "minimize", code)
     bench.spec = replace(bench.spec, own_metric=own)
-    document, _ = measured(bench, made)
+    document, _ = measured(bench, made, residuals(bench, made))
     assert "validation" not in document
     assert np.isfinite(document["test"]["loss"][0])
 

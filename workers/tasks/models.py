@@ -66,10 +66,11 @@ def models(
         if isinstance(made, str):
             found[kind] = {"left_out": made}
             continue
-        document, model = measured(bench, made)
+        errors = residuals(bench, made)
+        document, model = measured(bench, made, errors)
         program = _program(bench, made, runs, test, kind, document)
         stacks = tuple(dict.fromkeys(member.stack for member in made.members))
-        delivered = Delivered(model, made.network.split, stacks, program, residuals(bench, made))
+        delivered = Delivered(model, made.network.split, stacks, program, errors)
         try:
             document["artifacts"] = save_all(bench, delivered, f"{folder}/{kind}")
         except OSError as error:  # a full disk costs the export, not the figures
@@ -90,8 +91,16 @@ def residuals(bench: Bench, made: Made) -> Residuals | None:
     return found.of_mean(np.stack(each).astype(np.float64))
 
 
-def measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:
-    """Return a model's document, as `models` describes it, and the calibrated model."""
+def measured(
+    bench: Bench, made: Made, errors: Residuals | None
+) -> tuple[dict[str, Any], keras.Model]:
+    """Return a model's document, as `models` describes it, and the calibrated model.
+
+    Args:
+        bench: The bench.
+        made: The model.
+        errors: Its `residuals`.
+    """
     spec, split, valid = bench.spec, made.network.split, made.valid
     temperature, calibration = 1.0, {}
     if valid is not None and spec.data.task != REGRESSION:
@@ -114,7 +123,7 @@ def measured(bench: Bench, made: Made) -> tuple[dict[str, Any], keras.Model]:
         "rows": len(split.y_train),
         "members": [member.to_json() for member in made.members],
         **calibration,
-        **_coverage(residuals(bench, made), split.y_test, found),
+        **_coverage(errors, split.y_test, found),
     }
     if made.valid is not None:
         with contextlib.suppress(RequestError):  # a user's metric may refuse some rows
