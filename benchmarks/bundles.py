@@ -102,7 +102,7 @@ def main() -> None:
     for rows, features, stack, compiled in CASES:
         (first, one), (first_of_all, all_of_them) = measured(rows, features, stack, compiled)
         weights = sum(a * b for a, b in pairwise((features, *stack.units)))
-        rule = "yes" if worth_bundling(stack, features, STEPS, "cpu") else "no"
+        rule = "yes" if worth_bundling(stack, features, STEPS, NETWORKS, "cpu") else "no"
         print(
             f"{rows:5} {features:6} {'-'.join(map(str, stack.units)):10} "
             f"{stack['batch_size']:5} {stack['normalization']:6} {'yes' if compiled else 'no':4} "

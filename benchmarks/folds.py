@@ -90,7 +90,7 @@ def record(bench: Any, stack: Any, splits: Sequence[Any], first_seed: int, epoch
     from trainstack.workers.engine.training import Training
 
     def bundle_of(networks: int) -> Any:
-        found = bench.bundle(program, stack, networks)
+        found = bench.bundle(program, stack, networks, data[0], epochs)
         found.places = [_Unkept(program)] * networks
         return found
 

@@ -85,7 +85,7 @@ def test_networks_trained_together_are_those_trained_alone(stack: Stack, tmp_pat
     bench, asked = bench_of(tmp_path), [Refit(3, TRAINED), Refit(4, 2), Refit(5, TRAINED)]
     data = bench.split(None, stack)[1]
     assert isinstance(data, DeviceData)
-    assert bench.most_networks(stack, data, EPOCHS) >= len(asked)
+    assert bench.most_networks(stack, data, EPOCHS, len(asked)) >= len(asked)
     together = [made[0].weights() for made in refitted(bench, stack, asked) if made]
     assert len(together) == len(asked)
     for refit, ours in zip(asked, together, strict=True):

@@ -41,9 +41,9 @@ def test_members_save_as_much_as_wider_work() -> None:
     stack = Stack.of(units=[64, 64])
     members = stack.but(members="shared", members__count=32)
     assert saved_seconds_a_step(members, 64) > saved_seconds_a_step(stack, 64)
-    assert worth_bundling(stack, 64, 100_000, "cpu")
-    assert not worth_bundling(members, 64, 100_000, "cpu")
-    assert worth_bundling(members, 64, 1, "gpu")
+    assert worth_bundling(stack, 64, 100_000, 5, "cpu")
+    assert not worth_bundling(members, 64, 100_000, 5, "cpu")
+    assert worth_bundling(members, 64, 1, 5, "gpu")
 
 
 def test_small_data_is_not_compiled_and_large_is() -> None:
@@ -60,16 +60,27 @@ def test_networks_are_bundled_from_the_steps_that_repay_tracing(units: list[int]
     products = 32 * sum(a * b for a, b in itertools.pairwise([20, *units]))
     saved = 70e-6 * (1 - products / 8e6)
     enough = math.floor(0.035 * len(units) / saved) + 1
-    assert worth_bundling(stack, 20, enough, "cpu")
-    assert not worth_bundling(stack, 20, enough - 1, "cpu")
+    assert worth_bundling(stack, 20, enough, 2, "cpu")
+    assert not worth_bundling(stack, 20, enough - 1, 2, "cpu")
+
+
+def test_networks_that_share_a_compiled_program_need_more_steps_to_be_bundled() -> None:
+    """Where five networks in turn compile and a bundle does not, it has to save what they do."""
+    stack = Stack.of(units=[300, 100], normalization="before", batch_size=32)
+    steps = 1_640  # 40 epochs of digits
+    assert worth_compiling(stack, 64, steps, 5)
+    assert not worth_compiling_bundle(stack, 64, steps, 5)
+    assert not worth_bundling(stack, 64, steps, 5, "cpu")
+    assert worth_bundling(stack, 64, steps, 2, "cpu")
+    assert worth_bundling(stack, 64, 50 * steps, 5, "cpu")
 
 
 def test_large_products_are_never_bundled_on_a_processor() -> None:
     """From eight million multiplications in a batch's forward pass on, no number of steps pays."""
     stack = Stack.of(units=[256], batch_size=256)
-    assert worth_bundling(stack, 100, 10**6, "cpu")
-    assert not worth_bundling(stack, 123, 10**9, "cpu")
-    assert worth_bundling(stack, 123, 1, "gpu")
+    assert worth_bundling(stack, 100, 10**6, 5, "cpu")
+    assert not worth_bundling(stack, 123, 10**9, 5, "cpu")
+    assert worth_bundling(stack, 123, 1, 5, "gpu")
 
 
 @pytest.mark.parametrize("networks", [2, 4, 8])

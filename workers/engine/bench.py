@@ -47,6 +47,7 @@ from trainstack.workers.engine.structure import (
     shaping_items,
     worth_bundling,
     worth_compiling,
+    worth_compiling_bundle,
 )
 from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import Kept
@@ -229,29 +230,47 @@ class Bench:
             raise RequestError("pretraining is 'reuse'", "a study launched with --reuse")
         return saved_layers(reused.content(self.artifacts), len(reused.units))
 
-    def most_networks(self, stack: Stack, data: DeviceData | StreamedData, epochs: int) -> int:
-        """Return how many networks of a stack, each with a split of this size, to train at once.
+    def most_networks(
+        self, stack: Stack, data: DeviceData | StreamedData, epochs: int, networks: int
+    ) -> int:
+        """Return how many of some networks of a stack to train at once.
 
         Networks on streamed data are trained one by one.
+
+        Args:
+            stack: Their stack.
+            data: A split of the size of theirs.
+            epochs: Maximum number of epochs.
+            networks: Number of networks.
         """
-        if not isinstance(data, DeviceData):
+        if not isinstance(data, DeviceData) or self.spec.network is not None:
             return 1
         width, steps = first_width(stack, data.layout), planned_steps(stack, data, epochs)
-        if self.spec.network is not None or not worth_bundling(stack, width, steps, self.device):
+        if not worth_bundling(stack, width, steps, networks, self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
         most = MOST_NETWORKS[self.device] // max(1, independent_members(stack))
         return max(1, min(most, room))
 
     def bundle(
-        self, program: Program, stack: Stack, networks: int, compiled: bool | None = None
+        self,
+        program: Program,
+        stack: Stack,
+        networks: int,
+        data: DeviceData | StreamedData,
+        epochs: int,
     ) -> Bundle:
         """Return a bundle of networks of a program's structure, new or used before.
 
-        It is compiled if the program is, unless `compiled` says otherwise.
+        Args:
+            program: The program, for `data`.
+            stack: Their stack.
+            networks: Number of networks.
+            data: A split of the size of theirs.
+            epochs: Maximum number of epochs.
         """
-        if compiled is None:
-            compiled = program.structure.compiled
+        width, steps = first_width(stack, data.layout), planned_steps(stack, data, epochs)
+        compiled = worth_compiling_bundle(stack, width, steps, networks)
         structure = replace(program.structure, networks=networks, compiled=compiled)
         make = partial(Bundle, program, stack, networks, compiled)
         return self.programs.get(structure, make)[0]

@@ -28,8 +28,9 @@ RATE_FACTORS = (
 
 # On a CPU a bundle saves most of the time of a step's calls for each network, in seconds, and less
 # the larger its products are: with this many multiplications in a forward pass it saves nothing
-# (docs/engine.md, `python -m benchmarks.bundles`).
+# (docs/engine.md, `python -m benchmarks.bundles`). XLA leaves fewer calls to save.
 CALLS_SECONDS, MOST_PRODUCTS_ON_CPU = 70e-6, 8_000_000
+COMPILED_CALLS_SECONDS = 25e-6
 # Tracing a bundle takes this many seconds for each of its networks and layers.
 TRACING_SECONDS = 0.035
 # Compiling a bundle costs this many times as much as compiling one network.
@@ -157,7 +158,12 @@ def worth_compiling(stack: Stack, features: int, steps: int, runs: int = 1) -> b
         steps: Steps of one run without early stopping.
         runs: Number of runs that will use the program.
     """
-    return saved_seconds_a_step(stack, features) * steps * runs > compiling_seconds(stack)
+    return _gained_by_compiling(stack, features, steps, runs) > 0
+
+
+def _gained_by_compiling(stack: Stack, features: int, steps: int, runs: int) -> float:
+    """Return the seconds that compiling one network's program saves; less than 0: it costs."""
+    return saved_seconds_a_step(stack, features) * steps * runs - compiling_seconds(stack)
 
 
 def worth_compiling_bundle(stack: Stack, features: int, steps: int, networks: int) -> bool:
@@ -202,18 +208,30 @@ def _hidden_weights(stack: Stack, features: int) -> int:
     return weights * stack.get("members.count", 1)
 
 
-def worth_bundling(stack: Stack, features: int, steps: int, device: str) -> bool:
+def worth_bundling(stack: Stack, features: int, steps: int, networks: int, device: str) -> bool:
     """Return whether networks of a stack train faster at once than one after the other.
+
+    Both are estimated with the use of XLA that suits them. One after the other, networks share one
+    compiled program; a bundle is compiled for itself.
 
     Args:
         stack: Their stack.
         features: Width of the first layer's input.
         steps: Steps of one network without early stopping.
+        networks: Number of networks.
         device: `cpu` or `gpu`.
     """
+    if device == "gpu":
+        return True
     products = stack["batch_size"] * _hidden_weights(stack, features)
-    saved = CALLS_SECONDS * max(0.0, 1 - products / MOST_PRODUCTS_ON_CPU) * steps
-    return device == "gpu" or saved > TRACING_SECONDS * len(stack.units)
+    share = max(0.0, 1 - products / MOST_PRODUCTS_ON_CPU)
+    if worth_compiling_bundle(stack, features, steps, networks):
+        a_step = saved_seconds_a_step(stack, features) + share * COMPILED_CALLS_SECONDS
+        saved = networks * steps * a_step - BUNDLE_COSTS * compiling_seconds(stack)
+    else:
+        saved = networks * steps * share * CALLS_SECONDS
+    tracing = networks * TRACING_SECONDS * len(stack.units)
+    return saved - tracing > max(0.0, _gained_by_compiling(stack, features, steps, networks))
 
 
 def as_vector(numbers: Mapping[str, float]) -> list[float]:

@@ -15,10 +15,7 @@ from typing import Protocol
 from trainstack.search.folds import fold_seed
 from trainstack.search.records import Measurement, Outcome, Result
 from trainstack.search.sampling.fold_racing import first_folds
-from trainstack.workers.engine.bench import planned_steps
-from trainstack.workers.engine.model_plan import first_width
 from trainstack.workers.engine.program import Program
-from trainstack.workers.engine.structure import worth_compiling_bundle
 from trainstack.workers.engine.together import train_together
 from trainstack.workers.engine.turns import Turns
 from trainstack.workers.messages import ABANDONED, INTERRUPTED, Job
@@ -107,7 +104,7 @@ def train_folds(bench: RunBench, job: Job, monitor: Monitor) -> Result:
     """
     began = time.perf_counter()
     first = first_folds(len(job.splits))
-    in_bundle = _most(bench, job) > 1  # its folds after the first ones
+    in_bundle = _most(bench, job, len(job.splits) - first) > 1  # its folds after the first ones
     later = 0 if in_bundle else round(GOING_ON * (len(job.splits) - first))
     program, build_seconds = bench.program_of(replace(job, again=first + later))
     folds = [
@@ -146,7 +143,7 @@ def _later(
 ) -> list[PreparedRun]:
     """Train the folds after the first ones, as many at once as pay, until one does not complete."""
     runs: list[PreparedRun] = []
-    most = _most(bench, folds[0])
+    most = _most(bench, folds[0], len(folds))
     for start in range(0, len(folds), most):
         runs += _trained(bench, program, folds[start : start + most], [], after_epoch)
         if _outcome(runs)[0] != Outcome.COMPLETED:
@@ -167,8 +164,9 @@ def _trained(
     With `looks`, statistics of the layers are those of the first of them.
     """
     count, stack = len(folds), stack_of(folds[0])
-    if 1 < count <= _most(bench, folds[0]):
-        group = bench.bundle(program, stack, count, _compiled(bench, folds))
+    if 1 < count <= _most(bench, folds[0], count):
+        _, data = bench.split(folds[0].split, stack, folds[0].condition)
+        group = bench.bundle(program, stack, count, data, folds[0].epochs)
     else:
         group = Turns(program, count)
     for place, fold in enumerate(folds):
@@ -186,19 +184,11 @@ def _trained(
     return runs
 
 
-def _compiled(bench: RunBench, folds: Sequence[Job]) -> bool:
-    """Return whether to compile a bundle of folds, which is used for this trial only."""
-    stack = stack_of(folds[0])
-    _, data = bench.split(folds[0].split, stack)
-    steps = planned_steps(stack, data, folds[0].epochs)
-    return worth_compiling_bundle(stack, first_width(stack, data.layout), steps, len(folds))
-
-
-def _most(bench: RunBench, fold: Job) -> int:
-    """Return the number of folds to train at once."""
+def _most(bench: RunBench, fold: Job, networks: int) -> int:
+    """Return how many of some folds like one to train at once."""
     stack = stack_of(fold)
     _, data = bench.split(fold.split, stack, fold.condition)
-    return bench.most_networks(stack, data, fold.epochs)
+    return bench.most_networks(stack, data, fold.epochs, networks)
 
 
 def _outcome(runs: Sequence[PreparedRun]) -> tuple[str, str | None]:

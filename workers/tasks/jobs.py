@@ -10,6 +10,7 @@ from typing import cast
 
 from trainstack.search.records import CONFIRMATION, Measurement, Outcome, Result
 from trainstack.workers.engine import conditions
+from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.together import train_together
 from trainstack.workers.messages import Job
@@ -54,7 +55,7 @@ class JobBench(RunBench):
             _, data = self.split(job.split, stack_of(job), job.condition)
         except conditions.UnmetError:
             return 0
-        return self.most_networks(stack_of(job), data, job.epochs) - 1
+        return self.most_networks(stack_of(job), data, job.epochs, job.again) - 1
 
     def train_bundle(
         self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]
@@ -62,7 +63,12 @@ class JobBench(RunBench):
         """Train jobs of one structure at once; return their results, in order."""
         began = time.perf_counter()
         program, build_seconds = self.program_of(jobs[0])
-        bundle = self.bundle(program, stack_of(jobs[0]), len(jobs))
+        _, data = self.split(jobs[0].split, stack_of(jobs[0]), jobs[0].condition)
+
+        def bundle_of(networks: int) -> Bundle:
+            return self.bundle(program, stack_of(jobs[0]), networks, data, jobs[0].epochs)
+
+        bundle = bundle_of(len(jobs))
         runs = []
         for k, job in enumerate(jobs):
             conditions.check(job, bool(self.spec.experiment))
@@ -73,7 +79,7 @@ class JobBench(RunBench):
             [run.training for run in runs],
             [cast(DeviceData, run.data) for run in runs],
             [partial(judge, job) for job in jobs],
-            lambda networks: self.bundle(program, stack_of(jobs[0]), networks),
+            bundle_of,
         )
         found = []
         for run, result in zip(runs, results, strict=True):

@@ -41,10 +41,10 @@ def refitted(
         None if the training diverged.
     """
     split, data = bench.split(None, stack)
-    most = bench.most_networks(stack, data, bench.spec.epochs)
+    most = bench.most_networks(stack, data, bench.spec.epochs, len(asked))
     for start in range(0, len(asked), most):
         group = asked[start : start + most]
-        program, _ = bench.program(stack, data, bench.spec.epochs, len(group))
+        program, _ = bench.program(stack, data, bench.spec.epochs, len(asked))
         if isinstance(data, DeviceData) and len(group) > 1:
             trained = _together(bench, stack, group, program, data)
         else:
@@ -76,7 +76,7 @@ def _together(
     bench: Bench, stack: Stack, refits: Sequence[Refit], program: Program, data: DeviceData
 ) -> list[list[np.ndarray] | None]:
     """Return the weights of networks that are trained at once; None for one that diverged."""
-    bundle = bench.bundle(program, stack, len(refits))
+    bundle = bench.bundle(program, stack, len(refits), data, bench.spec.epochs)
     for place, refit in enumerate(refits):
         bench.start(program, stack, refit.seed, data, bench.spec.epochs)
         bundle.load(place)
