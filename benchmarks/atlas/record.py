@@ -47,13 +47,15 @@ def main() -> None:
     parser.add_argument("-o", type=Path, default=FOLDER)
     parser.add_argument("--data", nargs="+", default=[*SMALL, *LARGE])
     parser.add_argument("--points", type=int, default=60, help="points of the spaces")
-    parser.add_argument("--names", nargs="+", help="only these stacks, with every seed")
+    parser.add_argument("--names", nargs="+", help="only these stacks")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="seeds of --names")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no block later")
     parser.add_argument("--block", help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.o.mkdir(parents=True, exist_ok=True)
     if given.block:
-        _record_block(given.tables, given.o, given.block, given.points, given.names)
+        named = None if given.names is None else (given.names, given.seeds)
+        _record_block(given.tables, given.o, given.block, given.points, named)
         return
     end, words = time.monotonic() + 60 * given.minutes, sys.argv[1:]
     going = list(given.data)
@@ -71,7 +73,11 @@ _NOTHING_LEFT = 3
 
 
 def _record_block(
-    tables: Path, folder: Path, name: str, points: int, names: Sequence[str] | None
+    tables: Path,
+    folder: Path,
+    name: str,
+    points: int,
+    named: tuple[Sequence[str], Sequence[int]] | None,
 ) -> None:
     """Record the next runs of a data set; exit with `_NOTHING_LEFT` if there are none."""
     with (folder / f"{name}.lock").open("w") as lock:
@@ -83,7 +89,7 @@ def _record_block(
         with tempfile.TemporaryDirectory() as artifacts:
             bench, epochs = opened(tables, name, artifacts)
             found = lines(folder, name)
-            asked = left(bench, found, points, names)[:BLOCK]
+            asked = left(bench, found, points, named)[:BLOCK]
             if not asked:
                 sys.exit(_NOTHING_LEFT)
             for stack_name, stack, seed in asked:
@@ -114,7 +120,10 @@ def opened(tables: Path, name: str, artifacts: str) -> tuple[Any, int]:
 
 
 def left(
-    bench: Any, found: Sequence[dict[str, Any]], points: int, names: Sequence[str] | None = None
+    bench: Any,
+    found: Sequence[dict[str, Any]],
+    points: int,
+    named: tuple[Sequence[str], Sequence[int]] | None = None,
 ) -> list[tuple[str, Any, int]]:
     """Return the runs of a data set that are not recorded, in order: name, stack and seed.
 
@@ -122,7 +131,7 @@ def left(
         bench: The data set's bench.
         found: The recorded documents.
         points: Number of points of the spaces.
-        names: The only stacks to record, with every seed; None: all, as the module says.
+        named: The only stacks to record, and their seeds; None: all, as the module says.
     """
     from benchmarks.atlas.stacks import recorded_stacks
     from trainstack.search.plan_length import training_rows
@@ -131,8 +140,9 @@ def left(
     rows = training_rows(bench.dataset)
     stacks = {s.name: s.stack for s in recorded_stacks(bench.spec.data.task, rows, points)}
     first, *others = SEEDS
-    if names is not None:
-        asked = [(name, stacks[name], seed) for seed in SEEDS for name in names if name in stacks]
+    if named is not None:
+        names, seeds = named
+        asked = [(name, stacks[name], seed) for seed in seeds for name in names if name in stacks]
         return [run for run in asked if (run[0], run[2]) not in done]
     asked = [(name, stack, first) for name, stack in stacks.items() if (name, first) not in done]
     if asked:

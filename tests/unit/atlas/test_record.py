@@ -38,8 +38,8 @@ def test_the_best_stacks_and_the_baseline_get_the_other_seeds() -> None:
     assert [seed for name, _, seed in asked if name == BASELINE] == list(SEEDS[1:])
 
 
-def test_given_stacks_get_every_seed() -> None:
-    """With names only these stacks are trained, with the seeds that they do not have."""
+def test_given_stacks_get_the_given_seeds() -> None:
+    """Only the named stacks are trained, with those of their seeds that they do not have."""
     found = [{"name": BASELINE, "seed": SEEDS[1]}]
-    asked = left(wine(), found, points=0, names=[BASELINE])
+    asked = left(wine(), found, points=0, named=([BASELINE], SEEDS))
     assert [(name, seed) for name, _, seed in asked] == [(BASELINE, SEEDS[0]), (BASELINE, SEEDS[2])]
