@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainstack.search.conditions import PLAIN, Condition
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, REFIT, SEARCH
 from trainstack.spaces.stack import Stack
 
 
@@ -144,11 +144,32 @@ class MeasurementPayload:
         return cls(chosen, baseline, document["runs"], refits, pool)
 
 
-Payload = SearchPayload | ConfirmationPayload | MeasurementPayload
+@dataclass(frozen=True)
+class RefitPayload:
+    """Input of a training whose network the measurement needs for a model to export.
+
+    Attributes:
+        refit: The training.
+    """
+
+    refit: Refit
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `from_json` reads."""
+        return asdict(self.refit)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RefitPayload:
+        """Read a document written by `to_json`."""
+        return cls(Refit.from_json(document))
+
+
+Payload = SearchPayload | ConfirmationPayload | MeasurementPayload | RefitPayload
 _TYPES: Mapping[str, type[Payload]] = {
     SEARCH: SearchPayload,
     CONFIRMATION: ConfirmationPayload,
     MEASUREMENT: MeasurementPayload,
+    REFIT: RefitPayload,
 }
 
 

@@ -26,6 +26,7 @@ class TaskKind(Word):
     SEARCH = "search"
     CONFIRMATION = "confirmation"
     MEASUREMENT = "measurement"
+    REFIT = "refit"
 
 
 class Status(Word):
@@ -64,7 +65,7 @@ class RequestedState(Word):
     CANCEL = "cancel"
 
 
-SEARCH, CONFIRMATION, MEASUREMENT = TaskKind
+SEARCH, CONFIRMATION, MEASUREMENT, REFIT = TaskKind
 # Outcomes that hold a place in the budget once a trial has ended.
 COUNTED = (Outcome.COMPLETED, Outcome.PRUNED, Outcome.DIVERGED, Outcome.INFEASIBLE)
 # All values of a run's `outcome`.

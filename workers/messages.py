@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trainstack.search.artifact_names import folder_of
 from trainstack.search.conditions import PLAIN, Condition
 from trainstack.search.folds import SplitId, splits_of
-from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
+from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload, Refit, RefitPayload
 from trainstack.search.queue.lease import Lease
 from trainstack.search.records import CONFIRMATION, SEARCH, Measurement, Result
 from trainstack.search.spec import StudySpec
@@ -43,14 +43,15 @@ class Job:
 
     Attributes:
         token: Fencing token of the lease; every reply carries it.
-        kind: `search`, `confirmation` or `measurement`.
+        kind: Kind of the task.
         stack: Stack to train; None for a measurement.
         seed: Seed of weights, batch order and masks.
-        splits: The splits to train on, one network for each.
+        splits: The splits to train on, one network for each; unused by a refit.
         epochs: Maximum number of epochs.
         rungs: Epochs after which the trainer waits for a verdict.
         folder: Folder for artifacts, relative to the artifact folder; empty: none are kept.
         measures: Input of a measurement; None for training.
+        refit: Training on all rows that are not for testing; None for other kinds.
         again: Expected number of runs of the same structure, including this one.
         condition: Changes that an experiment for claims makes to the run besides its stack.
     """
@@ -64,6 +65,7 @@ class Job:
     rungs: tuple[int, ...] = ()
     folder: str = ""
     measures: MeasurementPayload | None = None
+    refit: Refit | None = None
     again: int = 1
     condition: Condition = PLAIN
 
@@ -92,6 +94,7 @@ def job_of(spec: StudySpec, lease: Lease) -> Job:
         rungs=lease.rungs if lease.kind == SEARCH else (),
         folder=f"{folder_of(spec.study)}/{lease.kind}",
         measures=payload if isinstance(payload, MeasurementPayload) else None,
+        refit=payload.refit if isinstance(payload, RefitPayload) else None,
         again=spec.replicates if lease.kind == CONFIRMATION else len(splits),
         condition=payload.condition if isinstance(payload, ConfirmationPayload) else PLAIN,
     )

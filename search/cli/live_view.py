@@ -223,6 +223,8 @@ def _at(worker: WorkerStatus, running: Running | None, epochs: int, width: int) 
         return worker.state, ""
     if running.kind == "measurement":
         return "test set", ""
+    if running.kind == "refit":
+        return "model", ""
     what = "trial" if running.kind == "search" else "run"
     planned = running.stack.planned_epochs(epochs) if running.stack else epochs
     drawn = bar(running.epochs, planned, 10) + " " if width >= NARROW else ""

@@ -11,6 +11,15 @@ import numpy as np
 ROUNDS, MOST_MEMBERS = 20, 10
 
 
+def starters(candidates: int, most_members: int = MOST_MEMBERS) -> int:
+    """Return how many of the best candidates are in every ensemble: half of them.
+
+    >>> starters(5), starters(50)
+    (3, 10)
+    """
+    return min(most_members, (candidates + 1) // 2)
+
+
 def greedy(
     predictions: Sequence[np.ndarray],
     objective: Callable[[np.ndarray], float],
@@ -44,7 +53,7 @@ def greedy(
     counts = [0] * len(predictions)
     alone = [_finite(objective(p)) for p in predictions]
     able = [k for k in np.argsort(alone, kind="stable").tolist() if np.isfinite(alone[k])]
-    start = able[: min(most_members, (len(able) + 1) // 2)]
+    start = able[: starters(len(able), most_members)]
     if not start:
         return tuple(counts)
     for k in start:

@@ -30,8 +30,8 @@ from trainstack.spaces.stack import Stack
 def claim(engine: Engine, study_id: int, worker_id: int, seconds: float) -> TaskRow | None:
     """Claim the next task, or open a new place in the budget and claim that.
 
-    Order: the measurement, a confirmation, a search trial that was given back, one that was
-    enqueued, a new one. Tasks that this worker has failed come last. Among confirmation runs,
+    Order: the measurement, a refit, a confirmation, a search trial that was given back, one that
+    was enqueued, a new one. Tasks that this worker has failed come last. Among confirmation runs,
     those of a stack that the worker has trained come first, as it has the compiled program; then
     those of a stack that no worker has begun.
 
@@ -52,7 +52,7 @@ def claim(engine: Engine, study_id: int, worker_id: int, seconds: float) -> Task
         study = locked(connection, study_id)
         present(connection, worker_id)
         search = open_to_search(connection, study)
-        kinds = kinds_open(study, search)
+        kinds = kinds_open(connection, study, search)
         task_id = next_waiting(connection, study_id, worker_id, kinds, NOT_FAILED)
         if task_id is None and search and not study.spec["stacks"] and study.held < study.trials:
             new = search_task(study_id, study.spec["seed"], study.opened)
@@ -110,7 +110,8 @@ def claim_alike(
     with engine.begin() as connection:
         first = owned(connection, *lease)
         present(connection, worker_id)
-        if CONFIRMATION not in kinds_open(locked(connection, first.study_id), search=False):
+        study = locked(connection, first.study_id)
+        if CONFIRMATION not in kinds_open(connection, study, search=False):
             return []
         of_study = (tasks.c.study_id == first.study_id) & (tasks.c.kind == CONFIRMATION)
         unfinished = select(tasks).where(of_study, tasks.c.status != Status.DONE)

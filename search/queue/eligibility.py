@@ -11,7 +11,7 @@ from sqlalchemy.sql import ColumnElement
 from trainstack.search.database.schema import tasks, workers
 from trainstack.search.queue.rows import StudyRow
 from trainstack.search.queue.study_store import CONFIRMING, GO, MOST_FAILURES, SEARCHING, STOP
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Status
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, REFIT, SEARCH, Status
 
 _WORKER = bindparam("worker_id")
 # Conditions on a task: this worker did not run out of memory with it; nor did it fail it.
@@ -52,13 +52,21 @@ def other_workers(
     return connection.execute(_OTHERS, named).scalar_one()
 
 
-def kinds_open(study: StudyRow, search: bool) -> list[str]:
-    """Return the kinds of task that may start now."""
+def kinds_open(connection: Connection, study: StudyRow, search: bool) -> list[str]:
+    """Return the kinds of task that may start now; refits only until the measurement has ended."""
     kinds: list[str] = [SEARCH] if search else []
     if study.phase == CONFIRMING and study.requested_state in (GO, STOP):
         # After `stop`, the confirmed stack is still measured.
-        kinds += [MEASUREMENT] if study.requested_state == STOP else [MEASUREMENT, CONFIRMATION]
+        kinds += [MEASUREMENT, REFIT] if _measuring(connection, study.study_id) else []
+        kinds += [CONFIRMATION] if study.requested_state == GO else []
     return kinds
+
+
+def _measuring(connection: Connection, study_id: int) -> bool:
+    """Return whether the measurement is waiting or running."""
+    mine = (tasks.c.study_id == study_id) & (tasks.c.kind == MEASUREMENT)
+    open_ = tasks.c.status.in_([Status.WAITING, Status.RUNNING])
+    return connection.execute(select(tasks.c.task_id).where(mine, open_)).first() is not None
 
 
 def next_waiting(
@@ -85,7 +93,8 @@ def next_waiting(
 def _next(*only: ColumnElement[bool]) -> Select[Any]:
     """Build the query of `next_waiting`, which takes longer than to run it."""
     study_id = bindparam("study_id")
-    order = case((tasks.c.kind == MEASUREMENT, 0), (tasks.c.kind == CONFIRMATION, 1), else_=2)
+    places = {MEASUREMENT: 0, REFIT: 1, CONFIRMATION: 2, SEARCH: 3}
+    order = case({str(kind): place for kind, place in places.items()}, value=tasks.c.kind)
     begun = tasks.alias("begun")
     confirmed = (begun.c.study_id == study_id) & (begun.c.kind == CONFIRMATION)
     own = select(begun.c.stack_id).where(confirmed, begun.c.worker_id == _WORKER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainstack.search.evidence.greedy import starters
 from trainstack.search.payloads import PoolMember, Refit
 from trainstack.search.queue.rows import TaskRow
 from trainstack.search.records import CONFIRMATION, SEARCH, Outcome
@@ -31,6 +32,20 @@ def further_models(
         return (), ()
     mine = [row for row in confirmed if row.stack_id == stack.stack_id]
     return refits(mine), pool(spec, rows)
+
+
+def networks(
+    stack: Stack, refits: Sequence[Refit], pool: Sequence[PoolMember]
+) -> tuple[tuple[Stack, Refit], ...]:
+    """Return the trainings that the models need whichever ensemble is chosen, each once.
+
+    Args:
+        stack: The recommended stack.
+        refits: Its trainings.
+        pool: The ensemble's candidates, the best first.
+    """
+    members = [(member.stack, member.refit) for member in pool[: starters(len(pool))]]
+    return tuple(dict.fromkeys([*members, *((stack, refit) for refit in refits)]))
 
 
 def refits(runs: Sequence[TaskRow]) -> tuple[Refit, ...]:

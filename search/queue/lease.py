@@ -31,8 +31,8 @@ class Lease:
         task_id: Id of the task.
         token: Identifies the current attempt in every write.
         attempt: Number of the attempt, from 1.
-        kind: `search`, `confirmation` or `measurement`.
-        number: Number of a search trial or of a confirmation run; -1 for a measurement.
+        kind: `search`, `confirmation`, `measurement` or `refit`.
+        number: Number of a search trial or of a confirmation run; -1 for others.
         stack: The stack to train; None for a measurement.
         seed: Seed of weights, batch order and masks.
         payload: Input of the task besides its stack and seed.

@@ -7,16 +7,16 @@ lock that reads the tables again, and does nothing if the step was done already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.conditions import Condition
 from trainstack.search.database.schema import durable, studies, tasks
-from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload
+from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload, RefitPayload
 from trainstack.search.queue.eligibility import open_to_search
-from trainstack.search.queue.further_models import further_models
+from trainstack.search.queue.further_models import further_models, networks
 from trainstack.search.queue.queries import rows_of, run_of
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.study_store import (
@@ -32,7 +32,15 @@ from trainstack.search.queue.study_store import (
     record_event,
     state_of,
 )
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, SEARCH, Outcome, Run, Status
+from trainstack.search.records import (
+    CONFIRMATION,
+    MEASUREMENT,
+    REFIT,
+    SEARCH,
+    Outcome,
+    Run,
+    Status,
+)
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 
@@ -177,7 +185,9 @@ def _confirm(engine: Engine, study_id: int, judge: Judge | None) -> bool:
             return True  # the evidence has changed meanwhile
         if measured is not None:
             if measured.status == Status.DONE:
-                _conclude(connection, study)
+                drop_waiting(connection, study_id, REFIT)
+                if not _count(connection, study_id, REFIT)[Status.RUNNING]:
+                    _conclude(connection, study)
             return False
         reopened = _plan(connection, study_id, planned)
         change(connection, study_id, planned=UNPLANNED if reopened else seen)
@@ -261,37 +271,51 @@ def _conclude(connection: Connection, study: StudyRow, why: str = "") -> None:
 def _measure(
     connection: Connection, study: StudyRow, chosen: Choice | None, rows: Sequence[TaskRow]
 ) -> None:
-    """Insert the measurement on the test set, or conclude if there is nothing to measure."""
+    """Insert the measurement on the test set, or conclude if there is nothing to measure.
+
+    The networks of the models to export are tasks of their own, for the other workers. The
+    measurement trains those that it does not find.
+    """
     if chosen is None:
         over = any(row.outcome == Outcome.COMPLETED for row in rows)
         _conclude(connection, study, "" if over else "no trial finished")
         return
-    asked = (chosen.stack.stack_id, chosen.baseline.stack_id)
+    compared = (chosen.stack.stack_id, chosen.baseline.stack_id)
     seeds = chosen.seeds(study.spec["replicates"])  # without the runs that tuned a learning rate
     confirmed = [
         row
         for row in rows
         if row.kind == CONFIRMATION
         and row.outcome == Outcome.COMPLETED
-        and row.stack_id in asked
+        and row.stack_id in compared
         and row.seed_index in seeds
     ]
     kept = {
         stack_id: {str(r.seed_index): r.artifacts for r in confirmed if r.stack_id == stack_id}
-        for stack_id in asked
+        for stack_id in compared
     }
-    connection.execute(
-        insert_or_not(tasks)
-        .on_conflict_do_nothing()
-        .values(
-            study_id=study.study_id,
-            kind=MEASUREMENT,
-            stack=chosen.stack.to_json(),
-            stack_id="measurement",
-            seed=study.spec["seed"],
-            payload=MeasurementPayload(
-                *(chosen.stack, chosen.baseline, kept),
-                *further_models(study.spec, chosen.stack, confirmed, rows),
-            ).to_json(),
-        )
-    )
+    further = further_models(study.spec, chosen.stack, confirmed, rows)
+    asked = MeasurementPayload(chosen.stack, chosen.baseline, kept, *further)
+    wanted: list[dict[str, Any]] = [
+        {
+            "kind": MEASUREMENT,
+            "stack": chosen.stack.to_json(),
+            "stack_id": "measurement",
+            "seed": study.spec["seed"],
+            "seed_index": -1,
+            "payload": asked.to_json(),
+        },
+        *(
+            {
+                "kind": REFIT,
+                "stack": stack.to_json(),
+                "stack_id": stack.stack_id,
+                "seed": refit.seed,
+                "seed_index": place,
+                "payload": RefitPayload(refit).to_json(),
+            }
+            for place, (stack, refit) in enumerate(networks(chosen.stack, *further))
+        ),
+    ]
+    rows_wanted = [{"study_id": study.study_id, **row} for row in wanted]
+    connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(rows_wanted))

@@ -29,7 +29,7 @@ class Running:
 
     Attributes:
         worker: Name of the worker.
-        kind: `search`, `confirmation` or `measurement`.
+        kind: `search`, `confirmation`, `measurement` or `refit`.
         number: The trial's number; None for a measurement.
         epochs: Epochs completed in this attempt.
         loss: Objective of the last of them; None before the first.

@@ -16,7 +16,7 @@ from trainstack.search.queue.study_store import (
     find,
     record_event,
 )
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, Outcome
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, REFIT, Outcome
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.errors import RequestError
 
@@ -64,7 +64,7 @@ def reopen(engine: Engine, name: str, least: int, most: int, seconds: float | No
             looked = measured & (tasks.c.outcome == Outcome.COMPLETED)
             query = select(func.count()).select_from(tasks).where(looked)
             opened = min(1, connection.execute(query).scalar_one())
-            connection.execute(delete(tasks).where(measured))
+            connection.execute(delete(tasks).where(measured | (mine & (tasks.c.kind == REFIT))))
             values |= {"phase": CONFIRMING, "requested_state": GO, "concluded_at": None}
         asked = replace(
             spec,

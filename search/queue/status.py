@@ -47,7 +47,7 @@ class WorkerStatus:
         version: Its version of this package.
         state: Its activity; `lost` after a minute without a heartbeat.
         trial: The trial that it trains; of several trained at once the first.
-        kind: `search`, `confirmation` or `measurement`.
+        kind: `search`, `confirmation`, `measurement` or `refit`.
         last_seen_seconds: Seconds since its last heartbeat.
     """
 

@@ -16,14 +16,17 @@ from trainstack.search.data.load import load
 from trainstack.search.evidence.planned_run import confirmation_seed
 from trainstack.search.folds import confirmation_split
 from trainstack.search.payloads import MeasurementPayload, Refit
-from trainstack.search.records import CONFIRMATION, MEASUREMENT, Outcome
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, REFIT, Outcome
 from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.training import Training
 from trainstack.workers.messages import Job
+from trainstack.workers.tasks import making
+from trainstack.workers.tasks import refit as refit_module
 from trainstack.workers.tasks.jobs import JobBench
-from trainstack.workers.tasks.refit import refitted
+from trainstack.workers.tasks.making import Maker
+from trainstack.workers.tasks.refit import kept_refit, refitted
 
 pytestmark = pytest.mark.keras
 
@@ -93,6 +96,50 @@ def test_networks_trained_together_are_those_trained_alone(stack: Stack, tmp_pat
         assert made is not None
         for mine, alone in zip(ours, made[0].weights(), strict=True):
             np.testing.assert_allclose(mine, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("averaging", ["none", "exponential"])
+def test_a_network_that_another_worker_kept_is_not_trained_again(
+    averaging: str, tmp_path: Path
+) -> None:
+    """The measurement takes its weights, which are those that it would have trained, once."""
+    stack, refit, other = STACK.but(averaging=averaging), Refit(3, TRAINED), Refit(4, 2)
+    there, here = bench_of(tmp_path), bench_of(tmp_path)
+    job = Job("r", REFIT, stack, refit.seed, (), EPOCHS, refit=refit)
+    assert there.refit(job).outcome == Outcome.COMPLETED
+    trained: list[Refit] = []
+    asked = MeasurementPayload(stack, stack, {}, (refit, other))
+    maker = Maker(here, asked, ())
+
+    def counted(bench: Any, stack: Stack, refits: Any, runs: int) -> Any:
+        trained.extend(refits)
+        return refitted(bench, stack, refits, runs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "refitted", counted)
+        found = maker._networks([(stack, refit), (stack, other)])
+    assert trained == [other]
+    made = next(refitted(there, stack, [refit]))
+    assert made is not None
+    program, split = made
+    outputs = program.outputs(split.prepared().x_test)
+    odds = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    assert found[0] is not None
+    p = found[0].model.predict(split.x_test, verbose=0)
+    np.testing.assert_allclose(p, odds / odds.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
+    maker.forget_kept()
+    assert not list(tmp_path.glob("*/refit/*"))
+
+
+def test_a_network_that_the_measurement_has_begun_is_left_to_it(tmp_path: Path) -> None:
+    """Another worker's task for it ends at once, and what a killed measurement began is trained."""
+    bench, refit = bench_of(tmp_path), Refit(3, TRAINED)
+    assert kept_refit(bench, STACK, refit) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refit_module, "refitted", None)
+        job = Job("r", REFIT, STACK, refit.seed, (), EPOCHS, refit=refit)
+        assert bench.refit(job).outcome == Outcome.COMPLETED
+    assert kept_refit(bench, STACK, refit) is None
 
 
 def test_the_refit_is_measured_and_exported(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Engine, update
 
 from tests.support.studies import agrees, begun, completed, open_client, spec_of, work_off
 from trainstack.search.database.schema import studies, tasks
-from trainstack.search.payloads import MeasurementPayload
+from trainstack.search.payloads import MeasurementPayload, RefitPayload
 from trainstack.search.queue import study_store
 from trainstack.search.queue.history import history
 from trainstack.search.queue.queries import measurement, runs, status, statuses, trials
@@ -49,7 +49,6 @@ def test_whole_life(url: URL, database: Engine) -> None:
     lease = here.claim()
     assert lease is not None
     assert lease.kind == "measurement"
-    assert here.claim() is None
     assert isinstance(lease.payload, MeasurementPayload)
     assert lease.payload.chosen == last
     assert lease.payload.baseline == CHAPTER_DEFAULT
@@ -66,6 +65,40 @@ def test_whole_life(url: URL, database: Engine) -> None:
     words = [event.kind for event in history(database, "s")]
     assert words[0] == "created"
     assert words[-1] == "concluded"
+
+
+def test_other_workers_train_the_networks_that_the_measurement_needs(
+    url: URL, database: Engine
+) -> None:
+    """They are tasks until the measurement ends, and a study ends when none is being trained."""
+    here = begun(url, trials=1, replicates=2)
+    search = here.claim()
+    assert search is not None
+    here.finish(search, completed())
+    here.advance()
+    while (lease := here.claim()) is not None and lease.kind == "confirmation":
+        here.finish(lease, completed())
+        here.advance()
+    assert lease is not None
+    assert lease.kind == "measurement"
+    other = open_client(url)
+    assert isinstance(lease.payload, MeasurementPayload)
+    wanted = [(lease.payload.chosen, refit) for refit in lease.payload.refits]
+    assert len(wanted) == 2
+    first = other.claim()
+    assert first is not None
+    assert (first.kind, first.stack, first.payload) == (
+        "refit",
+        wanted[0][0],
+        RefitPayload(wanted[0][1]),
+    )
+    here.finish(lease, Result("completed", payload={"test": {"loss": 0.25}}))
+    assert here.claim() is None, "the measurement has ended, so the second network is not needed"
+    assert here.advance() == "confirming", "the first one is still being trained"
+    other.finish(first, Result("completed"))
+    assert other.claim() is None
+    assert other.advance() == "concluded"
+    agrees(database)
 
 
 def test_advance_by_many_at_once(url: URL, database: Engine) -> None:

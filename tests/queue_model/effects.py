@@ -198,7 +198,9 @@ def _open_kinds(state: Snapshot) -> list[str]:
         return ["search"] if study.requested_state == "go" and not over else []
     if study.phase != "confirming" or study.requested_state not in ("go", "stop"):
         return []
-    return ["measurement"] + ["confirmation"] * (study.requested_state == "go")
+    measuring = any(t.kind == "measurement" and t.status != "done" for t in state.tasks.values())
+    confirmation = ["confirmation"] * (study.requested_state == "go")
+    return ["measurement", "refit"] * measuring + confirmation
 
 
 def _reaped(did: Did, before: Snapshot, after: Snapshot, changes: Changes, now: datetime) -> None:

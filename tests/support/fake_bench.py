@@ -98,6 +98,11 @@ class FakeBench:
         """Train one after the other."""
         return [self.train(job, partial(judge, job)) for job in jobs]
 
+    def refit(self, job: Job) -> Result:
+        """Take the time of an epoch."""
+        time.sleep(self.canned.epoch_seconds)
+        return Result(Outcome.COMPLETED)
+
     def train_folds(self, job: Job, monitor: Monitor) -> Result:
         """Follow the stack's curve on the first folds; each fold is a little harder than the last.
 

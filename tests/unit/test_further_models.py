@@ -12,6 +12,7 @@ from trainstack.search.queue.further_models import (
     MOST_AVERAGED,
     MOST_CANDIDATES,
     further_models,
+    networks,
     pool,
     refits,
 )
@@ -54,6 +55,15 @@ def test_the_average_is_bounded() -> None:
     found = refits([row(CONFIRMATION, k) for k in range(9)])
     assert [refit.seed for refit in found] == [100 + k for k in range(MOST_AVERAGED)]
     assert refits([]) == ()
+
+
+def test_networks_that_every_ensemble_has_are_trained_once_each() -> None:
+    """They are those of the better half of its candidates, and the recommended stack's."""
+    mine = [Refit(1, 4), Refit(2, 4)]
+    members = [(OTHER, Refit(7, 3)), (STACK, mine[1]), (OTHER, Refit(8, 5))]
+    candidates = [PoolMember(stack, refit, ("p",)) for stack, refit in members]
+    assert networks(STACK, mine, candidates) == (members[0], members[1], (STACK, mine[0]))
+    assert networks(STACK, (), ()) == ()
 
 
 @pytest.mark.parametrize(

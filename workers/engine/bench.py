@@ -283,7 +283,7 @@ class Bench:
         split, data = self.split(run.split, stack)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
         self.start(program, stack, run.seed, data, self.spec.epochs)
-        if (kept := self._kept(run.weights)) is not None:
+        if (kept := self.kept(run.weights)) is not None:
             program.set_weights(kept)
         else:
             untrained = self.untrained_loss(split)
@@ -294,8 +294,8 @@ class Bench:
             training.run(data, lambda measurement: None)
         return program, split
 
-    def _kept(self, name: str) -> list[np.ndarray] | None:
-        """Return kept weights, or None if they cannot be read here."""
+    def kept(self, name: str) -> list[np.ndarray] | None:
+        """Return the weights kept under a name, or None if they cannot be read here."""
         if not name:
             return None
         try:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from trainstack.search.processes import unblock_interrupts
-from trainstack.search.records import MEASUREMENT, Measurement, Outcome, Result
+from trainstack.search.records import MEASUREMENT, REFIT, Measurement, Outcome, Result
 from trainstack.spaces.errors import TrainstackError
 from trainstack.workers.engine.keras_settings import PICTURES, absent, hushed, set_keras
 from trainstack.workers.messages import (
@@ -61,6 +61,7 @@ class Bench(Protocol):
         self, jobs: Sequence[Job], judge: Callable[[Job, Measurement], str | None]
     ) -> list[Result]: ...
     def measure(self, job: Job) -> Result: ...
+    def refit(self, job: Job) -> Result: ...
     def out_of_memory(self, error: Exception) -> bool: ...
 
 
@@ -159,6 +160,8 @@ def _run(line: Line, bench: Bench, job: Job) -> Result:
     try:
         if job.kind == MEASUREMENT:
             return bench.measure(job)
+        if job.kind == REFIT:
+            return bench.refit(job)
         if len(job.splits) > 1:
             return bench.train_folds(job, line)
         return bench.train(job, lambda m: line.tell(job, m))

@@ -16,6 +16,7 @@ from trainstack.workers.engine.together import train_together
 from trainstack.workers.messages import Job
 from trainstack.workers.tasks.fold_trial import Monitor, train_folds
 from trainstack.workers.tasks.measure import measure
+from trainstack.workers.tasks.refit import keep_refit
 from trainstack.workers.tasks.runs import RunBench, stack_of
 
 
@@ -96,6 +97,10 @@ class JobBench(RunBench):
             )
             for result, metrics, artifacts, payload in found
         ]
+
+    def refit(self, job: Job) -> Result:
+        """Train a network for the models to export, and keep it for the measurement."""
+        return keep_refit(self, job)
 
     def measure(self, job: Job) -> Result:
         """Measure the chosen stack and the baseline on the test set, once."""

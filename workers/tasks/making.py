@@ -21,7 +21,7 @@ from trainstack.spaces.stack import Stack
 from trainstack.workers.export.joint import joined
 from trainstack.workers.export.model import export_model
 from trainstack.workers.messages import Kept
-from trainstack.workers.tasks.refit import refitted
+from trainstack.workers.tasks.refit import forget_refit, kept_refit, refitted
 from trainstack.workers.tasks.validated import Validated, out_of_bag, together, validated
 
 if TYPE_CHECKING:
@@ -201,17 +201,48 @@ class Maker:
         return Made(Network(model, networks[0].split, parameters), members, valid)
 
     def _networks(self, wanted: Sequence[tuple[Stack, Refit]]) -> list[Network | None]:
-        """Return networks trained on all rows; those of one stack are trained together."""
+        """Return networks trained on all rows.
+
+        Other workers train them from the first to the last, as tasks; those that they have not kept
+        yet are trained here, from the last to the first, and those of one stack together where that
+        pays.
+        """
         by_stack: dict[Stack, list[Refit]] = {}
-        for stack, refit in dict.fromkeys(wanted):
+        for stack, refit in reversed(dict.fromkeys(wanted)):
             if (stack.stack_id, refit) not in self.trained:
                 by_stack.setdefault(stack, []).append(refit)
         for stack, missing in by_stack.items():
-            trained = refitted(self.bench, stack, missing)
-            for refit, found in zip(missing, trained, strict=True):
-                network = None if found is None else _network(self.bench, stack, *found)
-                self.trained[stack.stack_id, refit] = network
+            _, data = self.bench.split(None, stack)
+            epochs, runs = self.bench.spec.epochs, len(missing)
+            most = self.bench.most_networks(stack, data, epochs, runs)
+            for start in range(0, runs, most):
+                self._take(stack, missing[start : start + most], runs)
         return [self.trained[stack.stack_id, refit] for stack, refit in wanted]
+
+    def forget_kept(self) -> None:
+        """Remove what is kept of the networks, once all models are made."""
+        members = [(member.stack, member.refit) for member in self.asked.pool]
+        for stack, refit in [*members, *((self.asked.chosen, each) for each in self.asked.refits)]:
+            forget_refit(self.bench, stack, refit)
+
+    def _take(self, stack: Stack, refits: Sequence[Refit], runs: int) -> None:
+        """Add networks of a stack to those trained, kept ones before the others.
+
+        Args:
+            stack: The stack.
+            refits: Their trainings.
+            runs: Number of networks of the stack that are trained here at most.
+        """
+        missing = []
+        for refit in refits:
+            if (found := kept_refit(self.bench, stack, refit)) is None:
+                missing.append(refit)
+            else:
+                self.trained[stack.stack_id, refit] = _network(self.bench, stack, *found)
+        trained = refitted(self.bench, stack, missing, runs) if missing else ()
+        for refit, found in zip(missing, trained, strict=True):
+            network = None if found is None else _network(self.bench, stack, *found)
+            self.trained[stack.stack_id, refit] = network
 
     def _valid(self, stack: Stack, splits: Sequence[Any], files: Sequence[str]) -> Validated | None:
         """Return validation rows with the predictions of files; None if they do not fit."""

@@ -76,6 +76,7 @@ def models(
         except OSError as error:  # a full disk costs the export, not the figures
             log.warning("the model could not be written: %s", error)
         found[kind] = document
+    maker.forget_kept()
     return found
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainstack.search.artifact_names import REFITS, folder_of
 from trainstack.search.payloads import Refit
+from trainstack.search.records import Outcome, Result
 from trainstack.spaces.stack import Stack
+from trainstack.workers.engine.checkpoint import write_arrays
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
 from trainstack.workers.engine.training import batch_order, epoch_key
+from trainstack.workers.messages import Job
 
 if TYPE_CHECKING:
     from trainstack.workers.engine.bench import Bench
@@ -23,8 +29,67 @@ if TYPE_CHECKING:
 log = logging.getLogger("trainstack.trainer")
 
 
+def keep_refit(bench: Bench, job: Job) -> Result:
+    """Train a job's network and write its weights where `kept_refit` finds them.
+
+    One that the measurement has begun is not trained. A failed write does not matter: the
+    measurement trains the network again.
+    """
+    began = time.perf_counter()
+    assert job.stack is not None
+    assert job.refit is not None
+    name = _name(bench, job.stack, job.refit)
+    if bench.kept(name) is not None:
+        return Result(Outcome.COMPLETED)
+    found = next(refitted(bench, job.stack, [job.refit]))
+    if found is not None:
+        _write(bench, name, found[0].weights())
+    outcome = Outcome.DIVERGED if found is None else Outcome.COMPLETED
+    seconds = {"total": time.perf_counter() - began}
+    return Result(outcome, artifacts={"weights": name}, seconds=seconds)
+
+
+def kept_refit(bench: Bench, stack: Stack, refit: Refit) -> tuple[Program, Any] | None:
+    """Return a network that another worker has trained and kept, as `refitted` does.
+
+    Returns:
+        The program and the split. None if the network is not kept here; it is then marked as
+        begun, so that others leave it out.
+    """
+    name = _name(bench, stack, refit)
+    weights = bench.kept(name)
+    if not weights:
+        _write(bench, name, [])
+        return None
+    split, data = bench.split(None, stack)
+    program, _ = bench.program(stack, data, bench.spec.epochs)
+    program.reset(stack, refit.seed, data)
+    program.set_weights(weights)
+    return program, split
+
+
+def forget_refit(bench: Bench, stack: Stack, refit: Refit) -> None:
+    """Remove what is kept of a network."""
+    with contextlib.suppress(OSError):
+        bench.artifacts.remove(_name(bench, stack, refit))
+
+
+def _write(bench: Bench, name: str, weights: Sequence[np.ndarray]) -> None:
+    try:
+        write_arrays(bench.artifacts, name, {f"arr_{k}": array for k, array in enumerate(weights)})
+    except OSError as error:
+        log.warning("weights not kept in %s (%s)", bench.artifacts, error)
+
+
+def _name(bench: Bench, stack: Stack, refit: Refit) -> str:
+    """Return the name in the artifact store of a network's weights."""
+    lowered = "".join(f"-{epoch}" for epoch in refit.lowered_after)
+    name = f"{stack.stack_id}-{refit.seed}-{refit.epochs}{lowered}.npz"
+    return f"{folder_of(bench.spec.study)}/{REFITS}/{name}"
+
+
 def refitted(
-    bench: Bench, stack: Stack, asked: Sequence[Refit]
+    bench: Bench, stack: Stack, asked: Sequence[Refit], runs: int = 1
 ) -> Iterator[tuple[Program, Any] | None]:
     """Train networks of a stack without validation, as long as the confirmation found best.
 
@@ -35,16 +100,18 @@ def refitted(
         bench: The bench.
         stack: The stack.
         asked: Length and seed of each network's training.
+        runs: Number of networks of the stack that are trained here, now and later.
 
     Yields:
         For each network the program, which holds its weights until the next one, and the split;
         None if the training diverged.
     """
     split, data = bench.split(None, stack)
+    runs = max(runs, len(asked))
     most = bench.most_networks(stack, data, bench.spec.epochs, len(asked))
     for start in range(0, len(asked), most):
         group = asked[start : start + most]
-        program, _ = bench.program(stack, data, bench.spec.epochs, len(asked))
+        program, _ = bench.program(stack, data, bench.spec.epochs, runs)
         if isinstance(data, DeviceData) and len(group) > 1:
             trained = _together(bench, stack, group, program, data)
         else:
