@@ -1,7 +1,7 @@
 """Compare `realmlp-td-s` with its original on the same splits.
 
-    python -m benchmarks.realmlp splits TABLES SPLITS
-    python -m benchmarks.realmlp ours TABLES -o OURS.jsonl [--data NAME ...]
+    python -m benchmarks.realmlp splits TABLES SPLITS [--data NAME ...] [--count 10]
+    python -m benchmarks.realmlp ours TABLES -o OURS.jsonl [--data NAME ...] [--count 10]
     python -m benchmarks.realmlp compare OURS.jsonl REFERENCE.jsonl
 
 TABLES is a folder of Parquet files whose last column is the target. `splits` writes each data set
@@ -29,16 +29,16 @@ DATA = ("vehicle", "satellite", "spambase", "concrete", "abalone", "cpu_act")
 SEEDS, EPOCHS = 10, 256
 
 
-def write_splits(tables: Path, folder: Path) -> None:
+def write_splits(tables: Path, folder: Path, names: Sequence[str], count: int) -> None:
     """Write each data set's rows as Parquet, and the positions of its splits as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in DATA:
+    for name in names:
         dataset = loaded(tables, name)
         frame = dataset.x.assign(target=dataset.y)
         frame.to_parquet(folder / f"{name}.parquet")
         splits = [
             {part: rows.tolist() for part, rows in dataset.division.positions(seed).items()}
-            for seed in range(SEEDS)
+            for seed in range(count)
         ]
         plan = {"task": dataset.task, "splits": splits}
         (folder / f"{name}.json").write_text(json.dumps(plan))
@@ -54,7 +54,7 @@ def loaded(tables: Path, name: str) -> Any:
     return load(str(path), pq.read_schema(path).names[-1])
 
 
-def train_ours(tables: Path, output: Path, names: Sequence[str] = DATA) -> None:
+def train_ours(tables: Path, output: Path, names: Sequence[str], count: int) -> None:
     """Train the reference stack on every split of these data that the output file does not hold."""
     done = set()
     if output.exists():
@@ -63,7 +63,7 @@ def train_ours(tables: Path, output: Path, names: Sequence[str] = DATA) -> None:
     threads = 1
     with output.open("a") as file:
         for name in names:
-            seeds = [seed for seed in range(SEEDS) if (name, seed) not in done]
+            seeds = [seed for seed in range(count) if (name, seed) not in done]
             if not seeds:
                 continue
             with tempfile.TemporaryDirectory() as folder:
@@ -170,16 +170,17 @@ def main() -> None:
         part = steps.add_parser(step)
         for place in places:
             part.add_argument(place, type=Path)
+        part.add_argument("--data", nargs="+", choices=DATA, default=DATA)
+        part.add_argument("--count", type=int, default=SEEDS, help="number of splits")
     steps.choices["ours"].add_argument("-o", type=Path, required=True)
-    steps.choices["ours"].add_argument("--data", nargs="+", choices=DATA, default=DATA)
     part = steps.add_parser("compare")
     part.add_argument("ours", type=Path)
     part.add_argument("reference", type=Path)
     given = parser.parse_args()
     if given.step == "splits":
-        write_splits(given.tables, given.splits)
+        write_splits(given.tables, given.splits, given.data, given.count)
     elif given.step == "ours":
-        train_ours(given.tables, given.o, given.data)
+        train_ours(given.tables, given.o, given.data, given.count)
     else:
         compare(given.ours, given.reference)
 

@@ -117,7 +117,7 @@ def kept(losses: Losses, incumbent: int, best: int) -> int:
     return best if gain.mean() > doubt else incumbent
 
 
-def portfolio(losses: Losses, size: int, first: Sequence[int]) -> list[int]:
+def portfolio(losses: Losses, size: int, first: Sequence[int], among: Sequence[str]) -> list[int]:
     """Return the places of stacks in an order in which stopping anywhere is good.
 
     Each is the one that most lowers the mean regret of the stack that a search would choose among
@@ -127,9 +127,10 @@ def portfolio(losses: Losses, size: int, first: Sequence[int]) -> list[int]:
         losses: The losses.
         size: Number of stacks; fewer if no further one lowers the regret.
         first: Places of the stacks with which the search starts in any case.
+        among: Names of the stacks that may follow.
     """
     regret, chosen = losses.regret, list(first)
-    barred = [k for k, name in enumerate(losses.names) if name == REALMLP]
+    barred = [k for k, name in enumerate(losses.names) if name not in among]
     while len(chosen) < size:
         held = losses.valid[:, chosen].min(axis=1)
         now = reached(losses, chosen)[:, -1]

@@ -51,7 +51,7 @@ def left_out(found: Sequence[Run], size: int) -> list[str]:
         mine, other = losses.error[place, [first, realmlp]]
         shares.append((mine, other))
         lines.append(f"| {name} | `{losses.names[first]}` | {mine:.2f} | {other:.2f} |")
-        order = portfolio(rest, size, (chapter, first))
+        order = portfolio(rest, size, (chapter, first), among)
         after.append(reached(losses, order + [order[-1]] * (size - len(order)))[place])
     middle = np.median(shares, axis=0)
     lines += [f"| median | | {middle[0]:.2f} | {middle[1]:.2f} |", ""]

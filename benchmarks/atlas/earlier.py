@@ -71,7 +71,8 @@ def regrets(
         After the portfolio; after the nearest studies' stacks; after as many random ones.
     """
     others = losses.without(place)
-    start = portfolio(others, SIZE, (losses.names.index(BASELINE), best_default(others, default)))
+    first = losses.names.index(BASELINE), best_default(others, default)
+    start = portfolio(others, SIZE, first, default)
     mine = data[losses.data[place]]
     near = sorted(range(len(others.data)), key=lambda k: distance(mine, data[others.data[k]]))
     found = list(dict.fromkeys(int(others.valid[k].argmin()) for k in near))

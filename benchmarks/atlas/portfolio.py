@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.atlas.choosing import Losses, kept, portfolio, with_default
+from benchmarks.atlas.choosing import Losses, finalists, kept, portfolio, with_default
 from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
 from trainstack.spaces.portfolio import TABLE
 
@@ -40,7 +40,10 @@ def text_of(found: Sequence[Run], before: Mapping[str, Any]) -> str:
         losses, best = with_default(mine)
         first = _default(mine, losses, before["stacks"][task][0], best)
         base = losses.names.index(BASELINE)
-        _, *chosen = (losses.names[place] for place in portfolio(losses, 1 + SIZE, (base, first)))
+        # A stack that looks good with one seed may be lucky.
+        among = finalists(mine, losses.data)
+        order = portfolio(losses, 1 + SIZE, (base, first), among)
+        _, *chosen = (losses.names[place] for place in order)
         document["data"][task] = list(losses.data)
         document["stacks"][task] = [_largest(mine, name) for name in chosen]
     return json.dumps(document, indent=1) + "\n"

@@ -36,7 +36,8 @@ def test_the_default_changes_only_beyond_chance(gains: list[float], changed: boo
 def test_a_portfolio_adds_what_the_stacks_before_it_lack() -> None:
     """After a stack that is best on three of four data sets comes the one that is on the fourth."""
     found = losses([0.5] * 4, [0.0, 0.0, 0.0, 0.9], [0.1, 0.1, 0.1, 0.8], [0.7, 0.7, 0.7, 0.0])
-    assert portfolio(found, 4, (0, 1)) == [0, 1, 3]
+    assert portfolio(found, 4, (0, 1), found.names) == [0, 1, 3]
+    assert portfolio(found, 4, (0, 1), found.names[:3]) == [0, 1], "only among those given"
 
 
 def test_the_products_table_follows_from_the_recorded_runs() -> None:
