@@ -2,10 +2,11 @@
 
     python -m benchmarks.atlas.worth [FOLDER]
 
-For each data set both arms take the learning rate of the recorded three that has the least
-validation loss; compared are the test errors (share of wrong classes, or root mean squared error)
-of the same splits. Data sets are the unit: the table gives the mean of the relative differences
-(Student's t for the interval) and the number of data sets on which the variant is better.
+For each data set on which both arms are recorded at three learning rates, each takes the one with
+the least validation loss; compared are the test errors (share of wrong classes, or root mean
+squared error) of the same splits. Data sets are the unit: the tables, one for each task and one for
+all data sets, give the mean of the relative differences (Student's t for the interval) and the
+number of data sets on which the variant is better.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scipy import stats
 
 from benchmarks.atlas.choosing import error
 from benchmarks.atlas.records import FOLDER, Run, by_task, runs
+from benchmarks.atlas.stacks import RATES
 
 PREFIX, SAME = "realmlp/", "same"
 
@@ -45,15 +47,22 @@ class Worth:
 
 
 def tuned(found: Sequence[Run]) -> dict[tuple[str, str], Run]:
-    """Return (data, variant) → the run of its best learning rate, by the validation loss."""
+    """Return (data, variant) → the run of its best learning rate, by the validation loss.
+
+    Variants without a run at each of the RATES are left out.
+    """
     best: dict[tuple[str, str], Run] = {}
+    rates: dict[tuple[str, str], int] = defaultdict(int)
     for run in found:
-        if not run.name.startswith(PREFIX) or not run.finished or run.seed != 0:
+        if not run.name.startswith(PREFIX) or run.seed != 0:
             continue
         key = run.data, run.name.removeprefix(PREFIX).rsplit("@")[0]
+        rates[key] += 1
+        if not run.finished:  # a rate that diverges is tried and not taken
+            continue
         if key not in best or run.valid["loss"] < best[key].valid["loss"]:
             best[key] = run
-    return best
+    return {key: run for key, run in best.items() if rates[key] == len(RATES)}
 
 
 def worths(found: Sequence[Run]) -> list[Worth]:
@@ -75,10 +84,11 @@ def worths(found: Sequence[Run]) -> list[Worth]:
 
 
 def main() -> None:
-    """Print a table for each task."""
+    """Print a table for each task, and one for all data sets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
-    for task, mine in by_task(runs(parser.parse_args().folder)).items():
+    found = runs(parser.parse_args().folder)
+    for task, mine in {**by_task(found), "both": found}.items():
         print(f"| {task} | error | 95 % interval | better |\n| --- | ---: | --- | ---: |")
         for row in worths(mine):
             low, high = (100 * np.expm1(row.change + sign * row.half) for sign in (-1, 1))
