@@ -62,6 +62,15 @@ def test_a_wide_view_shows_more() -> None:
     assert "SELU" in wide
 
 
+@pytest.mark.parametrize(("kind", "word"), [("measurement", "test set"), ("refit", "model")])
+def test_the_view_says_what_workers_do_after_the_choice(kind: str, word: str) -> None:
+    """A worker measures on the test set, or trains a network for a model, and shows no epochs."""
+    doing = replace(SNAPSHOT, running=(Running("host-7-1", kind, None, 0, None, None),))
+    shown = drawn(140, status(), doing)
+    assert f"host-7-1 cpu  {word}" in shown
+    assert "epoch" not in shown
+
+
 def test_the_view_of_a_study_that_has_nothing() -> None:
     """A study without trials and workers has a view."""
     empty = status(counts=NONE, best=None, workers=())
