@@ -82,10 +82,13 @@ def _write(bench: Bench, name: str, weights: Sequence[np.ndarray]) -> None:
 
 
 def _name(bench: Bench, stack: Stack, refit: Refit) -> str:
-    """Return the name in the artifact store of a network's weights."""
-    lowered = "".join(f"-{epoch}" for epoch in refit.lowered_after)
-    name = f"{stack.stack_id}-{refit.seed}-{refit.epochs}{lowered}.npz"
-    return f"{folder_of(bench.spec.study)}/{REFITS}/{name}"
+    """Return the name in the artifact store of a network's weights.
+
+    It tells the data apart, as a deleted study's name may be used again.
+    """
+    parts = bench.spec.data.fingerprint, stack.stack_id, refit.seed, refit.epochs
+    name = "-".join(str(part) for part in (*parts, *refit.lowered_after))
+    return f"{folder_of(bench.spec.study)}/{REFITS}/{name}.npz"
 
 
 def refitted(
