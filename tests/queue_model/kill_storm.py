@@ -394,6 +394,7 @@ def _read(row: Any) -> Operation:
     """Return the operation that reads a task when every process has ended."""
     now = time.monotonic()
     reply = {"task": [row.status, row.attempts, row.strikes], "result": [row.outcome, row.value]}
+    reply["withdrawn"] = row.cause == "withdrawn"
     return Operation("read", {"task": row.task_id}, reply, now, now)
 
 

@@ -98,7 +98,14 @@ def _reap(task: Task, op: Operation, until: float) -> Sequence[Task]:
 
 
 def _read(task: Task, op: Operation, until: float) -> Sequence[Task]:
-    """Compare a task's row after everything; a copy's value is that of another task."""
+    """Compare a task's row after everything; a copy's value is that of another task.
+
+    A task that was begun and waits again may be withdrawn when it is no longer needed.
+    """
+    if op.reply.get("withdrawn"):
+        if task.status != "waiting" or not task.attempts:
+            return ()
+        task = replace(task, status="done", result=("failed",))
     wanted = op.reply["result"][: len(task.result)]
     return (task,) if _told(task) == op.reply["task"] and list(task.result) == wanted else ()
 
