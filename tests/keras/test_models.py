@@ -187,9 +187,9 @@ def test_a_metric_that_refuses_rows_costs_only_its_own_figure(study: Any) -> Non
 def test_a_network_that_diverges_is_left_out(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The average is of the other seeds; the refit, which has no other network, is not made."""
 
-    def first_diverges(bench: Any, stack: Stack, asked: Any) -> Iterator[Any]:
-        for place, network in enumerate(refitted(bench, stack, asked)):
-            yield network if place else None
+    def first_diverges(bench: Any, stack: Stack, asked: Any, runs: int) -> Iterator[Any]:
+        for refit, network in zip(asked, refitted(bench, stack, asked, runs), strict=True):
+            yield None if refit == study.asked.refits[0] else network
 
     monkeypatch.setattr("trainstack.workers.tasks.making.refitted", first_diverges)
     runs = confirmation_runs(study.bench, study.asked.runs[CHOSEN.stack_id])
