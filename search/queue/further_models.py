@@ -1,4 +1,4 @@
-"""What further models are trained from, read from the finished tasks."""
+"""The measurement's input and what further models are trained from, read from finished tasks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,70 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainstack.search.evidence.greedy import starters
-from trainstack.search.payloads import PoolMember, Refit
+from trainstack.search.payloads import MeasurementPayload, PoolMember, Refit, RefitPayload
 from trainstack.search.queue.rows import TaskRow
-from trainstack.search.records import CONFIRMATION, SEARCH, Outcome
+from trainstack.search.records import CONFIRMATION, MEASUREMENT, REFIT, SEARCH, Outcome
 from trainstack.spaces.stack import Stack
 
 # Networks of the average, at most.
 MOST_AVERAGED = 5
 # Candidates of the ensemble, at most: those of the lowest objective.
 MOST_CANDIDATES = 50
+
+
+def measurement_of(
+    spec: Mapping[str, Any], stack: Stack, baseline: Stack, seeds: range, rows: Sequence[TaskRow]
+) -> MeasurementPayload:
+    """Return the input of the measurement.
+
+    Args:
+        spec: The study's specification.
+        stack: The recommended stack.
+        baseline: The stack that it is compared with.
+        seeds: Seed indices of the confirmation runs to measure.
+        rows: All rows of the search and the confirmation.
+    """
+    compared = (stack.stack_id, baseline.stack_id)
+    confirmed = [
+        row
+        for row in rows
+        if row.kind == CONFIRMATION
+        and row.outcome == Outcome.COMPLETED
+        and row.stack_id in compared
+        and row.seed_index in seeds
+    ]
+    kept = {
+        stack_id: {str(r.seed_index): r.artifacts for r in confirmed if r.stack_id == stack_id}
+        for stack_id in compared
+    }
+    return MeasurementPayload(stack, baseline, kept, *further_models(spec, stack, confirmed, rows))
+
+
+def tasks_of(spec: Mapping[str, Any], asked: MeasurementPayload) -> list[dict[str, Any]]:
+    """Return the rows of the measurement's task and of the trainings that it needs in any case."""
+    measurement = {
+        "kind": MEASUREMENT,
+        "stack": asked.chosen.to_json(),
+        "stack_id": "measurement",
+        "seed": spec["seed"],
+        "seed_index": -1,
+        "payload": asked.to_json(),
+    }
+    trainings = enumerate(networks(asked.chosen, asked.refits, asked.pool))
+    return [
+        measurement,
+        *(
+            {
+                "kind": REFIT,
+                "stack": stack.to_json(),
+                "stack_id": stack.stack_id,
+                "seed": refit.seed,
+                "seed_index": place,
+                "payload": RefitPayload(refit).to_json(),
+            }
+            for place, (stack, refit) in trainings
+        ),
+    ]
 
 
 def further_models(

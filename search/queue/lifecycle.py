@@ -7,16 +7,16 @@ lock that reads the tables again, and does nothing if the step was done already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from trainstack.search.conditions import Condition
 from trainstack.search.database.schema import durable, studies, tasks
-from trainstack.search.payloads import ConfirmationPayload, MeasurementPayload, RefitPayload
+from trainstack.search.payloads import ConfirmationPayload
 from trainstack.search.queue.eligibility import open_to_search
-from trainstack.search.queue.further_models import further_models, networks
+from trainstack.search.queue.further_models import measurement_of, tasks_of
 from trainstack.search.queue.queries import rows_of, run_of
 from trainstack.search.queue.rows import StudyRow, TaskRow, study_of, task_of
 from trainstack.search.queue.study_store import (
@@ -280,42 +280,7 @@ def _measure(
         over = any(row.outcome == Outcome.COMPLETED for row in rows)
         _conclude(connection, study, "" if over else "no trial finished")
         return
-    compared = (chosen.stack.stack_id, chosen.baseline.stack_id)
     seeds = chosen.seeds(study.spec["replicates"])  # without the runs that tuned a learning rate
-    confirmed = [
-        row
-        for row in rows
-        if row.kind == CONFIRMATION
-        and row.outcome == Outcome.COMPLETED
-        and row.stack_id in compared
-        and row.seed_index in seeds
-    ]
-    kept = {
-        stack_id: {str(r.seed_index): r.artifacts for r in confirmed if r.stack_id == stack_id}
-        for stack_id in compared
-    }
-    further = further_models(study.spec, chosen.stack, confirmed, rows)
-    asked = MeasurementPayload(chosen.stack, chosen.baseline, kept, *further)
-    wanted: list[dict[str, Any]] = [
-        {
-            "kind": MEASUREMENT,
-            "stack": chosen.stack.to_json(),
-            "stack_id": "measurement",
-            "seed": study.spec["seed"],
-            "seed_index": -1,
-            "payload": asked.to_json(),
-        },
-        *(
-            {
-                "kind": REFIT,
-                "stack": stack.to_json(),
-                "stack_id": stack.stack_id,
-                "seed": refit.seed,
-                "seed_index": place,
-                "payload": RefitPayload(refit).to_json(),
-            }
-            for place, (stack, refit) in enumerate(networks(chosen.stack, *further))
-        ),
-    ]
-    rows_wanted = [{"study_id": study.study_id, **row} for row in wanted]
-    connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(rows_wanted))
+    asked = measurement_of(study.spec, chosen.stack, chosen.baseline, seeds, rows)
+    wanted = [{"study_id": study.study_id, **row} for row in tasks_of(study.spec, asked)]
+    connection.execute(insert_or_not(tasks).on_conflict_do_nothing().values(wanted))
