@@ -10,9 +10,6 @@ from trainstack.spaces.errors import RequestError
 
 _FOLDER_BYTES = 140
 
-# Subfolder of a study's folder for networks that await the measurement.
-REFITS = "refit"
-
 
 def checked(name: str) -> str:
     """Return a name after checking that it stays inside the store.

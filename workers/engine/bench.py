@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
@@ -30,6 +29,7 @@ from trainstack.workers.engine.bundle import Bundle
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.fit_program import FitProgram
 from trainstack.workers.engine.independent import independent_members
+from trainstack.workers.engine.kept_weights import read_weights
 from trainstack.workers.engine.keras_settings import set_keras
 from trainstack.workers.engine.losses import untrained_loss
 from trainstack.workers.engine.memory import limit_memory
@@ -60,9 +60,10 @@ MOST_NETWORKS = {"cpu": 32, "gpu": 64}
 MOST_SPLITS = 8
 
 
-def planned_steps(stack: Stack, data: DeviceData | StreamedData, epochs: int) -> int:
-    """Return the steps of a run of at most `epochs` that does not end early."""
-    return stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
+def work_of(stack: Stack, data: DeviceData | StreamedData, epochs: int) -> tuple[int, int]:
+    """Return the first layer's inputs, and the steps of a run that does not end early."""
+    steps = stack.planned_epochs(epochs) * max(1, data.rows[0] // stack["batch_size"])
+    return first_width(stack, data.layout), steps
 
 
 class Bench:
@@ -183,7 +184,7 @@ class Bench:
         Its head has the width `outputs` and its loss is that of `task`; both default to the data's.
         """
         began = time.perf_counter()
-        steps = planned_steps(stack, data, epochs)
+        width, steps = work_of(stack, data, epochs)
         own = not task or task == self.spec.data.task
         network = self.spec.network
         by_fit = network is not None and bool(network.fit)
@@ -194,8 +195,7 @@ class Bench:
             task=task or self.spec.data.task,
             rows=data.lengths,
             # What XLA saves is measured for dense layers only.
-            compiled=network is None
-            and worth_compiling(stack, first_width(stack, data.layout), steps, runs),
+            compiled=network is None and worth_compiling(stack, width, steps, runs),
             precision=self.spec.precision,
             transform=NONE if data.inverse is None else LOG,
             loss=self.spec.trained_on.name if own else "",
@@ -245,7 +245,7 @@ class Bench:
         """
         if not isinstance(data, DeviceData) or self.spec.network is not None:
             return 1
-        width, steps = first_width(stack, data.layout), planned_steps(stack, data, epochs)
+        width, steps = work_of(stack, data, epochs)
         if not worth_bundling(stack, width, steps, networks, self.device):
             return 1
         room = self.fits_bytes // self.most_splits // max(1, data.bytes)
@@ -269,7 +269,7 @@ class Bench:
             data: A split of the size of theirs.
             epochs: Maximum number of epochs.
         """
-        width, steps = first_width(stack, data.layout), planned_steps(stack, data, epochs)
+        width, steps = work_of(stack, data, epochs)
         compiled = worth_compiling_bundle(stack, width, steps, networks)
         structure = replace(program.structure, networks=networks, compiled=compiled)
         make = partial(Bundle, program, stack, networks, compiled)
@@ -283,7 +283,7 @@ class Bench:
         split, data = self.split(run.split, stack)
         program, _ = self.program(stack, data, self.spec.epochs, self.spec.replicates)
         self.start(program, stack, run.seed, data, self.spec.epochs)
-        if (kept := self.kept(run.weights)) is not None:
+        if (kept := read_weights(self.artifacts, run.weights)) is not None:
             program.set_weights(kept)
         else:
             untrained = self.untrained_loss(split)
@@ -293,19 +293,6 @@ class Bench:
             )
             training.run(data, lambda measurement: None)
         return program, split
-
-    def kept(self, name: str) -> list[np.ndarray] | None:
-        """Return the weights kept under a name, or None if they cannot be read here."""
-        if not name:
-            return None
-        try:
-            with self.artifacts.read(name) as file, np.load(file, allow_pickle=False) as stored:
-                return [stored[array] for array in stored.files]
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            log.warning("the weights %s cannot be read (%s): trained again", name, error)
-            return None
 
     def untrained_loss(self, split: Any) -> float:
         """Return `untrained_loss` of a split for the study's loss."""

@@ -226,8 +226,8 @@ def worth_bundling(stack: Stack, features: int, steps: int, networks: int, devic
     products = stack["batch_size"] * _hidden_weights(stack, features)
     share = max(0.0, 1 - products / MOST_PRODUCTS_ON_CPU)
     if worth_compiling_bundle(stack, features, steps, networks):
-        a_step = saved_seconds_a_step(stack, features) + share * COMPILED_CALLS_SECONDS
-        saved = networks * steps * a_step - BUNDLE_COSTS * compiling_seconds(stack)
+        per_step = saved_seconds_a_step(stack, features) + share * COMPILED_CALLS_SECONDS
+        saved = networks * steps * per_step - BUNDLE_COSTS * compiling_seconds(stack)
     else:
         saved = networks * steps * share * CALLS_SECONDS
     tracing = networks * TRACING_SECONDS * len(stack.units)

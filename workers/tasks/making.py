@@ -16,6 +16,7 @@ from trainstack.search.evidence.greedy import cross_fitted, greedy
 from trainstack.search.folds import search_splits
 from trainstack.search.kept_predictions import read_predictions
 from trainstack.search.payloads import MeasurementPayload, PoolMember, Refit
+from trainstack.search.queue.further_models import networks
 from trainstack.spaces.errors import RequestError
 from trainstack.spaces.stack import Stack
 from trainstack.workers.export.joint import joined
@@ -221,9 +222,9 @@ class Maker:
 
     def forget_kept(self) -> None:
         """Remove what is kept of the networks, once all models are made."""
-        members = [(member.stack, member.refit) for member in self.asked.pool]
-        for stack, refit in [*members, *((self.asked.chosen, each) for each in self.asked.refits)]:
-            forget_refit(self.bench, stack, refit)
+        tasks = networks(self.asked.chosen, self.asked.refits, self.asked.pool)
+        for stack_id, refit in {*self.trained, *((s.stack_id, refit) for s, refit in tasks)}:
+            forget_refit(self.bench, stack_id, refit)
 
     def _take(self, stack: Stack, refits: Sequence[Refit], runs: int) -> None:
         """Add networks of a stack to those trained, kept ones before the others.

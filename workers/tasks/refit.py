@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainstack.search.artifact_names import REFITS, folder_of
+from trainstack.search.artifact_names import folder_of
 from trainstack.search.payloads import Refit
-from trainstack.search.records import Outcome, Result
+from trainstack.search.records import REFIT, Outcome, Result
 from trainstack.spaces.stack import Stack
-from trainstack.workers.engine.checkpoint import write_arrays
 from trainstack.workers.engine.device_data import DeviceData
 from trainstack.workers.engine.epoch import EpochPlan
+from trainstack.workers.engine.kept_weights import read_weights, write_weights
 from trainstack.workers.engine.program import Program
 from trainstack.workers.engine.rates import RateMaker
 from trainstack.workers.engine.streaming import StreamedData
@@ -38,12 +38,12 @@ def keep_refit(bench: Bench, job: Job) -> Result:
     began = time.perf_counter()
     assert job.stack is not None
     assert job.refit is not None
-    name = _name(bench, job.stack, job.refit)
-    if bench.kept(name) is not None:
+    name = _name(bench, job.stack.stack_id, job.refit)
+    if read_weights(bench.artifacts, name) is not None:
         return Result(Outcome.COMPLETED)
     found = next(refitted(bench, job.stack, [job.refit]))
     if found is not None:
-        _write(bench, name, found[0].weights())
+        write_weights(bench.artifacts, name, found[0].weights())
     outcome = Outcome.DIVERGED if found is None else Outcome.COMPLETED
     seconds = {"total": time.perf_counter() - began}
     return Result(outcome, artifacts={"weights": name}, seconds=seconds)
@@ -56,10 +56,10 @@ def kept_refit(bench: Bench, stack: Stack, refit: Refit) -> tuple[Program, Any] 
         The program and the split. None if the network is not kept here; it is then marked as
         begun, so that others leave it out.
     """
-    name = _name(bench, stack, refit)
-    weights = bench.kept(name)
+    name = _name(bench, stack.stack_id, refit)
+    weights = read_weights(bench.artifacts, name)
     if not weights:
-        _write(bench, name, [])
+        write_weights(bench.artifacts, name, [])
         return None
     split, data = bench.split(None, stack)
     program, _ = bench.program(stack, data, bench.spec.epochs)
@@ -68,27 +68,20 @@ def kept_refit(bench: Bench, stack: Stack, refit: Refit) -> tuple[Program, Any] 
     return program, split
 
 
-def forget_refit(bench: Bench, stack: Stack, refit: Refit) -> None:
+def forget_refit(bench: Bench, stack_id: str, refit: Refit) -> None:
     """Remove what is kept of a network."""
     with contextlib.suppress(OSError):
-        bench.artifacts.remove(_name(bench, stack, refit))
+        bench.artifacts.remove(_name(bench, stack_id, refit))
 
 
-def _write(bench: Bench, name: str, weights: Sequence[np.ndarray]) -> None:
-    try:
-        write_arrays(bench.artifacts, name, {f"arr_{k}": array for k, array in enumerate(weights)})
-    except OSError as error:
-        log.warning("weights not kept in %s (%s)", bench.artifacts, error)
-
-
-def _name(bench: Bench, stack: Stack, refit: Refit) -> str:
+def _name(bench: Bench, stack_id: str, refit: Refit) -> str:
     """Return the name in the artifact store of a network's weights.
 
     It tells the data apart, as a deleted study's name may be used again.
     """
-    parts = bench.spec.data.fingerprint, stack.stack_id, refit.seed, refit.epochs
+    parts = bench.spec.data.fingerprint, stack_id, refit.seed, refit.epochs
     name = "-".join(str(part) for part in (*parts, *refit.lowered_after))
-    return f"{folder_of(bench.spec.study)}/{REFITS}/{name}.npz"
+    return f"{folder_of(bench.spec.study)}/{REFIT}/{name}.npz"
 
 
 def refitted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -15,8 +14,9 @@ from trainstack.search.spec import StudySpec
 from trainstack.spaces.stack import Stack
 from trainstack.workers.engine import conditions
 from trainstack.workers.engine.bench import Bench
-from trainstack.workers.engine.checkpoint import Shelf, write_arrays
+from trainstack.workers.engine.checkpoint import Shelf
 from trainstack.workers.engine.device_data import DeviceData
+from trainstack.workers.engine.kept_weights import write_weights
 from trainstack.workers.engine.layer_statistics import look_inside
 from trainstack.workers.engine.objective import Objective
 from trainstack.workers.engine.program import Program
@@ -26,8 +26,6 @@ from trainstack.workers.messages import Job
 from trainstack.workers.tasks.measure import bounded_figures, validation_figures
 from trainstack.workers.tasks.reuse import Reuse
 from trainstack.workers.tasks.validated import keep_predictions
-
-log = logging.getLogger("trainstack.trainer")
 
 
 @dataclass(frozen=True)
@@ -145,18 +143,10 @@ class RunBench(Bench):
         return Shelf(self.artifacts, f"{job.folder}/{name}", identity)
 
     def _keep(self, job: Job, program: Program) -> dict[str, str]:
-        """Write the weights to the study's folder; return kind → name in the store.
-
-        A failed write does not stop the study: the weights are trained again when needed.
-        """
+        """Write the weights to the study's folder; return kind → name in the store."""
         relative = f"{job.folder}/{job.run_id}-{job.seed}.npz"
-        try:
-            weights = {f"arr_{k}": w for k, w in enumerate(program.weights())}
-            write_arrays(self.artifacts, relative, weights)
-        except OSError as error:
-            log.warning("weights not kept in %s (%s)", self.artifacts, error)
-            return {}
-        return {"weights": relative}
+        written = write_weights(self.artifacts, relative, program.weights())
+        return {"weights": relative} if written else {}
 
     def _predictions(self, job: Job, runs: Sequence[PreparedRun]) -> dict[str, str]:
         """Write a job's predictions for validation rows; return kind → name in the store.
