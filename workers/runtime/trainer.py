@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from trainstack.search.processes import unblock_interrupts
 from trainstack.search.records import MEASUREMENT, REFIT, Measurement, Outcome, Result
 from trainstack.spaces.errors import TrainstackError
-from trainstack.workers.engine.keras_settings import PICTURES, absent, hushed, set_keras
+from trainstack.workers.engine.keras_settings import OPTIONAL, absent, hushed, set_keras
 from trainstack.workers.messages import (
     OUT_OF_MEMORY,
     Alive,
@@ -123,7 +123,7 @@ def _engine() -> Callable[[Setup], Bench]:
     # 114 rows on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     gc.disable()  # collections take a seventh of the imports' time and find next to nothing
-    with hushed(), absent(*PICTURES):
+    with hushed(), absent(*OPTIONAL):
         set_keras()  # imports TensorFlow, seconds
         from trainstack.workers.tasks.jobs import JobBench
     gc.enable()

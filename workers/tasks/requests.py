@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from trainstack.spaces.errors import TrainstackError
-from trainstack.workers.engine.keras_settings import PICTURES, absent, set_keras
+from trainstack.workers.engine.keras_settings import OPTIONAL, absent, set_keras
 
 
 def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
@@ -25,7 +25,7 @@ def serve(answers: Callable[[Any], Iterator[Any]]) -> int:
         The exit code: 0, or that of the error, which is printed in one line on standard error.
     """
     request = json.load(sys.stdin)
-    with absent(*PICTURES):
+    with absent(*OPTIONAL):
         set_keras()
     try:
         for answer in answers(request):
