@@ -1,7 +1,8 @@
 """The tables of regularizers: dropout, weight penalties, max-norm, decay.
 
-Dropout and max-norm: Srivastava et al., "Dropout", 2014. With SELU dropout is always alpha dropout
-(Klambauer et al., "Self-Normalizing Neural Networks", 2017). Early stopping is always on.
+Dropout and max-norm: Srivastava et al., "Dropout", 2014. With SELU dropout is alpha dropout
+(Klambauer et al., "Self-Normalizing Neural Networks", 2017), except with the NTK parametrization,
+whose networks have plain dropout (RealMLP: Holzmüller et al., 2024). Early stopping is always on.
 """
 
 from __future__ import annotations

@@ -77,6 +77,15 @@ class Stack:
         return all(self[axis] == choice for axis, choice in SELF_NORMALIZING.items())
 
     @property
+    def drops_alpha(self) -> bool:
+        """True if its dropout is alpha dropout: with SELU, unless the parametrization is NTK.
+
+        >>> Stack.of().drops_alpha, Stack.of(parametrization="ntk").drops_alpha
+        (True, False)
+        """
+        return self["activation"] == "selu" and self["parametrization"] == "standard"
+
+    @property
     def family(self) -> str:
         """`self-normalizing`, `batch-normalized` or `plain`."""
         if self.self_normalizing:

@@ -80,7 +80,7 @@ def describe(stack: Stack, network: str = "") -> str:
         parts.append("batch normalization of the inputs")
     parts += [words for key, words in _WORDS.items() if key in stack.items]
     if stack["dropout"] != "none":
-        kind = "alpha dropout" if stack["activation"] == "selu" else "dropout"
+        kind = "alpha dropout" if stack.drops_alpha else "dropout"
         where = _PLACES.get(stack["dropout"], "")
         parts.append(f"{kind} {number(stack['dropout.rate'])}{where}")
     if stack["penalty"] != "none":

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainstack.search.data.inputs import Inputs
+from trainstack.search.evidence.formatting import describe
 from trainstack.spaces.activations import ACTIVATIONS
 from trainstack.spaces.initializers import INITIALIZERS
 from trainstack.spaces.references import REFERENCES
@@ -129,6 +130,27 @@ def test_alpha_dropout_keeps_mean_and_deviation(rate: float) -> None:
     out = AlphaDropout(context(rate), 0)(x, training=True).numpy()
     assert out.mean() == pytest.approx(0.0, abs=0.01)
     assert out.std() == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("choices", "kind"),
+    [
+        ({"activation": "selu"}, keras.layers.AlphaDropout),
+        ({"activation": "selu", "parametrization": "ntk"}, keras.layers.Dropout),
+        ({"activation": "relu", "initializer": "he_normal"}, keras.layers.Dropout),
+    ],
+)
+def test_the_kind_of_dropout_follows_activation_and_parametrization(
+    choices: dict[str, str], kind: type
+) -> None:
+    """SELU has alpha dropout, except in networks of the NTK parametrization, such as RealMLP."""
+    stack = Stack.of(**choices, dropout="hidden", dropout__rate=0.15, units=[4, 4])
+    network = plain_model(stack, Inputs(3), 2)
+    drops = [
+        x for x in network.layers if isinstance(x, keras.layers.Dropout | keras.layers.AlphaDropout)
+    ]
+    assert [type(layer) for layer in drops] == [kind] * 2
+    assert ("alpha dropout" in describe(stack)) == (kind is keras.layers.AlphaDropout)
 
 
 @pytest.mark.parametrize("layer", [Dropout, AlphaDropout])

@@ -42,6 +42,9 @@ STACKS = {
     "falling alpha dropout, decay": Stack.of(
         dropout="last", decay="decoupled", regularizer_schedule="flat_cosine", **SMALL
     ),
+    "falling dropout of SELU, NTK": Stack.of(
+        parametrization="ntk", dropout="hidden", regularizer_schedule="flat_cosine", **SMALL
+    ),
     "falling decay of AdamW": Stack.of(
         optimizer="adamw", regularizer_schedule="flat_cosine", **SMALL
     ),

@@ -247,9 +247,9 @@ class BuildStack(AskedNumbers):
     def dropout(self, rank: int) -> Any:
         """Return dropout for tensors with `rank` axes: of whole channels if there are more than 2.
 
-        Of [B, n] it is alpha dropout with SELU, as elsewhere.
+        Of [B, n] it is alpha dropout with SELU, as in dense stacks.
         """
-        rate, alpha = self.chosen["dropout.rate"], self.chosen["activation"] == "selu"
+        rate, alpha = self.chosen["dropout.rate"], self.chosen.drops_alpha
         if rank > 2 and self.context is not None:
             return SpatialDropout(self.context, self._place())
         if rank > 2:

@@ -200,6 +200,6 @@ def _members(count: int, features: int) -> Node:
 
 
 def _dropout(stack: Stack) -> Node:
-    """Return dropout at the stack's rate; with SELU it is always alpha dropout."""
-    kind = "AlphaDropout" if stack["activation"] == "selu" else "Dropout"
+    """Return dropout or alpha dropout at the stack's rate."""
+    kind = "AlphaDropout" if stack.drops_alpha else "Dropout"
     return Node("dropout", f"layers.{kind}", {"rate": stack["dropout.rate"]})
