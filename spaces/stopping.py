@@ -8,6 +8,7 @@ after the rate has come down. Lengths are shares of the plan, not epochs.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from trainstack.spaces.schedules import SCHEDULES, patience_epochs
 # value (docs/training-length.md).
 COOL_SHARE = 0.1
 NEAR_END = 1.5
+# A rate of at least this share of the highest is at its peak.
+PEAK_SHARE = 0.8
 # Performance scheduling lowers its rate at least this often before patience ends.
 LOWERINGS = 4
 # Number of points of the plan at which a schedule is sampled.
@@ -73,11 +76,16 @@ def stopping_of(stack: Choices, epochs: int) -> Stopping:
 
 
 def cool_from(stack: Choices) -> float:
-    """Return the share of the plan after which the rate has come down for good, in [0, 1]."""
+    """Return the share of the plan after which the rate has come down once, in [0, 1].
+
+    A schedule that rises again, such as `coslog`, has come down at the end of its first cycle.
+    """
     factors = _factors(stack["schedule"], tuple(stack.numbers("schedule").items()))
-    limit = max(COOL_SHARE * max(factors), NEAR_END * factors[-1])
-    hot = [k for k, factor in enumerate(factors) if factor > limit]
-    return (hot[-1] + 1) / GRID if hot else 0.0
+    peak = max(factors)
+    limit = max(COOL_SHARE * peak, NEAR_END * factors[-1])
+    warm = next(k for k, factor in enumerate(factors) if factor >= PEAK_SHARE * peak)
+    hot = itertools.takewhile(lambda k: factors[k] > limit, range(warm, GRID))
+    return (warm + sum(1 for _ in hot)) / GRID if peak > limit else 0.0
 
 
 def heat(stack: Choices, share: float) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.atlas.choosing import Losses, finalists, kept, portfolio, with_default
 from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
 from trainstack.spaces.portfolio import TABLE
+from trainstack.spaces.stack import Stack
 
 COMMAND = "python -m benchmarks.atlas.portfolio"
 # Most stacks of a portfolio, the baseline besides.
@@ -58,11 +59,15 @@ def _default(found: Sequence[Run], losses: Losses, incumbent: Mapping[str, Any],
 
 
 def _largest(found: Sequence[Run], name: str) -> dict[str, Any]:
-    """Return a stack as it was on the data with the largest batches, its numbers as written."""
+    """Return a stack as it was on the data with the largest batches, its numbers as written.
+
+    Every run is recorded to the end of its plan; a stack of the portfolio may stop before.
+    """
     stacks = (run.stack for run in found if run.name == name)
     largest = max(stacks, key=lambda stack: stack["batch_size"])
     # A rate is a product, such as 0.4 * 0.07 = 0.028000000000000004.
-    return {k: float(f"{v:.12g}") if isinstance(v, float) else v for k, v in largest.items()}
+    written = {k: float(f"{v:.12g}") if isinstance(v, float) else v for k, v in largest.items()}
+    return Stack.from_json(written).but(stopping="patience").to_json()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ from trainstack.spaces.stopping import cool_from, heat, stopping_of
         ("power", {"schedule__length": 0.5}, 0.5),
         # Linear from 1 at 0.45 to 0.1 at 0.9.
         ("1cycle", {}, 0.9),
+        # At a tenth for the first time where log₂(1 + 15 t) = 1 - acos(0.8) / 2π; with one cycle t.
+        ("coslog", {}, (2 ** (1 - np.arccos(0.8) / (2 * np.pi)) - 1) / 15),
+        ("coslog", {"schedule__cycles": 1}, 2 ** (1 - np.arccos(0.8) / (2 * np.pi)) - 1),
     ],
 )
 def test_the_rate_has_come_down(schedule: str, numbers: dict[str, float], share: float) -> None:
