@@ -94,9 +94,14 @@ def best_default(losses: Losses, among: Sequence[str]) -> int:
 
 
 def finalists(runs: Sequence[Run], data: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the stacks that have every seed on all of some data sets."""
+    """Return the names of the stacks that may be chosen.
+
+    They have every seed on all of some data sets, and smooth no labels, as no search by the log
+    loss does.
+    """
     names = Losses.of(runs, data, seeds=len({run.seed for run in runs})).names
-    return tuple(name for name in names if name != REALMLP)
+    left_out = {REALMLP} | {run.name for run in runs if run.stack.get("label_smoothing")}
+    return tuple(name for name in names if name not in left_out)
 
 
 def with_default(runs: Sequence[Run]) -> tuple[Losses, int]:

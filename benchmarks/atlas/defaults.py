@@ -24,7 +24,7 @@ from benchmarks.atlas.choosing import (
     reached,
     with_default,
 )
-from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
+from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs_of_all
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     parser.add_argument("--size", type=int, default=10)
     given = parser.parse_args()
-    for task, mine in by_task(runs(given.folder)).items():
+    for task, mine in by_task(runs_of_all(given.folder)).items():
         print("\n".join([f"## {task}", "", *left_out(mine, given.size), "", *best(mine), ""]))
 
 

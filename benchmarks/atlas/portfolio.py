@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.atlas.choosing import Losses, finalists, kept, portfolio, with_default
-from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
+from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs_of_all
 from trainstack.spaces.portfolio import TABLE
 from trainstack.spaces.stack import Stack
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     before = json.loads(TABLE.read_text("utf-8"))
-    TABLE.write_text(text_of(runs(parser.parse_args().folder), before), "utf-8")
+    TABLE.write_text(text_of(runs_of_all(parser.parse_args().folder), before), "utf-8")
 
 
 def text_of(found: Sequence[Run], before: Mapping[str, Any]) -> str:

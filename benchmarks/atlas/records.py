@@ -81,6 +81,14 @@ def runs(folder: Path = FOLDER) -> list[Run]:
     return [Run(data=name, **document) for name in names for document in lines(folder, name)]
 
 
+def runs_of_all(folder: Path = FOLDER) -> list[Run]:
+    """Return the recorded runs of all data sets.
+
+    Those of the folder `larger` in it have only the stacks among which the default is chosen.
+    """
+    return [*runs(folder), *runs(folder / "larger")]
+
+
 def best_fifth(found: Sequence[dict[str, Any]]) -> list[str]:
     """Return the names of the best fifth of a data set's stacks, by the first seed's validation."""
     losses = {

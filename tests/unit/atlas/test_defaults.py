@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.atlas.choosing import Losses, best_default, kept, portfolio
 from benchmarks.atlas.portfolio import text_of
-from benchmarks.atlas.records import runs
+from benchmarks.atlas.records import runs_of_all
 from trainstack.spaces.portfolio import TABLE
 
 
@@ -43,4 +43,4 @@ def test_a_portfolio_adds_what_the_stacks_before_it_lack() -> None:
 def test_the_products_table_follows_from_the_recorded_runs() -> None:
     """Choosing again, from the committed recordings and with its own defaults, gives the table."""
     text = TABLE.read_text("utf-8")
-    assert text_of(runs(), json.loads(text)) == text
+    assert text_of(runs_of_all(), json.loads(text)) == text
