@@ -25,10 +25,11 @@ ABOUT = (
 
 POOLED = (
     "The same experiment was run on other data, three pairs for each comparison and 60 epochs, "
-    "and pooled over the data sets, which are the unit (`python -m benchmarks.atlas.claims`; a "
-    "random-effects model, Knapp and Hartung 2003). A difference is a share of the "
-    "second choice's figure, and below 0 in favour of the claim; a claim of several comparisons "
-    "shows the one that decides its word. A study's report shows the same beside its own result."
+    "and pooled over the data sets, which are the unit and have equal weights (`python -m "
+    "benchmarks.atlas.claims`; a random-effects model). A difference is a share of the second "
+    "choice's figure, and below 0 in favour of the claim; it is pooled as the logarithm of the "
+    "ratio of both figures (Hedges et al. 1999). A claim of several comparisons shows the one that "
+    "decides its word. A study's report shows the same beside its own result."
 )
 
 

@@ -1,13 +1,13 @@
 """Test the chapter's claims on many data sets, and pool them.
 
     python -m benchmarks.atlas.claims record DATA [DATA …] [--replicates 3] [--epochs 60]
-        [--workers 1]
+        [--rows N] [--workers 1]
     python -m benchmarks.atlas.claims pool
 
-DATA is a name, or a Parquet file whose last column is the target. `record` runs
-`trainstack claims DATA --claim all`, which goes on where it stopped, and writes the relative
-differences of all pairs to a file for each data set. `pool` writes the product's table,
-`search/claims/elsewhere.json`, from all files.
+DATA is a name, or a Parquet file whose last column is the target; of a file with more than N rows,
+a sample of N is taken, always the same. `record` runs `trainstack claims DATA --claim all`, which
+goes on where it stopped, and writes the relative differences of all pairs to a file for each data
+set. `pool` writes the product's table, `search/claims/elsewhere.json`, from all files.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.launches import TASKS
 from trainstack.search.claims.elsewhere import TABLE, pool, relative_gaps
 from trainstack.search.claims.experiment import ended
 from trainstack.search.claims.pairs import pairs
@@ -41,6 +43,7 @@ def main() -> None:
     recording.add_argument("data", nargs="+")
     recording.add_argument("--replicates", type=int, default=3)
     recording.add_argument("--epochs", type=int, default=60)
+    recording.add_argument("--rows", type=int, help="rows of a file, at most")
     recording.add_argument("--workers", type=int, default=1)
     verbs.add_parser("pool")
     given = parser.parse_args()
@@ -48,20 +51,17 @@ def main() -> None:
         TABLE.write_text(text_of(recorded()), "utf-8")
         return
     for data in given.data:
-        record(data, given.replicates, given.epochs, given.workers)
+        record(data, given.rows, given.replicates, given.epochs, given.workers)
 
 
-def record(data: str, replicates: int, epochs: int, workers: int) -> None:
+def record(data: str, rows: int | None, replicates: int, epochs: int, workers: int) -> None:
     """Run the experiment on a data set to its end, and write its file."""
-    import pyarrow.parquet as pq
-
     from trainstack.search.database.connection import connected, storage_url
     from trainstack.search.queue import queries
 
     name = Path(data).stem
-    words = [data, "--study", f"claims-{name}", "--claim", "all", "--json"]
-    if Path(data).is_file():
-        words += ["--target", pq.read_schema(data).names[-1]]
+    words = _data_words(Path(data), rows) if Path(data).is_file() else [data]
+    words += ["--study", f"claims-{name}", "--claim", "all", "--json"]
     words += ["--replicates", str(replicates), "--epochs", str(epochs), "--workers", str(workers)]
     command = [sys.executable, "-m", "trainstack.search.cli", "claims", *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -70,6 +70,21 @@ def record(data: str, replicates: int, epochs: int, workers: int) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     document = document_of(name, spec, runs)
     (FOLDER / f"{name}.json").write_text(json.dumps(json_safe(document)) + "\n", "utf-8")
+
+
+def _data_words(path: Path, rows: int | None) -> list[str]:
+    """Return the words of the command that give a file's data, or a sample of its rows."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    if rows is not None and table.num_rows > rows:
+        taken = np.random.default_rng(0).choice(table.num_rows, rows, replace=False)
+        path = Path(tempfile.gettempdir()) / f"trainstack-{rows}-rows" / path.name
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(table.take(taken), path)
+    task = ["--task", TASKS[path.stem]] if path.stem in TASKS else []
+    return [str(path), "--target", table.column_names[-1], *task]
 
 
 def document_of(name: str, spec: StudySpec, runs: Sequence[Run]) -> dict[str, Any]:

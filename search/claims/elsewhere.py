@@ -7,6 +7,7 @@ it from the recorded experiments.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from trainstack.search.claims.figures import FIGURES
 from trainstack.search.claims.judging import figures_of, summed, word_of
 from trainstack.search.claims.types import Answer, Claim, Contrast, Judgement
 from trainstack.search.evidence.comparisons import EQUIVALENCE_MARGIN
@@ -23,8 +25,8 @@ from trainstack.search.evidence.pooling import pooled
 from trainstack.search.records import Run
 
 TABLE = Path(__file__).with_name("elsewhere.json")
-# Least variance of a relative difference: a figure without noise, such as a share of zeros.
-LEAST_VARIANCE = 1e-8
+# Variance within a data set, the same for all: less than any between them.
+WITHIN = 1e-12
 
 # Data set → for each contrast of a claim, the relative difference of each pair.
 Recorded = Mapping[str, Sequence[Sequence[float]]]
@@ -37,8 +39,9 @@ class Elsewhere:
     Attributes:
         id: `C1` to `C26`.
         word: `supported`, `contradicted`, `equivalent` or `no evidence`.
-        effect: Mean over data sets of the first choice's figure minus the second's, as a share of
-            the second's; below 0 in favour of the claim; null without data sets.
+        effect: The first choice's figure minus the second's, as a share of the second's: the mean
+            over data sets, of ratios the geometric one; below 0 in favour of the claim; null
+            without data sets.
         ci95: Its 95 % interval, for the claim's comparisons together, or null.
         data_sets: Number of data sets.
         share: Share of them on which the effect is in favour of the claim, or null.
@@ -74,8 +77,13 @@ def relative_gaps(contrast: Contrast, paired: Sequence[tuple[Run, Run]]) -> list
 def pool(claim: Claim, recorded: Recorded) -> Elsewhere:
     """Judge a claim over data sets.
 
-    The variance within a data set is one for all: that of relative differences between its pairs,
-    over the number of pairs.
+    A data set's effect is the logarithm of the ratio of both choices' mean figures, so that a half
+    and a double weigh the same and no data set rules the mean; of a figure that may be below 0, and
+    of what one comparison gains beyond another, it is the difference as a share. All data sets have
+    the same weight: what varies within one is part of what its effect differs by from the others'.
+
+    Reference: Hedges, Gurevitch and Curtis, "The meta-analysis of response ratios in experimental
+    ecology", 1999.
 
     Args:
         claim: The claim.
@@ -94,15 +102,16 @@ def pool(claim: Claim, recorded: Recorded) -> Elsewhere:
     if not found.n_pairs:
         return Elsewhere(claim.id, Answer.NO_EVIDENCE, None, None, 0, None, "", found.figure)
     place = next(k for k, one in enumerate(parts) if one.effect == found.effect and one.n_pairs)
-    least = EQUIVALENCE_MARGIN if claim.contrasts[place].at_least else 0.0
-    means = [float(np.mean(gaps)) for gaps in tables[place].values()]
+    contrast = claim.contrasts[place]
+    least = EQUIVALENCE_MARGIN if contrast.at_least else 0.0
+    shares = [_share(contrast, effect) for effect in _effects(contrast, tables[place])]
     return Elsewhere(
         id=claim.id,
         word=found.word,
         effect=found.effect,
         ci95=found.ci95,
         data_sets=found.n_pairs,
-        share=sum(mean <= least for mean in means) / len(means),
+        share=sum(share <= least for share in shares) / len(shares),
         reason=found.reason,
         figure=found.figure,
     )
@@ -115,16 +124,27 @@ def _judged(
     text = " against ".join(contrast.sides)
     if not table:
         return Judgement(reason=f"no data set with {text}", figure=contrast.figure)
-    squares = sum(float(np.var(gaps)) * len(gaps) for gaps in table.values())
-    freedom = sum(len(gaps) - 1 for gaps in table.values())
-    within = max(LEAST_VARIANCE, squares / freedom)
-    value = pooled(
-        [float(np.mean(gaps)) for gaps in table.values()],
-        [within / len(gaps) for gaps in table.values()],
-        comparisons,
-    )
-    word = word_of(value, 1.0, contrast.at_least)
-    return Judgement(word, value.mean, value.ci95, value.n, text, contrast.figure)
+    effects = _effects(contrast, table)
+    value = pooled(effects, [WITHIN] * len(effects), comparisons)
+    ends = value.ci95 and (_share(contrast, value.ci95[0]), _share(contrast, value.ci95[1]))
+    share = replace(value, mean=_share(contrast, value.mean), ci95=ends)
+    word = word_of(share, 1.0, contrast.at_least)
+    return Judgement(word, share.mean, share.ci95, share.n, text, contrast.figure)
+
+
+def _effects(contrast: Contrast, table: Mapping[str, Sequence[float]]) -> list[float]:
+    """Return the effect on each data set; none where the first choice's mean figure is 0."""
+    means = [float(np.mean(gaps)) for gaps in table.values()]
+    return [math.log1p(mean) for mean in means if mean > -1.0] if _is_ratio(contrast) else means
+
+
+def _share(contrast: Contrast, effect: float) -> float:
+    """Return an effect as a share of the second choice's figure."""
+    return math.expm1(effect) if _is_ratio(contrast) else effect
+
+
+def _is_ratio(contrast: Contrast) -> bool:
+    return contrast.beyond is None and not FIGURES[contrast.figure].signed
 
 
 def in_words(found: Elsewhere) -> str:

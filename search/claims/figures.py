@@ -28,6 +28,7 @@ class Figure:
         title: Description with its unit, for use in a sentence.
         measure: Reads it from the two runs of a pair.
         machine: True if it depends on the machine; then a pair's runs must share one.
+        signed: True if it may be below 0, so that two of them have no ratio.
         constraint: Constraint, always satisfied, that makes workers measure the figure in every
             confirmation run; empty if they always do.
     """
@@ -36,6 +37,7 @@ class Figure:
     title: str
     measure: Measure
     machine: bool = False
+    signed: bool = False
     constraint: str = ""
 
 
@@ -112,7 +114,7 @@ FIGURES: dict[str, Figure] = {
         Figure(LOSS, "validation loss", _each(lambda run: run.value if usable(run) else None)),
         Figure("epochs", "epochs to the loss that both reach", _epochs_to_reach),
         Figure("epoch_seconds", "seconds per epoch", _each(_epoch_seconds), machine=True),
-        Figure("gap", "validation loss above training loss", _each(_gap)),
+        Figure("gap", "validation loss above training loss", _each(_gap), signed=True),
         Figure("rises", "rise of the validation loss from epoch to epoch", _each(_rises)),
         Figure("drift", "distance of the farthest layer from mean 0, deviation 1", _each(_drift)),
         Figure(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from benchmarks.atlas.claims import document_of, recorded, text_of
 from tests.support.planted_study import Planted, made_up_spec
@@ -52,6 +54,31 @@ def test_the_word_follows_the_effects_over_data_sets() -> None:
     assert pooled_word([0.1, 0.12, 0.09, 0.11]) == ("contradicted", 4, 0.0)
     assert pooled_word([-0.3, 0.2, -0.1, 0.4]) == ("no evidence", 4, 0.5)
     assert pooled_word([-0.001, 0.001, 0.0, 0.0005]) == ("equivalent", 4, 0.5)
+
+
+def test_a_half_and_a_double_weigh_the_same() -> None:
+    """Half the figure on two data sets and twice the figure on two others are no effect."""
+    half, double = [[-0.5] * 3], [[1.0] * 3]
+    found = pool(CLAIMS["C7"], {"a": half, "b": double, "c": half, "d": double})
+    assert found.effect == pytest.approx(0.0, abs=1e-9)
+
+
+def test_an_interval_is_students_of_the_logarithms_of_ratios() -> None:
+    """The ends are those of a t interval by hand, as shares; the data sets have equal weights."""
+    means = np.array([-0.3, -0.1, -0.25, -0.05, -0.2])
+    found = pool(CLAIMS["C7"], {str(k): [[m - 0.01, m + 0.01]] for k, m in enumerate(means)})
+    logs = np.log1p(means)
+    half = stats.t.ppf(0.975, 4) * logs.std(ddof=1) / np.sqrt(5)
+    assert found.effect == pytest.approx(np.expm1(logs.mean()))
+    assert found.ci95 == pytest.approx(np.expm1([logs.mean() - half, logs.mean() + half]))
+
+
+def test_differences_of_a_figure_that_may_be_negative_are_not_ratios() -> None:
+    """A gap that changes its sign has a share below -1, whose mean is that of the shares."""
+    shares = [[[-1.5] * 2, [-1.5] * 2], [[-0.5] * 2, [-0.5] * 2], [[-1.0] * 2, [-1.0] * 2]]
+    found = pool(CLAIMS["C6"], dict(zip("abc", shares, strict=True)))
+    assert found.effect == pytest.approx(-1.0)
+    assert found.data_sets == 3
 
 
 def test_one_data_set_decides_nothing() -> None:
