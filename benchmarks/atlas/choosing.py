@@ -111,6 +111,16 @@ def with_default(runs: Sequence[Run]) -> tuple[Losses, int]:
     return losses, best_default(losses, finalists(runs, data))
 
 
+def chosen_by_others(runs: Sequence[Run]) -> dict[str, str]:
+    """Return for each data set of some runs the name of the default that the others choose."""
+    data = sorted({run.data for run in runs})
+    losses, among = Losses.of(runs, data), finalists(runs, data)
+    return {
+        name: losses.names[best_default(losses.without(place), among)]
+        for place, name in enumerate(data)
+    }
+
+
 def kept(losses: Losses, incumbent: int, best: int) -> int:
     """Return the place of the default, if another stack has been it so far.
 

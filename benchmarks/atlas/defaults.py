@@ -54,7 +54,7 @@ def left_out(found: Sequence[Run], size: int) -> list[str]:
         order = portfolio(rest, size, (chapter, first), among)
         after.append(reached(losses, order + [order[-1]] * (size - len(order)))[place])
     middle = np.median(shares, axis=0)
-    lines += [f"| median | | {middle[0]:.2f} | {middle[1]:.2f} |", ""]
+    lines += [f"| median | | {middle[0]:.3f} | {middle[1]:.3f} |", ""]
     means = " ".join(f"{regret:.3f}" for regret in np.mean(after, axis=0))
     return [*lines, f"mean regret after each trial of a portfolio of the others: {means}"]
 
@@ -70,7 +70,7 @@ def best(found: Sequence[Run]) -> list[str]:
     for k in mean.argsort():
         name, error = losses.names[k], np.median(losses.error[:, k])
         count = min(seeds[data, name] for data in losses.data)
-        lines.append(f"| `{name}` | {count} | {mean[k]:.3f} | {spread[k]:.3f} | {error:.2f} |")
+        lines.append(f"| `{name}` | {count} | {mean[k]:.3f} | {spread[k]:.3f} | {error:.3f} |")
     return lines
 
 

@@ -20,7 +20,7 @@ from statistics import fmean
 
 import numpy as np
 
-from benchmarks.atlas.choosing import REALMLP, Losses, best_default, finalists
+from benchmarks.atlas.choosing import REALMLP, Losses, chosen_by_others
 from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
 from benchmarks.atlas.simulation import Ended, Trial, chosen, search
 from trainstack.search.sampling.pruning import PRUNERS, Pruner
@@ -70,14 +70,11 @@ def tables(found: Sequence[Run]) -> list[Table]:
     """Return the table of each data set, with the default that the others of its task choose."""
     made = []
     for mine in by_task(found).values():
-        names = sorted({run.data for run in mine})
-        shared, among = Losses.of(mine, names), finalists(mine, names)
-        for place, data in enumerate(names):
+        for data, default in chosen_by_others(mine).items():
             own = [run for run in mine if run.data == data]
             firsts = [run for run in own if run.seed == 0 and run.finished and run.name != REALMLP]
             losses = Losses.of(own, [data])
             regrets = dict(zip(losses.names, losses.regret[0].tolist(), strict=True))
-            default = shared.names[best_default(shared.without(place), among)]
             tested = {run.name: run.test["loss"] for run in firsts}
             trials = tuple(map(Trial.of, firsts))
             made.append(Table(trials, regrets, tested, (BASELINE, default)))

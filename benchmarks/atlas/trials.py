@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.atlas.choosing import REALMLP, Losses, best_default, finalists
+from benchmarks.atlas.choosing import REALMLP, Losses, chosen_by_others
 from benchmarks.atlas.records import BASELINE, FOLDER, Run, by_task, runs
 
 # Trials of the search whose test error is the unit.
@@ -63,21 +63,21 @@ def tables(found: Sequence[Run]) -> list[Table]:
     """Return the tables of the data sets with more than LONG recorded stacks."""
     made = []
     for mine in by_task(found).values():
-        names = sorted({run.data for run in mine})
-        shared, among = Losses.of(mine, names), finalists(mine, names)
-        for place, data in enumerate(names):
+        for data, default in chosen_by_others(mine).items():
             own = [run for run in mine if run.data == data and run.seed == 0 and run.finished]
             losses = Losses.of([run for run in own if run.name != REALMLP], [data])
             if len(losses.names) <= LONG:
                 continue
-            default = shared.names[best_default(shared.without(place), among)]
             first = tuple(losses.names.index(name) for name in (BASELINE, default))
             made.append(Table(data, losses.valid[0], losses.error[0], first))
     return made
 
 
 def by_trials(table: Table, orders: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the logarithm of the mean errors after 1 to LONG trials, random and defaults first."""
+    """Return mean logarithms of errors after 1 to LONG trials, in random order, defaults first.
+
+    Those of the random order end at 0.
+    """
     means = [
         np.mean([table.choices(order)[:LONG] for order in table.orders(orders, first)], axis=0)
         for first in (False, True)
