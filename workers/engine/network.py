@@ -233,25 +233,31 @@ class Network:
         Returns:
             [1 + number of scores], and the outputs [M, K] if the structure asks for them.
         """
-        kind, rows = self.structure.trained_on, x.shape[0]
-        answers = []
+        kind, rows = self.structure.trained_on, cast(int, x.shape[0])
+        answers, found, scored = [], [], []
         weights = self.packing.split(flat)
-        loss = score = tf.constant(0.0)
-        for start in range(0, cast(int, rows), self.slice_rows):
-            part = slice(start, start + self.slice_rows)
+        for start in range(0, rows, self.slice_rows):
+            part = (start, start + self.slice_rows)
+            some, targets = _rows(x, *part), _rows(y, *part)
+            mass = None if w is None else _rows(w, *part)
             if self.independent:
-                outputs = members_call(self.member, self.context, weights, fixed, x[part])
+                outputs = members_call(self.member, self.context, weights, fixed, some)
             else:
-                outputs = self.member.stateless_call(weights, fixed, x[part], training=False)[0]
+                outputs = self.member.stateless_call(weights, fixed, some, training=False)[0]
             outputs = self.combined(outputs)
             answers.append(outputs)
             measured = outputs if inverse is None else inverted(outputs, inverse)
-            mass = None if w is None else w[part]
-            loss += tf.reduce_sum(times(mass, losses(kind, y[part], measured)))
-            score += tf.reduce_sum(times(mass, scores(kind, y[part], measured)), axis=0)
-        sums = tf.concat([[loss], tf.reshape(score, [-1])], 0)
+            found.append(tf.reduce_sum(times(mass, losses(kind, targets, measured))))
+            scored.append(tf.reduce_sum(times(mass, scores(kind, targets, measured)), axis=0))
+        sums = tf.concat([[tf.add_n(found)], tf.reshape(tf.add_n(scored), [-1])], 0)
         return sums, tf.concat(answers, 0) if self.structure.answers else None
 
     def combined(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return the joint outputs of the members, [B, K], if there are several."""
         return combined(outputs, self.structure.trained_on, self.structure.task)
+
+
+def _rows(tensor: tf.Tensor, start: int, end: int) -> tf.Tensor:
+    """Return a part of a tensor's rows; all of them trace nothing."""
+    whole = start == 0 and end >= cast(int, tensor.shape[0])
+    return tensor if whole else tensor[start:end]

@@ -38,14 +38,12 @@ class Packing:
             sizes = [self.sizes[k] for k in group]
             parts = tf.split(tensor, sizes) if len(group) > 1 else [tensor]
             for k, part in zip(group, parts, strict=True):
-                weights[k] = tf.reshape(part, self.shapes[k])
+                weights[k] = _shaped(part, self.shapes[k])
         return weights
 
     def join(self, weights: list[Any]) -> list[Any]:
         """Return the flat tensors of weights in the model's order."""
-        return [
-            tf.concat([tf.reshape(weights[k], [-1]) for k in group], 0) for group in self.groups
-        ]
+        return [tf.concat([_shaped(weights[k], (-1,)) for k in group], 0) for group in self.groups]
 
     def pack(self, variables: list[Any]) -> None:
         """Copy a model's variables into the flat ones."""
@@ -93,3 +91,8 @@ class Unpacked(Packing):
 
     def pack(self, variables: list[Any]) -> None:
         """Do nothing: the variables are the model's own."""
+
+
+def _shaped(tensor: Any, shape: tuple[int, ...]) -> Any:
+    """Return a tensor in another shape; one that keeps its single axis traces nothing."""
+    return tensor if len(shape) == len(tensor.shape) == 1 else tf.reshape(tensor, shape)

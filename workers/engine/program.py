@@ -143,7 +143,7 @@ class Program(NetworkState):
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Trace the loop over the epoch's steps and the validation pass after it."""
         trained = self._trace_run(x_train, y_train, order, paces, numbers, key, w_train, steps)
-        steps = tf.cast(tf.shape(order)[0] if steps is None else steps, tf.float32)
+        steps = tf.cast(_steps(order) if steps is None else steps, tf.float32)
         count = cast(int, x_valid.shape[0]) if w_valid is None else tf.reduce_sum(w_valid)
         sums, answers = self._trace_sums(x_valid, y_valid, w_valid)
         return tf.concat([[trained / steps], sums / count], 0), answers
@@ -166,7 +166,9 @@ class Program(NetworkState):
         knob = self.knobs.get("momentum")
 
         def step(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows, pace = tf.gather(order, k), dict(zip(PACES, tf.unstack(paces[k]), strict=True))
+            # Taken by `gather`: an index in brackets is traced as several operations.
+            rows, numbers_now = tf.gather(order, k), tf.unstack(tf.gather(paces, k))
+            pace = dict(zip(PACES, numbers_now, strict=True))
             self.optimizer._learning_rate.assign(pace["rate"])
             if knob is not None:
                 knob.assign(pace["momentum"])
@@ -175,7 +177,7 @@ class Program(NetworkState):
             loss = self._step(*batch, numbers, step_key(key, k), pace)
             return k + 1, total + loss
 
-        steps = tf.shape(order)[0] if steps is None else steps
+        steps = _steps(order) if steps is None else steps
         start = (tf.constant(0), tf.constant(0.0))
         trained = tf.while_loop(lambda k, total: k < steps, step, start)[1]
         if self.averaging == "last":
@@ -220,3 +222,8 @@ class Program(NetworkState):
 def step_key(key: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     """Return the random key of a step of an epoch, from the epoch's."""
     return key + tf.cast(step, tf.uint32) * tf.constant(STEP_KEY, tf.uint32)
+
+
+def _steps(order: tf.Tensor) -> tf.Tensor:
+    """Return the number of steps of a run, which is known while it is traced."""
+    return tf.constant(cast(int, order.shape[0]))

@@ -22,7 +22,7 @@ T = TypeVar("T", bound=_Traced)
 MOST = 8
 # Number of dropped programs after which their memory is released. Releasing costs a tenth of a
 # second when a kept program runs next.
-MOST_DROPPED = 2
+MOST_DROPPED = 4
 # XLA never releases a compiled program, some 5 MB per layer: after this many compiled layers a
 # trainer is replaced between two trials.
 MOST_COMPILED_LAYERS = 100
