@@ -293,7 +293,7 @@ def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -
         raise RequestError(
             f"{source} has {rows} rows{of}{weighty}",
             f"at least {needed} {why}",
-            "add rows" + (quantity if len(classes) > 50 else ""),
+            f"add rows{quantity}",
         )
     if not classes or ("valid" in parts and "test" in parts):
         return

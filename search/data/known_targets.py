@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainstack.search.data.columns import as_text
+from trainstack.search.data.missing_targets import holds_target
 from trainstack.search.data.model_description import ModelDescription
 from trainstack.search.data.targets import read_target
 from trainstack.search.data.weight_column import read_weights
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
 def known_rows(cells: pd.DataFrame, model: ModelDescription) -> np.ndarray:
     """Return which rows have a value of every target, bool [N]."""
-    texts = [as_text(cells[name]) != "" for name in model.target_columns]
-    return np.logical_and.reduce(texts)
+    held = [
+        holds_target(as_text(cells[name]), known)
+        for name, known in zip(model.target_columns, _known(model), strict=True)
+    ]
+    return np.logical_and.reduce(held)
 
 
 def known_targets(
@@ -38,18 +42,22 @@ def known_targets(
     Raises:
         RequestError: A target is no class of training, or no number.
     """
-    values = [model.classes] if model.classes else [*model.labels] or [()]
-    values = values if len(values) == len(model.target_columns) else values * len(model.targets)
     comma = any(how.decimal == "," for how in model.spellings.values())
     found = [
         _target(cells[name], name, known, place, comma)
-        for name, known in zip(model.target_columns, values, strict=True)
+        for name, known in zip(model.target_columns, _known(model), strict=True)
     ]
     y = np.stack(found, axis=1) if model.targets else found[0]
     weights = np.ones(len(cells))
     if model.weight is not None and model.weight in cells:
         weights = read_weights(cells[model.weight], model.weight, place, comma).values
     return y, weights
+
+
+def _known(model: ModelDescription) -> list[tuple[str, ...]]:
+    """Return the classes of each target; none for a quantity."""
+    values = [model.classes] if model.classes else [*model.labels] or [()]
+    return values if len(values) == len(model.target_columns) else values * len(model.targets)
 
 
 def _target(

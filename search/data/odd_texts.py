@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 
@@ -34,12 +35,13 @@ def odd_among_numbers(texts: Collection[str]) -> str | None:
         return None
     is_number = number_pattern("", ".")
     unlike = [text for text in held if not is_number(text)]
-    odd = [text for text in unlike if not numbers_of([text])]
-    numbers = [text for text in held if text not in {*odd}]
+    # No more than decide: a column may hold a hundred thousand other texts.
+    odd = set(itertools.islice((t for t in unlike if not numbers_of([t])), _MOST_ODD + 1))
+    numbers = [text for text in held if text not in odd]
     measured = len(numbers) > _MOST_CODES or not all(map(str.isdigit, numbers))
     if not measured or len(numbers) <= len(held) / 2 or len(odd) > _MOST_ODD:
         return None
-    return next(iter([*odd, *unlike]), None)
+    return next((text for text in unlike if text in odd), next(iter(unlike), None))
 
 
 def odd_among_dates(texts: Collection[str]) -> str | None:

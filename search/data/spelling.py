@@ -176,12 +176,12 @@ def read_as(kind: str, texts: Collection[str], comma: bool = False) -> Spelling 
             Spelling("date", date_format=f, origin="1970-01-01") for f in ("iso", *DATES, *_ASKED)
         }
     # In a fixed order, so that equally good formats are chosen alike everywhere.
-    good: list[str] = []
+    good: set[str] = set()
     best = Spelling()
     for form in sorted(forms, key=repr):
         if len(found := _readable(form, held)) > len(good):
             good, best = found, form
-    others = tuple(text for text in held if text not in {*good})
+    others = tuple(text for text in held if text not in good)
     if len(good) <= sum(text.lower() not in MISSING_WORDS for text in others):
         return None
     first = _first_day(good, best.date_format) if kind == "date" else ""
@@ -225,11 +225,11 @@ def _first_day(held: Iterable[str], form: str) -> str:
     return first.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
 
 
-def _readable(form: Spelling, texts: Iterable[str]) -> list[str]:
+def _readable(form: Spelling, texts: Iterable[str]) -> set[str]:
     """Return the texts that have a format."""
-    found = []
+    found = set()
     for text in texts:
         with contextlib.suppress(ValueError, OverflowError):
             to_number(text, **form.arguments())
-            found.append(text)
+            found.add(text)
     return found

@@ -21,6 +21,7 @@ def python_of(
     weights: str = "",
     division: Sequence[str] = (),
     given: Sequence[str] = ("train",),
+    emptying: Sequence[str] = (),
     aside: tuple[Sequence[str], Sequence[str], Sequence[str]] = ((), (), ()),
 ) -> tuple[str, ...]:
     """Return lines of Python that read the same table, with the functions they call.
@@ -35,6 +36,7 @@ def python_of(
         weights: Expression that computes the rows' weights from the frame; empty: none.
         division: Lines that define `part`, `groups` and `times`, where the rows have them.
         given: The parts that have rows.
+        emptying: Lines that remove words for missing values from the targets.
         aside: Lines that set rows without a target aside; see `unlabelled.setting_aside`.
     """
     numeric, text = columns
@@ -60,6 +62,7 @@ def python_of(
         *lines,
         *read,
         "frame.columns = frame.columns.map(str)",
+        *emptying,
         *aside[0],
         *(f'frame = frame[as_text(frame[{target!r}]) != ""]' for target in targets),
         *division,

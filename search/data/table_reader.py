@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainstack.search.data.column_names import column_named, shown
 from trainstack.search.data.columns import Column, Feature, Source, read_feature
+from trainstack.search.data.missing_targets import emptied, emptying, missing_notes
 from trainstack.search.data.overrules import NO_OVERRULES, Overrules
 from trainstack.search.data.part import Part
 from trainstack.search.data.raw import Raw, check_memory
@@ -85,6 +86,7 @@ def read_table(
     plan = columns_named(plan, names, targets, path.name)
     check_memory(rows * len(names) * _CELL_BYTES, str(path), limit_bytes)
     frame, parts, place = files.read()
+    frame, words = emptied(frame, targets)
     held = complete_rows(frame, targets)
     aside = held & False
     if unlabelled == KEEP:
@@ -92,7 +94,7 @@ def read_table(
         if not aside.any():
             held_by = f"every row of {path.name} that is trained on has a value of {target_name}"
             raise nothing_to_keep(path.name, held_by)
-    warnings = [*files.notes(), *sentences(held, aside, target_name)]
+    warnings = [*files.notes(), *missing_notes(words), *sentences(held, aside, target_name)]
     every_row, unlabelled_rows = frame[held | aside], frame.index[aside]
     frame, parts = frame[held], parts if parts is None else parts[held]
     if not len(frame):
@@ -104,9 +106,7 @@ def read_table(
                 f"{files.paths[part].name} has no rows with a value of {target_name}", "rows"
             )
     if weight is not None:
-        weight = column_named(weight, names, "--weight", path.name)
-        if weight in targets:
-            raise RequestError(f"--weight {shown(weight)} is the target", "another column")
+        weight = _weight_named(weight, names, targets, path.name)
     sources = [
         Source(
             every_row[name],
@@ -156,6 +156,7 @@ def read_table(
         weights.python if weights else "",
         division.python,
         division.given,
+        emptying(words),
         setting_aside(targets, bool(plan.files), plan.part) if aside.any() else ((), (), ()),
     )
     features = _frame(every_row.index, made, (*numeric, *text))
@@ -186,6 +187,18 @@ def read_table(
         ),
         notes=(*learnt.notes, *(weights.notes if weights else ()), *_notes(kept)),
     )
+
+
+def _weight_named(weight: str, names: Sequence[str], targets: Sequence[str], file: str) -> str:
+    """Return the column that `--weight` names.
+
+    Raises:
+        RequestError: There is none, or it is a target.
+    """
+    found = column_named(weight, names, "--weight", file)
+    if found in targets:
+        raise RequestError(f"--weight {shown(found)} is the target", "another column")
+    return found
 
 
 def _read(

@@ -143,8 +143,8 @@ CASES = {
     ),
     "a target of dates": (lambda p: _parquet(p, price=DATES), "'price'|dates"),
     "nearly a quantity": (
-        lambda p: _csv(p, price=["?", *map(str, range(199))]),
-        "'price'|mostly numbers|'?'",
+        lambda p: _csv(p, price=["sold", *map(str, range(199))]),
+        "'price'|mostly numbers|'sold'",
     ),
     "nested": (lambda p: _parquet(p, street=[[1, 2]] * 200), "'street'|ndarray|drop"),
     "no feature": (lambda p: _file(p, "t.csv", b"a,b\n" + b"1,2\n" * 40, "a"), "column"),

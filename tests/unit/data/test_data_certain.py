@@ -70,12 +70,21 @@ def test_names_that_differ_in_blanks_are_refused(tmp_path: Path) -> None:
         written(tmp_path, "a, a,y\n" + rows)
 
 
-def test_ticks_that_repeat_the_name_are_values(tmp_path: Path) -> None:
-    """A column whose cells are empty or its own name has a header; otherwise it has not."""
-    ticked = ["f" if k % 3 else "" for k in range(ROWS)]
-    assert column(tmp_path, ticked).text == ("f",)
+@pytest.mark.parametrize("other", ["", "g"])
+def test_a_column_may_hold_its_own_name(other: str, tmp_path: Path) -> None:
+    """If a column of numbers has a name that is none, the first line is no row."""
+    assert column(tmp_path, ["f" if k % 3 else other for k in range(ROWS)]).text == ("f",)
+
+
+def test_texts_that_hold_their_names_have_no_header(tmp_path: Path) -> None:
+    """Without a column of numbers, a name among its column's values makes the first line a row,
+    unless the other cells of the column are empty."""
+    words = [("red", "yes"), ("blue", "no"), ("green", "no")]
+    rows = "".join(f"{a},{b}\n" for a, b in (words[k % 3] for k in range(ROWS)))
     with pytest.raises(RequestError, match="first line"):
-        column(tmp_path, ["f" if k % 3 else "g" for k in range(ROWS)])
+        written(tmp_path, f"blue,no\n{rows}", "no")
+    ticked = "".join(f"{'blue' if k % 3 else ''},{k % 2}a\n" for k in range(ROWS))
+    assert written(tmp_path, f"blue,kind\n{ticked}", "kind").rows == ROWS
 
 
 # Cells → words of the one line that refuses them.

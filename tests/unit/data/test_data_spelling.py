@@ -123,13 +123,32 @@ def test_dates_of_parquet_are_days(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_only_an_empty_cell_of_a_target_is_missing(ending: str, tmp_path: Path) -> None:
+def test_beside_texts_only_an_empty_cell_of_a_target_is_missing(
+    ending: str, tmp_path: Path
+) -> None:
     """None and NA are classes; a row with an empty target is left out."""
     kinds: list[str | None] = [["None", "NA", "some"][k % 3] for k in range(ROWS)]
     kinds[5] = None if ending == "parquet" else ""
     data = _load(tmp_path, ending=ending, y=kinds)
     assert data.classes == ("NA", "None", "some")
     assert data.rows == ROWS - 1
+    _same_code(data)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("codes", [False, True], ids=["quantity", "classes"])
+def test_beside_numbers_words_of_a_target_are_missing(
+    codes: bool, ending: str, tmp_path: Path
+) -> None:
+    """Rows with NA or ? are left out, and the numbers are a quantity or classes as without them."""
+    numbers = [str(k % 2) if codes else f"{k / 8}" for k in range(ROWS)]
+    data = _load(tmp_path, ending=ending, y=["NA", "?", "", *numbers[3:]])
+    assert data.rows == ROWS - 3
+    assert data.classes == (("0", "1") if codes else ())
+    assert data.warnings[:2] == (
+        "The target 'y' is missing where it is '?' or 'NA'.",
+        "3 row(s) without a value of 'y' are left out.",
+    )
     _same_code(data)
 
 
