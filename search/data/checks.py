@@ -282,7 +282,9 @@ def _check_rows(parts: dict[str, Part], classes: tuple[str, ...], source: str) -
     weighty = "" if weights is None else " with a weight above 0"
     y = y if weights is None else y[weights > 0]
     rows = len(y)
-    quantity = ", or use --task regression for a quantity" if numbers_of(classes) else ""
+    quantity = (
+        ", or use --task regression for a quantity" if classes and numbers_of(classes) else ""
+    )
     if "valid" in parts and "test" in parts:
         needed, why = 2, "for training"
     else:
