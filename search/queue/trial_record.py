@@ -34,8 +34,8 @@ class TrialRecord:
         label: Name of a reference stack, or purpose of a run.
         seed: Seed of weights, batch order and masks.
         seed_index: Within the confirmation: equal index, equal seed; else -1.
-        seconds: `total`, `build`, `compile`, `train`, `evaluate`; all 0 of a result taken from an
-            equal stack; empty before the end.
+        seconds: `total`, `build`, `compile`, `train`, and `evaluate` (scores and statistics after
+            training); all 0 of a result taken from an equal stack; empty before the end.
         worker: The worker that trained it.
         attempt: Number of the attempt, from 1.
         cause: Reason why it diverged, was infeasible, failed or is void.

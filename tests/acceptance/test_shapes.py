@@ -70,7 +70,9 @@ def test_trials_have_the_contracts_fields(digits: Launched) -> None:
         if row["outcome"] == "completed":
             assert row["value"] == min(row["curve"])
             assert set(row["seconds"]) >= {"total", "build", "compile", "train", "evaluate"}
-            assert row["seconds"]["total"] > 0
+            phases = [seconds for phase, seconds in row["seconds"].items() if phase != "total"]
+            assert row["seconds"]["evaluate"] > 0
+            assert sum(phases) <= row["seconds"]["total"]
 
 
 def test_confirmation_runs_stand_beside_the_budget(digits: Launched) -> None:

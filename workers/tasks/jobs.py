@@ -40,8 +40,10 @@ class JobBench(RunBench):
         program, build_seconds = self.program_of(job)
         run = self.prepare(job, program)
         result = run.training.run(run.data, judge)
+        trained = time.perf_counter()
         metrics, artifacts, found = self.figures(run, result)
-        seconds = self.seconds_of(result, build_seconds, time.perf_counter() - began)
+        now = time.perf_counter()
+        seconds = self.seconds_of(result, build_seconds, now - trained, now - began)
         return replace(result, metrics=metrics, seconds=seconds, artifacts=artifacts, payload=found)
 
     def train_folds(self, job: Job, monitor: Monitor) -> Result:
@@ -82,16 +84,19 @@ class JobBench(RunBench):
             [partial(judge, job) for job in jobs],
             bundle_of,
         )
-        found = []
+        found, trained = [], time.perf_counter()
         for run, result in zip(runs, results, strict=True):
             self.take_best(run)
             found.append((result, *self.figures(run, result)))
-        share = (time.perf_counter() - began) / len(jobs)
+        now = time.perf_counter()
+        build, evaluate, total = (
+            spent / len(jobs) for spent in (build_seconds, now - trained, now - began)
+        )
         return [
             replace(
                 result,
                 metrics=metrics,
-                seconds=self.seconds_of(result, build_seconds / len(jobs), share),
+                seconds=self.seconds_of(result, build, evaluate, total),
                 artifacts=artifacts,
                 payload=payload,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -117,9 +118,10 @@ class RunBench(Bench):
         return metrics, artifacts, found
 
     @staticmethod
-    def seconds_of(result: Result, build: float, total: float) -> dict[str, float]:
+    def seconds_of(result: Result, build: float, evaluate: float, total: float) -> dict[str, float]:
+        """Return the seconds of a job's phases; `evaluate` is the time of its figures."""
         spent = {phase: result.seconds.get(phase, 0.0) for phase in ("compile", "train")}
-        return {"build": build, **spent, "evaluate": 0.0, "total": total}
+        return {"build": build, **spent, "evaluate": evaluate, "total": total}
 
     def _scores(self, best: Measurement) -> dict[str, float]:
         """Return accuracy or rmse of the best epoch, and its metric and loss if another decides."""
@@ -169,7 +171,7 @@ class RunBench(Bench):
         )
 
     def joint_result(
-        self, job: Job, runs: Sequence[PreparedRun], result: Result, build: float, total: float
+        self, job: Job, runs: Sequence[PreparedRun], result: Result, build: float, began: float
     ) -> Result:
         """Return the result of a trial on folds with its figures, which are means over them.
 
@@ -180,8 +182,9 @@ class RunBench(Bench):
             runs: Its folds, trained.
             result: The result without figures.
             build: Seconds spent on building the program.
-            total: Seconds of the whole trial.
+            began: When the trial began, as `time.perf_counter` gives it.
         """
+        trained = time.perf_counter()
         first, trainings = runs[0], [run.training for run in runs]
         self.take_best(first)
         of_first = replace(first, job=replace(first.job, folder=""))  # keeps nothing
@@ -190,7 +193,8 @@ class RunBench(Bench):
             artifacts = self._predictions(job, runs)
         scores = [self._scores(training.best) for training in trainings if training.best]
         metrics |= {name: fmean([each[name] for each in scores]) for name in next(iter(scores), {})}
-        seconds = {"build": build, "evaluate": 0.0, "total": total}
+        now = time.perf_counter()
+        seconds = {"build": build, "evaluate": now - trained, "total": now - began}
         for phase in ("compile", "train"):
             seconds[phase] = sum(training.seconds.get(phase, 0.0) for training in trainings)
         values = [training.best.minimized if training.best else None for training in trainings]
