@@ -72,7 +72,7 @@ class Losses:
             ]
             return np.array(shares, np.float64).reshape(len(data), len(names))
 
-        tables = (table(figure) for figure in (_valid, _test, error))
+        tables = (table(figure) for figure in (_valid, _test, _error))
         return cls(tuple(data), tuple(names), *tables)
 
     def without(self, place: int) -> Losses:
@@ -175,9 +175,9 @@ def _above_least(table: np.ndarray) -> np.ndarray:
     return np.minimum(known - known.min(axis=1, keepdims=True), MOST_REGRET)
 
 
-def error(run: Run) -> float:
-    """Return the share of wrong classes, or the root mean squared error, on the test part."""
-    return 1.0 - run.test["accuracy"] if "accuracy" in run.test else run.test["rmse"]
+def error(test: Mapping[str, float]) -> float:
+    """Return the share of wrong classes, or the root mean squared error, of test figures."""
+    return 1.0 - test["accuracy"] if "accuracy" in test else test["rmse"]
 
 
 def _valid(run: Run) -> float:
@@ -186,6 +186,10 @@ def _valid(run: Run) -> float:
 
 def _test(run: Run) -> float:
     return run.test["loss"]
+
+
+def _error(run: Run) -> float:
+    return error(run.test)
 
 
 def _share(

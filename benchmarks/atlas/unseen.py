@@ -17,7 +17,8 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -103,21 +104,20 @@ def shares(
     shares = {}
     for data in dict.fromkeys(run.data for run in found):
         mine = {(run.name, run.seed): run for run in found if run.data == data}
-        losses, errors = {}, {}
-        for name in (BASELINE, default, REALMLP):
-            losses[name] = sum(mine[name, seed].test["loss"] for seed in SEEDS)
-            errors[name] = sum(error(mine[name, seed]) for seed in SEEDS)
-        each = boosting[data]
-        losses[BOOSTING] = sum(figures["loss"] for figures in each)
-        errors[BOOSTING] = sum(
-            1.0 - figures["accuracy"] if "accuracy" in figures else figures["rmse"]
-            for figures in each
-        )
-        shares[data] = tuple(
-            np.array([of[name] / of[BASELINE] for name in (default, REALMLP, BOOSTING)])
-            for of in (losses, errors)
-        )
+        figures: dict[str, Sequence[Mapping[str, float]]] = {
+            name: [mine[name, seed].test for seed in SEEDS] for name in (BASELINE, default, REALMLP)
+        }
+        figures[BOOSTING] = boosting[data]
+        shares[data] = _ratios(figures, itemgetter("loss")), _ratios(figures, error)
     return shares
+
+
+def _ratios(
+    figures: Mapping[str, Sequence[Mapping[str, float]]], of: Callable[[Mapping[str, float]], float]
+) -> np.ndarray:
+    """Return the sums of a figure over the seeds as shares of that of the chapter's default."""
+    sums = {name: sum(map(of, each)) for name, each in figures.items()}
+    return np.array([total / sums[BASELINE] for name, total in sums.items() if name != BASELINE])
 
 
 def lines(found: Sequence[Run], boosting: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:

@@ -70,8 +70,8 @@ def worths(found: Sequence[Run]) -> list[Worth]:
     best, changes = tuned(found), defaultdict(list)
     for (data, name), run in best.items():
         base = best.get((data, SAME))
-        if base is not None and name != SAME and error(base) > 0 and error(run) > 0:
-            changes[name].append(float(np.log(error(run) / error(base))))
+        if base is not None and name != SAME and error(base.test) > 0 and error(run.test) > 0:
+            changes[name].append(float(np.log(error(run.test) / error(base.test))))
     rows = []
     for name, values in changes.items():
         half = np.inf

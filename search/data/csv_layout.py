@@ -6,7 +6,6 @@ import contextlib
 import csv
 import functools
 import io
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainstack.search.data.column_names import plain, shown
-from trainstack.search.data.spelling import decide, numbers_of
+from trainstack.search.data.csv_header import UNNAMED, check_header
 from trainstack.search.data.text_encoding import encoding_of
 from trainstack.spaces.errors import RequestError
 
@@ -25,7 +24,6 @@ _PROBE_BYTES = 1 << 20
 _PROBE_ROWS = 1000
 # What Excel reads, and no other program: the delimiter in a line of its own.
 _SEPARATOR_LINE = re.compile(r"sep=.?\s*[\r\n]", re.I)
-_UNNAMED = "Unnamed: "  # as in pandas
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -89,7 +87,7 @@ def _layout_of(path: Path, size: int, changed_at: int) -> Layout:
     header = next(iter(first[delimiter]), [])
     if not header:
         raise RequestError(f"{path} is empty", "a line of column names, then rows")
-    names = tuple(name or f"{_UNNAMED}{place}" for place, name in enumerate(header))
+    names = tuple(name or f"{UNNAMED}{place}" for place, name in enumerate(header))
     check_names(names, str(path))
     lines = max(1, probe.count(b"\n"), probe.count(b"\r"))
     return Layout(encoding, delimiter, names, round(size / len(probe) * lines))
@@ -126,7 +124,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         frame = _pandas_reads(path, layout)
     _check_count(path, rows, len(frame))
     frame.columns = pd.Index(layout.names)
-    _check_header(frame, str(path))
+    check_header(frame, str(path))
     return frame
 
 
@@ -266,44 +264,3 @@ def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
             if not _blank(row):
                 yield begun, row
             begun = reader.line_num + 1
-
-
-def _check_header(frame: pd.DataFrame, file: str) -> None:
-    """Reject a first line that looks like a row of data instead of names.
-
-    A row holds a number where its column does: a first line that names numbers is no row.
-    """
-    names = [str(name) for name in frame.columns]
-    numbers = [name for name in names if numbers_of([name])]
-    looks_like_row = len(numbers) == len(names) and not _counts(names)
-    odd = [name for name in names if not name.isdigit() and _holds_its_name(frame[name])]
-    if looks_like_row or (odd and not any(_names_numbers(frame[name]) for name in names)):
-        odd_name = shown((odd or numbers)[0])
-        raise RequestError(
-            f"the first line of {file} looks like a row: {odd_name} is not a column name",
-            "a first line of column names",
-            "add one, or rename the column",
-        )
-
-
-def _counts(names: Sequence[str]) -> bool:
-    """Tell whether at least three names are consecutive whole numbers, such as years."""
-    if len(names) < 3 or not all(name.isdecimal() for name in names):
-        return False
-    return all(int(b) - int(a) == 1 for a, b in itertools.pairwise(names))
-
-
-def _names_numbers(column: pd.Series) -> bool:
-    """Tell whether a column of numbers has a name that is none."""
-    name = str(column.name)
-    if decide([name]).kind == "number" or name.startswith(_UNNAMED):
-        return False
-    return decide(set(column)).kind == "number"
-
-
-def _holds_its_name(column: pd.Series) -> bool:
-    """Tell whether a column's name is one of its values, unless it only marks rows."""
-    same = column == str(column.name)
-    empty = column == ""
-    ticks = bool((same | empty).all()) and bool(empty.any())
-    return bool(same.any()) and not ticks

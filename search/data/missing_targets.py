@@ -34,6 +34,8 @@ def _words_of(column: Any) -> list[str]:
     if is_numeric_dtype(column) or isinstance(column.dtype, CategoricalDtype):
         return []
     texts = set(as_text(column))
+    if MISSING_WORDS.isdisjoint(text.lower() for text in texts):
+        return []
     spelling = decide(texts)
     has_numbers = spelling.kind == "number" and texts - {"", *spelling.missing}
     return list(spelling.missing) if has_numbers else []

@@ -37,13 +37,15 @@ def odd_among_numbers(texts: Collection[str]) -> str | None:
         return None
     is_number = number_pattern("", ".")
     unlike = [text for text in held if not is_number(text)]
-    # No more than decide: a column may hold a hundred thousand other texts.
-    odd = set(itertools.islice((t for t in unlike if not numbers_of([t])), _MOST_ODD + 1))
+    # A column may hold a hundred thousand other texts: these are enough to tell that.
+    odd = list(itertools.islice((t for t in unlike if not numbers_of([t])), _MOST_ODD + 1))
+    if len(odd) > _MOST_ODD:
+        return None
     numbers = [text for text in held if text not in odd]
     measured = len(numbers) > _MOST_CODES or not all(map(str.isdigit, numbers))
-    if not measured or len(numbers) <= len(held) / 2 or len(odd) > _MOST_ODD:
+    if not measured or len(numbers) <= len(held) / 2:
         return None
-    return next((text for text in unlike if text in odd), next(iter(unlike), None))
+    return next(iter([*odd, *unlike]), None)
 
 
 def odd_among_dates(texts: Collection[str]) -> str | None:

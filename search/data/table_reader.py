@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainstack.search.data.column_names import column_named, shown
+from trainstack.search.data.column_names import shown
 from trainstack.search.data.columns import Column, Feature, Source, read_feature
 from trainstack.search.data.missing_targets import emptied, emptying, missing_notes
 from trainstack.search.data.overrules import NO_OVERRULES, Overrules
@@ -33,7 +33,12 @@ from trainstack.search.data.unlabelled import (
     sentences,
     setting_aside,
 )
-from trainstack.search.data.weight_column import WEIGHT, described, read_weights
+from trainstack.search.data.weight_column import (
+    WEIGHT,
+    described,
+    read_weights,
+    weight_named,
+)
 from trainstack.spaces.errors import RequestError
 
 if TYPE_CHECKING:
@@ -106,7 +111,7 @@ def read_table(
                 f"{files.paths[part].name} has no rows with a value of {target_name}", "rows"
             )
     if weight is not None:
-        weight = _weight_named(weight, names, targets, path.name)
+        weight = weight_named(weight, names, targets, path.name)
     sources = [
         Source(
             every_row[name],
@@ -187,18 +192,6 @@ def read_table(
         ),
         notes=(*learnt.notes, *(weights.notes if weights else ()), *_notes(kept)),
     )
-
-
-def _weight_named(weight: str, names: Sequence[str], targets: Sequence[str], file: str) -> str:
-    """Return the column that `--weight` names.
-
-    Raises:
-        RequestError: There is none, or it is a target.
-    """
-    found = column_named(weight, names, "--weight", file)
-    if found in targets:
-        raise RequestError(f"--weight {shown(found)} is the target", "another column")
-    return found
 
 
 def _read(

@@ -50,7 +50,7 @@ def read_target(
 ) -> Target:
     """Read a target without empty cells.
 
-    Only empty cells are missing in a target: None or NA may be a class.
+    Words for a missing number are empty already (`missing_targets`); None or NA may be a class.
 
     Args:
         column: The cells, indexed by their row.

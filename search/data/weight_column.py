@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from trainstack.search.data.column_names import shown
+from trainstack.search.data.column_names import column_named, shown
 from trainstack.search.data.columns import Column, as_text
 from trainstack.search.data.spelling import Spelling, numbers_of
 from trainstack.search.data.text_values import to_numbers
@@ -32,6 +32,18 @@ class Weights:
     values: np.ndarray
     python: str
     notes: tuple[str, ...] = ()
+
+
+def weight_named(weight: str, names: Sequence[str], targets: Sequence[str], file: str) -> str:
+    """Return the column that `--weight` names.
+
+    Raises:
+        RequestError: There is none, or it is a target.
+    """
+    found = column_named(weight, names, "--weight", file)
+    if found in targets:
+        raise RequestError(f"--weight {shown(found)} is the target", "another column")
+    return found
 
 
 def read_weights(
